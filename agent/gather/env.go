@@ -1,0 +1,98 @@
+// Package gather is the only code that touches the host and the network. Each
+// source fills its own section of the facts.
+package gather
+
+import (
+	"context"
+	"io/fs"
+	"net"
+	"net/netip"
+	"time"
+
+	"ssm-doctor/checks/facts"
+)
+
+// Env is everything a source may touch. Host makes the real one; tests and the
+// simulator make their own. A nil function means that this cannot be asked
+// here (another root, offline) and the fact is unknown with that reason.
+type Env struct {
+	// FS is the examined root: names are absolute paths without the leading
+	// slash. It refuses to leave the root by links, and to open anything but
+	// regular files and directories.
+	FS FileSystem
+	// Root is its path for messages and for facts.Root; "/" on a live host.
+	Root string
+	// Live: the root is that of the running system, so processes, services, the
+	// environment and the network speak of the same host.
+	Live bool
+	// Offline: only link-local addresses may be asked.
+	Offline bool
+
+	GOOS, GOARCH string
+	UID          int
+	Now          func() time.Time
+	Getenv       func(string) string
+
+	// Dial opens a TCP connection. local, when valid, is the source address.
+	Dial func(ctx context.Context, network, address string, local netip.Addr) (net.Conn, error)
+	// Lookup asks one resolver ("" is the host's own way, hosts file included)
+	// for the A or AAAA records ("ip4", "ip6") of a host.
+	Lookup func(ctx context.Context, server, network, host string) ([]netip.Addr, error)
+	// Exec runs one of the allowed programs; see exec.go.
+	Exec func(ctx context.Context, name string, args ...string) ([]byte, error)
+	// StatFS tells usage and mount flags of the file system under a path.
+	StatFS func(path string) (facts.Usage, error)
+	// Attr reads an extended attribute.
+	Attr func(path, name string) (string, error)
+
+	// IMDS is the base URL of the metadata service, http://169.254.169.254.
+	IMDS string
+	// IMDS6 is its IPv6 form; empty: do not ask.
+	IMDS6 string
+	// EndpointURL, when set, takes the place of every regional endpoint's address
+	// (host:port to dial); names, certificates and signatures stay those of AWS.
+	EndpointURL string
+	// Region overrides the detected one; empty: detect.
+	Region string
+	// RootCAs is a PEM file to trust besides the host's; simulator only.
+	RootCAs []byte
+
+	// Feature lists what the user asked for besides what is in use; Probe names
+	// families of further live requests.
+	Features []string
+	Probes   []string
+	// Hold, when not empty, says why permission reads must not be sent now.
+	Hold string
+	// UserAgent is sent with every request.
+	UserAgent string
+	Version   string
+
+	Limits Limits
+}
+
+// Limits are the deadlines of single steps.
+type Limits struct {
+	IMDS, Connect, TLS, HTTP, DNS, Exec time.Duration
+}
+
+// DefaultLimits are those of design.md section 3.
+func DefaultLimits() Limits {
+	return Limits{IMDS: time.Second, Connect: 2 * time.Second, TLS: 3 * time.Second, HTTP: 3 * time.Second, DNS: 2 * time.Second, Exec: time.Second}
+}
+
+// FileSystem is what sources need of a file tree.
+type FileSystem interface {
+	fs.FS
+	fs.ReadDirFS
+	fs.StatFS
+	// Lstat does not follow a last link; Readlink reads it.
+	Lstat(name string) (fs.FileInfo, error)
+	Readlink(name string) (string, error)
+}
+
+// Source fills one section of the facts.
+type Source interface {
+	Name() string // kebab-case; metric label and log field
+	// Gather fills what it can and returns an error only when it could fill nothing.
+	Gather(ctx context.Context, env *Env, f *facts.Facts) error
+}

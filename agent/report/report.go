@@ -1,0 +1,219 @@
+// Package report is the result of a run: the schema that programs read, its
+// redaction and its renderers. A renderer lays out a report and decides nothing.
+package report
+
+import "time"
+
+// Schema names the format. Additions keep the name.
+const Schema = "ssm-doctor/report/v1"
+
+// States of a node.
+const (
+	Managed    = "managed"
+	Degraded   = "degraded"
+	NotManaged = "not-managed"
+	Unknown    = "unknown"
+)
+
+// Report is one run. Lists are never nil once Normalize was called.
+type Report struct {
+	Schema      string    `json:"schema"`
+	GeneratedAt time.Time `json:"generated_at"`
+	Version     string    `json:"version"`
+	Duration    float64   `json:"duration_seconds"`
+	Redacted    bool      `json:"redacted"`
+	Interrupted bool      `json:"interrupted,omitempty"` // the run was cut short; what is known is in it
+
+	Node      Node    `json:"node"`
+	State     string  `json:"state"`
+	Summary   string  `json:"summary"`
+	RootCause *Cause  `json:"root_cause"`
+	Also      []Cause `json:"also"`
+
+	Checks       []Check      `json:"checks"`
+	Credentials  Credentials  `json:"credentials"`
+	Features     []Feature    `json:"features"`
+	Permissions  []Permission `json:"permissions"`
+	Endpoints    []Endpoint   `json:"endpoints"`
+	Sources      []Source     `json:"sources"`
+	NotLookedAt  []NotLooked  `json:"not_looked_at"`
+	History      []Transition `json:"history"`
+	LastPing     time.Time    `json:"last_ping,omitzero"`     // last proof that the service accepted the node
+	AgentVersion string       `json:"agent_version"`          // running, else installed
+	Calls        []Call       `json:"calls"`                  // requests sent to AWS in this run
+	CallsHeld    string       `json:"calls_held,omitempty"`   // why permission reads were not sent
+	NeedRoot     int          `json:"need_root"`              // observations that need root
+	Path         []Hop        `json:"path"`                   // the way from the host to the channel, in order
+	ClockSkew    *float64     `json:"clock_skew_seconds"`     // server minus host; null when not measured
+	CheckedFrom  string       `json:"checked_from,omitempty"` // facts file or mounted root; empty on a live host
+}
+
+// Node is who this host is.
+type Node struct {
+	ID        string `json:"id"`
+	Kind      string `json:"kind"` // ec2, hybrid, ecs, none
+	Region    string `json:"region"`
+	Account   string `json:"account"`
+	Partition string `json:"partition"`
+	OS        string `json:"os"`
+	Arch      string `json:"arch"`
+}
+
+// Cause is a root cause with its evidence and remedy.
+type Cause struct {
+	ID         string     `json:"id"`
+	Group      string     `json:"group"`
+	Severity   string     `json:"severity"` // critical, warning, info
+	Title      string     `json:"title"`
+	Summary    string     `json:"summary"`
+	Confidence string     `json:"confidence"` // proven, likely, possible
+	Evidence   []Evidence `json:"evidence"`
+	Fix        []Step     `json:"fix"`
+	Docs       []string   `json:"docs"`
+}
+
+// Evidence is one observation.
+type Evidence struct {
+	What string `json:"what"`
+	Seen string `json:"seen"`
+	From string `json:"from"`
+	At   string `json:"at"`
+}
+
+// Step is one step of a remedy.
+type Step struct {
+	Text    string `json:"text"`
+	Command string `json:"command"`
+	Where   string `json:"where"` // this-host, operator-cli, console, terraform
+	Root    bool   `json:"root"`
+}
+
+// Check is the outcome of one check.
+type Check struct {
+	ID          string     `json:"id"`
+	Group       string     `json:"group"`
+	Title       string     `json:"title"`
+	Status      string     `json:"status"` // pass, warn, fail, skip, unknown
+	Summary     string     `json:"summary"`
+	Cause       string     `json:"cause"`
+	FollowsFrom string     `json:"follows_from"`
+	Evidence    []Evidence `json:"evidence"`
+}
+
+// Credentials is what the agent signs with.
+type Credentials struct {
+	Source    string    `json:"source"`
+	Role      string    `json:"role"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	Next      string    `json:"next"` // what the agent would try next
+	Why       string    `json:"why"`
+}
+
+// Feature is whether one Systems Manager feature can work with the rights of the node.
+type Feature struct {
+	ID      string   `json:"id"`
+	Title   string   `json:"title"`
+	Ready   string   `json:"ready"` // yes, no, unknown
+	InUse   bool     `json:"in_use"`
+	Denied  []string `json:"denied"`
+	Unknown []string `json:"unknown"`
+}
+
+// Permission is the verdict on one action for one identity.
+type Permission struct {
+	Action   string `json:"action"`
+	Identity string `json:"identity"`
+	Verdict  string `json:"verdict"`
+	Layer    string `json:"layer"`
+	Evidence string `json:"evidence"`
+	Resource string `json:"resource"`
+	At       string `json:"at"`
+}
+
+// Endpoint is the way to one regional endpoint.
+type Endpoint struct {
+	Service   string  `json:"service"`
+	Host      string  `json:"host"`
+	Reachable *bool   `json:"reachable"` // null: not looked at
+	Route     string  `json:"route"`     // public, private, proxy
+	Phase     string  `json:"phase"`     // where it ends: dns, tcp, proxy, tls, http, ok
+	Error     string  `json:"error"`
+	Seconds   float64 `json:"seconds"`
+	Need      string  `json:"need"` // core, fallback, feature
+}
+
+// Source is how one gatherer fared.
+type Source struct {
+	Name     string  `json:"name"`
+	Success  bool    `json:"success"`
+	Duration float64 `json:"duration_seconds"`
+	Error    string  `json:"error"`
+}
+
+// NotLooked is something that cannot be seen from the host.
+type NotLooked struct {
+	What    string `json:"what"`
+	Why     string `json:"why"`
+	Command string `json:"command"`
+}
+
+// Transition is a change of state.
+type Transition struct {
+	At    time.Time `json:"at"`
+	State string    `json:"state"`
+	Cause string    `json:"cause"`
+}
+
+// Call counts the requests of one action.
+type Call struct {
+	Action string `json:"action"`
+	Count  int    `json:"count"`
+}
+
+// Hop is one station on the way from the host to the message channel.
+type Hop struct {
+	Name   string `json:"name"`   // host, agent, metadata, credentials, dns, tcp, tls, permissions, channel
+	Status string `json:"status"` // pass, warn, fail, skip, unknown
+	Note   string `json:"note"`
+}
+
+// Normalize makes every list non-nil, so that readers find [] and not null.
+func (r *Report) Normalize() {
+	r.Schema = Schema
+	r.Also = some(r.Also)
+	r.Checks = some(r.Checks)
+	r.Features = some(r.Features)
+	r.Permissions = some(r.Permissions)
+	r.Endpoints = some(r.Endpoints)
+	r.Sources = some(r.Sources)
+	r.NotLookedAt = some(r.NotLookedAt)
+	r.History = some(r.History)
+	r.Calls = some(r.Calls)
+	r.Path = some(r.Path)
+	for i := range r.Checks {
+		r.Checks[i].Evidence = some(r.Checks[i].Evidence)
+	}
+	for i := range r.Features {
+		r.Features[i].Denied = some(r.Features[i].Denied)
+		r.Features[i].Unknown = some(r.Features[i].Unknown)
+	}
+	if r.RootCause != nil {
+		r.RootCause.normalize()
+	}
+	for i := range r.Also {
+		r.Also[i].normalize()
+	}
+}
+
+func (c *Cause) normalize() {
+	c.Evidence = some(c.Evidence)
+	c.Fix = some(c.Fix)
+	c.Docs = some(c.Docs)
+}
+
+func some[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

@@ -1,0 +1,79 @@
+package causes
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Values are this host's values for the placeholders of steps. A missing or
+// unsafe value leaves an upper-case placeholder that a reader replaces.
+type Values map[string]string
+
+// Placeholders and what stands in their place when the value is not known.
+var placeholders = map[string]string{
+	"instance":  "INSTANCE_ID", // i-...
+	"node":      "NODE_ID",     // i-... or mi-...
+	"region":    "REGION",
+	"account":   "ACCOUNT_ID",
+	"partition": "aws",
+	"domain":    "amazonaws.com",
+	"role":      "ROLE_NAME",    // of the identity in use
+	"profile":   "PROFILE_NAME", // instance profile
+	"unit":      "amazon-ssm-agent.service",
+	"data":      "/var/lib/amazon/ssm",
+	"log":       "/var/log/amazon/ssm",
+	"config":    "/etc/amazon/ssm/amazon-ssm-agent.json",
+	"agent":     "/usr/bin/amazon-ssm-agent",
+	"restart":   "systemctl restart amazon-ssm-agent",
+	"vpc":       "VPC_ID",
+	"subnet":    "SUBNET_ID",
+	"sg":        "SECURITY_GROUP_ID",
+	"cidr":      "VPC_CIDR",
+	"service":   "SERVICE",  // ssm, ssmmessages
+	"endpoint":  "ENDPOINT", // host name
+	"address":   "ADDRESS",
+	"action":    "ACTION", // ssm:UpdateInstanceInformation
+	"resource":  "RESOURCE_ARN",
+	"policy":    "POLICY_ARN",
+	"proxy":     "http://PROXY:PORT",
+	"resolver":  "RESOLVER",
+	"gateway":   "GATEWAY",
+	"path":      "PATH",
+	"mount":     "MOUNT",
+	"version":   "VERSION",
+	"package":   "PACKAGE",
+	"issuer":    "ISSUER",
+	"minutes":   "30",
+	"until":     "the time it names",
+}
+
+// safe is what may be put into a command without quoting.
+var safe = regexp.MustCompile(`^[A-Za-z0-9._/:=,@+*-]{1,300}$`)
+
+// Fill replaces the placeholders of a step. Values that could change the
+// meaning of a shell command are not put in: the placeholder's name stays.
+func (s Step) Fill(v Values) Step {
+	s.Text = fill(s.Text, v, false)
+	s.Command = fill(s.Command, v, true)
+	return s
+}
+
+var rePlaceholder = regexp.MustCompile(`\{[a-z]+\}`)
+
+func fill(text string, v Values, command bool) string {
+	if !strings.Contains(text, "{") {
+		return text
+	}
+	return rePlaceholder.ReplaceAllStringFunc(text, func(m string) string {
+		name := m[1 : len(m)-1]
+		stand, ok := placeholders[name]
+		if !ok {
+			return m
+		}
+		val, ok := v[name]
+		if !ok || val == "" || (command && name != "restart" && !safe.MatchString(val)) {
+			return stand
+		}
+		return val
+	})
+}

@@ -1,0 +1,67 @@
+package facts
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Schema names the format of a facts file. Additions keep the name.
+const Schema = "ssm-doctor/facts/v1"
+
+// MaxFileBytes bounds a facts file; real ones are below 200 kB.
+const MaxFileBytes = 16 << 20
+
+// Facts is everything seen in one run. Secrets never enter it: no private key,
+// secret key, session token, activation code, proxy password or machine id.
+type Facts struct {
+	Schema      string    `json:"schema"`
+	Version     string    `json:"version"`
+	CollectedAt time.Time `json:"collected_at"` // the host's clock
+	Root        string    `json:"root"`         // examined root, "/" on a live host
+	Offline     bool      `json:"offline"`      // no packet left the host
+	Redacted    bool      `json:"redacted"`
+
+	Host         Host         `json:"host"`
+	Agent        Agent        `json:"agent"`
+	Registration Registration `json:"registration"`
+	IMDS         IMDS         `json:"imds"`
+	Credentials  Credentials  `json:"credentials"`
+	Network      Network      `json:"network"`
+	Permissions  Permissions  `json:"permissions"`
+	Log          Log          `json:"log"`
+	ECS          ECS          `json:"ecs"`
+	Sources      []Source     `json:"sources"`
+}
+
+// Source is how one gatherer fared.
+type Source struct {
+	Name            string  `json:"name"`
+	Success         bool    `json:"success"`
+	DurationSeconds float64 `json:"duration_seconds"`
+	Error           string  `json:"error"`
+}
+
+// Live reports whether the facts come from a running host and not from a
+// mounted image.
+func (f *Facts) Live() bool { return f.Root == "/" || f.Root == "" }
+
+// errNotFacts is returned for JSON that is not a facts file.
+var errNotFacts = errors.New("not a facts file")
+
+// Parse decodes a facts file of at most MaxFileBytes. Unknown keys are ignored,
+// so that an older program reads a newer file.
+func Parse(b []byte) (*Facts, error) {
+	if len(b) > MaxFileBytes {
+		return nil, fmt.Errorf("%w: larger than %d bytes", errNotFacts, MaxFileBytes)
+	}
+	var f Facts
+	if err := json.Unmarshal(b, &f); err != nil {
+		return nil, fmt.Errorf("parse facts: %w", err)
+	}
+	if f.Schema != Schema {
+		return nil, fmt.Errorf("%w: schema is %q, want %q", errNotFacts, f.Schema, Schema)
+	}
+	return &f, nil
+}

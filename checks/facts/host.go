@@ -1,0 +1,160 @@
+package facts
+
+import "time"
+
+// Host is the machine and its operating system.
+type Host struct {
+	GOOS       string          `json:"goos"` // linux, windows, darwin
+	Arch       string          `json:"arch"` // Go's names
+	Distro     Seen[Distro]    `json:"distro"`
+	Kernel     Seen[string]    `json:"kernel"`
+	Hostname   Seen[string]    `json:"hostname"`
+	Privileged Seen[bool]      `json:"privileged"` // ran as root or Administrator
+	DMI        DMI             `json:"dmi"`
+	Container  Seen[Container] `json:"container"` // absent: not in one
+
+	TimeZone        Seen[string]    `json:"time_zone"` // IANA name
+	UTCOffset       Seen[int]       `json:"utc_offset_seconds"`
+	BootTime        Seen[time.Time] `json:"boot_time"`
+	NTPSynchronized Seen[bool]      `json:"ntp_synchronized"`
+
+	// FileSystems are those under the agent's directories and /, one entry per directory asked for.
+	FileSystems []FileSystem   `json:"file_systems"`
+	Inotify     Seen[Inotify]  `json:"inotify"`
+	SELinux     Seen[SELinux]  `json:"selinux"`   // absent: not enabled
+	FApolicyd   Seen[string]   `json:"fapolicyd"` // state of the service; absent: not installed
+	Firewall    Seen[Firewall] `json:"firewall"`  // absent: no tool to list rules with
+
+	Resolver    Seen[Resolver]    `json:"resolver"`
+	Interfaces  Seen[[]Interface] `json:"interfaces"`
+	IMDSRoute   Seen[Route]       `json:"imds_route"` // kernel's route to 169.254.169.254
+	DefaultIPv4 Seen[bool]        `json:"default_route_ipv4"`
+	DefaultIPv6 Seen[bool]        `json:"default_route_ipv6"`
+	// PersistentRoutes are routes to 169.254.169.254 kept in configuration (they travel with an image).
+	PersistentRoutes Seen[[]Route] `json:"persistent_routes"`
+
+	ImageState Seen[string] `json:"image_state"` // Windows setup state
+}
+
+// Distro is from os-release.
+type Distro struct {
+	ID      string `json:"id"`      // debian, amzn, ubuntu
+	Version string `json:"version"` // VERSION_ID
+	Name    string `json:"name"`    // PRETTY_NAME
+}
+
+// DMI is what the firmware says; it tells an EC2 instance without asking IMDS.
+type DMI struct {
+	Vendor   Seen[string] `json:"vendor"`    // sys_vendor
+	Product  Seen[string] `json:"product"`   // product_name
+	AssetTag Seen[string] `json:"asset_tag"` // board_asset_tag: the instance id on Nitro
+	EC2UUID  Seen[bool]   `json:"ec2_uuid"`  // product_uuid begins with ec2
+}
+
+// Container is the container this program runs in.
+type Container struct {
+	Runtime  string `json:"runtime"` // docker, podman, kubernetes, containerd, lxc, unknown
+	Evidence string `json:"evidence"`
+}
+
+// FileSystem is the file system that holds Dir.
+type FileSystem struct {
+	Dir      string      `json:"dir"`   // the directory asked for, such as /var/lib/amazon/ssm
+	Mount    string      `json:"mount"` // where it is mounted
+	Type     string      `json:"type"`
+	ReadOnly Seen[bool]  `json:"read_only"`
+	NoExec   Seen[bool]  `json:"noexec"`
+	Usage    Seen[Usage] `json:"usage"`
+}
+
+// Usage is in bytes and inodes; FreeBytes is what an unprivileged process could
+// still write, AvailableBytes what root could.
+type Usage struct {
+	TotalBytes  uint64 `json:"total_bytes"`
+	FreeBytes   uint64 `json:"free_bytes"`
+	TotalInodes uint64 `json:"total_inodes"` // 0: the file system has no fixed number
+	FreeInodes  uint64 `json:"free_inodes"`
+}
+
+// Inotify counts watches and instances of all processes that could be read.
+type Inotify struct {
+	MaxWatches    int  `json:"max_user_watches"`
+	MaxInstances  int  `json:"max_user_instances"`
+	UsedWatches   int  `json:"used_watches"`   // of root's processes
+	UsedInstances int  `json:"used_instances"` // of root's processes
+	Complete      bool `json:"complete"`       // every process could be read
+}
+
+// SELinux is its mode and what it refused the agent.
+type SELinux struct {
+	Mode    string   `json:"mode"` // enforcing, permissive, disabled
+	Denials []Denial `json:"denials"`
+}
+
+// Denial is one access-vector record about the agent.
+type Denial struct {
+	At         time.Time `json:"at,omitzero"`
+	Permission string    `json:"permission"` // execute, read
+	Command    string    `json:"command"`
+	Path       string    `json:"path"`
+	Source     string    `json:"source"` // source context
+	Target     string    `json:"target"` // target context
+	Count      int       `json:"count"`
+}
+
+// Firewall lists the rules that may drop or reject outbound packets of interest.
+type Firewall struct {
+	Tool  string         `json:"tool"` // nft, iptables
+	Rules []FirewallRule `json:"rules"`
+}
+
+// FirewallRule is one rule of an output chain that drops or rejects.
+type FirewallRule struct {
+	Table  string `json:"table"`
+	Chain  string `json:"chain"`
+	Text   string `json:"text"`
+	Action string `json:"action"` // drop, reject
+	IMDS   bool   `json:"imds"`   // it can match 169.254.169.254
+	HTTPS  bool   `json:"https"`  // it can match outbound TCP 443
+	Policy bool   `json:"policy"` // the chain's default, not a rule
+}
+
+// Resolver is /etc/resolv.conf.
+type Resolver struct {
+	Servers []string `json:"servers"`
+	Search  []string `json:"search"`
+	Options []string `json:"options"`
+}
+
+// Interface is one network interface that is up.
+type Interface struct {
+	Name      string   `json:"name"`
+	Addresses []string `json:"addresses"` // CIDR form
+}
+
+// Route is one route.
+type Route struct {
+	Destination string `json:"destination"` // CIDR form or default
+	Gateway     string `json:"gateway"`     // empty: on link
+	Interface   string `json:"interface"`
+	Kind        string `json:"kind"`    // unicast, blackhole, unreachable, prohibit, local
+	OnLink      bool   `json:"on_link"` // the gateway lies in a network of one of the interfaces; true without gateway
+	From        string `json:"from"`    // file, for persistent routes
+}
+
+// ECS is what is visible of Amazon ECS from inside a container.
+type ECS struct {
+	Task           Seen[ECSTask] `json:"task"`          // absent: not in a task
+	ManagedAgent   Seen[bool]    `json:"managed_agent"` // the execute-command agent is mounted
+	ReadOnlyRoot   Seen[bool]    `json:"read_only_root"`
+	ExecuteCommand Seen[bool]    `json:"execute_command"` // enableExecuteCommand of the task; inferred from the mount where metadata is silent
+}
+
+// ECSTask is from the task metadata endpoint.
+type ECSTask struct {
+	Cluster    string `json:"cluster"`
+	TaskARN    string `json:"task_arn"`
+	Family     string `json:"family"`
+	LaunchType string `json:"launch_type"`
+	Region     string `json:"region"`
+}

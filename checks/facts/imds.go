@@ -1,0 +1,76 @@
+package facts
+
+import "time"
+
+// IMDS is the EC2 instance metadata service as seen from this host.
+type IMDS struct {
+	Endpoint string `json:"endpoint"`
+	// Token is the session token request of IMDSv2, sent directly.
+	Token Seen[Exchange] `json:"token"`
+	// Bare is GET /latest/meta-data/ without a token: 401 when v2 is required, 200 when v1 is allowed.
+	Bare Seen[Exchange] `json:"bare"`
+	// ViaProxy is the token request as the agent's http_proxy would carry it; absent when no proxy applies to the address.
+	ViaProxy Seen[Exchange] `json:"via_proxy"`
+	// IPv6 is the token request to fd00:ec2::254.
+	IPv6 Seen[Exchange] `json:"ipv6"`
+
+	// V2 is what the exchanges amount to for a client that speaks only IMDSv2.
+	V2        Seen[bool] `json:"v2"`
+	V1Allowed Seen[bool] `json:"v1_allowed"`
+
+	InstanceID   Seen[string] `json:"instance_id"`
+	Region       Seen[string] `json:"region"` // from the identity document, as the agent reads it
+	AZ           Seen[string] `json:"availability_zone"`
+	Account      Seen[string] `json:"account"`
+	InstanceType Seen[string] `json:"instance_type"`
+	ImageID      Seen[string] `json:"image_id"`
+	Partition    Seen[string] `json:"partition"`
+	Domain       Seen[string] `json:"domain"`
+	VPC          Seen[VPC]    `json:"vpc"`
+
+	Profile      Seen[Profile] `json:"profile"`       // iam/info; absent: 404, none attached
+	Role         Seen[Role]    `json:"role"`          // iam/security-credentials/ROLE
+	IdentityRole Seen[Role]    `json:"identity_role"` // identity-credentials/ec2/security-credentials/ec2-instance
+}
+
+// Exchange is one metadata request and how it ended.
+type Exchange struct {
+	Status      int     `json:"status"` // HTTP status; 0: no answer
+	Server      string  `json:"server"`
+	ContentType string  `json:"content_type"`
+	Seconds     float64 `json:"seconds"`
+	TCP         bool    `json:"tcp"` // the connection was established
+	// Outcome is empty for an HTTP answer, else: timeout, connect-timeout,
+	// refused, unreachable, invalid, not-permitted, reset, other.
+	Outcome string `json:"outcome"`
+	Error   string `json:"error"`
+	Body    string `json:"body"` // first 120 bytes of an answer that is not the metadata service's; printable
+	// Token reports whether the answer held something that works as a token.
+	Token bool `json:"token"`
+}
+
+// VPC is where the instance's first interface lies.
+type VPC struct {
+	ID             string   `json:"id"`
+	Subnet         string   `json:"subnet"`
+	CIDR           string   `json:"cidr"`
+	SecurityGroups []string `json:"security_groups"`
+}
+
+// Profile is the attached instance profile.
+type Profile struct {
+	ARN     string `json:"arn"`
+	Name    string `json:"name"`
+	Code    string `json:"code"` // Success or a reason
+	Message string `json:"message"`
+}
+
+// Role is the state of role credentials in the metadata service.
+type Role struct {
+	Name        string    `json:"name"`
+	Code        string    `json:"code"` // Success or a reason such as AssumeRoleUnauthorizedAccess
+	Message     string    `json:"message"`
+	KeyPrefix   string    `json:"key_prefix"` // first four characters of the access key id
+	Expires     time.Time `json:"expires,omitzero"`
+	LastUpdated time.Time `json:"last_updated,omitzero"`
+}

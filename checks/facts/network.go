@@ -1,0 +1,160 @@
+package facts
+
+import "time"
+
+// Network is the way to the regional endpoints.
+type Network struct {
+	Region     string     `json:"region"` // the Region the endpoints were made for; empty: none known
+	RegionFrom string     `json:"region_from"`
+	Domain     string     `json:"domain"` // DNS suffix
+	Endpoints  []Endpoint `json:"endpoints"`
+	// Proxy is the probe of the proxy that the agent's service would use for
+	// HTTPS; absent when none is set.
+	Proxy Seen[ProxyProbe] `json:"proxy"`
+	// ShellProxy is the same for a proxy that only users have.
+	ShellProxy Seen[ProxyProbe] `json:"shell_proxy"`
+	// Skew is server time minus host time in seconds, from the Date header of an AWS answer.
+	Skew Seen[float64] `json:"clock_skew_seconds"`
+	// Others are addresses reachable from another interface than the one the kernel chose.
+	Others []InterfaceProbe `json:"other_interfaces"`
+}
+
+// Service needs, in the order of importance.
+const (
+	NeedCore     = "core"     // ssm, ssmmessages
+	NeedFallback = "fallback" // ec2messages
+	NeedFeature  = "feature"  // s3, kms, logs, monitoring, sts
+)
+
+// Endpoint is one regional endpoint.
+type Endpoint struct {
+	Service    string `json:"service"`
+	Host       string `json:"host"`
+	Port       int    `json:"port"`
+	Configured string `json:"configured"` // default, or the configuration key that overrides it
+	Need       string `json:"need"`
+
+	DNS   DNS        `json:"dns"`
+	Scope string     `json:"scope"` // public, private, mixed; empty without addresses
+	TCP   []Attempt  `json:"tcp"`   // one per address tried
+	Proxy Connect    `json:"proxy"` // CONNECT through the service's proxy, when one applies
+	TLS   Seen[TLS]  `json:"tls"`
+	HTTP  Seen[HTTP] `json:"http"`
+	// WebSocket is an unauthenticated upgrade request; ssmmessages only. AWS refuses it in a recognisable way.
+	WebSocket Seen[HTTP] `json:"websocket"`
+}
+
+// DNS is the answer to one name.
+type DNS struct {
+	A       []string `json:"a"`
+	AAAA    []string `json:"aaaa"`
+	Server  string   `json:"server"`  // resolver that was asked, with port where an error names it
+	Pinned  string   `json:"pinned"`  // address from the hosts file; empty: not pinned
+	Outcome string   `json:"outcome"` // ok, nxdomain, timeout, servfail, refused, no-data, other
+	Error   string   `json:"error"`
+	Views   []View   `json:"views"` // answers of other resolvers, such as the VPC's
+	Seconds float64  `json:"seconds"`
+}
+
+// View is the answer of a resolver other than the host's.
+type View struct {
+	Server  string   `json:"server"`
+	A       []string `json:"a"`
+	Outcome string   `json:"outcome"`
+	Scope   string   `json:"scope"`
+}
+
+// Attempt is one TCP connection.
+type Attempt struct {
+	Address   string  `json:"address"` // IP
+	Outcome   string  `json:"outcome"` // ok, refused, timeout, unreachable, not-permitted, other
+	Error     string  `json:"error"`
+	Source    string  `json:"source"`    // local address the kernel chose
+	Interface string  `json:"interface"` // that address's interface
+	Seconds   float64 `json:"seconds"`
+}
+
+// Connect is an HTTP CONNECT through a proxy.
+type Connect struct {
+	Used    bool   `json:"used"`
+	Status  int    `json:"status"`
+	Error   string `json:"error"`
+	Outcome string `json:"outcome"` // ok, refused-auth (407), refused (403 and others), unreachable, scheme, other
+}
+
+// ProxyProbe is the state of a proxy itself.
+type ProxyProbe struct {
+	URL       string   `json:"url"` // without user and password
+	Variable  string   `json:"variable"`
+	Scheme    string   `json:"scheme"`
+	Host      string   `json:"host"`
+	Port      int      `json:"port"`
+	Addresses []string `json:"addresses"`
+	// Outcome: ok, dns, refused, timeout, unreachable, not-tls (https:// to a plain proxy), tls (http:// to a TLS proxy), auth, forbidden, other.
+	Outcome string `json:"outcome"`
+	Status  int    `json:"status"` // of a CONNECT to the ssm endpoint; 0: none was answered
+	Error   string `json:"error"`
+}
+
+// TLS is a handshake.
+type TLS struct {
+	OK       bool      `json:"ok"` // verified against the host's trust store
+	Version  string    `json:"version"`
+	Subject  string    `json:"subject"`
+	Issuer   string    `json:"issuer"` // of the leaf
+	Root     string    `json:"root"`   // issuer of the last certificate sent
+	NotAfter time.Time `json:"not_after,omitzero"`
+	// Kind of refusal: unknown-authority, expired, not-yet-valid, wrong-name, not-tls, timeout, reset, no-roots, other.
+	Kind  string `json:"kind"`
+	Error string `json:"error"`
+}
+
+// HTTP is an answer of an endpoint.
+type HTTP struct {
+	Status  int       `json:"status"`
+	Server  string    `json:"server"`
+	AWS     bool      `json:"aws"` // carries a request id or an error form of AWS
+	Code    string    `json:"code"`
+	Date    time.Time `json:"date,omitzero"`
+	Error   string    `json:"error"`
+	Outcome string    `json:"outcome"` // ok, timeout, reset, other
+	Seconds float64   `json:"seconds"`
+}
+
+// InterfaceProbe is a connection made from another interface's address.
+type InterfaceProbe struct {
+	Service   string `json:"service"`
+	Interface string `json:"interface"`
+	Source    string `json:"source"`
+	Address   string `json:"address"`
+	Outcome   string `json:"outcome"`
+}
+
+// Endpoint returns the endpoint of a service, or nil.
+func (n *Network) Endpoint(service string) *Endpoint {
+	for i := range n.Endpoints {
+		if n.Endpoints[i].Service == service {
+			return &n.Endpoints[i]
+		}
+	}
+	return nil
+}
+
+// Connected reports whether a TCP connection, or a proxy's tunnel, was made.
+func (e *Endpoint) Connected() bool {
+	if e.Proxy.Used {
+		return e.Proxy.Outcome == "ok"
+	}
+	for _, t := range e.TCP {
+		if t.Outcome == "ok" {
+			return true
+		}
+	}
+	return false
+}
+
+// Tried reports whether a connection was attempted at all.
+func (e *Endpoint) Tried() bool { return e.Proxy.Used || len(e.TCP) > 0 }
+
+// Usable reports whether HTTPS works up to an answer of the service.
+func (e *Endpoint) Usable() bool { return e.HTTP.Known() && e.HTTP.Value.AWS }
