@@ -1,0 +1,81 @@
+// Command ssm-doctor says whether this host is an AWS Systems Manager managed
+// node, and if not, what is wrong and what fixes it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Exit codes; a contract (cli-ux.md section 4).
+const (
+	exitManaged     = 0
+	exitDegraded    = 1
+	exitNotManaged  = 2
+	exitUnknown     = 3
+	exitUsage       = 64
+	exitInternal    = 70
+	exitInterrupted = 130
+)
+
+// app is what every command needs of the outside.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	getenv   func(string) string
+}
+
+// exitError ends the program with a code. err, when set, is printed first.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usagef is an error of the person who typed.
+func usagef(format string, a ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, a...)}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}
+	code := a.run(ctx, stop, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// run executes the command line and returns the exit code. stopSignals makes
+// the next interrupt end the program at once.
+func (a *app) run(ctx context.Context, stopSignals func(), args []string) int {
+	go func() { <-ctx.Done(); stopSignals() }()
+	root := newRootCmd(a)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var exit *exitError
+	switch {
+	case err == nil:
+		return exitManaged
+	case errors.As(err, &exit):
+		if exit.err != nil {
+			fmt.Fprintf(a.err, "ssm-doctor: %v\n", exit.err)
+		}
+		return exit.code
+	}
+	// What is left are cobra's own complaints about flags and commands.
+	fmt.Fprintf(a.err, "ssm-doctor: %v\n", err)
+	return exitUsage
+}
