@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"ssm-doctor/checks/facts"
@@ -68,6 +69,54 @@ type Env struct {
 	Version   string
 
 	Limits Limits
+
+	// hand carries what must not enter the facts from one source to a later one.
+	hand handover
+}
+
+// handover is what one source leaves for another within a run. It holds secrets
+// and never leaves this package.
+type handover struct {
+	mu sync.Mutex
+	// proxy is the proxy environment of the agent's service as it stands, with
+	// user and password; shell that of users.
+	proxy, shell proxyVars
+	// keys are credentials by source (facts.Source constants).
+	keys map[string]keys
+}
+
+// proxyVars are proxy variables as they stand.
+type proxyVars struct{ https, http, no string }
+
+// keys are credentials to sign with.
+type keys struct{ id, secret, token string }
+
+func (h *handover) setProxy(service, shell proxyVars) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.proxy, h.shell = service, shell
+}
+
+func (h *handover) proxies() (service, shell proxyVars) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.proxy, h.shell
+}
+
+func (h *handover) setKeys(source string, k keys) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.keys == nil {
+		h.keys = map[string]keys{}
+	}
+	h.keys[source] = k
+}
+
+func (h *handover) keysOf(source string) (keys, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	k, ok := h.keys[source]
+	return k, ok
 }
 
 // Limits are the deadlines of single steps.
