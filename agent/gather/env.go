@@ -45,6 +45,10 @@ type Env struct {
 	StatFS func(path string) (facts.Usage, error)
 	// Attr reads an extended attribute.
 	Attr func(path, name string) (string, error)
+	// Owner is the user id of a file's owner; nil or false: not known here.
+	Owner func(fi fs.FileInfo) (int, bool)
+	// Kernel asks the running kernel; nil: not the running system.
+	Kernel func() Kernel
 
 	// IMDS is the base URL of the metadata service, http://169.254.169.254.
 	IMDS string

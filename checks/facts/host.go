@@ -70,10 +70,12 @@ type FileSystem struct {
 // Usage is in bytes and inodes; FreeBytes is what an unprivileged process could
 // still write, AvailableBytes what root could.
 type Usage struct {
-	TotalBytes  uint64 `json:"total_bytes"`
-	FreeBytes   uint64 `json:"free_bytes"`
-	TotalInodes uint64 `json:"total_inodes"` // 0: the file system has no fixed number
-	FreeInodes  uint64 `json:"free_inodes"`
+	TotalBytes uint64 `json:"total_bytes"`
+	FreeBytes  uint64 `json:"free_bytes"`
+	// AvailableBytes counts the blocks reserved for root too.
+	AvailableBytes uint64 `json:"available_bytes"`
+	TotalInodes    uint64 `json:"total_inodes"` // 0: the file system has no fixed number
+	FreeInodes     uint64 `json:"free_inodes"`
 }
 
 // Inotify counts watches and instances of all processes that could be read.

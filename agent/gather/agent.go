@@ -1,0 +1,114 @@
+package gather
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"ssm-doctor/checks/facts"
+)
+
+// agentSource looks at the agent: installations, service, processes, configuration, proxy.
+type agentSource struct{}
+
+func (agentSource) Name() string { return "agent" }
+
+func (agentSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
+	a := &f.Agent
+	d := agentDirs(env)
+
+	a.ConfigPath = "/" + d.config
+	b, err := readFile(env.FS, d.config, maxSmall)
+	if err != nil {
+		a.Config = unseen[facts.Config](err, d.config)
+	} else {
+		a.Config = facts.Known(parseConfig(b), fileURL(d.config))
+	}
+
+	gatherProxies(env, a)
+	a.Processes = gatherProcesses(env)
+	a.Channel = gatherChannel(env, a.Processes)
+	a.IPC = ipcEntries(env.FS, d.data+"/ipc")
+	gatherStarts(ctx, env, a)
+	gatherInstallations(ctx, env, a)
+	gatherUnits(ctx, env, a)
+	a.Installed = installedVersion(a)
+	return nil
+}
+
+// installedVersion is that of the installation whose unit is active, else of
+// the first with a version.
+func installedVersion(a *facts.Agent) facts.Seen[string] {
+	rank := func(in facts.Installation) int {
+		for _, u := range a.Units {
+			if u.Active == "active" && strings.HasPrefix(u.Name, "snap.") == (in.Kind == "snap") {
+				return 0
+			}
+		}
+		return 1
+	}
+	list := slices.Clone(a.Installations)
+	slices.SortStableFunc(list, func(x, y facts.Installation) int { return cmp.Compare(rank(x), rank(y)) })
+	for _, in := range list {
+		if in.Version.Known() {
+			return in.Version
+		}
+	}
+	if len(list) > 0 {
+		return list[0].Version
+	}
+	if a.InstallationsRead.Known() {
+		return facts.Absent[string]("no installation was found", "")
+	}
+	return facts.Unknown[string](a.InstallationsRead.Reason(), "")
+}
+
+// gatherProxies fills the proxies of the service and of users, and leaves the
+// values as they stand for the network source.
+func gatherProxies(env *Env, a *facts.Agent) {
+	shell, from := shellProxies(env)
+	if shell.https != "" || shell.http != "" {
+		a.ShellProxy = facts.Known(shell.fact(from), from)
+	} else {
+		a.ShellProxy = facts.Absent[facts.Proxy]("no proxy variable is set", "environment")
+	}
+	var service proxyVars
+	e := serviceEnvironment(env)
+	if e.err != nil {
+		a.ServiceProxy = facts.Unknown[facts.Proxy](why(e.err), e.from)
+		a.ServiceEnv = facts.Unknown[[]string](why(e.err), e.from)
+	} else {
+		service = proxyFrom(e.vars)
+		if service.https != "" || service.http != "" {
+			a.ServiceProxy = facts.Known(service.fact(e.from), e.from)
+		} else {
+			a.ServiceProxy = facts.Absent[facts.Proxy]("no proxy variable is set", e.from)
+		}
+		names := []string{}
+		for k := range e.vars {
+			if (strings.HasPrefix(k, "AWS_") || strings.HasPrefix(k, "SSL_")) && len(names) < 50 {
+				names = append(names, oneLine(k, 100))
+			}
+		}
+		slices.Sort(names)
+		a.ServiceEnv = facts.Known(names, e.from)
+	}
+	env.hand.setProxy(service, shell)
+}
+
+// ipcEntries lists the agent's channel sockets.
+func ipcEntries(fsys FileSystem, dir string) facts.Seen[[]string] {
+	es, err := fsys.ReadDir(dir)
+	if err != nil {
+		return unseen[[]string](err, dir)
+	}
+	out := []string{}
+	for _, e := range es {
+		if len(out) < 50 {
+			out = append(out, oneLine(e.Name(), 100))
+		}
+	}
+	slices.Sort(out)
+	return facts.Known(out, fileURL(dir))
+}

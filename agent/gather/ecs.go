@@ -1,0 +1,123 @@
+package gather
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"ssm-doctor/checks/facts"
+)
+
+// ecsSource looks for an Amazon ECS task around this process.
+type ecsSource struct{}
+
+func (ecsSource) Name() string { return "ecs" }
+
+// managedAgentDir is where ECS mounts the agent of execute-command.
+const managedAgentDir = "managed-agents/execute-command"
+
+// maxTask bounds the task document; real ones have a few kilobytes.
+const maxTask = 256 << 10
+
+func (ecsSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
+	e := &f.ECS
+	base := ""
+	if env.Live && env.Getenv != nil {
+		base = env.Getenv("ECS_CONTAINER_METADATA_URI_V4")
+	}
+	if !env.Live {
+		e.Task = facts.Unknown[facts.ECSTask](notLive, "")
+	} else if base == "" {
+		e.Task = facts.Absent[facts.ECSTask]("no task metadata address in the environment", "env:ECS_CONTAINER_METADATA_URI_V4")
+		e.ManagedAgent = facts.Absent[bool]("not in a task", "")
+		e.ReadOnlyRoot = facts.Absent[bool]("not in a task", "")
+		e.ExecuteCommand = facts.Absent[bool]("not in a task", "")
+	}
+	managed := exists(env.FS, managedAgentDir)
+	if managed || base != "" {
+		e.ManagedAgent = facts.Known(managed, fileURL(managedAgentDir))
+		e.ExecuteCommand = facts.Known(managed, fileURL(managedAgentDir))
+	}
+	if base == "" {
+		return nil
+	}
+	b, err := readFile(env.FS, "proc/self/mountinfo", 8<<20)
+	if m, ok := mountOf(parseMountInfo(b), "/"); ok {
+		e.ReadOnlyRoot = facts.Known(strings.Contains(","+strings.Join(m.opts, ",")+",", ",ro,"), "file:/proc/self/mountinfo")
+	} else if err != nil {
+		e.ReadOnlyRoot = facts.Unknown[bool](why(err), "file:/proc/self/mountinfo")
+	}
+	from := "ecs:GET " + oneLine(base, 200) + "/task"
+	doc, err := taskDocument(ctx, env, base)
+	if err == nil {
+		var t facts.ECSTask
+		if t, err = parseTask(doc); err == nil {
+			e.Task = facts.Known(t, from)
+			return nil
+		}
+	}
+	e.Task = facts.Unknown[facts.ECSTask](why(err), from)
+	return nil
+}
+
+// parseTask decodes the task document of metadata version 4.
+func parseTask(b []byte) (facts.ECSTask, error) {
+	var in struct{ Cluster, TaskARN, Family, LaunchType string }
+	if err := json.Unmarshal(b, &in); err != nil {
+		return facts.ECSTask{}, errors.New(jsonError(err))
+	}
+	t := facts.ECSTask{Cluster: text(in.Cluster), TaskARN: text(in.TaskARN), Family: text(in.Family), LaunchType: text(in.LaunchType)}
+	if p := strings.Split(in.TaskARN, ":"); len(p) > 3 && p[0] == "arn" {
+		t.Region = text(p[3])
+	}
+	return t, nil
+}
+
+// taskDocument asks the metadata endpoint, which must be link-local or loopback.
+func taskDocument(ctx context.Context, env *Env, base string) ([]byte, error) {
+	if env.Dial == nil {
+		return nil, errors.New("no network in this run")
+	}
+	u, err := url.Parse(base)
+	if err != nil || u.Scheme != "http" {
+		return nil, errors.New("the metadata address is not a plain http URL")
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	if err != nil || !ip.IsLinkLocalUnicast() && !ip.IsLoopback() {
+		return nil, errors.New("the metadata address is not link-local")
+	}
+	limit := env.Limits.IMDS
+	if limit <= 0 {
+		limit = time.Second
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	c := http.Client{
+		Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return env.Dial(ctx, network, addr, netip.Addr{})
+		}},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(base, "/")+"/task", nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("User-Agent", env.UserAgent)
+	resp, err := c.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("HTTP status %d", resp.StatusCode)
+	}
+	return io.ReadAll(io.LimitReader(resp.Body, maxTask))
+}

@@ -1,0 +1,115 @@
+package gather
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"time"
+)
+
+// errNotAllowed is returned for a program that is not on the list.
+var errNotAllowed = errors.New("program is not on the list")
+
+// errNoProgram is returned when an allowed program is not installed.
+var errNoProgram = errors.New("program not found")
+
+// maxOutput bounds what is kept of a program's output.
+const maxOutput = 1 << 20
+
+// programs are the only ones that are ever run, with the places they are
+// looked for; PATH is not consulted. All are asked to print, never to change.
+var programs = map[string][]string{
+	"systemctl":     {"/usr/bin/systemctl", "/bin/systemctl"},
+	"rpm":           {"/usr/bin/rpm", "/bin/rpm"},
+	"nft":           {"/usr/sbin/nft", "/sbin/nft"},
+	"iptables-save": {"/usr/sbin/iptables-save", "/sbin/iptables-save"},
+	"timedatectl":   {"/usr/bin/timedatectl"},
+	"launchctl":     {"/bin/launchctl"},
+}
+
+// agentPaths are where an agent's executable may be run, only to ask its version.
+var agentPaths = []string{
+	"/usr/bin/amazon-ssm-agent", "/usr/local/bin/amazon-ssm-agent", "/snap/amazon-ssm-agent/current/amazon-ssm-agent",
+	"/opt/aws/ssm/bin/amazon-ssm-agent", `C:\Program Files\Amazon\SSM\amazon-ssm-agent.exe`,
+}
+
+// program returns the absolute path of an allowed program.
+func program(name string, args []string) (string, error) {
+	paths, ok := programs[name]
+	if !ok && slices.Contains(agentPaths, name) && len(args) == 1 && args[0] == "-version" {
+		paths, ok = []string{name}, true
+	}
+	if !ok {
+		return "", fmt.Errorf("run %s: %w", name, errNotAllowed)
+	}
+	for _, p := range paths {
+		if fi, err := os.Stat(p); err == nil && fi.Mode().IsRegular() {
+			return p, nil
+		}
+	}
+	return "", fmt.Errorf("run %s: %w", name, errNoProgram)
+}
+
+// hostExec runs an allowed program with a clean environment, no input, a
+// deadline and bounded output. Its whole process group ends with it. Output
+// that came before a failure is returned with the error.
+func hostExec(limit time.Duration) func(ctx context.Context, name string, args ...string) ([]byte, error) {
+	return func(ctx context.Context, name string, args ...string) ([]byte, error) {
+		p, err := program(name, args)
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, p, args...)
+		cmd.Env = cleanEnv()
+		cmd.Dir = cleanDir
+		out, errOut := &bounded{limit: maxOutput}, &bounded{limit: 4 << 10}
+		cmd.Stdout, cmd.Stderr = out, errOut
+		cmd.WaitDelay = 100 * time.Millisecond
+		ownGroup(cmd)
+		err = cmd.Run()
+		switch {
+		case ctx.Err() != nil:
+			return out.b.Bytes(), fmt.Errorf("run %s: %w", name, ctx.Err())
+		case out.over:
+			return out.b.Bytes(), fmt.Errorf("run %s: output: %w", name, ErrTooLarge)
+		case err != nil:
+			if s := oneLine(errOut.b.String(), 200); s != "" {
+				return out.b.Bytes(), fmt.Errorf("run %s: %w: %s", name, err, s)
+			}
+			return out.b.Bytes(), fmt.Errorf("run %s: %w", name, err)
+		}
+		return out.b.Bytes(), nil
+	}
+}
+
+// cleanEnv is the environment of programs: English, UTC, no pager, and nothing
+// of ours that could lead them elsewhere.
+func cleanEnv() []string {
+	env := []string{"LC_ALL=C", "LANG=C", "TZ=UTC", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER="}
+	if p := os.Getenv("SystemRoot"); p != "" {
+		return append(env, "SystemRoot="+p)
+	}
+	return append(env, "PATH=/usr/sbin:/usr/bin:/sbin:/bin")
+}
+
+// bounded keeps the first limit bytes written to it and drops the rest.
+type bounded struct {
+	b     bytes.Buffer
+	limit int
+	over  bool
+}
+
+func (w *bounded) Write(p []byte) (int, error) {
+	if room := w.limit - w.b.Len(); len(p) > room {
+		w.over = true
+		w.b.Write(p[:max(room, 0)])
+		return len(p), nil
+	}
+	return w.b.Write(p)
+}

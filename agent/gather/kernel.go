@@ -1,0 +1,52 @@
+package gather
+
+import (
+	"errors"
+	"net"
+	"time"
+
+	"ssm-doctor/checks/facts"
+)
+
+// Kernel is what only the running kernel can tell.
+type Kernel struct {
+	Release string
+	// Synced: the clock is disciplined by a time service.
+	Synced facts.Seen[bool]
+	Boot   time.Time // zero: unknown
+	// ImageState is the setup state of Windows.
+	ImageState facts.Seen[string]
+	Interfaces facts.Seen[[]facts.Interface]
+	// IMDSRoute is the route the kernel would take to 169.254.169.254.
+	IMDSRoute facts.Seen[facts.Route]
+}
+
+// errUnsupported is returned for a question this operating system has no answer to.
+var errUnsupported = errors.New("not available on this operating system")
+
+// imdsAddr is the metadata service's address.
+const imdsAddr = "169.254.169.254"
+
+const maxInterfaces = 100
+
+// hostInterfaces lists the interfaces that are up.
+func hostInterfaces() facts.Seen[[]facts.Interface] {
+	all, err := net.Interfaces()
+	if err != nil {
+		return facts.Unknown[[]facts.Interface](why(err), "")
+	}
+	out := []facts.Interface{}
+	for _, i := range all {
+		if i.Flags&net.FlagUp == 0 || len(out) >= maxInterfaces {
+			continue
+		}
+		x := facts.Interface{Name: oneLine(i.Name, 50), Addresses: []string{}}
+		if as, err := i.Addrs(); err == nil {
+			for _, a := range as[:min(len(as), 50)] {
+				x.Addresses = append(x.Addresses, a.String())
+			}
+		}
+		out = append(out, x)
+	}
+	return facts.Known(out, "")
+}

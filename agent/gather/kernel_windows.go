@@ -1,0 +1,50 @@
+package gather
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/windows"
+	"golang.org/x/sys/windows/registry"
+
+	"ssm-doctor/checks/facts"
+)
+
+func hostKernel() Kernel {
+	v := windows.RtlGetVersion()
+	return Kernel{
+		Release:    fmt.Sprintf("%d.%d.%d", v.MajorVersion, v.MinorVersion, v.BuildNumber),
+		Interfaces: hostInterfaces(),
+		IMDSRoute:  facts.Unknown[facts.Route](errUnsupported.Error(), ""),
+		Synced:     facts.Unknown[bool](errUnsupported.Error(), ""),
+		Boot:       time.Now().Add(-windows.DurationSinceBoot()).Truncate(time.Second),
+		ImageState: func() facts.Seen[string] {
+			const key = `SOFTWARE\Microsoft\Windows\CurrentVersion\Setup\State`
+			from := `registry:HKLM\` + key
+			k, err := registry.OpenKey(registry.LOCAL_MACHINE, key, registry.QUERY_VALUE)
+			if err != nil {
+				return facts.Unknown[string](err.Error(), from)
+			}
+			defer k.Close()
+			s, _, err := k.GetStringValue("ImageState")
+			if err != nil {
+				return facts.Unknown[string](err.Error(), from)
+			}
+			return facts.Known(oneLine(s, 100), from)
+		}(),
+	}
+}
+
+func hostStatFS(path string) (facts.Usage, error) {
+	p, err := windows.UTF16PtrFromString(path)
+	if err != nil {
+		return facts.Usage{}, err
+	}
+	var avail, total, free uint64
+	if err := windows.GetDiskFreeSpaceEx(p, &avail, &total, &free); err != nil {
+		return facts.Usage{}, err
+	}
+	return facts.Usage{TotalBytes: total, FreeBytes: avail, AvailableBytes: free}, nil
+}
+
+func hostAttr(string, string) (string, error) { return "", errUnsupported }
