@@ -1,0 +1,158 @@
+package checks
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"ssm-doctor/checks/facts"
+)
+
+var _ = register(Check{
+	ID: "network-egress", Group: "network", Title: "The endpoints can be connected on port 443",
+	Causes: []string{"network-no-egress", "vpce-service-missing", "vpce-sg-blocked", "host-firewall-egress", "ipv6-no-endpoint", "route-wrong-interface"},
+	Needs:  []string{"dns", "dns-pin", "dns-private", "proxy", "proxy-applied"},
+	Doc: "TCP connections to ssm and ssmmessages, with the way each one failed, the address chosen and the interface used. Security groups, network ACLs and route tables are not visible from inside: " +
+		"a time-out to a private address points at the endpoint's security group, one to public addresses at the missing way out.",
+	Eval: func(f *facts.Facts) Finding {
+		down, tried := coreDown(f)
+		if !tried {
+			return unknown("endpoints: %s", noNetwork(f))
+		}
+		var up []facts.Endpoint
+		for _, e := range coreEndpoints(f) {
+			if e.Connected() {
+				up = append(up, e)
+			}
+		}
+		if len(down) == 0 {
+			return pass("%d endpoints connected", len(up))
+		}
+		var open []facts.Endpoint // failed at TCP, not before
+		for _, e := range down {
+			if !e.Proxy.Used && len(e.TCP) > 0 {
+				open = append(open, e)
+			}
+		}
+		if len(open) == 0 {
+			return unknown("no connection was attempted: the names do not resolve or a proxy stands between")
+		}
+		fd := egress(f, open, up)
+		for _, e := range open {
+			src := ""
+			if len(e.TCP) > 0 && e.TCP[0].Interface != "" {
+				src = " from " + e.TCP[0].Interface
+			}
+			fd = fd.saw("connect to "+e.Host+":443"+src, tcpState(e), "connect")
+		}
+		for _, e := range up {
+			fd = fd.saw("connect to "+e.Host+":443", "connected", "connect")
+		}
+		e := open[0]
+		return fd.with("service", e.Service, "endpoint", e.Host, "address", e.TCP[0].Address).blocking()
+	},
+})
+
+// egress names why connections end before they begin. open is not empty.
+func egress(f *facts.Facts, open, up []facts.Endpoint) Finding {
+	e := open[0]
+	at := e.TCP[0]
+	if anyTCP(open, "not-permitted") {
+		fd := fail("host-firewall-egress", Proven, "a firewall on this host itself refuses connections to %s on 443 (%s)", e.Host, tcpWord(at))
+		return firewallRule(f, fd)
+	}
+	if fw, ok := f.Host.Firewall.Get(); ok {
+		for _, r := range fw.Rules {
+			if r.HTTPS && (anyTCP(open, "timeout") || anyTCP(open, "refused") || anyTCP(open, "unreachable")) {
+				return firewallRule(f, fail("host-firewall-egress", Likely, "%s:443 cannot be connected, and a %s rule on this host %ss outbound HTTPS: %s", e.Host, fw.Tool, r.Action, cut(r.Text, 160)))
+			}
+		}
+	}
+	if four, ok := f.Host.DefaultIPv4.Get(); ok && !four && allTCP(open, "unreachable") {
+		if six, ok := f.Host.DefaultIPv6.Get(); ok && six {
+			return fail("ipv6-no-endpoint", Proven, "this host has only IPv6, and %s has no address it can reach over IPv6 (%s: %s)", e.Host, at.Address, tcpWord(at)).
+				saw("default route", "IPv6 only", f.Host.DefaultIPv6.From)
+		}
+	}
+	for _, o := range f.Network.Others {
+		if o.Outcome == "ok" {
+			return fail("route-wrong-interface", Proven, "%s cannot be connected by the interface %s that routing chooses, but can be by %s (%s)", e.Host, orWord(at.Interface, "in use"), o.Interface, o.Source).
+				saw("connect to "+o.Address+":443 from "+o.Interface, "connected", "connect").with("path", o.Interface)
+		}
+	}
+	if name := ownSubnet(f, e); name != "" {
+		return fail("route-wrong-interface", Likely, "%s (%s) lies in the network of interface %s, but traffic leaves by %s", e.Host, at.Address, name, at.Interface)
+	}
+	scope := e.Scope
+	if len(up) > 0 {
+		if up[0].Scope == "private" && scope != "private" {
+			return fail("vpce-service-missing", Proven, "%s is reached over a private VPC endpoint, but %s resolves to the public address %s, which %s: there is no VPC endpoint for %s",
+				up[0].Host, e.Host, at.Address, tcpWord(at), e.Service)
+		}
+		if scope != "private" {
+			return fail("network-no-egress", Likely, "%s:443 cannot be connected (%s %s) although %s can: a firewall on the way lets only some names through", e.Host, at.Address, tcpWord(at), up[0].Host)
+		}
+	}
+	if scope == "private" {
+		if at.Outcome == "refused" {
+			return fail("vpce-sg-blocked", Likely, "%s resolves to the private address %s, which refuses connections on 443", e.Host, at.Address)
+		}
+		return fail("vpce-sg-blocked", Likely, "%s resolves to the private address %s of a VPC endpoint, but port 443 is not let in (%s): its security group most likely lacks inbound 443 from this host", e.Host, at.Address, tcpWord(at))
+	}
+	return fail("network-no-egress", Proven, "%s (%s) and the other Systems Manager endpoints cannot be connected on port 443: %s; this host has no way out to them", e.Host, at.Address, tcpWord(at))
+}
+
+func firewallRule(f *facts.Facts, fd Finding) Finding {
+	if fw, ok := f.Host.Firewall.Get(); ok {
+		for _, r := range fw.Rules {
+			if r.HTTPS {
+				return fd.saw(fw.Tool+" rule in "+strings.TrimSpace(r.Table+" "+r.Chain), r.Text, f.Host.Firewall.From)
+			}
+		}
+	}
+	return fd
+}
+
+func anyTCP(es []facts.Endpoint, outcome string) bool {
+	for _, e := range es {
+		for _, t := range e.TCP {
+			if t.Outcome == outcome {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func allTCP(es []facts.Endpoint, outcome string) bool {
+	for _, e := range es {
+		for _, t := range e.TCP {
+			if t.Outcome != outcome {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// ownSubnet is the interface whose network holds the endpoint's address while
+// another one was used; empty when there is none.
+func ownSubnet(f *facts.Facts, e facts.Endpoint) string {
+	ifs, ok := f.Host.Interfaces.Get()
+	if !ok || len(e.TCP) == 0 || e.TCP[0].Interface == "" {
+		return ""
+	}
+	a, err := netip.ParseAddr(e.TCP[0].Address)
+	if err != nil {
+		return ""
+	}
+	for _, i := range ifs {
+		for _, c := range i.Addresses {
+			p, err := netip.ParsePrefix(c)
+			if err == nil && p.Contains(a) && i.Name != e.TCP[0].Interface {
+				return fmt.Sprint(i.Name)
+			}
+		}
+	}
+	return ""
+}
