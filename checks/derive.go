@@ -370,7 +370,7 @@ var nodeFailureSigs = map[string]bool{
 	facts.SigDHMCOff: true, facts.SigDHMCFailed: true, facts.SigNotYetRegistered: true, facts.SigCredsFailed: true,
 	facts.SigFingerprint: true, facts.SigHardwareID: true, facts.SigHardwareDrift: true, facts.SigInvalidInstance: true,
 	facts.SigHibernate: true, facts.SigHealthFailed: true, facts.SigRegisterFailed: true, facts.SigSleeping: true,
-	facts.SigVaultPermission: true,
+	facts.SigVaultPermission: true, facts.SigClock: true, facts.SigRegionInvalid: true,
 }
 
 // lastNodeFailure is the latest entry that says the node is not accepted.

@@ -9,7 +9,7 @@ var _ = register(Check{
 	ID: "dhmc-vs-profile", Group: "credentials", Title: "The role that Systems Manager uses is the one attached",
 	Causes: []string{"dhmc-shadows-profile"},
 	Needs:  []string{"credential-source"},
-	Doc: "A profile without ssm:UpdateInstanceInformation is passed over in favour of Default Host Management. The node is managed then, but its commands run with the other role and do not have the profile's permissions.",
+	Doc:    "A profile without ssm:UpdateInstanceInformation is passed over in favour of Default Host Management. The node is managed then, but its commands run with the other role and do not have the profile's permissions.",
 	Eval: func(f *facts.Facts) Finding {
 		if !onDHMC(f) || !f.IMDS.Profile.Known() {
 			return skip("not both a profile and Default Host Management")

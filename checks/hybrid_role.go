@@ -6,7 +6,7 @@ var _ = register(Check{
 	ID: "hybrid-role", Group: "credentials", Title: "The hybrid service role can be used",
 	Causes: []string{"hybrid-role-broken"},
 	Needs:  []string{"hybrid-registration", "registration-known", "registration-fingerprint", "clock", "tls-trust", "network-egress"},
-	Doc: "A hybrid node works with the service role named in its activation. A role that was deleted or does not trust ssm.amazonaws.com keeps the service from handing out tokens, which the agent logs.",
+	Doc:    "A hybrid node works with the service role named in its activation. A role that was deleted or does not trust ssm.amazonaws.com keeps the service from handing out tokens, which the agent logs.",
 	Eval: func(f *facts.Facts) Finding {
 		if !hybridActive(f) {
 			return skip("no hybrid registration in use")

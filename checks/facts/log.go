@@ -159,6 +159,7 @@ const (
 	SigExecDenied        = "exec-denied"
 	SigNotPermitted      = "not-permitted"
 	SigStream            = "plugin-not-found"
+	SigClock             = "signature-time"
 )
 
 // Signatures is the table of known fragments, most telling first.
@@ -167,6 +168,9 @@ var Signatures = []Signature{
 	{"noise", []string{"to watcher"}, KindNoise},
 	{"noise", []string{"RegistrationKey does not exist"}, KindNoise},
 
+	{SigClock, []string{"Signature expired:"}, KindFailure},
+	{SigClock, []string{"Signature not yet current"}, KindFailure},
+	{SigClock, []string{"RequestTimeTooSkewed"}, KindFailure},
 	{SigConfigUnusable, []string{"app config could not be loaded"}, KindFailure},
 	{SigBusStart, []string{"failed to start message bus"}, KindFailure},
 	{SigBusStart, []string{"failed to create IPC folder"}, KindFailure},
