@@ -14,8 +14,8 @@ import (
 // errNotAllowed is returned for a program that is not on the list.
 var errNotAllowed = errors.New("program is not on the list")
 
-// errNoProgram is returned when an allowed program is not installed.
-var errNoProgram = errors.New("program not found")
+// ErrNoProgram is returned when an allowed program is not installed.
+var ErrNoProgram = errors.New("program not found")
 
 // maxOutput bounds what is kept of a program's output.
 const maxOutput = 1 << 20
@@ -51,7 +51,7 @@ func program(name string, args []string) (string, error) {
 			return p, nil
 		}
 	}
-	return "", fmt.Errorf("run %s: %w", name, errNoProgram)
+	return "", fmt.Errorf("run %s: %w", name, ErrNoProgram)
 }
 
 // hostExec runs an allowed program with a clean environment, no input, a

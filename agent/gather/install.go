@@ -259,7 +259,7 @@ func rpmInstall(ctx context.Context, env *Env) (facts.Installation, bool, error)
 	switch {
 	case v != "":
 		in.Package, in.Version = "installed", facts.Known(v, "rpm -q")
-	case errors.Is(err, errNoProgram), strings.Contains(string(out), "is not installed"):
+	case errors.Is(err, ErrNoProgram), strings.Contains(string(out), "is not installed"):
 		return in, false, nil
 	case err != nil && in.CoreMode == "":
 		return in, false, nil

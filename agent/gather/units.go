@@ -41,7 +41,7 @@ func gatherUnits(ctx context.Context, env *Env, a *facts.Agent) {
 			return
 		}
 		switch {
-		case errors.Is(err, errNoProgram):
+		case errors.Is(err, ErrNoProgram):
 			if exists(env.FS, "etc/init/amazon-ssm-agent.conf") {
 				a.Manager = facts.Known("upstart", "file:/etc/init/amazon-ssm-agent.conf")
 				return
