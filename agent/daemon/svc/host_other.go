@@ -1,0 +1,46 @@
+//go:build !windows
+
+package svc
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/kardianos/service"
+)
+
+const whereLogs = "see /var/log/ssm-doctor.err or the system log"
+
+func privileged() bool { return os.Geteuid() == 0 }
+
+// stateDir is where serve keeps its history.
+func stateDir() string {
+	if runtime.GOOS == "darwin" {
+		return "/usr/local/var/lib/" + Name
+	}
+	return "/var/lib/" + Name
+}
+
+// registerWindows is never called here.
+func registerWindows(service.Service, string) (bool, error) {
+	return false, errors.ErrUnsupported
+}
+
+// setRecovery: launchd keeps the service alive; the scripts of OpenRC and SysV
+// know no restart.
+func setRecovery() (bool, error) { return false, nil }
+
+func verifyRegistration(executable string) error {
+	file := scriptFile()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read the service's script: %w", err)
+	}
+	if !strings.Contains(string(b), executable) {
+		return fmt.Errorf("%s does not start %s", file, executable)
+	}
+	return nil
+}
