@@ -9,7 +9,7 @@ import (
 var _ = register(Check{
 	ID: "credential-source", Group: "credentials", Title: "The agent has a source of credentials",
 	Causes: []string{"no-credential-source"},
-	Needs: []string{"imds-reachable", "imds-v2-agent", "agent-installed", "agent-service", "agent-version", "registration-store", "dhmc-role",
+	Needs: []string{"imds-reachable", "imds-v2-agent", "agent-version", "registration-store", "dhmc-role",
 		"clock", "tls-trust", "proxy", "proxy-applied", "dns", "dns-pin", "dns-private", "network-egress"},
 	Doc: "An EC2 instance signs with its instance profile or, without one, with the role of Default Host Management Configuration; either is enough. Whether Default Host Management is on " +
 		"cannot be asked from the host: it shows once the agent tried.",

@@ -263,7 +263,23 @@ func age(f *facts.Facts, t time.Time) time.Duration {
 	return f.CollectedAt.Sub(t)
 }
 
-// ago renders a time relative to the run.
+// Ago renders a time relative to the run, such as "4 min ago".
+func Ago(f *facts.Facts, t time.Time) string { return ago(f, t) }
+
+// UnitName is the unit that is meant to run the agent; empty when none is known.
+func UnitName(f *facts.Facts) string {
+	if u := mainUnit(f); u != nil {
+		return u.Name
+	}
+	return ""
+}
+
+// Source is the facts.Source constant of the credentials the agent signs with.
+func Source(f *facts.Facts) string { return source(f) }
+
+// Identity is the answer of sts:GetCallerIdentity for a source; nil when it was not asked.
+func Identity(f *facts.Facts, source string) *facts.Identity { return identity(f, source) }
+
 func ago(f *facts.Facts, t time.Time) string {
 	d := age(f, t)
 	switch {

@@ -3,11 +3,18 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"path"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/report"
+	"ssm-doctor/checks"
+	"ssm-doctor/checks/diagnose"
 	"ssm-doctor/checks/facts"
 )
 
@@ -23,33 +30,140 @@ type Options struct {
 	Profile string
 	// Log receives trouble of our own; nil: none.
 	Log *slog.Logger
-	// Sources, when set, takes the place of the plan (the daemon gathers parts
-	// at different rhythms).
+	// Waves says which parts of the plan run; the daemon gathers them at
+	// different rhythms.
 	Waves Waves
 	// Previous facts whose sections are kept for waves that are not run.
 	Previous *facts.Facts
-	// Progress, when set, is told each source as it ends.
+	// Progress, when set, is told each source as it ends, from one goroutine at a time.
 	Progress func(source string, done, total int)
 }
 
-// Waves says which parts of the plan are run. The zero value runs all.
+// Waves says which parts of the plan are left out. The zero value runs all.
 type Waves struct {
 	SkipNetwork     bool
 	SkipPermissions bool
 }
 
-// Run gathers facts from env and judges them.
+// Run gathers facts from env and judges them. A cancelled ctx ends it early
+// with what was gathered and Interrupted set.
 func Run(ctx context.Context, env *gather.Env, o Options) (*report.Report, *facts.Facts) {
+	start := time.Now()
 	f := Collect(ctx, env, o)
-	return Judge(f, o), f
+	r := Judge(f, o)
+	r.Duration = time.Since(start).Seconds()
+	r.Interrupted = errors.Is(context.Cause(ctx), context.Canceled)
+	return r, f
 }
 
 // Collect only gathers.
 func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
-	panic("not yet")
+	if o.Budget == 0 {
+		o.Budget = DefaultBudget
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.Budget)
+	defer cancel()
+	f := &facts.Facts{}
+	if o.Previous != nil {
+		c := *o.Previous
+		f = &c
+		f.Sources = nil
+	}
+	f.Schema, f.Version, f.CollectedAt = facts.Schema, env.Version, env.Now().UTC()
+	f.Root, f.Offline = env.Root, env.Offline
+	waves := plan(o.Waves)
+	total, done := 0, 0
+	for _, w := range waves {
+		total += len(w)
+	}
+	var mu sync.Mutex
+	for _, w := range waves {
+		var wg sync.WaitGroup
+		results := make([]facts.Source, len(w))
+		for i, s := range w {
+			wg.Go(func() {
+				results[i] = gatherOne(ctx, env, s, f, o.Log)
+				mu.Lock()
+				defer mu.Unlock()
+				done++
+				if o.Progress != nil {
+					o.Progress(s.Name(), done, total)
+				}
+			})
+		}
+		wg.Wait()
+		f.Sources = append(f.Sources, results...)
+	}
+	return f
+}
+
+// gatherOne runs a source and turns a panic of it into an error.
+func gatherOne(ctx context.Context, env *gather.Env, s gather.Source, f *facts.Facts, log *slog.Logger) (r facts.Source) {
+	start := time.Now()
+	r.Name = s.Name()
+	defer func() {
+		r.DurationSeconds = time.Since(start).Seconds()
+		if p := recover(); p != nil {
+			r.Success, r.Error = false, fmt.Sprintf("panic: %v", p)
+			if log != nil {
+				log.Error("source panicked", "source", s.Name(), "err", fmt.Sprint(p), "stack", string(debug.Stack()))
+			}
+		}
+	}()
+	if err := s.Gather(ctx, env, f); err != nil {
+		r.Error = err.Error()
+		return r
+	}
+	r.Success = true
+	return r
 }
 
 // Judge only judges; it needs no host.
 func Judge(f *facts.Facts, o Options) *report.Report {
-	panic("not yet")
+	found := evaluate(f, o)
+	if o.Profile == "image" {
+		return judgeImage(f, found, o)
+	}
+	return build(f, found, diagnose.Diagnose(f, found))
+}
+
+// evaluate runs the selected checks. A check that panics is unknown.
+func evaluate(f *facts.Facts, o Options) diagnose.Findings {
+	found := diagnose.Findings{}
+	for _, c := range checks.All() {
+		if !Selected(c, o.Only, o.Skip) {
+			continue
+		}
+		found[c.ID] = evaluateOne(c, f, o.Log)
+	}
+	return found
+}
+
+func evaluateOne(c *checks.Check, f *facts.Facts, log *slog.Logger) (fd checks.Finding) {
+	defer func() {
+		if p := recover(); p != nil {
+			fd = checks.Finding{Status: checks.Unknown, Summary: fmt.Sprintf("this check failed: %v", p)}
+			if log != nil {
+				log.Error("check panicked", "check", c.ID, "err", fmt.Sprint(p), "stack", string(debug.Stack()))
+			}
+		}
+	}()
+	return c.Eval(f)
+}
+
+// Selected reports whether a check runs under the given selections of check and
+// group ids.
+func Selected(c *checks.Check, only, skip []string) bool {
+	return (len(only) == 0 || matches(c, only)) && !matches(c, skip)
+}
+
+func matches(c *checks.Check, patterns []string) bool {
+	for _, p := range patterns {
+		for _, id := range []string{c.ID, c.Group} {
+			if ok, err := path.Match(p, id); err == nil && ok {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -50,6 +50,9 @@ var placeholders = map[string]string{
 // safe is what may be put into a command without quoting.
 var safe = regexp.MustCompile(`^[A-Za-z0-9._/:=,@+*-]{1,300}$`)
 
+// Safe reports whether a value may stand in a command without quoting.
+func Safe(s string) bool { return safe.MatchString(s) }
+
 // Fill replaces the placeholders of a step. Values that could change the
 // meaning of a shell command are not put in: the placeholder's name stays.
 func (s Step) Fill(v Values) Step {

@@ -1,17 +1,80 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
 
 // newRootCmd builds the command tree. Without a command it checks.
 func newRootCmd(a *app) *cobra.Command {
+	check := newCheckCmd(a)
 	root := &cobra.Command{
-		Use:           "ssm-doctor",
-		Short:         "Say why this host is not an SSM managed node, and what fixes it",
+		Use:   "ssm-doctor",
+		Short: "Say why this host is not an SSM managed node, and what fixes it",
+		Long: "ssm-doctor runs on an EC2 instance or hybrid machine and says whether that host is an\n" +
+			"AWS Systems Manager managed node, and if not, the one thing that is wrong and what fixes it.\n" +
+			"It only reads: nothing on the host or in AWS is changed.",
+		Example:       check.Example,
+		Args:          a.noSuchCommand,
+		RunE:          check.RunE,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.CompletionOptions.HiddenDefaultCmd = false
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
+	root.Flags().AddFlagSet(check.Flags())
+	root.AddCommand(check, newCollectCmd(a), newVersionCmd(a))
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if name := unknownFlag(err); name != "" {
+			var known []string
+			cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+			return usagef("unknown flag --%s%s", name, didYouMean(name, known, "--"))
+		}
+		return usagef("%w (-h for help)", err)
+	})
 	return root
+}
+
+// noSuchCommand refuses words after the program's name that are no command.
+func (a *app) noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var known []string
+	for _, c := range cmd.Commands() {
+		if !c.Hidden {
+			known = append(known, c.Name())
+		}
+	}
+	return usagef("unknown command %q%s", args[0], didYouMean(args[0], known, ""))
+}
+
+// noArgs is cobra.NoArgs with our exit code.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes no arguments, got %q", cmd.Name(), args[0])
+	}
+	return nil
+}
+
+// unknownFlag is the name of the flag that pflag did not know; empty for other errors.
+func unknownFlag(err error) string {
+	s, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !ok {
+		return ""
+	}
+	return s
+}
+
+// didYouMean is a hint with the nearest candidate, or nothing.
+func didYouMean(word string, candidates []string, prefix string) string {
+	if n := nearest(word, candidates); n != "" {
+		return fmt.Sprintf(" (did you mean %s%s?)", prefix, n)
+	}
+	return ""
 }

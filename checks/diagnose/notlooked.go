@@ -1,0 +1,53 @@
+package diagnose
+
+import (
+	"ssm-doctor/checks"
+	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/facts"
+)
+
+// NotLooked is something that cannot be seen from the host, with the command
+// that an operator runs to look.
+type NotLooked struct {
+	What, Why, Command string
+}
+
+// notLooked lists what this run could not see and what bears on its answer.
+func notLooked(f *facts.Facts, a Answer) []NotLooked {
+	v := values(f)
+	ec2, _ := checks.OnEC2(f)
+	var out []NotLooked
+	add := func(what, why, command string) {
+		out = append(out, NotLooked{what, why, causes.Step{Command: command}.Fill(v).Command})
+	}
+	if v["node"] != "" {
+		add("what the service says of this node", "it answers only to an operator's credentials",
+			"aws ssm describe-instance-information --filters Key=InstanceIds,Values={node} --region {region}")
+	}
+	if a.State == Managed {
+		return out
+	}
+	private := false
+	for _, e := range f.Network.Endpoints {
+		private = private || e.Scope == "private"
+	}
+	if private || ec2 {
+		add("VPC endpoints: their policies, security groups and private DNS", "they lie outside the host; a refusal names them at best",
+			"aws ec2 describe-vpc-endpoints --filters Name=vpc-id,Values={vpc} --region {region} --query 'VpcEndpoints[].[ServiceName,State,PrivateDnsEnabled,Groups,PolicyDocument]'")
+	}
+	if ec2 {
+		add("security groups of this instance", "packets they drop leave no trace here",
+			"aws ec2 describe-security-groups --group-ids {sg} --region {region} --query 'SecurityGroups[].IpPermissionsEgress'")
+		add("network ACL and route table of the subnet", "packets they drop leave no trace here",
+			"aws ec2 describe-network-acls --filters Name=association.subnet-id,Values={subnet} --region {region}")
+		add("Default Host Management Configuration", "its setting can be read only with an operator's credentials",
+			"aws ssm get-service-setting --setting-id arn:{partition}:ssm:{region}:{account}:servicesetting/ssm/managed-instance/default-ec2-instance-management-role --region {region}")
+		add("metadata options, among them the hop limit", "the metadata service does not tell them",
+			"aws ec2 describe-instances --instance-ids {instance} --region {region} --query 'Reservations[].Instances[].MetadataOptions'")
+	}
+	add("policies and trust of the role", "they can be read only with IAM permissions the node should not have",
+		"aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument && aws iam list-attached-role-policies --role-name {role}")
+	add("service control policies", "they are visible only in the organization's management account",
+		"aws organizations list-policies-for-target --target-id {account} --filter SERVICE_CONTROL_POLICY")
+	return out
+}

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ssm-doctor/agent/engine"
+	"ssm-doctor/agent/report"
+	"ssm-doctor/checks"
+	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/facts"
+)
+
+// checkFlags are the flags of check.
+type checkFlags struct {
+	target
+	output
+	only, skip []string
+	list       bool
+	timeout    time.Duration
+	wait       time.Duration
+	every      time.Duration
+	failOn     string
+	profile    string
+	textfile   string
+}
+
+func newCheckCmd(a *app) *cobra.Command {
+	var c checkFlags
+	cmd := &cobra.Command{
+		Use:   "check [ID...]",
+		Short: "Examine this host and name the one cause, with its remedy",
+		Long:  "Examines this host and prints the verdict, the one cause and what fixes it.\nArguments are ids of checks or groups to run; all run without.",
+		Example: "  ssm-doctor check\n" +
+			"  ssm-doctor check -o json | jq .root_cause\n" +
+			"  ssm-doctor check --profile image --root /mnt/image",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Name() == "check" {
+				c.only = append(c.only, args...)
+			}
+			return c.run(cmd, a)
+		},
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return append(checkIDs(), causes.Groups...), cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+	fs := cmd.Flags()
+	c.target.flags(fs)
+	c.output.flags(fs)
+	fs.StringArrayVar(&c.only, "only", nil, "run only these check or group `ids`; * allowed")
+	fs.StringArrayVar(&c.skip, "skip", nil, "leave out these check or group `ids`; * allowed")
+	fs.BoolVar(&c.list, "list", false, "list the checks and end")
+	fs.DurationVar(&c.timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
+	fs.DurationVar(&c.wait, "wait", 0, "repeat until managed, at most this `long`")
+	fs.DurationVar(&c.every, "every", 0, "run again each `interval` until interrupted")
+	fs.StringVar(&c.failOn, "fail-on", "not-managed", "exit code other than 0 on: not-managed, warning, never")
+	fs.StringVar(&c.profile, "profile", "node", "what to test: node, or image (nothing of a node may be left in it)")
+	fs.StringVar(&c.textfile, "textfile", "", "also write metrics to this `file` for node_exporter")
+	for flag, values := range map[string][]string{"fail-on": {"not-managed", "warning", "never"}, "profile": {"node", "image"}, "output": formats()} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	}
+	return cmd
+}
+
+func (c *checkFlags) run(cmd *cobra.Command, a *app) error {
+	if err := a.fromEnvironment(cmd); err != nil {
+		return err
+	}
+	if err := c.validate(); err != nil {
+		return err
+	}
+	if c.list {
+		return listChecks(a.out)
+	}
+	ctx := cmd.Context()
+	judge, err := c.runner(a)
+	if err != nil {
+		return err
+	}
+	deadline := time.Now().Add(c.wait)
+	for {
+		r, err := judge(ctx)
+		if err != nil {
+			return err
+		}
+		waiting := c.wait > 0 && r.State != report.Managed && r.State != report.Degraded && time.Now().Before(deadline) && ctx.Err() == nil
+		if !waiting || c.every > 0 {
+			if err := c.write(a, r); err != nil {
+				return err
+			}
+			if err := c.writeTextfile(r); err != nil {
+				return err
+			}
+		}
+		pause := c.every
+		if pause == 0 && waiting {
+			pause = min(5*time.Second, time.Until(deadline))
+		}
+		if pause == 0 || ctx.Err() != nil {
+			return c.verdict(r)
+		}
+		select {
+		case <-ctx.Done():
+			return c.verdict(r)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// runner makes the function that yields a report: of this host, of another
+// root, or of a facts file.
+func (c *checkFlags) runner(a *app) (func(context.Context) (*report.Report, error), error) {
+	o := engine.Options{Budget: c.timeout, Only: c.only, Skip: c.skip, Log: a.logger(c.verbose)}
+	if c.profile == "image" {
+		o.Profile = "image"
+	}
+	if c.from != "" {
+		f, err := a.readFacts(c.from)
+		if err != nil {
+			return nil, err
+		}
+		return func(context.Context) (*report.Report, error) {
+			r := engine.Judge(f, o)
+			r.CheckedFrom = c.from
+			return r, nil
+		}, nil
+	}
+	env, err := c.environment()
+	if err != nil {
+		return nil, err
+	}
+	o.Waves = engine.Waves{SkipNetwork: !env.Live}
+	return func(ctx context.Context) (*report.Report, error) {
+		show := a.progress(c.output)
+		o.Progress = show.source
+		r, _ := engine.Run(ctx, env, o)
+		show.erase()
+		return r, nil
+	}, nil
+}
+
+func (c *checkFlags) validate() error {
+	if err := c.output.validate(); err != nil {
+		return err
+	}
+	if err := oneOf("--fail-on", c.failOn, "not-managed", "warning", "never"); err != nil {
+		return err
+	}
+	if err := oneOf("--profile", c.profile, "node", "image"); err != nil {
+		return err
+	}
+	if c.timeout <= 0 || c.wait < 0 || c.every < 0 {
+		return usagef("--timeout, --wait and --every must be positive")
+	}
+	ids := append(checkIDs(), causes.Groups...)
+	for _, p := range append(append([]string{}, c.only...), c.skip...) {
+		hit := false
+		for _, k := range checks.All() {
+			hit = hit || engine.Selected(k, []string{p}, nil)
+		}
+		if !hit {
+			return usagef("no check or group %q%s", p, didYouMean(p, ids, ""))
+		}
+	}
+	return nil
+}
+
+// verdict is the exit code of a finished run.
+func (c *checkFlags) verdict(r *report.Report) error {
+	code := exitUnknown
+	switch r.State {
+	case report.Managed:
+		code = exitManaged
+	case report.Degraded:
+		code = exitManaged
+		if c.failOn == "warning" {
+			code = exitDegraded
+		}
+	case report.NotManaged:
+		code = exitNotManaged
+	}
+	if c.failOn == "never" {
+		code = exitManaged
+	}
+	if r.Interrupted {
+		code = exitInterrupted
+	}
+	if code == exitManaged {
+		return nil
+	}
+	return &exitError{code: code}
+}
+
+func checkIDs() []string {
+	var ids []string
+	for _, c := range checks.All() {
+		ids = append(ids, c.ID)
+	}
+	return ids
+}
+
+func listChecks(w io.Writer) error {
+	group := ""
+	for _, c := range checks.All() {
+		if c.Group != group {
+			group = c.Group
+			if _, err := fmt.Fprintln(w, group); err != nil {
+				return err
+			}
+		}
+		if _, err := fmt.Fprintf(w, "  %-26s %s\n", c.ID, c.Title); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func oneOf(flag, value string, allowed ...string) error {
+	for _, a := range allowed {
+		if value == a {
+			return nil
+		}
+	}
+	return usagef("%s must be one of %s, not %q%s", flag, strings.Join(allowed, ", "), value, didYouMean(value, allowed, ""))
+}
+
+var errNoFacts = errors.New("is no facts file")
+
+// readFacts reads a facts file, or standard input for "-".
+func (a *app) readFacts(name string) (*facts.Facts, error) {
+	b, err := a.readInput(name, facts.MaxFileBytes)
+	if err != nil {
+		return nil, err
+	}
+	f, err := facts.Parse(b)
+	if err != nil {
+		return nil, usagef("%s %w: %w", name, errNoFacts, err)
+	}
+	return f, nil
+}
+
