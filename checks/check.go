@@ -53,6 +53,8 @@ type Check struct {
 	Needs []string
 	// Causes are the root causes this check may name.
 	Causes []string
+	// Profile is empty for checks of a node, ProfileImage for those of a machine image.
+	Profile string
 	// Doc is one paragraph: what is tested, why it matters, what it cannot see.
 	Doc string
 	// Eval judges. It must not panic on any facts.
@@ -82,6 +84,9 @@ type Evidence struct {
 	From string `json:"from"`
 	At   string `json:"at"` // RFC 3339, empty: at the time of the run
 }
+
+// ProfileImage is the gate for machine images.
+const ProfileImage = "image"
 
 var registry = map[string]*Check{}
 

@@ -121,8 +121,8 @@ func gatherOne(ctx context.Context, env *gather.Env, s gather.Source, f *facts.F
 // Judge only judges; it needs no host.
 func Judge(f *facts.Facts, o Options) *report.Report {
 	found := evaluate(f, o)
-	if o.Profile == "image" {
-		return judgeImage(f, found, o)
+	if o.Profile == checks.ProfileImage {
+		return judgeImage(f, found)
 	}
 	return build(f, found, diagnose.Diagnose(f, found))
 }
@@ -131,7 +131,7 @@ func Judge(f *facts.Facts, o Options) *report.Report {
 func evaluate(f *facts.Facts, o Options) diagnose.Findings {
 	found := diagnose.Findings{}
 	for _, c := range checks.All() {
-		if !Selected(c, o.Only, o.Skip) {
+		if !inProfile(c, o.Profile) || !Selected(c, o.Only, o.Skip) {
 			continue
 		}
 		found[c.ID] = evaluateOne(c, f, o.Log)

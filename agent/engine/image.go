@@ -2,11 +2,44 @@ package engine
 
 import (
 	"ssm-doctor/agent/report"
+	"ssm-doctor/checks"
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/diagnose"
 	"ssm-doctor/checks/facts"
 )
 
-// judgeImage is the gate for machine images.
-func judgeImage(f *facts.Facts, found diagnose.Findings, o Options) *report.Report {
-	return build(f, found, diagnose.Diagnose(f, found))
+// imageChecks are the checks of a node that an image must pass as well.
+var imageChecks = map[string]bool{"agent-installed": true, "agent-packaging": true, "agent-config": true, "agent-service": true}
+
+// inProfile reports whether a check belongs to a profile.
+func inProfile(c *checks.Check, profile string) bool {
+	if profile == checks.ProfileImage {
+		return c.Profile == checks.ProfileImage || imageChecks[c.ID]
+	}
+	return c.Profile == ""
+}
+
+// judgeImage is the gate for machine images: ready only when every check of the
+// profile passes. State managed stands for ready: machines started from the
+// image have what they need; whether they will be accepted is not asked.
+func judgeImage(f *facts.Facts, found diagnose.Findings) *report.Report {
+	a := diagnose.Diagnose(f, found)
+	a.NotLooked, a.Path = nil, nil
+	r := build(f, found, a)
+	r.Profile = checks.ProfileImage
+	r.State = report.Managed
+	r.Summary = "the image is ready: the agent is installed and enabled, and nothing of a node is left in it"
+	for _, c := range r.Checks {
+		if c.Status == string(checks.Unknown) && r.State == report.Managed {
+			r.State, r.Summary = report.Unknown, "the image could not be judged: "+c.ID+": "+c.Summary
+		}
+		if c.Status == string(checks.Fail) {
+			r.State = report.NotManaged
+		}
+	}
+	if r.State == report.NotManaged && r.RootCause != nil {
+		r.RootCause.Severity = string(causes.Critical)
+		r.Summary = r.RootCause.Summary
+	}
+	return r
 }

@@ -58,6 +58,7 @@ func Host(root string) (*Env, error) {
 			return "", pathError("getxattr", name, err)
 		},
 	}
+	setNet(env)
 	if live {
 		env.Root = "/"
 		env.Exec = hostExec(env.Limits.Exec)

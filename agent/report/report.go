@@ -22,6 +22,7 @@ type Report struct {
 	Version     string    `json:"version"`
 	Duration    float64   `json:"duration_seconds"`
 	Redacted    bool      `json:"redacted"`
+	Profile     string    `json:"profile,omitempty"`     // "image": the report judges a machine image, "managed" then means ready
 	Interrupted bool      `json:"interrupted,omitempty"` // the run was cut short; what is known is in it
 
 	Node      Node    `json:"node"`

@@ -245,3 +245,10 @@ func (a *app) readFacts(name string) (*facts.Facts, error) {
 	return f, nil
 }
 
+// writeTextfile writes the metrics of a report for node_exporter, if asked for.
+func (c *checkFlags) writeTextfile(r *report.Report) error {
+	if c.textfile == "" {
+		return nil
+	}
+	return usagef("--textfile is not available in this build")
+}

@@ -1,0 +1,143 @@
+package gather
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"ssm-doctor/checks/facts"
+)
+
+// row is one request to AWS as data. Only rows of this file are ever signed,
+// and none of permissions.md 2.6 is among them.
+type row struct {
+	action   string // ssm:GetDocument
+	service  string // endpoint and signing name
+	protocol string // json, query, rest
+	target   string // X-Amz-Target for json, Action for query
+	version  string // query: API version
+	method   string // rest
+	path     string // rest
+	body     string // with {instance}, {document}, {region}
+	resource string // what the verdict is about, same placeholders
+	// allowed are error codes that prove the action is allowed.
+	allowed []string
+	// proves: order of evaluation is documented or observed, so these codes are
+	// proof and not only a prediction.
+	proves bool
+	rule   string
+}
+
+// reply is what came back.
+type reply struct {
+	status  int
+	body    []byte
+	err     awsError
+	network error // no answer of the service
+	at      time.Time
+}
+
+// signAndSend signs a row with the given keys and sends it once. It goes only
+// over a connection whose certificate is trusted.
+func (p *prober) signAndSend(ctx context.Context, r row, k keys, fill func(string) string) reply {
+	host := r.service + "." + p.f.Network.Region + "." + p.f.Network.Domain
+	for _, e := range p.f.Network.Endpoints {
+		if e.Service == r.service {
+			host = e.Host
+		}
+	}
+	out := reply{at: p.env.Now().UTC()}
+	body := fill(r.body)
+	method, path := r.method, r.path
+	if method == "" {
+		method, path = http.MethodPost, "/"
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "https://"+host+path, bytes.NewReader([]byte(body)))
+	if err != nil {
+		out.network = err
+		return out
+	}
+	switch r.protocol {
+	case "json":
+		req.Header.Set("Content-Type", "application/x-amz-json-1.1")
+		req.Header.Set("X-Amz-Target", r.target)
+	case "query":
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+	}
+	req.Header.Set("User-Agent", p.env.UserAgent)
+	sum := sha256.Sum256([]byte(body))
+	hash := hex.EncodeToString(sum[:])
+	if r.service == "s3" {
+		req.Header.Set("X-Amz-Content-Sha256", hash)
+	}
+	signing := r.service
+	if r.service == "monitoring" {
+		signing = "monitoring"
+	}
+	creds := aws.Credentials{AccessKeyID: k.id, SecretAccessKey: k.secret, SessionToken: k.token}
+	if err := v4.NewSigner().SignHTTP(ctx, creds, req, hash, signing, p.f.Network.Region, p.env.Now()); err != nil {
+		out.network = err
+		return out
+	}
+	resp, err := p.client(host).Do(req)
+	if err != nil {
+		out.network = unwrapURL(err)
+		return out
+	}
+	defer resp.Body.Close()
+	out.status = resp.StatusCode
+	out.body, _ = io.ReadAll(io.LimitReader(resp.Body, 256<<10))
+	if resp.StatusCode >= 300 {
+		out.err = parseAWSError(out.body)
+		if out.err.code == "" {
+			out.err.code, _, _ = strings.Cut(resp.Header.Get("X-Amzn-Errortype"), ":")
+		}
+	}
+	return out
+}
+
+// client makes an HTTPS client that connects as the probes do.
+func (p *prober) client(host string) *http.Client {
+	t := &http.Transport{DisableKeepAlives: true, DialTLSContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		e := &facts.Endpoint{Host: host, Port: 443, Need: facts.NeedFeature}
+		conn := p.connect(ctx, e)
+		if conn == nil {
+			return nil, errors.New(connectFailure(e))
+		}
+		roots, err := p.roots()
+		if err != nil {
+			conn.Close()
+			return nil, err
+		}
+		tc := tls.Client(conn, &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12, Time: p.env.Now})
+		hctx, cancel := context.WithTimeout(ctx, p.env.Limits.TLS)
+		defer cancel()
+		if err := tc.HandshakeContext(hctx); err != nil {
+			conn.Close()
+			return nil, err
+		}
+		return tc, nil
+	}}
+	return &http.Client{Transport: t, Timeout: p.env.Limits.HTTP, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+func connectFailure(e *facts.Endpoint) string {
+	switch {
+	case e.Proxy.Used:
+		return "proxy: " + e.Proxy.Outcome
+	case len(e.TCP) > 0:
+		return orText(e.TCP[0].Error, e.TCP[0].Outcome)
+	}
+	return orText(e.DNS.Error, "not connected")
+}

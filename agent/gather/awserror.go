@@ -1,0 +1,73 @@
+package gather
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"strings"
+)
+
+// awsError is an error answer of any AWS protocol.
+type awsError struct{ code, message string }
+
+// parseAWSError reads an error body of the JSON, query, REST-XML and S3
+// protocols; the zero value when it is none of them.
+func parseAWSError(b []byte) awsError {
+	body := strings.TrimSpace(string(b[:min(len(b), 16<<10)]))
+	switch {
+	case strings.HasPrefix(body, "{"):
+		var d struct {
+			Type     string `json:"__type"`
+			Code     string `json:"code"`
+			Message  string `json:"message"`
+			Message2 string `json:"Message"`
+		}
+		if json.Unmarshal([]byte(body), &d) != nil {
+			return awsError{}
+		}
+		code := d.Type
+		if code == "" {
+			code = d.Code
+		}
+		code = code[strings.LastIndex(code, "#")+1:]
+		return awsError{oneLine(code, 100), oneLine(orText(d.Message, d.Message2), 1000)}
+	case strings.HasPrefix(body, "<"):
+		return xmlError(body)
+	}
+	return awsError{}
+}
+
+// xmlError takes the first Code and Message of a document, or its root element
+// as code where the service writes <AccessDeniedException/>.
+func xmlError(body string) awsError {
+	d := xml.NewDecoder(strings.NewReader(body))
+	d.Strict = false
+	var e awsError
+	root, in := "", ""
+	for n := 0; n < 200; n++ {
+		t, err := d.Token()
+		if err != nil {
+			break
+		}
+		switch t := t.(type) {
+		case xml.StartElement:
+			if root == "" {
+				root = t.Name.Local
+			}
+			in = t.Name.Local
+		case xml.EndElement:
+			in = ""
+		case xml.CharData:
+			text := strings.TrimSpace(string(t))
+			switch {
+			case in == "Code" && e.code == "":
+				e.code = oneLine(text, 100)
+			case strings.EqualFold(in, "message") && e.message == "":
+				e.message = oneLine(text, 1000)
+			}
+		}
+	}
+	if e.code == "" && root != "" && !strings.EqualFold(root, "html") && root != "ErrorResponse" && root != "Error" {
+		e.code = oneLine(root, 100)
+	}
+	return e
+}

@@ -1,0 +1,194 @@
+package gather
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"ssm-doctor/checks/facts"
+)
+
+// vpcResolver is the VPC's resolver at its link-local address.
+const vpcResolver = "169.254.169.253"
+
+// setNet fills the network functions of the real environment.
+func setNet(env *Env) {
+	if env.Dial == nil {
+		env.Dial = hostDial
+	}
+	env.Lookup = hostLookup
+	env.IMDS = "http://169.254.169.254"
+	env.IMDS6 = "http://[fd00:ec2::254]"
+}
+
+// hostLookup asks a resolver for the addresses of a host. An empty server means
+// the host's own way, hosts file included.
+func hostLookup(ctx context.Context, server, network, host string) ([]netip.Addr, error) {
+	r := net.Resolver{PreferGo: true}
+	if server != "" {
+		r.Dial = func(ctx context.Context, proto, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, proto, net.JoinHostPort(server, "53"))
+		}
+	}
+	return r.LookupNetIP(ctx, network, strings.TrimSuffix(host, ".")+".")
+}
+
+// resolve looks a name up as the host does, hosts file first.
+func resolve(ctx context.Context, env *Env, f *facts.Facts, host string) (facts.DNS, []netip.Addr) {
+	var d facts.DNS
+	start := time.Now()
+	defer func() { d.Seconds = time.Since(start).Seconds() }()
+	if r, ok := f.Host.Resolver.Get(); ok && len(r.Servers) > 0 {
+		d.Server = r.Servers[0]
+	}
+	if pins := pinned(env, host); len(pins) > 0 {
+		d.Pinned, d.Outcome = pins[0].String(), "ok"
+		for _, a := range pins {
+			if a.Is4() {
+				d.A = append(d.A, a.String())
+			} else {
+				d.AAAA = append(d.AAAA, a.String())
+			}
+		}
+		return d, pins
+	}
+	ctx, cancel := context.WithTimeout(ctx, env.Limits.DNS)
+	defer cancel()
+	var four, six []netip.Addr
+	var err4, err6 error
+	var wg sync.WaitGroup
+	wg.Go(func() { four, err4 = env.Lookup(ctx, "", "ip4", host) })
+	wg.Go(func() { six, err6 = env.Lookup(ctx, "", "ip6", host) })
+	wg.Wait()
+	_ = err6 // most names have no IPv6 address
+	for _, a := range four {
+		d.A = append(d.A, a.Unmap().String())
+	}
+	for _, a := range six {
+		d.AAAA = append(d.AAAA, a.String())
+	}
+	d.Outcome = "ok"
+	if len(four)+len(six) == 0 {
+		d.Outcome, d.Error = dnsOutcome(err4)
+		var e *net.DNSError
+		if errors.As(err4, &e) && e.Server != "" {
+			d.Server = e.Server
+		}
+	}
+	return d, append(four, six...)
+}
+
+// dnsOutcome sorts the ways in which a query fails.
+func dnsOutcome(err error) (outcome, text string) {
+	var e *net.DNSError
+	switch {
+	case err == nil:
+		return "no-data", "no addresses"
+	case errors.As(err, &e) && e.IsNotFound:
+		return "nxdomain", "no such host"
+	case errors.As(err, &e) && e.IsTimeout, errors.Is(err, context.DeadlineExceeded):
+		return "timeout", "i/o timeout"
+	case strings.Contains(err.Error(), "server misbehaving"):
+		return "servfail", "server misbehaving"
+	case strings.Contains(err.Error(), "connection refused"):
+		return "refused", "connection refused"
+	}
+	return "other", err.Error()
+}
+
+// pinned are the addresses that the hosts file gives for a name.
+func pinned(env *Env, host string) []netip.Addr {
+	b, err := readFile(env.FS, "etc/hosts", maxSmall)
+	if err != nil {
+		return nil
+	}
+	return parseHosts(b, host)
+}
+
+func parseHosts(b []byte, host string) []netip.Addr {
+	var out []netip.Addr
+	s := bufio.NewScanner(bytes.NewReader(b))
+	for s.Scan() {
+		line, _, _ := strings.Cut(s.Text(), "#")
+		fields := strings.Fields(line)
+		if len(fields) < 2 {
+			continue
+		}
+		a, err := netip.ParseAddr(fields[0])
+		if err != nil {
+			continue
+		}
+		for _, n := range fields[1:] {
+			if strings.EqualFold(strings.TrimSuffix(n, "."), host) {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+// views asks the resolvers that the host does not use: the VPC's own, and the
+// further ones of resolv.conf.
+func views(ctx context.Context, env *Env, f *facts.Facts, host string) []facts.View {
+	servers := []string{vpcResolver}
+	if r, ok := f.Host.Resolver.Get(); ok {
+		for _, s := range r.Servers {
+			if s == vpcResolver {
+				servers = nil // the host's own answer is the VPC's
+			}
+		}
+		for _, s := range r.Servers[min(1, len(r.Servers)):] {
+			if !strings.HasPrefix(s, "127.") {
+				servers = append(servers, s)
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, env.Limits.DNS)
+	defer cancel()
+	out := make([]facts.View, len(servers))
+	var wg sync.WaitGroup
+	for i, s := range servers {
+		wg.Go(func() {
+			addrs, err := env.Lookup(ctx, s, "ip4", host)
+			v := facts.View{Server: s, Outcome: "ok", Scope: scope(addrs)}
+			for _, a := range addrs {
+				v.A = append(v.A, a.Unmap().String())
+			}
+			if len(addrs) == 0 {
+				v.Outcome, _ = dnsOutcome(err)
+			}
+			out[i] = v
+		})
+	}
+	wg.Wait()
+	return slices.DeleteFunc(out, func(v facts.View) bool { return v.Server == "" })
+}
+
+// scope tells private from public addresses.
+func scope(addrs []netip.Addr) string {
+	private, public := 0, 0
+	for _, a := range addrs {
+		if a = a.Unmap(); a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
+			private++
+		} else {
+			public++
+		}
+	}
+	switch {
+	case private+public == 0:
+		return ""
+	case public == 0:
+		return "private"
+	case private == 0:
+		return "public"
+	}
+	return "mixed"
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ssm-doctor/agent/engine"
+	"ssm-doctor/agent/report"
+)
+
+// newCollectCmd writes the facts of this host, for a ticket or for check --from.
+func newCollectCmd(a *app) *cobra.Command {
+	var (
+		t        target
+		file     string
+		noRedact bool
+		timeout  time.Duration
+	)
+	cmd := &cobra.Command{
+		Use:   "collect",
+		Short: "Write what can be seen of this host as redacted JSON",
+		Long:  "Writes the facts of this host as JSON, redacted, for a ticket or for check --from elsewhere.\nKeys, tokens, activation codes and proxy passwords are never part of it.",
+		Example: "  ssm-doctor collect -f facts.json\n" +
+			"  ssm-doctor check --from facts.json",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.fromEnvironment(cmd); err != nil {
+				return err
+			}
+			if t.from != "" {
+				return usagef("collect takes no --from")
+			}
+			env, err := t.environment()
+			if err != nil {
+				return err
+			}
+			f := engine.Collect(cmd.Context(), env, engine.Options{Budget: timeout, Log: a.logger(false), Waves: engine.Waves{SkipNetwork: !env.Live}})
+			if !noRedact {
+				f = report.RedactFacts(f)
+			}
+			fmt.Fprintln(a.err, "in it: host, agent, registration (no keys), metadata, credentials (no secrets), network, permissions, log matches")
+			return a.create(file, func(w io.Writer) error {
+				e := json.NewEncoder(w)
+				e.SetIndent("", " ")
+				return e.Encode(f)
+			})
+		},
+	}
+	fs := cmd.Flags()
+	t.flags(fs)
+	_ = fs.MarkHidden("from")
+	fs.StringVarP(&file, "file", "f", "-", "write to this `file` instead of standard output")
+	fs.BoolVar(&noRedact, "no-redact", false, "keep account numbers, role names and addresses")
+	fs.DurationVar(&timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
+	return cmd
+}

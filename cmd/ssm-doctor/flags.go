@@ -1,0 +1,214 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/report"
+)
+
+// target says what is examined.
+type target struct {
+	from     string
+	root     string
+	offline  bool
+	region   string
+	endpoint string
+	features []string
+	probes   []string
+}
+
+func (t *target) flags(fs *pflag.FlagSet) {
+	fs.StringVar(&t.from, "from", "", "judge a facts `file` of collect instead of this host; - is standard input")
+	fs.StringVar(&t.root, "root", "/", "`directory` that holds the root file system, for mounted images")
+	fs.BoolVar(&t.offline, "offline", false, "send nothing but to link-local addresses")
+	fs.StringVar(&t.region, "region", "", "work against this `region` (default: detected)")
+	fs.StringVar(&t.endpoint, "endpoint-url", "", "connect to this `host:port` in place of every AWS endpoint")
+	fs.StringSliceVar(&t.features, "feature", nil, "also judge these Systems Manager `features`")
+	fs.StringSliceVar(&t.probes, "probe", nil, "also send the harmless reads of these `families`")
+}
+
+// environment makes the real environment for the target.
+func (t *target) environment() (*gather.Env, error) {
+	env, err := gather.Host(t.root)
+	if err != nil {
+		return nil, usagef("%w", err)
+	}
+	env.Offline, env.Region, env.EndpointURL = t.offline, t.region, t.endpoint
+	env.Features, env.Probes = t.features, t.probes
+	env.Version = versionString()
+	env.UserAgent = "ssm-doctor/" + env.Version
+	return env, nil
+}
+
+// output says how results are printed.
+type output struct {
+	format   string
+	file     string
+	color    string
+	ascii    string
+	noRedact bool
+	quiet    bool
+	verbose  bool
+}
+
+func (o *output) flags(fs *pflag.FlagSet) {
+	fs.StringVarP(&o.format, "output", "o", "text", "`format`: "+strings.Join(formats(), ", "))
+	fs.StringVarP(&o.file, "file", "f", "-", "write to this `file` instead of standard output")
+	fs.StringVar(&o.color, "color", "auto", "colour: auto, always, never")
+	fs.StringVar(&o.ascii, "ascii", "auto", "nothing but ASCII: auto, always, never")
+	fs.Lookup("ascii").NoOptDefVal = "always"
+	fs.BoolVar(&o.noRedact, "no-redact", false, "keep account numbers, role names and addresses")
+	fs.BoolVarP(&o.quiet, "quiet", "q", false, "print the verdict only")
+	fs.BoolVarP(&o.verbose, "verbose", "v", false, "print all evidence and timing, and log to standard error")
+}
+
+func formats() []string { return report.Formats }
+
+func (o *output) validate() error {
+	if err := oneOf("--output", o.format, formats()...); err != nil {
+		return err
+	}
+	if err := oneOf("--color", o.color, "auto", "always", "never"); err != nil {
+		return err
+	}
+	return oneOf("--ascii", o.ascii, "auto", "always", "never", "true", "false")
+}
+
+// write prints a report the way the flags say.
+func (o *output) write(a *app, r *report.Report) error {
+	if !o.noRedact {
+		r = report.Redact(r)
+	}
+	return a.create(o.file, func(w io.Writer) error {
+		tty, width := false, 0
+		if f, ok := w.(*os.File); ok {
+			tty, width = report.Terminal(f)
+		}
+		s := report.StyleFor(a.getenv, tty, width, o.color, o.ascii)
+		s.Quiet, s.Verbose = o.quiet, o.verbose
+		return report.Write(w, o.format, r, s)
+	})
+}
+
+// create calls write with standard output, or with a file that takes its final
+// name only when it is whole. The file is readable by its owner only.
+func (a *app) create(name string, write func(io.Writer) error) error {
+	if name == "-" || name == "" {
+		return write(a.out)
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), ".ssm-doctor-*")
+	if err != nil {
+		return &exitError{exitInternal, fmt.Errorf("write %s: %w", name, err)}
+	}
+	defer os.Remove(f.Name())
+	err = write(f)
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return &exitError{exitInternal, fmt.Errorf("write %s: %w", name, err)}
+	}
+	return nil
+}
+
+// readInput reads a file of at most limit bytes, or standard input for "-".
+func (a *app) readInput(name string, limit int64) ([]byte, error) {
+	in := a.in
+	if name != "-" {
+		info, err := os.Stat(name)
+		if err != nil {
+			return nil, usagef("%w", err)
+		}
+		if !info.Mode().IsRegular() {
+			return nil, usagef("%s is not a regular file", name)
+		}
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, usagef("%w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, limit+1))
+	if err != nil {
+		return nil, usagef("read %s: %w", name, err)
+	}
+	if int64(len(b)) > limit {
+		return nil, usagef("%s is larger than %d bytes", name, limit)
+	}
+	return b, nil
+}
+
+// fromEnvironment sets flags that were not given from SSM_DOCTOR_<FLAG>.
+func (a *app) fromEnvironment(cmd *cobra.Command) error {
+	var failed error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Changed || failed != nil {
+			return
+		}
+		name := "SSM_DOCTOR_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if v := a.getenv(name); v != "" {
+			if err := cmd.Flags().Set(f.Name, v); err != nil {
+				failed = usagef("%s: %w", name, err)
+			}
+		}
+	})
+	return failed
+}
+
+// logger writes trouble of our own to standard error; everything with verbose.
+func (a *app) logger(verbose bool) *slog.Logger {
+	level := slog.LevelWarn
+	if verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))
+}
+
+// progress is one line on a terminal's standard error, for runs that last.
+type progress struct {
+	w     io.Writer // nil: show nothing
+	start time.Time
+	shown bool
+	names []string
+}
+
+func (a *app) progress(o output) *progress {
+	p := &progress{start: time.Now()}
+	if f, ok := a.err.(*os.File); ok && !o.quiet {
+		if tty, _ := report.Terminal(f); tty {
+			p.w = f
+		}
+	}
+	return p
+}
+
+func (p *progress) source(name string, done, total int) {
+	p.names = append(p.names, name)
+	if p.w == nil || time.Since(p.start) < 300*time.Millisecond {
+		return
+	}
+	p.shown = true
+	last := p.names[max(0, len(p.names)-4):]
+	fmt.Fprintf(p.w, "\r\x1b[Kchecking  %s   %d of %d   %.1fs", strings.Join(slices.Clone(last), ", "), done, total, time.Since(p.start).Seconds())
+}
+
+func (p *progress) erase() {
+	if p.shown {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}
