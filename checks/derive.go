@@ -34,6 +34,13 @@ func OnEC2(f *facts.Facts) (yes, known bool) {
 	if uuid, ok := d.EC2UUID.Get(); ok {
 		return uuid, true
 	}
+	// What the agent itself took this host for.
+	if r, ok := f.Credentials.Runtime.Get(); ok && r.IdentityType == "EC2" {
+		return true, true
+	}
+	if k, ok := f.Registration.EC2.Get(); ok && k.InstanceID != "" {
+		return true, true
+	}
 	return false, false
 }
 

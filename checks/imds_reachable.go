@@ -25,6 +25,9 @@ var _ = register(Check{
 		if known && !ec2 {
 			return imdsOffEC2(f, token, asked)
 		}
+		if !known && !token.Token {
+			return unknown("whether this is an EC2 instance is not known, and no token was given: %s", orWord(exchange(token), i.Token.Reason()))
+		}
 		if v, ok := i.ViaProxy.Get(); ok && !v.Token && identityAllowed(f, "EC2") {
 			seen := fmt.Sprintf("HTTP %d from %s", v.Status, orWord(v.Server, "the proxy"))
 			if v.Status == 0 {

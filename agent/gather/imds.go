@@ -52,7 +52,7 @@ func (imdsSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	i.Bare = facts.Known(bare, "imds:GET /latest/meta-data/ without token")
 	i.IPv6 = facts.Unknown[facts.Exchange]("not asked: IPv4 answers", "")
 	base := env.IMDS
-	if !token.Token && env.IMDS6 != "" {
+	if token.Status == 0 && env.IMDS6 != "" {
 		six, done := context.WithTimeout(context.WithoutCancel(ctx), 300*time.Millisecond)
 		i.IPv6 = facts.Known(tokenRequest(six, env, c, env.IMDS6), "imds:PUT [fd00:ec2::254]/latest/api/token")
 		done()
