@@ -82,7 +82,7 @@ func imdsFailure(f *facts.Facts, token facts.Exchange) Finding {
 				saw("route to "+imdsAddress, route.Kind, f.Host.IMDSRoute.From)
 		}
 	}
-	if token.Status == 403 && !html(token) {
+	if token.Status == 403 {
 		return put(fail("imds-disabled", Proven, "the metadata service answers 403: its endpoint is disabled for this instance"))
 	}
 	if token.Status != 0 && (html(token) || token.Status == 200) {
