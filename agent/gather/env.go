@@ -39,6 +39,9 @@ type Env struct {
 	// Lookup asks one resolver ("" is the host's own way, hosts file included)
 	// for the A or AAAA records ("ip4", "ip6") of a host.
 	Lookup func(ctx context.Context, server, network, host string) ([]netip.Addr, error)
+	// SourceAddr is the local address that routing chooses for a destination; empty:
+	// no route. Nil: ask the kernel.
+	SourceAddr func(host string) string
 	// Exec runs one of the allowed programs; see exec.go.
 	Exec func(ctx context.Context, name string, args ...string) ([]byte, error)
 	// StatFS tells usage and mount flags of the file system under a path.

@@ -156,7 +156,7 @@ func (p *prober) tcp(ctx context.Context, e *facts.Endpoint, to []string) net.Co
 			if conn != nil {
 				t.Source, _, _ = net.SplitHostPort(conn.LocalAddr().String())
 			} else {
-				t.Source = sourceFor(host)
+				t.Source = p.source(host)
 			}
 			t.Interface = p.interfaceOf(t.Source)
 			results <- result{i, conn, t}
@@ -185,6 +185,13 @@ func (p *prober) tcp(ctx context.Context, e *facts.Endpoint, to []string) net.Co
 		e.TCP = append(e.TCP, a)
 	}
 	return keep
+}
+
+func (p *prober) source(host string) string {
+	if p.env.SourceAddr != nil {
+		return p.env.SourceAddr(host)
+	}
+	return sourceFor(host)
 }
 
 // sourceFor is the local address that routing chooses for a destination; no
