@@ -300,4 +300,3 @@ func (h *Host) listen() (err error) {
 	h.serve(h.tls(h.secure), http.HandlerFunc(h.serveAWS))
 	return nil
 }
-
