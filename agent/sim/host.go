@@ -35,6 +35,7 @@ type Host struct {
 	journal []Entry
 	other   map[string]*authority // issuers that the host does not trust
 	closed  bool
+	demo    Demo // what New brought up
 }
 
 // maxJournal bounds the journal; older entries go.
