@@ -2,7 +2,6 @@ package checks
 
 import (
 	"fmt"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -455,12 +454,6 @@ func logReadable(f *facts.Facts) (string, bool) {
 		}
 	}
 	return "", true
-}
-
-// private reports whether an address belongs to a private network.
-func private(addr string) bool {
-	a, err := netip.ParseAddr(addr)
-	return err == nil && (a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsLoopback())
 }
 
 // quote puts a host-supplied value into a sentence.

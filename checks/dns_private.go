@@ -1,7 +1,6 @@
 package checks
 
 import (
-	"fmt"
 	"strings"
 
 	"ssm-doctor/checks/facts"
@@ -61,12 +60,4 @@ func views(es []facts.Endpoint) int {
 		}
 	}
 	return len(seen)
-}
-
-func addresses(e facts.Endpoint) string {
-	all := append(append([]string{}, e.DNS.A...), e.DNS.AAAA...)
-	if len(all) == 0 {
-		return "no address"
-	}
-	return fmt.Sprint(strings.Join(all, ", "))
 }

@@ -28,6 +28,7 @@ var _ = register(Check{
 			}
 			return fd
 		}
+		var damaged []Finding
 		for _, d := range f.Registration.Damage {
 			fd := fail("registration-store-damaged", Proven, "%s cannot be used: %s", d.Path, d.What).saw("read "+d.Path, d.Kind+": "+d.What, "file:"+d.Path)
 			for _, id := range []string{facts.SigVaultManifest, facts.SigVaultMissing} {
@@ -35,13 +36,21 @@ var _ = register(Check{
 					fd = fd.logged(m)
 				}
 			}
-			return grade(fd)
+			damaged = append(damaged, fd)
+		}
+		if len(damaged) > 0 {
+			first := damaged[0]
+			for _, d := range damaged[1:] {
+				first.Evidence = append(first.Evidence, d.Evidence...)
+			}
+			return grade(first)
 		}
 		if m, ok := current(f, facts.SigAlreadyRegistered); ok && ec2 && !hybrid {
 			k, has := f.Registration.EC2.Get()
 			if !has || !k.Complete() {
 				fd := fail("registration-store-damaged", Likely,
-					"the instance appears to already be registered, but its key in /var/lib/amazon/ssm/Vault is lost, so Default Host Management cannot be used").logged(m)
+					"the instance appears to already be registered, but its key in /var/lib/amazon/ssm/Vault is lost, so Default Host Management cannot be used").logged(m).
+					fix(causes.AttachProfile...)
 				return grade(fd.saw("EC2RegistrationKey", storeState(f.Registration.EC2), f.Registration.EC2.From))
 			}
 		}

@@ -26,7 +26,6 @@ type row struct {
 	service  string // endpoint and signing name
 	protocol string // json, query, rest
 	target   string // X-Amz-Target for json, Action for query
-	version  string // query: API version
 	method   string // rest
 	path     string // rest
 	body     string // with {instance}, {document}, {region}

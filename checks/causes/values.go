@@ -24,31 +24,44 @@ var placeholders = map[string]string{
 	"log":       "/var/log/amazon/ssm",
 	"config":    "/etc/amazon/ssm/amazon-ssm-agent.json",
 	"agent":     "/usr/bin/amazon-ssm-agent",
+	"arch":      "amd64",
 	"restart":   "systemctl restart amazon-ssm-agent",
-	"vpc":       "VPC_ID",
-	"subnet":    "SUBNET_ID",
-	"sg":        "SECURITY_GROUP_ID",
-	"cidr":      "VPC_CIDR",
-	"service":   "SERVICE",  // ssm, ssmmessages
-	"endpoint":  "ENDPOINT", // host name
-	"address":   "ADDRESS",
-	"action":    "ACTION", // ssm:UpdateInstanceInformation
-	"resource":  "RESOURCE_ARN",
-	"policy":    "POLICY_ARN",
-	"proxy":     "http://PROXY:PORT",
-	"resolver":  "RESOLVER",
-	"gateway":   "GATEWAY",
-	"path":      "PATH",
-	"mount":     "MOUNT",
-	"version":   "VERSION",
-	"package":   "PACKAGE",
-	"issuer":    "ISSUER",
-	"minutes":   "30",
-	"until":     "the time it names",
+	"stop":      "systemctl stop amazon-ssm-agent",
+	"enable":    "systemctl unmask amazon-ssm-agent.service && systemctl enable --now amazon-ssm-agent.service",
+	"journal":   "journalctl -u amazon-ssm-agent.service -n 50 --no-pager; tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log",
+	"reinstall": "dnf install -y https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/linux_amd64/amazon-ssm-agent.rpm",
+	"install":   "dnf install -y https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/linux_amd64/amazon-ssm-agent.rpm",
+
+	"corepolicy":  "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore", // the managed policy of the identity in use
+	"dhmcsetting": "arn:aws:ssm:REGION:ACCOUNT_ID:servicesetting/ssm/managed-instance/default-ec2-instance-management-role",
+	"vpc":         "VPC_ID",
+	"subnet":      "SUBNET_ID",
+	"sg":          "SECURITY_GROUP_ID",
+	"cidr":        "VPC_CIDR",
+	"service":     "SERVICE",  // ssm, ssmmessages
+	"endpoint":    "ENDPOINT", // host name
+	"address":     "ADDRESS",
+	"action":      "ACTION", // ssm:UpdateInstanceInformation
+	"resource":    "RESOURCE_ARN",
+	"policy":      "POLICY_ARN",
+	"proxy":       "http://PROXY:PORT",
+	"resolver":    "RESOLVER",
+	"gateway":     "GATEWAY",
+	"path":        "PATH",
+	"mount":       "MOUNT",
+	"version":     "VERSION",
+	"package":     "PACKAGE",
+	"issuer":      "ISSUER",
+	"minutes":     "30",
+	"until":       "the time it names",
 }
 
 // safe is what may be put into a command without quoting.
 var safe = regexp.MustCompile(`^[A-Za-z0-9._/:=,@+*-]{1,300}$`)
+
+// commands are placeholders that hold a whole command, made of safe parts by
+// whoever sets them.
+var commands = map[string]bool{"restart": true, "stop": true, "enable": true, "journal": true, "reinstall": true, "install": true}
 
 // Safe reports whether a value may stand in a command without quoting.
 func Safe(s string) bool { return safe.MatchString(s) }
@@ -74,7 +87,7 @@ func fill(text string, v Values, command bool) string {
 			return m
 		}
 		val, ok := v[name]
-		if !ok || val == "" || (command && name != "restart" && !safe.MatchString(val)) {
+		if !ok || val == "" || (command && !commands[name] && !safe.MatchString(val)) {
 			return stand
 		}
 		return val

@@ -1,0 +1,98 @@
+package causes
+
+var _ = add(
+	Cause{
+		ID: "agent-not-installed", Group: "agent", Severity: Critical, Title: "SSM Agent not installed",
+		Meaning: "No executable, package or service of the SSM Agent is on this host. Without it a host cannot be a managed node.",
+		Fix: []Step{
+			asRoot("Install the agent", "{install}"),
+			asRoot("Start it now and at every boot", "{enable}"),
+			verify,
+		},
+		Docs: []string{docAgentInstall},
+	},
+	Cause{
+		ID: "agent-service-stopped", Group: "agent", Severity: Critical, Title: "agent service not running",
+		Meaning: "The agent is installed, but its service is disabled, masked, stopped, or kept from starting again.",
+		Fix: []Step{
+			asRoot("Enable the service and start it", "{enable}"),
+			asRoot("If it stops again, read why", "{journal}"),
+			verify,
+		},
+		Docs: []string{docAgentStart},
+	},
+	Cause{
+		ID: "agent-crash-loop", Group: "agent", Severity: Critical, Title: "agent keeps exiting",
+		Meaning: "The agent starts and ends again, over and over or for good.",
+		Fix: []Step{
+			asRoot("Read what it says when it ends", "{journal}"),
+			asRoot("In a container whose message bus address is in use, remove the stale socket directory, or redeploy the container with its own {data}", "rm -rf {data}/ipc"),
+			restart,
+			asRoot("If it still ends, install the agent afresh over the present one; its registration stays", "{reinstall}"),
+			verify,
+		},
+		Docs: []string{docAgentLog},
+	},
+	Cause{
+		ID: "agent-version-too-old", Group: "agent", Severity: Critical, Title: "agent too old",
+		Meaning: "The installed agent lacks what this host depends on: Default Host Management needs 3.2.582.0, Session Manager 2.3.68.0.",
+		Fix: []Step{
+			asRoot("Update the agent to {version} or later", "{reinstall}"),
+			restart, verify,
+			operator("So that it does not age again, let State Manager update it every two weeks",
+				"aws ssm create-association --region {region} --name AWS-UpdateSSMAgent --targets Key=InstanceIds,Values={node} --schedule-expression 'rate(14 days)'"),
+		},
+		Docs: []string{docAgentUpdate, docDHMC},
+	},
+	Cause{
+		ID: "agent-version-regression", Group: "agent", Severity: Critical, Title: "a release of the agent fails on this host",
+		Meaning: "The agent fails since it was updated; the release before worked here.",
+		Fix: []Step{
+			asRoot("Install the newest release", "{reinstall}"),
+			asRoot("Or go back to the release that worked until a fix is out (rpm families)", "dnf install -y https://s3.{region}.{domain}/amazon-ssm-{region}/{version}/linux_{arch}/amazon-ssm-agent.rpm"),
+			restart, verify,
+		},
+		Docs: []string{docAgentUpdate},
+	},
+	Cause{
+		ID: "agent-packaging-conflict", Group: "agent", Severity: Critical, Title: "two installations of the agent",
+		Meaning: "The agent was installed in two ways (snap and deb, package and copied file), or a service starts another binary than the package's. Two cores then share one state directory and take each other's identity and channel.",
+		Fix: []Step{
+			onHost("See what is installed", "snap list amazon-ssm-agent; dpkg -l amazon-ssm-agent; rpm -q amazon-ssm-agent; systemctl list-units '*amazon-ssm-agent*' --all"),
+			asRoot("Remove the one you do not want: keep the snap", "apt-get purge -y amazon-ssm-agent"),
+			asRoot("Or keep the deb", "snap remove amazon-ssm-agent"),
+			restart, verify,
+		},
+		Docs: []string{docAgentInstall},
+	},
+	Cause{
+		ID: "agent-exec-blocked", Group: "agent", Severity: Critical, Title: "execution of the agent is blocked",
+		Meaning: "A noexec mount, SELinux, AppArmor, fapolicyd or a file mode keeps the agent, its workers or its scripts from being executed.",
+		Fix: []Step{
+			asRoot("Set the SELinux labels back to the policy's", "restorecon -Rv {agent} {data}"),
+			asRoot("See what is still denied; a local policy module can be made from it", "ausearch -m AVC,USER_AVC -ts recent"),
+			asRoot("Where the mount {mount} is noexec, allow execution there or move the agent's directory", "mount -o remount,exec {mount}"),
+			restart, verify,
+		},
+		Docs: []string{docAgentLog},
+	},
+	Cause{
+		ID: "agent-config-invalid", Group: "agent", Severity: Critical, Title: "agent configuration wrong",
+		Meaning: "amazon-ssm-agent.json cannot be parsed, or it overrides an endpoint or the Region with a value that is wrong. The agent then stops, or works with a place that does not exist.",
+		Fix: []Step{
+			onHost("Let a JSON parser name the place in {config}", "python3 -m json.tool {config}"),
+			asRoot("Correct amazon-ssm-agent.json, or move it aside so that the agent uses its defaults", "mv {config} {config}.wrong"),
+			restart, verify,
+		},
+		Docs: []string{docAgentLog},
+	},
+	Cause{
+		ID: "agent-backoff-wait", Group: "agent", Severity: Info, Title: "agent is waiting before its next try",
+		Meaning: "What kept the agent from working is gone. The agent has not noticed: after a refusal it sleeps for about half an hour, after other failures up to an hour.",
+		Fix: []Step{
+			asRoot("Restart the agent so that it retries now, or wait up to {minutes} min until it wakes by itself", "{restart}"),
+			verify,
+		},
+		Docs: []string{docAgentLog},
+	},
+)

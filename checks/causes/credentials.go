@@ -1,0 +1,96 @@
+package causes
+
+const trustEC2 = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
+const trustSSM = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ssm.amazonaws.com"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"aws:SourceAccount":"{account}"}}}]}`
+
+var _ = add(
+	Cause{
+		ID: "no-credential-source", Group: "credentials", Severity: Critical, Title: "no source of credentials",
+		Meaning: "The agent has nothing to sign with: no usable instance profile is attached, and Default Host Management Configuration is not on for this account and Region.",
+		Fix: []Step{
+			AttachProfile[0],
+			restartRefused,
+			dhmcOn,
+			inTerraform("In Terraform", "resource \"aws_iam_role_policy_attachment\" \"ssm_core\" {\n  role       = aws_iam_role.node.name\n  policy_arn = \"arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore\"\n}\n# and on aws_instance: iam_instance_profile = aws_iam_instance_profile.node.name"),
+			verify,
+		},
+		Docs: []string{docProfile, docDHMC},
+	},
+	Cause{
+		ID: "instance-profile-trust-broken", Group: "credentials", Severity: Critical, Title: "EC2 may not assume the role",
+		Meaning: "An instance profile is attached, but it gives no credentials: its role's trust policy does not allow ec2.amazonaws.com, or the role was deleted.",
+		Fix: []Step{
+			operator("See the role's trust policy, and whether the role exists", "aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument"),
+			operator("Let ec2.amazonaws.com assume it: set this trust policy (add other principals it needs)", "aws iam update-assume-role-policy --role-name {role} --policy-document '"+trustEC2+"'"),
+			operator("If the role was deleted and made anew, attach the profile again: the old association keeps pointing to the deleted one", "aws ec2 describe-iam-instance-profile-associations --region {region} --filters Name=instance-id,Values={instance}"),
+			restartFailed, verify,
+		},
+		Docs: []string{docProfile, docTroubleshoot},
+	},
+	Cause{
+		ID: "profile-shadows-dhmc", Group: "credentials", Severity: Critical, Title: "instance profile hides Default Host Management",
+		Meaning: "The attached role may call ssm:UpdateInstanceInformation, so the agent takes it and never tries Default Host Management; but the role lacks the rest of what a managed node needs.",
+		Fix: []Step{
+			operator("See what grants ssm:UpdateInstanceInformation to {role}", "aws iam list-attached-role-policies --role-name {role}; aws iam list-role-policies --role-name {role}"),
+			operator("To use Default Host Management, remove that permission from the role: detach the policy that grants it", "aws iam detach-role-policy --role-name {role} --policy-arn POLICY_ARN"),
+			operator("Or stay with the role and give it the rest: attach AmazonSSMManagedInstanceCore", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
+			restartFailed, verify,
+		},
+		Docs: []string{docDHMC},
+	},
+	Cause{
+		ID: "dhmc-shadows-profile", Group: "credentials", Severity: Warning, Title: "Default Host Management used instead of the profile",
+		Meaning: "The node is managed with the role of Default Host Management. What Systems Manager runs there does not have the permissions of the attached instance profile.",
+		Fix: []Step{
+			operator("If the profile's role is meant to be used, attach AmazonSSMManagedInstanceCore to {role}; the agent turns to it within 30 min", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
+			operator("Or stay with Default Host Management and grant what is missing to its role, knowing that every instance of the account and Region gets it", "aws ssm get-service-setting --region {region} --setting-id {dhmcsetting} --query ServiceSetting.SettingValue"),
+			restart, verify,
+		},
+		Docs: []string{docDHMC},
+	},
+	Cause{
+		ID: "dhmc-role-broken", Group: "credentials", Severity: Critical, Title: "Default Host Management role not usable",
+		Meaning: "Default Host Management is on, but its role is missing, does not trust ssm.amazonaws.com, or lacks the permissions of a managed node.",
+		Fix: []Step{
+			operator("See which role is set", "aws ssm get-service-setting --region {region} --setting-id {dhmcsetting} --query ServiceSetting.SettingValue"),
+			operator("See that the role exists and trusts ssm.amazonaws.com", "aws iam get-role --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole --query Role.AssumeRolePolicyDocument"),
+			operator("Set the trust policy", "aws iam update-assume-role-policy --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole --policy-document '"+trustSSM+"'"),
+			operator("Attach its default policy", "aws iam attach-role-policy --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedEC2InstanceDefaultPolicy"),
+			restartRefused, verify,
+		},
+		Docs: []string{docDHMC},
+	},
+	Cause{
+		ID: "shared-credentials-shadow", Group: "credentials", Severity: Warning, Title: "credentials file takes the role's place",
+		Meaning: "The shared credentials file of root (SYSTEM on Windows) holds a default profile. What the agent starts finds those keys before the role of this node.",
+		Fix: []Step{
+			asRoot("See the profile names in {path}", "grep -n '^\\[' {path}"),
+			asRoot("If nobody needs them, move the file away", "mv {path} {path}.disabled"),
+			asRoot("Or rename the profile from default to another name, and let its users name it", "sed -i.bak 's/^\\[default\\]/[named]/' {path}"),
+			restart, verify,
+		},
+		Docs: []string{docProfile},
+	},
+	Cause{
+		ID: "credentials-stale", Group: "credentials", Severity: Critical, Title: "agent holds expired credentials",
+		Meaning: "The credentials that the agent uses have expired, although it runs and fresh ones could be had.",
+		Fix: []Step{
+			asRoot("Restart the agent: it fetches fresh credentials at start", "{restart}"),
+			asRoot("If it happens again, see what the renewal says", "grep -iE 'credential|refresh' {log}/amazon-ssm-agent.log | tail -20"),
+			verify,
+		},
+		Docs: []string{docAgentLog},
+	},
+	Cause{
+		ID: "hybrid-role-broken", Group: "credentials", Severity: Critical, Title: "service role of the hybrid node not usable",
+		Meaning: "The service role that the hybrid activation named was deleted, does not trust ssm.amazonaws.com, or lacks the permissions of a managed node.",
+		Fix: []Step{
+			operator("See the trust policy of the service role", "aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument"),
+			operator("Let ssm.amazonaws.com assume it: set this trust policy", "aws iam update-assume-role-policy --role-name {role} --policy-document '"+trustSSM+"'"),
+			operator("Attach AmazonSSMManagedInstanceCore to it", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
+			operator("Or, if the role is gone, give the node another one", "aws ssm update-managed-instance-role --region {region} --instance-id {node} --iam-role OTHER_ROLE_NAME"),
+			restartRefused, verify,
+		},
+		Docs: []string{docHybridRole},
+	},
+)

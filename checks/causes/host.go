@@ -1,0 +1,67 @@
+package causes
+
+var _ = add(
+	Cause{
+		ID: "disk-full", Group: "host", Severity: Warning, Title: "disk full",
+		Meaning: "The file system on which the agent keeps its state or its log has no free space. The agent cannot store documents, start sessions or renew what it keeps on disk; a heartbeat may still get through.",
+		Fix: []Step{
+			onHost("See what takes the space on {mount}", "du -xh --max-depth=2 {mount} | sort -h | tail -20"),
+			asRoot("Free space: old journals and package caches are safe to drop first", "journalctl --vacuum-size=100M"),
+			operator("Or grow the volume, then the file system", "aws ec2 modify-volume --region {region} --volume-id VOLUME_ID --size NEW_SIZE_GIB"),
+			restart, verify,
+		},
+		Docs: []string{docAgentLog},
+	},
+	Cause{
+		ID: "inode-exhausted", Group: "host", Severity: Warning, Title: "no inodes left",
+		Meaning: "The file system on which the agent writes can hold no more files, although space is free. Nothing new can be created there.",
+		Fix: []Step{
+			onHost("Find the directories on {mount} that hold the most files", "du -x --inodes --max-depth=3 {mount} | sort -n | tail -20"),
+			asRoot("Remove files nobody needs there (session and mail spools, package caches), then see how many inodes are free", "df -i {mount}"),
+			restart, verify,
+		},
+		Docs: []string{docAgentLog},
+	},
+	Cause{
+		ID: "inotify-exhausted", Group: "host", Severity: Warning, Title: "inotify exhausted",
+		Meaning: "The kernel's limit of inotify instances or watches is used up. The agent's processes talk through watched files and fail with \"no space left on device\" although the disk has space.",
+		Fix: []Step{
+			asRoot("Raise the limits now", "sysctl -w fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=1024"),
+			asRoot("Keep them after a reboot", "printf 'fs.inotify.max_user_watches=524288\\nfs.inotify.max_user_instances=1024\\n' > /etc/sysctl.d/60-inotify.conf"),
+			restart, verify,
+		},
+		Docs: []string{docAgentLog},
+	},
+	Cause{
+		ID: "filesystem-readonly", Group: "host", Severity: Critical, Title: "file system read-only",
+		Meaning: "The file system with the agent's state or log is mounted read-only, by intent or because the kernel stopped writing after an error. The agent cannot store its identity or its work.",
+		Fix: []Step{
+			onHost("See whether the kernel switched it to read-only after an error", "dmesg | grep -iE 'remount|I/O error|read-only'"),
+			asRoot("If the device is sound, mount it for writing again", "mount -o remount,rw {mount}"),
+			asRoot("If the root is read-only by design, give the agent a writable {data} (a volume or tmpfs in /etc/fstab), then mount it", "mount {data}"),
+			restart, verify,
+		},
+		Docs: []string{docAgentLog},
+	},
+	Cause{
+		ID: "state-dir-permissions", Group: "host", Severity: Critical, Title: "agent cannot use its state directory",
+		Meaning: "The agent does not run as root, or files in its state directory belong to somebody else or cannot be written. It then cannot read its registration or store credentials.",
+		Fix: []Step{
+			asRoot("Look for a User= line that makes the service run as somebody other than root; remove it", "systemctl cat {unit}"),
+			asRoot("Make root the owner of the state directory again", "chown -R root:root {data} && chmod 700 {data}"),
+			asRoot("Restart the agent", "systemctl daemon-reload && {restart}"),
+			verify,
+		},
+		Docs: []string{docAgentLog},
+	},
+	Cause{
+		ID: "sysprep-incomplete", Group: "host", Severity: Critical, Title: "Windows setup not finished",
+		Meaning: "Windows says that its image state is not IMAGE_STATE_COMPLETE. The agent waits for setup to finish and does not start.",
+		Fix: []Step{
+			onHost("See the state and what setup reports", `Get-ItemProperty 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Setup\State' | Select-Object ImageState; Get-Content C:\Windows\Panther\UnattendGC\setuperr.log -Tail 20`),
+			asRoot("Let sysprep finish: correct the answer file named there and run it again before the image is taken", `& "$env:SystemRoot\System32\Sysprep\sysprep.exe" /generalize /oobe /shutdown`),
+			verify,
+		},
+		Docs: []string{docTroubleshoot},
+	},
+)

@@ -1,0 +1,86 @@
+package causes
+
+var _ = add(
+	Cause{
+		ID: "hybrid-not-registered", Group: "identity", Severity: Critical, Title: "not registered",
+		Meaning: "The host is no EC2 instance and holds no hybrid registration, so the agent has no identity to work with.",
+		Fix: []Step{
+			operator("Create a hybrid activation; it prints an activation id and code",
+				"aws ssm create-activation --region {region} --iam-role SERVICE_ROLE_NAME --registration-limit 1"),
+			stopAgent,
+			asRoot("Register this host with the activation", "{agent} -register -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
+			restart, verify,
+		},
+		Docs: []string{docHybrid},
+	},
+	Cause{
+		ID: "activation-rejected", Group: "identity", Severity: Critical, Title: "activation rejected",
+		Meaning: "The hybrid activation that this host tried to register with has expired, is used up, was deleted, or belongs to another Region or account.",
+		Fix: []Step{
+			operator("See the activations of the Region, with expiry and count",
+				"aws ssm describe-activations --region {region} --query 'ActivationList[].[ActivationId,Expired,ExpirationDate,RegistrationsCount,RegistrationLimit]' --output table"),
+			operator("Create a new activation",
+				"aws ssm create-activation --region {region} --iam-role SERVICE_ROLE_NAME --registration-limit 1 --expiration-date \"$(date -u -d '+7 days' +%FT%TZ)\""),
+			stopAgent,
+			asRoot("Register with the new activation id and code", "{agent} -register -y -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
+			restart, verify,
+		},
+		Docs: []string{docHybrid},
+	},
+	Cause{
+		ID: "registration-orphaned", Group: "identity", Severity: Critical, Title: "registration deleted in the service",
+		Meaning: "The host holds a registration that the service does not know: the managed node was deregistered, or belongs to another account or Region.",
+		Fix: append([]Step{
+			operator("See whether the service knows the node", "aws ssm describe-instance-information --region {region} --filters Key=InstanceIds,Values={node}"),
+		}, registerAgain...),
+		Docs: []string{docHybrid},
+	},
+	Cause{
+		ID: "registration-cloned-image", Group: "identity", Severity: Critical, Title: "registration copied from another machine",
+		Meaning: "The registration was made on another machine and came here with a disk image, clone or template. Two machines cannot share one registration.",
+		Fix: append(append([]Step{}, registerAgain[:len(registerAgain)-1]...),
+			asRoot("Clean the template too, so that the next clone starts without a registration", "{agent} -register -clear && rm -rf {data}/Vault {data}/runtimeconfig"),
+			verify),
+		Docs: []string{docHybrid},
+	},
+	Cause{
+		ID: "registration-store-damaged", Group: "identity", Severity: Critical, Title: "registration store damaged",
+		Meaning: "The vault that holds the registration and its private key is missing, damaged or unreadable. The key cannot be restored; the host has to be registered anew.",
+		Fix:     registerAgain,
+		Docs:    []string{docHybrid},
+	},
+	Cause{
+		ID: "hybrid-registration-on-ec2", Group: "identity", Severity: Warning, Title: "hybrid registration on an EC2 instance",
+		Meaning: "An EC2 instance carries a hybrid registration. The agent prefers it, so the node appears under its mi- id and its instance profile is not used.",
+		Fix: []Step{
+			stopAgent,
+			asRoot("Clear the hybrid registration, so that the EC2 identity is used", "{agent} -register -clear"),
+			restart,
+			operator("Remove the node that is left over in the service", "aws ssm deregister-managed-instance --region {region} --instance-id {node}"),
+			verify,
+		},
+		Docs: []string{docHybrid},
+	},
+	Cause{
+		ID: "fingerprint-mismatch", Group: "identity", Severity: Critical, Title: "hardware fingerprint changed",
+		Meaning: "The hardware and system values that the registration is bound to changed by more than its similarity threshold allows, as after an upgrade or a move of a virtual machine. The agent refuses to use the registration.",
+		Fix: append([]Step{
+			asRoot("If this is the same machine, accept more drift: lower the similarity threshold (percent)", "{agent} -fingerprint -similarityThreshold 20"),
+			restart, verify,
+			operator("Or register again: create an activation first", registerAgain[0].Command),
+		}, registerAgain[1:4]...),
+		Docs: []string{docHybrid},
+	},
+	Cause{
+		ID: "region-mismatch", Group: "identity", Severity: Critical, Title: "wrong Region",
+		Meaning: "The agent works with another Region than the one the node belongs to, or was given a Region text that is none, such as one in quote marks.",
+		Fix: []Step{
+			onHost("See where a Region is set", "grep -ri region {config} {data}/registration"),
+			asRoot("Correct the Region in {config}, or remove it: on EC2 the agent takes it from the metadata", "sed -i.bak '/\"Region\"/d' {config}"),
+			stopAgent,
+			asRoot("Where it was given at registration, register again with the Region in plain letters, without quote marks", "{agent} -register -y -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
+			restart, verify,
+		},
+		Docs: []string{docHybrid},
+	},
+)

@@ -1,0 +1,103 @@
+package causes
+
+var _ = add(
+	Cause{
+		ID: "imds-disabled", Group: "imds", Severity: Critical, Title: "instance metadata disabled",
+		Meaning: "The instance metadata endpoint is switched off for this instance. On EC2 the agent learns who it is from there and cannot start without it.",
+		Fix: []Step{
+			operator("Enable the metadata endpoint; it takes effect within seconds",
+				"aws ec2 modify-instance-metadata-options --region {region} --instance-id {instance} --http-endpoint enabled --http-tokens required"),
+			inTerraform("In Terraform, in the aws_instance or launch template", "metadata_options {\n  http_endpoint = \"enabled\"\n  http_tokens   = \"required\"\n}"),
+			restartFailed, verify,
+		},
+		Docs: []string{docIMDS},
+	},
+	Cause{
+		ID: "imds-hop-limit", Group: "imds", Severity: Critical, Title: "metadata hop limit too low",
+		Meaning: "The answer to an IMDSv2 token request may cross one network hop only and is lost before it reaches the container in which the agent runs.",
+		Fix: []Step{
+			operator("Let the answer cross two hops",
+				"aws ec2 modify-instance-metadata-options --region {region} --instance-id {instance} --http-put-response-hop-limit 2 --http-endpoint enabled"),
+			asRoot("Or run the container in the host network", "docker run --network host IMAGE"),
+			restartFailed, verify,
+		},
+		Docs: []string{docIMDS},
+	},
+	Cause{
+		ID: "imds-blocked-by-host", Group: "imds", Severity: Critical, Title: "host blocks instance metadata",
+		Meaning: "A firewall rule or a route on this host itself stops packets to 169.254.169.254.",
+		Fix: []Step{
+			asRoot("Find the rule or route", "nft list ruleset | grep -n 169.254; iptables -S | grep -n 169.254; ip route get 169.254.169.254"),
+			asRoot("Remove it, or let root through ahead of it", "iptables -I OUTPUT 1 -d 169.254.169.254 -m owner --uid-owner 0 -j ACCEPT"),
+			asRoot("Where a route discards the packets, remove that", "ip route del 169.254.169.254"),
+			restartFailed, verify,
+		},
+		Docs: []string{docIMDS},
+	},
+	Cause{
+		ID: "imds-route-wrong", Group: "imds", Severity: Critical, Title: "route to metadata points elsewhere",
+		Meaning: "A fixed route sends packets for 169.254.169.254 to a gateway that is in no network of this host, usually left in an image that was made in another subnet.",
+		Fix: []Step{
+			asRoot("Remove the route on Linux", "ip route del 169.254.169.254 via {gateway}"),
+			asRoot("Or on Windows remove the persistent route", "route delete 169.254.169.254"),
+			asRoot("And on Windows let the launch agent write the right route", `& "$env:ProgramFiles\Amazon\EC2Launch\EC2Launch.exe" run; Import-Module C:\ProgramData\Amazon\EC2-Windows\Launch\Module\Ec2Launch.psm1; Add-Routes`),
+			restartFailed, verify,
+		},
+		Docs: []string{docIMDS, docTroubleshoot},
+	},
+	Cause{
+		ID: "imds-via-proxy", Group: "imds", Severity: Critical, Title: "metadata requests go to a proxy",
+		Meaning: "The agent's service has an http_proxy and its no_proxy does not list 169.254.169.254, so metadata requests go to the proxy instead of the instance.",
+		Fix: []Step{
+			asRoot("Add the metadata address to no_proxy of the service",
+				"mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nEnvironment=\"no_proxy=169.254.169.254,fd00:ec2::254\"\\n' > /etc/systemd/system/{unit}.d/zz-no-proxy.conf"),
+			asRoot("Load it and restart", "systemctl daemon-reload && {restart}"),
+			verify,
+		},
+		Docs: []string{docProxy},
+	},
+	Cause{
+		ID: "imds-impostor", Group: "imds", Severity: Critical, Title: "something else answers for metadata",
+		Meaning: "What answers at 169.254.169.254 is not the EC2 metadata service: another cloud's, a local proxy or a router. The agent may take this host for an EC2 instance.",
+		Fix: []Step{
+			onHost("See who answers", "ip route get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head"),
+			asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", "cp -n {config}.template {config} && grep -n ConsumptionOrder {config}"),
+			asRoot("Or keep the host from reaching it", "ip route add unreachable 169.254.169.254"),
+			restart, verify,
+		},
+		Docs: []string{docHybrid},
+	},
+	Cause{
+		ID: "imds-not-ready-at-boot", Group: "imds", Severity: Critical, Title: "agent started before the network",
+		Meaning: "At boot the agent started before metadata or network was up, gave up, and nothing started it again. Nothing is wrong now.",
+		Fix: []Step{
+			asRoot("Restart the agent", "{restart}"),
+			asRoot("For the next boot, start it after network-online.target and let systemd restart it",
+				"mkdir -p /etc/systemd/system/{unit}.d && printf '[Unit]\\nWants=network-online.target\\nAfter=network-online.target\\n[Service]\\nRestart=always\\nRestartSec=90\\n' > /etc/systemd/system/{unit}.d/boot.conf && systemctl daemon-reload"),
+			verify,
+		},
+		Docs: []string{docAgentStart},
+	},
+	Cause{
+		ID: "imdsv2-required-old-agent", Group: "imds", Severity: Critical, Title: "agent cannot speak IMDSv2",
+		Meaning: "The instance answers only requests with an IMDSv2 token, and the installed agent is too old to ask for one.",
+		Fix: []Step{
+			asRoot("Update the agent to {version} or later", "{reinstall}"),
+			restart,
+			operator("Or allow IMDSv1 until the agent is updated", "aws ec2 modify-instance-metadata-options --region {region} --instance-id {instance} --http-tokens optional --http-endpoint enabled"),
+			verify,
+		},
+		Docs: []string{docIMDS, docAgentUpdate},
+	},
+	Cause{
+		ID: "imds-unreachable", Group: "imds", Severity: Critical, Title: "instance metadata does not answer",
+		Meaning: "This is an EC2 instance, but its metadata service does not answer, and nothing on the host explains why.",
+		Fix: []Step{
+			operator("See whether the metadata endpoint is on and which hop limit is set",
+				"aws ec2 describe-instances --region {region} --instance-ids {instance} --query 'Reservations[].Instances[].MetadataOptions'"),
+			asRoot("Look for rules and routes on the host", "nft list ruleset | grep -n 169.254; iptables -S | grep -n 169.254; ip route get 169.254.169.254"),
+			restartFailed, verify,
+		},
+		Docs: []string{docIMDS},
+	},
+)

@@ -1,0 +1,78 @@
+package causes
+
+var _ = add(
+	Cause{
+		ID: "iam-missing-registration-action", Group: "permissions", Severity: Critical, Title: "role may not register the node",
+		Meaning: "No identity policy of the role in use allows ssm:UpdateInstanceInformation, the heartbeat without which a host is not a managed node.",
+		Fix: []Step{
+			grantCore,
+			inTerraform("In Terraform", "resource \"aws_iam_role_policy_attachment\" \"ssm_core\" {\n  role       = \"{role}\"\n  policy_arn = \"{corepolicy}\"\n}"),
+			restartRefused, verify,
+		},
+		Docs: []string{docProfile},
+	},
+	Cause{
+		ID: "iam-missing-channel-action", Group: "permissions", Severity: Warning, Title: "role may not open the message channel",
+		Meaning: "The node is registered, but its role lacks actions of ssmmessages (sessions, and commands of current agents) or ec2messages (commands of older agents).",
+		Fix: []Step{
+			operator("Allow the four ssmmessages actions to {role}",
+				`aws iam put-role-policy --role-name {role} --policy-name ssm-channel --policy-document '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ssmmessages:CreateControlChannel","ssmmessages:CreateDataChannel","ssmmessages:OpenControlChannel","ssmmessages:OpenDataChannel"],"Resource":"*"}]}'`),
+			operator("Or attach the managed policy with all core actions", grantCore.Command),
+			restartRefused, verify,
+		},
+		Docs: []string{docMessageAPI, docProfile},
+	},
+	Cause{
+		ID: "iam-missing-feature-action", Group: "permissions", Severity: Warning, Title: "role lacks an action of a feature",
+		Meaning: "The node is managed, but an action that a feature in use needs is not allowed to its role.",
+		Fix: []Step{
+			onHost("Print the smallest policy for the features in use", "ssm-doctor permissions --minimal"),
+			operator("Allow {action} to {role}", `aws iam put-role-policy --role-name {role} --policy-name ssm-feature --policy-document '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"{action}","Resource":"{resource}"}]}'`),
+			verify,
+		},
+		Docs: []string{docProfile, docDenied},
+	},
+	Cause{
+		ID: "iam-explicit-deny", Group: "permissions", Severity: Critical, Title: "a policy denies the action",
+		Meaning: "A service control policy (SCP), resource control policy, permissions boundary, session policy or a Deny statement refuses an action that the node needs. Attaching more policies to the role does not help.",
+		Fix: []Step{
+			operator("For an SCP (service control policy) or RCP: find it from the organization's management account, and exempt the node roles or the action there", "aws organizations list-policies-for-target --target-id {account} --filter SERVICE_CONTROL_POLICY"),
+			operator("For a permissions boundary or a Deny in the role: see both", "aws iam get-role --role-name {role} --query Role.PermissionsBoundary; aws iam list-attached-role-policies --role-name {role}; aws iam list-role-policies --role-name {role}"),
+			operator("Let the simulator name the statement", "aws iam simulate-principal-policy --policy-source-arn arn:{partition}:iam::{account}:role/{role} --action-names {action}"),
+			restartRefused, verify,
+		},
+		Docs: []string{docDenied, docSCP},
+	},
+	Cause{
+		ID: "vpce-policy-deny", Group: "permissions", Severity: Critical, Title: "VPC endpoint policy denies the action",
+		Meaning: "The request went through a VPC endpoint whose policy does not allow this principal, action or resource. The policies of the role may be right.",
+		Fix: []Step{
+			operator("See the endpoint policy", "aws ec2 describe-vpc-endpoints --region {region} --filters Name=vpc-id,Values={vpc} --query 'VpcEndpoints[].[VpcEndpointId,ServiceName,PolicyDocument]' --output text"),
+			operator("Allow {action} in the endpoint policy of the service it names; back to the default policy, which allows all", "aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id VPC_ENDPOINT_ID --reset-policy"),
+			restartRefused, verify,
+		},
+		Docs: []string{docEndpointPol},
+	},
+	Cause{
+		ID: "kms-access-denied", Group: "permissions", Severity: Warning, Title: "key cannot be used by the node",
+		Meaning: "Sessions (or stored output) are encrypted with a KMS key that the role of this node may not use.",
+		Fix: []Step{
+			operator("Allow kms:Decrypt on the key to {role}", `aws iam put-role-policy --role-name {role} --policy-name ssm-session-key --policy-document '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:Decrypt","Resource":"{resource}"}]}'`),
+			operator("See that the key's own policy lets IAM policies of the account, or this role, use it", "aws kms get-key-policy --region {region} --key-id {resource} --policy-name default --output text"),
+			verify,
+		},
+		Docs: []string{docSession},
+	},
+	Cause{
+		ID: "policy-deprecated", Group: "permissions", Severity: Warning, Title: "deprecated managed policy in use",
+		Meaning: "The role allows what AmazonEC2RoleforSSM allows. That policy opens every S3 bucket to whatever runs on the host, and AWS has announced its end.",
+		Fix: []Step{
+			onHost("See which replacements the features in use need", "ssm-doctor permissions --table; ssm-doctor permissions --minimal"),
+			operator("Attach the replacement first", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
+			onHost("Check again with the new policy in place", "ssm-doctor check"),
+			operator("Then detach the old one; it may not be attachable again", "aws iam detach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/service-role/AmazonEC2RoleforSSM"),
+			verify,
+		},
+		Docs: []string{docProfile},
+	},
+)

@@ -1,0 +1,79 @@
+package causes
+
+// Pages of AWS's documentation that several causes point to.
+const (
+	docTroubleshoot = "https://docs.aws.amazon.com/systems-manager/latest/userguide/fleet-manager-troubleshooting-managed-nodes.html"
+	docAgentLog     = "https://docs.aws.amazon.com/systems-manager/latest/userguide/troubleshooting-ssm-agent.html"
+	docAgentStart   = "https://docs.aws.amazon.com/systems-manager/latest/userguide/ssm-agent-status-and-restart.html"
+	docAgentInstall = "https://docs.aws.amazon.com/systems-manager/latest/userguide/manually-install-ssm-agent-linux.html"
+	docAgentUpdate  = "https://docs.aws.amazon.com/systems-manager/latest/userguide/ssm-agent-automatic-updates.html"
+	docProfile      = "https://docs.aws.amazon.com/systems-manager/latest/userguide/setup-instance-permissions.html"
+	docDHMC         = "https://docs.aws.amazon.com/systems-manager/latest/userguide/fleet-manager-default-host-management-configuration.html"
+	docHybrid       = "https://docs.aws.amazon.com/systems-manager/latest/userguide/hybrid-activation-managed-nodes.html"
+	docHybridRole   = "https://docs.aws.amazon.com/systems-manager/latest/userguide/hybrid-multicloud-service-role.html"
+	docProxy        = "https://docs.aws.amazon.com/systems-manager/latest/userguide/configure-proxy-ssm-agent.html"
+	docEndpoints    = "https://docs.aws.amazon.com/systems-manager/latest/userguide/setup-create-vpc.html"
+	docMessageAPI   = "https://docs.aws.amazon.com/systems-manager/latest/userguide/systems-manager-setting-up-messageAPIs.html"
+	docIMDS         = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-options.html"
+	docTime         = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/set-time.html"
+	docDenied       = "https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"
+	docEndpointPol  = "https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html"
+	docSCP          = "https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps.html"
+	docSession      = "https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-troubleshooting.html"
+	docECSExec      = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html"
+)
+
+// asRoot is a step on this host that needs root, or Administrator on Windows.
+func asRoot(text, command string) Step {
+	return Step{Text: text, Command: command, Where: OnHost, Root: true}
+}
+
+// onHost is a step on this host that any user may take.
+func onHost(text, command string) Step { return Step{Text: text, Command: command, Where: OnHost} }
+
+// operator is a step with the AWS CLI, by somebody who may.
+func operator(text, command string) Step {
+	return Step{Text: text, Command: command, Where: OperatorCLI}
+}
+
+// inTerraform is a step in infrastructure code.
+func inTerraform(text, code string) Step { return Step{Text: text, Command: code, Where: Terraform} }
+
+// Steps that end many remedies. The waits are those of the agent's credential
+// refresher: 25-30 min after a refusal, 5-60 min after other errors.
+var (
+	verify         = onHost("Check again", "ssm-doctor check --wait 5m")
+	restart        = asRoot("Restart the agent: it then tries again at once", "{restart}")
+	restartRefused = asRoot("Restart the agent, which asks again at once; left alone it waits up to 30 min after a refusal", "{restart}")
+	restartFailed  = asRoot("Restart the agent, which tries again at once; left alone it waits up to 60 min after a failure", "{restart}")
+)
+
+// AttachProfile gives an EC2 instance credentials by a role of its own.
+var AttachProfile = []Step{
+	operator("Attach an instance profile whose role has AmazonSSMManagedInstanceCore",
+		"aws ec2 associate-iam-instance-profile --region {region} --instance-id {instance} --iam-instance-profile Name=PROFILE_NAME"),
+	restartFailed, verify,
+}
+
+// grantCore attaches the managed policy that the identity in use needs:
+// AmazonSSMManagedInstanceCore, or the default policy on a Default Host
+// Management role, so that a remedy does not move a node from the one to the other.
+var grantCore = operator("Attach the managed policy for the core actions (AmazonSSMManagedInstanceCore; AmazonSSMManagedEC2InstanceDefaultPolicy for a Default Host Management role) to the role {role}",
+	"aws iam attach-role-policy --role-name {role} --policy-arn {corepolicy}")
+
+// dhmcOn turns Default Host Management on.
+var dhmcOn = operator("Or turn on Default Host Management for the account and Region; every instance there without a profile becomes a managed node",
+	"aws ssm update-service-setting --region {region} --setting-id {dhmcsetting} --setting-value service-role/AWSSystemsManagerDefaultEC2InstanceManagementRole")
+
+// stopAgent keeps the agent from writing its state while that is repaired.
+var stopAgent = asRoot("Stop the agent, so that it does not write its state meanwhile", "{stop}")
+
+// registerAgain replaces a hybrid registration by a new one.
+var registerAgain = []Step{
+	operator("Create a hybrid activation; it prints an activation id and code",
+		"aws ssm create-activation --region {region} --iam-role SERVICE_ROLE_NAME --registration-limit 1"),
+	stopAgent,
+	asRoot("Clear the old registration", "{agent} -register -clear"),
+	asRoot("Register with the new activation (hybrid activation id and code of step 1)", "{agent} -register -y -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
+	restart, verify,
+}
