@@ -132,8 +132,12 @@ func arnParts(s string) []string {
 func (r *Request) matchARN(pattern, arn string, variables bool) truth {
 	pp := arnParts(pattern)
 	ap := strings.SplitN(arn, ":", 6)
-	if len(pp) != 6 || len(ap) != 6 || !strings.HasPrefix(pattern, "arn:") {
+	if !strings.HasPrefix(pattern, "arn:") || len(ap) != 6 {
 		return r.matchString(pattern, arn, variables)
+	}
+	if len(pp) != 6 {
+		// How AWS reads an ARN with parts missing is not documented.
+		return r.matchString(pattern, arn, variables).and(maybe)
 	}
 	t := yes
 	for i := range pp {

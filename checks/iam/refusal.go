@@ -36,7 +36,7 @@ type Refusal struct {
 // Proves reports whether the refusal proves that the action is denied: a
 // refusal code and a text that names the action.
 func (r Refusal) Proves(action string) bool {
-	return r.Denied && !r.NotIAM && strings.EqualFold(r.Action, action)
+	return r.Denied && !r.NotIAM && r.Action != "" && strings.EqualFold(r.Action, action)
 }
 
 const (
