@@ -55,9 +55,9 @@ func wild(pattern, s string) bool {
 	return i == len(p)
 }
 
-func marks(s string) string {
-	return strings.NewReplacer("*", string(anyRun), "?", string(anyRune), string(anyRun), "\ufffd", string(anyRune), "\ufffd").Replace(s)
-}
+var marker = strings.NewReplacer("*", string(anyRun), "?", string(anyRune), string(anyRun), "\ufffd", string(anyRune), "\ufffd")
+
+func marks(s string) string { return marker.Replace(s) }
 
 // MatchAction says whether an action pattern covers the action; case does not count.
 func MatchAction(pattern, action string) bool {
