@@ -25,7 +25,7 @@ var _ = register(Check{
 		if known && !ec2 {
 			return imdsOffEC2(f, token, asked)
 		}
-		if !known && !token.Token {
+		if !known && !token.Token && wrongRoute(f) == nil { // only an instance has a route of its own for the address
 			return unknown("whether this is an EC2 instance is not known, and no token was given: %s", orWord(exchange(token), i.Token.Reason()))
 		}
 		if v, ok := i.ViaProxy.Get(); ok && !v.Token && identityAllowed(f, "EC2") {

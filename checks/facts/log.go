@@ -218,6 +218,8 @@ var Signatures = []Signature{
 
 	{SigHibernate, []string{"Entering SSM Agent", "hibernate"}, KindFailure},
 	{SigHibernate, []string{"Agent is in hibernate mode"}, KindFailure},
+	{SigMDSStopped, []string{"MDSInteractor stopped temporarily"}, KindFeature},
+	{SigMDSFailed, []string{"GetMessages Error"}, KindFeature},
 	{SigHealthFailed, []string{"error when calling AWS APIs"}, KindFailure},
 	{SigHealthFailed, []string{"Health ping failed"}, KindFailure},
 	{SigHealthOK, []string{"HealthCheck reporting agent health"}, KindSuccess},
@@ -233,8 +235,6 @@ var Signatures = []Signature{
 	{SigChannelMDS, []string{"SSM Connection channel status is set to ec2messages"}, KindInfo},
 	{SigChannelUp, []string{"Set up control channel successfully"}, KindSuccess},
 	{SigChannelUp, []string{"Successfully opened websocket connection"}, KindSuccess},
-	{SigMDSStopped, []string{"MDSInteractor stopped temporarily"}, KindFeature},
-	{SigMDSFailed, []string{"GetMessages Error"}, KindFeature},
 
 	{SigInotify, []string{"add watch", "no space left on device"}, KindFeature},
 	{SigInotify, []string{"too many open files", "inotify"}, KindFeature},
