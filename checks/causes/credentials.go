@@ -11,7 +11,7 @@ var _ = add(
 			AttachProfile[0],
 			restartRefused,
 			dhmcOn,
-			inTerraform("In Terraform", "resource \"aws_iam_role_policy_attachment\" \"ssm_core\" {\n  role       = aws_iam_role.node.name\n  policy_arn = \"arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore\"\n}\n# and on aws_instance: iam_instance_profile = aws_iam_instance_profile.node.name"),
+			inTerraform("Or attach the profile in Terraform", "resource \"aws_iam_role_policy_attachment\" \"ssm_core\" {\n  role       = aws_iam_role.node.name\n  policy_arn = \"arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore\"\n}\n# and on aws_instance: iam_instance_profile = aws_iam_instance_profile.node.name"),
 			verify,
 		},
 		Docs: []string{docProfile, docDHMC},

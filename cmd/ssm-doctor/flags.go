@@ -91,14 +91,19 @@ func (o *output) write(a *app, r *report.Report) error {
 		r = report.Redact(r)
 	}
 	return a.create(o.file, func(w io.Writer) error {
-		tty, width := false, 0
-		if f, ok := w.(*os.File); ok {
-			tty, width = report.Terminal(f)
-		}
-		s := report.StyleFor(a.getenv, tty, width, o.color, o.ascii)
+		s := a.style(w, o.color, o.ascii)
 		s.Quiet, s.Verbose = o.quiet, o.verbose
 		return report.Write(w, o.format, r, s)
 	})
+}
+
+// style is how text for w looks.
+func (a *app) style(w io.Writer, color, ascii string) report.Style {
+	tty, width := false, 0
+	if f, ok := w.(*os.File); ok {
+		tty, width = report.Terminal(f)
+	}
+	return report.StyleFor(a.getenv, tty, width, color, ascii)
 }
 
 // create calls write with standard output, or with a file that takes its final

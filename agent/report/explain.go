@@ -1,0 +1,227 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"ssm-doctor/checks"
+	"ssm-doctor/checks/causes"
+)
+
+// Page documents a check or a cause, in plain text without host values. The
+// same page is printed by explain and written to packaging/docs.
+type Page struct {
+	Kind  string // "check" or "cause"
+	ID    string
+	Title string
+	Facts [][2]string // label and value: group, severity
+	Parts []Part
+}
+
+// Part is one section of a page.
+type Part struct {
+	Head  string
+	Text  string // a paragraph, may be empty
+	Items []Item
+}
+
+// Item is one entry of a part: a linked id, or a step with a command.
+type Item struct {
+	Link    string // "causes/ID" or "checks/ID", or a URL
+	Text    string
+	Command string
+}
+
+// Pages returns the pages with an id: a check, a cause, or both where they
+// share it; none for an id that is neither.
+func Pages(id string) []Page {
+	var out []Page
+	if c := causes.Get(id); c != nil {
+		out = append(out, causePage(c))
+	}
+	if c := checks.Get(id); c != nil {
+		out = append(out, checkPage(c))
+	}
+	return out
+}
+
+// AllPages returns the pages of every cause and every check.
+func AllPages() []Page {
+	var out []Page
+	for _, c := range causes.All() {
+		out = append(out, causePage(c))
+	}
+	for _, c := range checks.All() {
+		out = append(out, checkPage(c))
+	}
+	return out
+}
+
+func causePage(c *causes.Cause) Page {
+	p := Page{Kind: "cause", ID: c.ID, Title: c.Title, Facts: [][2]string{{"Group", c.Group}, {"Severity", string(c.Severity)}}}
+	p.Parts = append(p.Parts, Part{Head: "What is the matter", Text: c.Meaning})
+	if c.Unseen != "" {
+		p.Parts = append(p.Parts, Part{Head: "What the host cannot show", Text: c.Unseen})
+	}
+	fix := Part{Head: "What repairs it", Text: "Words in capitals stand for values of your host or account; a report fills in those it knows."}
+	for _, s := range c.Fix {
+		s = s.Fill(nil)
+		fix.Items = append(fix.Items, Item{Text: s.Text + " (" + place(s) + ")", Command: s.Command})
+	}
+	p.Parts = append(p.Parts, fix)
+	named := Part{Head: "Checks that name it"}
+	for _, k := range checks.All() {
+		for _, id := range k.Causes {
+			if id == c.ID {
+				named.Items = append(named.Items, Item{Link: "checks/" + k.ID, Text: k.Title})
+			}
+		}
+	}
+	if len(named.Items) > 0 {
+		p.Parts = append(p.Parts, named)
+	}
+	return append1(p, docsPart(c.Docs))
+}
+
+func checkPage(c *checks.Check) Page {
+	p := Page{Kind: "check", ID: c.ID, Title: c.Title, Facts: [][2]string{{"Group", c.Group}}}
+	if c.Profile != "" {
+		p.Facts = append(p.Facts, [2]string{"Only with", "check --profile " + c.Profile})
+	}
+	p.Parts = append(p.Parts, Part{Head: "What is tested, and what it cannot see", Text: c.Doc})
+	if len(c.Causes) > 0 {
+		part := Part{Head: "Typical causes"}
+		for _, id := range c.Causes {
+			part.Items = append(part.Items, Item{Link: "causes/" + id, Text: causes.Get(id).Title})
+		}
+		p.Parts = append(p.Parts, part)
+	}
+	if len(c.Needs) > 0 {
+		part := Part{Head: "Depends on", Text: "When one of these fails, this check is listed as a consequence of it."}
+		for _, id := range c.Needs {
+			part.Items = append(part.Items, Item{Link: "checks/" + id, Text: checks.Get(id).Title})
+		}
+		p.Parts = append(p.Parts, part)
+	}
+	fix := Part{Head: "What repairs it", Text: "See the causes above; each has its steps."}
+	if len(c.Causes) == 0 {
+		fix.Text = "This check names no cause of its own: it gives evidence to the others."
+	}
+	p.Parts = append(p.Parts, fix)
+	var docs []string
+	for _, id := range c.Causes {
+		for _, d := range causes.Get(id).Docs {
+			if !strings.Contains(strings.Join(docs, " "), d) {
+				docs = append(docs, d)
+			}
+		}
+	}
+	return append1(p, docsPart(docs))
+}
+
+func append1(p Page, part Part) Page {
+	if len(part.Items) > 0 {
+		p.Parts = append(p.Parts, part)
+	}
+	return p
+}
+
+func docsPart(urls []string) Part {
+	p := Part{Head: "AWS documentation"}
+	for _, u := range urls {
+		p.Items = append(p.Items, Item{Link: u})
+	}
+	return p
+}
+
+// place says where a step is carried out.
+func place(s causes.Step) string {
+	switch s.Where {
+	case causes.OperatorCLI:
+		return "AWS CLI"
+	case causes.Console:
+		return "AWS console"
+	case causes.Terraform:
+		return "Terraform"
+	}
+	if s.Root {
+		return "this host, root"
+	}
+	return "this host"
+}
+
+// WriteText writes a page for a terminal.
+func (p Page) WriteText(w io.Writer, s Style) error {
+	var b strings.Builder
+	width := clampWidth(s.Width)
+	fmt.Fprintf(&b, "%s  (%s)\n%s\n", s.paint(styleGood, p.ID), p.Kind, p.Title)
+	for _, f := range p.Facts {
+		fmt.Fprintf(&b, "%s: %s\n", f[0], f[1])
+	}
+	for _, part := range p.Parts {
+		b.WriteString("\n" + s.paint(styleDim, part.Head) + "\n")
+		if part.Text != "" {
+			for _, l := range wrap(part.Text, width-2) {
+				b.WriteString("  " + l + "\n")
+			}
+		}
+		for i, it := range part.Items {
+			switch {
+			case it.Command != "":
+				lines := wrap(it.Text, width-5)
+				fmt.Fprintf(&b, "  %d. %s\n", i+1, lines[0])
+				for _, l := range lines[1:] {
+					b.WriteString("     " + l + "\n")
+				}
+				for l := range strings.SplitSeq(it.Command, "\n") {
+					b.WriteString("       " + l + "\n")
+				}
+			case it.Text == "":
+				b.WriteString("  " + it.Link + "\n")
+			default:
+				fmt.Fprintf(&b, "  %-34s %s\n", it.Link[strings.IndexByte(it.Link, '/')+1:], it.Text)
+			}
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Markdown is the page as a file of packaging/docs, which lies in the folder
+// of its kind.
+func (p Page) Markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s\n\n%s.\n\n", p.ID, upperFirst(p.Title))
+	for _, f := range p.Facts {
+		fmt.Fprintf(&b, "- %s: `%s`\n", f[0], f[1])
+	}
+	for _, part := range p.Parts {
+		fmt.Fprintf(&b, "\n## %s\n", part.Head)
+		if part.Text != "" {
+			b.WriteString("\n" + part.Text + "\n")
+		}
+		if len(part.Items) > 0 {
+			b.WriteString("\n")
+		}
+		for i, it := range part.Items {
+			switch {
+			case it.Command != "":
+				fmt.Fprintf(&b, "%d. %s\n\n", i+1, it.Text)
+				fmt.Fprintf(&b, "   ```\n   %s\n   ```\n", strings.ReplaceAll(it.Command, "\n", "\n   "))
+			case it.Text == "":
+				fmt.Fprintf(&b, "- <%s>\n", it.Link)
+			default:
+				fmt.Fprintf(&b, "- [%s](../%s.md): %s\n", it.Link[strings.IndexByte(it.Link, '/')+1:], it.Link, it.Text)
+			}
+		}
+	}
+	return b.String()
+}
+
+func upperFirst(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
