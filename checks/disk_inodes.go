@@ -3,6 +3,7 @@ package checks
 import (
 	"fmt"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 )
 
@@ -19,8 +20,13 @@ var _ = register(Check{
 			seen := fmt.Sprintf("%s (%s): %d of %d inodes free", fs.Mount, fs.Dir, u.FreeInodes, u.TotalInodes)
 			fd := warn("inode-exhausted", Proven, "no inodes left on %s, which holds %s; %s of space are free", fs.Mount, fs.Dir, size(u.FreeBytes)).
 				saw("statfs "+fs.Dir, seen, "statfs:"+fs.Dir).with("mount", fs.Mount, "path", fs.Dir)
-			if m, ok := recently(f, facts.SigNoSpace); ok {
-				fd = fd.logged(m)
+			for _, id := range []string{facts.SigNoSpace, facts.SigCredsWrite} {
+				if m, ok := recently(f, id); ok {
+					fd = fd.logged(m)
+				}
+			}
+			if _, ok := current(f, facts.SigCredsWrite); ok {
+				fd = fd.severity(causes.Critical)
 			}
 			return fd, true
 		})

@@ -16,14 +16,16 @@ import (
 var inexpressible = map[string]string{}
 
 // examine runs the whole pipeline against a host.
-func examine(t testing.TB, s sim.Scenario) (*report.Report, *sim.Host) {
+func examine(t testing.TB, s sim.Scenario, probes ...string) (*report.Report, *sim.Host) {
 	t.Helper()
 	h, err := sim.Start(s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.Close)
-	r, _ := engine.Run(t.Context(), h.Env(), engine.Options{})
+	env := h.Env()
+	env.Probes = probes
+	r, _ := engine.Run(t.Context(), env, engine.Options{})
 	return r, h
 }
 

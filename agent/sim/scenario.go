@@ -112,6 +112,8 @@ type Machine struct {
 	Audit      []string `json:"audit,omitempty"`   // lines of the audit log; {now} is its time
 	// Labels are SELinux labels of files.
 	Labels map[string]string `json:"labels,omitempty"`
+	// ImageState is the setup state of Windows; empty: IMAGE_STATE_COMPLETE.
+	ImageState string `json:"image_state,omitempty"`
 }
 
 // Agent is the SSM Agent of the host.

@@ -1,0 +1,79 @@
+package sim_test
+
+import (
+	"time"
+
+	"ssm-doctor/agent/sim"
+)
+
+var hostFaults = []fault{
+	{"inodes", "inode-exhausted", "critical", "profile", func(s *sim.Scenario) {
+		s.Host.InodesUsed = 100
+		sim.Refused(s, "ERROR [CredentialRefresher] Failed to write credentials to disk: open /var/lib/amazon/ssm/runtimeconfig/identity_config.json: no space left on device")
+	}, nil},
+	{"disk-while-managed", "disk-full", "warning", "profile", func(s *sim.Scenario) { s.Host.DiskUsed = 100 }, nil},
+	{"inotify", "inotify-exhausted", "warning", "profile", func(s *sim.Scenario) {
+		s.Host.MaxWatches, s.Host.Watches = 8192, 8190
+		stays(s, "ERROR [ssm-document-worker] filewatcher listener encountered error when add watch: no space left on device")
+	}, nil},
+	{"read-only", "filesystem-readonly", "critical", "profile", func(s *sim.Scenario) {
+		s.Host.Mounts = []string{"/ xfs ro,relatime"}
+		sim.Refused(s, "ERROR [CredentialRefresher] Failed to write credentials to disk: open /var/lib/amazon/ssm/runtimeconfig/identity_config.json: read-only file system")
+	}, nil},
+	{"unprivileged", "state-dir-permissions", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "failed", Exit: 1, User: "ssm"}, "WARN Failed to load instance info from vault. Failed to set permission for vault folder or its content. chown /var/lib/amazon/ssm/Vault: operation not permitted")
+		s.Files = map[string]sim.File{"/var/lib/amazon/ssm": {Dir: true, Mode: 0o600}}
+	}, nil},
+	{"sysprep", "sysprep-incomplete", "critical", "windows", func(s *sim.Scenario) {
+		s.Host.ImageState, s.Agent.Core, s.Agent.Worker, s.Agent.Source, s.Agent.Identity = "IMAGE_STATE_UNDEPLOYABLE", true, false, "", ""
+		s.Log = sim.At(2*time.Minute, "INFO [amazon-ssm-agent] Waiting for system state to be IMAGE_STATE_COMPLETE, current: IMAGE_STATE_UNDEPLOYABLE")
+	}, nil},
+	{"masked", "agent-service-stopped", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "inactive", Enabled: "masked", Since: sim.Duration(30 * time.Hour)})
+		s.Log = nil
+	}, nil},
+	{"reboot-code", "agent-service-stopped", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "failed", Exit: 194, Since: sim.Duration(30 * time.Hour)}, "INFO [ssm-document-worker] requested reboot")
+	}, nil},
+	{"bus", "agent-crash-loop", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "activating", Restarts: 20}, "ERROR Error occurred when starting amazon-ssm-agent: failed to start message bus, failed to start health channel: failed to listen on the channel: ipc:///var/lib/amazon/ssm/ipc/health, address in use")
+		for i := range 20 {
+			s.Agent.Starts = append([]sim.Duration{sim.Duration(time.Duration(i+2) * 91 * time.Second)}, s.Agent.Starts...)
+		}
+	}, nil},
+	{"too-old-for-dhmc", "agent-version-too-old", "critical", "dhmc", func(s *sim.Scenario) {
+		sim.Refused(s, "INFO Entering SSM Agent hibernate - EC2RoleRequestError: no EC2 instance role found")
+		s.Agent.Version, s.Agent.EC2 = "3.1.1732.0", false
+		delete(s.Principals, "dhmc")
+	}, nil},
+	{"update-broke", "agent-version-regression", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "activating", Restarts: 5}, "ERROR [amazon-ssm-agent] Core Agent crashed with message: runtime error: invalid memory address or nil pointer dereference")
+		s.Agent.Previous = "3.3.2299.0"
+		s.Log = append(sim.At(27*time.Hour, "INFO [amazon-ssm-agent] amazon-ssm-agent - v3.3.2299.0", "INFO EC2RoleProvider Successfully connected with instance profile role credentials",
+			"INFO [ssm-agent-worker] [MessageService] [MGSInteractor] SSM Connection channel status is set to ssmmessages"), s.Log...)
+	}, nil},
+	{"two-packages", "agent-packaging-conflict", "warning", "profile", func(s *sim.Scenario) {
+		s.Host.Distro = "ubuntu"
+		s.Agent.Packaging, s.Agent.Package = []string{"deb", "snap"}, "install ok half-configured"
+		s.Agent.Units = map[string]sim.Unit{"deb": {Active: "failed", Exit: 1}, "snap": {Active: "active"}}
+	}, nil},
+	{"selinux", "agent-exec-blocked", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "failed", Exit: 203})
+		s.Log = nil
+		s.Host.SELinux = true
+		s.Host.Audit = []string{`type=AVC msg=audit({now}.123:456): avc:  denied  { execute } for  pid=811 comm="(ssm-agent)" path="/usr/bin/amazon-ssm-agent" dev="nvme0n1p1" ino=42 scontext=system_u:system_r:init_t:s0 tcontext=unconfined_u:object_r:user_tmp_t:s0 tclass=file permissive=0`}
+		s.Host.Labels = map[string]string{"/usr/bin/amazon-ssm-agent": "unconfined_u:object_r:user_tmp_t:s0"}
+	}, nil},
+	{"noexec", "agent-exec-blocked", "warning", "profile", func(s *sim.Scenario) {
+		s.Host.Mounts = []string{"/var xfs rw,noexec,relatime"}
+		stays(s, "ERROR [ssm-document-worker] [pluginName=aws:runShellScript] failed to run commands: fork/exec /var/lib/amazon/ssm/i-0a1b2c3d4e5f60718/document/orchestration/1/awsrunShellScript/0.awsrunShellScript/_script.sh: permission denied")
+	}, nil},
+	{"config", "agent-config-invalid", "critical", "profile", func(s *sim.Scenario) {
+		s.Agent.Config = "{\n  \"Ssm\": {\n    \"HealthFrequencyMinutes\": 5,\n  }\n}\n"
+		ends(s, sim.Unit{Active: "activating", Restarts: 9}, "ERROR Error occurred when starting amazon-ssm-agent: app config could not be loaded - invalid character '}' looking for beginning of object key string")
+	}, nil},
+	{"region-override", "region-mismatch", "critical", "profile", func(s *sim.Scenario) {
+		s.Agent.Config = `{"Agent": {"Region": "us-west-2"}}`
+		sim.Refused(s, sim.Skipped+"InvalidSignatureException: Credential should be scoped to a valid Region, not 'us-west-2'."+sim.RequestID)
+	}, nil},
+}
