@@ -1,0 +1,233 @@
+package iam
+
+import (
+	_ "embed"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+)
+
+//go:embed data/features.json
+var featureData []byte
+
+// Needs of a feature for an action.
+const (
+	Mandatory   = "mandatory"
+	Conditional = "conditional" // in the situation that When tells
+	Optional    = "optional"
+	Legacy      = "legacy"      // older agents, or a fallback
+	Forbidden   = "forbidden"   // the feature wants it denied
+	NotInRole   = "not-in-role" // signed with something else than the node's role
+)
+
+// Feature is one capability of Systems Manager and the actions the node calls for it.
+type Feature struct {
+	ID    string `json:"id"` // kebab-case
+	Title string `json:"title"`
+	// Parent is the feature this one is a part of; empty for most.
+	Parent  string   `json:"parent"`
+	Applies []string `json:"applies_to"` // ec2-instance-profile, ec2-dhmc, hybrid
+	OS      []string `json:"os"`         // GOOS values; empty: all
+	Actions []Need   `json:"actions"`
+	// Instead is a second set of actions that does for part of the mandatory ones.
+	Instead *Instead `json:"instead"`
+	// Coverage says how much of the mandatory actions a policy grants, by its name.
+	Coverage  map[string]Coverage `json:"coverage"`
+	Recommend []string            `json:"recommend"` // names of policies, the first one first
+	Notes     string              `json:"notes"`
+}
+
+// Need is one action of a feature.
+type Need struct {
+	Action string `json:"action"`
+	Need   string `json:"need"`
+	When   string `json:"when"`
+}
+
+// Instead lists actions that may take the place of others.
+type Instead struct {
+	Of    []string `json:"of"`
+	Use   []string `json:"use"`
+	Where string   `json:"where"`
+}
+
+// Coverage is how far one policy serves a feature.
+type Coverage struct {
+	// Result is full, full-limited-scope (for listed resources or under a
+	// condition only) or partial.
+	Result  string   `json:"result"`
+	Missing []string `json:"missing"` // mandatory actions it lacks
+}
+
+// Action is one row of the action table.
+type Action struct {
+	Action string `json:"action"`
+	Level  string `json:"level"` // Read, List, Write, Tagging, Permissions management
+	// ResourceTypes are those the action can be limited to; empty: * only.
+	ResourceTypes []string         `json:"resource_types"`
+	GrantedBy     map[string]Grant `json:"granted_by"` // by policy name
+}
+
+// Grant is how a policy grants an action.
+type Grant struct {
+	Scope       string   `json:"scope"` // all, or limited
+	Resources   []string `json:"resources"`
+	Conditional bool     `json:"conditional"`
+}
+
+// Code is the abbreviation of a policy in tables.
+type Code struct{ Code, Name string }
+
+type matrix struct {
+	Policies []Code    `json:"policies"`
+	Actions  []Action  `json:"actions"`
+	Features []Feature `json:"features"`
+}
+
+var loadMatrix = sync.OnceValue(func() matrix {
+	var m matrix
+	if err := json.Unmarshal(featureData, &m); err != nil {
+		panic("embedded feature matrix: " + err.Error()) // a test reads it
+	}
+	return m
+})
+
+// Features is the feature matrix in the order of the documentation. The caller
+// must not change what the elements point to.
+func Features() []Feature { return slices.Clone(loadMatrix().Features) }
+
+// Actions is the action table, sorted by name.
+func Actions() []Action { return slices.Clone(loadMatrix().Actions) }
+
+// Codes are the policies of the matrix with their abbreviations.
+func Codes() []Code { return slices.Clone(loadMatrix().Policies) }
+
+// FeatureByID finds a feature.
+func FeatureByID(id string) (Feature, bool) {
+	for _, f := range loadMatrix().Features {
+		if f.ID == id {
+			return f, true
+		}
+	}
+	return Feature{}, false
+}
+
+// ActionByName finds a row of the action table, without regard to case.
+func ActionByName(action string) (Action, bool) {
+	for _, a := range loadMatrix().Actions {
+		if strings.EqualFold(a.Action, action) {
+			return a, true
+		}
+	}
+	return Action{}, false
+}
+
+// Of lists the actions with one of the given needs, in order.
+func (f Feature) Of(needs ...string) []string {
+	var out []string
+	for _, n := range f.Actions {
+		if slices.Contains(needs, n.Need) {
+			out = append(out, n.Action)
+		}
+	}
+	return out
+}
+
+// AppliesTo reports whether the feature makes sense for a credential source
+// (ec2-instance-profile, ec2-dhmc, hybrid) and operating system (a GOOS value);
+// empty means any.
+func (f Feature) AppliesTo(source, goos string) bool {
+	return (source == "" || slices.Contains(f.Applies, source)) && (goos == "" || len(f.OS) == 0 || slices.Contains(f.OS, goos))
+}
+
+// Answers of Readiness.
+const (
+	ReadyYes     = "yes"
+	ReadyNo      = "no"
+	ReadyUnknown = "unknown"
+)
+
+// Readiness is what the verdicts on single actions mean for a feature.
+type Readiness struct {
+	Ready   string
+	Denied  []string // mandatory actions that are denied
+	Unknown []string // mandatory or forbidden actions nothing is known of
+	// Forbidden are actions that are allowed and must not be.
+	Forbidden []string
+	// Limited are conditional actions that are denied: the feature works, but
+	// not in the situations they are for.
+	Limited []Need
+	// Via says which other set of actions serves; empty: the usual one.
+	Via string
+}
+
+// FeatureReady judges a feature by the verdict on each of its actions.
+func FeatureReady(f Feature, verdict func(action string) Verdict) Readiness {
+	var r Readiness
+	denied := func(v Verdict) bool { return v == ImplicitDeny || v == ExplicitDeny }
+	mandatory := 0
+	var soft []string // verdicts on what else there is
+	for _, n := range f.Actions {
+		v := verdict(n.Action)
+		switch n.Need {
+		case Mandatory:
+			mandatory++
+			if denied(v) {
+				r.Denied = append(r.Denied, n.Action)
+			} else if v != Allow {
+				r.Unknown = append(r.Unknown, n.Action)
+			}
+		case Forbidden:
+			mandatory++
+			if v == Allow {
+				r.Forbidden = append(r.Forbidden, n.Action)
+			} else if !denied(v) {
+				r.Unknown = append(r.Unknown, n.Action)
+			}
+		case Conditional, Optional:
+			if denied(v) && n.Need == Conditional {
+				r.Limited = append(r.Limited, n)
+			}
+			if v != Allow {
+				soft = append(soft, n.Action)
+			}
+		}
+	}
+	if f.Instead != nil && len(r.Denied) > 0 {
+		r.instead(f.Instead, verdict)
+	}
+	switch {
+	case len(r.Denied) > 0 || len(r.Forbidden) > 0:
+		r.Ready = ReadyNo
+	case len(r.Unknown) > 0:
+		r.Ready = ReadyUnknown
+	case mandatory == 0 && len(soft) > 0:
+		// Nothing is needed always, so a missing right does not say that it fails.
+		r.Ready, r.Unknown = ReadyUnknown, soft
+	default:
+		r.Ready = ReadyYes
+	}
+	return r
+}
+
+// instead drops denied actions whose place others take.
+func (r *Readiness) instead(i *Instead, verdict func(string) Verdict) {
+	var open []string
+	for _, a := range i.Use {
+		switch verdict(a) {
+		case Allow:
+		case ImplicitDeny, ExplicitDeny:
+			return
+		default:
+			open = append(open, a)
+		}
+	}
+	rest := slices.DeleteFunc(slices.Clone(r.Denied), func(a string) bool { return slices.Contains(i.Of, a) })
+	if len(rest) > 0 {
+		return
+	}
+	service, _, _ := strings.Cut(i.Use[0], ":")
+	r.Denied, r.Via = nil, service
+	r.Unknown = append(slices.DeleteFunc(r.Unknown, func(a string) bool { return slices.Contains(i.Of, a) }), open...)
+}
