@@ -70,7 +70,7 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 		f.Sources = nil
 	}
 	f.Schema, f.Version, f.CollectedAt = facts.Schema, env.Version, env.Now().UTC()
-	f.Root, f.Offline = env.Root, env.Offline
+	f.Root, f.Offline, f.Asked = env.Root, env.Offline, env.Features
 	waves := plan(o.Waves)
 	total, done := 0, 0
 	for _, w := range waves {

@@ -32,6 +32,24 @@ type Agent struct {
 	Channel Seen[[]Socket] `json:"channel"` // established TCP connections of the agent to port 443
 	// IPC lists entries of <data>/ipc that exist.
 	IPC Seen[[]string] `json:"ipc"`
+
+	// Uses are traces of features that were used on this host, by feature id.
+	Uses []Use `json:"uses"`
+	// Output is where documents of the last days sent their output: buckets and log groups.
+	Output Seen[Output] `json:"output"`
+}
+
+// Use is a trace of one feature of Systems Manager.
+type Use struct {
+	Feature string    `json:"feature"` // id of the feature matrix
+	From    string    `json:"from"`    // file: URL of the trace
+	At      time.Time `json:"at,omitzero"`
+}
+
+// Output is where the output of documents goes, as their state files name it.
+type Output struct {
+	Buckets   []string `json:"buckets"`
+	LogGroups []string `json:"log_groups"`
 }
 
 // Installation is one packaging of the agent on this host.
