@@ -2,10 +2,59 @@ package engine
 
 import (
 	"ssm-doctor/agent/report"
+	"ssm-doctor/checks"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/iam"
 )
 
-// features says for each Systems Manager feature whether the node's rights are known to suffice.
+// features says for each Systems Manager feature that this host could use
+// whether the rights of its identity are known to suffice.
 func features(f *facts.Facts) []report.Feature {
-	return nil
+	source := checks.FeatureSource(f)
+	if source == "" {
+		return nil
+	}
+	rights, used := checks.Rights(f), checks.InUse(f)
+	var out []report.Feature
+	for _, ft := range iam.Features() {
+		identity := checks.Source(f)
+		applies := ft.AppliesTo(source, f.Host.GOOS)
+		if ft.ID == "dhmc" && source == "ec2-instance-profile" {
+			// Whether the profile leaves the node to Default Host Management.
+			identity, applies = facts.SourceProfile, true
+		}
+		if !applies && used[ft.ID] != "asked for" {
+			continue
+		}
+		verdict := checks.VerdictOf(rights, identity)
+		if ft.ID == "dhmc" && source == "ec2-dhmc" {
+			verdict = profileVerdict(f, rights)
+		}
+		r := iam.FeatureReady(ft, verdict)
+		_, inUse := used[ft.ID]
+		out = append(out, report.Feature{ID: ft.ID, Title: ft.Title, Ready: r.Ready, InUse: inUse, Why: used[ft.ID], Denied: r.Denied, Unknown: r.Unknown,
+			Forbidden: r.Forbidden, Limited: limited(r.Limited), Via: r.Via})
+	}
+	return out
+}
+
+// profileVerdict is that of the instance profile; a host without one is not
+// kept from Default Host Management.
+func profileVerdict(f *facts.Facts, rights []facts.Permission) func(string) iam.Verdict {
+	if f.IMDS.Profile.Absent() {
+		return func(string) iam.Verdict { return iam.ImplicitDeny }
+	}
+	return checks.VerdictOf(rights, facts.SourceProfile)
+}
+
+func limited(needs []iam.Need) []string {
+	var out []string
+	for _, n := range needs {
+		s := n.Action
+		if n.When != "" {
+			s += " (" + n.When + ")"
+		}
+		out = append(out, s)
+	}
+	return out
 }

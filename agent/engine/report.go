@@ -185,7 +185,7 @@ func orElse(s, other string) string {
 
 func permissions(f *facts.Facts) []report.Permission {
 	var out []report.Permission
-	for _, p := range f.Permissions.Actions {
+	for _, p := range checks.Rights(f) {
 		ev := p.Message
 		if ev == "" {
 			ev = p.Rule

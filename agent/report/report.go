@@ -118,6 +118,11 @@ type Feature struct {
 	InUse   bool     `json:"in_use"`
 	Denied  []string `json:"denied"`
 	Unknown []string `json:"unknown"`
+
+	Why       string   `json:"why,omitempty"`       // why it counts as in use
+	Forbidden []string `json:"forbidden,omitempty"` // allowed, but must not be
+	Limited   []string `json:"limited,omitempty"`   // denied, needed in some situations only
+	Via       string   `json:"via,omitempty"`       // the other set of actions that serves, such as ec2messages
 }
 
 // Permission is the verdict on one action for one identity.

@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ssm-doctor/agent/report"
+	"ssm-doctor/checks/facts"
+)
+
+func TestFeatures(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)
+	f := &facts.Facts{CollectedAt: now, Asked: []string{"parameter-store"}}
+	f.Host.GOOS = "linux"
+	f.IMDS.InstanceID = facts.Known("i-0123456789abcdef0", "imds")
+	f.IMDS.Profile = facts.Known(facts.Profile{Name: "NodeRole"}, "imds")
+	ago := now.Add(-time.Minute)
+	f.Log.Matches = []facts.Match{{ID: facts.SigProfileOK, Count: 1, First: ago, Last: ago}, {ID: facts.SigChannelUp, Count: 1, First: ago, Last: ago}}
+	f.Permissions.Actions = []facts.Permission{
+		{Action: "ssm:GetParameters", Identity: facts.SourceProfile, Verdict: facts.DeniedProven, At: ago},
+		{Action: "ssm:GetParameter", Identity: facts.SourceHybrid, Verdict: facts.AllowedProven, At: ago},
+	}
+	type row struct {
+		Ready   string
+		InUse   bool
+		Denied  []string
+		Limited int
+	}
+	got := map[string]row{}
+	var ids []string
+	for _, x := range features(f) {
+		ids = append(ids, x.ID)
+		got[x.ID] = row{x.Ready, x.InUse, x.Denied, len(x.Limited)}
+	}
+	for id, want := range map[string]row{
+		"core":            {"yes", true, nil, 0},
+		"messaging":       {"yes", true, nil, 0},
+		"run-command":     {"yes", false, nil, 1},
+		"session-manager": {"unknown", false, nil, 0},
+		"parameter-store": {"no", true, []string{"ssm:GetParameters"}, 0},
+		"dhmc":            {"no", false, nil, 0},
+	} {
+		if d := cmp.Diff(want, got[id]); d != "" {
+			t.Errorf("%s\n%s", id, d)
+		}
+	}
+	if slices.Contains(ids, "hybrid") || slices.Contains(ids, "vss-snapshots") {
+		t.Errorf("features of other hosts: %v", ids)
+	}
+	if r := Judge(f, Options{}); len(r.Features) != len(ids) || len(r.Permissions) < 5 {
+		t.Errorf("report has %d features and %d permissions", len(r.Features), len(r.Permissions))
+	}
+}
+
+func TestFeaturesWithoutIdentity(t *testing.T) {
+	t.Parallel()
+	if got := features(&facts.Facts{}); got != nil {
+		t.Errorf("a host that is no node has features: %v", got)
+	}
+	var r report.Report
+	r.Normalize()
+	if r.Features == nil {
+		t.Error("features are null")
+	}
+}
+
+// A host whose profile was taken off is open to Default Host Management.
+func TestFeatureDHMC(t *testing.T) {
+	t.Parallel()
+	f := &facts.Facts{CollectedAt: time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)}
+	f.IMDS.InstanceID = facts.Known("i-0123456789abcdef0", "imds")
+	f.IMDS.Profile = facts.Absent[facts.Profile]("404", "imds")
+	f.Credentials.Runtime = facts.Known(facts.Runtime{IdentityType: "EC2", Source: "SSM", HasSource: true}, "")
+	for _, x := range features(f) {
+		if x.ID == "dhmc" && (x.Ready != "yes" || !x.InUse) {
+			t.Errorf("%+v", x)
+		}
+	}
+}

@@ -1,0 +1,232 @@
+package checks
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/iam"
+)
+
+// Windows in which the log proves something about rights.
+const (
+	observedWindow = time.Hour      // an accepted call
+	refusedWindow  = 24 * time.Hour // a refusal, unless something newer was seen
+	// answerTime is how long the agent may take to log that a heartbeat failed.
+	answerTime = 10 * time.Second
+)
+
+const (
+	createChannel = "ssmmessages:CreateControlChannel"
+	openChannel   = "ssmmessages:OpenControlChannel"
+	getMessages   = "ec2messages:GetMessages"
+)
+
+// Observed is what the agent's log and state files prove about the rights of
+// the node, without a request of our own.
+func Observed(f *facts.Facts) []facts.Permission {
+	var out []facts.Permission
+	allowed := func(identity, action, rule, from string, at time.Time, window time.Duration) {
+		if at.IsZero() || age(f, at) > window || age(f, at) < -5*time.Minute || identity == facts.SourceNone {
+			return
+		}
+		out = append(out, facts.Permission{Action: action, Identity: identity, Verdict: facts.AllowedObserved, Rule: rule, From: from, At: at})
+	}
+	last := func(ids ...string) facts.Match {
+		var m facts.Match
+		for _, id := range ids {
+			if x, ok := f.Log.Last(id); ok && x.Last.After(m.Last) {
+				m = x
+			}
+		}
+		return m
+	}
+	log := func(m facts.Match) string { return "file:" + m.File }
+
+	if m := last(facts.SigProfileOK); m.Count > 0 {
+		allowed(facts.SourceProfile, heartbeat, "the agent chose the profile by this call", log(m), m.Last, observedWindow)
+	}
+	if r, ok := f.Credentials.Runtime.Get(); ok && r.Source == "EC2" && r.ExpiresAt.After(f.CollectedAt) {
+		allowed(facts.SourceProfile, heartbeat, "the agent uses the profile, which it tests with this call", f.Credentials.Runtime.From, r.RetrievedAt, observedWindow)
+	}
+	// The line comes before the call, and nothing follows when it is accepted.
+	if m := last(facts.SigHealthOK); m.Count > 0 && age(f, m.Last) > answerTime && last(facts.SigHealthFailed, facts.SigHibernate).Last.Before(m.Last) {
+		allowed(source(f), heartbeat, "a heartbeat without an error after it", log(m), m.Last, observedWindow)
+	}
+	up := last(facts.SigChannelUp, facts.SigChannelMGS)
+	if bad := last(facts.SigChannelToken, facts.SigWebSocketFailed, facts.SigChannelFailed); up.Count > 0 && !bad.Last.After(up.Last) {
+		window := observedWindow
+		if c, ok := f.Agent.Channel.Get(); ok && len(c) > 0 && !last(facts.SigStart).Last.After(up.Last) {
+			window = refusedWindow // the channel that was opened then is still open
+		}
+		for _, a := range []string{createChannel, openChannel} {
+			allowed(source(f), a, "the control channel was opened", log(up), up.Last, window)
+		}
+	}
+	for _, r := range f.Log.Refusals {
+		if p, ok := observedRefusal(f, r); ok {
+			out = append(out, p)
+		}
+	}
+	// Some refusals name no action, but only one call is made there.
+	for id, action := range map[string]string{facts.SigChannelToken: createChannel, facts.SigMDSFailed: getMessages} {
+		m := last(id)
+		if m.Count == 0 || age(f, m.Last) > refusedWindow || !refusedText(m.Text) || iam.ParseRefusal("", m.Text).Action != "" {
+			continue
+		}
+		out = append(out, facts.Permission{Action: action, Identity: source(f), Verdict: facts.Inconclusive, Layer: iam.LayerUnknown, Message: cut(m.Text, 300), From: log(m), At: m.Last})
+	}
+	return slices.DeleteFunc(out, func(p facts.Permission) bool { return p.Identity == facts.SourceNone || p.Identity == "" })
+}
+
+func observedRefusal(f *facts.Facts, r facts.Refusal) (facts.Permission, bool) {
+	p := iam.ParseRefusal(r.Code, r.Message)
+	if p.Action == "" || !p.Proves(p.Action) || age(f, r.At) > refusedWindow {
+		return facts.Permission{}, false
+	}
+	identity := identityOf(f, p.Principal, r.Match)
+	return facts.Permission{Action: canonical(p.Action), Identity: identity, Principal: p.Principal, Resource: p.Resource, Verdict: facts.DeniedProven, Layer: p.Layer, Explicit: p.Explicit,
+		PolicyARN: p.PolicyARN, Code: p.Code, Message: p.Text, From: "file:agent log", At: r.At}, identity != ""
+}
+
+// canonical is the usual spelling of an action.
+func canonical(action string) string {
+	if a, ok := iam.ActionByName(action); ok {
+		return a.Action
+	}
+	return action
+}
+
+// identityOf is the source whose principal a refusal names; empty for one that
+// is none of the node's roles, such as the role of the instance itself.
+func identityOf(f *facts.Facts, principal, match string) string {
+	if principal == "" {
+		switch match {
+		case facts.SigProfileFailed, facts.SigDHMCSkipped:
+			return facts.SourceProfile
+		}
+		return source(f)
+	}
+	for _, id := range f.Permissions.Identities {
+		if id.ARN != "" && id.ARN == principal {
+			return id.Source
+		}
+	}
+	_, rest, ok := strings.Cut(principal, ":assumed-role/")
+	role, session, _ := strings.Cut(rest, "/")
+	switch {
+	case !ok && strings.Contains(principal, ":user/"):
+		return facts.SourceShared
+	case !ok || role == "aws:ec2-instance":
+		return ""
+	case strings.HasPrefix(session, "mi-"):
+		return facts.SourceHybrid
+	case role == RoleName(f) && role != "":
+		return facts.SourceProfile
+	case role == "AWSSystemsManagerDefaultEC2InstanceManagementRole":
+		return facts.SourceDHMC
+	}
+	if match == facts.SigProfileFailed || match == facts.SigDHMCSkipped {
+		return facts.SourceProfile
+	}
+	return source(f)
+}
+
+// weight orders kinds of verdicts: of two on the same action the heavier counts.
+func weight(verdict string) int {
+	switch verdict {
+	case facts.AllowedProven, facts.DeniedProven:
+		return 4
+	case facts.AllowedObserved:
+		return 3
+	case facts.AllowedPredicted, facts.DeniedPredicted:
+		return 2
+	case facts.Inconclusive, facts.Unreachable:
+		return 1
+	}
+	return 0
+}
+
+// Rights is everything known of the rights of this host's identities: own
+// requests, observations and predictions, one verdict for each identity, action
+// and resource asked about. Sorted by identity and action.
+func Rights(f *facts.Facts) []facts.Permission {
+	all := slices.Concat(f.Permissions.Actions, Observed(f))
+	all = append(all, predicted(f, all)...)
+	var out []facts.Permission
+	for _, p := range all {
+		i := slices.IndexFunc(out, func(o facts.Permission) bool {
+			return o.Identity == p.Identity && o.Action == p.Action && sameResource(o.Resource, p.Resource)
+		})
+		switch {
+		case i < 0:
+			out = append(out, p)
+		case outweighs(p, out[i]):
+			out[i] = p
+		}
+	}
+	slices.SortStableFunc(out, func(a, b facts.Permission) int {
+		return strings.Compare(a.Identity+" "+a.Action, b.Identity+" "+b.Action)
+	})
+	return out
+}
+
+// sameResource compares what two verdicts are about; a short name stands for
+// the ARN that ends in it, and one without a resource is about any.
+func sameResource(a, b string) bool {
+	return a == "" || b == "" || strings.HasSuffix(a, b) || strings.HasSuffix(b, a)
+}
+
+// outweighs: what was seen counts before what is predicted, the newer of two
+// observations before the older, and an accepted call that came after a refusal
+// before the refusal.
+func outweighs(p, old facts.Permission) bool {
+	a, b := weight(p.Verdict), weight(old.Verdict)
+	switch {
+	case a >= 3 && b >= 3 && !p.At.Equal(old.At):
+		return p.At.After(old.At)
+	case a != b:
+		return a > b
+	}
+	return p.At.After(old.At)
+}
+
+// predicted extends what was proven by the shape of the two usual policies
+// (Core and that of Default Host Management). The heartbeat itself is never
+// predicted: roles that leave the node to Default Host Management lack just that.
+func predicted(f *facts.Facts, all []facts.Permission) []facts.Permission {
+	who := source(f)
+	is := func(action string, verdicts ...string) bool {
+		for _, p := range all {
+			if p.Identity == who && p.Action == action && slices.Contains(verdicts, p.Verdict) {
+				return true
+			}
+		}
+		return false
+	}
+	if !is(heartbeat, facts.AllowedObserved, facts.AllowedProven) {
+		return nil
+	}
+	for _, a := range []string{"ssm:GetDocument", "ssm:DescribeDocument", "ssm:ListInstanceAssociations"} {
+		if !is(a, facts.AllowedProven) {
+			return nil
+		}
+	}
+	name := ""
+	switch {
+	case is("ssm:GetParameter", facts.AllowedProven):
+		name = "AmazonSSMManagedInstanceCore"
+	case is("ssm:GetParameter", facts.DeniedProven):
+		name = "AmazonSSMManagedEC2InstanceDefaultPolicy"
+	default:
+		return nil
+	}
+	var out []facts.Permission
+	for _, a := range iam.Actions() {
+		if _, ok := a.GrantedBy[name]; ok && a.Action != heartbeat {
+			out = append(out, facts.Permission{Action: a.Action, Identity: who, Verdict: facts.AllowedPredicted, Rule: "what was allowed has the shape of " + name, From: "inferred", At: f.CollectedAt})
+		}
+	}
+	return out
+}
