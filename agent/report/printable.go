@@ -151,12 +151,10 @@ func clip(s string, limit int) string {
 // terms are names that people search for in the output; a line break inside
 // would hide them.
 var terms = strings.NewReplacer(glue(
-	"Session Manager", "Run Command", "State Manager", "Patch Manager", "Fleet Manager",
-	"Default Host Management", "Systems Manager", "SSM Agent", "AWS CLI",
-	"instance profile", "service role", "task role", "security group", "endpoint policy",
-	"service control policy", "hop limit", "hardware ID", "address in use",
-	"already registered", "already be registered", "network is unreachable",
-	"timed out", "VPC resolver", "ECS Exec",
+	"Session Manager", "Run Command", "State Manager", "Patch Manager", "Parameter Store", "Fleet Manager",
+	"Default Host Management", "Systems Manager", "SSM Agent", "AWS CLI", "ECS Exec",
+	"instance profile", "service role", "task role", "trust policy", "permissions boundary",
+	"service control policy", "endpoint policy", "security group", "hop limit", "private DNS",
 )...)
 
 // bond stands for a space inside a term. NUL cannot be in printable text.

@@ -1,0 +1,79 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+)
+
+// renderShort is the verdict and one line per check that did not pass, made
+// for grep: status, check, cause or -, text.
+func renderShort(r *Report, s Style) string {
+	t := &text{s: s, r: r}
+	painted, _ := t.verdict()
+	line := painted
+	for _, p := range t.nodeParts() {
+		line += "   " + p
+	}
+	if r.RootCause != nil {
+		line += "   [" + t.show(r.RootCause.ID) + "]"
+	}
+	if r.Interrupted {
+		line += "   interrupted, incomplete"
+	}
+	t.add("%s", line)
+	for _, want := range []string{"fail", "warn", "unknown"} {
+		for _, c := range r.Checks {
+			if c.Status != want {
+				continue
+			}
+			cause := c.Cause
+			if cause == "" {
+				cause = "-"
+			}
+			t.add("%s %s %s %s", s.paint(markOf(want).style, markOf(want).word), t.show(c.ID), t.show(cause), t.show(c.Summary))
+		}
+	}
+	return strings.Join(t.lines, "\n") + "\n"
+}
+
+// pluginLine is the line of a monitoring plugin: "SSM NOT-MANAGED - imds-disabled: …",
+// with perfdata behind a bar if wanted.
+func pluginLine(r *Report, perfdata bool) string {
+	state := strings.ToUpper(r.State)
+	if state == "" {
+		state = "UNKNOWN"
+	}
+	msg := r.Summary
+	if r.RootCause != nil {
+		msg = r.RootCause.ID + ": " + causeText(*r.RootCause)
+	} else if r.State == Managed && r.Node.ID != "" {
+		msg = strings.TrimSuffix(strings.Join([]string{r.Node.ID, r.Node.Region, msg}, " "), " ")
+	}
+	// A bar would begin the perfdata.
+	msg = strings.ReplaceAll(Printable(clip(msg, 900)), "|", "/")
+	line := "SSM " + Printable(state) + " - " + msg
+	if !perfdata {
+		return line + "\n"
+	}
+	n := tally(r)
+	line += fmt.Sprintf(" | duration=%ss;;;0", number(r.Duration))
+	for _, s := range statuses {
+		line += fmt.Sprintf(" %s=%d;;;0", s, n[s])
+	}
+	if !r.LastPing.IsZero() {
+		line += fmt.Sprintf(" last_ping_age=%.0fs;;;0", max(0, r.GeneratedAt.Sub(r.LastPing).Seconds()))
+	}
+	if r.ClockSkew != nil {
+		line += fmt.Sprintf(" clock_skew=%ss", number(*r.ClockSkew))
+	}
+	return line + "\n"
+}
+
+// number is a plain decimal, as perfdata and XML want it.
+func number(f float64) string {
+	s := fmt.Sprintf("%.3f", f)
+	if strings.ContainsAny(s, "NI") { // NaN, Inf
+		return "0"
+	}
+	return strings.TrimRight(strings.TrimRight(s, "0"), ".")
+}

@@ -1,0 +1,108 @@
+package report
+
+import (
+	"regexp"
+	"strings"
+)
+
+// removed stands where a secret stood. No pattern below matches it.
+const removed = "[removed]"
+
+// secretPattern finds one kind of secret. hint is a lower-case part of every
+// match; text without it is not searched.
+type secretPattern struct {
+	hint string
+	re   *regexp.Regexp
+	to   string
+	keep func(match string) bool // nil: never
+}
+
+var secretPatterns = []secretPattern{
+	{hint: "private key-", re: regexp.MustCompile(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)`), to: removed},
+	// user:password@ of a URL, and of a proxy written without a scheme.
+	{hint: "@", re: regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)[^\s/?#"'<>@\[]+(?:@[^\s/?#"'<>@\[]+)*@`), to: "${1}" + removed + "@"},
+	{hint: "@", re: regexp.MustCompile(`[^\s/@:"'\[\]=,;(]+:[^\s/@"'\[\]]+@([A-Za-z0-9.-]+:[0-9]{1,5}\b)`), to: removed + "@${1}"},
+	{hint: "authorization", re: regexp.MustCompile(`(?i)(\bauthorization["']?\s*[:=]\s*["']?)(?:(?:basic|bearer|negotiate|ntlm|digest|aws4-[a-z0-9-]+)\s+)?[^\s"'\[][^"'\r\n\[]*`), to: "${1}" + removed},
+	{hint: "bearer ", re: regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{12,}`), to: "${1} " + removed},
+	{hint: "x-amz-", re: regexp.MustCompile(`(?i)\b(x-amz-(?:signature|security-token|credential|target-token))(["']?\s*[:=]\s*["']?)[^\s&"'\[]+`), to: "${1}${2}" + removed},
+	{hint: "signature=", re: regexp.MustCompile(`(?i)\b(signature=)[0-9a-z%+/=]{16,}`), to: "${1}" + removed},
+	{hint: "secret", re: regexp.MustCompile(`(?i)(secret_?-?(?:access)?_?-?key\w*["']?\s*[:=]\s*["']?)[^\s"',;&}\[]+`), to: "${1}" + removed, keep: placeholderValue},
+	{hint: "key", re: regexp.MustCompile(`(?i)(private_?-?key["']?\s*[:=]\s*["']?)[^\s"',;&}\[]{16,}`), to: "${1}" + removed},
+	{hint: "pass", re: regexp.MustCompile(`(?i)((?:password|passwd|passphrase)["']?\s*[:=]\s*["']?)[^\s"',;&}\[]+`), to: "${1}" + removed, keep: placeholderValue},
+	{hint: "token", re: regexp.MustCompile(`(?i)(token["']?\s*[:=]\s*["']?)[A-Za-z0-9+/=_.~-]{20,}`), to: "${1}" + removed, keep: placeholderValue},
+	{hint: "code", re: regexp.MustCompile(`(?i)((?:-code|activation_?-?\s?code)["']?(?:\s*[:=]\s*|\s+)["']?)[A-Za-z0-9+/=_-]{10,}`), to: "${1}" + removed, keep: placeholderValue},
+	// Ids of access keys: the first four characters say what kind it is.
+	{hint: "", re: regexp.MustCompile(`\b(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{12,}\b`), to: "${1}…"},
+	{hint: "eyj", re: regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?`), to: removed},
+	// Session tokens of STS and of the metadata service begin alike.
+	{hint: "", re: regexp.MustCompile(`\b(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz|FQoDYXdz|AQoDYXdz|AQAEA)[A-Za-z0-9+/=_%-]{16,}`), to: removed},
+}
+
+// placeholderValue spares what a reader has to fill in: -code ACTIVATION_CODE,
+// <code>, $CODE.
+var rePlaceholderValue = regexp.MustCompile(`(?:[ :="']|^)(?:[A-Z]+(?:[_-][A-Z]+)+|<[^>]*>|\$\{?[A-Za-z_]+\}?|\*+|…)$`)
+
+func placeholderValue(match string) bool { return rePlaceholderValue.MatchString(match) }
+
+// stripSecrets takes secrets out of text, whatever the flags say: private
+// keys, passwords, tokens, signatures, activation codes, secret and access key
+// ids. It finds them by their form, so it works on text of any origin.
+func stripSecrets(s string) string {
+	if len(s) < 8 {
+		return s
+	}
+	low := strings.ToLower(s)
+	for _, p := range secretPatterns {
+		if p.hint != "" && !strings.Contains(low, p.hint) {
+			continue
+		}
+		if p.keep == nil {
+			s = p.re.ReplaceAllString(s, p.to)
+			continue
+		}
+		s = p.re.ReplaceAllStringFunc(s, func(m string) string {
+			if p.keep(m) {
+				return m
+			}
+			return p.re.ReplaceAllString(m, p.to)
+		})
+	}
+	if len(s) >= 40 {
+		s = reDense.ReplaceAllStringFunc(s, func(m string) string {
+			if keyLike(m) {
+				return removed
+			}
+			return m
+		})
+	}
+	return s
+}
+
+// reDense is where key material can hide: a secret access key has 40
+// characters, encoded keys and tokens have more.
+var reDense = regexp.MustCompile(`[A-Za-z0-9+/_=-]{40,}`)
+
+// keyLike tells random characters from long paths, names and hexadecimal
+// sums: random base64 changes between upper case, lower case, digits and signs
+// at two of three places, words do so rarely.
+func keyLike(s string) bool {
+	var has [4]bool
+	changes, last := 0, -1
+	for i := range len(s) {
+		c := 3
+		switch b := s[i]; {
+		case b >= 'A' && b <= 'Z':
+			c = 0
+		case b >= 'a' && b <= 'z':
+			c = 1
+		case b >= '0' && b <= '9':
+			c = 2
+		}
+		has[c] = true
+		if last >= 0 && c != last {
+			changes++
+		}
+		last = c
+	}
+	return has[0] && has[1] && has[2] && changes*5 >= len(s)*2
+}

@@ -1,0 +1,389 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// Layout of text: a column of labels, then the body.
+const (
+	labelWidth   = 9
+	stepIndent   = "   "
+	commandSoon  = 10  // the first command stands on this line at the latest
+	evidenceClip = 600 // runes of one observation; wide shows all
+)
+
+// text collects lines. Everything foreign passes through show first.
+type text struct {
+	s     Style
+	r     *Report
+	wide  bool
+	lines []string
+}
+
+func renderText(r *Report, s Style, wide bool) string {
+	t := &text{s: s, r: r, wide: wide}
+	switch r.State {
+	case Managed:
+		t.managed()
+	case Degraded:
+		t.degraded()
+	case NotManaged:
+		t.notManaged()
+	default:
+		t.cannotTell()
+	}
+	if wide {
+		t.everything()
+	}
+	return strings.Join(t.lines, "\n") + "\n"
+}
+
+// show makes foreign text safe to print in this style.
+func (t *text) show(s string) string {
+	s = Printable(s)
+	if t.s.ASCII {
+		s = inASCII(s)
+	}
+	return s
+}
+
+func (t *text) add(format string, a ...any) { t.lines = append(t.lines, fmt.Sprintf(format, a...)) }
+
+func (t *text) gap() {
+	if n := len(t.lines); n > 0 && t.lines[n-1] != "" {
+		t.lines = append(t.lines, "")
+	}
+}
+
+// section prints lines beside a label.
+func (t *text) section(label string, lines []string) {
+	for i, l := range lines {
+		if i > 0 {
+			label = ""
+		}
+		t.lines = append(t.lines, strings.TrimRight(pad(label, labelWidth)+l, " "))
+	}
+}
+
+func (t *text) body() int { return t.s.Width - labelWidth }
+
+func (t *text) dim(s string) string { return t.s.paint(styleDim, s) }
+
+// word is the state as it is printed. A machine image is not a node.
+func (t *text) word() string {
+	if t.r.Profile == "" {
+		return markOf(t.r.State).word
+	}
+	switch t.r.State {
+	case Managed, Degraded:
+		return "IMAGE READY"
+	case NotManaged:
+		return "IMAGE NOT READY"
+	}
+	return "CANNOT TELL"
+}
+
+// verdict is the glyph and the word, painted, and their width.
+func (t *text) verdict() (painted string, width int) {
+	w := t.word()
+	if w == markOf("unknown").word {
+		w = "CANNOT TELL"
+	}
+	plain := t.s.glyph(t.r.State) + " " + w
+	return t.s.paint(markOf(t.r.State).style, plain), cells(plain)
+}
+
+// nodeParts are the words that say which host this is, most important first.
+func (t *text) nodeParts() []string {
+	r := t.r
+	var parts []string
+	if r.Node.ID != "" {
+		parts = append(parts, t.show(r.Node.ID))
+	} else if r.Node.Kind != "" && r.Node.Kind != "none" {
+		parts = append(parts, t.show(r.Node.Kind)+" host without node id")
+	}
+	for _, p := range []string{r.Node.Region, r.Node.OS} {
+		if p != "" {
+			parts = append(parts, t.show(clip(p, 60)))
+		}
+	}
+	if r.Profile == "" && !r.LastPing.IsZero() && !r.GeneratedAt.Before(r.LastPing) {
+		parts = append(parts, "last ping "+span(r.GeneratedAt.Sub(r.LastPing))+" ago")
+	}
+	return parts
+}
+
+// headline puts the verdict and the node on line 1; what does not fit follows on line 2.
+func (t *text) headline() {
+	painted, used := t.verdict()
+	line, rest := painted, []string(nil)
+	for i, p := range t.nodeParts() {
+		if used+3+cells(p) > t.s.Width && i > 0 {
+			rest = append(rest, p)
+			continue
+		}
+		line += "   " + p
+		used += 3 + cells(p)
+	}
+	t.add("%s", line)
+	if len(rest) > 0 {
+		t.add("  %s", strings.Join(rest, "   "))
+	}
+	t.circumstances()
+}
+
+// circumstances are the remarks that change what the verdict is worth.
+func (t *text) circumstances() {
+	r := t.r
+	if r.Interrupted {
+		t.add("  %s", t.s.paint(styleWarn, "interrupted, incomplete"))
+	}
+	if r.CheckedFrom != "" {
+		t.add("  %s", t.dim("judged from "+t.show(clip(r.CheckedFrom, 200))+" of "+stamp(r.GeneratedAt)))
+	}
+}
+
+func (t *text) notManaged() {
+	t.headline()
+	t.gap()
+	t.explain("Because")
+	t.checksShort()
+	t.more()
+}
+
+func (t *text) degraded() {
+	painted, used := t.verdict()
+	summary := t.r.Summary
+	var c Cause
+	if t.r.RootCause != nil {
+		c = *t.r.RootCause
+		summary = causeText(c)
+	}
+	lines := t.tagged(wrap(t.show(summary), t.s.Width-used-2), t.tag(c), t.s.Width-used-2)
+	for i, l := range lines {
+		if i == 0 {
+			t.add("%s  %s", painted, l)
+		} else {
+			t.add("%s%s", strings.Repeat(" ", used+2), l)
+		}
+	}
+	t.section("  ", nil)
+	t.add("  %s", strings.Join(t.nodeParts(), "   "))
+	t.circumstances()
+	t.gap()
+	if t.r.RootCause != nil {
+		t.steps(c.Fix, 0)
+		t.seen(c.Evidence)
+	}
+	t.context()
+	t.checksShort()
+	t.more()
+}
+
+func (t *text) cannotTell() {
+	painted, used := t.verdict()
+	why := t.r.Summary
+	if t.r.NeedRoot > 0 {
+		why = needRoot(t.r)
+	}
+	if why == "" {
+		why = "nothing that was seen proves either"
+	}
+	for i, l := range wrap(t.show(why), t.s.Width-used-2) {
+		if i == 0 {
+			t.add("%s  %s", painted, l)
+		} else {
+			t.add("%s%s", strings.Repeat(" ", used+2), l)
+		}
+	}
+	if p := t.nodeParts(); len(p) > 0 {
+		t.add("  %s", strings.Join(p, "   "))
+	}
+	t.circumstances()
+	t.gap()
+	if t.r.NeedRoot > 0 && t.r.Summary != "" {
+		t.section("Known", wrap(t.show(t.r.Summary), t.body()))
+		t.gap()
+	}
+	if t.r.RootCause != nil {
+		t.explain("Perhaps")
+	} else {
+		t.context()
+	}
+	t.checksShort()
+	t.more()
+}
+
+// needRoot is the sentence on what root would add.
+func needRoot(r *Report) string {
+	n := "1 observation needs"
+	if r.NeedRoot != 1 {
+		n = fmt.Sprintf("%d observations need", r.NeedRoot)
+	}
+	if strings.Contains(strings.ToLower(r.Node.OS), "windows") {
+		return n + " an Administrator. Run in an elevated prompt: `ssm-doctor check`"
+	}
+	return n + " root. Run: `sudo ssm-doctor check`"
+}
+
+// managed is three lines and what is not as it should be.
+func (t *text) managed() {
+	t.headline()
+	if t.r.Profile != "" {
+		t.add("  %s", t.show(clip(t.r.Summary, 300)))
+	}
+	n := tally(t.r)
+	counts := fmt.Sprintf("%s passed", plural(n["pass"], "check"))
+	for _, k := range []string{"warn", "fail", "unknown", "skip"} {
+		if n[k] > 0 {
+			counts += fmt.Sprintf(", %d %s", n[k], map[string]string{"warn": "to look at", "fail": "failed", "unknown": "unknown", "skip": "skipped"}[k])
+		}
+	}
+	t.add("  %s, %s", counts, seconds(t.r.Duration))
+	if c := t.signsWith(); c != "" {
+		for _, l := range wrap(c, t.s.Width-2) {
+			t.add("  %s", l)
+		}
+	}
+	for _, c := range t.r.Checks {
+		if c.Status == "warn" || c.Status == "fail" || c.Status == "unknown" {
+			t.remark(c.Status, c.ID, c.Summary, c.FollowsFrom == "")
+		}
+	}
+	if t.r.RootCause != nil {
+		t.remark("info", t.r.RootCause.ID, causeText(*t.r.RootCause), true)
+	}
+	for _, c := range t.r.Also {
+		if !t.named(c) {
+			t.remark("info", c.ID, causeText(c), true)
+		}
+	}
+	for _, l := range t.features() {
+		t.add("  %s", l)
+	}
+	if t.r.NeedRoot > 0 {
+		for _, l := range wrap(needRoot(t.r), t.s.Width-2) {
+			t.add("  %s", t.dim(l))
+		}
+	}
+}
+
+// named reports whether a check that is printed anyway tells the same.
+func (t *text) named(c Cause) bool {
+	for _, k := range t.r.Checks {
+		if k.Cause == c.ID && (k.Status == "warn" || k.Status == "fail") {
+			return true
+		}
+	}
+	return false
+}
+
+// remark is one line under a managed node, such as
+// "! agent-version  3.3.40.0, current is …   (explain agent-version)".
+func (t *text) remark(status, id, summary string, explain bool) {
+	head := t.s.glyph(status) + " " + t.show(id) + "  "
+	indent := "  " + strings.Repeat(" ", 2)
+	hint := ""
+	if explain && status != "unknown" {
+		hint = "(explain " + t.show(id) + ")"
+	}
+	lines := wrap(t.show(clip(summary, evidenceClip)), t.s.Width-len(indent)-cells(head))
+	for i, l := range lines {
+		if i == len(lines)-1 && hint != "" {
+			if cells(head)+cells(l)+cells(hint)+5 <= t.s.Width {
+				l += "   " + t.dim(hint)
+			} else {
+				l += "\n" + indent + t.dim(hint)
+			}
+		}
+		if i == 0 {
+			t.add("  %s%s", t.s.paint(markOf(status).style, head), l)
+		} else {
+			t.add("%s%s", indent, l)
+		}
+	}
+}
+
+// causeText is the noun phrase of the catalogue and what was found here.
+func causeText(c Cause) string {
+	switch {
+	case c.Summary == "":
+		return c.Title
+	case c.Title == "" || c.Title == c.ID || strings.HasPrefix(strings.ToLower(c.Summary), strings.ToLower(c.Title)):
+		return c.Summary
+	}
+	return c.Title + ": " + c.Summary
+}
+
+func (t *text) tag(c Cause) string {
+	if c.ID == "" {
+		return ""
+	}
+	tag := "[" + t.show(c.ID) + "]"
+	if c.Confidence != "" && c.Confidence != "proven" {
+		tag += " " + t.show(c.Confidence)
+	}
+	return tag
+}
+
+// tagged puts a tag behind the last line, or on a line of its own.
+func (t *text) tagged(lines []string, tag string, width int) []string {
+	if tag == "" {
+		return lines
+	}
+	last := len(lines) - 1
+	if cells(lines[last])+3+cells(tag) <= width {
+		lines[last] += "   " + t.dim(tag)
+		return lines
+	}
+	return append(lines, t.dim(tag))
+}
+
+func tally(r *Report) map[string]int {
+	n := map[string]int{}
+	for _, c := range r.Checks {
+		n[c.Status]++
+	}
+	return n
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func seconds(s float64) string {
+	switch {
+	case math.IsNaN(s) || math.IsInf(s, 0) || s < 0:
+		return "? s"
+	case s < 0.1:
+		return fmt.Sprintf("%.0f ms", s*1000)
+	}
+	return fmt.Sprintf("%.1f s", s)
+}
+
+// span is a length of time to the precision that people use.
+func span(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%.0f h", d.Hours())
+	}
+	return fmt.Sprintf("%.0f days", d.Hours()/24)
+}
+
+// stamp is a time for people, in UTC.
+func stamp(at time.Time) string {
+	if at.IsZero() {
+		return "unknown time"
+	}
+	return at.UTC().Format("2006-01-02 15:04:05Z")
+}

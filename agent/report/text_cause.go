@@ -1,0 +1,348 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// explain prints the cause, its remedy, what was seen and what else is wrong.
+func (t *text) explain(label string) {
+	r := t.r
+	if r.RootCause == nil {
+		t.section(label, wrap(t.show(r.Summary), t.body()))
+		t.gap()
+		t.context()
+		return
+	}
+	c := *r.RootCause
+	lines := t.tagged(wrap(t.show(causeText(c)), t.body()), t.tag(c), t.body())
+	why, rest := t.shorten(lines, c.Fix)
+	t.section(label, why)
+	t.gap()
+	t.steps(c.Fix, len(t.lines))
+	if len(rest) > 0 {
+		t.section("In full", rest)
+		t.gap()
+	}
+	t.seen(c.Evidence)
+	t.context()
+}
+
+// shorten cuts the reason so that the first command is in sight; a reason that
+// was cut is printed in full below the remedy.
+func (t *text) shorten(lines []string, fix []Step) (short, full []string) {
+	steps, first := t.layout(fix)
+	if first < 0 {
+		return lines, nil
+	}
+	room := commandSoon - len(t.lines) - 1 - first - 1
+	if len(lines) <= room {
+		return lines, nil
+	}
+	room = max(1, room-1) // one line for the id, which readers look for
+	if room >= len(lines)-1 {
+		return lines, nil
+	}
+	_ = steps
+	tag := t.tag(*t.r.RootCause)
+	dots := "…"
+	if t.s.ASCII {
+		dots = "..."
+	}
+	short = append(append([]string{}, lines[:room]...), dots+" "+t.dim(tag))
+	if room == 1 && first+len(t.lines)+4 > commandSoon {
+		short = []string{lines[0] + dots}
+	}
+	return short, lines
+}
+
+// whereText says where a step is carried out.
+func whereText(s Step, r *Report) string {
+	where := map[string]string{"this-host": "this host", "operator-cli": "AWS CLI", "console": "console", "terraform": "Terraform"}[s.Where]
+	if where == "" {
+		where = s.Where
+	}
+	if s.Root {
+		if strings.Contains(strings.ToLower(r.Node.OS), "windows") {
+			return where + ", as Administrator"
+		}
+		return where + ", root"
+	}
+	return where
+}
+
+// alternative is a step that replaces the ones before it.
+func alternative(s Step) bool {
+	return len(s.Text) > 3 && strings.EqualFold(s.Text[:2], "or") && strings.ContainsAny(s.Text[2:3], " ,:")
+}
+
+// layout lays out a remedy. first is the index of the line with the first
+// command, or -1.
+func (t *text) layout(fix []Step) (lines []string, first int) {
+	first = -1
+	n := 0
+	for _, s := range fix {
+		words := s.Text
+		head := ""
+		if alternative(s) {
+			words = strings.TrimLeft(s.Text[2:], " ,:")
+			head = "or "
+		} else {
+			n++
+			head = fmt.Sprintf("%d. ", n)
+		}
+		where := ""
+		if s.Where != "" {
+			where = "where: " + t.show(whereText(s, t.r))
+		}
+		width := t.body() - len(head)
+		prose := wrap(t.show(words), width)
+		if one := prose[0]; len(prose) == 1 && cells(one)+3+cells(where) <= width {
+			prose[0] = pad(one, width-cells(where)) + t.dim(where)
+		} else if where != "" {
+			prose = t.tagged(prose, where, width)
+		}
+		late := []string(nil)
+		if first < 0 && s.Command != "" && len(prose) > 3 {
+			prose, late = prose[:2], prose[2:]
+		}
+		for i, l := range prose {
+			if i > 0 {
+				head = strings.Repeat(" ", len(head))
+			}
+			lines = append(lines, head+l)
+		}
+		if s.Command != "" {
+			if first < 0 {
+				first = len(lines)
+			}
+			for _, c := range t.command(s.Command) {
+				lines = append(lines, stepIndent+c)
+			}
+		}
+		for _, l := range late {
+			lines = append(lines, stepIndent+l)
+		}
+	}
+	return lines, first
+}
+
+// command is a command as it is pasted: never wrapped, its own line breaks kept.
+func (t *text) command(c string) []string {
+	var out []string
+	for l := range strings.SplitSeq(strings.TrimRight(c, "\n"), "\n") {
+		out = append(out, t.show(strings.TrimSuffix(l, "\r")))
+	}
+	return out
+}
+
+// steps prints a remedy.
+func (t *text) steps(fix []Step, _ int) {
+	lines, _ := t.layout(fix)
+	if len(lines) == 0 {
+		return
+	}
+	t.section("Do this", lines)
+	t.gap()
+}
+
+// seen prints observations in two columns: what was asked, what came back.
+func (t *text) seen(list []Evidence) {
+	lines := t.evidence(list, t.body(), 8)
+	if len(lines) == 0 {
+		return
+	}
+	t.section("Seen", lines)
+	t.gap()
+}
+
+// evidence lays observations out; limit applies unless everything is wanted.
+func (t *text) evidence(list []Evidence, width, limit int) []string {
+	var lines []string
+	left := 0
+	for _, e := range list {
+		if w := cells(t.asked(e)); w <= width*45/100 {
+			left = max(left, w)
+		}
+	}
+	for i, e := range list {
+		if !t.wide && i == limit {
+			lines = append(lines, t.dim(fmt.Sprintf("%d more: -o wide", len(list)-limit)))
+			break
+		}
+		asked, seen := t.asked(e), e.Seen
+		if !t.wide {
+			seen = clip(seen, evidenceClip)
+		}
+		indent := left + 2
+		if cells(asked) > left {
+			lines = append(lines, asked)
+			indent, asked = 4, ""
+			if left > 0 && width-left-2 >= 30 {
+				indent = left + 2
+			}
+		}
+		for j, l := range wrap(t.show(seen), width-indent) {
+			if j > 0 {
+				asked = ""
+			}
+			lines = append(lines, pad(asked, indent)+l)
+		}
+		if t.wide && e.From != "" {
+			lines = append(lines, strings.Repeat(" ", indent)+t.dim("from "+t.show(e.From)))
+		}
+	}
+	return lines
+}
+
+// asked is what was looked at, with the time where it was not this run.
+func (t *text) asked(e Evidence) string {
+	s := t.show(clip(e.What, 200))
+	at, err := time.Parse(time.RFC3339, e.At)
+	switch {
+	case e.At == "":
+	case err != nil:
+		s += " " + t.show(clip(e.At, 40))
+	case at.UTC().Format(time.DateOnly) == t.r.GeneratedAt.UTC().Format(time.DateOnly):
+		s += " " + at.UTC().Format("15:04:05Z")
+	default:
+		s += " " + at.UTC().Format("2006-01-02 15:04Z")
+	}
+	return s
+}
+
+// context prints what belongs to the answer beside the cause: other causes,
+// the credentials, features that cannot work, what nobody could see.
+func (t *text) context() {
+	t.also()
+	if c := t.signsWith(); c != "" {
+		t.section("Signs as", wrap(strings.TrimPrefix(c, "signs with "), t.body()))
+	}
+	t.section("Features", t.features())
+	if t.r.State == Unknown || t.r.NeedRoot == 0 {
+		t.gap()
+	} else {
+		t.section("Root", wrap(needRoot(t.r), t.body()))
+		t.gap()
+	}
+	if t.r.State != Managed && !t.wide {
+		t.unseen(3)
+	}
+}
+
+// also lists the other causes, each with the first command of its remedy.
+func (t *text) also() {
+	var lines []string
+	for _, c := range t.r.Also {
+		m := t.s.paint(markOf(c.Severity).style, t.s.glyph(c.Severity)+" "+markOf(c.Severity).word)
+		lines = append(lines, m+"  "+t.show(c.ID))
+		for _, l := range wrap(t.show(clip(causeText(c), evidenceClip)), t.body()-2) {
+			lines = append(lines, "  "+l)
+		}
+		if t.wide {
+			steps, _ := t.layout(c.Fix)
+			for _, l := range append(t.evidence(c.Evidence, t.body()-2, 0), steps...) {
+				lines = append(lines, "  "+l)
+			}
+			continue
+		}
+		for _, s := range c.Fix {
+			if s.Command != "" && c.Severity != "info" {
+				for _, l := range t.command(s.Command) {
+					lines = append(lines, stepIndent+l)
+				}
+				break
+			}
+		}
+	}
+	t.section("Also", lines)
+	if len(lines) > 0 {
+		t.gap()
+	}
+}
+
+// signsWith says in words what the agent's requests are signed with.
+func (t *text) signsWith() string {
+	c := t.r.Credentials
+	var s string
+	switch c.Source {
+	case "", "none":
+		return ""
+	case "instance-profile":
+		s = "signs with the role of the instance profile"
+	case "default-host-management":
+		s = "signs with the Default Host Management role"
+	case "hybrid":
+		s = "signs with the service role of the hybrid activation"
+	case "shared-file":
+		s = "signs with a shared credentials file, as"
+	case "task-role":
+		s = "signs with the task role"
+	default:
+		s = "signs with " + t.show(c.Source)
+	}
+	if c.Role != "" {
+		s += " " + t.show(c.Role)
+	}
+	if !c.ExpiresAt.IsZero() {
+		verb := "until"
+		if c.ExpiresAt.Before(t.r.GeneratedAt) {
+			verb = "expired"
+		}
+		s += fmt.Sprintf(", %s %s", verb, stamp(c.ExpiresAt))
+	}
+	return s
+}
+
+// features names those in use that cannot work.
+func (t *text) features() []string {
+	var lines []string
+	for _, f := range t.r.Features {
+		if !f.InUse || f.Ready == "yes" {
+			continue
+		}
+		name := f.Title
+		if name == "" {
+			name = f.ID
+		}
+		var s string
+		switch {
+		case f.Ready == "no" && len(f.Denied) > 0:
+			s = name + " cannot work: denied " + strings.Join(f.Denied, ", ")
+		case f.Ready == "no":
+			s = name + " cannot work"
+		case t.r.State == Managed && !t.wide:
+			continue
+		default:
+			s = name + ": cannot tell"
+		}
+		lines = append(lines, wrap(t.show(clip(s, evidenceClip)), t.body())...)
+	}
+	return lines
+}
+
+// unseen lists what an operator can look at and the host cannot.
+func (t *text) unseen(limit int) {
+	var lines []string
+	for i, n := range t.r.NotLookedAt {
+		if i == limit {
+			lines = append(lines, t.dim(fmt.Sprintf("%d more: -o wide", len(t.r.NotLookedAt)-limit)))
+			break
+		}
+		s := n.What
+		if n.Why != "" {
+			s += ": " + n.Why
+		}
+		lines = append(lines, wrap(t.show(s), t.body())...)
+		if n.Command != "" {
+			for _, c := range t.command(n.Command) {
+				lines = append(lines, stepIndent+c)
+			}
+		}
+	}
+	t.section("Unseen", lines)
+	if len(lines) > 0 {
+		t.gap()
+	}
+}

@@ -1,0 +1,269 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+)
+
+var statuses = []string{"pass", "warn", "fail", "skip", "unknown"}
+
+// checksShort counts the checks and lists those that did not pass.
+func (t *text) checksShort() {
+	n := tally(t.r)
+	var counts []string
+	for _, s := range statuses {
+		counts = append(counts, fmt.Sprintf("%d %s", n[s], s))
+	}
+	line := strings.Join(counts, "   ")
+	took := seconds(t.r.Duration)
+	if cells(line)+3+cells(took) <= t.body() {
+		line = pad(line, t.body()-cells(took)) + took
+	} else {
+		line = strings.Join(counts, ", ") + ", " + took
+	}
+	t.section("Checks", []string{line})
+	if t.wide {
+		t.gap()
+		return
+	}
+	ids := 0
+	for _, c := range t.r.Checks {
+		if c.Status != "pass" && c.Status != "skip" {
+			ids = max(ids, cells(t.show(c.ID)))
+		}
+	}
+	for _, want := range []string{"fail", "warn", "unknown"} {
+		for _, c := range t.r.Checks {
+			if c.Status == want {
+				t.check(c, min(ids, 26))
+			}
+		}
+	}
+	if hidden := n["pass"] + n["skip"]; hidden > 0 {
+		t.add(" %s", t.dim(fmt.Sprintf("%d passed and %d skipped checks hidden, -o wide shows them", n["pass"], n["skip"])))
+	}
+	t.gap()
+}
+
+// check is one line: status, id, what came out, and whose consequence it is.
+func (t *text) check(c Check, ids int) {
+	m := markOf(c.Status)
+	glyph := t.s.glyph(c.Status)
+	head := " " + t.s.paint(m.style, glyph+" "+pad(m.word, 9)) + " " + pad(t.show(c.ID), ids) + "  "
+	indent := 1 + cells(glyph) + 1 + 9 + 1 + ids + 2
+	if t.s.Width-indent < 24 || cells(t.show(c.ID)) > ids {
+		t.lines = append(t.lines, strings.TrimRight(head, " "))
+		indent = 12
+		head = strings.Repeat(" ", indent)
+	}
+	limit := evidenceClip / 2
+	if t.wide {
+		limit = 1 << 20
+	}
+	lines := wrap(t.show(clip(c.Summary, limit)), t.s.Width-indent)
+	if c.FollowsFrom != "" {
+		tail := "follows from " + t.show(c.FollowsFrom)
+		if t.isRoot(c.FollowsFrom) {
+			tail = "follows from it"
+		}
+		lines = t.tagged(lines, tail, t.s.Width-indent)
+	}
+	for i, l := range lines {
+		if i > 0 {
+			head = strings.Repeat(" ", indent)
+		}
+		t.lines = append(t.lines, strings.TrimRight(head+l, " "))
+	}
+}
+
+// isRoot reports whether an id is the root cause, or a check that named it.
+func (t *text) isRoot(id string) bool {
+	if t.r.RootCause == nil {
+		return false
+	}
+	if id == t.r.RootCause.ID {
+		return true
+	}
+	for _, c := range t.r.Checks {
+		if c.ID == id {
+			return c.Cause == t.r.RootCause.ID
+		}
+	}
+	return false
+}
+
+// more points to what else there is to read.
+func (t *text) more() {
+	id := "ID"
+	var docs []string
+	if t.r.RootCause != nil {
+		id, docs = t.r.RootCause.ID, t.r.RootCause.Docs
+	}
+	lines := []string{"ssm-doctor explain " + t.show(id)}
+	if !t.wide {
+		report := "report: -o html -f report.html"
+		if cells(lines[0])+4+len(report) <= t.body() {
+			lines[0] = pad(lines[0], t.body()-len(report)) + report
+		} else {
+			lines = append(lines, report)
+		}
+	}
+	n := 0
+	for _, d := range docs {
+		if strings.HasPrefix(d, "https://") && (t.wide || n == 0) {
+			lines = append(lines, t.show(d))
+			n++
+		}
+	}
+	t.section("More", lines)
+}
+
+// everything is what wide adds.
+func (t *text) everything() {
+	t.gap()
+	if t.r.State == Managed {
+		if t.r.RootCause != nil {
+			t.explain("Note")
+		}
+		t.also()
+	}
+	t.checksByGroup()
+	r := t.r
+	if r.Credentials.Why != "" || r.Credentials.Next != "" {
+		var l []string
+		if r.Credentials.Why != "" {
+			l = wrap(t.show(r.Credentials.Why), t.body())
+		}
+		if r.Credentials.Next != "" {
+			l = append(l, "next: "+t.show(r.Credentials.Next))
+		}
+		t.section("Why", l)
+		t.gap()
+	}
+	t.table("Features", []string{"feature", "ready", "in use", "denied", "unknown"}, len(r.Features), func(i int) []string {
+		f := r.Features[i]
+		return []string{f.ID, f.Ready, yesNo(f.InUse), strings.Join(f.Denied, " "), strings.Join(f.Unknown, " ")}
+	})
+	t.table("Permissions", []string{"action", "identity", "verdict", "layer", "resource", "evidence"}, len(r.Permissions), func(i int) []string {
+		p := r.Permissions[i]
+		return []string{p.Action, p.Identity, p.Verdict, p.Layer, p.Resource, p.Evidence}
+	})
+	if r.CallsHeld != "" {
+		t.section("Held", wrap(t.show(r.CallsHeld), t.body()))
+		t.gap()
+	}
+	t.table("Endpoints", []string{"service", "reachable", "route", "ends at", "time", "host", "error"}, len(r.Endpoints), func(i int) []string {
+		e := r.Endpoints[i]
+		reach, took := "not looked at", ""
+		if e.Reachable != nil {
+			reach, took = yesNo(*e.Reachable), seconds(e.Seconds)
+		}
+		return []string{e.Service, reach, e.Route, e.Phase, took, e.Host, e.Error}
+	})
+	t.table("Sources", []string{"source", "success", "time", "error"}, len(r.Sources), func(i int) []string {
+		s := r.Sources[i]
+		return []string{s.Name, yesNo(s.Success), seconds(s.Duration), s.Error}
+	})
+	t.table("Calls", []string{"action", "requests"}, len(r.Calls), func(i int) []string {
+		return []string{r.Calls[i].Action, fmt.Sprint(r.Calls[i].Count)}
+	})
+	t.table("Path", []string{"hop", "status", "note"}, len(r.Path), func(i int) []string {
+		return []string{r.Path[i].Name, r.Path[i].Status, r.Path[i].Note}
+	})
+	t.unseen(len(r.NotLookedAt))
+	t.table("History", []string{"since", "state", "cause"}, len(r.History), func(i int) []string {
+		h := r.History[i]
+		return []string{stamp(h.At), h.State, h.Cause}
+	})
+	if r.ClockSkew != nil {
+		t.section("Clock", []string{fmt.Sprintf("host differs from AWS by %+.1f s", -*r.ClockSkew)})
+	}
+	node := []string{}
+	for _, p := range [][2]string{{"kind", r.Node.Kind}, {"account", r.Node.Account}, {"partition", r.Node.Partition}, {"os", r.Node.OS}, {"arch", r.Node.Arch}, {"agent", r.AgentVersion}} {
+		if p[1] != "" {
+			node = append(node, p[0]+" "+t.show(p[1]))
+		}
+	}
+	t.section("Node", wrap(strings.Join(node, ", "), t.body()))
+	redacted := "not redacted"
+	if r.Redacted {
+		redacted = "redacted"
+	}
+	t.section("Run", []string{fmt.Sprintf("ssm-doctor %s, %s, %s, %s", t.show(r.Version), stamp(r.GeneratedAt), seconds(r.Duration), redacted)})
+}
+
+// checksByGroup lists every check with its evidence, in the report's order.
+func (t *text) checksByGroup() {
+	group := "\x00"
+	for _, c := range t.r.Checks {
+		if c.Group != group {
+			group = c.Group
+			t.gap()
+			t.add("%s", t.show(group))
+		}
+		t.check(c, 26)
+		for _, l := range t.evidence(c.Evidence, t.s.Width-14, 0) {
+			t.add("%s%s", strings.Repeat(" ", 14), l)
+		}
+	}
+	t.gap()
+}
+
+// table prints columns; the last one is wrapped. Empty columns are left out.
+func (t *text) table(title string, head []string, n int, row func(int) []string) {
+	if n == 0 {
+		return
+	}
+	rows := make([][]string, 0, n)
+	widths := make([]int, len(head))
+	for i := range n {
+		r := row(i)
+		for j := range r {
+			r[j] = t.show(r[j])
+			if j < len(r)-1 {
+				widths[j] = max(widths[j], cells(r[j]))
+			} else if r[j] != "" {
+				widths[j] = 1
+			}
+		}
+		rows = append(rows, r)
+	}
+	t.add("%s", title)
+	line := func(cols []string, style string) {
+		var b strings.Builder
+		b.WriteString(" ")
+		used := 1
+		for j, c := range cols {
+			if widths[j] == 0 {
+				continue
+			}
+			if j == len(cols)-1 {
+				width := t.s.Width - used - 1
+				if width < 20 {
+					b.WriteString("\n    ")
+					used, width = 4, t.s.Width-5
+				}
+				b.WriteString(" " + strings.Join(wrap(c, width), "\n"+strings.Repeat(" ", used+1)))
+				continue
+			}
+			w := max(widths[j], len(head[j]))
+			b.WriteString(" " + pad(c, w))
+			used += w + 1
+		}
+		for l := range strings.SplitSeq(b.String(), "\n") {
+			t.add("%s", t.s.paint(style, strings.TrimRight(l, " ")))
+		}
+	}
+	line(head, styleDim)
+	for _, r := range rows {
+		line(r, "")
+	}
+	t.gap()
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}

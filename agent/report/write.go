@@ -1,0 +1,113 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Formats are the names that Write knows.
+var Formats = []string{"text", "short", "wide", "json", "jsonl", "junit", "nagios", "html"}
+
+// Write renders a report. What looks like a secret is taken out in every
+// format, redacted or not. Only trouble of w and unknown formats are errors.
+func Write(w io.Writer, format string, r *Report, s Style) error {
+	s.Width = clampWidth(s.Width)
+	r = withoutSecrets(r)
+	r.Normalize()
+	var out string
+	switch format {
+	case "text":
+		switch {
+		case s.Quiet:
+			out = pluginLine(r, false)
+		case s.Verbose:
+			out = renderText(r, s, true)
+		default:
+			out = renderText(r, s, false)
+		}
+	case "wide":
+		out = renderText(r, s, true)
+	case "short":
+		out = renderShort(r, s)
+	case "nagios":
+		out = pluginLine(r, true)
+	case "junit":
+		return writeJUnit(w, r)
+	case "json", "jsonl":
+		return writeJSON(w, r, format == "json")
+	case "html":
+		return HTML(w, r, Live{})
+	default:
+		return fmt.Errorf("write report: unknown format %q", format)
+	}
+	if s.ASCII {
+		out = asciiLines(out)
+	}
+	_, err := io.WriteString(w, out)
+	return err
+}
+
+// asciiLines is a last resort: renderers already choose ASCII where it matters
+// for the width.
+func asciiLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		if strings.IndexFunc(l, func(r rune) bool { return r > 0x7e }) >= 0 {
+			var b strings.Builder
+			for part := range strings.SplitSeq(l, "\x1b") {
+				if b.Len() > 0 || strings.HasPrefix(l, "\x1b") {
+					b.WriteByte(0x1b)
+				}
+				b.WriteString(inASCII(part))
+			}
+			lines[i] = strings.TrimPrefix(b.String(), "\x1b\x1b")
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func writeJSON(w io.Writer, r *Report, indent bool) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // commands hold & and <
+	if indent {
+		e.SetIndent("", "  ")
+	}
+	if err := e.Encode(r); err != nil {
+		return fmt.Errorf("encode report: %w", err)
+	}
+	_, err := w.Write(escapeJSON(b.Bytes()))
+	return err
+}
+
+// escapeJSON escapes the runes that JSON lets through and a terminal may act
+// on: DEL, C1 controls, bidirectional and zero-width marks. They occur in
+// strings only.
+func escapeJSON(in []byte) []byte {
+	if bytes.IndexFunc(in, hiddenRune) < 0 {
+		return in
+	}
+	out := make([]byte, 0, len(in)+64)
+	for len(in) > 0 {
+		r, n := utf8.DecodeRune(in)
+		if hiddenRune(r) {
+			if r > 0xffff {
+				hi, lo := (r-0x10000)>>10+0xd800, (r-0x10000)&0x3ff+0xdc00
+				out = fmt.Appendf(out, `\u%04x\u%04x`, hi, lo)
+			} else {
+				out = fmt.Appendf(out, `\u%04x`, r)
+			}
+		} else {
+			out = append(out, in[:n]...)
+		}
+		in = in[n:]
+	}
+	return out
+}
+
+func hiddenRune(r rune) bool { return r > 0x7e && !unicode.IsPrint(r) }
