@@ -17,7 +17,7 @@ const (
 var _ = register(Check{
 	ID: "agent-version", Group: "agent", Title: "The agent is new enough for what this host depends on",
 	Causes: []string{"agent-version-too-old"},
-	Needs:  []string{"agent-installed"},
+	Needs:  []string{"agent-installed", "imds-v2-agent"},
 	Doc: "Compares the agent's version with what this host needs: Default Host Management from 3.2.582.0 where no instance profile is attached, Session Manager from 2.3.68.0. " +
 		"Whether a newer release exists is not asked: that would need the network.",
 	Eval: func(f *facts.Facts) Finding {

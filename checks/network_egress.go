@@ -99,6 +99,9 @@ func egress(f *facts.Facts, open, up []facts.Endpoint) Finding {
 		}
 		return fail("vpce-sg-blocked", Likely, "%s resolves to the private address %s of a VPC endpoint, but port 443 is not let in (%s): its security group most likely lacks inbound 443 from this host", e.Host, at.Address, tcpWord(at))
 	}
+	if p, ok := f.Network.ShellProxy.Get(); ok && p.Outcome == "ok" && f.Agent.ServiceProxy.Unknown() {
+		return unknown("%s cannot be connected directly (%s); a proxy works for users (%s), and whether the agent's service has it is not known", e.Host, tcpWord(at), p.URL)
+	}
 	return fail("network-no-egress", Proven, "%s (%s) and the other Systems Manager endpoints cannot be connected on port 443: %s; this host has no way out to them", e.Host, at.Address, tcpWord(at))
 }
 

@@ -20,7 +20,7 @@ var _ = register(Check{
 			r := refusal{Refusal: iam.ParseRefusal(lr.Code, lr.Message), At: lr.At, From: "file:agent log"}
 			r.Refusal.Action = lr.Action
 			fd := asFeature(denial(f, r, "iam-missing-feature-action"))
-			fd.Summary = "the node is managed, but " + fd.Summary
+			fd.Summary = butManaged(f) + fd.Summary
 			out = append(out, fd)
 		}
 		if m, ok := recently(f, facts.SigDownload); ok && strings.Contains(m.Text, "AccessDenied") && !mentions(out, "s3:") {
@@ -28,7 +28,7 @@ var _ = register(Check{
 			if !strings.Contains(m.Text, "configurePackage") {
 				bucket = "the bucket it names"
 			}
-			fd := warn("iam-missing-feature-action", Likely, "the node is managed, but a download from S3 was refused: s3:GetObject on %s is not allowed", bucket).logged(m).
+			fd := warn("iam-missing-feature-action", Likely, butManaged(f)+"a download from S3 was refused: s3:GetObject on %s is not allowed", bucket).logged(m).
 				with("action", "s3:GetObject", "role", roleOf(f, refusal{}), "resource", "arn:"+Partition(f)+":s3:::"+bucket+"/*", "service", "s3")
 			out = append(out, fd)
 		}
@@ -63,6 +63,14 @@ var _ = register(Check{
 		return fd
 	},
 })
+
+// butManaged begins a sentence about a feature, where the node is known to be managed.
+func butManaged(f *facts.Facts) string {
+	if _, ok := Managed(f); ok {
+		return "the node is managed, but "
+	}
+	return ""
+}
 
 func mentions(list []Finding, action string) bool {
 	for _, fd := range list {

@@ -31,7 +31,10 @@ var _ = register(Check{
 		if !accepted && rt.Source != "EC2" {
 			return unknown("whether the heartbeat was accepted with the profile is not on record")
 		}
-		if n, denied := readsDenied(f); n > 0 && !denied {
+		switch n, denied := readsDenied(f); {
+		case n == 0:
+			return unknown("whether the profile has other Systems Manager permissions, and so is meant to be used, was not asked")
+		case !denied:
 			return pass("the profile has other Systems Manager permissions: it is meant to be used")
 		}
 		role := orWord(RoleName(f), "of the instance profile")

@@ -1,0 +1,243 @@
+package diagnose
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"time"
+
+	"ssm-doctor/checks"
+	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/facts"
+)
+
+// invariants hold for every answer, whatever the facts.
+func invariants(t *testing.T, f *facts.Facts, a Answer) {
+	t.Helper()
+	switch a.State {
+	case Managed, Degraded, NotManaged, Unknown:
+	default:
+		t.Errorf("state %q", a.State)
+	}
+	if a.Summary == "" {
+		t.Error("no summary")
+	}
+	if a.State == Managed && a.Root != nil {
+		t.Errorf("managed, but for %s", a.Root.Cause.ID)
+	}
+	if (a.State == Degraded || a.State == NotManaged) && a.Root == nil {
+		t.Errorf("%s without a cause", a.State)
+	}
+	seen := map[string]bool{}
+	list := a.Also
+	if a.Root != nil {
+		list = append([]Named{*a.Root}, list...)
+	}
+	for i, n := range list {
+		if seen[n.Cause.ID] {
+			t.Errorf("%s is listed twice", n.Cause.ID)
+		}
+		seen[n.Cause.ID] = true
+		if n.Summary == "" {
+			t.Errorf("%s has no summary", n.Cause.ID)
+		}
+		if i > 0 && n.Severity.Rank() < list[0].Severity.Rank() {
+			t.Errorf("%s (%s) is worse than the root %s (%s)", n.Cause.ID, n.Severity, list[0].Cause.ID, list[0].Severity)
+		}
+		for _, s := range n.Fix {
+			if s.Where != causes.OnHost && s.Root {
+				t.Errorf("%s: root elsewhere", n.Cause.ID)
+			}
+		}
+	}
+	if a.State == Managed && a.LastPing.IsZero() {
+		t.Error("managed without a proof")
+	}
+	if !reflect.DeepEqual(a, judge(f)) {
+		t.Error("the same facts give another answer")
+	}
+}
+
+// TestPairs puts two faults on one host. The rule: the root cause, and every
+// other critical one, is one of the two, or the plainer cause that is left to
+// see when the other fault hides the evidence of the first.
+func TestPairs(t *testing.T) {
+	t.Parallel()
+	for i, a := range causeCases {
+		for _, b := range causeCases[i+1:] {
+			if a.kind != b.kind || a.also || b.also || a.severity == causes.Info || b.severity == causes.Info || apart(a.cause, b.cause) {
+				continue
+			}
+			for _, order := range [][2]int{{0, 1}, {1, 0}} {
+				f := host(t, a.kind)
+				faults := []func(*facts.Facts){a.fault, b.fault}
+				faults[order[0]](f)
+				faults[order[1]](f)
+				got := judge(f)
+				invariants(t, f, got)
+				if got.Root == nil {
+					t.Errorf("%s with %s: no cause, state %s", a.cause, b.cause, got.State)
+					continue
+				}
+				if id := got.Root.Cause.ID; id != a.cause && id != b.cause && !related(id, a.cause, b.cause) {
+					t.Errorf("%s with %s: blames %s (%s)", a.cause, b.cause, id, got.Root.Summary)
+				}
+				for _, n := range got.Also {
+					if id := n.Cause.ID; n.Severity == causes.Critical && id != a.cause && id != b.cause && !related(id, a.cause, b.cause) {
+						t.Errorf("%s with %s: also blames %s (%s)", a.cause, b.cause, id, n.Summary)
+					}
+				}
+			}
+		}
+	}
+}
+
+// related reports whether a cause is the plainer name of one of two faults.
+func related(id, a, b string) bool {
+	for _, c := range plainer[id] {
+		if a == c || b == c {
+			return true
+		}
+	}
+	return false
+}
+
+// plainer has, for a cause that needs little evidence, those that need more to
+// be told from it.
+var plainer = map[string][]string{
+	"agent-service-stopped":      {"imds-not-ready-at-boot", "agent-packaging-conflict", "agent-not-installed"},
+	"agent-crash-loop":           {"agent-version-regression"},
+	"imds-unreachable":           {"imds-route-wrong", "imds-blocked-by-host"},
+	"network-no-egress":          {"ipv6-no-endpoint"},
+	"vpce-sg-blocked":            {"vpce-service-missing"},
+	"iam-missing-channel-action": {"profile-shadows-dhmc"},
+	"hybrid-not-registered":      {"activation-rejected"},
+	"no-credential-source":       {"agent-version-too-old"},
+	"iam-missing-feature-action": {"dhmc-shadows-profile"},
+}
+
+// apart reports whether two faults cannot be on one host: a task of ECS and an
+// instance, a service with a proxy and one without.
+func apart(a, b string) bool {
+	if (causes.Get(a).Group == "ecs") != (causes.Get(b).Group == "ecs") {
+		return true
+	}
+	proxy := map[string]bool{"imds-via-proxy": true, "proxy-scheme-mismatch": true, "proxy-refuses": true, "proxy-unreachable": true}
+	return a == "proxy-not-applied-to-agent" && proxy[b] || b == "proxy-not-applied-to-agent" && proxy[a]
+}
+
+// TestNoise checks that old failures before a success change nothing.
+func TestNoise(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"profile", "dhmc", "hybrid"} {
+		for _, s := range facts.Signatures {
+			if s.Kind != facts.KindFailure && s.Kind != facts.KindNoise && s.Kind != facts.KindBackoff {
+				continue
+			}
+			f := host(t, kind)
+			logged(f, s.ID, 5*time.Hour, "ERROR something AccessDeniedException AssumeRole i/o timeout "+s.ID)
+			a := judge(f)
+			invariants(t, f, a)
+			if a.State != Managed {
+				t.Errorf("%s: an old %s makes the node %s (%+v)", kind, s.ID, a.State, a.Root)
+			}
+		}
+	}
+}
+
+// TestIgnorance takes sections of the facts away: that may cost the answer, but
+// never make a new one.
+func TestIgnorance(t *testing.T) {
+	t.Parallel()
+	for _, c := range causeCases {
+		f := host(t, c.kind)
+		c.fault(f)
+		for name, forget := range map[string]func(*facts.Facts){
+			"host":         func(f *facts.Facts) { f.Host = facts.Host{GOOS: "linux"} },
+			"agent":        func(f *facts.Facts) { f.Agent = facts.Agent{} },
+			"registration": func(f *facts.Facts) { f.Registration = facts.Registration{} },
+			"imds":         func(f *facts.Facts) { f.IMDS = facts.IMDS{} },
+			"credentials":  func(f *facts.Facts) { f.Credentials = facts.Credentials{} },
+			"network":      func(f *facts.Facts) { f.Network = facts.Network{} },
+			"permissions":  func(f *facts.Facts) { f.Permissions = facts.Permissions{} },
+			"log":          func(f *facts.Facts) { f.Log = facts.Log{} },
+		} {
+			g := clone(t, f)
+			forget(g)
+			a := judge(g)
+			invariants(t, g, a)
+			if a.Root != nil && a.Root.Severity == causes.Critical && a.Root.Cause.ID != c.cause && !related(a.Root.Cause.ID, c.cause, "") {
+				if with := judge(f); !lists(with, a.Root.Cause.ID) {
+					t.Errorf("%s without %s: blames %s (%s)", c.cause, name, a.Root.Cause.ID, a.Root.Summary)
+				}
+			}
+		}
+	}
+}
+
+func lists(a Answer, cause string) bool {
+	for _, n := range a.Also {
+		if n.Cause.ID == cause {
+			return true
+		}
+	}
+	return a.Root != nil && a.Root.Cause.ID == cause
+}
+
+func clone(t testing.TB, f *facts.Facts) *facts.Facts {
+	t.Helper()
+	b, err := json.Marshal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var g facts.Facts
+	if err := json.Unmarshal(b, &g); err != nil {
+		t.Fatal(err)
+	}
+	return &g
+}
+
+// TestNothingKnown: facts without any knowledge give unknown, and no cause.
+func TestNothingKnown(t *testing.T) {
+	t.Parallel()
+	a := judge(&facts.Facts{CollectedAt: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)})
+	if a.State != Unknown || a.Root != nil {
+		t.Errorf("state %s, root %+v", a.State, a.Root)
+	}
+}
+
+// TestHealthyStaysHealthy: whatever subset of checks runs, a healthy host has no cause.
+func TestHealthyStaysHealthy(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(1, 2))
+	f := host(t, "profile")
+	for range 200 {
+		found := Findings{}
+		for _, c := range checks.All() {
+			if c.Profile == "" && rng.IntN(2) == 0 {
+				found[c.ID] = c.Eval(f)
+			}
+		}
+		if a := Diagnose(f, found); a.Root != nil || a.State != Managed {
+			t.Fatalf("state %s, root %+v", a.State, a.Root)
+		}
+	}
+}
+
+func FuzzJudge(f *testing.F) {
+	for _, kind := range []string{"profile", "dhmc", "hybrid"} {
+		b, err := json.Marshal(host(f, kind))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var g facts.Facts
+		if json.Unmarshal(b, &g) != nil {
+			return
+		}
+		judge(&g)
+	})
+}
