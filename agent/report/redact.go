@@ -21,6 +21,15 @@ import (
 //
 // Redacting twice changes nothing.
 func Redact(r *Report) *Report {
+	if r.Redacted { // or judged from redacted facts
+		out := rewrite(*r, func(field, s string) string {
+			if s = stripSecrets(s); field == "Command" {
+				s = standIns(s)
+			}
+			return s
+		})
+		return &out
+	}
 	d := &redactor{address: numbered()}
 	d.learn(*r)
 	d.name("role", r.Credentials.Role)
@@ -127,9 +136,6 @@ func (d *redactor) edit(field, s string) string {
 	s = stripSecrets(s)
 	if s == "" || fixedFields[field] && !strings.ContainsAny(s, ":@/ ") {
 		return s
-	}
-	if field == "Account" && reAccount.FindString(s) != s {
-		return shortAccount(s)
 	}
 	s = d.text(s, addressFields[field])
 	if field == "Command" {

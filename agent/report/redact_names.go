@@ -77,10 +77,10 @@ func kindOf(word string) string {
 // wildcards and what is redacted already.
 func keepName(name string) bool {
 	low := strings.ToLower(name)
-	return len(name) < 2 || ownWords[low] || reKept.MatchString(name) || strings.HasPrefix(low, "aws") || strings.HasPrefix(low, "amazon") || ownedByAWS(low)
+	return len(name) < 2 || reNumbered.MatchString(name) || ownWords[low] || reKept.MatchString(name) || strings.HasPrefix(low, "aws") || strings.HasPrefix(low, "amazon") || ownedByAWS(low) && !awsPrivate.MatchString(low)
 }
 
-var reKept = regexp.MustCompile(`^(?:[*?…]+|m?i-[0-9a-f]{8,17}|[A-Z]+(?:[_-][A-Z]+)+|(?:role|user|profile|policy|host|name)-[0-9a-f]{6}|[0-9.:/]+|\[removed\])$`)
+var reKept = regexp.MustCompile(`^(?:[*?…]+|m?i-[0-9a-f]{8,17}|[A-Z]+(?:[_-][A-Z]+)+|(?:role|user|profile|policy|host|name)-[0-9a-f]{6}|[0-9.:/…-]+|\[removed\])$`)
 
 var ownWords = func() map[string]bool {
 	m := map[string]bool{}

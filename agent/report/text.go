@@ -307,15 +307,41 @@ func (t *text) remark(status, id, summary string, explain bool) {
 	}
 }
 
-// causeText is the noun phrase of the catalogue and what was found here.
+// causeText is the noun phrase of the catalogue and what was found here, which
+// often says the same in other words.
 func causeText(c Cause) string {
 	switch {
 	case c.Summary == "":
 		return c.Title
-	case c.Title == "" || c.Title == c.ID || strings.HasPrefix(strings.ToLower(c.Summary), strings.ToLower(c.Title)):
-		return c.Summary
+	case c.Title == "" || c.Title == c.ID || repeats(c.Title, c.Summary):
+		return capital(c.Summary)
 	}
 	return c.Title + ": " + c.Summary
+}
+
+// repeats reports whether nearly every word of a title is in the summary.
+func repeats(title, summary string) bool {
+	summary = strings.ToLower(summary)
+	words, in := 0, 0
+	for w := range strings.FieldsSeq(strings.ToLower(title)) {
+		if len(w) < 4 && w != "ssm" {
+			continue
+		}
+		words++
+		if strings.Contains(summary, strings.TrimRight(w, "s,.")) {
+			in++
+		}
+	}
+	return words > 0 && in*4 >= words*3
+}
+
+// capital begins a sentence with a capital, unless its first word is a name or an id.
+func capital(s string) string {
+	word, _, _ := strings.Cut(s, " ")
+	if strings.Trim(word, "abcdefghijklmnopqrstuvwxyz,") != "" || word == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 func (t *text) tag(c Cause) string {

@@ -144,6 +144,11 @@ func (t *text) steps(fix []Step, _ int) {
 		return
 	}
 	t.section("Do this", lines)
+	if t.r.Placeholders() {
+		for _, l := range wrap("UPPER_CASE words stand for redacted or unknown values; --no-redact prints the commands with the names of this host", t.body()) {
+			t.section("", []string{t.dim(l)})
+		}
+	}
 	t.gap()
 }
 

@@ -32,17 +32,53 @@ func (t *text) checksShort() {
 			ids = max(ids, cells(t.show(c.ID)))
 		}
 	}
-	for _, want := range []string{"fail", "warn", "unknown"} {
+	listed := []string{"fail", "warn", "unknown"}
+	few := n["unknown"] <= unknownsShown || t.r.RootCause == nil
+	if !few {
+		listed = listed[:2]
+	}
+	for _, want := range listed {
 		for _, c := range t.r.Checks {
 			if c.Status == want {
 				t.check(c, min(ids, 26))
 			}
 		}
 	}
+	if !few {
+		t.unknowns()
+	}
 	if hidden := n["pass"] + n["skip"]; hidden > 0 {
-		t.add(" %s", t.dim(fmt.Sprintf("%d passed and %d skipped checks hidden, -o wide shows them", n["pass"], n["skip"])))
+		line := fmt.Sprintf("%d passed and %d skipped checks hidden, -o wide shows them", n["pass"], n["skip"])
+		if !few {
+			line += " and why a check is unknown"
+		}
+		for _, l := range wrap(line, t.s.Width-1) {
+			t.add(" %s", t.dim(l))
+		}
 	}
 	t.gap()
+}
+
+// unknownsShown is how many checks without an answer are explained beside a
+// cause. More are only named: most of them wait for the cause to go away.
+const unknownsShown = 3
+
+func (t *text) unknowns() {
+	var ids []string
+	for _, c := range t.r.Checks {
+		if c.Status == "unknown" {
+			ids = append(ids, t.show(c.ID))
+		}
+	}
+	m := markOf("unknown")
+	head := " " + t.s.paint(m.style, t.s.glyph("unknown")+" "+pad(m.word, 9)) + " "
+	indent := 1 + cells(t.s.glyph("unknown")) + 1 + 9 + 1
+	for i, l := range wrap(strings.Join(ids, ", "), t.s.Width-indent) {
+		if i > 0 {
+			head = strings.Repeat(" ", indent)
+		}
+		t.lines = append(t.lines, head+l)
+	}
 }
 
 // check is one line: status, id, what came out, and whose consequence it is.

@@ -41,6 +41,8 @@ func newCollectCmd(a *app) *cobra.Command {
 			f := engine.Collect(cmd.Context(), env, engine.Options{Budget: timeout, Log: a.logger(false), Waves: engine.Waves{SkipNetwork: !env.Live}})
 			if !noRedact {
 				f = report.RedactFacts(f)
+			} else {
+				f = report.StripFacts(f)
 			}
 			fmt.Fprintln(a.err, "in it: host, agent, registration (no keys), metadata, credentials (no secrets), network, permissions, log matches")
 			return a.create(file, func(w io.Writer) error {

@@ -1,0 +1,257 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ssm-doctor/checks/facts"
+)
+
+// Samples have the form of the real thing; none of them ever worked.
+var secretSamples = map[string]string{
+	"secret access key":   "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+	"secret key, no hint": "t3Sx9Qk/0aBzVw1LmPq7RtYu+8HdEfGhJc2KoNiZ",
+	"access key":          "AKIAIOSFODNN7EXAMPLE",
+	"temporary key":       "ASIAJEXAMPLEXEG2JICE",
+	"session token":       "IQoJb3JpZ2luX2VjEPT//////////wEaCXVzLWVhc3QtMSJHMEUCIQDw0",
+	"old session token":   "FwoGZXIvYXdzEBYaDHqa0AP9iBEXAMPLE4xPZaq5",
+	"metadata token":      "AQAEAK9xnq1l2Cz0rXhWmv3fTqYJbN8sDgUeOpRkZwLHtIaFcVBEXA==",
+	"jwt":                 "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJzdWIiOiJzeXN0ZW06c2VydmljZSJ9.c2lnbmF0dXJlMTIz",
+	"base64 key":          "MIIEowIBAAKCAQEAu1SU1LfVLPHCozMxH2Mo4lgOEePzNm0tRgeLezV6ffAt0gunVTLw7onLRnrq0",
+}
+
+// dressed are secrets that only their surroundings betray.
+var dressed = []struct{ name, text, secret string }{
+	{"url", "proxyconnect tcp: http://svc-proxy:Tr0ub4dor@proxy.corp.example.com:3128 refused", "Tr0ub4dor"},
+	{"url with at", "https://user:p@ss@w0rd@proxy:8080/", "w0rd"},
+	{"url user only", "https://svc-proxy@10.1.2.3/", "svc-proxy"},
+	{"no scheme", "https_proxy=svc:Tr0ub4dor@proxy.corp:3128", "Tr0ub4dor"},
+	{"json", `{"SecretAccessKey": "short-secret", "Expiration": "2026-01-01"}`, "short-secret"},
+	{"ini", "aws_secret_access_key = short-secret", "short-secret"},
+	{"ini token", "aws_session_token = abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxyz"},
+	{"password", "password=hunter2", "hunter2"},
+	{"password json", `"Password":"hunter2"`, "hunter2"},
+	{"basic", "Authorization: Basic c3ZjOlRyMHViNGRvcg==", "c3ZjOlRyMHViNGRvcg"},
+	{"proxy header", "Proxy-Authorization: Bearer abcdef0123456789", "abcdef0123456789"},
+	{"sigv4", "Authorization: AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/ssm/aws4_request, SignedHeaders=host, Signature=8f3b5c9d", "8f3b5c9d"},
+	{"presigned", "GET /?X-Amz-Signature=0123456789abcdef0123&X-Amz-Date=x", "0123456789abcdef0123"},
+	{"activation", "amazon-ssm-agent -register -code SXEbKJkPq3vT5uYzAb1d -id 9d5a", "SXEbKJkPq3vT5uYzAb1d"},
+	{"activation json", `"ActivationCode":"SXEbKJkPq3vT5uYzAb1d"`, "SXEbKJkPq3vT5uYzAb1d"},
+	{"pem", "key -----BEGIN RSA PRIVATE KEY-----\nMIIEow\nabc\n-----END RSA PRIVATE KEY----- end", "MIIEow"},
+	{"pem cut off", "key -----BEGIN PRIVATE KEY-----\nMIIEow", "MIIEow"},
+}
+
+func TestStripSecrets(t *testing.T) {
+	t.Parallel()
+	frames := []string{"%", "%.", `"%"`, "token=%", "found % in the log", "(%)", "a,%,b", "<%>", "\t%\n", "x: %; y", "path/%"}
+	for name, secret := range secretSamples {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, f := range frames {
+				text := strings.Replace(f, "%", secret, 1)
+				got := stripSecrets(text)
+				if strings.Contains(got, secret) || strings.Contains(got, secret[8:]) {
+					t.Errorf("%q became %q", text, got)
+				}
+				if again := stripSecrets(got); again != got {
+					t.Errorf("%q, again %q", got, again)
+				}
+			}
+		})
+	}
+	for _, tt := range dressed {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got := stripSecrets(tt.text)
+			if strings.Contains(got, tt.secret) {
+				t.Errorf("%q became %q", tt.text, got)
+			}
+			if again := stripSecrets(got); again != got {
+				t.Errorf("%q, again %q", got, again)
+			}
+		})
+	}
+}
+
+func TestStripSecretsKeepsTheRest(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"/var/lib/amazon/ssm/i-0123456789abcdef0/document/orchestration",
+		"/snap/amazon-ssm-agent/current/usr/lib/systemd/system/amazon-ssm-agent.service",
+		"sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+		"request id 0f8fad5b-d9cd-469f-a165-70867728950e",
+		"imds PUT latest/api/token: 403 Forbidden", "token: timed out after 1s",
+		"amazon-ssm-agent -register -code ACTIVATION_CODE -id ACTIVATION_ID -region eu-west-1",
+		"-code <activation-code>", "-code $CODE",
+		"exit code 15", "status code: 400, request id", "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
+		"ssm:UpdateInstanceInformation", "mail someone@example", "AmazonSSMManagedInstanceCoreAmazonSSMManagedInstanceCore",
+		"https://docs.aws.amazon.com/systems-manager/latest/userguide/fleet-manager-default-host-management-configuration.html",
+		"password", "basic authentication",
+	} {
+		if got := stripSecrets(text); got != text {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+}
+
+// hostNames is what a redacted report must not tell.
+var hostNames = []string{"123456789012", "210987654321", "Prod-Web-Node", "jane.doe", "web-17", "proxy.corp.example.com", "10.20.30.40", "172.16.5.9",
+	"203.0.113.77", "fd12:3456::7", "ip-10-20-30-40", "acme-session-logs", "AROAEXAMPLEROLEID123", "/acme/prod/db"}
+
+func namedReport() *Report {
+	yes := true
+	r := &Report{
+		GeneratedAt: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), Version: "1.2.3", AgentVersion: "3.3.40.0", State: NotManaged,
+		Node:        Node{ID: "i-0123456789abcdef0", Kind: "ec2", Region: "eu-west-1", Account: "123456789012", Partition: "aws"},
+		Credentials: Credentials{Source: "instance-profile", Role: "Prod-Web-Node"},
+		Summary:     "the role Prod-Web-Node of 123456789012 is refused on web-17",
+		RootCause: &Cause{ID: "iam-missing-registration-action", Severity: "critical", Title: "t", Summary: "User: arn:aws:sts::123456789012:assumed-role/Prod-Web-Node/i-0123456789abcdef0 is not authorized",
+			Evidence: []Evidence{
+				{What: "host named web-17", Seen: "arn:aws:iam::210987654321:user/people/jane.doe, AROAEXAMPLEROLEID123", From: "file:/home/jane.doe/.aws/credentials"},
+				{What: "dial", Seen: "dial tcp 10.20.30.40:443: lookup proxy.corp.example.com on 172.16.5.9:53, then 203.0.113.77 and [fd12:3456::7]:443; 169.254.169.254 answered; ip-10-20-30-40.eu-west-1.compute.internal"},
+				{What: "agent", Seen: "3.3.40.0, needs 3.2.582.0"},
+				{What: "bucket", Seen: "arn:aws:s3:::acme-session-logs/x of arn:aws:ssm:eu-west-1:123456789012:parameter/acme/prod/db"},
+			},
+			Fix: []Step{{Text: "Attach it", Command: "aws iam attach-role-policy --role-name Prod-Web-Node --policy-arn arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore", Where: "operator-cli"},
+				{Text: "Look", Command: "aws iam list-policies --account 123456789012 --cidr 10.20.30.40/32"}}},
+		Endpoints: []Endpoint{{Service: "ssm", Host: "ssm.eu-west-1.amazonaws.com", Reachable: &yes}},
+	}
+	r.Normalize()
+	return r
+}
+
+func TestRedact(t *testing.T) {
+	t.Parallel()
+	r := namedReport()
+	before := encode(t, r)
+	got := Redact(r)
+	if after := encode(t, r); after != before {
+		t.Error("Redact changed its argument")
+	}
+	text := encode(t, got)
+	for _, n := range hostNames {
+		if strings.Contains(strings.ToLower(text), strings.ToLower(n)) {
+			t.Errorf("%q survived in %s", n, text)
+		}
+	}
+	for _, keep := range []string{"i-0123456789abcdef0", "eu-west-1", "ssm.eu-west-1.amazonaws.com", "1234…9012", "2109…4321", "private-ip-1", "public-ip-1", "private-ipv6-1",
+		"169.254.169.254", "3.3.40.0", "--role-name ROLE_NAME ", "--account ACCOUNT_ID", "ADDRESS/32", "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
+		"assumed-role/role-", "/i-0123456789abcdef0 is not authorized", "user/user-", "/home/user-"} {
+		if !strings.Contains(text, keep) {
+			t.Errorf("%q is gone from %s", keep, text)
+		}
+	}
+	if !got.Placeholders() || r.Placeholders() {
+		t.Error("placeholders are not recognised")
+	}
+	if again := Redact(got); encode(t, again) != text {
+		t.Error(cmp.Diff(got, again))
+	}
+	if !strings.HasPrefix(got.Credentials.Role, "role-") || !strings.Contains(got.Summary, got.Credentials.Role) {
+		t.Errorf("role %q, summary %q", got.Credentials.Role, got.Summary)
+	}
+}
+
+// Every string field of a report is redacted, whatever its name.
+func TestRedactReachesEveryField(t *testing.T) {
+	t.Parallel()
+	const arn = "arn:aws:iam::123456789012:role/Prod-Web-Node"
+	r := rewrite(*filled(t), func(string, string) string { return arn + " AKIAIOSFODNN7EXAMPLE" })
+	r.Redacted = false
+	text := encode(t, Redact(&r))
+	for _, leak := range []string{"123456789012", "Prod-Web-Node", "IOSFODNN7"} {
+		if strings.Contains(text, leak) {
+			t.Errorf("%q survived in %s", leak, text)
+		}
+	}
+}
+
+func TestSecretsNeverPrinted(t *testing.T) {
+	t.Parallel()
+	for name, secret := range secretSamples {
+		r := rewrite(*filled(t), func(string, string) string { return "found " + secret + " there" })
+		for _, format := range Formats {
+			var b bytes.Buffer
+			if err := Write(&b, format, &r, Style{Width: 100}); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(b.String(), secret) || strings.Contains(b.String(), secret[10:]) {
+				t.Errorf("%s: the %s survived", format, name)
+			}
+		}
+	}
+}
+
+const stateKnown = facts.IsKnown
+
+func TestRedactFacts(t *testing.T) {
+	t.Parallel()
+	f := &facts.Facts{Schema: facts.Schema, Root: "/"}
+	f.Host.Hostname = facts.Seen[string]{Value: "web-17", State: stateKnown}
+	f.Host.Interfaces = facts.Seen[[]facts.Interface]{State: stateKnown, Value: []facts.Interface{{Name: "eth0", Addresses: []string{"10.20.30.40/20", "fe80::1/64"}}}}
+	f.Agent.Installed = facts.Seen[string]{Value: "3.3.40.0", State: stateKnown}
+	f.IMDS.Role = facts.Seen[facts.Role]{State: stateKnown, Value: facts.Role{Name: "Prod-Web-Node", Message: "Prod-Web-Node in 123456789012"}}
+	f.Network.Endpoints = []facts.Endpoint{{Service: "ssm", Host: "ssm.eu-west-1.amazonaws.com", TCP: []facts.Attempt{{Address: "10.20.31.7", Source: "10.20.30.40"}, {Address: "3.5.140.2"}}}}
+	f.Permissions.Identities = []facts.Identity{{Source: facts.SourceProfile, ARN: "arn:aws:sts::123456789012:assumed-role/Prod-Web-Node/i-0123456789abcdef0", Account: "123456789012", Role: "Prod-Web-Node", Session: "i-0123456789abcdef0"}}
+	f.Log.Matches = []facts.Match{{ID: "x", Text: "web-17 said aws_secret_access_key = short-secret"}}
+	got := RedactFacts(f)
+	b, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, leak := range []string{"web-17", "Prod-Web-Node", "123456789012", "10.20.30.40", "10.20.31.7", "3.5.140.2", "short-secret"} {
+		if bytes.Contains(b, []byte(leak)) {
+			t.Errorf("%q survived in %s", leak, b)
+		}
+	}
+	if v := got.Agent.Installed.Value; v != "3.3.40.0" {
+		t.Errorf("version became %q", v)
+	}
+	// The endpoint still lies in the network of eth0 and is still private.
+	e := got.Network.Endpoints[0]
+	if !inside(t, got.Host.Interfaces.Value[0].Addresses[0], e.TCP[0].Address) || !strings.HasPrefix(e.TCP[0].Address, "10.") {
+		t.Errorf("%s is not in %s any more", e.TCP[0].Address, got.Host.Interfaces.Value[0].Addresses[0])
+	}
+	if e.TCP[0].Source+"/20" != got.Host.Interfaces.Value[0].Addresses[0] {
+		t.Errorf("one address became two: %s, %s", e.TCP[0].Source, got.Host.Interfaces.Value[0].Addresses[0])
+	}
+	if again := RedactFacts(got); !cmp.Equal(got, again) {
+		t.Error(cmp.Diff(got, again))
+	}
+	if raw, _ := json.Marshal(StripFacts(f)); bytes.Contains(raw, []byte("short-secret")) || !bytes.Contains(raw, []byte("web-17")) {
+		t.Errorf("stripped facts: %s", raw)
+	}
+}
+
+func FuzzRedact(f *testing.F) {
+	for _, tt := range dressed {
+		f.Add(tt.text, "Prod-Web-Node")
+	}
+	for _, s := range secretSamples {
+		f.Add("text "+s+" text", "web")
+	}
+	for _, n := range hostNames {
+		f.Add("arn:aws:iam::123456789012:role/"+n+" at "+n, n)
+	}
+	f.Fuzz(func(t *testing.T, text, role string) {
+		r := &Report{State: NotManaged, Summary: text, Credentials: Credentials{Role: role}, RootCause: &Cause{ID: "x", Summary: text + " " + role, Fix: []Step{{Text: text, Command: text}}}}
+		r.Normalize()
+		for name, secret := range secretSamples {
+			if got := stripSecrets(text + " " + secret + " " + role); strings.Contains(got, secret[8:]) {
+				t.Errorf("the %s survived in %q", name, got)
+			}
+		}
+		once := Redact(r)
+		if twice := Redact(once); !cmp.Equal(once, twice) {
+			t.Error(cmp.Diff(once, twice))
+		}
+		if len(once.Summary) > 40*len(text)+40 {
+			t.Errorf("%d bytes became %d", len(text), len(once.Summary))
+		}
+	})
+}
