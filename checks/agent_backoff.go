@@ -42,7 +42,7 @@ var _ = register(Check{
 			return skip("not asleep")
 		}
 		fd := Finding{Status: Fail, Cause: "agent-backoff-wait", Severity: causes.Info, Confidence: Likely,
-			Summary: fmt.Sprintf("nothing stands in the agent's way now, but it is still sleeping after an earlier failure and will retry %s; wait, or restart it", when)}
+			Summary: fmt.Sprintf("nothing that can be seen stands in the agent's way now, but it is still sleeping after an earlier failure and will retry %s; wait, or restart it", when)}
 		fd = fd.logged(failed).with("until", clockTime(f, until))
 		if sleeping {
 			fd = fd.sawAt("back-off", fmt.Sprintf("sleeping %s until %s", span(time.Duration(b.Seconds)*time.Second), clockTime(f, b.Until)), "file:agent log", b.Since)
@@ -60,6 +60,9 @@ var _ = register(Check{
 func stillRefused(f *facts.Facts) (bool, string) {
 	if core := f.Network.Endpoint("ssm"); core == nil || !core.Usable() {
 		return true, "whether the fault is gone cannot be told without an answer of the ssm endpoint"
+	}
+	if n, all := readsDenied(f); n > 0 && all {
+		return true, "the identity in use is refused the harmless reads as well"
 	}
 	if onProfile(f) {
 		if r, ok := f.IMDS.Role.Get(); !ok || r.Code != "Success" {

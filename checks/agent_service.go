@@ -41,15 +41,15 @@ var _ = register(Check{
 			}
 			return pass("%s is %s", u.Name, state)
 		case u.Load == "masked" || u.Enabled == "masked":
-			return stopped(u, from, state, fmt.Sprintf("%s is masked: it cannot be started", u.Name))
+			return stopped(u, from, state, fmt.Sprintf("%s is masked: it cannot be started", u.Name)).standing()
 		case u.Active == "inactive" && u.ExitStatus == exitReboot && contains(u.NoRestart, exitReboot):
-			return stopped(u, from, state, fmt.Sprintf("%s ended with code 194 (a command asked for a reboot that did not happen) and is kept from restarting", u.Name))
+			return stopped(u, from, state, fmt.Sprintf("%s ended with code 194 (a command asked for a reboot that did not happen) and is kept from restarting", u.Name)).standing()
 		case u.Active == "inactive" && u.Enabled == "disabled":
-			return stopped(u, from, state, fmt.Sprintf("%s is disabled and not running", u.Name))
+			return stopped(u, from, state, fmt.Sprintf("%s is disabled and not running", u.Name)).standing()
 		case u.Active == "inactive" || u.Active == "deactivating":
 			return stopped(u, from, state, fmt.Sprintf("%s is stopped (%s)", u.Name, state))
 		case u.Active == "failed" && u.ExitStatus == exitReboot:
-			return stopped(u, from, state, fmt.Sprintf("%s ended with code 194 (a command asked for a reboot that did not happen) and is kept from restarting", u.Name))
+			return stopped(u, from, state, fmt.Sprintf("%s ended with code 194 (a command asked for a reboot that did not happen) and is kept from restarting", u.Name)).standing()
 		case strings.HasPrefix(u.Active, "stop"), u.Active == "paused":
 			return stopped(u, from, state, fmt.Sprintf("the service %s is %s", u.Name, u.Active))
 		}

@@ -31,8 +31,10 @@ var _ = register(Check{
 		}
 		u := mainUnit(f)
 		var seen []Evidence
-		why := ""
+		why, own := "", false
 		if m, ok := current(f, facts.SigBusStart); ok {
+			// An address in use is nobody's consequence, unless an update came with it.
+			own = strings.Contains(m.Text, "address in use") && len(f.Agent.Versions) < 2
 			why = "the agent cannot start its message bus: " + tail(m.Text, "failed to")
 			seen = append(seen, Evidence{What: "agent log", Seen: m.Text, From: "file:" + m.File, At: stamp(m.Last)})
 		}
@@ -71,7 +73,7 @@ var _ = register(Check{
 			return pass("no repeated starts")
 		}
 		fd := fail("agent-crash-loop", Likely, "%s", why)
-		fd.Evidence = seen
+		fd.Evidence, fd.Stands = seen, own
 		if m, ok := firstCurrent(f, facts.SigStartFailed); ok && !strings.Contains(why, "message bus") {
 			fd = fd.logged(m)
 		}

@@ -75,6 +75,8 @@ type Finding struct {
 	// Blocks says that the finding by itself keeps the node from being managed
 	// even when an older success is on record.
 	Blocks bool
+	// Stands: what was seen cannot be the consequence of a failed prerequisite.
+	Stands bool
 }
 
 // Evidence is one observation behind a finding.

@@ -32,6 +32,7 @@ func warn(cause string, c Confidence, format string, a ...any) Finding {
 
 func (f Finding) severity(s causes.Severity) Finding { f.Severity = s; return f }
 func (f Finding) blocking() Finding                  { f.Blocks = true; return f }
+func (f Finding) standing() Finding                  { f.Stands = true; return f }
 func (f Finding) and(more ...Finding) Finding        { f.More = append(f.More, more...); return f }
 func (f Finding) fix(steps ...causes.Step) Finding   { f.Fix = append(f.Fix, steps...); return f }
 

@@ -107,11 +107,11 @@ func imdsFailure(f *facts.Facts, token facts.Exchange) Finding {
 		return put(fail("imds-blocked-by-host", Likely, "this host has no usable route to %s: %s", imdsAddress, token.Error))
 	case "timeout", "connect-timeout":
 		if token.TCP && (bare.Status == 401 || bare.Status == 200) || !token.TCP && bare.Status != 0 {
-			in := "a container, or another network hop, stands between"
+			in, sure := "a container, or another network hop, stands between", Likely
 			if c, ok := f.Host.Container.Get(); ok {
-				in = "this is a container (" + c.Runtime + ")"
+				in, sure = "this is a container ("+c.Runtime+")", Proven
 			}
-			return put(fail("imds-hop-limit", Likely, "the token answer of the metadata service is lost on the way: the hop limit is too low; %s", in)).
+			return put(fail("imds-hop-limit", sure, "the token answer of the metadata service is lost on the way: the hop limit is too low; %s", in)).
 				saw("container", containerState(f), f.Host.Container.From)
 		}
 	}

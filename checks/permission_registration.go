@@ -28,15 +28,18 @@ var _ = register(Check{
 		// The agent's log may only say that it was refused. A layer that refuses
 		// the harmless reads of the same service by not allowing them at all is
 		// the likely one.
-		failed, is := firstCurrent(f, facts.SigCredsFailed, facts.SigProfileFailed, facts.SigHealthFailed, facts.SigHibernate)
+		failed, is := firstCurrent(f, facts.SigCredsFailed, facts.SigProfileFailed, facts.SigHealthFailed, facts.SigHibernate, facts.SigDHMCSkipped)
 		live := liveRefusals(f)
-		if n, all := readsDenied(f); n > 0 && all && len(live) > 0 && (!is || strings.Contains(failed.Text, "AccessDenied")) && (is || ok.At.IsZero()) {
+		if n, all := readsDenied(f); n > 0 && all && len(live) > 0 && (is || ok.At.IsZero()) {
 			r := live[0]
 			if is || r.Layer == iam.LayerEndpoint || r.Layer == iam.LayerSCP {
 				fd := denial(f, r, "iam-missing-registration-action")
 				fd.Confidence = Likely
 				if is {
 					fd = fd.logged(failed)
+				}
+				if is && !strings.Contains(failed.Text, "AccessDenied") {
+					fd.Confidence = Possible // the agent met something else then, and has not come this far
 				}
 				if fd.Cause == "iam-missing-registration-action" {
 					fd.Summary = principalName(f, r) + " has no Systems Manager permissions (" + r.Refusal.Action + " is refused as well), so " + heartbeat + " is most likely not allowed"

@@ -34,7 +34,7 @@ var _ = register(Check{
 			if isRefused {
 				fd = fd.logged(refused)
 			}
-			return fd
+			return fd.standing()
 		}
 		m, drifted := current(f, facts.SigHardwareDrift)
 		bad, damaged := current(f, facts.SigFingerprintBad)

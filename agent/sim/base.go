@@ -59,7 +59,7 @@ func healthyHybrid() Scenario {
 // began is how the log of a core agent begins, so long ago.
 func began(ago time.Duration, s ...string) []string {
 	return append(at(ago, "INFO Proxy environment variables:", "INFO https_proxy: ", "INFO http_proxy: ", "INFO no_proxy: ",
-		"INFO Checking if agent identity type OnPrem can be assumed", "INFO [amazon-ssm-agent] amazon-ssm-agent - v"+agentVersion,
+		"INFO Checking if agent identity type OnPrem can be assumed", "INFO [amazon-ssm-agent] amazon-ssm-agent - v{version}",
 		"INFO [amazon-ssm-agent] OS: linux, Arch: amd64", "INFO [amazon-ssm-agent] Starting Core Agent",
 		"INFO [CredentialRefresher] credentialRefresher has started", "INFO [CredentialRefresher] Starting credentials refresher loop"), at(ago-time.Second, s...)...)
 }

@@ -472,7 +472,7 @@ func (w *world) logText() (string, error) {
 			limit = server.Add(maxSkew)
 		}
 		rest = strings.NewReplacer("{signed}", at.Format(amzTime), "{server}", server.Format(amzTime), "{limit}", limit.Format(amzTime),
-			"{instance}", w.Instance, "{node}", w.Node, "{region}", w.Region, "{account}", w.Account, "{partition}", w.Partition(), "{domain}", w.Domain()).Replace(rest)
+			"{instance}", w.Instance, "{node}", w.Node, "{region}", w.Region, "{account}", w.Account, "{partition}", w.Partition(), "{domain}", w.Domain(), "{version}", w.Agent.Version).Replace(rest)
 		b.WriteString(at.Format("2006-01-02 15:04:05") + frac + " " + rest + "\n")
 	}
 	return b.String(), nil

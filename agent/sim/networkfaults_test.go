@@ -69,12 +69,12 @@ var networkFaults = []fault{
 		broken(s, "dial tcp 52.119.180.20:443: connect: network is unreachable")
 	}, nil},
 	{"other-interface", "route-wrong-interface", "critical", "profile", func(s *sim.Scenario) {
-		s.Interfaces = map[string]string{"eth1": "10.4.0.9/24"}
+		s.Interfaces = map[string]string{"eth1": "10.7.0.9/24"}
 		s.Endpoints = all(sim.Endpoint{TCP: "timeout"})
 		for i, name := range []string{"ssm", "ssmmessages", "ec2messages"} {
-			s.Endpoints[name] = sim.Endpoint{Private: true, TCP: "timeout", Address: []string{"10.4.0.1" + string(rune('7'+i))}}
+			s.Endpoints[name] = sim.Endpoint{Private: true, TCP: "timeout", Address: []string{"10.7.0.1" + string(rune('7'+i))}}
 		}
-		broken(s, "dial tcp 10.4.0.17:443: i/o timeout")
+		broken(s, "dial tcp 10.7.0.17:443: i/o timeout")
 	}, nil},
 	{"upgrade", "websocket-blocked", "critical", "profile", func(s *sim.Scenario) {
 		s.Endpoints = map[string]sim.Endpoint{"ssmmessages": {WebSocket: "forbidden"}}

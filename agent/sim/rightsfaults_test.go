@@ -28,7 +28,7 @@ var rightsFaults = []fault{
 		s.Principals["user"] = &sim.Principal{Kind: sim.KindUser, Name: "legacy", Policies: []sim.Policy{sim.Allow("s3:*")}}
 	}, nil},
 	{"stale", "credentials-stale", "critical", "profile", func(s *sim.Scenario) {
-		s.Agent.Age, s.Agent.Worker = sim.Duration(9*time.Hour), true
+		s.Agent.Age, s.Agent.Worker, s.Agent.Source = sim.Duration(9*time.Hour), true, "profile"
 		s.Log = append(sim.Began(10*time.Hour, "INFO EC2RoleProvider Successfully connected with instance profile role credentials"),
 			sim.At(7*time.Hour, "ERROR [ssm-agent-worker] [HealthCheck] error when calling AWS APIs. error details - ExpiredTokenException: The security token included in the request is expired"+sim.RequestID)...)
 	}, nil},
@@ -55,7 +55,7 @@ var rightsFaults = []fault{
 	{"task-role", "ecs-task-role-missing", "critical", "task", func(s *sim.Scenario) {
 		s.Principals["task"].Policies = []sim.Policy{sim.Allow("s3:GetObject")}
 		s.Agent.Channel = []string{}
-		s.Log = append(s.Log[:1:1], sim.At(3*time.Minute, "ERROR [MessageService] [MGSInteractor] CreateControlChannel failed with error: AccessDeniedException: User: arn:{partition}:sts::{account}:assumed-role/TaskRole/0123 is not authorized to perform: ssmmessages:CreateControlChannel")...)
+		s.Log = append(sim.At(50*time.Minute, "INFO [amazon-ssm-agent] amazon-ssm-agent - v3.3.3050.0"), sim.At(3*time.Minute, "ERROR [MessageService] [MGSInteractor] CreateControlChannel failed with error: AccessDeniedException: User: arn:{partition}:sts::{account}:assumed-role/TaskRole/0123 is not authorized to perform: ssmmessages:CreateControlChannel")...)
 	}, nil},
 	{"task-without-exec", "ecs-exec-not-enabled", "critical", "task", func(s *sim.Scenario) { s.Agent, s.Log, s.Task = sim.Agent{}, nil, &sim.Task{} }, nil},
 	{"task-read-only", "ecs-readonly-rootfs", "critical", "task", func(s *sim.Scenario) {

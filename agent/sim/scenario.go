@@ -75,7 +75,8 @@ type Scenario struct {
 	// Log is the agent's log: "-5m INFO text", oldest first; the first word is the
 	// distance to the host's clock. {signed}, {server} and {limit} in the text
 	// stand for the times in a refusal of a signature, {instance}, {node},
-	// {region}, {account}, {partition} and {domain} for those of the scenario.
+	// {region}, {account}, {partition}, {domain} and {version} (of the agent) for
+	// those of the scenario.
 	Log []string `json:"log,omitempty"`
 	// Env is the environment of ssm-doctor and of users of the host.
 	Env map[string]string `json:"env,omitempty"`

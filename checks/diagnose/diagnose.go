@@ -110,7 +110,7 @@ func Diagnose(f *facts.Facts, found Findings) Answer {
 // alone reports whether a finding stands whatever its prerequisites did: a
 // warning about a feature is not explained by a node-level fault it only needs
 // to be visible, but a plain consequence is.
-func alone(fd checks.Finding) bool { return fd.Status == checks.Warn && fd.Cause == "" }
+func alone(fd checks.Finding) bool { return fd.Stands || fd.Status == checks.Warn && fd.Cause == "" }
 
 // follows is the cause (or else the id) of the nearest prerequisite that failed
 // and itself follows from nothing; empty when there is none.

@@ -1,0 +1,6 @@
+//go:build !race
+
+package sim_test
+
+// every is how many pairs of faults there are for each that is tried.
+const every = 1

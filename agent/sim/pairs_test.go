@@ -1,0 +1,214 @@
+package sim_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"testing"
+
+	"ssm-doctor/agent/report"
+	"ssm-doctor/agent/sim"
+	"ssm-doctor/checks"
+	"ssm-doctor/checks/causes"
+)
+
+// Two faults at once. The rule for the root cause:
+//
+//  1. it is one of the two, at the severity it has alone or a worse one;
+//  2. a fault that stops the node comes before one that does not;
+//  3. of two that both stop it, the one in the earlier group comes first, since
+//     it hides the later one from the agent,
+//  4. unless the later one was proven in this run and the earlier one was only
+//     read from traces: what is seen now outranks what was; or unless the earlier
+//     one is a matter of clock, certificate or proxy that nobody can see while the
+//     later one lets no connection through.
+//
+// The later fault is put in first and the earlier one over it: the agent's
+// processes and log are those of an agent that never gets past the earlier one.
+func TestPairs(t *testing.T) {
+	t.Parallel()
+	list := faults()
+	alone := map[string]*report.Report{}
+	for _, f := range list {
+		s := bases[f.base]()
+		s.Now = now
+		f.put(&s)
+		alone[f.name], _ = examine(t, s, f.probes...)
+	}
+	pairs := 0
+	for i, x := range list {
+		for _, y := range list[i+1:] {
+			a, b := x, y
+			if rank(b) < rank(a) {
+				a, b = b, a
+			}
+			if a.base != b.base || a.cause == b.cause || len(a.probes)+len(b.probes) > 0 {
+				continue
+			}
+			s, ok := combine(a, b)
+			if !ok {
+				continue
+			}
+			if pairs++; pairs%every != 0 {
+				continue
+			}
+			t.Run(a.name+"+"+b.name, func(t *testing.T) {
+				t.Parallel()
+				r, _ := examine(t, s)
+				if why := wrongOfTwo(r, a, b, alone); why != "" {
+					t.Errorf("%s: %s", why, r.Summary)
+					for _, c := range r.Also {
+						t.Logf("also %s %s %s: %s", c.Severity, c.Confidence, c.ID, c.Summary)
+					}
+				}
+			})
+		}
+	}
+	if pairs < 800 {
+		t.Errorf("only %d pairs", pairs)
+	}
+}
+
+// others are pairs whose answer is another one, and why.
+var others = map[[2]string][]string{
+	// The proxy itself lies behind the missing IPv4 route.
+	{"proxy-refuses", "ipv6-no-endpoint"}:         {"proxy-unreachable"},
+	{"proxy-scheme-mismatch", "ipv6-no-endpoint"}: {"proxy-unreachable"},
+	// An agent that speaks only IMDSv1 is also too old to do without a profile.
+	{"imdsv2-required-old-agent", "no-credential-source"}: {"agent-version-too-old"},
+	// Only another attempt of the agent could show the second fault.
+	{"agent-backoff-wait", "no-credential-source"}:          {"agent-backoff-wait"},
+	{"agent-backoff-wait", "optional-endpoint-unreachable"}: {"agent-backoff-wait"},
+	{"agent-backoff-wait", "channel-stale-connection"}:      {"agent-backoff-wait"},
+	{"agent-backoff-wait", "iam-missing-channel-action"}:    {"agent-backoff-wait"},
+	// Fresh credentials are there, but of a role that is refused: a restart would not do.
+	{"credentials-stale", "iam-explicit-deny"}:               {"iam-explicit-deny"},
+	{"credentials-stale", "iam-missing-registration-action"}: {"iam-missing-registration-action"},
+	{"credentials-stale", "vpce-policy-deny"}:                {"vpce-policy-deny"},
+}
+
+// behind reports whether the earlier fault shows only where the later one lets a
+// connection through: a clock, a certificate, a proxy.
+func behind(a, b fault) bool {
+	return causes.Get(a.cause).Group == "tls-proxy-clock" && causes.Get(b.cause).Group == "network"
+}
+
+func rank(f fault) int { return causes.GroupRank(causes.Get(f.cause).Group) }
+
+// wrongOfTwo says what is wrong with the answer; empty when it follows the rule.
+func wrongOfTwo(r *report.Report, a, b fault, alone map[string]*report.Report) string {
+	id, severity := answer(r)
+	confidence := func(f fault) int { // in this report, or alone where it is not named
+		for _, c := range append(slices.Clone(r.Also), *r.RootCause) {
+			if c.ID == f.cause {
+				return checks.Confidence(c.Confidence).Rank()
+			}
+		}
+		if c := alone[f.name].RootCause; c != nil {
+			return checks.Confidence(c.Confidence).Rank()
+		}
+		return checks.Possible.Rank()
+	}
+	if slices.Contains(others[[2]string{a.cause, b.cause}], id) {
+		return ""
+	}
+	got := map[string]fault{a.cause: a, b.cause: b}[id]
+	weight := func(s string) int { return causes.Severity(s).Rank() }
+	switch {
+	case got.name == "" && (a.severity == "info" && id == "healthy"):
+		return ""
+	case got.name == "":
+		return "got " + severity + " " + id + ", which is neither"
+	case weight(severity) > weight(got.severity):
+		return id + " is " + severity + " only"
+	case weight(a.severity) < weight(b.severity) && id != a.cause && severity != "critical", weight(b.severity) < weight(a.severity) && id != b.cause && severity != "critical":
+		return "got " + severity + " " + id + ", which is the lesser one"
+	case rank(a) == rank(b) || id == a.cause || weight(b.severity) < weight(a.severity):
+		return ""
+	case confidence(b) < confidence(a):
+		return ""
+	case behind(a, b):
+		return ""
+	}
+	return "got " + id + ", want the earlier " + a.cause
+}
+
+// combine puts both faults into one host; false when one would undo the other or leave no trace.
+func combine(a, b fault) (sim.Scenario, bool) {
+	base := bases[a.base]()
+	only := func(f fault) (sim.Scenario, []string) {
+		s := bases[f.base]()
+		f.put(&s)
+		return s, changed(base, s)
+	}
+	_, ca := only(a)
+	s, cb := only(b)
+	for _, f := range ca {
+		if !passing[f] && slices.Contains(cb, f) {
+			return s, false
+		}
+	}
+	for _, c := range contradictions {
+		if contradicts(c, ca, cb) || contradicts(c, cb, ca) {
+			return s, false
+		}
+	}
+	lasting := slices.DeleteFunc(slices.Clone(cb), func(f string) bool { return passing[f] })
+	if len(lasting) == 0 && slices.ContainsFunc(ca, func(f string) bool { return passing[f] }) {
+		return s, false
+	}
+	a.put(&s)
+	s.Now = now
+	return s, true
+}
+
+// contradictions are parts of which a host cannot have one from each fault: the
+// agent that uses a hybrid registration does not fail for what EC2 lacks, and a
+// service that is not there is in no state.
+var contradictions = [][2]string{{"agent.packaging", "agent.units"}, {"agent.no_manager", "agent.units"}, {"agent.version", "agent.units"}, {"agent.version", "agent.previous"},
+	{"agent.hybrid", "agent.identity"}, {"agent.hybrid", "agent.source"}, {"agent.hybrid", "agent.cloned"}}
+
+func contradicts(c [2]string, x, y []string) bool {
+	return slices.Contains(x, c[0]) && slices.Contains(y, c[1])
+}
+
+// passing are the parts of a scenario that are the agent's reaction to a fault
+// and not the fault itself.
+var passing = map[string]bool{"log": true, "agent.core": true, "agent.worker": true, "agent.units": true, "agent.starts": true, "agent.identity": true, "agent.source": true, "agent.age": true,
+	"agent.ec2": true, "agent.channel": true}
+
+// changed lists the parts of a scenario that differ, agent and host by member.
+func changed(x, y sim.Scenario) []string {
+	flat := func(s sim.Scenario) map[string]any {
+		b, err := json.Marshal(s)
+		if err != nil {
+			panic(err)
+		}
+		m := map[string]any{}
+		if err := json.Unmarshal(b, &m); err != nil {
+			panic(err)
+		}
+		for _, k := range []string{"agent", "host"} {
+			sub, _ := m[k].(map[string]any)
+			delete(m, k)
+			for name, v := range sub {
+				m[k+"."+name] = v
+			}
+		}
+		return m
+	}
+	fx, fy := flat(x), flat(y)
+	var out []string
+	for k, v := range fy {
+		if !reflect.DeepEqual(v, fx[k]) {
+			out = append(out, k)
+		}
+	}
+	for k := range fx {
+		if _, ok := fy[k]; !ok {
+			out = append(out, k)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
