@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"ssm-doctor/checks/facts"
@@ -39,7 +40,7 @@ var _ = register(Check{
 				asked = strings.Join(r.Servers, ", ")
 			}
 		}
-		fd := fail("dns-resolution-failed", Proven, "%s cannot be resolved: the resolver %s %s", e.Host, orWord(asked, "of this host"), dnsWord(e.DNS)).with("endpoint", e.Host, "resolver", firstWord(asked)).blocking()
+		fd := fail("dns-resolution-failed", Proven, "%s cannot be resolved: the resolver %s %s", e.Host, orWord(asked, "of this host"), dnsWord(e.DNS)).with("endpoint", e.Host, "resolver", address(firstWord(asked))).blocking()
 		for _, e := range bad {
 			fd = fd.saw("DNS "+e.Host, strings.TrimSpace(e.DNS.Outcome+" "+e.DNS.Error), "resolver:"+orWord(e.DNS.Server, asked))
 			for _, v := range e.DNS.Views {
@@ -49,6 +50,14 @@ var _ = register(Check{
 		return fd
 	},
 })
+
+// address is a resolver without its port.
+func address(server string) string {
+	if ap, err := netip.ParseAddrPort(server); err == nil {
+		return ap.Addr().String()
+	}
+	return server
+}
 
 func dnsWord(d facts.DNS) string {
 	switch d.Outcome {

@@ -24,7 +24,7 @@ var _ = register(Check{
 		}
 		status, asked := has("ec2:DescribeInstanceStatus")
 		if !asked {
-			return unknown("which policies the role carries cannot be read here; --probe deprecated asks for its signs, permissions --policy tells offline")
+			return skip("not asked: --probe deprecated looks for its signs, permissions --policy tells offline")
 		}
 		if !status {
 			return pass("ec2:DescribeInstanceStatus is denied, which that policy allows")

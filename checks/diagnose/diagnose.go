@@ -41,7 +41,7 @@ type Answer struct {
 	Summary string
 	Root    *Named
 	Also    []Named
-	// Follows tells, for each check that failed only because of another, the id
+	// Follows tells, for each check that failed or could not be told only because of another, the id
 	// of that other check's cause, or of the check where it names none.
 	Follows   map[string]string
 	NotLooked []NotLooked
@@ -69,6 +69,11 @@ func Diagnose(f *facts.Facts, found Findings) Answer {
 		for _, more := range fd.More {
 			if a.Follows[id] == "" {
 				list = append(list, named(f, id, more, accepted)...)
+			}
+		}
+		if fd.Status == checks.Unknown {
+			if root := follows(id, found); root != "" {
+				a.Follows[id] = root // it could not be told because of that
 			}
 		}
 	}
