@@ -154,7 +154,7 @@ var terms = strings.NewReplacer(glue(
 	"Session Manager", "Run Command", "State Manager", "Patch Manager", "Parameter Store", "Fleet Manager",
 	"Default Host Management", "Systems Manager", "SSM Agent", "AWS CLI", "ECS Exec",
 	"instance profile", "service role", "task role", "trust policy", "permissions boundary",
-	"service control policy", "endpoint policy", "security group", "hop limit", "private DNS",
+	"service control policy", "endpoint policy", "-o wide", "security group", "hop limit", "private DNS",
 )...)
 
 // bond stands for a space inside a term. NUL cannot be in printable text.
@@ -170,12 +170,17 @@ func glue(names ...string) []string {
 
 // wrap breaks prose between words into lines of at most width cells. A word
 // that is longer (a path, an id, a command in backquotes) keeps its line to itself.
-func wrap(prose string, width int) []string {
+func wrap(prose string, width int) []string { return wrapAfter(prose, 0, width) }
+
+// wrapAfter is wrap for prose whose first line begins behind other text.
+func wrapAfter(prose string, taken, width int) []string {
 	var lines []string
 	line, used := "", 0
 	for _, word := range words(prose) {
 		w := cells(word)
 		switch {
+		case line == "" && len(lines) == 0:
+			line, used = word, taken+w
 		case line == "":
 			line, used = word, w
 		case used+1+w <= width:

@@ -102,14 +102,21 @@ func (r *Report) Placeholders() bool {
 		causes = append([]Cause{*r.RootCause}, causes...)
 	}
 	for _, c := range causes {
-		for _, s := range c.Fix {
-			if reStandIn.MatchString(s.Command) {
-				return true
-			}
+		if standsIn(c.Fix) {
+			return true
 		}
 	}
 	for _, n := range r.NotLookedAt {
 		if reStandIn.MatchString(n.Command) {
+			return true
+		}
+	}
+	return false
+}
+
+func standsIn(fix []Step) bool {
+	for _, s := range fix {
+		if reStandIn.MatchString(s.Command) {
 			return true
 		}
 	}

@@ -119,8 +119,7 @@ func (d *redactor) arn(s string) string {
 	}
 	parts := strings.Split(rest, sep)
 	switch {
-	case account == "aws" || service == "s3" && awsBucket(parts[0]):
-		return s
+	case account == "aws" || parts[0] == "servicesetting" || service == "s3" && awsBucket(parts[0]):
 	case service == "s3":
 		parts[0] = d.part("name", parts[0])
 		if len(parts) > 1 {

@@ -40,7 +40,8 @@ var secretPatterns = []secretPattern{
 
 // placeholderValue spares what a reader has to fill in: -code ACTIVATION_CODE,
 // <code>, $CODE.
-var rePlaceholderValue = regexp.MustCompile(`(?:[ :="']|^)(?:[A-Z]+(?:[_-][A-Z]+)+|<[^>]*>|\$\{?[A-Za-z_]+\}?|\*+|…)$`)
+// CamelCase words are names of errors, as in "RoleToken: AccessDeniedException".
+var rePlaceholderValue = regexp.MustCompile(`(?:[ :="']|^)(?:(?:[A-Z][a-z]+){2,}|[A-Z]+(?:[_-][A-Z]+)+|<[^>]*>|\$\{?[A-Za-z_]+\}?|\*+|…)$`)
 
 func placeholderValue(match string) bool { return rePlaceholderValue.MatchString(match) }
 
@@ -79,8 +80,9 @@ func stripSecrets(s string) string {
 }
 
 // reDense is where key material can hide: a secret access key has 40
-// characters, encoded keys and tokens have more.
-var reDense = regexp.MustCompile(`[A-Za-z0-9+/_=-]{40,}`)
+// characters, encoded keys and tokens have more. Dashes are not in it: names
+// that CloudFormation makes up would be.
+var reDense = regexp.MustCompile(`[A-Za-z0-9+/]{40,}={0,2}`)
 
 // keyLike tells random characters from long paths, names and hexadecimal
 // sums: random base64 changes between upper case, lower case, digits and signs

@@ -12,6 +12,7 @@ const (
 	labelWidth   = 9
 	stepIndent   = "   "
 	commandSoon  = 10  // the first command stands on this line at the latest
+	proseMax     = 5   // lines of a step before its command, at most
 	evidenceClip = 600 // runes of one observation; wide shows all
 )
 
@@ -151,6 +152,9 @@ func (t *text) notManaged() {
 	t.gap()
 	t.explain("Because")
 	t.checksShort()
+	if !t.wide {
+		t.unseen(3)
+	}
 	t.more()
 }
 
@@ -180,6 +184,9 @@ func (t *text) degraded() {
 	}
 	t.context()
 	t.checksShort()
+	if !t.wide {
+		t.unseen(3)
+	}
 	t.more()
 }
 
@@ -214,6 +221,9 @@ func (t *text) cannotTell() {
 		t.context()
 	}
 	t.checksShort()
+	if !t.wide {
+		t.unseen(3)
+	}
 	t.more()
 }
 
@@ -290,7 +300,7 @@ func (t *text) remark(status, id, summary string, explain bool) {
 	if explain && status != "unknown" {
 		hint = "(explain " + t.show(id) + ")"
 	}
-	lines := wrap(t.show(clip(summary, evidenceClip)), t.s.Width-len(indent)-cells(head))
+	lines := wrapAfter(t.show(clip(summary, evidenceClip)), cells(head)-2, t.s.Width-len(indent))
 	for i, l := range lines {
 		if i == len(lines)-1 && hint != "" {
 			if cells(head)+cells(l)+cells(hint)+5 <= t.s.Width {
@@ -316,10 +326,10 @@ func causeText(c Cause) string {
 	case c.Title == "" || c.Title == c.ID || repeats(c.Title, c.Summary):
 		return capital(c.Summary)
 	}
-	return c.Title + ": " + c.Summary
+	return capital(c.Title + ": " + c.Summary)
 }
 
-// repeats reports whether nearly every word of a title is in the summary.
+// repeats reports whether the words of a title are in the summary.
 func repeats(title, summary string) bool {
 	summary = strings.ToLower(summary)
 	words, in := 0, 0
@@ -332,7 +342,7 @@ func repeats(title, summary string) bool {
 			in++
 		}
 	}
-	return words > 0 && in*4 >= words*3
+	return words > 0 && in*2 >= words
 }
 
 // capital begins a sentence with a capital, unless its first word is a name or an id.

@@ -104,8 +104,8 @@ func (t *text) layout(fix []Step) (lines []string, first int) {
 			prose = t.tagged(prose, where, width)
 		}
 		late := []string(nil)
-		if first < 0 && s.Command != "" && len(prose) > 3 {
-			prose, late = prose[:2], prose[2:]
+		if first < 0 && s.Command != "" && len(prose) > proseMax {
+			prose, late = prose[:proseMax], prose[proseMax:]
 		}
 		for i, l := range prose {
 			if i > 0 {
@@ -144,8 +144,8 @@ func (t *text) steps(fix []Step, _ int) {
 		return
 	}
 	t.section("Do this", lines)
-	if t.r.Placeholders() {
-		for _, l := range wrap("UPPER_CASE words stand for redacted or unknown values; --no-redact prints the commands with the names of this host", t.body()) {
+	if t.r.Redacted && standsIn(fix) {
+		for _, l := range wrap("Replace the UPPER_CASE words; --no-redact fills in the names of this host.", t.body()) {
 			t.section("", []string{t.dim(l)})
 		}
 	}
@@ -231,9 +231,6 @@ func (t *text) context() {
 		t.section("Root", wrap(needRoot(t.r), t.body()))
 		t.gap()
 	}
-	if t.r.State != Managed && !t.wide {
-		t.unseen(3)
-	}
 }
 
 // also lists the other causes, each with the first command of its remedy.
@@ -317,7 +314,7 @@ func (t *text) features() []string {
 			s = name + " cannot work: denied " + strings.Join(f.Denied, ", ")
 		case f.Ready == "no":
 			s = name + " cannot work"
-		case t.r.State == Managed && !t.wide:
+		case !t.wide:
 			continue
 		default:
 			s = name + ": cannot tell"
@@ -327,12 +324,22 @@ func (t *text) features() []string {
 	return lines
 }
 
-// unseen lists what an operator can look at and the host cannot.
+// unseen lists what an operator can look at and the host cannot. Beside a
+// proven cause it is one sentence.
 func (t *text) unseen(limit int) {
+	list := t.r.NotLookedAt
+	if len(list) == 0 {
+		return
+	}
+	if c := t.r.RootCause; !t.wide && c != nil && c.Confidence == "proven" {
+		t.section("Unseen", wrap(plural(len(list), "thing")+" that a host cannot see of itself, with the command to look: -o wide", t.body()))
+		t.gap()
+		return
+	}
 	var lines []string
-	for i, n := range t.r.NotLookedAt {
-		if i == limit {
-			lines = append(lines, t.dim(fmt.Sprintf("%d more: -o wide", len(t.r.NotLookedAt)-limit)))
+	for i, n := range list {
+		if i == limit && len(list) > limit {
+			lines = append(lines, t.dim(fmt.Sprintf("%d more: -o wide", len(list)-limit)))
 			break
 		}
 		s := n.What
@@ -347,7 +354,5 @@ func (t *text) unseen(limit int) {
 		}
 	}
 	t.section("Unseen", lines)
-	if len(lines) > 0 {
-		t.gap()
-	}
+	t.gap()
 }

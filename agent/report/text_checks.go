@@ -235,7 +235,7 @@ func (t *text) checksByGroup() {
 		if c.Group != group {
 			group = c.Group
 			t.gap()
-			t.add("%s", t.show(group))
+			t.add("%s", t.show(groupName(group)))
 		}
 		t.check(c, 26)
 		for _, l := range t.evidence(c.Evidence, t.s.Width-14, 0) {
@@ -243,6 +243,15 @@ func (t *text) checksByGroup() {
 		}
 	}
 	t.gap()
+}
+
+// groupName is the heading of a group of checks; those about the whole node
+// belong to none.
+func groupName(group string) string {
+	if group == "" || group == "none" {
+		return "node"
+	}
+	return group
 }
 
 // table prints columns; the last one is wrapped. Empty columns are left out.
