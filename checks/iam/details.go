@@ -1,0 +1,142 @@
+package iam
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Role is a role as get-account-authorization-details describes it.
+type Role struct {
+	Name, ARN string
+	Profiles  []string // instance profiles that hold it
+	Trust     *Policy
+	Identity  []*Policy // attached and inline
+	Boundary  []*Policy // nil: none
+	// Missing names attached policies whose document is not in the output and
+	// not carried here: what the role may do is then not fully known.
+	Missing []string
+}
+
+// errNotDetails is returned for JSON of another kind.
+var errNotDetails = errors.New("not the output of get-account-authorization-details")
+
+// maxRoles bounds the roles of one account; the quota is 5,000.
+const maxRoles = 20000
+
+// IsAuthorizationDetails reports whether a document is the output of aws iam
+// get-account-authorization-details rather than a policy.
+func IsAuthorizationDetails(b []byte) bool {
+	var m struct{ RoleDetailList json.RawMessage }
+	b = bytes.TrimSpace(b)
+	return len(b) > 0 && b[0] == '{' && len(b) <= maxDetails && json.Unmarshal(b, &m) == nil && m.RoleDetailList != nil
+}
+
+// ParseAuthorizationDetails reads the output of aws iam
+// get-account-authorization-details: roles with all their policies. Attached
+// AWS-managed policies that the output leaves out are taken from those carried
+// here.
+func ParseAuthorizationDetails(b []byte) ([]Role, error) {
+	if len(b) > maxDetails {
+		return nil, ErrTooLarge
+	}
+	type attached struct{ PolicyName, PolicyArn string }
+	var in struct {
+		RoleDetailList []struct {
+			RoleName, Arn            string
+			AssumeRolePolicyDocument json.RawMessage
+			InstanceProfileList      []struct{ InstanceProfileName string }
+			RolePolicyList           []struct {
+				PolicyName     string
+				PolicyDocument json.RawMessage
+			}
+			AttachedManagedPolicies []attached
+			PermissionsBoundary     *struct{ PermissionsBoundaryArn string }
+		}
+		Policies []struct {
+			PolicyName, Arn   string
+			PolicyVersionList []struct {
+				Document         json.RawMessage
+				VersionId        string
+				IsDefaultVersion bool
+			}
+		}
+	}
+	if err := json.Unmarshal(b, &in); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNotDetails, err)
+	}
+	if in.RoleDetailList == nil {
+		return nil, errNotDetails
+	}
+	if len(in.RoleDetailList) > maxRoles || len(in.Policies) > maxRoles {
+		return nil, ErrTooLarge
+	}
+	byARN := map[string]*Policy{}
+	for _, p := range in.Policies {
+		for _, v := range p.PolicyVersionList {
+			if !v.IsDefaultVersion {
+				continue
+			}
+			d, err := ParsePolicy(v.Document)
+			if err != nil {
+				return nil, fmt.Errorf("policy %s: %w", clip(p.PolicyName), err)
+			}
+			d.Name, d.ARN = p.PolicyName, p.Arn
+			byARN[p.Arn] = d
+		}
+	}
+	find := func(arn string) *Policy {
+		if p := byARN[arn]; p != nil {
+			return p
+		}
+		// Of another partition the documents are the same but for ARNs in them.
+		name := arn[strings.LastIndexByte(arn, '/')+1:]
+		if d := documentByName(name); d != nil && strings.Contains(arn, ":iam::aws:policy/") && strings.HasPrefix(arn, "arn:aws:") {
+			p := *d.Policy
+			p.Name, p.ARN = d.Name, d.ARN
+			return &p
+		}
+		return nil
+	}
+	var out []Role
+	for _, r := range in.RoleDetailList {
+		role := Role{Name: r.RoleName, ARN: r.Arn, Identity: []*Policy{}}
+		for _, p := range r.InstanceProfileList {
+			role.Profiles = append(role.Profiles, p.InstanceProfileName)
+		}
+		if r.AssumeRolePolicyDocument != nil {
+			t, err := ParsePolicy(r.AssumeRolePolicyDocument)
+			if err != nil {
+				return nil, fmt.Errorf("trust of %s: %w", clip(r.RoleName), err)
+			}
+			role.Trust = t
+		}
+		for _, p := range r.RolePolicyList {
+			d, err := ParsePolicy(p.PolicyDocument)
+			if err != nil {
+				return nil, fmt.Errorf("inline policy %s of %s: %w", clip(p.PolicyName), clip(r.RoleName), err)
+			}
+			d.Name = p.PolicyName
+			role.Identity = append(role.Identity, d)
+		}
+		for _, a := range r.AttachedManagedPolicies {
+			if d := find(a.PolicyArn); d != nil {
+				role.Identity = append(role.Identity, d)
+			} else {
+				role.Missing = append(role.Missing, a.PolicyName)
+			}
+		}
+		if r.PermissionsBoundary != nil && r.PermissionsBoundary.PermissionsBoundaryArn != "" {
+			arn := r.PermissionsBoundary.PermissionsBoundaryArn
+			if d := find(arn); d != nil {
+				role.Boundary = []*Policy{d}
+			} else {
+				role.Missing = append(role.Missing, arn[strings.LastIndexByte(arn, '/')+1:])
+			}
+		}
+		out = append(out, role)
+	}
+	return out, nil
+}

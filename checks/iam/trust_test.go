@@ -1,0 +1,169 @@
+package iam
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestTrust(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ kind, service string }{{"ec2", "ec2.amazonaws.com"}, {"hybrid", "ssm.amazonaws.com"}, {"dhmc", "ssm.amazonaws.com"}} {
+		b, err := Trust(c.kind, Target{Partition: "aws-cn", Region: "cn-north-1", Account: "111122223333"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := ParsePolicy(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := p.Statements[0]
+		if !s.Allow || !slices.Equal(s.Actions, []string{"sts:AssumeRole"}) || !slices.Equal(s.Principals["Service"], []string{c.service}) {
+			t.Errorf("%s: %s", c.kind, b)
+		}
+		if strings.Contains(string(b), "ACCOUNT_ID") || strings.Contains(string(b), "REGION") || strings.Contains(string(b), "arn:aws:") {
+			t.Errorf("%s is not filled in: %s", c.kind, b)
+		}
+	}
+	if b, _ := Trust("hybrid", Target{}); !strings.Contains(string(b), `"arn:aws:ssm:REGION:ACCOUNT_ID:*"`) {
+		t.Errorf("placeholders are gone: %s", b)
+	}
+	if _, err := Trust("lambda", Target{}); err == nil {
+		t.Error("unknown kind accepted")
+	}
+}
+
+func TestDiff(t *testing.T) {
+	t.Parallel()
+	carried := func(names ...string) Layers {
+		l := Layers{Identity: []*Policy{}}
+		for _, n := range names {
+			l.Identity = append(l.Identity, documentByName(n).Policy)
+		}
+		return l
+	}
+	byID := func(list []Change) map[string]Change {
+		out := map[string]Change{}
+		for _, c := range list {
+			out[c.ID] = c
+		}
+		return out
+	}
+	d := Diff(carried(Deprecated), carried(Core))
+	features := byID(d.Features)
+	want := map[string]Change{}
+	for _, id := range []string{"run-command-output-s3", "run-command-output-logs", "session-log-s3", "session-log-cloudwatch", "domain-join", "cloudwatch-agent"} {
+		want[id] = Change{id, ServedYes, ServedNo}
+	}
+	want["parameter-store"] = Change{"parameter-store", ServedNo, ServedYes}
+	if diff := cmp.Diff(want, features); diff != "" {
+		t.Error(diff)
+	}
+	actions := byID(d.Actions)
+	if !actions["s3:PutObject"].Lost() || actions["ssm:GetParameter"].Lost() || len(actions) != 18 {
+		t.Errorf("%d actions: %v", len(actions), actions)
+	}
+	if d := Diff(carried(Core), carried(Core)); d.Features != nil || d.Actions != nil {
+		t.Errorf("no change: %+v", d)
+	}
+	limited := byID(Diff(carried(Deprecated), carried("custom-RunCommandOutputS3")).Features)["run-command-output-s3"]
+	if limited.New != ServedLimited || !limited.Lost() {
+		t.Errorf("one bucket instead of all: %+v", limited)
+	}
+	scp := carried(Core)
+	scp.SCP = [][]*Policy{{doc(t, "scp", allowAll, `{"Effect":"Deny","Action":"ssmmessages:*","Resource":"*"}`)}}
+	if c := byID(Diff(carried(Core), scp).Features)["session-manager"]; c.New != ServedNo {
+		t.Errorf("an SCP that denies the channel: %+v", c)
+	}
+	// The old policy of 2016 still runs commands over ec2messages.
+	if c := byID(Diff(carried(Core), carried("RunCommandInstance")).Features); c["run-command"].ID != "" || c["session-manager"].New != ServedNo {
+		t.Errorf("RunCommandInstance: %+v", c)
+	}
+}
+
+const details = `{"UserDetailList":[],"GroupDetailList":[],"RoleDetailList":[
+ {"RoleName":"Node","Path":"/","Arn":"arn:aws:iam::111122223333:role/Node","InstanceProfileList":[{"InstanceProfileName":"NodeProfile"}],
+  "AssumeRolePolicyDocument":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]},
+  "RolePolicyList":[{"PolicyName":"inline","PolicyDocument":ENCODED}],
+  "AttachedManagedPolicies":[{"PolicyName":"Mine","PolicyArn":"arn:aws:iam::111122223333:policy/Mine"},
+   {"PolicyName":"AmazonSSMManagedInstanceCore","PolicyArn":"arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"},
+   {"PolicyName":"ReadOnlyAccess","PolicyArn":"arn:aws:iam::aws:policy/ReadOnlyAccess"},
+   {"PolicyName":"AmazonSSMFullAccess","PolicyArn":"arn:aws:iam::444455556666:policy/AmazonSSMFullAccess"}],
+  "PermissionsBoundary":{"PermissionsBoundaryType":"Policy","PermissionsBoundaryArn":"arn:aws:iam::111122223333:policy/Mine"}},
+ {"RoleName":"Bare","Arn":"arn:aws:iam::111122223333:role/Bare","InstanceProfileList":[],"RolePolicyList":[],"AttachedManagedPolicies":[]}],
+ "Policies":[{"PolicyName":"Mine","Arn":"arn:aws:iam::111122223333:policy/Mine","PolicyVersionList":[
+  {"VersionId":"v2","IsDefaultVersion":true,"Document":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ssm:*","Resource":"*"}]}},
+  {"VersionId":"v1","IsDefaultVersion":false,"Document":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}}]}]}`
+
+func detailsText() []byte {
+	inline, _ := json.Marshal(url.PathEscape(`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"ssm:PutInventory","Resource":"*"}]}`))
+	return []byte(strings.Replace(details, "ENCODED", string(inline), 1))
+}
+
+func TestParseAuthorizationDetails(t *testing.T) {
+	t.Parallel()
+	b := detailsText()
+	if !IsAuthorizationDetails(b) || IsAuthorizationDetails([]byte(`{"Statement":[]}`)) {
+		t.Error("not told apart from a policy")
+	}
+	roles, err := ParseAuthorizationDetails(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := roles[0]
+	var names []string
+	for _, p := range node.Identity {
+		names = append(names, p.Name)
+	}
+	if d := cmp.Diff([]string{"inline", "Mine", "AmazonSSMManagedInstanceCore"}, names); d != "" {
+		t.Error(d)
+	}
+	// A policy that only shares the name of a carried one is another.
+	if d := cmp.Diff([]string{"ReadOnlyAccess", "AmazonSSMFullAccess"}, node.Missing); d != "" {
+		t.Error(d)
+	}
+	if node.Trust == nil || !slices.Equal(node.Profiles, []string{"NodeProfile"}) || len(node.Boundary) != 1 {
+		t.Errorf("%+v", node)
+	}
+	verdict := func(r Role, action string) Verdict {
+		return Evaluate(Layers{Identity: r.Identity, Boundary: r.Boundary}, Request{Action: action, Resource: "*"}).Verdict
+	}
+	for action, want := range map[string]Verdict{"ssm:GetDocument": Allow, "ssm:PutInventory": ExplicitDeny, "ssmmessages:CreateControlChannel": ImplicitDeny, "s3:GetObject": ImplicitDeny} {
+		if v := verdict(node, action); v != want {
+			t.Errorf("%s: %s, want %s", action, v, want)
+		}
+	}
+	if v := verdict(roles[1], "ssm:GetDocument"); v != ImplicitDeny {
+		t.Errorf("a role without policies: %s", v)
+	}
+	for _, bad := range []string{"", "[]", "{}", `{"RoleDetailList":3}`, `{"RoleDetailList":[{"RoleName":"x","RolePolicyList":[{"PolicyName":"p","PolicyDocument":{}}]}]}`} {
+		if _, err := ParseAuthorizationDetails([]byte(bad)); err == nil {
+			t.Errorf("%q accepted", bad)
+		}
+	}
+}
+
+func FuzzParseAuthorizationDetails(f *testing.F) {
+	f.Add(detailsText())
+	f.Add([]byte(`{"RoleDetailList":[]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		roles, err := ParseAuthorizationDetails(b)
+		if err != nil {
+			return
+		}
+		for _, r := range roles {
+			for _, p := range append(slices.Clone(r.Identity), r.Boundary...) {
+				if p == nil {
+					t.Error("nil policy")
+				}
+			}
+			if r.Identity == nil {
+				t.Error("a role without policies is not one whose policies are unknown")
+			}
+		}
+	})
+}
