@@ -1,8 +1,13 @@
 package checks
 
 import (
+	"maps"
+	"slices"
+	"strings"
+
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/iam"
 )
 
 var _ = register(Check{
@@ -11,41 +16,66 @@ var _ = register(Check{
 	Doc: "AmazonEC2RoleforSSM allows far more than a node needs, among it reading and writing every S3 bucket and parameter of the account. The host cannot list its role's policies; " +
 		"the combination of actions that only this policy gives tells it, where those actions were seen or asked for (--probe deprecated). It never changes the state of the node.",
 	Eval: func(f *facts.Facts) Finding {
+		rights := Rights(f)
+		sign := iam.DeprecatedSignature(VerdictOf(rights, source(f)))
 		role := orWord(RoleName(f), "of this node")
-		sign := map[string]facts.Permission{}
-		for _, p := range f.Permissions.Actions {
-			if p.Identity == source(f) && (p.Verdict == facts.AllowedProven || p.Verdict == facts.DeniedProven) {
-				sign[p.Action] = p
-			}
-		}
-		has := func(action string) (yes, known bool) {
-			p, ok := sign[action]
-			return ok && p.Verdict == facts.AllowedProven, ok
-		}
-		status, asked := has("ec2:DescribeInstanceStatus")
-		if !asked {
-			return skip("not asked: --probe deprecated looks for its signs, permissions --policy tells offline")
-		}
-		if !status {
+		switch {
+		case sign.Excluded && sign.Policy != "":
+			return pass("the role %s allows what %s does, not what AmazonEC2RoleforSSM does", role, sign.Policy)
+		case sign.Excluded:
 			return pass("ec2:DescribeInstanceStatus is denied, which that policy allows")
-		}
-		many, _ := has("ssm:GetParameters")
-		one, oneKnown := has("ssm:GetParameter")
-		tags, tagsKnown := has("ec2:DescribeTags")
-		if !many || tags || !tagsKnown || !oneKnown {
-			return unknown("the signs do not decide: ec2:DescribeInstanceStatus is allowed, others do not match that policy alone")
+		case slices.Contains(sign.Missing, iam.SignatureActions[0]):
+			return skip("not asked: --probe deprecated looks for its signs, permissions --policy tells offline")
+		case sign.Policy == "":
+			return unknown("the signs do not decide: nothing is known of %s", strings.Join(sign.Missing, ", "))
+		case sign.Policy != iam.Deprecated:
+			return pass("the role %s allows what %s does", role, sign.Policy)
+		case !sign.Likely && len(sign.Or) > 1:
+			// Any broad role looks like this.
+			return unknown("the role %s allows what AmazonEC2RoleforSSM with %s does, and so would %s", role, strings.Join(sign.With, " and "), strings.Join(sign.Or, ", "))
 		}
 		c, how := Likely, "alone"
-		if one {
-			c, how = Possible, "together with AmazonSSMManagedInstanceCore"
+		if len(sign.With) > 0 {
+			how = "together with " + strings.Join(sign.With, " and ")
+		}
+		if !sign.Likely {
+			c, how = Possible, how+"; "+strings.Join(sign.Or, " or ")+" would look the same"
 		}
 		fd := warn("policy-deprecated", c, "the role %s allows what AmazonEC2RoleforSSM does, %s; that policy is deprecated and opens every S3 bucket", role, how).
-			severity(causes.Info).with("role", RoleName(f))
-		for _, a := range []string{"ec2:DescribeInstanceStatus", "ssm:GetParameters", "ssm:GetParameter", "ec2:DescribeTags"} {
-			if p, ok := sign[a]; ok {
-				fd = fd.sawAt(a, p.Verdict, p.From, p.At)
+			severity(causes.Info).with("role", RoleName(f)).fix(migration(f)...)
+		for _, a := range iam.SignatureActions {
+			for _, p := range rights {
+				if p.Action == a && p.Identity == source(f) {
+					fd = fd.sawAt(a, p.Verdict, p.From, p.At)
+				}
 			}
 		}
 		return fd
 	},
 })
+
+// migration is the way off the deprecated policy for the features in use:
+// attach, check, detach, check.
+func migration(f *facts.Facts) []causes.Step {
+	used := InUse(f)
+	plan := iam.Migration(slices.Sorted(maps.Keys(used)))
+	var steps []causes.Step
+	for _, r := range plan.Attach {
+		what := strings.Join(r.Features, ", ")
+		if what == "" {
+			what = "registration, commands and sessions"
+		}
+		if r.Managed {
+			steps = append(steps, causes.Step{Text: "Attach " + r.Policy + " (" + what + ")", Where: causes.OperatorCLI,
+				Command: "aws iam attach-role-policy --role-name {role} --policy-arn " + iam.PolicyARN(r.Policy, Partition(f))})
+			continue
+		}
+		steps = append(steps, causes.Step{Text: "Print a policy for " + what + " and put it on the role", Where: causes.OnHost,
+			Command: "ssm-doctor permissions --minimal --feature " + strings.Join(r.Features, ",")})
+	}
+	return append(steps,
+		causes.Step{Text: "Check again with the replacements in place; applications on the host that used the old policy's rights to S3 buckets, logs or directories need grants of their own", Command: "ssm-doctor check --probe deprecated", Where: causes.OnHost},
+		causes.Step{Text: "Then detach the old policy; it may not be attachable again", Where: causes.OperatorCLI,
+			Command: "aws iam detach-role-policy --role-name {role} --policy-arn " + iam.PolicyARN(iam.Deprecated, Partition(f))},
+		causes.Step{Text: "Check once more", Command: "ssm-doctor check --wait 5m", Where: causes.OnHost})
+}

@@ -58,7 +58,7 @@ var probes = map[string][]row{
 // deprecated are the signs of AmazonEC2RoleforSSM (permissions.md 6.4).
 func probeRows(family string) []row {
 	if family == "deprecated" {
-		return slices.Concat([]row{dryRun("DescribeInstanceStatus", "InstanceId.1={instance}")}, probes["ec2"], probes["parameters"])
+		return slices.Concat([]row{dryRun("DescribeInstanceStatus", "InstanceId.1={instance}"), probes["patching"][0]}, probes["ec2"], probes["parameters"])
 	}
 	return probes[family]
 }
