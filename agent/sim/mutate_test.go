@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -38,7 +39,7 @@ var (
 // wear rewrites the text of a scenario, its expected answer included.
 func (d disguise) wear(t testing.TB, c observed) observed {
 	t.Helper()
-	raw := string(rawScenario(t, c.ID))
+	raw := string(rawScenarios()[c.ID])
 	partition, domain := "aws", "amazonaws.com"
 	switch {
 	case strings.HasPrefix(d.region, "cn-"):
@@ -75,27 +76,27 @@ func (d disguise) wear(t testing.TB, c observed) observed {
 	return out
 }
 
-func rawScenario(t testing.TB, id string) json.RawMessage {
-	t.Helper()
+var rawScenarios = sync.OnceValue(func() map[string]json.RawMessage {
 	b, err := os.ReadFile("testdata/scenarios.json")
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	var c struct {
 		Scenarios []json.RawMessage `json:"scenarios"`
 	}
 	if err := json.Unmarshal(b, &c); err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
+	out := map[string]json.RawMessage{}
 	for _, raw := range c.Scenarios {
 		var x struct{ ID string }
-		if json.Unmarshal(raw, &x) == nil && x.ID == id {
-			return raw
+		if err := json.Unmarshal(raw, &x); err != nil {
+			panic(err)
 		}
+		out[x.ID] = raw
 	}
-	t.Fatalf("no scenario %s", id)
-	return nil
-}
+	return out
+})
 
 // chatter are entries that mean nothing for the node.
 var chatter = []string{
@@ -128,7 +129,10 @@ func noisy(log []string) []string {
 // The answer to a situation does not depend on names, places, times or chatter.
 func TestDisguises(t *testing.T) {
 	t.Parallel()
-	for _, d := range disguises {
+	for i, d := range disguises {
+		if i%2 == 1 && every > 1 {
+			continue
+		}
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			for _, c := range catalogue(t) {

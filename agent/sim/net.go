@@ -356,7 +356,7 @@ func (h *Host) serve(l net.Listener, handler http.Handler) {
 }
 
 func (h *Host) tls(l net.Listener) net.Listener {
-	return tls.NewListener(l, &tls.Config{GetCertificate: h.certificate, MinVersion: tls.VersionTLS12})
+	return tls.NewListener(l, &tls.Config{GetCertificate: h.certificate, MinVersion: tls.VersionTLS12, CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256}})
 }
 
 // servePlain answers what is not TLS, by where the connection was meant to go.

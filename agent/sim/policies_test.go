@@ -1,0 +1,107 @@
+package sim_test
+
+import (
+	"testing"
+
+	"ssm-doctor/agent/engine"
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/sim"
+	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/iam"
+)
+
+// bearers are the ways in which a document can be the only one that bears on a node's requests.
+var bearers = []struct {
+	name, base string
+	attach     func(s *sim.Scenario, document string)
+	layers     func(p *iam.Policy) iam.Layers
+}{
+	{"profile", "profile", func(s *sim.Scenario, d string) { s.Principals["profile"].Policies = []sim.Policy{sim.Policy(d)} }, identityOnly},
+	{"default host management", "dhmc", func(s *sim.Scenario, d string) { s.Principals["dhmc"].Policies = []sim.Policy{sim.Policy(d)} }, identityOnly},
+	{"hybrid", "hybrid", func(s *sim.Scenario, d string) { s.Principals["hybrid"].Policies = []sim.Policy{sim.Policy(d)} }, identityOnly},
+	{"boundary", "profile", func(s *sim.Scenario, d string) {
+		s.Principals["profile"].Policies, s.Principals["profile"].Boundary = []sim.Policy{sim.Allow("*")}, sim.Policy(d)
+	}, func(p *iam.Policy) iam.Layers {
+		return iam.Layers{Identity: []*iam.Policy{everything}, Boundary: []*iam.Policy{p}}
+	}},
+}
+
+func identityOnly(p *iam.Policy) iam.Layers { return iam.Layers{Identity: []*iam.Policy{p}} }
+
+var everything = func() *iam.Policy {
+	p, err := iam.ParsePolicy([]byte(sim.Allow("*")))
+	if err != nil {
+		panic(err)
+	}
+	return p
+}()
+
+// What a run holds for proven about an action is what the documents say.
+func TestVerdictsAgreeWithDocuments(t *testing.T) {
+	t.Parallel()
+	proven, tried := 0, 0
+	for i, d := range iam.Documents() {
+		raw, ok := iam.Document(d.Name)
+		if !ok {
+			t.Fatalf("no text of %s", d.Name)
+		}
+		p, err := iam.ParsePolicy(raw)
+		if err != nil {
+			t.Fatalf("%s: %v", d.Name, err)
+		}
+		if d.Kind == "trust" { // says who may take a role, not what the role may do
+			continue
+		}
+		for j, b := range bearers {
+			if every > 1 && (i+j)%4 != 0 {
+				continue
+			}
+			s := bases[b.base]()
+			s.Now = now
+			b.attach(&s, d.Name)
+			h, err := sim.Start(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			env := h.Env()
+			env.Probes = gather.ProbeFamilies
+			f := engine.Collect(t.Context(), env, engine.Options{})
+			full := h.Scenario()
+			asked := map[string]string{} // action to resource
+			for _, e := range h.Journal() {
+				if e.Action != "" && e.Resource != "" {
+					asked[e.Action] = e.Resource
+				}
+			}
+			h.Close()
+			if len(f.Permissions.Actions) < 10 {
+				t.Errorf("%s as %s: only %d actions asked", d.Name, b.name, len(f.Permissions.Actions))
+			}
+			for _, a := range f.Permissions.Actions {
+				tried++
+				node := "arn:aws:ec2:" + full.Region + ":" + full.Account + ":instance/" + full.Instance
+				want := iam.Evaluate(b.layers(p), iam.Request{Action: a.Action, Resource: asked[a.Action], ResourceAccount: full.Account, Complete: true,
+					Context: map[string][]string{"aws:RequestedRegion": {full.Region}, "aws:SecureTransport": {"true"}, "ec2:SourceInstanceARN": {node}, "ssm:SourceInstanceARN": {node}}})
+				switch a.Verdict {
+				case facts.AllowedProven, facts.AllowedPredicted:
+					proven++
+					if want.Verdict != iam.Allow {
+						t.Errorf("%s as %s: %s is held for %s, the document says %s", d.Name, b.name, a.Action, a.Verdict, want.Verdict)
+					}
+				case facts.DeniedProven, facts.DeniedPredicted:
+					proven++
+					if want.Verdict == iam.Allow {
+						t.Errorf("%s as %s: %s is held for %s, the document allows it: %s", d.Name, b.name, a.Action, a.Verdict, a.Message)
+					}
+					if a.Layer != "" && a.Layer != iam.LayerUnknown && a.Layer != want.Layer {
+						t.Errorf("%s as %s: %s is said to be refused by %s, it is %s", d.Name, b.name, a.Action, a.Layer, want.Layer)
+					}
+				}
+			}
+		}
+	}
+	// Nearly everything that is asked is answered, or the test would prove nothing.
+	if proven*10 < tried*9 || tried == 0 {
+		t.Errorf("%d of %d actions have a verdict", proven, tried)
+	}
+}
