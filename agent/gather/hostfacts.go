@@ -28,7 +28,7 @@ func (hostSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	gatherZone(env, h)
 
 	k := Kernel{Synced: facts.Unknown[bool](notLive, ""), ImageState: facts.Unknown[string](notLive, ""),
-		Interfaces: facts.Unknown[[]facts.Interface](notLive, ""), IMDSRoute: facts.Unknown[facts.Route](notLive, "")}
+		Interfaces: facts.Unknown[[]facts.Interface](notLive, ""), IMDSRoute: facts.Unknown[facts.Route](notLive, ""), WindowsRoutes: facts.Unknown[[]string](notLive, "")}
 	if env.Kernel != nil {
 		k = env.Kernel()
 	}
@@ -52,6 +52,9 @@ func (hostSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	h.Resolver = resolver(env.FS)
 	h.DefaultIPv4, h.DefaultIPv6 = defaultRoutes(env)
 	h.PersistentRoutes = persistentRoutes(env.FS)
+	if env.GOOS == "windows" {
+		h.PersistentRoutes = windowsRoutes(k.WindowsRoutes)
+	}
 	for i, r := range h.PersistentRoutes.Value {
 		h.PersistentRoutes.Value[i].OnLink = onLink(r.Gateway, h.Interfaces.Value)
 	}

@@ -19,6 +19,9 @@ type Kernel struct {
 	Interfaces facts.Seen[[]facts.Interface]
 	// IMDSRoute is the route the kernel would take to 169.254.169.254.
 	IMDSRoute facts.Seen[facts.Route]
+	// WindowsRoutes are the persistent routes of Windows as the names of their
+	// registry values: destination, mask, gateway and metric, with commas.
+	WindowsRoutes facts.Seen[[]string]
 }
 
 // errUnsupported is returned for a question this operating system has no answer to.

@@ -1,6 +1,7 @@
 package gather
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,7 +18,23 @@ func hostKernel() Kernel {
 		Interfaces: hostInterfaces(),
 		IMDSRoute:  facts.Unknown[facts.Route](errUnsupported.Error(), ""),
 		Synced:     facts.Unknown[bool](errUnsupported.Error(), ""),
-		Boot:       time.Now().Add(-windows.DurationSinceBoot()).Truncate(time.Second),
+		WindowsRoutes: func() facts.Seen[[]string] {
+			const key = `SYSTEM\CurrentControlSet\Services\Tcpip\Parameters\PersistentRoutes`
+			from := `registry:HKLM\` + key
+			k, err := registry.OpenKey(registry.LOCAL_MACHINE, key, registry.QUERY_VALUE)
+			if errors.Is(err, registry.ErrNotExist) {
+				return facts.Known([]string{}, from)
+			} else if err != nil {
+				return facts.Unknown[[]string](err.Error(), from)
+			}
+			defer k.Close()
+			names, err := k.ReadValueNames(-1)
+			if err != nil {
+				return facts.Unknown[[]string](err.Error(), from)
+			}
+			return facts.Known(names, from)
+		}(),
+		Boot: time.Now().Add(-windows.DurationSinceBoot()).Truncate(time.Second),
 		ImageState: func() facts.Seen[string] {
 			const key = `SOFTWARE\Microsoft\Windows\CurrentVersion\Setup\State`
 			from := `registry:HKLM\` + key

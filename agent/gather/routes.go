@@ -70,6 +70,28 @@ func isDirErr(fsys FileSystem, name string) bool {
 	return err == nil && fi.IsDir()
 }
 
+// windowsRoutes reads persistent routes of Windows that cover the metadata service.
+func windowsRoutes(s facts.Seen[[]string]) facts.Seen[[]facts.Route] {
+	if !s.Known() {
+		return facts.Seen[[]facts.Route]{State: s.State, Why: s.Why, From: s.From}
+	}
+	out := []facts.Route{}
+	for _, name := range s.Value {
+		f := strings.Split(name, ",")
+		if len(f) < 3 || len(out) >= maxRoutes {
+			continue
+		}
+		m, err := netip.ParseAddr(strings.TrimSpace(f[1]))
+		if err != nil || !m.Is4() {
+			continue
+		}
+		if dst, ok := coversIMDS(strings.TrimSpace(f[0]) + "/" + maskBits(m)); ok {
+			out = append(out, facts.Route{Destination: dst, Gateway: oneLine(strings.TrimSpace(f[2]), 50), Kind: "unicast", From: s.From})
+		}
+	}
+	return facts.Known(out, s.From)
+}
+
 // coversIMDS returns the canonical form of a destination that covers the
 // metadata address and is narrower than a default route.
 func coversIMDS(dst string) (string, bool) {

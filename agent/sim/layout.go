@@ -150,6 +150,15 @@ func (w *world) kernel() gather.Kernel {
 		list = append(list, facts.Interface{Name: name, Addresses: []string{w.Interfaces[name]}})
 	}
 	k.Interfaces = facts.Known(list, "")
+	if w.GOOS == "windows" {
+		k.IMDSRoute = facts.Unknown[facts.Route]("not available on this operating system", "")
+		names := []string{}
+		if w.IMDSGateway != "" {
+			names = append(names, "169.254.169.254,255.255.255.255,"+w.IMDSGateway+",25")
+		}
+		k.WindowsRoutes = facts.Known(names, `registry:HKLM\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters\PersistentRoutes`)
+		return k
+	}
 	const from = "rtnetlink:169.254.169.254"
 	r := facts.Route{Destination: "default", Gateway: w.gateway(), Interface: "eth0", Kind: "unicast"}
 	switch {

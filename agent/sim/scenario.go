@@ -65,7 +65,8 @@ type Scenario struct {
 	IPv6   bool              `json:"ipv6_route,omitempty"`
 	// Interfaces beside lo and eth0: name to address in CIDR form.
 	Interfaces map[string]string `json:"interfaces,omitempty"`
-	// IMDSGateway is where a stale route leads packets for the metadata service.
+	// IMDSGateway is where a stale route (on Windows a persistent one) leads
+	// packets for the metadata service.
 	IMDSGateway string `json:"imds_gateway,omitempty"`
 
 	Host Machine `json:"host"`
