@@ -41,11 +41,11 @@ var pageTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("page").Funcs(template.FuncMap{
 		"show":      func(s string) string { return Printable(clip(s, 3*htmlClip)) },
 		"clip":      func(s string) string { return clip(s, htmlClip) },
-		"command":   commandText,
+		"command":   commandWords,
 		"word":      func(status string) string { return markOf(status).word },
 		"class":     statusClass,
 		"text":      causeText,
-		"https":     func(s string) bool { return strings.HasPrefix(s, "https://") },
+		"https":     webOnly,
 		"yesno":     yesNo,
 		"secs":      seconds,
 		"stamp":     stamp,
@@ -60,6 +60,12 @@ var pageTemplate = sync.OnceValue(func() *template.Template {
 				Rows    []Evidence
 				Caption string
 			}{rows, caption}
+		},
+		"checks": func(groups []groupView, caption string) any {
+			return struct {
+				Groups  []groupView
+				Caption string
+			}{groups, caption}
 		},
 		"steps": stepViews,
 	}).Parse(pageSource))
@@ -107,13 +113,26 @@ func reachText(b *bool) string {
 	return yesNo(*b)
 }
 
-// commandText keeps the line breaks of a command, nothing else that is not printable.
-func commandText(c string) string {
-	lines := strings.Split(strings.TrimRight(clip(c, 3*htmlClip), "\r\n"), "\n")
-	for i, l := range lines {
-		lines[i] = Printable(strings.TrimSuffix(l, "\r"))
+// wordView is a word of a command and the space behind it. Words go to the next
+// line whole: a break inside "--name" looks like two options.
+type wordView struct{ Word, Space string }
+
+// commandWords keeps the spaces and line breaks of a command and nothing else
+// that is not printable.
+func commandWords(c string) []wordView {
+	c = strings.TrimRight(clip(strings.ReplaceAll(c, "\r\n", "\n"), 3*htmlClip), "\n")
+	var out []wordView
+	for c != "" {
+		word := c
+		if i := strings.IndexAny(c, " \n"); i >= 0 {
+			word = c[:i]
+		}
+		rest := c[len(word):]
+		space := rest[:len(rest)-len(strings.TrimLeft(rest, " \n"))]
+		out = append(out, wordView{Printable(word), space})
+		c = rest[len(space):]
 	}
-	return strings.Join(lines, "\n")
+	return out
 }
 
 // firstRows bounds what a template ranges over.
@@ -135,4 +154,15 @@ func firstRows(list any) any {
 		return l[:min(len(l), htmlRows)]
 	}
 	return list
+}
+
+// webOnly leaves out documents that are files of ours.
+func webOnly(docs []string) []string {
+	var out []string
+	for _, d := range docs[:min(len(docs), htmlRows)] {
+		if strings.HasPrefix(d, "https://") {
+			out = append(out, d)
+		}
+	}
+	return out
 }

@@ -20,7 +20,7 @@ type pageView struct {
 	Node, Notes    []string
 	StandIns       bool
 	Counts         string
-	Groups         []groupView
+	Groups, Fine   []groupView // checks that need eyes, and the others
 	Path           *pathView
 	Times          *timesView
 	Environment    [][2]string
@@ -65,7 +65,7 @@ func newPageView(r *Report, l Live) *pageView {
 		counts = append(counts, fmt.Sprintf("%d %s", n[s], s))
 	}
 	v.Counts = strings.Join(counts, ", ")
-	v.groups(r)
+	v.Groups, v.Fine = groups(r, false), groups(r, true)
 	v.environment(r)
 	return v
 }
@@ -92,19 +92,24 @@ func (v *pageView) notes(r *Report, l Live) {
 	}
 }
 
-// groups keeps the order of the report and brings what is wrong to the top of each group.
-func (v *pageView) groups(r *Report) {
+// groups keeps the order of the report and parts what needs eyes from the rest.
+func groups(r *Report, fine bool) []groupView {
+	var out []groupView
 	at := map[string]int{}
 	for _, c := range r.Checks[:min(len(r.Checks), htmlRows)] {
+		if fine != (c.Status == "pass" || c.Status == "skip") {
+			continue
+		}
 		name := groupName(c.Group)
 		i, ok := at[name]
 		if !ok {
-			i = len(v.Groups)
+			i = len(out)
 			at[name] = i
-			v.Groups = append(v.Groups, groupView{Name: name})
+			out = append(out, groupView{Name: name})
 		}
-		v.Groups[i].Checks = append(v.Groups[i].Checks, c)
+		out[i].Checks = append(out[i].Checks, c)
 	}
+	return out
 }
 
 func (v *pageView) environment(r *Report) {
