@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,7 +26,16 @@ func examine(t testing.TB, s sim.Scenario, probes ...string) (*report.Report, *s
 	t.Cleanup(h.Close)
 	env := h.Env()
 	env.Probes = probes
-	r, _ := engine.Run(t.Context(), env, engine.Options{})
+	r, f := engine.Run(t.Context(), env, engine.Options{})
+	shown, err := json.Marshal([]any{r, f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, secret := range h.Secrets() {
+		if bytes.Contains(shown, []byte(secret)) {
+			t.Errorf("secret %d of the host is in its facts or report", i)
+		}
+	}
 	return r, h
 }
 

@@ -1,5 +1,7 @@
 package sim
 
+import "net/url"
+
 // What the tests use to make hosts of their own.
 var (
 	HealthyProfile, HealthyDHMC, HealthyHybrid = healthyProfile, healthyDHMC, healthyHybrid
@@ -10,6 +12,27 @@ var (
 const (
 	ProfileFailed, DHMCOff, NoneValid, Skipped, RequestID = profileFailed, dhmcOff, noneValid, skipped, requestID
 )
+
+// Secrets are texts of the host that must not leave it: secret keys, session
+// tokens, a piece of the private key, the machine id, the password of the proxy.
+func (h *Host) Secrets() []string {
+	w := h.world.Load()
+	private, _ := rsaKey()
+	out := []string{private[60:120], w.MachineID}
+	for _, k := range w.keys {
+		out = append(out, k.secret)
+		if k.token != "" {
+			out = append(out, k.token)
+		}
+	}
+	for _, v := range w.Agent.Environment {
+		if u, err := url.Parse(v); err == nil && u.User != nil {
+			p, _ := u.User.Password()
+			out = append(out, p)
+		}
+	}
+	return out
+}
 
 // Whole is the host of a demo without its fault.
 func (d Demo) Whole() Scenario { return d.whole() }

@@ -57,6 +57,16 @@ var hostFaults = []fault{
 		s.Agent.Packaging, s.Agent.Package = []string{"deb", "snap"}, "install ok half-configured"
 		s.Agent.Units = map[string]sim.Unit{"deb": {Active: "failed", Exit: 1}, "snap": {Active: "active"}}
 	}, nil},
+	{"wrong-binary", "agent-packaging-conflict", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "activating", Restarts: 30, Exec: "/usr/bin/ssm-document-worker"})
+		s.Log = nil
+	}, nil},
+	{"snap-refresh", "agent-version-regression", "critical", "profile", func(s *sim.Scenario) {
+		s.Host.Distro, s.Agent.Packaging, s.Agent.Previous = "ubuntu", []string{"snap"}, "3.3.2299.0"
+		ends(s, sim.Unit{Active: "failed", Exit: 2, Restarts: 5}, "ERROR [amazon-ssm-agent] Core Agent crashed with message: runtime error: invalid memory address or nil pointer dereference")
+		s.Agent.Units = map[string]sim.Unit{"snap": {Active: "failed", Exit: 2, Restarts: 5, Since: sim.Duration(time.Minute)}}
+		s.Log = append(sim.At(27*time.Hour, "INFO [amazon-ssm-agent] amazon-ssm-agent - v3.3.2299.0", "INFO [ssm-agent-worker] [MessageService] [MGSInteractor] SSM Connection channel status is set to ssmmessages"), s.Log...)
+	}, nil},
 	{"selinux", "agent-exec-blocked", "critical", "profile", func(s *sim.Scenario) {
 		ends(s, sim.Unit{Active: "failed", Exit: 203})
 		s.Log = nil

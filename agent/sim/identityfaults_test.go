@@ -25,6 +25,19 @@ var identityFaults = []fault{
 		sim.NoIdentity(s, noToken+"dial tcp 169.254.169.254:80: connect: no route to host")
 		s.Files = map[string]sim.File{"/var/lib/amazon/ssm/Vault/Store/RegistrationKey": {Absent: true}}
 	}, nil},
+	{"vault-is-a-file", "registration-store-damaged", "critical", "hybrid", func(s *sim.Scenario) {
+		sim.NoIdentity(s, noToken+"dial tcp 169.254.169.254:80: connect: no route to host")
+		s.Files = map[string]sim.File{"/var/lib/amazon/ssm/Vault": {Content: "x", Mode: 0o600}}
+	}, nil},
+	{"manifest-cut-off", "registration-store-damaged", "critical", "hybrid", func(s *sim.Scenario) {
+		sim.NoIdentity(s, noToken+"dial tcp 169.254.169.254:80: connect: no route to host")
+		s.Files = map[string]sim.File{"/var/lib/amazon/ssm/Vault/Manifest": {Content: "{\"RegistrationKey\":\"/var/lib/ama", Mode: 0o600}}
+	}, nil},
+	{"zone-as-region", "region-mismatch", "critical", "hybrid", func(s *sim.Scenario) {
+		s.Agent.Hybrid = false
+		sim.NoIdentity(s, noToken+"dial tcp 169.254.169.254:80: connect: no route to host")
+		s.Log = append(s.Log, sim.At(20*time.Second, "ERROR Registration failed due to error registering the instance with AWS SSM. RequestError: send request failed\ncaused by: Post \"https://ssm.eu-central-1a.amazonaws.com/\": dial tcp: lookup ssm.eu-central-1a.amazonaws.com: no such host")...)
+	}, nil},
 	{"drifted", "fingerprint-mismatch", "critical", "hybrid", func(s *sim.Scenario) {
 		sim.Refused(s, "ERROR [OnPremCredsProvider] Cannot connect to AWS Systems Manager.  Machine configuration has changed more than the allowed threshold.", retrieve+"MachineFingerprintDoesNotMatch: "+sim.RequestID)
 	}, nil},

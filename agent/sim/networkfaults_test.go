@@ -28,6 +28,10 @@ var networkFaults = []fault{
 		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Connect: 403})
 		broken(s, "Forbidden")
 	}, nil},
+	{"proxy-password", "proxy-refuses", "critical", "profile", func(s *sim.Scenario) {
+		throughProxy(s, "http://svc:hunter2secret@proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Connect: 407})
+		broken(s, "Proxy Authentication Required")
+	}, nil},
 	{"proxy-gone", "proxy-unreachable", "critical", "profile", func(s *sim.Scenario) {
 		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", TCP: "timeout"})
 		broken(s, "proxyconnect tcp: dial tcp 10.0.4.8:3128: i/o timeout")

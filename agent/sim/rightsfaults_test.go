@@ -17,6 +17,11 @@ var rightsFaults = []fault{
 		s.Principals["profile"] = &sim.Principal{Kind: sim.KindProfile, Name: "AppRole", Policies: []sim.Policy{sim.Allow("s3:GetObject")}}
 		s.IMDS.Profile = "profile"
 	}, nil},
+	{"dhmc-instead-matters", "dhmc-shadows-profile", "warning", "dhmc", func(s *sim.Scenario) {
+		s.Principals["profile"] = &sim.Principal{Kind: sim.KindProfile, Name: "AppRole", Policies: []sim.Policy{sim.Allow("s3:*")}}
+		s.IMDS.Profile = "profile"
+		stays(s, "ERROR [ssm-document-worker] [pluginName=aws:downloadContent] failed to download: AccessDenied: User: arn:{partition}:sts::{account}:assumed-role/AWSSystemsManagerDefaultEC2InstanceManagementRole/{instance} is not authorized to perform: s3:GetObject on resource: arn:{partition}:s3:::app-artifacts/x because no identity-based policy allows the s3:GetObject action")
+	}, nil},
 	{"dhmc-role-gone", "dhmc-role-broken", "critical", "dhmc", func(s *sim.Scenario) {
 		delete(s.Principals, "dhmc")
 		const no = "error calling RequestManagedInstanceRoleToken: AccessDeniedException: Unable to assume role service-role/AWSSystemsManagerDefaultEC2InstanceManagementRole" + sim.RequestID
