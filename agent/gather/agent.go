@@ -18,12 +18,13 @@ func (agentSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	a := &f.Agent
 	d := agentDirs(env)
 
-	a.ConfigPath = "/" + d.config
-	b, err := readFile(env.FS, d.config, maxSmall)
+	config := configFile(env)
+	a.ConfigPath = "/" + config
+	b, err := readFile(env.FS, config, maxSmall)
 	if err != nil {
-		a.Config = unseen[facts.Config](err, d.config)
+		a.Config = unseen[facts.Config](err, config)
 	} else {
-		a.Config = facts.Known(parseConfig(b), fileURL(d.config))
+		a.Config = facts.Known(parseConfig(b), fileURL(config))
 	}
 
 	gatherProxies(env, a)
@@ -35,6 +36,17 @@ func (agentSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	gatherUnits(ctx, env, a)
 	a.Installed = installedVersion(a)
 	return nil
+}
+
+// configFile is the configuration in force. On Windows one beside the
+// executables wins; elsewhere the agent demands owners and modes for that which
+// packages never have.
+func configFile(env *Env) string {
+	const beside = "Program Files/Amazon/SSM/configuration/amazon-ssm-agent.json"
+	if env.GOOS == "windows" && exists(env.FS, beside) {
+		return beside
+	}
+	return agentDirs(env).config
 }
 
 // installedVersion is that of the installation whose unit is active, else of

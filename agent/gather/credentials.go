@@ -33,10 +33,11 @@ func (credentialsSource) Gather(_ context.Context, env *Env, f *facts.Facts) err
 		env.hand.setKeys(facts.SourceDHMC, k)
 	}
 
-	rootFile := sharedFile(env, d)
+	service := serviceEnvironment(env)
+	rootFile := sharedFile(env, service)
 	c.RootFile, profiles = readShared(env.FS, rootFile)
 	profile := "default"
-	if b, err := readFile(env.FS, d.config, maxSmall); err == nil {
+	if b, err := readFile(env.FS, configFile(env), maxSmall); err == nil {
 		if cfg := parseConfig(b); cfg.ParseError == "" && cfg.ShareProfile != "" {
 			profile = cfg.ShareProfile
 		}
@@ -58,7 +59,7 @@ func (credentialsSource) Gather(_ context.Context, env *Env, f *facts.Facts) err
 	if k, ok := keysFrom(profiles, profile); ok {
 		env.hand.setKeys(source, k)
 	}
-	c.EnvKeys = serviceHasKeys(env)
+	c.EnvKeys = serviceHasKeys(service)
 	return nil
 }
 
@@ -75,7 +76,10 @@ func winPath(p string) string {
 }
 
 // sharedFile is the credentials file of the account the agent runs as.
-func sharedFile(env *Env, _ dirs) string {
+func sharedFile(env *Env, service serviceEnv) string {
+	if p := service.vars["AWS_SHARED_CREDENTIALS_FILE"]; strings.HasPrefix(p, "/") {
+		return clean(p)
+	}
 	switch env.GOOS {
 	case "windows":
 		return "Windows/System32/config/systemprofile/.aws/credentials"
@@ -96,8 +100,7 @@ func sharedFile(env *Env, _ dirs) string {
 }
 
 // serviceHasKeys tells whether the service's environment carries an access key.
-func serviceHasKeys(env *Env) facts.Seen[bool] {
-	e := serviceEnvironment(env)
+func serviceHasKeys(e serviceEnv) facts.Seen[bool] {
 	if e.err != nil {
 		return facts.Unknown[bool](why(e.err), e.from)
 	}

@@ -14,7 +14,7 @@ import (
 // errNotAllowed is returned for a program that is not on the list.
 var errNotAllowed = errors.New("program is not on the list")
 
-// ErrNoProgram is returned when an allowed program is not installed.
+// ErrNoProgram is returned by Env.Exec when an allowed program is not installed.
 var ErrNoProgram = errors.New("program not found")
 
 // maxOutput bounds what is kept of a program's output.
@@ -54,38 +54,43 @@ func program(name string, args []string) (string, error) {
 	return "", fmt.Errorf("run %s: %w", name, ErrNoProgram)
 }
 
-// hostExec runs an allowed program with a clean environment, no input, a
-// deadline and bounded output. Its whole process group ends with it. Output
-// that came before a failure is returned with the error.
+// hostExec runs the programs of the list.
 func hostExec(limit time.Duration) func(ctx context.Context, name string, args ...string) ([]byte, error) {
 	return func(ctx context.Context, name string, args ...string) ([]byte, error) {
 		p, err := program(name, args)
 		if err != nil {
 			return nil, err
 		}
-		ctx, cancel := context.WithTimeout(ctx, limit)
-		defer cancel()
-		cmd := exec.CommandContext(ctx, p, args...)
-		cmd.Env = cleanEnv()
-		cmd.Dir = cleanDir
-		out, errOut := &bounded{limit: maxOutput}, &bounded{limit: 4 << 10}
-		cmd.Stdout, cmd.Stderr = out, errOut
-		cmd.WaitDelay = 100 * time.Millisecond
-		ownGroup(cmd)
-		err = cmd.Run()
-		switch {
-		case ctx.Err() != nil:
-			return out.b.Bytes(), fmt.Errorf("run %s: %w", name, ctx.Err())
-		case out.over:
-			return out.b.Bytes(), fmt.Errorf("run %s: output: %w", name, ErrTooLarge)
-		case err != nil:
-			if s := oneLine(errOut.b.String(), 200); s != "" {
-				return out.b.Bytes(), fmt.Errorf("run %s: %w: %s", name, err, s)
-			}
-			return out.b.Bytes(), fmt.Errorf("run %s: %w", name, err)
-		}
-		return out.b.Bytes(), nil
+		return runProgram(ctx, limit, name, p, args)
 	}
+}
+
+// runProgram runs a program with a clean environment, no input, a deadline and
+// bounded output. Its whole process group ends with it. Output that came before
+// a failure is returned with the error.
+func runProgram(ctx context.Context, limit time.Duration, name, file string, args []string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, file, args...)
+	cmd.Env = cleanEnv()
+	cmd.Dir = cleanDir
+	out, errOut := &bounded{limit: maxOutput}, &bounded{limit: 4 << 10}
+	cmd.Stdout, cmd.Stderr = out, errOut
+	cmd.WaitDelay = 100 * time.Millisecond
+	ownGroup(cmd)
+	err := cmd.Run()
+	switch {
+	case ctx.Err() != nil:
+		return out.b.Bytes(), fmt.Errorf("run %s: %w", name, ctx.Err())
+	case out.over:
+		return out.b.Bytes(), fmt.Errorf("run %s: output: %w", name, ErrTooLarge)
+	case err != nil:
+		if s := oneLine(errOut.b.String(), 200); s != "" {
+			return out.b.Bytes(), fmt.Errorf("run %s: %w: %s", name, err, s)
+		}
+		return out.b.Bytes(), fmt.Errorf("run %s: %w", name, err)
+	}
+	return out.b.Bytes(), nil
 }
 
 // cleanEnv is the environment of programs: English, UTC, no pager, and nothing

@@ -138,6 +138,7 @@ type logScan struct {
 
 	path     string
 	errors   bool      // the file repeats entries of the main log
+	fresh    bool      // no entry of the file was seen yet
 	main     time.Time // first entry of the main log that was read
 	first    time.Time // first entry of the group
 	stamp    []byte    // beginning of the latest entry without a signature
@@ -155,7 +156,7 @@ func newLogScan(zone *time.Location) *logScan {
 // file reads the end of one file.
 func (s *logScan) file(ctx context.Context, fsys FileSystem, name string, limit int64) facts.LogFile {
 	lf := facts.LogFile{Path: "/" + name}
-	s.path = lf.Path
+	s.path, s.fresh = lf.Path, true
 	s.errors = strings.HasPrefix(path.Base(name), "errors.")
 	f, err := fsys.Open(name)
 	if err != nil {
@@ -314,7 +315,7 @@ func (s *logScan) flush(e *entry) {
 	}
 	e.open = false
 	at := time.Time{}
-	if !e.any && !s.first.IsZero() && !s.errors {
+	if !e.any && !s.fresh && !s.errors {
 		// Only the time of the newest entry matters; parsing it can wait.
 		s.stamp = append(s.stamp[:0], e.text[:min(len(e.text), stampLen+12)]...)
 		return
@@ -323,6 +324,7 @@ func (s *logScan) flush(e *entry) {
 	if !ok {
 		return
 	}
+	s.fresh = false
 	if s.first.IsZero() || at.Before(s.first) {
 		s.first = at
 	}

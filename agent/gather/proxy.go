@@ -115,6 +115,22 @@ func parseEnviron(b []byte) map[string]string {
 // units and their drop-ins, the later ones over the earlier.
 func unitEnvironment(fsys FileSystem) serviceEnv {
 	e := serviceEnv{from: "unit files"}
+	// The manager's defaults come first.
+	for _, file := range append([]string{"etc/systemd/system.conf"}, filesIn(fsys, "etc/systemd/system.conf.d", ".conf")...) {
+		b, err := readFile(fsys, file, maxSmall)
+		if err != nil {
+			continue
+		}
+		for _, kv := range unitValues(b, "Manager") {
+			if kv[0] == "DefaultEnvironment" {
+				for _, a := range unquoteUnit(kv[1]) {
+					if k, v, ok := strings.Cut(a, "="); ok {
+						e.set(k, v, "/"+file)
+					}
+				}
+			}
+		}
+	}
 	for _, unit := range unitNames {
 		for _, file := range unitFiles(fsys, unit) {
 			b, err := readFile(fsys, file, maxSmall)
@@ -193,6 +209,22 @@ func shellAssignments(b []byte) [][2]string {
 	return out
 }
 
+// filesIn lists the files of a directory with a suffix, sorted, at most 100.
+func filesIn(fsys FileSystem, dir, suffix string) []string {
+	es, err := fsys.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, e := range es {
+		if strings.HasSuffix(e.Name(), suffix) && len(out) < 100 {
+			out = append(out, path.Join(dir, e.Name()))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // shellProxies finds a proxy that users of this host have: our environment,
 // /etc/environment, profile scripts.
 func shellProxies(env *Env) (proxyVars, string) {
@@ -206,16 +238,7 @@ func shellProxies(env *Env) (proxyVars, string) {
 		}
 	}
 	files := []string{"etc/environment", "etc/profile"}
-	if es, err := env.FS.ReadDir("etc/profile.d"); err == nil {
-		var scripts []string
-		for _, e := range es {
-			if strings.HasSuffix(e.Name(), ".sh") && len(scripts) < 100 {
-				scripts = append(scripts, path.Join("etc/profile.d", e.Name()))
-			}
-		}
-		slices.Sort(scripts)
-		files = append(files, scripts...)
-	}
+	files = append(files, filesIn(env.FS, "etc/profile.d", ".sh")...)
 	vars, from := map[string]string{}, ""
 	for _, name := range files {
 		b, err := readFile(env.FS, name, 256<<10)

@@ -52,6 +52,11 @@ func (registrationSource) Gather(_ context.Context, env *Env, f *facts.Facts) er
 			index[k] = p
 		}
 	}
+	for _, dir := range []string{v.dir, path.Join(v.dir, "Store")} {
+		if fi, err := env.FS.Stat(dir); err == nil && !fi.IsDir() {
+			v.damage(dir, damageNotAFile, "a directory is expected here")
+		}
+	}
 	r.Hybrid = v.key("RegistrationKey", index)
 	r.EC2 = v.key("EC2RegistrationKey", index)
 	r.Fingerprint = v.fingerprint(index, env.FS)

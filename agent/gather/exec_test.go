@@ -1,0 +1,61 @@
+package gather
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestProgramIsOnTheList(t *testing.T) {
+	t.Parallel()
+	for _, c := range [][]string{
+		{"sh", "-c", "id"}, {"/bin/sh"}, {"../usr/bin/systemctl"}, {"/usr/bin/amazon-ssm-agent", "-register"},
+		{"/usr/bin/amazon-ssm-agent", "-version", "-y"}, {"/tmp/amazon-ssm-agent", "-version"}, {""},
+	} {
+		if p, err := program(c[0], c[1:]); !errors.Is(err, errNotAllowed) {
+			t.Errorf("program(%q) = %q, %v; want it refused", c, p, err)
+		}
+	}
+}
+
+func TestRunProgram(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(limit time.Duration, what string) (string, error) {
+		out, err := runProgram(t.Context(), limit, "x", self, []string{"-as-program", what})
+		return string(out), err
+	}
+	t.Run("clean environment", func(t *testing.T) {
+		t.Parallel()
+		out, err := run(time.Minute, "env")
+		if err != nil || !strings.Contains(out, "LC_ALL=C") || strings.Contains(out, "HOME=") || strings.Contains(out, "GO") {
+			t.Errorf("got %q, %v", out, err)
+		}
+	})
+	t.Run("output is bounded", func(t *testing.T) {
+		t.Parallel()
+		out, err := run(time.Minute, "flood")
+		if !errors.Is(err, ErrTooLarge) || len(out) > maxOutput {
+			t.Errorf("got %d bytes, %v", len(out), err)
+		}
+	})
+	t.Run("deadline", func(t *testing.T) {
+		t.Parallel()
+		if _, err := run(50*time.Millisecond, "hang"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("failure", func(t *testing.T) {
+		t.Parallel()
+		out, err := run(time.Minute, "fail")
+		if err == nil || !strings.Contains(err.Error(), `bad \x1b[31mnews`) || out != "partial\n" {
+			t.Errorf("got %q, %v", out, err)
+		}
+	})
+}
