@@ -30,12 +30,17 @@ func features(f *facts.Facts) []report.Feature {
 		if ft.ID == "dhmc" && source == "ec2-dhmc" {
 			verdict = profileVerdict(f, rights)
 		}
-		r := iam.FeatureReady(ft, verdict)
-		_, inUse := used[ft.ID]
-		out = append(out, report.Feature{ID: ft.ID, Title: ft.Title, Ready: r.Ready, InUse: inUse, Why: used[ft.ID], Denied: r.Denied, Unknown: r.Unknown,
-			Forbidden: r.Forbidden, Limited: limited(r.Limited), Via: r.Via})
+		out = append(out, feature(ft, used, verdict))
 	}
 	return out
+}
+
+// feature judges one feature; used says why it counts as in use.
+func feature(ft iam.Feature, used map[string]string, verdict func(string) iam.Verdict) report.Feature {
+	r := iam.FeatureReady(ft, verdict)
+	_, inUse := used[ft.ID]
+	return report.Feature{ID: ft.ID, Title: ft.Title, Ready: r.Ready, InUse: inUse, Why: used[ft.ID], Denied: r.Denied, Unknown: r.Unknown,
+		Forbidden: r.Forbidden, Limited: limited(r.Limited), Via: r.Via}
 }
 
 // profileVerdict is that of the instance profile; a host without one is not

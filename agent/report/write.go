@@ -71,14 +71,15 @@ func asciiLines(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-func writeJSON(w io.Writer, r *Report, indent bool) error {
+// writeJSON writes a report or a part of one.
+func writeJSON(w io.Writer, v any, indent bool) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false) // commands hold & and <
 	if indent {
 		e.SetIndent("", "  ")
 	}
-	if err := e.Encode(r); err != nil {
+	if err := e.Encode(v); err != nil {
 		return fmt.Errorf("encode report: %w", err)
 	}
 	_, err := w.Write(escapeJSON(b.Bytes()))

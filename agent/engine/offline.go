@@ -1,0 +1,117 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+
+	"ssm-doctor/agent/report"
+	"ssm-doctor/checks"
+	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/iam"
+)
+
+// Offline says what documents grant, without a request.
+type Offline struct {
+	Layers iam.Layers
+	// Target is the node that the documents are for, as far as it is known.
+	Target iam.Target
+	// Facts of the node; nil: none.
+	Facts *facts.Facts
+	// Asked are features of interest besides those in use.
+	Asked []string
+	// Incomplete names policies of the role whose documents are missing.
+	Incomplete []string
+}
+
+// FromPolicies is the identity of verdicts that come from documents.
+const FromPolicies = "policies"
+
+// Evaluate fills the features and permissions of a report from documents.
+func (o Offline) Evaluate() ([]report.Feature, []report.Permission) {
+	verdicts := map[string]iam.Verdict{}
+	var permissions []report.Permission
+	for _, a := range iam.Actions() {
+		r := o.request(a)
+		d := iam.Evaluate(o.Layers, r)
+		v := d.Verdict
+		// A missing document may grant what the others do not, or deny it.
+		if len(o.Incomplete) > 0 && v != iam.ExplicitDeny && !(v == iam.ImplicitDeny && d.Layer != iam.LayerIdentity && d.Layer != iam.LayerBoundary) {
+			v = iam.Unknown
+			d.Why += "; not supplied: " + strings.Join(o.Incomplete, ", ")
+		}
+		verdicts[a.Action] = v
+		p := report.Permission{Action: a.Action, Identity: FromPolicies, Layer: d.Layer, Resource: r.Resource, Evidence: d.Why}
+		switch v {
+		case iam.Allow:
+			p.Verdict = facts.AllowedPredicted
+		case iam.Unknown:
+			p.Verdict = facts.Inconclusive
+		default:
+			p.Verdict = facts.DeniedPredicted
+		}
+		if d.Statement != "" {
+			p.Evidence += fmt.Sprintf(" (%s, %s)", orElse(d.PolicyName, "unnamed policy"), d.Statement)
+		}
+		permissions = append(permissions, p)
+	}
+	used := map[string]string{}
+	if o.Facts != nil {
+		used = checks.InUse(o.Facts)
+	}
+	for _, id := range o.Asked {
+		used[id] = "asked for"
+	}
+	var features []report.Feature
+	for _, ft := range iam.Features() {
+		if !ft.AppliesTo(o.Target.Source, o.Target.GOOS) && ft.ID != "dhmc" && used[ft.ID] != "asked for" {
+			continue
+		}
+		features = append(features, feature(ft, used, func(action string) iam.Verdict { return verdicts[action] }))
+	}
+	return features, permissions
+}
+
+// request asks for an action on the resource of the node, where it is known.
+func (o Offline) request(a iam.Action) iam.Request {
+	t := o.Target
+	partition := orElse(t.Partition, "aws")
+	r := iam.Request{Action: a.Action, Context: map[string][]string{"aws:SecureTransport": {"true"}}}
+	if len(a.ResourceTypes) == 0 {
+		r.Resource = "*"
+	}
+	if t.Region != "" {
+		r.Context["aws:RequestedRegion"] = []string{t.Region}
+		r.Context["ec2:Region"] = []string{t.Region}
+	}
+	if t.Account != "" {
+		r.Context["aws:PrincipalAccount"] = []string{t.Account}
+	}
+	if o.Facts == nil {
+		return r
+	}
+	id := checks.NodeID(o.Facts)
+	node := ""
+	switch {
+	case t.Region == "" || t.Account == "" || id == "":
+	case strings.HasPrefix(id, "mi-"):
+		node = "arn:" + partition + ":ssm:" + t.Region + ":" + t.Account + ":managed-instance/" + id
+		r.Context["ssm:SourceInstanceARN"] = []string{node}
+	default:
+		node = "arn:" + partition + ":ec2:" + t.Region + ":" + t.Account + ":instance/" + id
+		r.Context["ec2:SourceInstanceARN"] = []string{node}
+	}
+	switch a.Action {
+	case "ssm:UpdateInstanceInformation", "ssm:ListInstanceAssociations", "ssm:PutComplianceItems":
+		r.Resource = node
+	}
+	return r
+}
+
+// TargetOf is the node of facts as a target for policies.
+func TargetOf(f *facts.Facts) iam.Target {
+	t := iam.Target{Partition: checks.Partition(f), Region: checks.Region(f), Account: checks.Account(f), Source: checks.FeatureSource(f), GOOS: f.Host.GOOS}
+	if out, ok := f.Agent.Output.Get(); ok {
+		t.Buckets, t.LogGroups = out.Buckets, out.LogGroups
+	}
+	return t
+}
