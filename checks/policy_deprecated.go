@@ -42,7 +42,7 @@ var _ = register(Check{
 			c, how = Possible, how+"; "+strings.Join(sign.Or, " or ")+" would look the same"
 		}
 		fd := warn("policy-deprecated", c, "the role %s allows what AmazonEC2RoleforSSM does, %s; that policy is deprecated and opens every S3 bucket", role, how).
-			severity(causes.Info).with("role", RoleName(f)).fix(migration(f)...)
+			severity(causes.Info).with("role", RoleName(f)).fix(MigrationSteps(f)...)
 		for _, a := range iam.SignatureActions {
 			for _, p := range rights {
 				if p.Action == a && p.Identity == source(f) {
@@ -54,9 +54,9 @@ var _ = register(Check{
 	},
 })
 
-// migration is the way off the deprecated policy for the features in use:
+// MigrationSteps are the way off the deprecated policy for the features in use:
 // attach, check, detach, check.
-func migration(f *facts.Facts) []causes.Step {
+func MigrationSteps(f *facts.Facts) []causes.Step {
 	used := InUse(f)
 	plan := iam.Migration(slices.Sorted(maps.Keys(used)))
 	var steps []causes.Step

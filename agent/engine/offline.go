@@ -54,10 +54,11 @@ func (o Offline) Evaluate() ([]report.Feature, []report.Permission) {
 		}
 		permissions = append(permissions, p)
 	}
-	used := map[string]string{}
-	if o.Facts != nil {
-		used = checks.InUse(o.Facts)
+	f := o.Facts
+	if f == nil {
+		f = &facts.Facts{}
 	}
+	used := checks.InUse(f)
 	for _, id := range o.Asked {
 		used[id] = "asked for"
 	}

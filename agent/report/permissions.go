@@ -146,43 +146,55 @@ func (t *text) rights() {
 }
 
 func standsInTheWay(f Feature, permissions []Permission, wide bool) string {
+	some := func(list []string) string {
+		if n := len(list); n > 3 && !wide {
+			return fmt.Sprintf("%s and %d more", strings.Join(list[:2], ", "), n-2)
+		}
+		return strings.Join(list, ", ")
+	}
 	var parts []string
-	if len(f.Denied) > 0 {
-		parts = append(parts, "denied: "+strings.Join(withLayers(f.Denied, permissions), ", "))
+	// One part for each layer that refuses.
+	byLayer := map[string][]string{}
+	var layers []string
+	for _, a := range f.Denied {
+		l := refusingLayer(a, permissions)
+		if byLayer[l] == nil {
+			layers = append(layers, l)
+		}
+		byLayer[l] = append(byLayer[l], a)
+	}
+	for _, l := range layers {
+		parts = append(parts, "denied"+l+": "+some(byLayer[l]))
 	}
 	if len(f.Forbidden) > 0 {
-		parts = append(parts, "allowed, but must not be: "+strings.Join(f.Forbidden, ", "))
+		parts = append(parts, "allowed, but must not be: "+some(f.Forbidden))
 	}
-	if n := len(f.Unknown); n > 0 {
-		list := f.Unknown
-		tail := ""
-		if n > 3 && !wide {
-			list, tail = list[:2], fmt.Sprintf(" and %d more", n-2)
-		}
-		parts = append(parts, "not known: "+strings.Join(list, ", ")+tail)
+	if len(f.Unknown) > 0 {
+		parts = append(parts, "not known: "+some(f.Unknown))
 	}
 	if f.Via != "" {
 		parts = append(parts, "over "+f.Via)
 	}
 	if len(f.Limited) > 0 && (wide || f.InUse) {
-		parts = append(parts, "limited, denied: "+strings.Join(f.Limited, ", "))
+		parts = append(parts, "denied, needed in some situations: "+some(f.Limited))
 	}
 	return strings.Join(parts, "; ")
 }
 
-// withLayers puts the layer that refuses behind each action.
-func withLayers(actions []string, permissions []Permission) []string {
-	var out []string
-	for _, a := range actions {
-		for _, p := range permissions {
-			if p.Action == a && strings.HasPrefix(p.Verdict, "denied") && p.Layer != "" && p.Layer != iam.LayerUnknown {
-				a += " (" + p.Layer + ")"
-				break
-			}
+// layerWords name the layers for readers.
+var layerWords = map[string]string{
+	iam.LayerIdentity: "role's policies", iam.LayerBoundary: "permissions boundary", iam.LayerSession: "session policy", iam.LayerSCP: "service control policy",
+	iam.LayerRCP: "resource control policy", iam.LayerEndpoint: "VPC endpoint policy", iam.LayerResource: "resource's policy",
+}
+
+// refusingLayer is " by the LAYER" for a denied action; empty when it is not told.
+func refusingLayer(action string, permissions []Permission) string {
+	for _, p := range permissions {
+		if p.Action == action && strings.HasPrefix(p.Verdict, "denied") && layerWords[p.Layer] != "" {
+			return " by the " + layerWords[p.Layer]
 		}
-		out = append(out, a)
 	}
-	return out
+	return ""
 }
 
 // actions lists what a feature calls, with verdict and evidence.
@@ -193,6 +205,9 @@ func (t *text) actions(f Feature) {
 	}
 	for _, n := range def.Actions {
 		p := permissionOf(t.r, n.Action)
+		if n.Need == iam.NotInRole {
+			p = Permission{Verdict: "-", Evidence: "signed with something else: " + n.When}
+		}
 		line := fmt.Sprintf("     %s  %-11s  %s", pad(n.Action, 42), n.Need, p.Verdict)
 		if p.Layer != "" && p.Verdict != "allowed-proven" && p.Layer != iam.LayerUnknown {
 			line += ", " + p.Layer

@@ -31,7 +31,8 @@ type Target struct {
 
 // Grants is what to give a role so that features work.
 type Grants struct {
-	// Attach are AWS-managed policies of which at least half is wanted.
+	// Attach are AWS-managed policies of which at least half is wanted, legacy
+	// actions not counted.
 	Attach []string
 	// Custom is the document for what is left; nil when nothing is.
 	Custom *Draft
@@ -159,7 +160,7 @@ func Minimal(features []string, t Target) (Grants, error) {
 		rest[a] = fs
 	}
 	for _, name := range managedFor(t.Source) {
-		wanted, all := serves(name, needed), granted(name)
+		wanted, all := serves(name, needed), slices.DeleteFunc(granted(name), legacyOnly)
 		if vss := name == "AWSEC2VssSnapshotPolicy" && len(wanted) > 0; vss || len(wanted) > 0 && 2*len(wanted) >= len(all) {
 			hit := serves(name, rest)
 			if len(hit) == 0 {
@@ -209,6 +210,18 @@ func granted(name string) []string {
 		}
 	}
 	return out
+}
+
+// legacyOnly reports whether no feature needs the action but for old agents.
+func legacyOnly(action string) bool {
+	for _, f := range loadMatrix().Features {
+		for _, n := range f.Actions {
+			if n.Action == action && n.Need != Legacy {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // serves are the needed actions that a policy grants: without limits, or with

@@ -38,8 +38,26 @@ func (t *target) flags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&t.probes, "probe", nil, "also send the harmless reads of these `families`")
 }
 
+// validate refuses names of features and families that nobody knows.
+func (t *target) validate() error {
+	for _, f := range t.features {
+		if err := oneOf("--feature", f, featureIDs()...); err != nil {
+			return err
+		}
+	}
+	for _, f := range t.probes {
+		if err := oneOf("--probe", f, gather.ProbeFamilies...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // environment makes the real environment for the target.
 func (t *target) environment() (*gather.Env, error) {
+	if err := t.validate(); err != nil {
+		return nil, err
+	}
 	env, err := gather.Host(t.root)
 	if err != nil {
 		return nil, usagef("%w", err)

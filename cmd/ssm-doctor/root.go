@@ -28,7 +28,7 @@ func newRootCmd(a *app) *cobra.Command {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.Flags().AddFlagSet(check.Flags())
-	root.AddCommand(check, newCollectCmd(a), newExplainCmd(a), newDemoCmd(a), newVersionCmd(a))
+	root.AddCommand(check, newCollectCmd(a), newExplainCmd(a), newPermissionsCmd(a), newDemoCmd(a), newVersionCmd(a))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		if name := unknownFlag(err); name != "" {
 			var known []string
