@@ -13,7 +13,10 @@ import (
 	"ssm-doctor/agent/sim"
 )
 
-// inexpressible are the scenarios that the simulation cannot play, with the reason.
+// inexpressible are the scenarios that the simulation cannot play, with the
+// reason. At present it plays all; what it leaves out of them has no bearing on
+// the answer: the state of Windows services, which is not read, and what an
+// operator knows (attached policies, ping status), which a host cannot see.
 var inexpressible = map[string]string{}
 
 // examine runs the whole pipeline against a host.
