@@ -89,12 +89,11 @@ func (c *checkFlags) run(cmd *cobra.Command, a *app) error {
 		if err != nil {
 			return err
 		}
-		waiting := c.wait > 0 && r.State != report.Managed && r.State != report.Degraded && time.Now().Before(deadline) && ctx.Err() == nil
-		if !waiting || c.every > 0 {
-			if err := c.write(a, r); err != nil {
-				return err
-			}
-			if err := c.writeTextfile(r); err != nil {
+		settled := r.State == report.Managed || r.State == report.Degraded
+		waiting := c.wait > 0 && !settled && time.Now().Before(deadline) && ctx.Err() == nil
+		shown := !waiting || c.every > 0
+		if shown {
+			if err := c.print(a, r); err != nil {
 				return err
 			}
 		}
@@ -107,10 +106,24 @@ func (c *checkFlags) run(cmd *cobra.Command, a *app) error {
 		}
 		select {
 		case <-ctx.Done():
+			r.Interrupted = true
+			if !shown {
+				if err := c.print(a, r); err != nil {
+					return err
+				}
+			}
 			return c.verdict(r)
 		case <-time.After(pause):
 		}
 	}
+}
+
+// print writes the report where the flags say.
+func (c *checkFlags) print(a *app, r *report.Report) error {
+	if err := c.write(a, r); err != nil {
+		return err
+	}
+	return c.writeTextfile(r)
 }
 
 // runner makes the function that yields a report: of this host, of another

@@ -23,7 +23,7 @@ func newCollectCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "collect",
 		Short: "Write what can be seen of this host as redacted JSON",
-		Long:  "Writes the facts of this host as JSON, redacted, for a ticket or for check --from elsewhere.\nKeys, tokens, activation codes and proxy passwords are never part of it.",
+		Long:  "Writes the facts of this host as JSON, redacted, for a ticket or for\ncheck --from elsewhere. Keys, tokens, activation codes and proxy passwords are\nnever part of it.",
 		Example: "  ssm-doctor collect -f facts.json\n" +
 			"  ssm-doctor check --from facts.json",
 		Args: noArgs,

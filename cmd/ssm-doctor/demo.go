@@ -18,9 +18,10 @@ func newDemoCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo [NAME]",
 		Short: "Examine a simulated host, to see what a report looks like",
-		Long: "Brings up a simulated host with its metadata service and AWS endpoints on loopback,\n" +
-			"examines it as check examines a real one, and prints the report. It needs no AWS account,\n" +
-			"no privilege and no network. Without a name it shows " + sim.DefaultDemo + ".",
+		Long: "Brings up a simulated host with its metadata service and AWS endpoints on\n" +
+			"loopback, examines it as check examines a real one, and prints the report. It\n" +
+			"needs no AWS account, no privilege and no network. Without a name it shows\n" +
+			sim.DefaultDemo + ".",
 		Example: "  ssm-doctor demo --list\n  ssm-doctor demo tls-interceptor\n  ssm-doctor demo healthy-profile -o prometheus",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if list {

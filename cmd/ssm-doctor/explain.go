@@ -15,7 +15,7 @@ func newExplainCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain [ID]",
 		Short: "Explain a check or cause, offline",
-		Long:  "Prints what a check tests and cannot see, or what a cause means and what repairs it.\nWithout an id it lists them all.",
+		Long:  "Prints what a check tests and cannot see, or what a cause means and\nwhat repairs it. Without an id it lists them all.",
 		Example: "  ssm-doctor explain\n" +
 			"  ssm-doctor explain no-credential-source\n" +
 			"  ssm-doctor explain dns",

@@ -14,9 +14,9 @@ func newRootCmd(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "ssm-doctor",
 		Short: "Say why this host is not an SSM managed node, and what fixes it",
-		Long: "ssm-doctor runs on an EC2 instance or hybrid machine and says whether that host is an\n" +
-			"AWS Systems Manager managed node, and if not, the one thing that is wrong and what fixes it.\n" +
-			"It only reads: nothing on the host or in AWS is changed.",
+		Long: "ssm-doctor runs on an EC2 instance or hybrid machine and says whether that host\n" +
+			"is an AWS Systems Manager managed node, and if not, the one thing that is wrong\n" +
+			"and what fixes it. It only reads: nothing on the host or in AWS is changed.",
 		Example:       check.Example,
 		Args:          a.noSuchCommand,
 		RunE:          check.RunE,
@@ -27,6 +27,7 @@ func newRootCmd(a *app) *cobra.Command {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
+	root.SetUsageFunc(a.usage)
 	root.Flags().AddFlagSet(check.Flags())
 	root.AddCommand(check, newCollectCmd(a), newExplainCmd(a), newPermissionsCmd(a), newDemoCmd(a), newVersionCmd(a))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
