@@ -101,7 +101,7 @@ func (c *checkFlags) run(cmd *cobra.Command, a *app) error {
 		if pause == 0 && waiting {
 			pause = min(5*time.Second, time.Until(deadline))
 		}
-		if pause == 0 || ctx.Err() != nil {
+		if pause == 0 {
 			return c.verdict(r)
 		}
 		select {
