@@ -135,20 +135,13 @@ func parseRuntime(b []byte) (facts.Runtime, error) {
 	r := facts.Runtime{
 		SchemaVersion: oneLine(in.SchemaVersion, 20), InstanceID: oneLine(in.InstanceId, 300), IdentityType: oneLine(in.IdentityType, 50),
 		ShareFile: oneLine(in.ShareFile, 500), ShareProfile: oneLine(in.ShareProfile, 100),
-		ExpiresAt: zeroUTC(in.CredentialsExpiresAt), RetrievedAt: zeroUTC(in.CredentialsRetrievedAt),
+		// The agent writes year 1 for never.
+		ExpiresAt: saneTime(in.CredentialsExpiresAt), RetrievedAt: saneTime(in.CredentialsRetrievedAt),
 	}
 	if in.CredentialSource != nil {
 		r.HasSource, r.Source = true, oneLine(*in.CredentialSource, 50)
 	}
 	return r, nil
-}
-
-// zeroUTC makes the agent's way to write "never" the zero time.
-func zeroUTC(t time.Time) time.Time {
-	if t.Year() <= 1 {
-		return time.Time{}
-	}
-	return t.UTC()
 }
 
 // readShared reads a shared credentials file; the sections hold its secrets.

@@ -1,8 +1,6 @@
 package gather
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -31,13 +29,18 @@ func setNet(env *Env) {
 // hostLookup asks a resolver for the addresses of a host. An empty server means
 // the host's own way, hosts file included.
 func hostLookup(ctx context.Context, server, network, host string) ([]netip.Addr, error) {
-	r := net.Resolver{PreferGo: true}
-	if server != "" {
-		r.Dial = func(ctx context.Context, proto, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, proto, net.JoinHostPort(server, "53"))
-		}
+	if server == "" {
+		return lookupBy(ctx, nil, network, host)
 	}
+	return lookupBy(ctx, func(ctx context.Context, proto, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, proto, net.JoinHostPort(server, "53"))
+	}, network, host)
+}
+
+// lookupBy asks through the connections that dial makes; nil is the host's own way.
+func lookupBy(ctx context.Context, dial func(ctx context.Context, proto, address string) (net.Conn, error), network, host string) ([]netip.Addr, error) {
+	r := net.Resolver{PreferGo: true, Dial: dial}
 	return r.LookupNetIP(ctx, network, strings.TrimSuffix(host, ".")+".")
 }
 
@@ -101,37 +104,63 @@ func dnsOutcome(err error) (outcome, text string) {
 	case strings.Contains(err.Error(), "connection refused"):
 		return "refused", "connection refused"
 	}
-	return "other", err.Error()
+	return "other", why(err)
 }
 
-// pinned are the addresses that the hosts file gives for a name.
+// maxPins bounds the addresses of one name in the hosts file.
+const maxPins = 20
+
+// pinned are the addresses that the hosts file gives for a name; none where
+// name resolution does not look into that file.
 func pinned(env *Env, host string) []netip.Addr {
-	b, err := readFile(env.FS, "etc/hosts", maxSmall)
+	name := "etc/hosts"
+	if env.GOOS == "windows" {
+		name = "Windows/System32/drivers/etc/hosts"
+	} else if b, err := readFile(env.FS, "etc/nsswitch.conf", maxSmall); err == nil && !hostsFileUsed(b) {
+		return nil
+	}
+	b, err := readFile(env.FS, name, maxSmall)
 	if err != nil {
 		return nil
 	}
 	return parseHosts(b, host)
 }
 
+// hostsFileUsed reports whether nsswitch.conf lets names be looked up in the
+// hosts file; without a line for hosts they are.
+func hostsFileUsed(b []byte) bool {
+	used := true
+	lines(b, func(l []byte) bool {
+		s, _, _ := strings.Cut(string(l), "#")
+		v, ok := strings.CutPrefix(strings.TrimSpace(s), "hosts:")
+		if ok {
+			used = slices.Contains(strings.Fields(v), "files")
+		}
+		return !ok
+	})
+	return used
+}
+
 func parseHosts(b []byte, host string) []netip.Addr {
 	var out []netip.Addr
-	s := bufio.NewScanner(bytes.NewReader(b))
-	for s.Scan() {
-		line, _, _ := strings.Cut(s.Text(), "#")
+	lines(b, func(l []byte) bool {
+		line, _, _ := strings.Cut(string(l), "#")
 		fields := strings.Fields(line)
 		if len(fields) < 2 {
-			continue
+			return true
 		}
 		a, err := netip.ParseAddr(fields[0])
 		if err != nil {
-			continue
+			return true
 		}
 		for _, n := range fields[1:] {
 			if strings.EqualFold(strings.TrimSuffix(n, "."), host) {
-				out = append(out, a)
+				out = append(out, a.WithZone("")) // a zone may hold any text
+				break
 			}
 		}
-	}
+		return len(out) < maxPins
+	})
 	return out
 }
 

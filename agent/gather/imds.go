@@ -166,7 +166,7 @@ func request(ctx context.Context, env *Env, c *http.Client, method, target strin
 	seen := &tcpSeen{}
 	req, err := http.NewRequestWithContext(context.WithValue(ctx, tcpKey{}, seen), method, target, nil)
 	if err != nil {
-		e.Outcome, e.Error = "other", err.Error()
+		e.Outcome, e.Error = "other", why(err)
 		return e, nil
 	}
 	for k, v := range h {
@@ -221,7 +221,7 @@ func (r reader) text(ctx context.Context, path string) facts.Seen[string] {
 	defer out.Content.Close()
 	b, err := io.ReadAll(io.LimitReader(out.Content, maxMetadata))
 	if err != nil {
-		return facts.Unknown[string](err.Error(), from)
+		return facts.Unknown[string](why(err), from)
 	}
 	return facts.Known(strings.TrimSpace(string(b)), from)
 }
@@ -364,8 +364,8 @@ func parseRole(b []byte) (facts.Role, keys, error) {
 	if len(d.AccessKeyId) >= 4 {
 		r.KeyPrefix = oneLine(d.AccessKeyId[:4], 4)
 	}
-	r.Expires, _ = time.Parse(time.RFC3339, d.Expiration)
-	r.LastUpdated, _ = time.Parse(time.RFC3339, d.LastUpdated)
+	at := func(s string) time.Time { t, _ := time.Parse(time.RFC3339, s); return saneTime(t) }
+	r.Expires, r.LastUpdated = at(d.Expiration), at(d.LastUpdated)
 	return r, keys{d.AccessKeyId, d.SecretAccessKey, d.Token}, nil
 }
 

@@ -277,6 +277,14 @@ func rpmInstall(ctx context.Context, env *Env) (facts.Installation, bool, error)
 
 var snapVersionRE = regexp.MustCompile(`(?m)^version:\s*['"]?([0-9.]+)`)
 
+// parseSnapVersion reads the version of snap.yaml; empty when there is none.
+func parseSnapVersion(b []byte) string {
+	if m := snapVersionRE.FindSubmatch(b); m != nil {
+		return agentVersion(string(m[1]))
+	}
+	return ""
+}
+
 func snapInstall(env *Env) (facts.Installation, bool, error) {
 	const dir = "snap/amazon-ssm-agent"
 	in := facts.Installation{Kind: "snap", Dir: "/" + dir + "/current"}
@@ -298,8 +306,8 @@ func snapInstall(env *Env) (facts.Installation, bool, error) {
 	}
 	meta := dir + "/current/meta/snap.yaml"
 	b, err := readFile(env.FS, meta, maxSmall)
-	if m := snapVersionRE.FindSubmatch(b); m != nil && agentVersion(string(m[1])) != "" {
-		in.Version = facts.Known(agentVersion(string(m[1])), fileURL(meta))
+	if v := parseSnapVersion(b); v != "" {
+		in.Version = facts.Known(v, fileURL(meta))
 	} else if err != nil {
 		in.Version = facts.Unknown[string](why(err), fileURL(meta))
 	} else {
@@ -335,7 +343,7 @@ func parseAudit(b []byte, day time.Time) []audit {
 			return true
 		}
 		at := time.Date(day.Year(), day.Month(), day.Day(), t.Hour(), t.Minute(), t.Second(), 0, day.Location())
-		out = append(out, audit{oneLine(exe, 50), v, at.UTC()})
+		out = append(out, audit{oneLine(exe, 50), v, saneTime(at)})
 		return true
 	})
 	return out

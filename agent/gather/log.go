@@ -305,7 +305,10 @@ func parseStamp(b []byte, zone *time.Location) (at time.Time, rest string, ok bo
 	if err != nil || end > stampLen+10 {
 		return time.Time{}, "", false
 	}
-	return at.UTC(), strings.TrimSpace(string(b[end:])), true
+	if at = saneTime(at); at.IsZero() {
+		return at, "", false
+	}
+	return at, strings.TrimSpace(string(b[end:])), true
 }
 
 // flush judges a complete entry.

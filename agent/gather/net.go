@@ -208,12 +208,12 @@ func dialText(err error) string {
 		if op.Timeout() {
 			return "i/o timeout"
 		}
-		return op.Err.Error()
+		return why(op.Err)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "i/o timeout"
 	}
-	return err.Error()
+	return why(err)
 }
 
 // otherInterfaces tries a core endpoint that timed out from the addresses of

@@ -228,14 +228,15 @@ func (p *prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 	from := "tls:" + e.Host + ":443"
 	roots, err := p.roots()
 	if err != nil {
-		e.TLS = facts.Known(facts.TLS{Kind: "no-roots", Error: err.Error()}, from)
+		e.TLS = facts.Known(facts.TLS{Kind: "no-roots", Error: why(err)}, from)
 		return nil
 	}
 	var t facts.TLS
 	tc := tls.Client(conn, &tls.Config{ServerName: e.Host, MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, VerifyConnection: func(s tls.ConnectionState) error { // verified below, against the same roots
 		leaf := s.PeerCertificates[0]
 		last := s.PeerCertificates[len(s.PeerCertificates)-1]
-		t.Version, t.Subject, t.Issuer, t.Root, t.NotAfter = tls.VersionName(s.Version), name(leaf.Subject.String(), leaf.DNSNames), leaf.Issuer.String(), last.Issuer.String(), leaf.NotAfter
+		t.Version, t.NotAfter = tls.VersionName(s.Version), leaf.NotAfter
+		t.Subject, t.Issuer, t.Root = oneLine(name(leaf.Subject.String(), leaf.DNSNames), 300), oneLine(leaf.Issuer.String(), 300), oneLine(last.Issuer.String(), 300)
 		inter := x509.NewCertPool()
 		for _, c := range s.PeerCertificates[1:] {
 			inter.AddCert(c)
@@ -248,7 +249,7 @@ func (p *prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 	ctx, cancel := context.WithTimeout(ctx, p.env.Limits.TLS)
 	defer cancel()
 	if err := tc.HandshakeContext(ctx); err != nil {
-		t.Error = err.Error()
+		t.Error = why(err)
 		var rec tls.RecordHeaderError
 		switch out := tcpOutcome(err); {
 		case errors.As(err, &rec):
@@ -280,20 +281,22 @@ func certKind(err error, leaf *x509.Certificate, now time.Time) (kind, text stri
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	var host x509.HostnameError
-	switch {
-	case err == nil:
+	if err == nil {
 		return "", ""
+	}
+	text = why(err)
+	switch {
 	case errors.As(err, &unknown):
-		return "unknown-authority", err.Error()
+		return "unknown-authority", text
 	case errors.As(err, &host):
-		return "wrong-name", err.Error()
+		return "wrong-name", text
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		if now.Before(leaf.NotBefore) {
-			return "not-yet-valid", err.Error()
+			return "not-yet-valid", text
 		}
-		return "expired", err.Error()
+		return "expired", text
 	}
-	return "other", err.Error()
+	return "other", text
 }
 
 type answer struct {
@@ -307,7 +310,7 @@ func (p *prober) get(conn net.Conn, br *bufio.Reader, host, path string, header 
 	a.Outcome = "ok"
 	u, err := url.Parse("https://" + host + path)
 	if err != nil {
-		a.Outcome, a.Error = "other", err.Error()
+		a.Outcome, a.Error = "other", why(err)
 		return a, false
 	}
 	req := &http.Request{Method: "GET", URL: u, Host: host, Header: http.Header{"User-Agent": {p.env.UserAgent}}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
@@ -322,14 +325,14 @@ func (p *prober) get(conn net.Conn, br *bufio.Reader, host, path string, header 
 		if resp, err = http.ReadResponse(br, req); err == nil {
 			defer resp.Body.Close()
 			body, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
-			a.Status, a.Server = resp.StatusCode, resp.Header.Get("Server")
+			a.Status, a.Server = resp.StatusCode, oneLine(resp.Header.Get("Server"), 60)
 			a.AWS, a.Code = awsAnswer(resp, body)
 			if resp.StatusCode == http.StatusSwitchingProtocols {
 				a.AWS = true // the far end speaks websocket
 			}
 			a.Seconds = time.Since(start).Seconds()
 			if d, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-				a.Date = d
+				a.Date = saneTime(d)
 				// The header has whole seconds; half a second is its mean error.
 				mid := sent.Add(time.Duration(a.Seconds / 2 * float64(time.Second)))
 				a.skew = facts.Known(d.Add(500*time.Millisecond).Sub(mid).Seconds(), "https:Date of "+host)
@@ -351,13 +354,14 @@ func httpOutcome(err error) (outcome, text string) {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), tcpOutcome(err) == "reset":
 		return "reset", "the connection was closed without an answer"
 	}
-	return "other", err.Error()
+	return "other", why(err)
 }
 
 // awsAnswer reports whether an answer has the form of an AWS service, and its error code.
 func awsAnswer(r *http.Response, body []byte) (bool, string) {
 	code := r.Header.Get("X-Amzn-Errortype")
 	code, _, _ = strings.Cut(code, ":")
+	code = oneLine(code, 100)
 	aws := code != ""
 	for _, h := range []string{"X-Amzn-Requestid", "X-Amz-Request-Id", "X-Amz-Id-2"} {
 		aws = aws || r.Header.Get(h) != ""

@@ -114,7 +114,7 @@ func gatherProcesses(env *Env) facts.Seen[facts.Processes] {
 		}
 		if b, err := readFile(env.FS, "proc/"+pid+"/stat", maxSmall); err == nil && !boot.IsZero() {
 			if t, ok := startTicks(b); ok {
-				p.Started = boot.Add(t)
+				p.Started = saneTime(boot.Add(t))
 			}
 		}
 		*list = append(*list, p)
@@ -170,7 +170,7 @@ func bootTime(fsys FileSystem) time.Time {
 	lines(b, func(l []byte) bool {
 		if v, ok := bytes.CutPrefix(l, []byte("btime ")); ok {
 			if n, err := strconv.ParseInt(string(bytes.TrimSpace(v)), 10, 64); err == nil && n > 0 {
-				t = time.Unix(n, 0).UTC()
+				t = saneTime(time.Unix(n, 0))
 			}
 			return false
 		}

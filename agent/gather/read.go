@@ -102,6 +102,15 @@ func oneLine(s string, limit int) string {
 	return strings.TrimSpace(b.String())
 }
 
+// saneTime is t in UTC, or the zero time where its year cannot be that of a
+// file's content; facts are written as JSON, which knows no others.
+func saneTime(t time.Time) time.Time {
+	if y := t.Year(); y <= 1 || y > 9998 {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
 // exists reports whether a name is there, links followed.
 func exists(fsys fs.StatFS, name string) bool {
 	_, err := fsys.Stat(clean(name))
@@ -114,7 +123,7 @@ func modTime(fsys fs.StatFS, name string) time.Time {
 	if err != nil {
 		return time.Time{}
 	}
-	return fi.ModTime().UTC()
+	return saneTime(fi.ModTime())
 }
 
 // lines calls fn for every line without its end; fn returns false to stop.

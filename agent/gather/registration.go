@@ -243,7 +243,7 @@ func parseKey(b []byte) (facts.Key, error) {
 		k.KeyValid = rsaPrivateKey(der)
 	}
 	if t, err := time.Parse(keyDate, in.CreatedDate); err == nil {
-		k.CreatedAt = t.UTC()
+		k.CreatedAt = saneTime(t)
 	}
 	return k, nil
 }

@@ -96,7 +96,7 @@ func parseAVC(b []byte) []facts.Denial {
 		}
 		d := facts.Denial{Permission: strings.TrimSpace(string(m[2])), Count: 1}
 		if n, err := strconv.ParseInt(string(m[1]), 10, 64); err == nil {
-			d.At = time.Unix(n, 0).UTC()
+			d.At = saneTime(time.Unix(n, 0))
 		}
 		for _, f := range fieldRE.FindAllSubmatch(l, 20) {
 			v := oneLine(strings.Trim(string(f[2]), `"`), 300)

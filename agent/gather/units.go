@@ -166,12 +166,12 @@ func exitCodes(v string) []int {
 func unitTime(v string) time.Time {
 	for _, layout := range []string{"Mon 2006-01-02 15:04:05 MST", "Mon 2006-01-02 15:04:05.999999 MST"} {
 		if t, err := time.Parse(layout, v); err == nil {
-			return t.UTC()
+			return saneTime(t)
 		}
 	}
 	if s, ok := strings.CutPrefix(v, "@"); ok {
 		if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-			return time.Unix(n, 0).UTC()
+			return saneTime(time.Unix(n, 0))
 		}
 	}
 	return time.Time{}

@@ -102,7 +102,7 @@ func (u *uses) add(feature, name string) {
 	if err != nil {
 		return
 	}
-	at := fi.ModTime().UTC()
+	at := saneTime(fi.ModTime())
 	if old, ok := u.seen[feature]; ok && !at.After(old.At) {
 		return
 	}
