@@ -49,7 +49,7 @@ var _ = register(Check{
 			k, has := f.Registration.EC2.Get()
 			if !has || !k.Complete() {
 				fd := fail("registration-store-damaged", Likely,
-					"the instance appears to already be registered, but its key in /var/lib/amazon/ssm/Vault is lost, so Default Host Management cannot be used").logged(m).
+					"the instance is already registered, but its key in /var/lib/amazon/ssm/Vault is lost, so Default Host Management cannot be used").logged(m).
 					fix(causes.AttachProfile...)
 				return grade(fd.saw("EC2RegistrationKey", storeState(f.Registration.EC2), f.Registration.EC2.From))
 			}

@@ -46,7 +46,7 @@ func examine(t testing.TB, s sim.Scenario, probes ...string) (*report.Report, *s
 func human(t testing.TB, r *report.Report) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := report.Write(&b, "text", r, report.Style{Width: 100}); err != nil {
+	if err := report.Write(&b, "text", r, report.Style{Width: 80}); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
