@@ -12,7 +12,6 @@ const (
 	labelWidth   = 9
 	stepIndent   = "   "
 	commandSoon  = 10  // the first command stands on this line at the latest
-	proseMax     = 5   // lines of a step before its command, at most
 	evidenceClip = 600 // runes of one observation; wide shows all
 )
 
@@ -22,6 +21,7 @@ type text struct {
 	r     *Report
 	wide  bool
 	lines []string
+	prose int // lines of a step before its command, at most
 }
 
 func renderText(r *Report, s Style, wide bool) string {
@@ -130,10 +130,29 @@ func (t *text) headline() {
 		used += 3 + cells(p)
 	}
 	t.add("%s", line)
-	if len(rest) > 0 {
-		t.add("  %s", strings.Join(rest, "   "))
-	}
+	t.spread(rest)
 	t.circumstances()
+}
+
+// nodeLines says which host this is, below a verdict that fills its line.
+func (t *text) nodeLines() { t.spread(t.nodeParts()) }
+
+// spread prints parts side by side, on as many lines as they need.
+func (t *text) spread(parts []string) {
+	line := ""
+	for _, p := range parts {
+		if line != "" && 2+cells(line)+3+cells(p) > t.s.Width {
+			t.add("  %s", line)
+			line = ""
+		}
+		if line != "" {
+			line += "   "
+		}
+		line += p
+	}
+	if line != "" {
+		t.add("  %s", line)
+	}
 }
 
 // circumstances are the remarks that change what the verdict is worth.
@@ -174,12 +193,12 @@ func (t *text) degraded() {
 			t.add("%s%s", strings.Repeat(" ", used+2), l)
 		}
 	}
-	t.section("  ", nil)
-	t.add("  %s", strings.Join(t.nodeParts(), "   "))
+	t.nodeLines()
 	t.circumstances()
 	t.gap()
 	if t.r.RootCause != nil {
-		t.steps(c.Fix, 0)
+		t.prose = commandSoon - len(t.lines) - 1
+		t.steps(c.Fix)
 		t.seen(c.Evidence)
 	}
 	t.context()
@@ -200,15 +219,14 @@ func (t *text) cannotTell() {
 		why = "nothing that was seen proves either"
 	}
 	for i, l := range wrap(t.show(why), t.s.Width-used-2) {
+		l = strings.ReplaceAll(l, "`", "")
 		if i == 0 {
 			t.add("%s  %s", painted, l)
 		} else {
 			t.add("%s%s", strings.Repeat(" ", used+2), l)
 		}
 	}
-	if p := t.nodeParts(); len(p) > 0 {
-		t.add("  %s", strings.Join(p, "   "))
-	}
+	t.nodeLines()
 	t.circumstances()
 	t.gap()
 	if t.r.NeedRoot > 0 && t.r.Summary != "" {
@@ -276,7 +294,7 @@ func (t *text) managed() {
 	}
 	if t.r.NeedRoot > 0 {
 		for _, l := range wrap(needRoot(t.r), t.s.Width-2) {
-			t.add("  %s", t.dim(l))
+			t.add("  %s", t.dim(strings.ReplaceAll(l, "`", "")))
 		}
 	}
 }

@@ -16,11 +16,12 @@ func (t *text) explain(label string) {
 		return
 	}
 	c := *r.RootCause
+	t.prose = commandSoon - len(t.lines) - 3
 	lines := t.tagged(wrap(t.show(causeText(c)), t.body()), t.tag(c), t.body())
 	why, rest := t.shorten(lines, c.Fix)
 	t.section(label, why)
 	t.gap()
-	t.steps(c.Fix, len(t.lines))
+	t.steps(c.Fix)
 	if len(rest) > 0 {
 		t.section("In full", rest)
 		t.gap()
@@ -32,7 +33,7 @@ func (t *text) explain(label string) {
 // shorten cuts the reason so that the first command is in sight; a reason that
 // was cut is printed in full below the remedy.
 func (t *text) shorten(lines []string, fix []Step) (short, full []string) {
-	steps, first := t.layout(fix)
+	_, first := t.layout(fix)
 	if first < 0 {
 		return lines, nil
 	}
@@ -44,7 +45,6 @@ func (t *text) shorten(lines []string, fix []Step) (short, full []string) {
 	if room >= len(lines)-1 {
 		return lines, nil
 	}
-	_ = steps
 	tag := t.tag(*t.r.RootCause)
 	dots := "…"
 	if t.s.ASCII {
@@ -104,8 +104,8 @@ func (t *text) layout(fix []Step) (lines []string, first int) {
 			prose = t.tagged(prose, where, width)
 		}
 		late := []string(nil)
-		if first < 0 && s.Command != "" && len(prose) > proseMax {
-			prose, late = prose[:proseMax], prose[proseMax:]
+		if first < 0 && s.Command != "" && len(prose) > max(1, t.prose) {
+			prose, late = prose[:max(1, t.prose)], prose[max(1, t.prose):]
 		}
 		for i, l := range prose {
 			if i > 0 {
@@ -138,7 +138,7 @@ func (t *text) command(c string) []string {
 }
 
 // steps prints a remedy.
-func (t *text) steps(fix []Step, _ int) {
+func (t *text) steps(fix []Step) {
 	lines, _ := t.layout(fix)
 	if len(lines) == 0 {
 		return
@@ -182,7 +182,7 @@ func (t *text) evidence(list []Evidence, width, limit int) []string {
 		}
 		indent := left + 2
 		if cells(asked) > left {
-			lines = append(lines, asked)
+			lines = append(lines, wrap(asked, width)...)
 			indent, asked = 4, ""
 			if left > 0 && width-left-2 >= 30 {
 				indent = left + 2
@@ -228,7 +228,7 @@ func (t *text) context() {
 	if t.r.State == Unknown || t.r.NeedRoot == 0 {
 		t.gap()
 	} else {
-		t.section("Root", wrap(needRoot(t.r), t.body()))
+		t.section("Root", wrap(strings.ReplaceAll(needRoot(t.r), "`", ""), t.body()))
 		t.gap()
 	}
 }

@@ -48,9 +48,9 @@ func (t *text) checksShort() {
 		t.unknowns()
 	}
 	if hidden := n["pass"] + n["skip"]; hidden > 0 {
-		line := fmt.Sprintf("%d passed and %d skipped checks hidden, -o wide shows them", n["pass"], n["skip"])
+		line := fmt.Sprintf("hidden: %d passed, %d skipped; -o wide shows them", n["pass"], n["skip"])
 		if !few {
-			line += " and why a check is unknown"
+			line += " and why checks are unknown"
 		}
 		for _, l := range wrap(line, t.s.Width-1) {
 			t.add(" %s", t.dim(l))

@@ -1,0 +1,247 @@
+package report
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func render(t *testing.T, format string, r *Report, s Style) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Write(&b, format, r, s); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", "golden", name)
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v; -update writes it", err)
+	}
+	if d := cmp.Diff(strings.ReplaceAll(string(want), "\r\n", "\n"), got); d != "" {
+		t.Errorf("%s (-want +got):\n%s", name, d)
+	}
+}
+
+// Every format of every report, redacted as by default, 80 columns.
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	for name, r := range samples() {
+		if name == "hostile" {
+			continue // tested by its properties
+		}
+		r = Redact(r)
+		for format, ext := range map[string]string{"text": "txt", "short": "short.txt", "wide": "wide.txt", "json": "json", "junit": "junit.xml", "nagios": "nagios.txt", "html": "html"} {
+			golden(t, name+"."+ext, render(t, format, r, Style{Width: 80}))
+		}
+	}
+}
+
+func TestGoldenStyles(t *testing.T) {
+	t.Parallel()
+	all := samples()
+	for _, name := range []string{"not-managed", "degraded", "managed"} {
+		golden(t, name+".60.txt", render(t, "text", all[name], Style{Width: 60}))
+		golden(t, name+".200.txt", render(t, "text", all[name], Style{Width: 200}))
+		golden(t, name+".ascii.txt", render(t, "text", all[name], Style{Width: 80, ASCII: true}))
+		golden(t, name+".colour.txt", render(t, "text", all[name], Style{Width: 80, Color: true}))
+		golden(t, name+".quiet.txt", render(t, "text", all[name], Style{Quiet: true}))
+	}
+}
+
+// A reader has the verdict in line 1 and the first command within ten lines.
+func TestCommandInSight(t *testing.T) {
+	t.Parallel()
+	all := samples()
+	long := samples()["not-managed"]
+	long.RootCause.Summary = strings.Repeat("a reason that goes on and on ", 30)
+	long.RootCause.Fix[0].Text = strings.Repeat("a step with many words ", 30)
+	long.Node.OS = strings.Repeat("Operating System ", 10)
+	all["long"] = long
+	for name, r := range all {
+		for _, width := range []int{60, 80, 200} {
+			lines := strings.Split(render(t, "text", r, Style{Width: width}), "\n")
+			if !strings.Contains(lines[0], "MANAGED") && !strings.Contains(lines[0], "CANNOT TELL") && !strings.Contains(lines[0], "IMAGE") {
+				t.Errorf("%s, %d: line 1 is %q", name, width, lines[0])
+			}
+			if name == "hostile" || r.RootCause == nil || len(r.RootCause.Fix) == 0 {
+				continue
+			}
+			first, _, _ := strings.Cut(r.RootCause.Fix[0].Command, "\n")
+			if !strings.Contains(strings.Join(lines[:10], "\n"), first) {
+				t.Errorf("%s, %d: no command in\n%s", name, width, strings.Join(lines[:14], "\n"))
+			}
+		}
+	}
+}
+
+// Nothing that a host or a network sends reaches the terminal as a control
+// character; ASCII output is ASCII; prose keeps to the width.
+func TestTextProperties(t *testing.T) {
+	t.Parallel()
+	for name, r := range samples() {
+		for _, format := range []string{"text", "wide", "short", "nagios", "json", "jsonl", "junit"} {
+			for _, width := range []int{60, 80, 200} {
+				for _, ascii := range []bool{false, true} {
+					got := render(t, format, r, Style{Width: width, ASCII: ascii})
+					for _, c := range got {
+						if c != '\n' && !unicode.IsPrint(c) || ascii && c > 0x7e {
+							t.Errorf("%s, %s, ascii %v: %U in the output", name, format, ascii, c)
+							break
+						}
+					}
+					if !strings.HasSuffix(got, "\n") || strings.HasSuffix(got, "\n\n") {
+						t.Errorf("%s, %s: does not end in one line break", name, format)
+					}
+					if format == "text" {
+						tooWide(t, name, got, min(width, maxWidth))
+					}
+				}
+			}
+		}
+	}
+}
+
+func tooWide(t *testing.T, name, out string, width int) {
+	t.Helper()
+	for line := range strings.SplitSeq(out, "\n") {
+		if cells(line) <= width {
+			continue
+		}
+		// Commands, ids, addresses and terms stay whole.
+		body := strings.TrimSpace(line)
+		if strings.HasPrefix(line, strings.Repeat(" ", labelWidth+len(stepIndent))) && !strings.HasPrefix(body, "where:") {
+			continue
+		}
+		if last := words(body); len(last) <= 3 {
+			continue
+		}
+		t.Errorf("%s: %d cells, want %d: %s", name, cells(line), width, clip(line, 200))
+	}
+}
+
+func TestASCIIKeepsColour(t *testing.T) {
+	t.Parallel()
+	got := render(t, "text", samples()["not-managed"], Style{Width: 80, ASCII: true, Color: true})
+	if !strings.HasPrefix(got, styleBad+"XX NOT MANAGED"+styleOff) {
+		t.Errorf("begins %q", got[:40])
+	}
+	for _, c := range got {
+		if c > 0x7e || c < ' ' && c != '\n' && c != '\x1b' {
+			t.Errorf("%U in the output", c)
+		}
+	}
+}
+
+func TestJUnitForm(t *testing.T) {
+	t.Parallel()
+	for name, r := range samples() {
+		got := render(t, "junit", r, Style{})
+		d := xml.NewDecoder(strings.NewReader(got))
+		count := map[string]int{}
+		for {
+			tok, err := d.Token()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if e, ok := tok.(xml.StartElement); ok {
+				count[e.Name.Local]++
+			}
+		}
+		n := tally(r)
+		want := map[string]int{"testcase": len(r.Checks), "failure": n["fail"], "error": n["unknown"], "skipped": n["skip"], "system-out": n["warn"]}
+		for tag, w := range want {
+			if count[tag] != w {
+				t.Errorf("%s: %d <%s>, want %d", name, count[tag], tag, w)
+			}
+		}
+	}
+}
+
+func TestPluginLine(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"managed": "SSM MANAGED - ", "degraded": "SSM DEGRADED - websocket-blocked: ", "not-managed": "SSM NOT-MANAGED - no-credential-source: ", "unknown": "SSM UNKNOWN - "} {
+		got := render(t, "nagios", samples()[name], Style{})
+		if !strings.HasPrefix(got, want) || strings.Count(got, "\n") != 1 || strings.Count(got, "|") != 1 {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+func TestWriteRefusesUnknownFormat(t *testing.T) {
+	t.Parallel()
+	if err := Write(io.Discard, "yaml", samples()["managed"], Style{}); err == nil {
+		t.Error("yaml was written")
+	}
+	if err := Write(failing{}, "text", samples()["managed"], Style{}); err == nil {
+		t.Error("an error of the writer is lost")
+	}
+}
+
+type failing struct{}
+
+func (failing) Write([]byte) (int, error) { return 0, fmt.Errorf("disk full") }
+
+func FuzzPrintable(f *testing.F) {
+	for _, s := range hostileTexts() {
+		f.Add(s, 40)
+	}
+	f.Add("日本語 e\u0301 \U0001f600 text", 12)
+	f.Fuzz(func(t *testing.T, s string, width int) {
+		out := Printable(s)
+		for _, r := range out {
+			if !unicode.IsPrint(r) {
+				t.Errorf("%q has %U", out, r)
+			}
+		}
+		if again := Printable(out); again != out {
+			t.Errorf("%q, again %q", out, again)
+		}
+		ascii := inASCII(out)
+		for i := range len(ascii) {
+			if ascii[i] < 0x20 || ascii[i] > 0x7e {
+				t.Errorf("%q is not ASCII", ascii)
+			}
+		}
+		var whole []string
+		for _, l := range wrap(out, width%200) {
+			whole = append(whole, strings.Fields(l)...)
+		}
+		if got, want := strings.Join(whole, ""), strings.Join(strings.Fields(out), ""); got != want {
+			t.Errorf("wrapping made %q of %q", got, want)
+		}
+	})
+}
+
+func BenchmarkText(b *testing.B) {
+	r := samples()["not-managed"]
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := Write(io.Discard, "text", Redact(r), Style{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
