@@ -245,3 +245,18 @@ func BenchmarkText(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkRedact has as many checks as a real run.
+func BenchmarkRedact(b *testing.B) {
+	r := samples()["not-managed"]
+	for len(r.Checks) < 60 {
+		r.Checks = append(r.Checks, r.Checks...)
+	}
+	for len(r.Permissions) < 40 {
+		r.Permissions = append(r.Permissions, r.Permissions...)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		Redact(r)
+	}
+}

@@ -128,6 +128,7 @@ var reStandIn = regexp.MustCompile(`\b(?:ACCOUNT_ID|(?:ROLE|USER|PROFILE|POLICY|
 // redactor knows the names of one report or facts file.
 type redactor struct {
 	names   map[string]string // name -> kind and hash
+	list    []string          // all names in lower case
 	order   *regexp.Regexp    // all names, longest first; nil: none
 	address func(netip.Addr) string
 }
@@ -156,19 +157,35 @@ func (d *redactor) text(s string, address bool) string {
 	if strings.Contains(s, "arn:") {
 		s = reARN.ReplaceAllStringFunc(s, d.arn)
 	}
-	if d.order != nil {
+	// The searches are slow, so each has a cheap test before it.
+	low := strings.ToLower(s)
+	if d.order != nil && containsAny(low, d.list) {
 		s = d.order.ReplaceAllStringFunc(s, d.known)
 	}
-	s = replaceSub(s, reNamed, 2, func(m []string) string { return d.token(namedKind(m[1]), m[2]) })
-	s = replaceSub(s, reHome, 2, func(m []string) string {
-		if publicUsers[strings.ToLower(m[2])] {
-			return m[2]
-		}
-		return d.token("user", m[2])
-	})
-	s = reDNS.ReplaceAllStringFunc(s, d.host)
+	if maybeNamed(low) {
+		s = replaceSub(s, reNamed, 2, func(m []string) string { return d.token(namedKind(m[1]), m[2]) })
+	}
+	if strings.Contains(low, "home") || strings.Contains(low, "users") {
+		s = replaceSub(s, reHome, 2, func(m []string) string {
+			if publicUsers[strings.ToLower(m[2])] {
+				return m[2]
+			}
+			return d.token("user", m[2])
+		})
+	}
+	if strings.Contains(s, ".") || strings.Contains(low, "ip-") {
+		s = reDNS.ReplaceAllStringFunc(s, d.host)
+	}
+	if !strings.ContainsAny(s, "0123456789:") {
+		return s
+	}
 	s = reAccount.ReplaceAllStringFunc(s, shortAccount)
-	s = reUniqueID.ReplaceAllString(s, "${1}…")
+	if strings.Contains(s, "A") {
+		s = reUniqueID.ReplaceAllString(s, "${1}…")
+	}
+	if strings.Count(s, ".") < 3 && strings.Count(s, ":") < 2 {
+		return s
+	}
 	return d.addresses(s, address)
 }
 

@@ -15,6 +15,9 @@ func (d *redactor) learn(v any) {
 				d.arn(a)
 			}
 		}
+		if !maybeNamed(strings.ToLower(s)) {
+			return s
+		}
 		for _, m := range reNamed.FindAllStringSubmatch(s, -1) {
 			d.name(namedKind(m[1]), m[2])
 		}
@@ -32,6 +35,7 @@ func (d *redactor) name(kind, name string) {
 		d.names = map[string]string{}
 	}
 	d.names[strings.ToLower(name)] = d.token(kind, name)
+	d.list = append(d.list, strings.ToLower(name))
 	list := make([]string, 0, len(d.names))
 	for n := range d.names {
 		list = append(list, regexp.QuoteMeta(n))
@@ -48,6 +52,11 @@ func (d *redactor) name(kind, name string) {
 // reNamed are the places in sentences and commands where a name follows.
 var reNamed = regexp.MustCompile(`(?i)((?:--(?:role|user|profile|policy|instance-profile)-name[ =]|--iam-instance-profile Name=|` +
 	`\b(?:role|user|profile|policy|host) named |\b(?:role|user|profile|policy) ["“'])["']?)([A-Za-z0-9_+=,.@-]{2,128})`)
+
+// maybeNamed is a cheap test for what reNamed finds.
+func maybeNamed(low string) bool {
+	return strings.Contains(low, "-name") || strings.Contains(low, " name") || strings.ContainsAny(low, "\"'“")
+}
 
 // namedKind is what the words before a name say it is.
 func namedKind(words string) string {

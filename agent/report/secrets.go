@@ -9,12 +9,13 @@ import (
 const removed = "[removed]"
 
 // secretPattern finds one kind of secret. hint is a lower-case part of every
-// match; text without it is not searched.
+// match, exact are parts of which every match has one; text without is not searched.
 type secretPattern struct {
-	hint string
-	re   *regexp.Regexp
-	to   string
-	keep func(match string) bool // nil: never
+	hint  string
+	exact []string
+	re    *regexp.Regexp
+	to    string
+	keep  func(match string) bool // nil: never
 }
 
 var secretPatterns = []secretPattern{
@@ -32,10 +33,10 @@ var secretPatterns = []secretPattern{
 	{hint: "token", re: regexp.MustCompile(`(?i)(token["']?\s*[:=]\s*["']?)[A-Za-z0-9+/=_.~-]{20,}`), to: "${1}" + removed, keep: placeholderValue},
 	{hint: "code", re: regexp.MustCompile(`(?i)((?:-code|activation_?-?\s?code)["']?(?:\s*[:=]\s*|\s+)["']?)[A-Za-z0-9+/=_-]{10,}`), to: "${1}" + removed, keep: placeholderValue},
 	// Ids of access keys: the first four characters say what kind it is.
-	{hint: "", re: regexp.MustCompile(`\b(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{12,}\b`), to: "${1}…"},
+	{exact: []string{"AKIA", "ASIA", "ABIA", "ACCA"}, re: regexp.MustCompile(`\b(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{12,}\b`), to: "${1}…"},
 	{hint: "eyj", re: regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?`), to: removed},
 	// Session tokens of STS and of the metadata service begin alike.
-	{hint: "", re: regexp.MustCompile(`\b(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz|FQoDYXdz|AQoDYXdz|AQAEA)[A-Za-z0-9+/=_%-]{16,}`), to: removed},
+	{exact: []string{"IQoJb3JpZ2lu", "FwoGZXIvYXdz", "FQoGZXIvYXdz", "FQoDYXdz", "AQoDYXdz", "AQAEA"}, re: regexp.MustCompile(`\b(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz|FQoDYXdz|AQoDYXdz|AQAEA)[A-Za-z0-9+/=_%-]{16,}`), to: removed},
 }
 
 // placeholderValue spares what a reader has to fill in: -code ACTIVATION_CODE,
@@ -54,7 +55,7 @@ func stripSecrets(s string) string {
 	}
 	low := strings.ToLower(s)
 	for _, p := range secretPatterns {
-		if p.hint != "" && !strings.Contains(low, p.hint) {
+		if p.hint != "" && !strings.Contains(low, p.hint) || p.exact != nil && !containsAny(s, p.exact) {
 			continue
 		}
 		if p.keep == nil {
@@ -68,7 +69,7 @@ func stripSecrets(s string) string {
 			return p.re.ReplaceAllString(m, p.to)
 		})
 	}
-	if len(s) >= 40 {
+	if longestRun(s) >= 40 {
 		s = reDense.ReplaceAllStringFunc(s, func(m string) string {
 			if keyLike(m) {
 				return removed
@@ -83,6 +84,31 @@ func stripSecrets(s string) string {
 // characters, encoded keys and tokens have more. Dashes are not in it: names
 // that CloudFormation makes up would be.
 var reDense = regexp.MustCompile(`[A-Za-z0-9+/]{40,}={0,2}`)
+
+// longestRun is the length of the longest part without a character that reDense
+// leaves out; most text is done with when it is known.
+func longestRun(s string) int {
+	longest, run := 0, 0
+	for i := range len(s) {
+		switch b := s[i]; {
+		case b >= 'A' && b <= 'Z', b >= 'a' && b <= 'z', b >= '/' && b <= '9', b == '+':
+			run++
+			longest = max(longest, run)
+		default:
+			run = 0
+		}
+	}
+	return longest
+}
+
+func containsAny(s string, parts []string) bool {
+	for _, p := range parts {
+		if strings.Contains(s, p) {
+			return true
+		}
+	}
+	return false
+}
 
 // keyLike tells random characters from long paths, names and hexadecimal
 // sums: random base64 changes between upper case, lower case, digits and signs
