@@ -102,6 +102,8 @@ func taskDocument(ctx context.Context, env *Env, base string) ([]byte, error) {
 	defer cancel()
 	c := http.Client{
 		Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, limit)
+			defer cancel()
 			return env.Dial(ctx, network, addr, netip.Addr{})
 		}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

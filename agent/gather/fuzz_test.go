@@ -41,7 +41,7 @@ func FuzzRuntime(f *testing.F) {
 // FuzzVault puts the same bytes into every file of the registration state.
 func FuzzVault(f *testing.F) {
 	seedFiles(f, "RegistrationKey", "EC2RegistrationKey", "Manifest", "EC2Manifest", "InstanceFingerprint", "registration")
-	add(f, ``, `{`, `{"RegistrationKey":"/../../etc/shadow"}`, `{"EC2RegistrationKey":"C:\\x"}`, `{"instanceID":"mi-1","region":"r","privateKey":"AAAA","privateKeyCreatedDate":"x"}`,
+	add(f, ``, `{`, `{"RegistrationKey":"/../../etc/shadow"}`, `{"EC2RegistrationKey":"C:\\x\u001b"}`, `{"instanceID":"mi-1","region":"r","privateKey":"AAAA","privateKeyCreatedDate":"x"}`,
 		`{"hardwareHash":{"machine-id":"deadbeefdeadbeefdeadbeefdeadbeef"},"similarityThreshold":99999999}`, `{"privateKey":"MAkCAQACAQECAQE="}`)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		const dir = "var/lib/amazon/ssm/"
@@ -144,6 +144,7 @@ func FuzzProxy(f *testing.F) {
 	f.Add("http://", "user", "hunter2hunter2", "proxy.example:3128/x?y#z")
 	f.Add("", "u", "p@ss:w/rd?#longer", "proxy:1")
 	f.Add("https://", "", "\x1b[31mpassword", "[::1]:3128")
+	f.Add("u", "", "0000000000", "://")
 	f.Fuzz(func(t *testing.T, scheme, user, password, host string) {
 		// A host with @ makes another value of the same login.
 		if len(password) < 10 || strings.Contains(host, "@") || strings.Contains(scheme, password) || strings.Contains(host, password) || strings.Contains(user, "://") || strings.Contains(password, "://") {

@@ -43,6 +43,7 @@ func (imdsSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	ctx, cancel := context.WithTimeout(ctx, env.Limits.IMDS)
 	defer cancel()
 	c := metadataClient(env, nil)
+	defer c.CloseIdleConnections()
 	var token, bare facts.Exchange
 	var wg sync.WaitGroup
 	wg.Go(func() { token = tokenRequest(ctx, env, c, env.IMDS) })
@@ -114,7 +115,10 @@ type tcpKey struct{}
 func metadataClient(env *Env, proxy *url.URL) *http.Client {
 	t := &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			conn, err := env.Dial(ctx, network, addr, netip.Addr{})
+			// A transport lets a dial go on after its request has ended.
+			dctx, cancel := context.WithTimeout(ctx, env.Limits.IMDS)
+			defer cancel()
+			conn, err := env.Dial(dctx, network, addr, netip.Addr{})
 			if seen, ok := ctx.Value(tcpKey{}).(*tcpSeen); ok && err == nil {
 				seen.ok.Store(true)
 			}
@@ -416,6 +420,8 @@ func (imdsProxySource) Gather(ctx context.Context, env *Env, f *facts.Facts) err
 			}
 		}
 	}
-	f.IMDS.ViaProxy = facts.Known(tokenRequest(ctx, env, metadataClient(env, u), env.IMDS), "imds:PUT /latest/api/token via proxy")
+	c := metadataClient(env, u)
+	defer c.CloseIdleConnections()
+	f.IMDS.ViaProxy = facts.Known(tokenRequest(ctx, env, c, env.IMDS), "imds:PUT /latest/api/token via proxy")
 	return nil
 }

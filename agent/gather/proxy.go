@@ -37,7 +37,7 @@ func (p proxyVars) fact(from string) facts.Proxy {
 // redactProxy removes user and password from a proxy's value, which may lack a scheme.
 func redactProxy(v string) (string, bool) {
 	scheme, rest, ok := strings.Cut(v, "://")
-	if !ok {
+	if !ok || strings.ContainsAny(scheme, ":@/") {
 		scheme, rest = "", v
 	} else {
 		scheme += "://"

@@ -54,7 +54,8 @@ func readText(fsys fs.FS, name string) (string, error) {
 // missing reports whether an error means that the thing does not exist.
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) || isNotDir(err) }
 
-func fileURL(name string) string { return "file:/" + clean(name) }
+// fileURL names a file in a fact; the name may come from another file.
+func fileURL(name string) string { return "file:/" + oneLine(clean(name), 500) }
 
 // unseen turns an error into absent or unknown.
 func unseen[T any](err error, name string) facts.Seen[T] {

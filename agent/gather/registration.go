@@ -81,7 +81,7 @@ type manifest struct {
 }
 
 func (v *vault) damage(name, kind, what string) {
-	v.r.Damage = append(v.r.Damage, facts.Damage{Path: "/" + clean(name), Kind: kind, What: oneLine(what, 200)})
+	v.r.Damage = append(v.r.Damage, facts.Damage{Path: "/" + oneLine(clean(name), 500), Kind: kind, What: oneLine(what, 200)})
 }
 
 // noteErr records an error that is damage and not only lack of permission.

@@ -1,0 +1,237 @@
+package gather
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"ssm-doctor/checks/facts"
+)
+
+// fakeNet is a network in memory: what answers at which address, and the names
+// that lead there. Its connections are pipes, so that time in a synctest bubble
+// advances by itself whenever all wait.
+type fakeNet struct {
+	// at serves one connection to host:port; an address without an entry refuses.
+	at map[string]func(net.Conn)
+	// fails gives the error of a connection to an address or, by host, to all ports.
+	fails map[string]error
+	// silent hosts do not answer a connection at all.
+	silent map[string]bool
+	// names by resolver ("" is the host's own), then by host.
+	names map[string]map[string][]string
+	// dns gives the error of queries to a resolver, or of one host's name; silentDNS never answer.
+	dns       map[string]error
+	silentDNS map[string]bool
+
+	mu     sync.Mutex
+	dialed []string
+	asked  []string
+}
+
+const fakeSource = "10.0.1.5"
+
+type fakeConn struct{ net.Conn }
+
+func (fakeConn) LocalAddr() net.Addr {
+	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(fakeSource + ":40000"))
+}
+
+func (n *fakeNet) dial(ctx context.Context, _, address string, local netip.Addr) (net.Conn, error) {
+	n.mu.Lock()
+	n.dialed = append(n.dialed, address)
+	n.mu.Unlock()
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	if local.IsValid() {
+		host += "<" + local.String()
+		address += "<" + local.String()
+	}
+	for _, k := range []string{address, host} {
+		if err := n.fails[k]; err != nil {
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
+		}
+		if n.silent[k] {
+			<-ctx.Done()
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: ctx.Err()}
+		}
+	}
+	serve := n.at[address]
+	if serve == nil {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	}
+	near, far := net.Pipe()
+	go func() {
+		defer far.Close()
+		serve(far)
+	}()
+	return fakeConn{near}, nil
+}
+
+func (n *fakeNet) lookup(ctx context.Context, server, network, host string) ([]netip.Addr, error) {
+	n.mu.Lock()
+	n.asked = append(n.asked, server+" "+host)
+	n.mu.Unlock()
+	if n.silentDNS[server] {
+		<-ctx.Done()
+		return nil, &net.DNSError{Err: "i/o timeout", Name: host, Server: "10.0.0.2:53", IsTimeout: true}
+	}
+	for _, k := range []string{server, host} {
+		if err := n.dns[k]; err != nil {
+			return nil, err
+		}
+	}
+	var out []netip.Addr
+	for _, s := range n.names[server][host] {
+		if a := netip.MustParseAddr(s); a.Is4() == (network == "ip4") {
+			out = append(out, a)
+		}
+	}
+	if out == nil {
+		return nil, &net.DNSError{Err: "no such host", Name: host, Server: "10.0.0.2:53", IsNotFound: true}
+	}
+	return out, nil
+}
+
+func (n *fakeNet) dialedTo(address string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Contains(n.dialed, address)
+}
+
+// env is a host on this network; its clock is that of the bubble.
+func (n *fakeNet) env() *Env {
+	env := memEnv(nil)
+	env.Now, env.Dial, env.Lookup = time.Now, n.dial, n.lookup
+	env.SourceAddr = func(string) string { return fakeSource }
+	env.IMDS, env.UserAgent = "http://169.254.169.254", "ssm-doctor/test"
+	return env
+}
+
+// speak serves HTTP on a connection until the other side closes it.
+func speak(h http.HandlerFunc) func(net.Conn) {
+	return func(c net.Conn) {
+		br := bufio.NewReader(c)
+		for {
+			req, err := http.ReadRequest(br)
+			if err != nil {
+				return
+			}
+			rec := httptest.NewRecorder()
+			h(rec, req)
+			resp := rec.Result()
+			resp.Request = req
+			if resp.ContentLength < 0 && resp.StatusCode != http.StatusSwitchingProtocols {
+				resp.ContentLength = int64(rec.Body.Len())
+			}
+			if resp.Write(c) != nil || resp.StatusCode == http.StatusSwitchingProtocols {
+				return
+			}
+		}
+	}
+}
+
+// mute accepts a connection and what is sent, and never answers.
+func mute(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
+
+// authority issues certificates.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t testing.TB, name string) *authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name, Organization: []string{name}}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		NotBefore: time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2050, 1, 1, 0, 0, 0, 0, time.UTC),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &authority{cert, key}
+}
+
+func (a *authority) pem() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
+}
+
+// issue makes a certificate for names that is valid from an hour ago until after.
+func (a *authority) issue(t testing.TB, now time.Time, from, until time.Duration, names ...string) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names, NotBefore: now.Add(from), NotAfter: now.Add(until),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}, a.cert, &key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der, a.cert.Raw}, PrivateKey: key}
+}
+
+// over serves TLS with a certificate and then what follows.
+func over(cert tls.Certificate, serve func(net.Conn)) func(net.Conn) {
+	return func(c net.Conn) {
+		tc := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}})
+		if tc.Handshake() == nil {
+			serve(tc)
+		}
+	}
+}
+
+// serve is a network with one HTTP server.
+func serve(address string, h http.HandlerFunc) map[string]func(net.Conn) {
+	return map[string]func(net.Conn){address: speak(h)}
+}
+
+// is, holds and wrong state what a fact must be and collect what is not.
+func is[T comparable](s facts.Seen[T], want T) string {
+	if s.State != facts.IsKnown || s.Value != want {
+		return fmt.Sprintf("%v (%s, %s), want %v", s.Value, s.State, s.Why, want)
+	}
+	return ""
+}
+
+func holds(what string, ok bool) string {
+	if ok {
+		return ""
+	}
+	return "not so: " + what
+}
+
+func wrong(all ...string) []string {
+	return slices.DeleteFunc(all, func(s string) bool { return s == "" })
+}
