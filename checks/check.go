@@ -5,6 +5,7 @@ package checks
 import (
 	"fmt"
 	"sort"
+	"sync"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
@@ -110,8 +111,11 @@ func register(c Check) struct{} {
 // Get returns the check with an id, or nil.
 func Get(id string) *Check { return registry[id] }
 
-// All returns every check, by group and then id.
-func All() []*Check {
+// All returns every check, by group and then id. The slice is shared: callers
+// do not change it.
+func All() []*Check { return sorted() }
+
+var sorted = sync.OnceValue(func() []*Check {
 	out := make([]*Check, 0, len(registry))
 	for _, c := range registry {
 		out = append(out, c)
@@ -124,4 +128,4 @@ func All() []*Check {
 		return out[i].ID < out[j].ID
 	})
 	return out
-}
+})

@@ -173,7 +173,7 @@ func TestIgnorance(t *testing.T) {
 			"permissions":  func(f *facts.Facts) { f.Permissions = facts.Permissions{} },
 			"log":          func(f *facts.Facts) { f.Log = facts.Log{} },
 		} {
-			g := clone(t, f)
+			g := clone(f)
 			forget(g)
 			a := judge(g)
 			invariants(t, g, a)
@@ -193,19 +193,6 @@ func lists(a Answer, cause string) bool {
 		}
 	}
 	return a.Root != nil && a.Root.Cause.ID == cause
-}
-
-func clone(t testing.TB, f *facts.Facts) *facts.Facts {
-	t.Helper()
-	b, err := json.Marshal(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var g facts.Facts
-	if err := json.Unmarshal(b, &g); err != nil {
-		t.Fatal(err)
-	}
-	return &g
 }
 
 // TestNothingKnown: facts without any knowledge give unknown, and no cause.
