@@ -63,6 +63,7 @@ func build(f *facts.Facts, found diagnose.Findings, a diagnose.Answer) *report.R
 		r.ClockSkew = &s
 	}
 	r.NeedRoot = needRoot(f, r)
+	r.Measures = measures(f, r)
 	r.Normalize()
 	return r
 }

@@ -244,6 +244,7 @@ func metadataError(err error) string {
 func readMetadata(ctx context.Context, env *Env, i *facts.IMDS, hc *http.Client, base string) {
 	r := reader{imds.New(imds.Options{Endpoint: base, EnableFallback: aws.FalseTernary, ClientEnableState: imds.ClientEnabled, HTTPClient: hc, Retryer: aws.NopRetryer{}})}
 	// The first read fetches the token that the others share.
+	start := time.Now()
 	doc, err := r.c.GetDynamicData(ctx, &imds.GetDynamicDataInput{Path: "instance-identity/document"})
 	from := "imds:GET /latest/dynamic/instance-identity/document"
 	if err != nil {
@@ -251,6 +252,7 @@ func readMetadata(ctx context.Context, env *Env, i *facts.IMDS, hc *http.Client,
 	} else {
 		b, _ := io.ReadAll(io.LimitReader(doc.Content, maxMetadata))
 		doc.Content.Close()
+		i.IdentitySeconds = time.Since(start).Seconds()
 		if d, err := parseIdentityDocument(b); err != nil {
 			noMetadata(i, err.Error())
 		} else {
@@ -273,7 +275,11 @@ func readMetadata(ctx context.Context, env *Env, i *facts.IMDS, hc *http.Client,
 		name, ok := role.Get()
 		switch {
 		case ok && name != "" && !strings.ContainsAny(name, "\n/ ?#<"):
+			start := time.Now()
 			i.Role = r.role(ctx, env, "iam/security-credentials/"+name, name, facts.SourceProfile)
+			if i.Role.Known() {
+				i.RoleSeconds = time.Since(start).Seconds()
+			}
 		case ok:
 			i.Role = facts.Absent[facts.Role]("the list of roles is empty", role.From)
 		default:

@@ -232,6 +232,7 @@ func (p *prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 		return nil
 	}
 	var t facts.TLS
+	start := time.Now()
 	tc := tls.Client(conn, &tls.Config{ServerName: e.Host, MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, VerifyConnection: func(s tls.ConnectionState) error { // verified below, against the same roots
 		leaf := s.PeerCertificates[0]
 		last := s.PeerCertificates[len(s.PeerCertificates)-1]
@@ -241,8 +242,10 @@ func (p *prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 		for _, c := range s.PeerCertificates[1:] {
 			inter.AddCert(c)
 		}
-		_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: inter, DNSName: e.Host, CurrentTime: p.env.Now()})
+		t.Seconds = time.Since(start).Seconds()
+		chains, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: inter, DNSName: e.Host, CurrentTime: p.env.Now()})
 		t.OK = err == nil
+		t.FirstExpiry = firstExpiry(chains)
 		t.Kind, t.Error = certKind(err, leaf, p.env.Now())
 		return nil
 	}})
@@ -267,6 +270,23 @@ func (p *prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 	}
 	e.TLS = facts.Known(t, from)
 	return tc
+}
+
+// firstExpiry is when the first certificate of the longest lasting chain expires.
+func firstExpiry(chains [][]*x509.Certificate) time.Time {
+	var best time.Time
+	for _, c := range chains {
+		first := c[0].NotAfter
+		for _, x := range c[1:] {
+			if x.NotAfter.Before(first) {
+				first = x.NotAfter
+			}
+		}
+		if first.After(best) {
+			best = first
+		}
+	}
+	return best
 }
 
 func name(subject string, dns []string) string {

@@ -47,6 +47,7 @@ type Report struct {
 	Path         []Hop        `json:"path"`                   // the way from the host to the channel, in order
 	ClockSkew    *float64     `json:"clock_skew_seconds"`     // server minus host; null when not measured
 	CheckedFrom  string       `json:"checked_from,omitempty"` // facts file or mounted root; empty on a live host
+	Measures     *Measures    `json:"measures,omitempty"`     // single observations for machines
 }
 
 // Node is who this host is.
@@ -202,6 +203,9 @@ func (r *Report) Normalize() {
 	for i := range r.Features {
 		r.Features[i].Denied = some(r.Features[i].Denied)
 		r.Features[i].Unknown = some(r.Features[i].Unknown)
+	}
+	if r.Measures != nil {
+		r.Measures.normalize()
 	}
 	if r.RootCause != nil {
 		r.RootCause.normalize()

@@ -18,6 +18,11 @@ type IMDS struct {
 	V2        Seen[bool] `json:"v2"`
 	V1Allowed Seen[bool] `json:"v1_allowed"`
 
+	// IdentitySeconds and RoleSeconds are how long the requests for the identity
+	// document and for role credentials took; 0: not answered.
+	IdentitySeconds float64 `json:"identity_seconds,omitempty"`
+	RoleSeconds     float64 `json:"role_seconds,omitempty"`
+
 	InstanceID   Seen[string] `json:"instance_id"`
 	Region       Seen[string] `json:"region"` // from the identity document, as the agent reads it
 	AZ           Seen[string] `json:"availability_zone"`

@@ -107,6 +107,9 @@ type TLS struct {
 	// Kind of refusal: unknown-authority, expired, not-yet-valid, wrong-name, not-tls, timeout, reset, no-roots, other.
 	Kind  string `json:"kind"`
 	Error string `json:"error"`
+	// FirstExpiry is when the first certificate of the verified chain expires.
+	FirstExpiry time.Time `json:"first_expiry,omitzero"`
+	Seconds     float64   `json:"seconds"`
 }
 
 // HTTP is an answer of an endpoint.
