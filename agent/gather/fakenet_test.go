@@ -2,6 +2,7 @@ package gather
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -49,9 +50,45 @@ type fakeNet struct {
 
 const fakeSource = "10.0.1.5"
 
-type fakeConn struct{ net.Conn }
+// fakeConn is the near end of a pipe. As with a socket a short write does not
+// wait for its reader.
+type fakeConn struct {
+	net.Conn
+	out    chan []byte
+	closed chan struct{}
+	once   sync.Once
+}
 
-func (fakeConn) LocalAddr() net.Addr {
+func newFakeConn(c net.Conn) *fakeConn {
+	f := &fakeConn{Conn: c, out: make(chan []byte, 100), closed: make(chan struct{})}
+	go func() {
+		for {
+			select {
+			case b := <-f.out:
+				_, _ = c.Write(b)
+			case <-f.closed:
+				return
+			}
+		}
+	}()
+	return f
+}
+
+func (f *fakeConn) Write(b []byte) (int, error) {
+	select {
+	case f.out <- bytes.Clone(b):
+		return len(b), nil
+	case <-f.closed:
+		return 0, net.ErrClosed
+	}
+}
+
+func (f *fakeConn) Close() error {
+	f.once.Do(func() { close(f.closed) })
+	return f.Conn.Close()
+}
+
+func (*fakeConn) LocalAddr() net.Addr {
 	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(fakeSource + ":40000"))
 }
 
@@ -85,7 +122,7 @@ func (n *fakeNet) dial(ctx context.Context, _, address string, local netip.Addr)
 		defer far.Close()
 		serve(far)
 	}()
-	return fakeConn{near}, nil
+	return newFakeConn(near), nil
 }
 
 func (n *fakeNet) lookup(ctx context.Context, server, network, host string) ([]netip.Addr, error) {
