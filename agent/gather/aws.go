@@ -36,6 +36,11 @@ type row struct {
 	// proof and not only a prediction.
 	proves bool
 	rule   string
+	// allowedBy are actions whose refusal proves that this one was allowed.
+	allowedBy []string
+	oneByte   bool   // asks for the first byte only
+	host      string // of a global service; empty: the regional endpoint
+	region    string // to sign for; empty: that of the node
 }
 
 // reply is what came back.
@@ -43,6 +48,7 @@ type reply struct {
 	status  int
 	body    []byte
 	err     awsError
+	aws     bool  // carries what only AWS answers with
 	network error // no answer of the service
 	at      time.Time
 }
@@ -57,8 +63,12 @@ func (p *prober) signAndSend(ctx context.Context, r row, k keys, fill func(strin
 		}
 	}
 	out := reply{at: p.env.Now().UTC()}
+	region := p.f.Network.Region
+	if r.host != "" {
+		host, region = r.host, r.region
+	}
 	body := fill(r.body)
-	method, path := r.method, r.path
+	method, path := r.method, fill(r.path)
 	if method == "" {
 		method, path = http.MethodPost, "/"
 	}
@@ -74,18 +84,17 @@ func (p *prober) signAndSend(ctx context.Context, r row, k keys, fill func(strin
 	case "query":
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
 	}
-	req.Header.Set("User-Agent", p.env.UserAgent)
+	if r.oneByte {
+		req.Header.Set("Range", "bytes=0-0")
+	}
+	req.Header.Set("User-Agent", orText(p.env.UserAgent, "ssm-doctor"))
 	sum := sha256.Sum256([]byte(body))
 	hash := hex.EncodeToString(sum[:])
 	if r.service == "s3" {
 		req.Header.Set("X-Amz-Content-Sha256", hash)
 	}
-	signing := r.service
-	if r.service == "monitoring" {
-		signing = "monitoring"
-	}
 	creds := aws.Credentials{AccessKeyID: k.id, SecretAccessKey: k.secret, SessionToken: k.token}
-	if err := v4.NewSigner().SignHTTP(ctx, creds, req, hash, signing, p.f.Network.Region, p.env.Now()); err != nil {
+	if err := v4.NewSigner().SignHTTP(ctx, creds, req, hash, r.service, region, p.env.Now()); err != nil {
 		out.network = err
 		return out
 	}
@@ -96,6 +105,7 @@ func (p *prober) signAndSend(ctx context.Context, r row, k keys, fill func(strin
 	}
 	defer resp.Body.Close()
 	out.status = resp.StatusCode
+	out.aws = fromAWS(resp.Header)
 	out.body, _ = io.ReadAll(io.LimitReader(resp.Body, 256<<10))
 	if resp.StatusCode >= 300 {
 		out.err = parseAWSError(out.body)
@@ -104,6 +114,12 @@ func (p *prober) signAndSend(ctx context.Context, r row, k keys, fill func(strin
 		}
 	}
 	return out
+}
+
+// fromAWS reports whether an answer carries the request id that AWS gives.
+// A proxy or portal that answers in its place does not.
+func fromAWS(h http.Header) bool {
+	return h.Get("X-Amzn-Requestid") != "" || h.Get("X-Amz-Request-Id") != ""
 }
 
 // client makes an HTTPS client that connects as the probes do.

@@ -90,6 +90,8 @@ type handover struct {
 	proxy, shell proxyVars
 	// keys are credentials by source (facts.Source constants).
 	keys map[string]keys
+	// refused is when the policy simulator was last refused or out of reach.
+	refused time.Time
 }
 
 // proxyVars are proxy variables as they stand.
@@ -124,6 +126,18 @@ func (h *handover) keysOf(source string) (keys, bool) {
 	defer h.mu.Unlock()
 	k, ok := h.keys[source]
 	return k, ok
+}
+
+func (h *handover) refuseSimulator(at time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refused = at
+}
+
+func (h *handover) simulatorRefused() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.refused
 }
 
 // Limits are the deadlines of single steps.
