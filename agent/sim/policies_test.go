@@ -78,6 +78,9 @@ func TestVerdictsAgreeWithDocuments(t *testing.T) {
 				t.Errorf("%s as %s: only %d actions asked", d.Name, b.name, len(f.Permissions.Actions))
 			}
 			for _, a := range f.Permissions.Actions {
+				if a.Verdict == facts.Unreachable {
+					continue // an endpoint that is not played
+				}
 				tried++
 				node := "arn:aws:ec2:" + full.Region + ":" + full.Account + ":instance/" + full.Instance
 				want := iam.Evaluate(b.layers(p), iam.Request{Action: a.Action, Resource: asked[a.Action], ResourceAccount: full.Account, Complete: true,
