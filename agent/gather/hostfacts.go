@@ -96,7 +96,9 @@ func distro(fsys FileSystem) facts.Seen[facts.Distro] {
 		if err == nil {
 			return facts.Known(parseOSRelease(b), fileURL(name))
 		}
-		last = unseen[facts.Distro](err, name)
+		if last.State != facts.IsUnknown {
+			last = unseen[facts.Distro](err, name)
+		}
 	}
 	return last
 }
@@ -112,7 +114,7 @@ func hostname(env *Env) facts.Seen[string] {
 		if err == nil && s != "" {
 			return facts.Known(oneLine(s, 255), fileURL(name))
 		}
-		if err != nil {
+		if err != nil && last.State != facts.IsUnknown {
 			last = unseen[string](err, name)
 		}
 	}
