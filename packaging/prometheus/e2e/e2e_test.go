@@ -1,0 +1,118 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The demo that is served, and its cause.
+const demo, cause = "no-credential-source", "no-credential-source"
+
+func TestFaultFiresAndLiftedFaultResolves(t *testing.T) {
+	d := startDaemon(t, demo)
+	s := startStack(t, d.addr)
+
+	n, a := s.wait(t, "SSMNodeNotManaged", "firing")
+	want := map[string]string{"cause": cause, "group": "credentials", "severity": "warning", "job": "ssm-doctor", "instance": "127.0.0.1", "region": "eu-central-1"}
+	for k, v := range want {
+		if a.Labels[k] != v {
+			t.Errorf("label %s is %q, want %q", k, a.Labels[k], v)
+		}
+	}
+	if n.Receiver != "tickets" {
+		t.Errorf("went to %s", n.Receiver)
+	}
+	if !strings.Contains(a.Annotations["summary"], cause) || !strings.HasSuffix(a.Annotations["runbook_url"], "causes/"+cause+".md") {
+		t.Errorf("annotations %v", a.Annotations)
+	}
+	t.Run("rules", func(t *testing.T) { rulesAreHealthy(t, s) })
+	t.Run("dashboard", func(t *testing.T) { panelsHaveData(t, s, d.full) })
+
+	d.lift(t)
+	_, a = s.wait(t, "SSMNodeNotManaged", "resolved")
+	if a.Labels["cause"] != cause {
+		t.Errorf("resolved: %v", a.Labels)
+	}
+	eventually(t, "the node is managed", func() error {
+		got, err := s.query(t, `ssm_doctor_node_state{state="managed"} == 1 and on (instance) ssm_doctor_root_cause_info{cause="healthy"}`)
+		if err == nil && len(got) != 1 {
+			err = fmt.Errorf("%d series", len(got))
+		}
+		return err
+	})
+}
+
+// rulesAreHealthy asks Prometheus whether any rule failed to evaluate: what
+// promtool cannot see, such as joins that match more than one series.
+func rulesAreHealthy(t *testing.T, s *stack) {
+	body, err := get(t, "http://"+s.prometheus+"/api/v1/rules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out struct {
+		Data struct {
+			Groups []struct {
+				Rules []struct {
+					Name, Health, LastError string
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal(body, &out); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, g := range out.Data.Groups {
+		for _, r := range g.Rules {
+			n++
+			if r.Health != "ok" {
+				t.Errorf("%s: %s %s", r.Name, r.Health, r.LastError)
+			}
+		}
+	}
+	if n < 10 {
+		t.Errorf("%d rules", n)
+	}
+}
+
+// panelsHaveData evaluates every expression of the dashboard on what was
+// scraped. mayBeEmpty are panels that show nothing for this host, and why.
+func panelsHaveData(t *testing.T, s *stack, full bool) {
+	var board struct{ Panels []panel }
+	b, err := os.ReadFile(filepath.Join("..", "..", "grafana", "ssm-doctor.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &board); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, outer := range board.Panels {
+		for _, p := range append(outer.Panels, outer) {
+			for _, q := range p.Targets {
+				n++
+				expr := strings.NewReplacer("$job", ".+", "$instance", ".+", "$cause", ".+", "$__rate_interval", "1m").Replace(q.Expr)
+				got, err := s.query(t, expr)
+				_, empty := mayBeEmpty[p.Title]
+				if err != nil || full && len(got) == 0 && !empty {
+					t.Errorf("panel %q: %d series, %v: %s", p.Title, len(got), err, expr)
+				}
+			}
+		}
+	}
+	if n < 20 {
+		t.Errorf("%d expressions", n)
+	}
+}
+
+type panel struct {
+	Title   string
+	Targets []struct{ Expr string }
+	Panels  []panel
+}
