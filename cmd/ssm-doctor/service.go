@@ -23,8 +23,8 @@ func newServiceCmd(a *app) *cobra.Command {
 		Use:   "service",
 		Short: "Install and control the daemon as a service of this host",
 		Long: "Installs \"ssm-doctor serve\" with the service manager of this host (systemd,\n" +
-			"OpenRC, SysV, launchd, Windows) and controls it. install may be repeated: it rewrites\n" +
-			"only what differs.",
+			"OpenRC, SysV, launchd, Windows) and controls it. install may be repeated: it\n" +
+			"rewrites only what differs.",
 		Args: a.noSuchCommand,
 		RunE: func(*cobra.Command, []string) error {
 			return usagef("service needs a command: install, uninstall, start, stop, status, verify")
