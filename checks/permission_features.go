@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/facts"
@@ -32,16 +33,17 @@ var _ = register(Check{
 				with("action", "s3:GetObject", "role", roleOf(f, refusal{}), "resource", "arn:"+Partition(f)+":s3:::"+bucket+"/*", "service", "s3")
 			out = append(out, fd)
 		}
-		// State Manager polls on every node.
+		used := InUse(f)
 		for _, r := range liveRefusals(f) {
-			if r.Refusal.Action != "ssm:ListInstanceAssociations" || mentions(out, r.Refusal.Action) {
+			feature, ok := needing(used, r.Refusal.Action)
+			if !ok || mentions(out, r.Refusal.Action) {
 				continue
 			}
-			if n, all := readsDenied(f); n > 1 && all {
+			if n, all := readsDenied(f); n > 1 && all && used[feature.ID] != "asked for" {
 				continue // no Systems Manager permissions at all: not a matter of one feature
 			}
 			fd := asFeature(denial(f, r, "iam-missing-feature-action"))
-			fd.Summary = "State Manager: " + fd.Summary
+			fd.Summary = feature.Title + ": " + fd.Summary
 			out = append(out, fd)
 		}
 		if len(out) == 0 {
@@ -79,4 +81,21 @@ func mentions(list []Finding, action string) bool {
 		}
 	}
 	return false
+}
+
+// needing is a feature in use that always needs an action. What registration
+// and channel need is for other checks.
+func needing(used map[string]string, action string) (iam.Feature, bool) {
+	if nodeAction(action) {
+		return iam.Feature{}, false
+	}
+	for _, ft := range iam.Features() {
+		if ft.ID == "state-manager" && action == "ssm:ListInstanceAssociations" {
+			return ft, true // polled on every node
+		}
+		if _, ok := used[ft.ID]; ok && slices.Contains(ft.Of(iam.Mandatory), action) {
+			return ft, true
+		}
+	}
+	return iam.Feature{}, false
 }

@@ -198,3 +198,39 @@ func TestInUse(t *testing.T) {
 		}
 	}
 }
+
+// TestFeaturesInUseDenied: a live refusal counts for features in use or asked
+// for, and for what every node polls.
+func TestFeaturesInUseDenied(t *testing.T) {
+	t.Parallel()
+	check := Get("permission-features")
+	const head = "User: arn:aws:sts::111122223333:assumed-role/NodeRole/i-0123456789abcdef0 is not authorized to perform: "
+	for _, c := range []struct {
+		name   string
+		asked  []string
+		denied string
+		tail   string
+		status Status
+		cause  string
+	}{
+		{"not in use", nil, "ssm:GetParameters", "", Pass, ""},
+		{"asked for", []string{"parameter-store"}, "ssm:GetParameters", " because no identity-based policy allows the ssm:GetParameters action", Warn, "iam-missing-feature-action"},
+		{"asked for, refused by the endpoint", []string{"parameter-store"}, "ssm:GetParameters", " because no VPC endpoint policy allows the ssm:GetParameters action", Warn, "vpce-policy-deny"},
+		{"a conditional action", []string{"run-command"}, "ssm:GetParameters", "", Pass, ""},
+		{"polled on every node", nil, "ssm:ListInstanceAssociations", "", Warn, "iam-missing-feature-action"},
+		{"needed by associations only", nil, "ssm:GetDocument", "", Pass, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			f := profileNode(func(f *facts.Facts) {
+				f.Asked = c.asked
+				p := permission(c.denied, facts.DeniedProven, 0)
+				p.Code, p.Message = "AccessDeniedException", head+c.denied+" on resource: x"+c.tail
+				f.Permissions.Actions = []facts.Permission{permission("ssm:DescribeDocument", facts.AllowedProven, 0), p}
+			})
+			if got := check.Eval(f); got.Status != c.status || got.Cause != c.cause {
+				t.Errorf("%s %s: %s", got.Status, got.Cause, got.Summary)
+			}
+		})
+	}
+}

@@ -138,6 +138,7 @@ func (c *checkFlags) runner(a *app) (func(context.Context) (*report.Report, erro
 		if err != nil {
 			return nil, err
 		}
+		f.Asked = append(f.Asked, c.features...)
 		return func(context.Context) (*report.Report, error) {
 			r := engine.Judge(f, o)
 			r.CheckedFrom = c.from
