@@ -130,12 +130,12 @@ func noisy(log []string) []string {
 func TestDisguises(t *testing.T) {
 	t.Parallel()
 	for i, d := range disguises {
-		if i%2 == 1 && every > 1 {
-			continue
-		}
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
-			for _, c := range catalogue(t) {
+			for j, c := range catalogue(t) {
+				if every > 1 && (i+j)%4 != 0 {
+					continue
+				}
 				t.Run(c.ID, func(t *testing.T) {
 					t.Parallel()
 					m := d.wear(t, c)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"sync"
 	"testing"
 
 	"ssm-doctor/agent/report"
@@ -28,12 +29,18 @@ import (
 func TestPairs(t *testing.T) {
 	t.Parallel()
 	list := faults()
-	alone := map[string]*report.Report{}
+	parts := map[string][]string{}
+	alone := map[string]func() *report.Report{}
 	for _, f := range list {
 		s := bases[f.base]()
-		s.Now = now
+		before := flat(s)
 		f.put(&s)
-		alone[f.name], _ = examine(t, s, f.probes...)
+		parts[f.name] = changed(before, flat(s))
+		alone[f.name] = sync.OnceValue(func() *report.Report {
+			s.Now = now
+			r, _ := examine(t, s, f.probes...)
+			return r
+		})
 	}
 	pairs := 0
 	for i, x := range list {
@@ -42,11 +49,7 @@ func TestPairs(t *testing.T) {
 			if rank(b) < rank(a) {
 				a, b = b, a
 			}
-			if a.base != b.base || a.cause == b.cause || len(a.probes)+len(b.probes) > 0 {
-				continue
-			}
-			s, ok := combine(a, b)
-			if !ok {
+			if a.base != b.base || a.cause == b.cause || len(a.probes)+len(b.probes) > 0 || !together(parts[a.name], parts[b.name]) {
 				continue
 			}
 			if pairs++; pairs%every != 0 {
@@ -54,6 +57,10 @@ func TestPairs(t *testing.T) {
 			}
 			t.Run(a.name+"+"+b.name, func(t *testing.T) {
 				t.Parallel()
+				s := bases[a.base]()
+				b.put(&s)
+				a.put(&s)
+				s.Now = now
 				r, _ := examine(t, s)
 				if why := wrongOfTwo(r, a, b, alone); why != "" {
 					t.Errorf("%s: %s", why, r.Summary)
@@ -96,7 +103,7 @@ func behind(a, b fault) bool {
 func rank(f fault) int { return causes.GroupRank(causes.Get(f.cause).Group) }
 
 // wrongOfTwo says what is wrong with the answer; empty when it follows the rule.
-func wrongOfTwo(r *report.Report, a, b fault, alone map[string]*report.Report) string {
+func wrongOfTwo(r *report.Report, a, b fault, alone map[string]func() *report.Report) string {
 	id, severity := answer(r)
 	confidence := func(f fault) int { // in this report, or alone where it is not named
 		for _, c := range append(slices.Clone(r.Also), *r.RootCause) {
@@ -104,7 +111,7 @@ func wrongOfTwo(r *report.Report, a, b fault, alone map[string]*report.Report) s
 				return checks.Confidence(c.Confidence).Rank()
 			}
 		}
-		if c := alone[f.name].RootCause; c != nil {
+		if c := alone[f.name]().RootCause; c != nil {
 			return checks.Confidence(c.Confidence).Rank()
 		}
 		return checks.Possible.Rank()
@@ -133,33 +140,22 @@ func wrongOfTwo(r *report.Report, a, b fault, alone map[string]*report.Report) s
 	return "got " + id + ", want the earlier " + a.cause
 }
 
-// combine puts both faults into one host; false when one would undo the other or leave no trace.
-func combine(a, b fault) (sim.Scenario, bool) {
-	base := bases[a.base]()
-	only := func(f fault) (sim.Scenario, []string) {
-		s := bases[f.base]()
-		f.put(&s)
-		return s, changed(base, s)
-	}
-	_, ca := only(a)
-	s, cb := only(b)
-	for _, f := range ca {
-		if !passing[f] && slices.Contains(cb, f) {
-			return s, false
+// together reports whether a host can have both faults, of which these are the
+// parts they change, the earlier one put in over the later one: neither undoes
+// the other, and the later one leaves a trace.
+func together(a, b []string) bool {
+	for _, f := range a {
+		if !passing[f] && slices.Contains(b, f) {
+			return false
 		}
 	}
 	for _, c := range contradictions {
-		if contradicts(c, ca, cb) || contradicts(c, cb, ca) {
-			return s, false
+		if contradicts(c, a, b) || contradicts(c, b, a) {
+			return false
 		}
 	}
-	lasting := slices.DeleteFunc(slices.Clone(cb), func(f string) bool { return passing[f] })
-	if len(lasting) == 0 && slices.ContainsFunc(ca, func(f string) bool { return passing[f] }) {
-		return s, false
-	}
-	a.put(&s)
-	s.Now = now
-	return s, true
+	lasting := slices.DeleteFunc(slices.Clone(b), func(f string) bool { return passing[f] })
+	return len(lasting) > 0 || !slices.ContainsFunc(a, func(f string) bool { return passing[f] })
 }
 
 // contradictions are parts of which a host cannot have one from each fault: the
@@ -177,35 +173,36 @@ func contradicts(c [2]string, x, y []string) bool {
 var passing = map[string]bool{"log": true, "agent.core": true, "agent.worker": true, "agent.units": true, "agent.starts": true, "agent.identity": true, "agent.source": true, "agent.age": true,
 	"agent.ec2": true, "agent.channel": true}
 
-// changed lists the parts of a scenario that differ, agent and host by member.
-func changed(x, y sim.Scenario) []string {
-	flat := func(s sim.Scenario) map[string]any {
-		b, err := json.Marshal(s)
-		if err != nil {
-			panic(err)
-		}
-		m := map[string]any{}
-		if err := json.Unmarshal(b, &m); err != nil {
-			panic(err)
-		}
-		for _, k := range []string{"agent", "host"} {
-			sub, _ := m[k].(map[string]any)
-			delete(m, k)
-			for name, v := range sub {
-				m[k+"."+name] = v
-			}
-		}
-		return m
+// flat is a scenario by part, agent and host by member.
+func flat(s sim.Scenario) map[string]any {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(err)
 	}
-	fx, fy := flat(x), flat(y)
+	m := map[string]any{}
+	if err := json.Unmarshal(b, &m); err != nil {
+		panic(err)
+	}
+	for _, k := range []string{"agent", "host"} {
+		sub, _ := m[k].(map[string]any)
+		delete(m, k)
+		for name, v := range sub {
+			m[k+"."+name] = v
+		}
+	}
+	return m
+}
+
+// changed lists the parts that differ.
+func changed(x, y map[string]any) []string {
 	var out []string
-	for k, v := range fy {
-		if !reflect.DeepEqual(v, fx[k]) {
+	for k, v := range y {
+		if !reflect.DeepEqual(v, x[k]) {
 			out = append(out, k)
 		}
 	}
-	for k := range fx {
-		if _, ok := fy[k]; !ok {
+	for k := range x {
+		if _, ok := y[k]; !ok {
 			out = append(out, k)
 		}
 	}
