@@ -42,10 +42,14 @@ func (d *redactor) host(name string) string {
 	return d.token("host", name)
 }
 
+// reMAC finds hardware addresses; longer rows of bytes are fingerprints.
+var reMAC = regexp.MustCompile(`(?i)(^|[^0-9a-z:])(?:[0-9a-f]{2}:){5}[0-9a-f]{2}($|[^0-9a-z:])`)
+
 // reAddress finds what may be an address; the parser decides.
 var reAddress = regexp.MustCompile(`(?i)\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b|(?:\b[0-9a-f]{1,4}|:)(?::[0-9a-f]{0,4}){2,7}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3})?`)
 
 func (d *redactor) addresses(s string, whole bool) string {
+	s = reMAC.ReplaceAllString(s, "${1}mac-address${2}")
 	found := reAddress.FindAllStringIndex(s, -1)
 	if found == nil {
 		return s
@@ -70,7 +74,14 @@ func numbersGoOn(s string, at []int) bool {
 		return true
 	}
 	rest := s[at[1]:]
+	if strings.Contains(s[at[0]:at[1]], ":") { // IPv6: "eu-central-1::document" holds none
+		return at[0] > 0 && wordOrDash(s[at[0]-1]) || rest != "" && wordOrDash(rest[0])
+	}
 	return len(rest) > 1 && rest[0] == '.' && rest[1] >= '0' && rest[1] <= '9'
+}
+
+func wordOrDash(b byte) bool {
+	return b == '-' || b == '_' || b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z'
 }
 
 // versionLike tells a version of the agent, such as 3.3.40.0, from an address:

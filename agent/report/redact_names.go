@@ -50,7 +50,7 @@ func (d *redactor) name(kind, name string) {
 }
 
 // reNamed are the places in sentences and commands where a name follows.
-var reNamed = regexp.MustCompile(`(?i)((?:--(?:role|user|profile|policy|instance-profile)-name[ =]|--iam-instance-profile Name=|` +
+var reNamed = regexp.MustCompile(`(?i)((?:--(?:role|user|profile|instance-profile)-name[ =]|--iam-instance-profile Name=|` +
 	`\b(?:role|user|profile|policy|host) named |\b(?:role|user|profile|policy) ["“'])["']?)([A-Za-z0-9_+=,.@-]{2,128})`)
 
 // maybeNamed is a cheap test for what reNamed finds.

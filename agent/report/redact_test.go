@@ -157,6 +157,33 @@ func TestRedact(t *testing.T) {
 	}
 }
 
+func TestRedactText(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"arn:aws:ssm:eu-central-1::document/AWS-RunShellScript":                      "arn:aws:ssm:eu-central-1::document/AWS-RunShellScript",
+		"arn:aws:ssm:eu-central-1:111122223333:document/Acme-Doc.":                   "arn:aws:ssm:eu-central-1:1111…3333:document/name-a85f97.",
+		"arn:aws:s3:::aws-ssm-eu-west-1/*":                                           "arn:aws:s3:::aws-ssm-eu-west-1/*",
+		"arn:aws:iam::111122223333:role/service-role/X1":                             "arn:aws:iam::1111…3333:role/service-role/role-ec3168",
+		"at 12:13:41, 2026-11-22T09:00:00Z":                                          "at 12:13:41, 2026-11-22T09:00:00Z",
+		"agent 3.3.40.0 needs 3.2.582.0":                                             "agent 3.3.40.0 needs 3.2.582.0",
+		"dial tcp 3.5.140.2:443: i/o timeout":                                        "dial tcp public-ip-1:443: i/o timeout",
+		"[fe80::1%eth0]:53 and ::1 and fd00:ec2::254":                                "[link-local-ipv6-1%eth0]:53 and ::1 and fd00:ec2::254",
+		"10.0.0.7/16 via 10.0.0.1, 10.0.0.7":                                         "private-ip-1/16 via private-ip-2, private-ip-1",
+		"macs/02:42:ac:11:00:02/vpc-id":                                              "macs/mac-address/vpc-id",
+		"Put \"http://169.254.169.254/latest/api/token\": context deadline exceeded": "Put \"http://169.254.169.254/latest/api/token\": context deadline exceeded",
+		"/var/lib/amazon/ssm/runtimeconfig/identity_config.json.tmp, file.go:12":     "/var/lib/amazon/ssm/runtimeconfig/identity_config.json.tmp, file.go:12",
+		"vpce-0a1b2c3d4e5f60718-abcd.ssm.eu-west-1.vpce.amazonaws.com":               "vpce-0a1b2c3d4e5f60718-abcd.ssm.eu-west-1.vpce.amazonaws.com",
+		"1234-5678-9012 and request id 65557385-1e34-0ba9-f929-53c2ac9e24eb":         "1234…9012 and request id 65557385-1e34-0ba9-f929-53c2ac9e24eb",
+		`C:\Users\jdoe\.aws\credentials`:                                             `C:\Users\user-d30a5f\.aws\credentials`,
+		"/home/ec2-user/x and /home/jdoe/x":                                          "/home/ec2-user/x and /home/user-d30a5f/x",
+	} {
+		d := &redactor{address: numbered()}
+		if got := d.text(in, false); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
+		}
+	}
+}
+
 // Every string field of a report is redacted, whatever its name.
 func TestRedactReachesEveryField(t *testing.T) {
 	t.Parallel()
