@@ -96,3 +96,38 @@ func TestUnknownDemo(t *testing.T) {
 		t.Error("a demo of an unknown name came up")
 	}
 }
+
+// A host may change while it is examined.
+func TestChangeWhileExamined(t *testing.T) {
+	t.Parallel()
+	h, err := sim.New("tls-interceptor")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	done := make(chan error, 1)
+	go func() {
+		for range 20 {
+			for _, change := range []func() error{h.Lift, h.Break} {
+				if err := change(); err != nil {
+					done <- err
+					return
+				}
+			}
+		}
+		done <- nil
+	}()
+	for range 5 {
+		r, _ := engine.Run(t.Context(), h.Env(), engine.Options{})
+		if r.Node.ID == "" {
+			t.Error("no node in the report")
+		}
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	r, _ := engine.Run(t.Context(), h.Env(), engine.Options{})
+	if id, _ := answer(r); id != "tls-untrusted-ca" {
+		t.Errorf("at the end: %s", id)
+	}
+}

@@ -45,3 +45,9 @@ func (d Demo) Spoil(s *Scenario) bool {
 	d.fault(s)
 	return true
 }
+
+// Keys are the credentials of a principal.
+func (h *Host) Keys(principal string) (id, secret, token string) {
+	k := h.world.Load().keys[principal]
+	return k.id, k.secret, k.token
+}
