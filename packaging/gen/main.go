@@ -1,0 +1,89 @@
+// Command gen writes what packages hold besides the program.
+//
+//	gen man                  packaging/man, committed
+//	gen systemd              packaging/systemd, committed
+//	gen completions BIN DIR  shell completions of a built program
+//	gen sbom BIN             CycloneDX 1.5 of a built program, on stdout
+//	gen sums DIR             SHA256SUMS over the files of a directory, on stdout
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"ssm-doctor/agent/daemon/svc"
+)
+
+func main() {
+	if err := run(context.Background(), os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) == 0 {
+		return errors.New("want man, systemd, completions, sbom or sums")
+	}
+	switch cmd, rest := args[0], args[1:]; {
+	case cmd == "man" && len(rest) == 0:
+		// The tree of commands belongs to package main of the program; its own
+		// test writes the pages.
+		return command(ctx, "go", "test", "./cmd/ssm-doctor", "-run", "^TestManPages$", "-update")
+	case cmd == "systemd" && len(rest) == 0:
+		return writeAll("packaging/systemd", systemdFiles())
+	case cmd == "completions" && len(rest) == 2:
+		return completions(ctx, rest[0], rest[1])
+	case cmd == "sbom" && len(rest) == 1:
+		return sbom(rest[0], out)
+	case cmd == "sums" && len(rest) == 1:
+		return sums(rest[0], out)
+	}
+	return fmt.Errorf("no such use: %q", args)
+}
+
+// systemdFiles are the files of the service as deb and rpm install them.
+func systemdFiles() map[string]string {
+	return map[string]string{
+		"ssm-doctor.service":       svc.Unit("/usr/bin/ssm-doctor", 252),
+		"ssm-doctor-plain.service": svc.Unit("/usr/bin/ssm-doctor", 219),
+		"ssm-doctor.sysusers":      svc.Sysusers(),
+		"ptrace.conf":              svc.PtraceDropIn(),
+	}
+}
+
+func writeAll(dir string, files map[string]string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// completions asks the program for the scripts of the three shells.
+func completions(ctx context.Context, program, dir string) error {
+	files := map[string]string{}
+	for shell, name := range map[string]string{"bash": "ssm-doctor.bash", "zsh": "_ssm-doctor", "fish": "ssm-doctor.fish"} {
+		b, err := exec.CommandContext(ctx, program, "completion", shell).Output()
+		if err != nil {
+			return fmt.Errorf("%s completion %s: %w", program, shell, err)
+		}
+		files[name] = string(b)
+	}
+	return writeAll(dir, files)
+}
+
+func command(ctx context.Context, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	return cmd.Run()
+}
