@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ssm-doctor/agent/engine"
+	"ssm-doctor/agent/export"
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
@@ -264,5 +265,11 @@ func (c *checkFlags) writeTextfile(r *report.Report) error {
 	if c.textfile == "" {
 		return nil
 	}
-	return usagef("--textfile is not available in this build")
+	if err := export.WriteTextfile(c.textfile, export.OneRun(r), export.Options{}); err != nil {
+		if errors.Is(err, export.ErrName) {
+			return usagef("--textfile: %w", err)
+		}
+		return &exitError{exitInternal, err}
+	}
+	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"ssm-doctor/agent/export"
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/report"
 )
@@ -91,7 +92,7 @@ func (o *output) flags(fs *pflag.FlagSet) {
 	fs.BoolVarP(&o.verbose, "verbose", "v", false, "print all evidence and timing, and log to standard error")
 }
 
-func formats() []string { return report.Formats }
+func formats() []string { return append(slices.Clone(report.Formats), "prometheus", "openmetrics") }
 
 func (o *output) validate() error {
 	if err := oneOf("--output", o.format, formats()...); err != nil {
@@ -109,6 +110,9 @@ func (o *output) write(a *app, r *report.Report) error {
 		r = report.Redact(r)
 	}
 	return a.create(o.file, func(w io.Writer) error {
+		if o.format == "prometheus" || o.format == "openmetrics" {
+			return export.Write(w, export.OneRun(r), export.Options{}, o.format == "openmetrics")
+		}
 		s := a.style(w, o.color, o.ascii)
 		s.Quiet, s.Verbose = o.quiet, o.verbose
 		return report.Write(w, o.format, r, s)

@@ -1,0 +1,242 @@
+package export
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/report"
+	"ssm-doctor/checks"
+	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/iam"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+var testTime = time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)
+
+func ptr[T any](v T) *T { return &v }
+
+// full is a report with every series that a host can have, and more.
+func full() *report.Report {
+	r := &report.Report{GeneratedAt: testTime, Version: "1.2.3", Duration: 1.25, State: report.Degraded, AgentVersion: "3.3.40.0", LastPing: testTime.Add(-time.Minute), ClockSkew: ptr(-0.4),
+		Node: report.Node{ID: "i-0123456789abcdef0", Kind: "ec2", Region: "eu-west-1", Account: "111122223333"}, Credentials: report.Credentials{Source: "instance-profile", Role: "WebNode", ExpiresAt: testTime.Add(time.Hour)},
+		RootCause: &report.Cause{ID: "clock-skew", Group: "network", Severity: "warning"}, Also: []report.Cause{{ID: "disk-full", Severity: "info"}}}
+	for i, c := range checks.All() {
+		if c.Profile != "" { // a daemon does not judge images
+			continue
+		}
+		r.Checks = append(r.Checks, report.Check{ID: c.ID, Group: c.Group, Status: []string{"pass", "fail", "warn"}[i%3]})
+	}
+	for _, s := range slices.Concat(gather.FileSources(), gather.IMDSSources(), gather.NetworkSources(), gather.IdentitySources(), gather.PermissionSources()) {
+		r.Sources = append(r.Sources, report.Source{Name: s.Name(), Success: true, Duration: 0.01})
+	}
+	m := &report.Measures{Platform: "linux", AgentPackage: "snap", AgentLatest: "3.3.3050.0", AgentRunning: ptr(true), AgentStarted: testTime, Registered: ptr(true), KeyCreated: testTime, PermissionsRead: testTime,
+		IMDSReachable: ptr(true), IMDSTokenRequired: ptr(true), IMDSTokenSeconds: ptr(0.001), IMDSIdentitySeconds: ptr(0.002), IMDSCredentialsSeconds: ptr(0.003)}
+	for _, f := range iam.Features() {
+		r.Features = append(r.Features, report.Feature{ID: f.ID, Ready: "no"})
+		m.Features = append(m.Features, report.FeatureRights{ID: f.ID, Allowed: 1, Denied: 1, Unknown: 1})
+	}
+	for _, e := range endpoints {
+		r.Endpoints = append(r.Endpoints, report.Endpoint{Service: e, Host: e + ".example", Reachable: ptr(true), Phase: "ok", Route: "private"})
+		m.Endpoints = append(m.Endpoints, report.EndpointMeasure{Service: e, Resolve: ptr(0.1), Connect: ptr(0.1), TLS: ptr(0.1), HTTP: ptr(0.1), TLSExpires: testTime})
+	}
+	r.Measures = m
+	r.Normalize()
+	return r
+}
+
+func stats() *Stats {
+	return &Stats{Interval: 5 * time.Minute, Since: testTime, Runs: map[string]uint64{TriggerStart: 1, TriggerInterval: 3}, Operations: gather.Operations(nil),
+		Requests: map[string]uint64{"sts:GetCallerIdentity": 4}, Failures: map[Failure]uint64{{"sts:GetCallerIdentity", report.NoAnswer}: 1}, ReloadOK: true, HistoryOK: ptr(true)}
+}
+
+// snapshots are what the golden files show.
+func snapshots() map[string]*Snapshot {
+	down := full()
+	down.State, down.Checks, down.Features, down.Endpoints = report.NotManaged, down.Checks[:3], nil, down.Endpoints[:2]
+	down.RootCause = &report.Cause{ID: "imds-disabled", Group: "imds", Severity: "critical"}
+	down.Endpoints[0].Reachable, down.Endpoints[0].Phase = ptr(false), "dns"
+	down.Endpoints[1].Reachable, down.Endpoints[1].Route = nil, ""
+	down.Measures = &report.Measures{Platform: "linux", AgentPackage: "none", AgentRunning: ptr(false), IMDSReachable: ptr(false)}
+	down.LastPing, down.ClockSkew, down.AgentVersion, down.Credentials = time.Time{}, nil, "", report.Credentials{Source: "none"}
+	well := full()
+	well.State, well.RootCause, well.Also, well.Checks, well.Features = report.Managed, nil, nil, well.Checks[:4], well.Features[:2]
+	hostile := full()
+	hostile.AgentVersion, hostile.Node.ID = "3.3\n# HELP x \"", strings.Repeat("i", 9000)
+	hostile.Sources = []report.Source{{Name: "host"}, {Name: "host", Success: true}, {Name: "evil\x1b[31m"}, {Name: "\xff"}}
+	hostile.Endpoints = append(hostile.Endpoints, report.Endpoint{Service: "ssm", Route: "public", Reachable: ptr(false)}, report.Endpoint{Service: "http://x"})
+	hostile.Checks, hostile.Features, hostile.State = hostile.Checks[:1], nil, "splendid"
+	hostile.Credentials.ExpiresAt = time.Date(99999, 1, 1, 0, 0, 0, 0, time.UTC)
+	s := func(r *report.Report, st *Stats) *Snapshot {
+		return &Snapshot{Report: r, At: testTime.Add(2 * time.Second), Success: true, Stats: st}
+	}
+	return map[string]*Snapshot{"none": {}, "booting": {Stats: &Stats{Interval: time.Minute}}, "well": s(well, stats()), "down": s(down, stats()), "hostile": s(hostile, nil), "full": s(full(), stats())}
+}
+
+func TestExposition(t *testing.T) {
+	t.Parallel()
+	for name, s := range snapshots() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var b, again bytes.Buffer
+			for _, w := range []*bytes.Buffer{&b, &again} {
+				if err := Write(w, s, Options{All: name == "full"}, false); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if b.String() != again.String() {
+				t.Error("two expositions of one snapshot differ")
+			}
+			got := stable(b.String())
+			file := filepath.Join("testdata", name+".prom")
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(string(want), got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// stable leaves out what depends on the build.
+func stable(s string) string {
+	var out []string
+	for l := range strings.Lines(s) {
+		if !strings.HasPrefix(l, "ssm_doctor_build_info{") {
+			out = append(out, l)
+		}
+	}
+	return strings.Join(out, "")
+}
+
+func TestLint(t *testing.T) {
+	t.Parallel()
+	for name, s := range snapshots() {
+		for _, o := range []Options{{}, {Lean: true}, {All: true, Features: []string{"*"}}, {Disable: []string{"node", "checks"}}} {
+			reg := prometheus.NewPedanticRegistry()
+			reg.MustRegister(New(func() *Snapshot { return s }, o))
+			problems, err := testutil.GatherAndLint(reg)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			for _, p := range problems {
+				t.Errorf("%s: %s: %s", name, p.Metric, p.Text)
+			}
+		}
+	}
+}
+
+func TestPromtool(t *testing.T) {
+	t.Parallel()
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("promtool is not on PATH: not checked with it")
+	}
+	for name, s := range snapshots() {
+		var b bytes.Buffer
+		if err := Write(&b, s, Options{All: true}, false); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), promtool, "check", "metrics")
+		cmd.Stdin = &b
+		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("%s: %v: %s", name, err, out)
+		}
+	}
+}
+
+// The numbers of series are a promise to fleets.
+func TestSeriesBudget(t *testing.T) {
+	t.Parallel()
+	s := snapshots()["full"]
+	for _, c := range []struct {
+		name  string
+		o     Options
+		limit int
+	}{
+		{"default", Options{}, 180},
+		{"everything", Options{All: true, Features: []string{"*"}}, 300},
+		{"lean", Options{Lean: true}, 60},
+	} {
+		reg := prometheus.NewPedanticRegistry()
+		reg.MustRegister(New(func() *Snapshot { return s }, c.o))
+		n, err := testutil.GatherAndCount(reg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d series", c.name, n)
+		if n > c.limit {
+			t.Errorf("%s: %d series, at most %d", c.name, n, c.limit)
+		}
+	}
+}
+
+// Every family can be seen, its HELP tells its age, and labels are in their lists.
+func TestFamilies(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewPedanticRegistry()
+	s := snapshots()["full"]
+	reg.MustRegister(New(func() *Snapshot { return s }, Options{All: true, Features: []string{"*"}}))
+	list, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, mf := range list {
+		seen[mf.GetName()] = true
+		i := slices.IndexFunc(families, func(f *family) bool { return f.name == mf.GetName() })
+		for _, m := range mf.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if v := families[i].values[l.GetName()]; v != nil && !slices.Contains(v, l.GetValue()) {
+					t.Errorf("%s: %s=%q is not in the list", mf.GetName(), l.GetName(), l.GetValue())
+				}
+				if l.GetName() == "check" && checks.Get(l.GetValue()) == nil || l.GetName() == "cause" && causes.Get(l.GetValue()) == nil {
+					t.Errorf("%s: %s=%q does not exist", mf.GetName(), l.GetName(), l.GetValue())
+				}
+			}
+		}
+	}
+	for _, f := range families {
+		if !seen[f.name] {
+			t.Errorf("%s never shows", f.name)
+		}
+		if f.needsReport && !strings.Contains(f.help, "last run") {
+			t.Errorf("%s: HELP does not say how old it is: %s", f.name, f.help)
+		}
+		if (f.needsReport || f.needsStats) && f.absent == "" && f.name != "ssm_doctor_node_state" {
+			t.Errorf("%s: when is it absent?", f.name)
+		}
+	}
+}
+
+// A collection allocates and computes, nothing else: on a snapshot alone.
+func BenchmarkCollect(b *testing.B) {
+	s := snapshots()["full"]
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(New(func() *Snapshot { return s }, Options{All: true}))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := reg.Gather(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
