@@ -13,6 +13,9 @@ import (
 // Offline says what documents grant, without a request.
 type Offline struct {
 	Layers iam.Layers
+	// Endpoints are VPC endpoint policies by service, as in actions; those under
+	// "" stand before every service.
+	Endpoints map[string][]*iam.Policy
 	// Target is the node that the documents are for, as far as it is known.
 	Target iam.Target
 	// Facts of the node; nil: none.
@@ -32,7 +35,14 @@ func (o Offline) Evaluate() ([]report.Feature, []report.Permission) {
 	var permissions []report.Permission
 	for _, a := range iam.Actions() {
 		r := o.request(a)
-		d := iam.Evaluate(o.Layers, r)
+		service, _, _ := strings.Cut(a.Action, ":")
+		l := o.Layers
+		if p, ok := o.Endpoints[service]; ok {
+			l.Endpoint = p
+		} else if p, ok := o.Endpoints[""]; ok {
+			l.Endpoint = p
+		}
+		d := iam.Evaluate(l, r)
 		v := d.Verdict
 		// A missing document may grant what the others do not, or deny it.
 		if len(o.Incomplete) > 0 && v != iam.ExplicitDeny && !(v == iam.ImplicitDeny && d.Layer != iam.LayerIdentity && d.Layer != iam.LayerBoundary) {

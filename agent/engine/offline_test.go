@@ -52,7 +52,8 @@ func TestOffline(t *testing.T) {
 		{"Core", Offline{Layers: core}, map[string]string{"core": "yes", "session-manager": "yes", "parameter-store": "yes", "domain-join": "no", "dhmc": "no", "hybrid": "yes", "vss-snapshots": "no"}},
 		{"Core on a hybrid node", Offline{Layers: core, Target: iam.Target{Source: "hybrid", GOOS: "linux"}}, map[string]string{"core": "yes", "hybrid": "yes", "vss-snapshots": "", "fleet-manager-rdp": ""}},
 		{"one document is missing", Offline{Layers: core, Incomplete: []string{"Other"}}, map[string]string{"core": "unknown", "domain-join": "unknown"}},
-		{"an endpoint policy shuts out", Offline{Layers: iam.Layers{Identity: core.Identity, Endpoint: carried(t, "custom-RunCommandOutputS3")}, Incomplete: []string{"Other"}}, map[string]string{"core": "no"}},
+		{"an endpoint policy shuts out", Offline{Layers: core, Endpoints: map[string][]*iam.Policy{"": carried(t, "custom-RunCommandOutputS3")}, Incomplete: []string{"Other"}}, map[string]string{"core": "no"}},
+		{"an endpoint policy of one service", Offline{Layers: core, Endpoints: map[string][]*iam.Policy{"ssmmessages": carried(t, "custom-RunCommandOutputS3")}}, map[string]string{"core": "yes", "messaging": "no"}},
 		{"one bucket", Offline{Layers: iam.Layers{Identity: carried(t, "custom-RunCommandOutputS3")}}, map[string]string{"run-command-output-s3": "unknown", "core": "no"}},
 		{"a profile for Default Host Management", Offline{Layers: iam.Layers{Identity: carried(t, "custom-DHMCSafeProfile")}}, map[string]string{"dhmc": "yes", "core": "no"}},
 	} {

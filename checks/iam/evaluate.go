@@ -90,27 +90,24 @@ func Evaluate(l Layers, r Request) Decision {
 	// The order is that of AWS: the first layer that refuses is the one named.
 	var layers []named
 	var notCovered []string
-	add := func(layer string, level int, supplied bool, policies []*Policy) {
-		if !supplied {
+	add := func(layer string, levels ...[]*Policy) {
+		if len(levels) == 0 || levels[0] == nil && layer != LayerRCP && layer != LayerSCP {
 			notCovered = append(notCovered, layer)
 			return
 		}
-		_ = level
-		layers = append(layers, named{layer, r.tally(policies, false)})
-	}
-	levels := func(layer string, ls [][]*Policy) {
-		if ls == nil {
-			notCovered = append(notCovered, layer)
-		}
-		for i, policies := range ls {
-			add(layer, i, true, policies)
+		for _, policies := range levels {
+			t := r.tally(policies, false)
+			if layer == LayerRCP {
+				t = r.underRCP(t)
+			}
+			layers = append(layers, named{layer, t})
 		}
 	}
-	levels(LayerRCP, l.RCP)
-	levels(LayerSCP, l.SCP)
-	add(LayerEndpoint, 0, l.Endpoint != nil, l.Endpoint)
-	add(LayerBoundary, 0, l.Boundary != nil, l.Boundary)
-	add(LayerSession, 0, l.Session != nil, l.Session)
+	add(LayerRCP, l.RCP...)
+	add(LayerSCP, l.SCP...)
+	add(LayerEndpoint, l.Endpoint)
+	add(LayerBoundary, l.Boundary)
+	add(LayerSession, l.Session)
 	identity := r.tally(l.Identity, false)
 	if l.Identity == nil {
 		notCovered = append(notCovered, LayerIdentity)
@@ -188,6 +185,27 @@ func Evaluate(l Layers, r Request) Decision {
 		return decide(Unknown, granter.name, granter.allowBy, "%s allows it for some resources or values only", layerTitle(granter.name))
 	}
 	return decide(Allow, granter.name, granter.allowBy, "allowed by %s", layerTitle(granter.name))
+}
+
+// Services by whether resource control policies reach them; of others it is
+// not known here.
+var (
+	underRCP = map[string]bool{"s3": true, "sts": true, "kms": true, "sqs": true, "secretsmanager": true, "logs": true, "dynamodb": true, "ecr": true}
+	notRCP   = map[string]bool{"ssm": true, "ssmmessages": true, "ec2messages": true, "ec2": true, "cloudwatch": true, "ds": true}
+)
+
+// underRCP limits what a level of resource control policies says to the
+// services it reaches.
+func (r *Request) underRCP(t tally) tally {
+	service, _, _ := strings.Cut(strings.ToLower(r.Action), ":")
+	switch {
+	case underRCP[service]:
+	case notRCP[service]:
+		t = tally{allow: yes}
+	default:
+		t.allow, t.deny = t.allow.or(maybe), t.deny.and(maybe)
+	}
+	return t
 }
 
 func layerNoun(layer string) string {

@@ -31,6 +31,7 @@ const (
 	allowSSM   = `{"Sid":"SSM","Effect":"Allow","Action":"ssm:*","Resource":"*"}`
 	allowOther = `{"Effect":"Allow","Action":"s3:*","Resource":"*"}`
 	denySSM    = `{"Sid":"No","Effect":"Deny","Action":"ssm:Get*","Resource":"*"}`
+	denyS3     = `{"Sid":"No","Effect":"Deny","Action":"s3:*","Resource":"*"}`
 	denyIfVPC  = `{"Sid":"Net","Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringNotEquals":{"aws:SourceVpc":"vpc-1"}}}`
 	allowIfTag = `{"Effect":"Allow","Action":"ssm:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/t":"x"}}}`
 	allowOne   = `{"Effect":"Allow","Action":"ssm:*","Resource":"arn:aws:ssm:*:*:parameter/a"}`
@@ -68,8 +69,12 @@ func TestEvaluateLayers(t *testing.T) {
 		{name: "each level of SCP must allow", l: Layers{Identity: all, SCP: levels(all, p(allowOther))}, verdict: ImplicitDeny, layer: LayerSCP},
 		{name: "every level of SCP allows", l: Layers{Identity: all, SCP: levels(all, p(allowSSM))}, verdict: Allow, layer: LayerIdentity, by: "All"},
 		{name: "an SCP grants nothing", l: Layers{Identity: p(allowOther), SCP: levels(all)}, verdict: ImplicitDeny, layer: LayerIdentity},
-		{name: "RCP denies", l: Layers{Identity: all, RCP: levels(p(allowAll, denySSM))}, verdict: ExplicitDeny, layer: LayerRCP, by: "No"},
-		{name: "RCP lacks it", l: Layers{Identity: all, RCP: levels(p(allowOther))}, verdict: ImplicitDeny, layer: LayerRCP},
+		{name: "RCP denies", l: Layers{Identity: all, RCP: levels(p(allowAll, denyS3))}, r: Request{Action: "s3:GetObject"}, verdict: ExplicitDeny, layer: LayerRCP, by: "No"},
+		{name: "RCP lacks it", l: Layers{Identity: all, RCP: levels(p(allowSSM))}, r: Request{Action: "s3:GetObject"}, verdict: ImplicitDeny, layer: LayerRCP},
+		{name: "RCPs do not reach ssm", l: Layers{Identity: all, RCP: levels(p(allowAll, denySSM))}, verdict: Allow, layer: LayerIdentity, by: "All"},
+		{name: "whether RCPs reach it is not known", l: Layers{Identity: all, RCP: levels(p(allowSSM))}, r: Request{Action: "xray:GetSamplingRules"}, verdict: Unknown, layer: LayerRCP},
+		{name: "an empty level of SCP allows nothing", l: Layers{Identity: all, SCP: levels(nil)}, verdict: ImplicitDeny, layer: LayerSCP},
+		{name: "an empty boundary allows nothing", l: Layers{Identity: all, Boundary: []*Policy{}}, verdict: ImplicitDeny, layer: LayerBoundary},
 		{name: "endpoint allows", l: Layers{Identity: all, Endpoint: p(anyone)}, verdict: Allow, layer: LayerIdentity, by: "All"},
 		{name: "endpoint names the role", l: Layers{Identity: all, Endpoint: p(theRole)}, verdict: Allow, layer: LayerIdentity, by: "All"},
 		{name: "endpoint names the account", l: Layers{Identity: all, Endpoint: p(account)}, verdict: Allow, layer: LayerIdentity, by: "All"},
@@ -96,7 +101,10 @@ func TestEvaluateLayers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := c.r
-			r.Action, r.Principal = "ssm:GetParameter", "arn:aws:sts::111122223333:assumed-role/R/i-0"
+			if r.Action == "" {
+				r.Action = "ssm:GetParameter"
+			}
+			r.Principal = "arn:aws:sts::111122223333:assumed-role/R/i-0"
 			switch r.Resource {
 			case "":
 				r.Resource = "arn:aws:ssm:eu-west-1:111122223333:parameter/b"

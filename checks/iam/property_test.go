@@ -137,7 +137,11 @@ func reference(l Layers, r Request) Verdict {
 			all, must = append(all, x), append(must, x)
 		}
 	}
-	for _, level := range append(slices.Clone(l.SCP), l.RCP...) {
+	organisation := slices.Clone(l.SCP)
+	if strings.HasPrefix(r.Action, "s3:") { // resource control policies do not reach ssm
+		organisation = append(organisation, l.RCP...)
+	}
+	for _, level := range organisation {
 		all, must = append(all, level), append(must, level)
 	}
 	for _, layer := range all {

@@ -21,10 +21,12 @@ const maxDocument = 64 << 20
 
 // supplied is what a set of files holds.
 type supplied struct {
-	layers  iam.Layers
-	missing []string // attached policies whose documents are not there
-	names   []string
-	notes   []string
+	layers iam.Layers
+	// endpoints are endpoint policies by service, "" for all.
+	endpoints map[string][]*iam.Policy
+	missing   []string // attached policies whose documents are not there
+	names     []string
+	notes     []string
 }
 
 // policyFiles reads documents of one layer.
@@ -91,7 +93,7 @@ func (p *permissionFlags) supply(a *app, files []string, f *facts.Facts) (suppli
 	for _, x := range []struct {
 		files []string
 		to    *[]*iam.Policy
-	}{{p.boundary, &s.layers.Boundary}, {p.session, &s.layers.Session}, {p.endpointPolicy, &s.layers.Endpoint}} {
+	}{{p.boundary, &s.layers.Boundary}, {p.session, &s.layers.Session}} {
 		if len(x.files) == 0 {
 			continue
 		}
@@ -100,6 +102,29 @@ func (p *permissionFlags) supply(a *app, files []string, f *facts.Facts) (suppli
 			return s, err
 		}
 		*x.to = ds
+	}
+	for _, v := range p.endpointPolicy {
+		service, name, ok := strings.Cut(v, "=")
+		if !ok {
+			service, name = "", v
+		}
+		if s.endpoints == nil {
+			s.endpoints = map[string][]*iam.Policy{}
+		}
+		ds, err := a.policyFiles([]string{name})
+		if err != nil {
+			return s, err
+		}
+		switch service { // the names of endpoints where actions have another
+		case "monitoring":
+			service = "cloudwatch"
+		case "tagging":
+			service = "tag"
+		}
+		if service != "" && !slices.ContainsFunc(iam.Actions(), func(a iam.Action) bool { return strings.HasPrefix(a.Action, service+":") }) {
+			return s, usagef("--endpoint-policy: no action of a feature belongs to %q", service)
+		}
+		s.endpoints[service] = append(s.endpoints[service], ds...)
 	}
 	for _, x := range []struct {
 		values []string
@@ -184,7 +209,7 @@ func (p *permissionFlags) judgeDocuments(a *app) error {
 		fmt.Fprintf(a.err, "not in the files: %s; what they may grant is unknown\n", report.Printable(strings.Join(s.missing, ", ")))
 	}
 	t := p.targetOf(f)
-	o := engine.Offline{Layers: s.layers, Target: t, Facts: f, Asked: p.features, Incomplete: s.missing}
+	o := engine.Offline{Layers: s.layers, Endpoints: s.endpoints, Target: t, Facts: f, Asked: p.features, Incomplete: s.missing}
 	r := &report.Report{Version: versionString(), Node: report.Node{Region: t.Region, Account: t.Account, Partition: t.Partition}}
 	if f != nil {
 		r.GeneratedAt, r.Redacted = f.CollectedAt, f.Redacted
@@ -233,6 +258,7 @@ func (p *permissionFlags) printDiff(a *app, before, after string) error {
 	for _, m := range append(o.missing, n.missing...) {
 		fmt.Fprintf(a.err, "not in the files: %s; what it may grant is left out\n", report.Printable(m))
 	}
+	o.layers.Endpoint, n.layers.Endpoint = o.endpoints[""], n.endpoints[""]
 	d := iam.Diff(o.layers, n.layers)
 	lost := false
 	for _, c := range d.Features {

@@ -66,7 +66,7 @@ func newPermissionsCmd(a *app) *cobra.Command {
 	fs.StringSliceVar(&p.session, "session-policy", nil, "session policy in this `file`")
 	fs.StringArrayVar(&p.scp, "scp", nil, "`files` of one level of service control policies, with commas; repeat for each level")
 	fs.StringArrayVar(&p.rcp, "rcp", nil, "the same for resource control policies")
-	fs.StringSliceVar(&p.endpointPolicy, "endpoint-policy", nil, "VPC endpoint policy in this `file`")
+	fs.StringSliceVar(&p.endpointPolicy, "endpoint-policy", nil, "VPC endpoint policy in this `file`, or SERVICE=FILE")
 	fs.StringVar(&p.kind, "kind", "", "role to judge for: ec2, dhmc, hybrid (default: that of the node)")
 	fs.BoolVar(&p.minimal, "minimal", false, "print the least to attach for --feature, or for the features in use")
 	fs.StringVar(&p.trust, "trust", "", "print the trust policy of a `kind` of role: "+strings.Join(iam.TrustKinds, ", "))
