@@ -3,6 +3,7 @@ package gather
 import (
 	"cmp"
 	"context"
+	"path"
 	"slices"
 	"strings"
 
@@ -27,8 +28,8 @@ func (agentSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 		a.Config = facts.Known(parseConfig(b), fileURL(config))
 	}
 
-	gatherProxies(env, a)
-	a.Processes = gatherProcesses(env)
+	gatherProxies(ctx, env, a)
+	a.Processes = gatherProcesses(ctx, env)
 	a.Channel = gatherChannel(env, a.Processes)
 	a.IPC = ipcEntries(env.FS, d.data+"/ipc")
 	gatherStarts(ctx, env, a)
@@ -42,11 +43,11 @@ func (agentSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 // executables wins; elsewhere the agent demands owners and modes for that which
 // packages never have.
 func configFile(env *Env) string {
-	const beside = "Program Files/Amazon/SSM/configuration/amazon-ssm-agent.json"
-	if env.GOOS == "windows" && exists(env.FS, beside) {
+	config := agentDirs(env).config
+	if beside := path.Join(path.Dir(config), "configuration", path.Base(config)); env.GOOS == "windows" && exists(env.FS, beside) {
 		return beside
 	}
-	return agentDirs(env).config
+	return config
 }
 
 // installedVersion is that of the installation whose unit is active, else of
@@ -78,7 +79,7 @@ func installedVersion(a *facts.Agent) facts.Seen[string] {
 
 // gatherProxies fills the proxies of the service and of users, and leaves the
 // values as they stand for the network source.
-func gatherProxies(env *Env, a *facts.Agent) {
+func gatherProxies(ctx context.Context, env *Env, a *facts.Agent) {
 	shell, from := shellProxies(env)
 	if shell.https != "" || shell.http != "" {
 		a.ShellProxy = facts.Known(shell.fact(from), from)
@@ -86,7 +87,7 @@ func gatherProxies(env *Env, a *facts.Agent) {
 		a.ShellProxy = facts.Absent[facts.Proxy]("no proxy variable is set", "environment")
 	}
 	var service proxyVars
-	e := serviceEnvironment(env)
+	e := serviceEnvironment(ctx, env)
 	if e.err != nil {
 		a.ServiceProxy = facts.Unknown[facts.Proxy](why(e.err), e.from)
 		a.ServiceEnv = facts.Unknown[[]string](why(e.err), e.from)

@@ -16,7 +16,7 @@ type credentialsSource struct{}
 
 func (credentialsSource) Name() string { return "credentials" }
 
-func (credentialsSource) Gather(_ context.Context, env *Env, f *facts.Facts) error {
+func (credentialsSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	d := agentDirs(env)
 	c := &f.Credentials
 
@@ -25,7 +25,7 @@ func (credentialsSource) Gather(_ context.Context, env *Env, f *facts.Facts) err
 
 	dhmcFile := path.Join(d.data, "credentials")
 	if env.GOOS == "windows" {
-		dhmcFile = "Program Files/Amazon/SSM/credentials"
+		dhmcFile = path.Join(programFolder(env), "credentials")
 	}
 	var profiles []section
 	c.DHMCFile, profiles = readShared(env.FS, dhmcFile)
@@ -33,7 +33,7 @@ func (credentialsSource) Gather(_ context.Context, env *Env, f *facts.Facts) err
 		env.hand.setKeys(facts.SourceDHMC, k)
 	}
 
-	service := serviceEnvironment(env)
+	service := serviceEnvironment(ctx, env)
 	rootFile := sharedFile(env, service)
 	c.RootFile, profiles = readShared(env.FS, rootFile)
 	profile := "default"

@@ -52,6 +52,8 @@ type Env struct {
 	Owner func(fi fs.FileInfo) (int, bool)
 	// Kernel asks the running kernel; nil: not the running system.
 	Kernel func() Kernel
+	// Windows asks a running Windows; nil elsewhere.
+	Windows *Windows
 
 	// IMDS is the base URL of the metadata service, http://169.254.169.254.
 	IMDS string

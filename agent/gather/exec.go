@@ -21,14 +21,29 @@ var ErrNoProgram = errors.New("program not found")
 const maxOutput = 1 << 20
 
 // programs are the only ones that are ever run, with the places they are
-// looked for; PATH is not consulted. All are asked to print, never to change.
+// looked for; PATH is not consulted.
 var programs = map[string][]string{
 	"systemctl":     {"/usr/bin/systemctl", "/bin/systemctl"},
 	"rpm":           {"/usr/bin/rpm", "/bin/rpm"},
 	"nft":           {"/usr/sbin/nft", "/sbin/nft"},
 	"iptables-save": {"/usr/sbin/iptables-save", "/sbin/iptables-save"},
-	"timedatectl":   {"/usr/bin/timedatectl"},
 	"launchctl":     {"/bin/launchctl"},
+	"scutil":        {"/usr/sbin/scutil"},
+	"pkgutil":       {"/usr/sbin/pkgutil"},
+	"route":         {"/sbin/route"},
+	"ps":            {"/bin/ps"},
+}
+
+// forms are how a command line may begin. All only print.
+var forms = [][]string{
+	{"systemctl", "show"}, {"rpm", "-q"}, {"nft", "-a", "list", "ruleset"}, {"iptables-save"},
+	{"launchctl", "print"}, {"launchctl", "print-disabled"}, {"scutil", "--proxy"}, {"pkgutil", "--pkg-info"}, {"route", "-n", "get"}, {"ps", "-axo"},
+}
+
+// prints reports whether a command line has one of the forms.
+func prints(name string, args []string) bool {
+	line := append([]string{name}, args...)
+	return slices.ContainsFunc(forms, func(f []string) bool { return len(line) >= len(f) && slices.Equal(line[:len(f)], f) })
 }
 
 // agentPaths are where an agent's executable may be run, only to ask its version.
@@ -40,6 +55,7 @@ var agentPaths = []string{
 // program returns the absolute path of an allowed program.
 func program(name string, args []string) (string, error) {
 	paths, ok := programs[name]
+	ok = ok && prints(name, args)
 	if !ok && slices.Contains(agentPaths, name) && len(args) == 1 && args[0] == "-version" {
 		paths, ok = []string{name}, true
 	}

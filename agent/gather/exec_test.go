@@ -14,6 +14,7 @@ func TestProgramIsOnTheList(t *testing.T) {
 	for _, c := range [][]string{
 		{"sh", "-c", "id"}, {"/bin/sh"}, {"../usr/bin/systemctl"}, {"/usr/bin/amazon-ssm-agent", "-register"},
 		{"/usr/bin/amazon-ssm-agent", "-version", "-y"}, {"/tmp/amazon-ssm-agent", "-version"}, {""},
+		{"systemctl", "restart", "amazon-ssm-agent"}, {"systemctl"}, {"nft", "flush", "ruleset"}, {"rpm", "-e", "amazon-ssm-agent"}, {"launchctl", "kickstart", "x"}, {"scutil", "--set", "HostName"}, {"route", "-n", "delete", "default"},
 	} {
 		if p, err := program(c[0], c[1:]); !errors.Is(err, errNotAllowed) {
 			t.Errorf("program(%q) = %q, %v; want it refused", c, p, err)

@@ -102,7 +102,7 @@ func FuzzProc(f *testing.F) {
 		if err := (hostSource{}).Gather(background, env, &x); err != nil {
 			t.Fatal(err)
 		}
-		x.Agent.Processes = gatherProcesses(env)
+		x.Agent.Processes = gatherProcesses(background, env)
 		sound(t, x)
 	})
 }

@@ -63,6 +63,7 @@ func Host(root string) (*Env, error) {
 		env.Root = "/"
 		env.Exec = hostExec(env.Limits.Exec)
 		env.Kernel = hostKernel
+		env.Windows = hostWindows()
 	}
 	return env, nil
 }

@@ -22,6 +22,9 @@ func (hostSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	h.GOOS, h.Arch = env.GOOS, env.GOARCH
 	h.Privileged = privileged(env)
 	h.Distro = distro(env.FS)
+	if env.GOOS == "darwin" {
+		h.Distro = macDistro(env.FS)
+	}
 	h.Hostname = hostname(env)
 	gatherDMI(env, &h.DMI)
 	h.Container = container(env)
@@ -32,12 +35,23 @@ func (hostSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	if env.Kernel != nil {
 		k = env.Kernel()
 	}
+	if h.Hostname.State != facts.IsKnown && k.Hostname != "" {
+		h.Hostname = facts.Known(oneLine(k.Hostname, 255), "hostname")
+	}
 	h.Kernel = facts.Unknown[string](notLive, "")
 	if k.Release != "" {
 		h.Kernel = facts.Known(oneLine(k.Release, 100), "uname")
 	}
 	h.NTPSynchronized, h.ImageState, h.Interfaces = k.Synced, k.ImageState, k.Interfaces
 	h.IMDSRoute = k.IMDSRoute
+	h.Resolver = resolver(env.FS)
+	h.DefaultIPv4, h.DefaultIPv6 = defaultRoutes(env)
+	switch {
+	case env.GOOS == "windows" && env.Windows != nil:
+		windowsHost(env.Windows, h)
+	case env.GOOS == "darwin":
+		macRoutes(ctx, env, h)
+	}
 	if r, ok := h.IMDSRoute.Get(); ok {
 		h.IMDSRoute.Value.OnLink = onLink(r.Gateway, h.Interfaces.Value)
 	}
@@ -49,8 +63,6 @@ func (hostSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 			h.BootTime = facts.Known(k.Boot.UTC(), "")
 		}
 	}
-	h.Resolver = resolver(env.FS)
-	h.DefaultIPv4, h.DefaultIPv6 = defaultRoutes(env)
 	h.PersistentRoutes = persistentRoutes(env.FS)
 	if env.GOOS == "windows" {
 		h.PersistentRoutes = windowsRoutes(k.WindowsRoutes)
@@ -347,6 +359,15 @@ func onLink(gateway string, ifs []facts.Interface) bool {
 // agentPlaces are directories whose file system matters to the agent.
 var agentPlaces = []string{"/", "/var/lib/amazon/ssm", "/var/log/amazon/ssm", "/etc/amazon/ssm", "/usr/bin", "/snap/amazon-ssm-agent", "/tmp"}
 
+// placesOf are those of the examined system.
+func placesOf(env *Env) []string {
+	if env.GOOS == "linux" {
+		return agentPlaces
+	}
+	d := agentDirs(env)
+	return []string{"/", "/" + d.data, "/" + d.log, "/" + path.Dir(d.config)}
+}
+
 // mount is a line of mountinfo.
 type mount struct {
 	point, kind  string
@@ -404,20 +425,19 @@ func mountOf(ms []mount, p string) (mount, bool) {
 
 func fileSystems(env *Env) []facts.FileSystem {
 	out := []facts.FileSystem{}
-	if env.GOOS != "linux" {
-		return out
-	}
 	const name = "proc/self/mountinfo"
 	var ms []mount
 	w := notLive
-	if env.Live {
+	if env.Live && env.GOOS != "linux" {
+		w = errUnsupported.Error()
+	} else if env.Live {
 		b, err := readFile(env.FS, name, 8<<20)
 		if err != nil {
 			w = why(err)
 		}
 		ms = parseMountInfo(b)
 	}
-	for _, dir := range agentPlaces {
+	for _, dir := range placesOf(env) {
 		at := dir
 		for at != "/" && !exists(env.FS, at) {
 			at = path.Dir(at)

@@ -101,7 +101,7 @@ func gatherInstallations(ctx context.Context, env *Env, a *facts.Agent) {
 	}
 	switch env.GOOS {
 	case "windows":
-		note(bare(ctx, env, "windows", "Program Files/Amazon/SSM", ".exe"))
+		note(bare(ctx, env, "windows", programFolder(env), ".exe"))
 	case "darwin":
 		note(bare(ctx, env, "macos", "opt/aws/ssm/bin", ""))
 	default:
@@ -171,6 +171,15 @@ func bare(ctx context.Context, env *Env, kind, dir, suffix string) (facts.Instal
 		core = `C:\` + strings.ReplaceAll(path.Join(dir, exeCore+suffix), "/", `\`)
 	}
 	in.Version = facts.Unknown[string]("no package database names it", "")
+	switch {
+	case kind == "windows" && env.Windows != nil:
+		in.Version = registryVersion(env.Windows)
+	case kind == "macos":
+		in.Version = receiptVersion(ctx, env)
+	}
+	if in.Version.Known() {
+		return in, true, nil
+	}
 	if env.Exec != nil && in.Core.Value {
 		out, err := env.Exec(ctx, core, "-version")
 		if v := parseVersionOutput(out); v != "" {

@@ -3,6 +3,7 @@ package gather
 import (
 	"errors"
 	"net"
+	"os"
 	"time"
 
 	"ssm-doctor/checks/facts"
@@ -10,7 +11,8 @@ import (
 
 // Kernel is what only the running kernel can tell.
 type Kernel struct {
-	Release string
+	Release  string
+	Hostname string // where no file holds it
 	// Synced: the clock is disciplined by a time service.
 	Synced facts.Seen[bool]
 	Boot   time.Time // zero: unknown
@@ -31,6 +33,12 @@ var errUnsupported = errors.New("not available on this operating system")
 const imdsAddr = "169.254.169.254"
 
 const maxInterfaces = 100
+
+// ownName is the name this machine gives itself; empty when unknown.
+func ownName() string {
+	s, _ := os.Hostname()
+	return s
+}
 
 // hostInterfaces lists the interfaces that are up.
 func hostInterfaces() facts.Seen[[]facts.Interface] {

@@ -15,6 +15,7 @@ func hostKernel() Kernel {
 	v := windows.RtlGetVersion()
 	return Kernel{
 		Release:    fmt.Sprintf("%d.%d.%d", v.MajorVersion, v.MinorVersion, v.BuildNumber),
+		Hostname:   ownName(),
 		Interfaces: hostInterfaces(),
 		IMDSRoute:  facts.Unknown[facts.Route](errUnsupported.Error(), ""),
 		Synced:     facts.Unknown[bool](errUnsupported.Error(), ""),
@@ -25,12 +26,12 @@ func hostKernel() Kernel {
 			if errors.Is(err, registry.ErrNotExist) {
 				return facts.Known([]string{}, from)
 			} else if err != nil {
-				return facts.Unknown[[]string](err.Error(), from)
+				return facts.Unknown[[]string](why(err), from)
 			}
 			defer k.Close()
 			names, err := k.ReadValueNames(-1)
 			if err != nil {
-				return facts.Unknown[[]string](err.Error(), from)
+				return facts.Unknown[[]string](why(err), from)
 			}
 			return facts.Known(names, from)
 		}(),
@@ -40,12 +41,12 @@ func hostKernel() Kernel {
 			from := `registry:HKLM\` + key
 			k, err := registry.OpenKey(registry.LOCAL_MACHINE, key, registry.QUERY_VALUE)
 			if err != nil {
-				return facts.Unknown[string](err.Error(), from)
+				return facts.Unknown[string](why(err), from)
 			}
 			defer k.Close()
 			s, _, err := k.GetStringValue("ImageState")
 			if err != nil {
-				return facts.Unknown[string](err.Error(), from)
+				return facts.Unknown[string](why(err), from)
 			}
 			return facts.Known(oneLine(s, 100), from)
 		}(),

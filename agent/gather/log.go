@@ -34,11 +34,30 @@ type dirs struct{ data, ssm, runtime, log, config string }
 func agentDirs(env *Env) dirs {
 	switch env.GOOS {
 	case "windows":
-		return dirs{"ProgramData/Amazon/SSM/InstanceData", "ProgramData/Amazon/SSM", "ProgramData/Amazon/SSM/runtimeconfig", "ProgramData/Amazon/SSM/Logs", "Program Files/Amazon/SSM/amazon-ssm-agent.json"}
+		ssm := path.Join(windowsFolder(env, "ProgramData", "ProgramData"), "Amazon/SSM")
+		return dirs{ssm + "/InstanceData", ssm, ssm + "/runtimeconfig", ssm + "/Logs", programFolder(env) + "/amazon-ssm-agent.json"}
 	case "darwin":
 		return dirs{"opt/aws/ssm/data", "opt/aws/ssm", "opt/aws/ssm/runtimeconfig", "var/log/amazon/ssm", "opt/aws/ssm/amazon-ssm-agent.json"}
 	}
 	return dirs{"var/lib/amazon/ssm", "var/lib/amazon/ssm", "var/lib/amazon/ssm/runtimeconfig", "var/log/amazon/ssm", "etc/amazon/ssm/amazon-ssm-agent.json"}
+}
+
+// windowsFolder is a folder that a variable of the running system names, if it
+// lies on the system's drive, which is the root of what is examined.
+func windowsFolder(env *Env, variable, usual string) string {
+	if !env.Live || env.Getenv == nil {
+		return usual
+	}
+	v, drive := env.Getenv(variable), env.Getenv("SystemDrive")
+	if len(v) < 4 || v[1] != ':' || drive != "" && !strings.EqualFold(v[:2], drive) {
+		return usual
+	}
+	return winPath(v)
+}
+
+// programFolder is where the agent's programs lie on Windows.
+func programFolder(env *Env) string {
+	return path.Join(windowsFolder(env, "ProgramW6432", "Program Files"), "Amazon/SSM")
 }
 
 // logSource reads the agent's log files from their end.

@@ -3,6 +3,7 @@ package gather
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -85,12 +86,17 @@ func coreProcesses(env *Env) []string {
 }
 
 // gatherProcesses reads the agent's processes.
-func gatherProcesses(env *Env) facts.Seen[facts.Processes] {
+func gatherProcesses(ctx context.Context, env *Env) facts.Seen[facts.Processes] {
 	const from = "file:/proc"
 	if !env.Live {
 		return facts.Unknown[facts.Processes](notLive, from)
 	}
-	if env.GOOS != "linux" {
+	switch {
+	case env.GOOS == "windows" && env.Windows != nil:
+		return windowsProcesses(env.Windows.Processes([]string{exeCore, exeWorker, exeDocument, exeSession}))
+	case env.GOOS == "darwin":
+		return macProcesses(ctx, env)
+	case env.GOOS != "linux":
 		return facts.Unknown[facts.Processes](errUnsupported.Error(), "")
 	}
 	all, err := pids(env.FS)
@@ -102,7 +108,7 @@ func gatherProcesses(env *Env) facts.Seen[facts.Processes] {
 	n := 0
 	for _, pid := range all {
 		exe, deleted := exeOf(env.FS, pid)
-		list := map[string]*[]facts.Process{exeCore: &out.Core, exeWorker: &out.Worker, exeDocument: &out.Document, exeSession: &out.Session}[path.Base(exe)]
+		list := processList(&out, path.Base(exe))
 		if list == nil || n >= maxProcesses {
 			continue
 		}
@@ -244,6 +250,9 @@ func procAddr(s string) (netip.AddrPort, error) {
 // gatherChannel finds the agent's connections to port 443.
 func gatherChannel(env *Env, ps facts.Seen[facts.Processes]) facts.Seen[[]facts.Socket] {
 	const from = "file:/proc/net/tcp"
+	if env.GOOS != "linux" {
+		return facts.Unknown[[]facts.Socket](errUnsupported.Error(), "")
+	}
 	if !ps.Known() {
 		return facts.Unknown[[]facts.Socket](ps.Reason(), from)
 	}

@@ -1,6 +1,8 @@
 package gather
 
 import (
+	"context"
+	"errors"
 	"net/url"
 	"path"
 	"slices"
@@ -70,9 +72,14 @@ type serviceEnv struct {
 
 // serviceEnvironment reads the environment of the running core agent; where
 // there is none, or it cannot be read, what the unit's files would give it.
-func serviceEnvironment(env *Env) serviceEnv {
-	if env.GOOS == "windows" || env.GOOS == "darwin" {
-		return serviceEnv{err: errUnsupported}
+func serviceEnvironment(ctx context.Context, env *Env) serviceEnv {
+	switch {
+	case env.GOOS == "windows" && env.Windows != nil:
+		return windowsEnvironment(env.Windows)
+	case env.GOOS == "windows":
+		return serviceEnv{err: errors.New(notLive)}
+	case env.GOOS == "darwin":
+		return macEnvironment(ctx, env)
 	}
 	var denied error
 	if env.Live {

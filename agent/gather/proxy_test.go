@@ -160,7 +160,7 @@ func TestProxySources(t *testing.T) {
 			}
 			env, f := memEnv(files), &facts.Facts{}
 			env.Getenv = func(k string) string { return c.getenv[k] }
-			gatherProxies(env, &f.Agent)
+			gatherProxies(t.Context(), env, &f.Agent)
 			if err := (credentialsSource{}).Gather(t.Context(), env, f); err != nil {
 				t.Fatal(err)
 			}

@@ -24,8 +24,15 @@ const unitProperties = "Id,LoadState,ActiveState,SubState,UnitFileState,Result,E
 
 // gatherUnits fills manager and units.
 func gatherUnits(ctx context.Context, env *Env, a *facts.Agent) {
-	if env.GOOS != "linux" {
-		a.Manager = facts.Unknown[string](errUnsupported.Error(), "")
+	switch {
+	case env.GOOS == "windows" && env.Windows != nil:
+		gatherService(env.Windows, a)
+		return
+	case env.GOOS == "darwin":
+		gatherLaunchd(ctx, env, a)
+		return
+	case env.GOOS != "linux":
+		a.Manager = facts.Unknown[string](notLive, "")
 		return
 	}
 	w := notLive
