@@ -1,0 +1,29 @@
+# Removes ssm-doctor of any release: the agent may run the new release's script to
+# remove the old one. Configuration stays, it is the administrator's.
+try { . (Join-Path $PSScriptRoot 'common.ps1') } catch { [Console]::Error.WriteLine("ssm-doctor: $_"); exit 1 }
+Guarded {
+    $refusal = Refused
+    if ($refusal -and $refusal.Stages -eq '-' -and (Test-Path -LiteralPath $bin)) {
+        Note $refusal.Sum $refusal.At 'u'
+        Say 'kept the release in place: an update has just put it back. Uninstall again to remove it'
+        return
+    }
+    if (OwnedByInstaller) {
+        Say 'installed by Windows Installer, remove it there'
+        return
+    }
+    if (Get-Service -Name 'ssm-doctor' -ErrorAction SilentlyContinue) {
+        StopService
+        $tool = $bin
+        try { Runs $tool | Out-Null } catch { $tool = $payload }
+        $arguments = @('service', 'uninstall')
+        if ($keepState) { $arguments += '--keep-state' }
+        Call $tool $arguments
+        if ($LASTEXITCODE -ne 0) { throw 'the service could not be removed; the program was left in place' }
+    }
+    if (Test-Path -LiteralPath $folder) {
+        Remove-Item -LiteralPath $folder -Recurse -Force
+    }
+    Say 'removed'
+}
+exit 1

@@ -1,0 +1,19 @@
+# Says whether what install.ps1 leaves is there and runs. When it fails, the agent
+# runs install.ps1.
+try { . (Join-Path $PSScriptRoot 'common.ps1') } catch { [Console]::Error.WriteLine("ssm-doctor: $_"); exit 1 }
+Guarded {
+    if (OwnedByInstaller) {
+        Say 'installed by Windows Installer'
+        return
+    }
+    if (-not (Test-Path -LiteralPath $bin)) { throw "$bin is missing" }
+    $said = Runs $bin
+    # An update cut off by a reboot would leave the previous release.
+    if (-not (Refused) -and (Hash $bin) -ne (Hash $payload)) { throw "$bin is not the program of this release" }
+    if ($withService -and -not $noStart) {
+        Call $bin @('service', 'verify')
+        if ($LASTEXITCODE -ne 0) { throw 'the service is not as it was installed' }
+    }
+    Say "valid: $said"
+}
+exit 1
