@@ -33,11 +33,10 @@ function Say([string]$text) { Write-Output "ssm-doctor: $text" }
 
 # Flag NAME DEFAULT: whether a switch is on; anything but a clear word is an error.
 function Flag([string]$name, [bool]$default) {
-    switch ([Environment]::GetEnvironmentVariable($name)) {
-        { $_ -in 'yes', 'true', '1' } { return $true }
-        { $_ -in 'no', 'false', '0' } { return $false }
-        { -not $_ } { return $default }
-    }
+    $value = [Environment]::GetEnvironmentVariable($name)
+    if (-not $value) { return $default }
+    if ($value -in 'yes', 'true', '1') { return $true }
+    if ($value -in 'no', 'false', '0') { return $false }
     throw "$name must be yes or no"
 }
 

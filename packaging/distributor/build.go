@@ -1,0 +1,151 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"cmp"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+//go:embed scripts
+var scripts embed.FS
+
+// zipTime is the time of every file in a zip, so that two builds are one: the first
+// that the format can tell.
+var zipTime = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// member is a file of a zip.
+type member struct {
+	name    string
+	mode    fs.FileMode
+	content []byte
+}
+
+// appManifest is the manifest.json inside a zip. The agent compares name and version
+// with the package and lists the program in the Inventory (AWS:Application).
+type appManifest struct {
+	Name         string `json:"name"`
+	Version      string `json:"version"`
+	Platform     string `json:"platform"`
+	Architecture string `json:"architecture"`
+	AppName      string `json:"appname"`
+	AppPublisher string `json:"apppublisher"`
+	AppType      string `json:"apptype"`
+}
+
+// plan says what is built.
+type plan struct {
+	name      string // of the document
+	version   string // letters, digits and dots
+	publisher string
+	binaries  map[string]string // "linux/amd64" -> path
+	out       string            // folder, made if need be
+}
+
+// build writes manifest.json and one zip per binary.
+func build(p plan) (*manifest, error) {
+	m := &manifest{
+		SchemaVersion: "2.0", Version: p.version, Publisher: p.publisher,
+		Description: "Says why a host is not an AWS Systems Manager managed node. Read-only.",
+		Packages:    map[string]map[string]map[string]fileRef{}, Files: map[string]fileInfo{},
+	}
+	if err := os.MkdirAll(p.out, 0o755); err != nil {
+		return nil, err
+	}
+	for _, t := range targets {
+		bin, ok := p.binaries[t.goos+"/"+t.goarch]
+		if !ok {
+			continue
+		}
+		program, err := os.ReadFile(bin)
+		if err != nil {
+			return nil, err
+		}
+		members, err := p.members(t, program)
+		if err != nil {
+			return nil, err
+		}
+		content, err := pack(members)
+		if err != nil {
+			return nil, err
+		}
+		file := t.zipName(p.name)
+		if err := os.WriteFile(filepath.Join(p.out, file), content, 0o644); err != nil {
+			return nil, err
+		}
+		m.add(t, file, content)
+	}
+	if len(m.Files) != len(p.binaries) {
+		return nil, fmt.Errorf("%d binaries given, but the package knows only %d of their platforms", len(p.binaries), len(m.Files))
+	}
+	return m, m.write(filepath.Join(p.out, "manifest.json"))
+}
+
+// members of the zip for a target: flat, the scripts of its family at the root.
+func (p plan) members(t target, program []byte) ([]member, error) {
+	family := "unix"
+	if t.goos == "windows" {
+		family = "windows"
+	}
+	app, err := json.MarshalIndent(appManifest{
+		Name: p.name, Version: p.version, Platform: t.goos, Architecture: t.arch,
+		AppName: "ssm-doctor", AppPublisher: p.publisher, AppType: "Admin tools",
+	}, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	out := []member{
+		{t.program(), 0o755, program},
+		{"manifest.json", 0o644, append(app, '\n')},
+	}
+	dir := path.Join("scripts", family)
+	entries, err := scripts.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		b, err := scripts.ReadFile(path.Join(dir, e.Name()))
+		if err != nil {
+			return nil, err
+		}
+		// A checkout may have changed the line ends; dash does not take CRLF.
+		b = bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n"))
+		mode := fs.FileMode(0o755)
+		if strings.HasPrefix(e.Name(), "common") {
+			mode = 0o644
+		}
+		out = append(out, member{e.Name(), mode, b})
+	}
+	slices.SortFunc(out, func(a, b member) int { return cmp.Compare(a.name, b.name) })
+	return out, nil
+}
+
+// pack makes a zip that depends on nothing but the members.
+func pack(members []member) ([]byte, error) {
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for _, m := range members {
+		h := &zip.FileHeader{Name: m.name, Method: zip.Deflate, Modified: zipTime}
+		h.SetMode(m.mode)
+		f, err := w.CreateHeader(h)
+		if err == nil {
+			_, err = f.Write(m.content)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("pack %s: %w", m.name, err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
