@@ -41,7 +41,7 @@ type stepView struct {
 func newPageView(r *Report, l Live) *pageView {
 	t := &text{r: r}
 	v := &pageView{R: r, CSS: template.CSS(pageCSS), RefreshSeconds: int(l.Refresh.Seconds()), Next: l.Next, Links: l.Links,
-		Verdict: t.word(), Class: statusClass(r.State), Lead: r.Summary, Path: newPathView(r.Path), Times: newTimesView(r), StandIns: r.Redacted && r.RootCause != nil && standsIn(r.RootCause.Fix)}
+		Verdict: t.word(), Class: statusClass(r.State), Lead: capital(r.Summary), Path: newPathView(r.Path), Times: newTimesView(r), StandIns: r.Redacted && r.RootCause != nil && standsIn(r.RootCause.Fix)}
 	switch {
 	case r.Profile == "" && r.State == Degraded:
 		v.Verdict = "MANAGED, BUT DEGRADED"
