@@ -26,6 +26,9 @@ var _ = register(Check{
 			}
 		}
 		if len(down) == 0 {
+			if fd, silent := unanswered(up); silent {
+				return fd
+			}
 			return pass("%d endpoints connected", len(up))
 		}
 		var open []facts.Endpoint // failed at TCP, not before
@@ -52,6 +55,35 @@ var _ = register(Check{
 		return fd.with("service", e.Service, "endpoint", e.Host, "address", e.TCP[0].Address).blocking()
 	},
 })
+
+// unanswered finds an endpoint that can be connected but from which nothing of
+// AWS comes back.
+func unanswered(up []facts.Endpoint) (Finding, bool) {
+	for _, e := range up {
+		t, shown := e.TLS.Get()
+		h, asked := e.HTTP.Get()
+		var fd Finding
+		switch {
+		case shown && !t.OK && (t.Kind == "timeout" || t.Kind == "reset"):
+			what := map[string]string{"timeout": "is never answered", "reset": "is cut off"}[t.Kind]
+			fd = fail("network-no-egress", Likely, "%s accepts connections on 443, but a TLS handshake %s: a firewall on the way, or packets that are too large for it", e.Host, what).
+				saw("TLS to "+e.Host, orWord(t.Error, t.Kind), e.TLS.From)
+		case shown && t.OK && asked && !h.AWS:
+			what := fmt.Sprintf("HTTP %d", h.Status)
+			if h.Status == 0 {
+				what = orWord(h.Error, h.Outcome)
+			} else if h.Server != "" {
+				what += " from " + h.Server
+			}
+			fd = fail("network-no-egress", Likely, "TLS to %s works, but AWS does not answer there: %s; something on the way answers in its place or drops the request", e.Host, what).
+				saw("GET https://"+e.Host+"/", what, e.HTTP.From)
+		default:
+			continue
+		}
+		return fd.with("service", e.Service, "endpoint", e.Host), true
+	}
+	return Finding{}, false
+}
 
 // egress names why connections end before they begin. open is not empty.
 func egress(f *facts.Facts, open, up []facts.Endpoint) Finding {
@@ -92,6 +124,9 @@ func egress(f *facts.Facts, open, up []facts.Endpoint) Finding {
 		if scope != "private" {
 			return fail("network-no-egress", Likely, "%s:443 cannot be connected (%s %s) although %s can: a firewall on the way lets only some names through", e.Host, at.Address, tcpWord(at), up[0].Host)
 		}
+	}
+	if at.Outcome == "unreachable" { // the kernel's word: a security group only drops
+		return fail("network-no-egress", Proven, "%s (%s) cannot be connected on port 443: %s; this host has no route to it", e.Host, at.Address, tcpWord(at))
 	}
 	if scope == "private" {
 		if at.Outcome == "refused" {

@@ -70,9 +70,11 @@ func (h *Host) serveAWS(rw http.ResponseWriter, r *http.Request) {
 	}()
 	switch {
 	case e.HTTP == "hang":
-		// The connection ends when the host or its client does.
 		c.entry.Verdict = "fault"
-		<-r.Context().Done()
+		h.expire(r.RemoteAddr)
+		if conn, _, err := http.NewResponseController(rec).Hijack(); err == nil {
+			conn.Close()
+		}
 		return
 	case e.HTTP == "reset":
 		c.entry.Verdict = "fault"

@@ -100,7 +100,8 @@ func faults() []fault {
 	out = append(out, hostFaults...)
 	out = append(out, identityFaults...)
 	out = append(out, networkFaults...)
-	return append(out, rightsFaults...)
+	out = append(out, rightsFaults...)
+	return append(out, moreFaults...)
 }
 
 // unnamed are causes that no host can show, with the reason.

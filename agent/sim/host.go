@@ -30,6 +30,8 @@ type Host struct {
 	mu      sync.Mutex
 	edit    Scenario
 	targets map[string]target // by address of the client's end
+	conns   map[string]*conn  // likewise
+	by      map[string]string // of a tunnel's end to that of its client
 	tunnels map[net.Conn]bool
 	tokens  map[string]time.Time // of the metadata service, until when
 	journal []Entry
@@ -77,7 +79,7 @@ func Start(s Scenario) (*Host, error) {
 	if _, err := rand.Read(seed); err != nil {
 		return nil, fmt.Errorf("start host: %w", err)
 	}
-	h := &Host{seed: hex.EncodeToString(seed), targets: map[string]target{}, tunnels: map[net.Conn]bool{}, tokens: map[string]time.Time{}, other: map[string]*authority{}}
+	h := &Host{seed: hex.EncodeToString(seed), targets: map[string]target{}, conns: map[string]*conn{}, by: map[string]string{}, tunnels: map[net.Conn]bool{}, tokens: map[string]time.Time{}, other: map[string]*authority{}}
 	w, err := h.build(s)
 	if err != nil {
 		return nil, fmt.Errorf("start host: %w", err)

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -224,9 +226,25 @@ func (h *Host) dial(ctx context.Context, network, address string, local netip.Ad
 	}
 	lc := c.LocalAddr().(*net.TCPAddr)
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.targets[lc.String()] = f.target
+	mine := &conn{Conn: c, h: h, f: f, local: &net.TCPAddr{IP: source, Port: lc.Port}, remote: remote}
+	h.conns[lc.String()] = mine
+	return mine, nil
+}
+
+// expire lets a client's wait for an answer end as if its time were up. address
+// is the client's end, or that of the tunnel it came by.
+func (h *Host) expire(address string) {
+	h.mu.Lock()
+	if client, ok := h.by[address]; ok {
+		address = client
+	}
+	c := h.conns[address]
 	h.mu.Unlock()
-	return &conn{Conn: c, h: h, f: f, local: &net.TCPAddr{IP: source, Port: lc.Port}, remote: remote}, nil
+	if c != nil {
+		c.silence()
+	}
 }
 
 // near reports whether an address lies in the network of the interface that has local.
@@ -253,7 +271,14 @@ type conn struct {
 	net.Conn
 	h             *Host
 	f             fate
+	silent        atomic.Bool
 	local, remote net.Addr
+}
+
+// silence ends every wait for an answer, from now on.
+func (c *conn) silence() {
+	c.silent.Store(true)
+	_ = c.Conn.SetReadDeadline(time.Unix(1, 0)) // a closed connection waits for nothing
 }
 
 func (c *conn) LocalAddr() net.Addr  { return c.local }
@@ -262,36 +287,51 @@ func (c *conn) RemoteAddr() net.Addr { return c.remote }
 func (c *conn) Close() error {
 	c.h.mu.Lock()
 	delete(c.h.targets, c.Conn.LocalAddr().String())
+	delete(c.h.conns, c.Conn.LocalAddr().String())
 	c.h.mu.Unlock()
 	return c.Conn.Close()
 }
 
-// Write swallows what would never be answered, and lets the wait for the answer
-// end as if its time were up.
+// claim gives an error the addresses that the connection claims to have.
+func (c *conn) claim(err error) error {
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		return err
+	}
+	mine := *op
+	mine.Source, mine.Addr = c.local, c.remote
+	return &mine
+}
+
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	return n, c.claim(err)
+}
+
+// Write swallows what would never be answered.
 func (c *conn) Write(b []byte) (int, error) {
-	if c.f.mute || c.f.put && strings.HasPrefix(string(b[:min(len(b), 4)]), "PUT ") {
-		if err := c.Conn.SetReadDeadline(time.Unix(1, 0)); err != nil {
-			return 0, err
-		}
-		c.f.mute = true
+	if c.silent.Load() || c.f.mute || c.f.put && strings.HasPrefix(string(b[:min(len(b), 4)]), "PUT ") {
+		c.silence()
 		return len(b), nil
 	}
-	return c.Conn.Write(b)
+	n, err := c.Conn.Write(b)
+	return n, c.claim(err)
 }
 
 // A deadline must not undo the end of the wait.
-func (c *conn) SetDeadline(t time.Time) error {
-	if c.f.mute {
-		return nil
-	}
-	return c.Conn.SetDeadline(t)
-}
+func (c *conn) SetDeadline(t time.Time) error { return c.deadline(t, c.Conn.SetDeadline) }
 
-func (c *conn) SetReadDeadline(t time.Time) error {
-	if c.f.mute {
+func (c *conn) SetReadDeadline(t time.Time) error { return c.deadline(t, c.Conn.SetReadDeadline) }
+
+func (c *conn) deadline(t time.Time, set func(time.Time) error) error {
+	if c.silent.Load() {
 		return nil
 	}
-	return c.Conn.SetReadDeadline(t)
+	err := set(t)
+	if c.silent.Load() { // meanwhile
+		c.silence()
+	}
+	return err
 }
 
 // lookup is gather.Env.Lookup. The hosts file is read by the caller.
@@ -431,6 +471,7 @@ func (h *Host) tunnel(rw http.ResponseWriter) {
 		return
 	}
 	h.tunnels[up], h.tunnels[down] = true, true
+	h.by[up.LocalAddr().String()] = down.RemoteAddr().String()
 	h.wg.Add(2)
 	h.mu.Unlock()
 	_ = down.SetDeadline(time.Time{})
@@ -443,6 +484,7 @@ func (h *Host) tunnel(rw http.ResponseWriter) {
 		h.mu.Lock()
 		delete(h.tunnels, to)
 		delete(h.tunnels, from)
+		delete(h.by, up.LocalAddr().String())
 		h.mu.Unlock()
 	}
 	go pipe(up, down)

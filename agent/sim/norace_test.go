@@ -2,5 +2,5 @@
 
 package sim_test
 
-// every is how many pairs of faults there are for each that is tried.
+// every is how many hosts there are for each that is tried.
 const every = 1

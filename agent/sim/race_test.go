@@ -2,6 +2,6 @@
 
 package sim_test
 
-// every is how many pairs of faults there are for each that is tried; hosts are
-// slow under the race detector.
-const every = 12
+// every is how many hosts there are for each that is tried: they are slow under
+// the race detector.
+const every = 8
