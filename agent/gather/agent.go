@@ -32,6 +32,8 @@ func (agentSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	a.Processes = gatherProcesses(ctx, env)
 	a.Channel = gatherChannel(env, a.Processes)
 	a.IPC = ipcEntries(env.FS, d.data+"/ipc")
+	a.UpdateLock = updateLock(env, d.ssm+"/update.lock")
+	a.LogConfig = logConfig(env, d)
 	gatherStarts(ctx, env, a)
 	gatherInstallations(ctx, env, a)
 	gatherUnits(ctx, env, a)
@@ -91,6 +93,7 @@ func gatherProxies(ctx context.Context, env *Env, a *facts.Agent) {
 	if e.err != nil {
 		a.ServiceProxy = facts.Unknown[facts.Proxy](why(e.err), e.from)
 		a.ServiceEnv = facts.Unknown[[]string](why(e.err), e.from)
+		a.Metadata = facts.Unknown[facts.MetadataSettings](why(e.err), e.from)
 	} else {
 		service = proxyFrom(e.vars)
 		if service.https != "" || service.http != "" {
@@ -98,6 +101,7 @@ func gatherProxies(ctx context.Context, env *Env, a *facts.Agent) {
 		} else {
 			a.ServiceProxy = facts.Absent[facts.Proxy]("no proxy variable is set", e.from)
 		}
+		a.Metadata = metadataSettings(e)
 		names := []string{}
 		for k := range e.vars {
 			if (strings.HasPrefix(k, "AWS_") || strings.HasPrefix(k, "SSL_")) && len(names) < 50 {

@@ -29,6 +29,14 @@ type Agent struct {
 	// ServiceEnv lists the names (never values) of AWS_* and SSL_* variables of the service.
 	ServiceEnv Seen[[]string] `json:"service_env"`
 
+	// Metadata are settings of the service's environment for the metadata client;
+	// absent: none is set.
+	Metadata Seen[MetadataSettings] `json:"metadata_settings"`
+	// UpdateLock is the updater's lock; absent: no update is under way.
+	UpdateLock Seen[UpdateLock] `json:"update_lock"`
+	// LogConfig is a seelog.xml that replaces the built-in log settings; absent: they apply.
+	LogConfig Seen[LogConfig] `json:"log_config"`
+
 	Channel Seen[[]Socket] `json:"channel"` // established TCP connections of the agent to port 443
 	// IPC lists entries of <data>/ipc that exist.
 	IPC Seen[[]string] `json:"ipc"`
@@ -149,6 +157,30 @@ type Proxy struct {
 
 // Set reports whether any proxy is named.
 func (p Proxy) Set() bool { return p.HTTPS != "" || p.HTTP != "" }
+
+// MetadataSettings are environment variables that the agent's metadata client honours.
+type MetadataSettings struct {
+	Disabled   bool   `json:"disabled"`    // AWS_EC2_METADATA_DISABLED=true: the agent asks nothing
+	Endpoint   string `json:"endpoint"`    // AWS_EC2_METADATA_SERVICE_ENDPOINT, without user and password
+	Mode       string `json:"mode"`        // AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE: IPv4, IPv6
+	V1Disabled bool   `json:"v1_disabled"` // AWS_EC2_METADATA_V1_DISABLED=true
+}
+
+// UpdateLock is the lock file of an update. The agent takes one older than an hour as stale.
+type UpdateLock struct {
+	PID     int        `json:"pid"` // 0: the file names none
+	At      time.Time  `json:"at,omitzero"`
+	Running Seen[bool] `json:"running"` // that process exists
+}
+
+// LogConfig is what matters of a seelog.xml.
+type LogConfig struct {
+	Path     string `json:"path"`
+	MinLevel string `json:"min_level"` // trace, debug, info, warn, error, critical, off; empty: all
+	// Elsewhere: no file of it lies in the agent's usual log directory.
+	Elsewhere  bool   `json:"elsewhere"`
+	ParseError string `json:"parse_error"`
+}
 
 // Socket is a TCP connection of the agent.
 type Socket struct {
