@@ -226,7 +226,7 @@ var (
 
 // token is a stable stand-in for a name.
 func (d *redactor) token(kind, name string) string {
-	if keepName(name) {
+	if keepName(kind, name) {
 		return name
 	}
 	if t, ok := d.names[strings.ToLower(name)]; ok {

@@ -28,7 +28,7 @@ func (d *redactor) learn(v any) {
 
 // name learns one name.
 func (d *redactor) name(kind, name string) {
-	if keepName(name) || d.names[strings.ToLower(name)] != "" {
+	if keepName(kind, name) || d.names[strings.ToLower(name)] != "" {
 		return
 	}
 	if d.names == nil {
@@ -84,10 +84,19 @@ func kindOf(word string) string {
 // keepName spares what names nobody: names that AWS gives out, node ids, our
 // own words (which a name must not turn into hashes all over a report),
 // wildcards and what is redacted already.
-func keepName(name string) bool {
+func keepName(kind, name string) bool {
 	low := strings.ToLower(name)
-	return len(name) < 2 || reNumbered.MatchString(name) || ownWords[low] || reKept.MatchString(name) || strings.HasPrefix(low, "aws") || strings.HasPrefix(low, "amazon") || ownedByAWS(low) && !awsPrivate.MatchString(low)
+	if len(name) < 2 || ownWords[low] || reKept.MatchString(name) || reNumbered.MatchString(name) || reAWSRole.MatchString(name) {
+		return true
+	}
+	if kind == "name" || kind == "policy" { // documents, buckets, managed policies
+		return strings.HasPrefix(low, "aws") || strings.HasPrefix(low, "amazon")
+	}
+	return kind == "host" && ownedByAWS(low) && !awsPrivate.MatchString(low)
 }
+
+// reAWSRole are roles that AWS creates under a fixed name.
+var reAWSRole = regexp.MustCompile(`^(?:AWSServiceRoleFor\w+|AWSSystemsManagerDefaultEC2InstanceManagementRole|AmazonSSMRoleForInstancesQuickSetup|AmazonEC2RunCommandRoleForManagedInstances|AmazonSSMRoleForAutomationAssumeQuickSetup)$`)
 
 var reKept = regexp.MustCompile(`^(?:[*?…]+|m?i-[0-9a-f]{8,17}|[A-Z]+(?:[_-][A-Z]+)+|(?:role|user|profile|policy|host|name)-[0-9a-f]{6}|[0-9.:/…-]+|\[removed\])$`)
 
@@ -162,7 +171,7 @@ func (d *redactor) part(kind, name string) string {
 	if name == "" || reResourceID.MatchString(name) {
 		return name
 	}
-	if strings.Trim(name, "*?") != name && !keepName(strings.Trim(name, "*?")) {
+	if strings.Trim(name, "*?") != name && !keepName(kind, strings.Trim(name, "*?")) {
 		return d.token(kind, strings.Trim(name, "*?")) + "*"
 	}
 	if kind != "name" {
