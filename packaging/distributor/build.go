@@ -87,6 +87,9 @@ func build(p plan) (*manifest, error) {
 	if len(m.Files) != len(p.binaries) {
 		return nil, fmt.Errorf("%d binaries given, but the package knows only %d of their platforms", len(p.binaries), len(m.Files))
 	}
+	if m.Packages["windows"] == nil || m.Packages["mac_os_x"] == nil {
+		delete(m.Packages, anyKey) // they would get a program for Linux
+	}
 	return m, m.write(filepath.Join(p.out, "manifest.json"))
 }
 
