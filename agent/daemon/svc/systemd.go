@@ -86,7 +86,12 @@ func (s *systemd) wanted(ctx context.Context, executable string) (name, text str
 	}
 	text = Unit(executable, release)
 	for _, p := range packagedUnits {
-		if b, err := os.ReadFile(s.path(p)); err == nil && startsFrom(b) == executable {
+		b, err := os.ReadFile(s.path(p))
+		if err != nil || startsFrom(b) != executable {
+			continue
+		}
+		// An old systemd needs the plain unit, which hides the package's.
+		if release >= hardenedSince || string(b) == text {
 			return p, string(b), release, nil
 		}
 	}
