@@ -115,15 +115,20 @@ if step packages; then
 	for ARCH in $arches; do
 		export ARCH
 		for format in ${FORMATS:-deb rpm apk archlinux}; do
-			(cd "$stage" && ./nfpm package -f nfpm.yaml -p "$format" -t "$out/packages/" >/dev/null)
+			(cd "$stage" && ./nfpm package -f nfpm.yaml -p "$format" -t "$out/packages/" >"$stage/nfpm.log") || { cat "$stage/nfpm.log" >&2; exit 1; }
 		done
 	done
 	(cd "$out/packages" && printf '  %s\n' ./*)
 fi
 
 if step distributor; then
-	go run ./packaging/distributor build -version "$VERSION" -time "$SOURCE_DATE_EPOCH" -bin "$out/bin" -out "$out/distributor"
-	go run ./packaging/distributor validate "$out/distributor"
+	set --
+	for f in "$out"/bin/*; do
+		name=${f##*/ssm-doctor-}
+		name=${name%.exe}
+		set -- "$@" "${name%-*}/${name#*-}=$f"
+	done
+	go run ./packaging/distributor build -version "$VERSION" -out "$out/distributor" "$@"
 fi
 
 if step sbom; then
