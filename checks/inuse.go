@@ -1,7 +1,6 @@
 package checks
 
 import (
-	"slices"
 	"strings"
 
 	"ssm-doctor/checks/facts"
@@ -77,11 +76,6 @@ func InUse(f *facts.Facts) map[string]string {
 		}
 	}
 	return out
-}
-
-// Unknown features that the user asked for.
-func UnknownFeatures(ids []string) []string {
-	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { _, ok := iam.FeatureByID(id); return ok })
 }
 
 // VerdictOf is the verdict of a feature matrix for an action and identity. A

@@ -189,9 +189,6 @@ func TestInUse(t *testing.T) {
 	if d := cmp.Diff(want, InUse(f)); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff([]string{"no-such-feature"}, UnknownFeatures(f.Asked)); d != "" {
-		t.Error(d)
-	}
 	for _, feature := range telling {
 		if _, ok := iam.FeatureByID(feature); !ok {
 			t.Errorf("no feature %s", feature)

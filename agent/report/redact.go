@@ -52,6 +52,16 @@ func RedactFacts(f *facts.Facts) *facts.Facts {
 		d.name("role", r.Name)
 	}
 	d.name("profile", f.IMDS.Profile.Value.Name)
+	for _, b := range f.Agent.Output.Value.Buckets {
+		d.name("bucket", b)
+	}
+	for _, g := range f.Agent.Output.Value.LogGroups {
+		for part := range strings.SplitSeq(g, "/") {
+			if part != "" && part != "aws" && part != "ssm" && !strings.HasPrefix(part, "AWS-") {
+				d.name("group", part)
+			}
+		}
+	}
 	for _, i := range f.Permissions.Identities {
 		d.name("role", i.Role)
 		if !reNodeID.MatchString(i.Session) {

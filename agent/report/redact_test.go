@@ -284,3 +284,25 @@ func FuzzRedact(f *testing.F) {
 		}
 	})
 }
+
+// Buckets and log groups of documents are names of the owner's.
+func TestRedactOutput(t *testing.T) {
+	t.Parallel()
+	f := &facts.Facts{}
+	f.Agent.Output = facts.Known(facts.Output{Buckets: []string{"acme-prod-logs"}, LogGroups: []string{"/acme/prod", "/aws/ssm/AWS-RunShellScript"}}, "x")
+	f.Permissions.Actions = []facts.Permission{{Action: "s3:PutObject", Resource: "arn:aws:s3:::acme-prod-logs/ssm-doctor/none"}}
+	got := RedactFacts(f)
+	b, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(b), "acme") || strings.Contains(string(b), "/prod") {
+		t.Errorf("a name survived in %+v and %+v", got.Agent.Output, got.Permissions)
+	}
+	if g := got.Agent.Output.Value.LogGroups; len(g) != 2 || g[1] != "/aws/ssm/AWS-RunShellScript" {
+		t.Errorf("groups %v", g)
+	}
+	if f.Agent.Output.Value.Buckets[0] != "acme-prod-logs" {
+		t.Error("the facts themselves were changed")
+	}
+}

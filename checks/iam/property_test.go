@@ -222,7 +222,7 @@ func TestAgainstReference(t *testing.T) {
 	t.Parallel()
 	g := generator{rand.New(rand.NewPCG(1, 2))}
 	count := map[Verdict]int{}
-	for range 2500 {
+	for range 1200 {
 		l, r := g.layers(), g.request()
 		got := Evaluate(l, r).Verdict
 		count[got]++
@@ -245,8 +245,8 @@ func TestAgainstReference(t *testing.T) {
 		}
 	}
 	for _, v := range []Verdict{Allow, ImplicitDeny, ExplicitDeny, Unknown} {
-		if count[v] < 25 {
-			t.Errorf("only %d of 2500 cases are %s", count[v], v)
+		if count[v] < 12 {
+			t.Errorf("only %d of 1200 cases are %s", count[v], v)
 		}
 	}
 }
@@ -256,7 +256,7 @@ func TestMoreDenyLessAllow(t *testing.T) {
 	t.Parallel()
 	g := generator{rand.New(rand.NewPCG(3, 4))}
 	rank := map[Verdict]int{ExplicitDeny: 0, ImplicitDeny: 0, Unknown: 1, Allow: 2}
-	for range 4000 {
+	for range 2500 {
 		l, r := g.layers(), g.request()
 		before := Evaluate(l, r).Verdict
 		layers := [][]*Policy{l.Identity, l.Boundary, l.Session, l.Endpoint}

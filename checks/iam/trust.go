@@ -42,16 +42,6 @@ func (t Target) fill(raw []byte) []byte {
 	return []byte(strings.NewReplacer(pairs...).Replace(out.String()))
 }
 
-// Template is a carried document without its wrapper, filled in for a target;
-// nil when there is none of that name.
-func Template(name string, t Target) []byte {
-	d := documentByName(name)
-	if d == nil {
-		return nil
-	}
-	return t.fill(d.raw)
-}
-
 // Served says how far policies serve a feature.
 type Served string
 
