@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,6 +43,7 @@ type Options struct {
 // Waves says which parts of the plan are left out. The zero value runs all.
 type Waves struct {
 	SkipNetwork     bool
+	SkipIdentity    bool // who the credentials belong to
 	SkipPermissions bool
 }
 
@@ -94,7 +96,22 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 		wg.Wait()
 		f.Sources = append(f.Sources, results...)
 	}
+	f.Sources = append(f.Sources, notRun(o.Previous, f.Sources)...)
 	return f
+}
+
+// notRun are the outcomes of earlier sources that did not run this time.
+func notRun(previous *facts.Facts, now []facts.Source) []facts.Source {
+	var out []facts.Source
+	if previous == nil {
+		return out
+	}
+	for _, p := range previous.Sources {
+		if !slices.ContainsFunc(now, func(s facts.Source) bool { return s.Name == p.Name }) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // gatherOne runs a source and turns a panic of it into an error.

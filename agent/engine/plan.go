@@ -7,7 +7,11 @@ import "ssm-doctor/agent/gather"
 func plan(w Waves) [][]gather.Source {
 	waves := [][]gather.Source{append(gather.FileSources(), gather.IMDSSources()...)}
 	if !w.SkipNetwork {
-		waves = append(waves, append(gather.NetworkSources(), gather.IdentitySources()...))
+		network := gather.NetworkSources()
+		if !w.SkipIdentity {
+			network = append(network, gather.IdentitySources()...)
+		}
+		waves = append(waves, network)
 	}
 	if !w.SkipNetwork && !w.SkipPermissions {
 		waves = append(waves, gather.PermissionSources())

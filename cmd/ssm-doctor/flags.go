@@ -187,7 +187,7 @@ func (a *app) fromEnvironment(cmd *cobra.Command) error {
 		if f.Changed || failed != nil {
 			return
 		}
-		name := "SSM_DOCTOR_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		name := "SSM_DOCTOR_" + strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(f.Name))
 		if v := a.getenv(name); v != "" {
 			if err := cmd.Flags().Set(f.Name, v); err != nil {
 				failed = usagef("%s: %w", name, err)

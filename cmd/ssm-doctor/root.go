@@ -29,7 +29,7 @@ func newRootCmd(a *app) *cobra.Command {
 	root.SetErr(a.err)
 	root.SetUsageFunc(a.usage)
 	root.Flags().AddFlagSet(check.Flags())
-	root.AddCommand(check, newCollectCmd(a), newExplainCmd(a), newPermissionsCmd(a), newDemoCmd(a), newServiceCmd(a), newVersionCmd(a))
+	root.AddCommand(check, newCollectCmd(a), newExplainCmd(a), newPermissionsCmd(a), newDemoCmd(a), newServeCmd(a), newServiceCmd(a), newHistoryCmd(a), newConfigCmd(a), newVersionCmd(a))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		if name := unknownFlag(err); name != "" {
 			var known []string

@@ -1,0 +1,195 @@
+// Package config is what the daemon is told: defaults, then the file
+// ssm-doctor.yml, then the environment, then flags. One table names every
+// setting for all of them.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is one validated configuration. It is not changed after Load.
+type Config struct {
+	ListenAddresses        []string
+	WebConfigFile          string // TLS and authentication, as exporter-toolkit reads them; empty: none
+	SystemdSocket          bool   // listen on the sockets that systemd passes
+	Lifecycle              bool   // POST /-/run and /-/reload
+	DisableExporterMetrics bool   // leave out go_*, process_* and promhttp_*
+	Report                 string // auto, full, off
+	AllowedHosts           []string
+
+	MetricsLean     bool
+	MetricsAll      bool
+	MetricsDisable  []string
+	MetricsFeatures []string
+
+	LogLevel, LogFormat string
+
+	Local       time.Duration // between looks at the host itself
+	Network     time.Duration // between runs that use the network
+	Permissions time.Duration // between reads of the node's rights
+	Budget      time.Duration // longest run
+	CallsPerRun int           // requests to AWS in one run
+	CallsPerDay int           // in 24 hours
+
+	StateDir     string // history and time of the last permission reads; empty: memory only
+	Inventory    bool
+	InventoryDir string // empty: the agent's folder of this node
+	Textfile     string // empty: none
+	Offline      bool
+	Region       string
+	EndpointURL  string
+	Features     []string
+	Probes       []string
+}
+
+// Names that this package cannot know; the program fills them in before Load.
+type Names struct {
+	MetricGroups []string // for metrics.disable
+	Features     []string
+	Probes       []string
+}
+
+// setting is one row: a key of the file, a flag, a variable of the environment.
+type setting struct {
+	key, flag, help string
+	value           value
+}
+
+// Default is the configuration without file, environment and flags.
+func Default() *Config {
+	return &Config{
+		ListenAddresses: []string{"127.0.0.1:10776"}, Report: "auto", AllowedHosts: nil, LogLevel: "info", LogFormat: "logfmt",
+		Local: 30 * time.Second, Network: 5 * time.Minute, Permissions: 24 * time.Hour, Budget: 20 * time.Second, CallsPerRun: 40, CallsPerDay: 200,
+		StateDir: defaultStateDir(runtime.GOOS),
+	}
+}
+
+func defaultStateDir(goos string) string {
+	switch goos {
+	case "windows":
+		return `C:\ProgramData\ssm-doctor\state`
+	case "darwin":
+		return "/Library/Application Support/ssm-doctor"
+	}
+	return "/var/lib/ssm-doctor"
+}
+
+// DefaultFile is where the configuration lies unless --config.file says otherwise.
+func DefaultFile(goos string) string {
+	switch goos {
+	case "windows":
+		return `C:\ProgramData\ssm-doctor\ssm-doctor.yml`
+	case "darwin":
+		return "/Library/Preferences/ssm-doctor/ssm-doctor.yml"
+	}
+	return "/etc/ssm-doctor/ssm-doctor.yml"
+}
+
+// settings is the table, over the fields of c.
+func settings(c *Config, n Names) []setting {
+	list := func(p *[]string, check func(string) error) value {
+		fresh := true
+		return listValue{p, check, &fresh}
+	}
+	known := func(names []string) func(string) error {
+		return func(s string) error {
+			if s == "*" {
+				return nil
+			}
+			return oneOf(names...)(s)
+		}
+	}
+	return []setting{
+		{"web.listen_addresses", "web.listen-address", "address to listen on, HOST:PORT; :10776 is every interface", list(&c.ListenAddresses, checkListen)},
+		{"web.config_file", "web.config.file", "file with TLS and authentication, in the format of the Prometheus exporter toolkit", textValue{&c.WebConfigFile, nil}},
+		{"web.systemd_socket", "web.systemd-socket", "listen on the sockets that systemd passes (Linux)", boolValue{&c.SystemdSocket}},
+		{"web.enable_lifecycle", "web.enable-lifecycle", "accept POST /-/run and /-/reload", boolValue{&c.Lifecycle}},
+		{"web.disable_exporter_metrics", "web.disable-exporter-metrics", "leave out go_*, process_* and promhttp_*", boolValue{&c.DisableExporterMetrics}},
+		{"web.report", "web.report", "pages with the report: auto (not on other than loopback addresses without authentication), full, off", textValue{&c.Report, oneOf("auto", "full", "off")}},
+		{"web.allowed_hosts", "web.allowed-hosts", "names that clients may use in the Host header besides addresses, localhost and the name of this host; * is any", list(&c.AllowedHosts, checkHost)},
+		{"metrics.lean", "metrics.lean", "only state, root cause, findings, last run, credentials' expiry, skew, build and agent", boolValue{&c.MetricsLean}},
+		{"metrics.all", "metrics.all", "the families that are off by default too", boolValue{&c.MetricsAll}},
+		{"metrics.disable", "metrics.disable", "groups of families to leave out", list(&c.MetricsDisable, oneOf(n.MetricGroups...))},
+		{"metrics.features", "metrics.features", "Systems Manager features to tell of; * is all (default: the common ones)", list(&c.MetricsFeatures, known(n.Features))},
+		{"log.level", "log.level", "debug, info, warn, error", textValue{&c.LogLevel, oneOf("debug", "info", "warn", "error")}},
+		{"log.format", "log.format", "logfmt, json", textValue{&c.LogFormat, oneOf("logfmt", "json")}},
+		{"schedule.local", "schedule.local", "time between looks at the host itself", durationValue{&c.Local, 5 * time.Second, time.Hour}},
+		{"schedule.network", "schedule.network", "time between runs that use the network", durationValue{&c.Network, 30 * time.Second, 24 * time.Hour}},
+		{"schedule.permissions", "schedule.permissions", "time between reads of the node's rights", durationValue{&c.Permissions, time.Hour, 7 * 24 * time.Hour}},
+		{"schedule.budget", "schedule.budget", "longest duration of a run", durationValue{&c.Budget, time.Second, 2 * time.Minute}},
+		{"aws.calls_per_run", "aws.calls-per-run", "most requests to AWS in one run; 0 sends none", intValue{&c.CallsPerRun, 0, 200}},
+		{"aws.calls_per_day", "aws.calls-per-day", "most requests to AWS in 24 hours; 0 sends none", intValue{&c.CallsPerDay, 0, 10000}},
+		{"state_dir", "state-dir", "directory for the history and the time of the last reads; empty keeps them in memory", textValue{&c.StateDir, checkDir}},
+		{"inventory.enabled", "inventory", "write a custom inventory item for the SSM Agent after each run", boolValue{&c.Inventory}},
+		{"inventory.dir", "inventory.dir", "folder for it (default: the agent's folder of this node)", textValue{&c.InventoryDir, checkDir}},
+		{"textfile", "textfile", "also write metrics to this file for node_exporter", textValue{&c.Textfile, checkDir}},
+		{"target.offline", "offline", "send nothing but to link-local addresses", boolValue{&c.Offline}},
+		{"target.region", "region", "work against this Region (default: detected)", textValue{&c.Region, checkRegion}},
+		{"target.endpoint_url", "endpoint-url", "connect to this host:port in place of every AWS endpoint", textValue{&c.EndpointURL, nil}},
+		{"target.features", "feature", "also judge these Systems Manager features", list(&c.Features, oneOf(n.Features...))},
+		{"target.probes", "probe", "also send the harmless reads of these families, at most daily", list(&c.Probes, oneOf(n.Probes...))},
+	}
+}
+
+func checkListen(s string) error {
+	if strings.HasPrefix(s, "vsock://") {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return fmt.Errorf("%q is no HOST:PORT", s)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return fmt.Errorf("%q: no such port", s)
+	}
+	return nil
+}
+
+var (
+	hostName   = regexp.MustCompile(`^(\*|[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)$`)
+	regionName = regexp.MustCompile(`^[a-z]{2}[a-z-]{1,20}-\d$`)
+)
+
+func checkHost(s string) error {
+	if !hostName.MatchString(s) {
+		return fmt.Errorf("%q is no host name", s)
+	}
+	return nil
+}
+
+func checkRegion(s string) error {
+	if s != "" && !regionName.MatchString(s) {
+		return fmt.Errorf("%q does not look like a Region", s)
+	}
+	return nil
+}
+
+func checkDir(s string) error {
+	if s != "" && !filepath.IsAbs(s) {
+		return fmt.Errorf("%q is not an absolute path", s)
+	}
+	return nil
+}
+
+// validate looks at settings together.
+func (c *Config) validate() error {
+	switch {
+	case len(c.ListenAddresses) == 0 && !c.SystemdSocket:
+		return errors.New("web.listen_addresses: nothing to listen on")
+	case c.MetricsLean && c.MetricsAll:
+		return errors.New("metrics.lean and metrics.all exclude each other")
+	case c.Local > c.Network:
+		return fmt.Errorf("schedule.local (%s) is longer than schedule.network (%s)", short(c.Local), short(c.Network))
+	case c.Network > c.Permissions:
+		return fmt.Errorf("schedule.network (%s) is longer than schedule.permissions (%s)", short(c.Network), short(c.Permissions))
+	}
+	return nil
+}

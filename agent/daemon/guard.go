@@ -1,0 +1,126 @@
+package daemon
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"ssm-doctor/agent/config"
+)
+
+// reportAccess tells whether the pages with the report are served: they name
+// accounts and roles' kinds, so not to a network without authentication.
+func reportAccess(cfg *config.Config) (bool, string) {
+	switch {
+	case cfg.Report == "full":
+		return true, ""
+	case cfg.Report == "off":
+		return false, "the report is switched off (--web.report=off)"
+	case loopbackOnly(cfg) || authenticated(cfg.WebConfigFile):
+		return true, ""
+	}
+	return false, "the report is not shown on an address that is not loopback without authentication; set up --web.config.file, or --web.report=full"
+}
+
+func loopbackOnly(cfg *config.Config) bool {
+	if cfg.SystemdSocket { // nobody says where it listens
+		return false
+	}
+	for _, a := range cfg.ListenAddresses {
+		host, _, err := net.SplitHostPort(a)
+		ip, bad := netip.ParseAddr(host)
+		if err != nil || host != "localhost" && (bad != nil || !ip.IsLoopback()) {
+			return false
+		}
+	}
+	return true
+}
+
+// authenticated reports whether a web configuration asks every client who it is.
+func authenticated(file string) bool {
+	if file == "" {
+		return false
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return false
+	}
+	var c struct {
+		Users map[string]string `yaml:"basic_auth_users"`
+		TLS   struct {
+			ClientAuth string `yaml:"client_auth_type"`
+		} `yaml:"tls_server_config"`
+	}
+	if yaml.Unmarshal(b, &c) != nil {
+		return false
+	}
+	return len(c.Users) > 0 || c.TLS.ClientAuth == "RequireAndVerifyClientCert"
+}
+
+// hostGuard refuses names that this server does not go by: a page elsewhere
+// whose name was made to point here would send them (DNS rebinding). On other
+// than loopback addresses, metrics and health are left to be fetched by any name.
+func hostGuard(next http.Handler, cfg *config.Config, own string) http.Handler {
+	names := append([]string{"localhost"}, cfg.AllowedHosts...)
+	if own != "" {
+		short, _, _ := strings.Cut(own, ".")
+		names = append(names, own, short)
+	}
+	open := !loopbackOnly(cfg)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		free := open && (r.URL.Path == "/metrics" || strings.HasPrefix(r.URL.Path, "/-/") && r.Method == http.MethodGet)
+		if !free && !knownHost(r.Host, names) {
+			plain(w, http.StatusMisdirectedRequest, "this server does not go by that name; see --web.allowed-hosts")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func knownHost(host string, names []string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.TrimSuffix(strings.ToLower(strings.Trim(name, "[]")), ".")
+	if _, err := netip.ParseAddr(name); err == nil {
+		return true
+	}
+	return slices.ContainsFunc(names, func(n string) bool { return n == "*" || strings.EqualFold(n, name) })
+}
+
+func securityHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// limitRequests answers 503 beyond n requests at the same time. Scrapes and
+// health have a limit of their own or cost nothing.
+func limitRequests(next http.Handler, n int) http.Handler {
+	slots := make(chan struct{}, n)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/metrics" || r.URL.Path == "/-/healthy" || r.URL.Path == "/-/ready" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+			next.ServeHTTP(w, r)
+		default:
+			w.Header().Set("Retry-After", "1")
+			plain(w, http.StatusServiceUnavailable, "too many requests at the same time")
+		}
+	})
+}

@@ -1,0 +1,114 @@
+package daemon
+
+import (
+	"maps"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"ssm-doctor/agent/config"
+	"ssm-doctor/agent/export"
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/report"
+)
+
+// shownHistory is how many transitions a report carries.
+const shownHistory = 50
+
+// publish makes a report, nil before the first one, the one that readers see.
+func (d *Daemon) publish(r *report.Report, at time.Time, success bool) {
+	p := &published{snapshot: &export.Snapshot{At: at, Success: success}}
+	if r != nil {
+		d.history.Add(at, r.State, causeOf(r))
+		list := d.history.List()
+		r.History = list[max(0, len(list)-shownHistory):]
+		if n := len(list); n > 0 {
+			d.stats.Since = list[n-1].At
+		}
+		p.snapshot.Report, p.shown = r, report.Redact(r)
+	}
+	d.now.Store(p)
+	d.republish()
+}
+
+// republish shows the same report with the counters of now.
+func (d *Daemon) republish() {
+	old, cfg := d.now.Load(), d.cfg.Load()
+	s := d.stats
+	s.Interval = cfg.Network
+	s.Operations = gather.Operations(cfg.Probes)
+	s.Runs, s.Requests, s.Failures = maps.Clone(s.Runs), maps.Clone(s.Requests), maps.Clone(s.Failures)
+	if cfg.StateDir != "" {
+		err := d.history.Err()
+		if err == nil {
+			err = d.ledger.err
+		}
+		ok, why := err == nil, ""
+		if err != nil {
+			why = err.Error()
+		}
+		s.HistoryOK = &ok
+		d.once("state", "state directory cannot be used; history is kept in memory", why)
+	}
+	snapshot := *old.snapshot
+	snapshot.Stats = &s
+	_, _, next := d.schedule.due(time.Now())
+	d.now.Store(&published{snapshot: &snapshot, shown: old.shown, next: next})
+}
+
+// writeFiles writes what else is wanted of a report. Trouble is logged once.
+func (d *Daemon) writeFiles(r *report.Report) {
+	cfg := d.cfg.Load()
+	if cfg.Textfile != "" {
+		err := export.WriteTextfile(cfg.Textfile, d.Snapshot(), metricOptions(cfg))
+		d.once("textfile", "textfile not written", text(err))
+	}
+	dir := ""
+	if cfg.Inventory {
+		dir = cfg.InventoryDir
+		if dir == "" && r.Node.ID != "" && r.Measures != nil {
+			dir = inventoryDir(r.Measures.Platform, r.Node.ID)
+		}
+	}
+	if d.inDir != "" && d.inDir != dir {
+		d.once("inventory", "inventory item not removed", text(export.RemoveInventory(d.inDir)))
+		d.inDir = ""
+	}
+	if dir != "" {
+		err := export.WriteInventory(dir, r)
+		d.once("inventory", "inventory item not written", text(err))
+		if err == nil {
+			d.inDir = dir
+		}
+	}
+}
+
+// inventoryDir is the agent's folder for custom inventory (ssm-agent.md 12).
+func inventoryDir(goos, node string) string {
+	if node != filepath.Base(node) {
+		return ""
+	}
+	switch goos {
+	case "windows":
+		return filepath.Join(`C:\ProgramData\Amazon\SSM\InstanceData`, node, `inventory\custom`)
+	case "darwin":
+		return filepath.Join("/opt/aws/ssm/data", node, "inventory/custom")
+	}
+	return filepath.Join("/var/lib/amazon/ssm", node, "inventory/custom")
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func metricOptions(c *config.Config) export.Options {
+	return export.Options{Lean: c.MetricsLean, All: c.MetricsAll, Disable: c.MetricsDisable, Features: c.MetricsFeatures}
+}
+
+// listenChanged reports whether a new configuration wants what only a restart brings.
+func listenChanged(a, b *config.Config) bool {
+	return !slices.Equal(a.ListenAddresses, b.ListenAddresses) || a.SystemdSocket != b.SystemdSocket || a.WebConfigFile != b.WebConfigFile || a.StateDir != b.StateDir
+}

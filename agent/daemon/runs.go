@@ -1,0 +1,249 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"ssm-doctor/agent/engine"
+	"ssm-doctor/agent/export"
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/report"
+	"ssm-doctor/checks/facts"
+)
+
+// result is what a run brought.
+type result struct {
+	work     work
+	report   *report.Report // nil: it panicked
+	facts    *facts.Facts
+	panicked string
+	timedOut bool
+	probes   []string
+}
+
+// identityDue reports whether AWS may be asked who the credentials belong to.
+func (d *Daemon) identityDue() bool {
+	return d.wall().Sub(d.ledger.LastIdentity) >= readGap
+}
+
+// readDue reports whether rights are read with the very first run.
+func (d *Daemon) readDue() bool { return d.o.Eager && d.wall().Sub(d.ledger.LastRead) >= readGap }
+
+// planFirstRead spreads the first read of rights over a fleet; where in the
+// window this node lies is known once its id is.
+func (d *Daemon) planFirstRead(w work) {
+	now := time.Now()
+	d.schedule.done(now, w)
+	if w.permissions {
+		return
+	}
+	d.schedule.permission = now.Add(firstReadMax)
+	if last := d.ledger.LastRead; !last.IsZero() {
+		if left := d.schedule.interval - d.wall().Sub(last); left > firstReadMax {
+			d.schedule.permission = now.Add(left)
+		}
+	}
+}
+
+// start begins a run beside the loop. Nobody starts a second one meanwhile.
+func (d *Daemon) start(ctx context.Context, w work) {
+	cfg, env := d.cfg.Load(), d.env
+	hold := d.limit(&w)
+	env.Forget()
+	env.Hold = hold
+	if hold == "" && !w.permissions {
+		env.Hold = "the node's rights are read at another time"
+	}
+	o := engine.Options{Budget: cfg.Budget, Log: d.o.Log, Previous: d.previous,
+		Waves: engine.Waves{SkipNetwork: !w.network, SkipIdentity: !w.identity, SkipPermissions: !w.permissions && !w.identity}}
+	d.busy, d.stuck, d.started = true, false, time.Now()
+	d.o.Log.Debug("run started", "trigger", w.trigger, "network", w.network, "permissions", w.permissions)
+	go func() {
+		r := result{work: w, probes: cfg.Probes}
+		defer func() {
+			if p := recover(); p != nil {
+				r.report, r.facts = nil, nil
+				r.panicked = fmt.Sprintf("%v\n%s", p, debug.Stack())
+			}
+			d.results <- r
+		}()
+		// The engine's own budget comes first; this only tells that it was spent.
+		limited, cancel := context.WithTimeout(ctx, cfg.Budget)
+		defer cancel()
+		r.report, r.facts = d.o.Run(ctx, env, o)
+		r.timedOut = limited.Err() != nil && ctx.Err() == nil
+	}()
+}
+
+// limit keeps requests to AWS within the caps and says why some are held back.
+func (d *Daemon) limit(w *work) string {
+	if !w.identity && !w.permissions {
+		return ""
+	}
+	cfg, need := d.cfg.Load(), identityCalls
+	if w.permissions {
+		need += len(gather.Operations(cfg.Probes))
+	}
+	used := d.ledger.used(d.wall())
+	var why string
+	switch {
+	case need > cfg.CallsPerRun:
+		why = fmt.Sprintf("%d requests to AWS are more than the %d that a run may send", need, cfg.CallsPerRun)
+	case used+need > cfg.CallsPerDay:
+		why = fmt.Sprintf("%d of %d requests to AWS were sent in the last 24 hours", used, cfg.CallsPerDay)
+	default:
+		return ""
+	}
+	w.identity, w.permissions = false, false
+	d.schedule.permission = time.Now().Add(d.schedule.jitter(readGap))
+	d.once("calls", "requests to AWS are held back", why)
+	return why
+}
+
+// finish takes over what a run brought.
+func (d *Daemon) finish(ctx context.Context, r result) {
+	now, wall := time.Now(), d.wall()
+	d.busy = false
+	d.schedule.done(now, r.work)
+	if ctx.Err() != nil {
+		return // cut short by our own end: it says nothing about the host
+	}
+	if r.report == nil {
+		d.o.Log.Error("run panicked", "err", r.panicked)
+		r.report = failed(wall, d.env.Version, "the run failed inside ssm-doctor; its log tells where")
+	}
+	d.count(r)
+	if d.stuck {
+		d.o.Log.Warn("run ended late", "seconds", now.Sub(d.started).Seconds())
+	}
+	if r.facts != nil {
+		d.previous = r.facts
+		if r.work.identity || r.work.permissions {
+			d.ledger.Interval = d.schedule.interval.Seconds()
+			d.ledger.note(wall, total(r.facts.Permissions.Calls), r.work, credentialsKey(r.report))
+		}
+	}
+	before := d.now.Load().shown
+	success := r.panicked == "" && !r.timedOut && export.Completed(r.report)
+	if hold := d.env.Hold; r.report.CallsHeld == "" && !r.work.permissions && strings.Contains(hold, "requests to AWS") {
+		r.report.CallsHeld = hold
+	}
+	d.publish(r.report, wall, success)
+	d.afterwards(now, wall, before, r)
+	d.writeFiles(r.report)
+}
+
+// count adds what a run did to the counters. Verdicts that a run only carried
+// on are not counted again.
+func (d *Daemon) count(r result) {
+	d.stats.Runs[r.work.trigger]++
+	if r.facts == nil || !r.work.identity && !r.work.permissions {
+		return
+	}
+	for op, n := range r.facts.Permissions.Calls {
+		d.stats.Requests[op] += uint64(n)
+	}
+	if m := r.report.Measures; m != nil {
+		throttled := false
+		for _, f := range m.Failures {
+			d.stats.Failures[export.Failure{Operation: f.Action, Reason: f.Reason}] += uint64(f.Count)
+			throttled = throttled || f.Reason == report.Throttled
+		}
+		if r.work.permissions {
+			d.schedule.throttled(throttled)
+			if throttled {
+				d.schedule.permission = time.Now().Add(d.schedule.jitter(d.schedule.interval))
+			}
+		}
+	}
+}
+
+func total(n map[string]int) int {
+	sum := 0
+	for _, c := range n {
+		sum += c
+	}
+	return sum
+}
+
+// credentialsKey is what the rights belong to: they are read again when it changes.
+func credentialsKey(r *report.Report) string {
+	return strings.Join([]string{r.Credentials.Source, r.Credentials.Role, r.Node.ID, r.AgentVersion}, " ")
+}
+
+// afterwards plans what a result asks for.
+func (d *Daemon) afterwards(now, wall time.Time, before *report.Report, r result) {
+	if before == nil && !r.work.permissions && d.schedule.permission.Sub(now) <= firstReadMax {
+		d.schedule.permission = d.started.Add(splay(r.report.Node.ID))
+	}
+	full := r.work.network && r.work.permissions
+	key := credentialsKey(r.report)
+	changed := before != nil && (before.State != r.report.State || causeOf(before) != causeOf(r.report))
+	if changed {
+		d.o.Log.Info("verdict changed", "state", r.report.State, "cause", causeOf(r.report), "was", before.State)
+	} else if before == nil {
+		d.o.Log.Info("first verdict", "state", r.report.State, "cause", causeOf(r.report))
+	}
+	if r.work.permissions {
+		d.readFor = key
+	}
+	if changed && !full && r.work.trigger == export.TriggerInterval && !r.work.network {
+		d.schedule.soon(now)
+	}
+	// Nothing is read again within readGap, whatever happens.
+	if (changed && !full || d.readFor != "" && d.readFor != key && !r.work.permissions) && d.ledger.LastRead != (time.Time{}) {
+		wait := max(0, readGap-wall.Sub(d.ledger.LastRead))
+		if at := now.Add(wait); at.Before(d.schedule.permission) {
+			d.schedule.permission = at
+		}
+	}
+}
+
+func causeOf(r *report.Report) string {
+	if r.RootCause == nil {
+		return ""
+	}
+	return r.RootCause.ID
+}
+
+// declareStuck says that nothing is known, while a run does not end.
+func (d *Daemon) declareStuck() {
+	d.stuck = true
+	d.o.Log.Warn("run takes longer than its budget", "seconds", time.Since(d.started).Seconds())
+	r := failed(d.wall(), d.env.Version, "the run does not end; what this host is cannot be told meanwhile")
+	r.Duration = time.Since(d.started).Seconds()
+	d.publish(r, d.wall(), false)
+}
+
+// failed is the report of a run that brought nothing.
+func failed(at time.Time, version, why string) *report.Report {
+	r := &report.Report{GeneratedAt: at.UTC(), Version: version, State: report.Unknown, Summary: why, Interrupted: true}
+	r.Normalize()
+	return r
+}
+
+// waitForRun gives a run that was cancelled the time to end.
+func (d *Daemon) waitForRun() {
+	if !d.busy {
+		return
+	}
+	select {
+	case <-d.results:
+	case <-time.After(stopPatience):
+		d.o.Log.Warn("a run did not end in time")
+	}
+}
+
+// once logs a warning when its text changed since the last time; "" forgets it.
+func (d *Daemon) once(what, message, why string) {
+	if d.told[what] == why {
+		return
+	}
+	d.told[what] = why
+	if why != "" {
+		d.o.Log.Warn(message, "err", why)
+	}
+}

@@ -1,0 +1,215 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/exporter-toolkit/web"
+	"golang.org/x/net/netutil"
+
+	"ssm-doctor/agent/config"
+	"ssm-doctor/agent/export"
+	"ssm-doctor/agent/report"
+)
+
+// Limits of the server.
+const (
+	maxConnections = 64
+	maxRequests    = 16 // at the same time, scrapes not counted
+	maxScrapes     = 5
+	maxHeader      = 16 << 10
+	maxBody        = 4 << 10
+	shutdownLimit  = 3 * time.Second
+	pageRefresh    = time.Minute
+	staleRuns      = 3 // a report is old after so many intervals
+)
+
+// Run listens, runs the schedule, and ends both when ctx does.
+func (d *Daemon) Run(ctx context.Context) error {
+	cfg := d.cfg.Load()
+	srv := &http.Server{
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*d.handler.Load()).ServeHTTP(w, r) }),
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
+		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(d.o.Log.Handler(), slog.LevelDebug),
+	}
+	// The toolkit reads its configuration for every connection; a broken one is
+	// told now.
+	if err := web.Validate(cfg.WebConfigFile); err != nil {
+		return fmt.Errorf("web configuration: %w", err)
+	}
+	flags := &web.FlagConfig{WebListenAddresses: &cfg.ListenAddresses, WebSystemdSocket: &cfg.SystemdSocket, WebConfigFile: &cfg.WebConfigFile}
+	served := make(chan error, 1)
+	if cfg.SystemdSocket {
+		go func() { served <- web.ListenAndServe(srv, flags, d.o.Log) }()
+	} else {
+		listeners, err := listen(ctx, cfg.ListenAddresses)
+		if err != nil {
+			return err
+		}
+		for i, l := range listeners {
+			d.o.Log.Info("listening", "address", l.Addr().String())
+			listeners[i] = netutil.LimitListener(l, maxConnections)
+		}
+		go func() { served <- web.ServeMultiple(listeners, srv, flags, d.o.Log) }()
+	}
+	loop, stop := context.WithCancel(ctx)
+	defer stop()
+	looped := make(chan struct{})
+	go func() {
+		defer close(looped)
+		d.Loop(loop)
+	}()
+	newNotifier(d.o.Getenv).send("READY=1")
+	d.o.Ready()
+	var failed error
+	select {
+	case <-ctx.Done():
+	case failed = <-served:
+		served <- failed
+	}
+	stop()
+	down, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
+	defer cancel()
+	if err := srv.Shutdown(down); err != nil {
+		srv.Close()
+	}
+	<-looped
+	if err := <-served; err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
+	if failed != nil && !errors.Is(failed, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", failed)
+	}
+	return nil
+}
+
+func listen(ctx context.Context, addresses []string) ([]net.Listener, error) {
+	var out []net.Listener
+	for _, a := range addresses {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a)
+		if err != nil {
+			for _, o := range out {
+				o.Close()
+			}
+			return nil, fmt.Errorf("listen on %s: %w", a, err)
+		}
+		out = append(out, l)
+	}
+	return out, nil
+}
+
+// Handler is what the daemon serves now.
+func (d *Daemon) Handler() http.Handler { return *d.handler.Load() }
+
+// swapHandler builds the handler anew for the configuration.
+func (d *Daemon) swapHandler() {
+	cfg := d.cfg.Load()
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", d.metrics(cfg))
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "healthy") })
+	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
+		if d.now.Load().shown == nil {
+			plain(w, http.StatusServiceUnavailable, "the first run has not finished")
+			return
+		}
+		plain(w, http.StatusOK, "ready")
+	})
+	show, why := reportAccess(cfg)
+	guard := func(h http.HandlerFunc) http.HandlerFunc {
+		if show {
+			return h
+		}
+		return func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusForbidden, why) }
+	}
+	mux.HandleFunc("GET /{$}", guard(d.page(cfg, true)))
+	mux.HandleFunc("GET /report.html", guard(d.page(cfg, false)))
+	mux.HandleFunc("GET /report.json", guard(d.reportJSON))
+	if cfg.Lifecycle {
+		mux.HandleFunc("POST /-/run", func(w http.ResponseWriter, _ *http.Request) {
+			d.Trigger()
+			plain(w, http.StatusAccepted, "asked for")
+		})
+		mux.HandleFunc("POST /-/reload", func(w http.ResponseWriter, r *http.Request) {
+			if err := d.Reload(r.Context()); err != nil {
+				plain(w, http.StatusInternalServerError, "not reloaded: "+report.Printable(err.Error()))
+				return
+			}
+			plain(w, http.StatusOK, "reloaded")
+		})
+	}
+	var h http.Handler = http.NewCrossOriginProtection().Handler(mux)
+	h = http.MaxBytesHandler(h, maxBody)
+	h = limitRequests(h, maxRequests)
+	h = hostGuard(h, cfg, d.o.Host)
+	h = securityHeaders(h)
+	d.handler.Store(&h)
+}
+
+// metrics exposes the snapshot, and this process unless that is switched off.
+func (d *Daemon) metrics(cfg *config.Config) http.Handler {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(export.New(d.Snapshot, metricOptions(cfg)))
+	o := promhttp.HandlerOpts{EnableOpenMetrics: true, ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes, ErrorLog: slog.NewLogLogger(d.o.Log.Handler(), slog.LevelWarn)}
+	if cfg.DisableExporterMetrics {
+		return promhttp.HandlerFor(reg, o)
+	}
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	o.Registry = reg
+	return promhttp.InstrumentMetricHandler(reg, promhttp.HandlerFor(reg, o))
+}
+
+// page is the status page, or the report as a page that stands alone.
+func (d *Daemon) page(cfg *config.Config, status bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		p := d.now.Load()
+		if p.shown == nil {
+			plain(w, http.StatusServiceUnavailable, "the first run has not finished; /-/ready tells when")
+			return
+		}
+		var live report.Live
+		if status {
+			live = report.Live{Refresh: pageRefresh, Now: d.wall(), Next: p.next, StaleAfter: staleRuns * cfg.Local,
+				Links: []report.Link{{Text: "report as JSON", Href: "report.json"}, {Text: "report as a file", Href: "report.html"}, {Text: "metrics", Href: "metrics"}}}
+		}
+		var b bytes.Buffer
+		if err := report.HTML(&b, p.shown, live); err != nil {
+			d.o.Log.Error("page not rendered", "err", err)
+			plain(w, http.StatusInternalServerError, "the page could not be rendered")
+			return
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", report.ContentPolicy())
+		_, _ = w.Write(b.Bytes())
+	}
+}
+
+func (d *Daemon) reportJSON(w http.ResponseWriter, _ *http.Request) {
+	p := d.now.Load()
+	if p.shown == nil {
+		plain(w, http.StatusServiceUnavailable, "the first run has not finished; /-/ready tells when")
+		return
+	}
+	var b bytes.Buffer
+	if err := report.Write(&b, "json", p.shown, report.Style{}); err != nil {
+		d.o.Log.Error("report not rendered", "err", err)
+		plain(w, http.StatusInternalServerError, "the report could not be rendered")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(b.Bytes())
+}
+
+func plain(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(code)
+	fmt.Fprintln(w, text)
+}

@@ -1,0 +1,14 @@
+package report
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"sync"
+)
+
+// ContentPolicy is the Content-Security-Policy for a page of HTML: it loads
+// nothing and has the one style sheet that is in it.
+var ContentPolicy = sync.OnceValue(func() string {
+	sum := sha256.Sum256([]byte(pageCSS))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+})

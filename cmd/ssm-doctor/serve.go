@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/prometheus/common/promslog"
+	"github.com/spf13/cobra"
+
+	"ssm-doctor/agent/config"
+	"ssm-doctor/agent/daemon"
+	"ssm-doctor/agent/daemon/svc"
+	"ssm-doctor/agent/export"
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/sim"
+)
+
+// Settings of the garbage collector for a process that should stay small and
+// is idle almost always. GOGC and GOMEMLIMIT win.
+const (
+	gcPercent   = 40
+	memoryLimit = 22 << 20
+)
+
+func configNames() config.Names {
+	return config.Names{MetricGroups: export.Groups(), Features: featureIDs(), Probes: gather.ProbeFamilies}
+}
+
+func newServeCmd(a *app) *cobra.Command {
+	var demo, file string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Keep examining this host, with metrics and a status page",
+		Long: "Examines this host again and again and serves the last report: metrics for\n" +
+			"Prometheus on /metrics, a status page on /. It reads " + config.DefaultFile(runtime.GOOS) + "\n" +
+			"if there is one; the environment beats the file, and flags beat both. SIGHUP\n" +
+			"reads it again.",
+		Example: "  ssm-doctor serve\n  ssm-doctor serve --web.listen-address=:10776 --web.config.file=/etc/ssm-doctor/web.yml\n  ssm-doctor serve --demo tls-interceptor",
+		Args:    noArgs,
+	}
+	fs := cmd.Flags()
+	fs.StringVar(&file, "config.file", "", "configuration `file` (default: "+config.DefaultFile(runtime.GOOS)+" if it is there)")
+	fs.StringVar(&demo, "demo", "", "examine the simulated host of this `name`; demo --list shows all")
+	given := config.AddFlags(fs, configNames())
+	_ = cmd.RegisterFlagCompletionFunc("demo", cobra.FixedCompletions(sim.Names(), cobra.ShellCompDirectiveNoFileComp))
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if !cmd.Flags().Changed("config.file") {
+			file = a.getenv(config.Env("config.file"))
+		}
+		s := serve{a: a, file: file, demo: demo, flags: given()}
+		return s.run(cmd.Context())
+	}
+	return cmd
+}
+
+// serve is one daemon with what it was told.
+type serve struct {
+	a          *app
+	file, demo string
+	flags      config.Overrides
+}
+
+func (s *serve) load() (*config.Config, error) {
+	file, named := s.file, s.file != ""
+	if !named {
+		file = config.DefaultFile(runtime.GOOS)
+	}
+	flags := s.flags
+	if s.demo != "" && flags["state-dir"] == nil {
+		flags = config.Overrides{"state-dir": {""}}
+		for k, v := range s.flags {
+			flags[k] = v
+		}
+	}
+	return config.Load(file, named, s.a.getenv, flags, configNames())
+}
+
+func (s *serve) run(ctx context.Context) error {
+	cfg, err := s.load()
+	if err != nil {
+		return usagef("%w", err)
+	}
+	log, level, err := newLogger(s.a, cfg)
+	if err != nil {
+		return usagef("%w", err)
+	}
+	if s.a.getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if s.a.getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+	env := hostEnv
+	if s.demo != "" {
+		h, err := demoHost(s.demo)
+		if err != nil {
+			return err
+		}
+		defer h.Close()
+		env = func(*config.Config) (*gather.Env, error) { return named(h.Env()), nil }
+	}
+	load := func() (*config.Config, error) {
+		c, err := s.load()
+		if err == nil {
+			err = level.Set(c.LogLevel)
+		}
+		return c, err
+	}
+	if err := makeStateDir(cfg.StateDir); err != nil {
+		log.Warn("state directory cannot be made", "err", err)
+	}
+	host, _ := os.Hostname()
+	reload, stop := reloadSignal()
+	defer stop()
+	o := daemon.Options{Load: load, Env: env, Log: log, Getenv: s.a.getenv, Reload: reload, Eager: s.demo != "", Host: host}
+	log.Info("starting", "version", versionString())
+	err = svc.Run(ctx, func(ctx context.Context, ready func()) error {
+		o.Ready = ready
+		d, err := daemon.New(o)
+		if err != nil {
+			return err
+		}
+		return d.Run(ctx)
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return &exitError{exitInternal, err}
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// hostEnv is the environment of this host under a configuration.
+func hostEnv(c *config.Config) (*gather.Env, error) {
+	env, err := gather.Host("/")
+	if err != nil {
+		return nil, fmt.Errorf("look at this host: %w", err)
+	}
+	env.Offline, env.Region, env.EndpointURL, env.Features, env.Probes = c.Offline, c.Region, c.EndpointURL, c.Features, c.Probes
+	return named(env), nil
+}
+
+func named(env *gather.Env) *gather.Env {
+	env.Version = versionString()
+	env.UserAgent = "ssm-doctor/" + env.Version
+	return env
+}
+
+func newLogger(a *app, c *config.Config) (*slog.Logger, *promslog.Level, error) {
+	level, format := promslog.NewLevel(), promslog.NewFormat()
+	if err := level.Set(c.LogLevel); err != nil {
+		return nil, nil, err
+	}
+	if err := format.Set(c.LogFormat); err != nil {
+		return nil, nil, err
+	}
+	return promslog.New(&promslog.Config{Level: level, Format: format, Writer: a.err}), level, nil
+}
+
+// makeStateDir makes the directory, not the ones above it.
+func makeStateDir(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	return err
+}
