@@ -1,0 +1,31 @@
+#!/bin/sh
+# EC2 user data: installs ssm-doctor at the first boot, also where Systems Manager
+# does not reach the host. Replace the three values. As one line:
+#   #!/bin/sh
+#   curl -fsSo /var/tmp/d "$URL" && echo "$SHA256  /var/tmp/d" | sha256sum -c && (dpkg -i /var/tmp/d || rpm -U /var/tmp/d); ssm-doctor check
+set -eu
+URL_AMD64=${URL_AMD64:-https://BUCKET.s3.REGION.amazonaws.com/ssm-doctor/VERSION/ssm-doctor_VERSION_amd64.deb}
+SHA256_AMD64=${SHA256_AMD64:-SHA256}
+URL_ARM64=${URL_ARM64:-https://BUCKET.s3.REGION.amazonaws.com/ssm-doctor/VERSION/ssm-doctor_VERSION_arm64.deb}
+SHA256_ARM64=${SHA256_ARM64:-SHA256}
+
+case $(uname -m) in
+x86_64) url=$URL_AMD64 sum=$SHA256_AMD64 ;;
+aarch64) url=$URL_ARM64 sum=$SHA256_ARM64 ;;
+*)
+	echo "ssm-doctor: no package for $(uname -m)" >&2
+	exit 1
+	;;
+esac
+file=/var/tmp/ssm-doctor.${url##*.}
+trap 'rm -f "$file"' EXIT
+# A name server or route may come up later than this script.
+curl -fsS --retry 5 --retry-all-errors --max-time 120 -o "$file" "$url"
+echo "$sum  $file" | sha256sum -c -
+case $file in
+*.deb) dpkg -i "$file" ;;
+*.rpm) rpm -U --replacepkgs "$file" ;;
+esac
+# The verdict goes to the console log, where "aws ec2 get-console-output" shows it
+# of a host that nobody can reach. A host that is not managed is a result.
+ssm-doctor check --output short >/dev/console 2>&1 || true
