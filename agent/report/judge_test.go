@@ -16,7 +16,10 @@ import (
 // Redacted facts lead to the same judgement elsewhere, and neither they nor a
 // redacted report name the simulated host.
 func TestRedactedFactsJudgeAlike(t *testing.T) {
-	for _, name := range sim.Names() {
+	for i, name := range sim.Names() {
+		if testing.Short() && i%5 != 0 {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h, err := sim.New(name)
