@@ -390,7 +390,15 @@ func (h *Host) lookup(ctx context.Context, server, network, host string) ([]neti
 // serve runs an HTTP server until Close.
 func (h *Host) serve(l net.Listener, handler http.Handler) {
 	s := &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: patience,
-		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}} // websockets need HTTP/1.1
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // websockets need HTTP/1.1
+		ConnState: func(_ net.Conn, state http.ConnState) { // so that Close leaves nothing running
+			switch state {
+			case http.StateNew:
+				h.wg.Add(1)
+			case http.StateHijacked, http.StateClosed:
+				h.wg.Done()
+			}
+		}}
 	h.servers = append(h.servers, s)
 	h.wg.Go(func() { _ = s.Serve(l) })
 }
