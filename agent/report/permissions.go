@@ -82,10 +82,13 @@ func (t *text) rights() {
 	if src := r.Credentials.Source; src != "" && src != "policies" {
 		head += " (" + t.show(src) + ")"
 	}
-	for _, p := range t.nodeParts() {
-		head += "   " + p
+	parts := t.nodeParts()
+	if node := strings.Join(parts, "   "); node != "" && cells(head)+3+cells(node) > t.s.Width {
+		t.add("%s", head)
+		t.add("%s", node)
+	} else {
+		t.add("%s", strings.TrimRight(head+"   "+node, " "))
 	}
-	t.add("%s", head)
 	t.gap()
 	width := len("FEATURE")
 	for _, f := range r.Features {

@@ -42,15 +42,17 @@ func newPermissionsCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "permissions",
 		Short: "Say which features the node's rights serve",
-		Long: "Says for each Systems Manager feature whether the rights of this node serve it, and what is\n" +
-			"denied by which layer. Without flags it observes and sends harmless reads only. With --policy it\n" +
-			"judges documents instead, and needs no node. It also prints what to attach (--minimal), trust\n" +
-			"policies (--trust), the table of features and policies (--table), and what a change of policies\n" +
-			"gains and loses (--diff).\n\n" +
-			"Exit code: 0, 1 when a feature in use or asked for is denied something it needs (or a change\n" +
-			"loses one), 2 when registration or the message channel is. Unknown is not denied.",
+		Long: "Says for each Systems Manager feature whether the rights of this node serve it,\n" +
+			"and which layer denies what. Without flags it observes and sends harmless reads\n" +
+			"only. With --policy it judges documents instead, and needs no node. It also\n" +
+			"prints what to attach (--minimal), trust policies (--trust), the table of\n" +
+			"features and policies (--table), and what a change of policies gains and loses\n" +
+			"(--diff).\n\n" +
+			"Exit code: 0; 1 when a feature in use or asked for is denied something it needs,\n" +
+			"or a change loses one; 2 when registration or the message channel is denied.\n" +
+			"Unknown is not denied.",
 		Example: "  ssm-doctor permissions --feature parameter-store --probe parameters\n" +
-			"  ssm-doctor permissions --policy role.json --scp scp.json --endpoint-policy vpce.json\n" +
+			"  ssm-doctor permissions --policy role.json --scp scp.json\n" +
 			"  ssm-doctor permissions --minimal --feature session-manager,run-command",
 		RunE: func(cmd *cobra.Command, args []string) error { return p.run(cmd, a, args) },
 	}
