@@ -1,0 +1,486 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"ssm-doctor/agent/config"
+	"ssm-doctor/agent/engine"
+	"ssm-doctor/agent/export"
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/report"
+	"ssm-doctor/checks/facts"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// host plays the engine: what it answers, and what it was asked.
+type host struct {
+	mu     sync.Mutex
+	answer func(n int, o engine.Options) (*report.Report, *facts.Facts)
+	asked  []engine.Options
+	held   []string
+	at     []time.Time
+}
+
+func (h *host) run(ctx context.Context, env *gather.Env, o engine.Options) (*report.Report, *facts.Facts) {
+	h.mu.Lock()
+	h.asked, h.held, h.at = append(h.asked, o), append(h.held, env.Hold), append(h.at, time.Now())
+	n := len(h.asked)
+	h.mu.Unlock()
+	r, f := h.answer(n, o)
+	if r != nil {
+		r.Normalize()
+	}
+	return r, f
+}
+
+// count counts the runs that a condition holds for.
+func (h *host) count(is func(engine.Waves) bool) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for i := range h.asked {
+		if is(h.asked[i].Waves) {
+			n++
+		}
+	}
+	return n
+}
+
+func withNetwork(w engine.Waves) bool { return !w.SkipNetwork }
+
+// reads tells runs that read rights.
+func (h *host) reads() []time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var out []time.Time
+	for i, o := range h.asked {
+		if !o.Waves.SkipPermissions && h.held[i] == "" {
+			out = append(out, h.at[i])
+		}
+	}
+	return out
+}
+
+func managed() (*report.Report, *facts.Facts) {
+	return &report.Report{State: report.Managed, Node: report.Node{ID: "i-0123456789abcdef0"}, Measures: &report.Measures{}}, &facts.Facts{Permissions: facts.Permissions{Calls: map[string]int{"ssm:GetDocument": 1}}}
+}
+
+func imdsGone() (*report.Report, *facts.Facts) {
+	r, f := managed()
+	r.State, r.RootCause = report.NotManaged, &report.Cause{ID: "imds-disabled"}
+	return r, f
+}
+
+func always(f func() (*report.Report, *facts.Facts)) func(int, engine.Options) (*report.Report, *facts.Facts) {
+	return func(int, engine.Options) (*report.Report, *facts.Facts) { return f() }
+}
+
+func testDaemon(t *testing.T, h *host, edit func(*config.Config), more func(*Options)) *Daemon {
+	t.Helper()
+	o := Options{Run: h.run, Load: func() (*config.Config, error) {
+		c := config.Default()
+		c.StateDir = ""
+		if edit != nil {
+			edit(c)
+		}
+		return c, nil
+	}, Env: func(*config.Config) (*gather.Env, error) { return &gather.Env{Version: "test"}, nil }}
+	if more != nil {
+		more(&o)
+	}
+	d, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// looped runs the loop while during runs, in a bubble.
+func looped(t *testing.T, d *Daemon, during func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); d.Loop(ctx) }()
+	during()
+	cancel()
+	<-done
+}
+
+func TestRhythm(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{answer: always(managed)}
+		d := testDaemon(t, h, nil, nil)
+		start := time.Now()
+		looped(t, d, func() { time.Sleep(49 * time.Hour) })
+		total, network, reads := len(h.asked), h.count(withNetwork), h.reads()
+		if total < 4900 || total > 6500 {
+			t.Errorf("%d runs in 49 hours", total)
+		}
+		if network < 540 || network > 640 {
+			t.Errorf("%d runs with the network", network)
+		}
+		if len(reads) != 3 && len(reads) != 2 {
+			t.Fatalf("rights were read %d times: %v", len(reads), reads)
+		}
+		if first := reads[0].Sub(start); first < firstReadMin || first > firstReadMax+time.Minute {
+			t.Errorf("first read after %s", first)
+		}
+		if gap := reads[1].Sub(reads[0]); gap < 22*time.Hour || gap > 26*time.Hour {
+			t.Errorf("second read %s after the first", gap)
+		}
+		for i := 1; i < len(h.at); i++ {
+			if h.at[i].Sub(h.at[i-1]) > time.Minute {
+				t.Fatalf("nothing ran for %s", h.at[i].Sub(h.at[i-1]))
+			}
+		}
+		s := d.Snapshot()
+		if n := s.Stats.Runs[export.TriggerStart]; n != 1 || s.Stats.Runs[export.TriggerInterval] < 4900 {
+			t.Errorf("runs: %v", s.Stats.Runs)
+		}
+	})
+}
+
+func TestSplayIsSpreadAndStays(t *testing.T) {
+	t.Parallel()
+	seen := map[time.Duration]bool{}
+	for _, id := range []string{"i-1", "i-2", "i-3", "mi-4", ""} {
+		s := splay(id)
+		if s < firstReadMin || s >= firstReadMax || s != splay(id) {
+			t.Errorf("%s: %s", id, s)
+		}
+		seen[s] = true
+	}
+	if len(seen) != 5 {
+		t.Errorf("nodes read at the same time: %v", seen)
+	}
+}
+
+// A state change seen by a local look leads to a full run at once, once.
+func TestStateChange(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var down bool
+		h := &host{}
+		h.answer = func(int, engine.Options) (*report.Report, *facts.Facts) {
+			if down {
+				return imdsGone()
+			}
+			return managed()
+		}
+		d := testDaemon(t, h, nil, nil)
+		looped(t, d, func() {
+			time.Sleep(2*time.Hour + time.Minute) // rights are read by now
+			before := h.count(withNetwork)
+			h.mu.Lock()
+			down = true
+			h.mu.Unlock()
+			reads := len(h.reads())
+			time.Sleep(40 * time.Second)
+			synctest.Wait()
+			if n := h.count(withNetwork); n < before+1 || n > before+2 {
+				t.Errorf("%d runs with the network after the change", n-before)
+			}
+			if n := len(h.reads()); n != reads+1 {
+				t.Errorf("rights were read %d times after the change", n-reads)
+			}
+			if r := d.Report(); r.State != report.NotManaged || len(r.History) != 2 || r.History[1].Cause != "imds-disabled" {
+				t.Errorf("%s %v", r.State, r.History)
+			}
+			// A host that flaps does not read its rights within the hour.
+			for range 10 {
+				h.mu.Lock()
+				down = !down
+				h.mu.Unlock()
+				time.Sleep(time.Minute)
+			}
+			if n := len(h.reads()); n > reads+1 {
+				t.Errorf("flapping read rights %d times", n-reads)
+			}
+		})
+	})
+}
+
+func TestPanicAndRecovery(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{}
+		h.answer = func(n int, _ engine.Options) (*report.Report, *facts.Facts) {
+			if n == 2 || n == 3 { // the change is followed by a second look
+				panic("boom")
+			}
+			return managed()
+		}
+		d := testDaemon(t, h, nil, nil)
+		looped(t, d, func() {
+			time.Sleep(32 * time.Second)
+			if s := d.Snapshot(); s.Report.State != report.Unknown || s.Success {
+				t.Errorf("after a panic: %s, success %v", s.Report.State, s.Success)
+			}
+			time.Sleep(time.Minute)
+			if s := d.Snapshot(); s.Report.State != report.Managed || !s.Success {
+				t.Errorf("afterwards: %s, success %v", s.Report.State, s.Success)
+			}
+		})
+	})
+}
+
+// A run that does not end makes the state unknown; no second one is piled on it.
+func TestHangingRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		h := &host{}
+		h.answer = func(n int, _ engine.Options) (*report.Report, *facts.Facts) {
+			if n == 2 {
+				<-release
+			}
+			return managed()
+		}
+		d := testDaemon(t, h, nil, nil)
+		looped(t, d, func() {
+			time.Sleep(20 * time.Minute)
+			if s := d.Snapshot(); s.Report.State != report.Unknown || s.Success {
+				t.Errorf("while it hangs: %s, success %v", s.Report.State, s.Success)
+			}
+			if n := len(h.at); n != 2 {
+				t.Errorf("%d runs were started", n)
+			}
+			close(release)
+			time.Sleep(time.Minute)
+			if s := d.Snapshot(); s.Report.State != report.Managed {
+				t.Errorf("afterwards: %s", s.Report.State)
+			}
+		})
+	})
+}
+
+// The end is quick even when a run ignores that it was cancelled.
+func TestStop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		h := &host{answer: func(int, engine.Options) (*report.Report, *facts.Facts) { <-release; return managed() }}
+		d := testDaemon(t, h, nil, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); d.Loop(ctx) }()
+		time.Sleep(5 * time.Second)
+		start := time.Now()
+		cancel()
+		<-done
+		if took := time.Since(start); took >= 5*time.Second {
+			t.Errorf("stopping took %s", took)
+		}
+		close(release)
+	})
+}
+
+func TestThrottlingBacksOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{answer: func(int, engine.Options) (*report.Report, *facts.Facts) {
+			r, f := managed()
+			r.Measures.Failures = []report.CallFailure{{Action: "ssm:GetDocument", Reason: report.Throttled, Count: 1}}
+			return r, f
+		}}
+		d := testDaemon(t, h, nil, nil)
+		looped(t, d, func() { time.Sleep(40 * 24 * time.Hour) })
+		reads := h.reads()
+		var gaps []time.Duration
+		for i := 1; i < len(reads); i++ {
+			gaps = append(gaps, reads[i].Sub(reads[i-1]))
+		}
+		// 2, 4, then 7 days.
+		for i, want := range []time.Duration{48 * time.Hour, 96 * time.Hour, longestInterval, longestInterval} {
+			if i >= len(gaps) || gaps[i] < want*9/10 || gaps[i] > want*11/10 {
+				t.Fatalf("gaps %v", gaps)
+			}
+		}
+		if n := d.Snapshot().Stats.Failures[export.Failure{Operation: "ssm:GetDocument", Reason: report.Throttled}]; n < uint64(len(reads)) || n > uint64(len(reads))+1 {
+			t.Errorf("%d failures counted in %d reads", n, len(reads))
+		}
+	})
+}
+
+func TestCaps(t *testing.T) {
+	t.Parallel()
+	for _, edit := range []func(*config.Config){func(c *config.Config) { c.CallsPerRun = 3 }, func(c *config.Config) { c.CallsPerDay = 0 }} {
+		synctest.Test(t, func(t *testing.T) {
+			h := &host{answer: always(managed)}
+			d := testDaemon(t, h, edit, nil)
+			looped(t, d, func() { time.Sleep(26 * time.Hour) })
+			if n := len(h.reads()); n > 0 {
+				t.Errorf("rights were read %d times", n)
+			}
+			held := false
+			for _, why := range h.held {
+				held = held || strings.Contains(why, "requests to AWS")
+			}
+			if !held {
+				t.Error("the report does not say why")
+			}
+		})
+	}
+}
+
+// A clock set forward or back by an hour, and a long sleep, lead to a new look
+// at the network, not to a stampede or a stop.
+func TestClockSteps(t *testing.T) {
+	t.Parallel()
+	for _, step := range []time.Duration{time.Hour, -time.Hour, 100 * 24 * time.Hour, -100 * 24 * time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			var mu sync.Mutex
+			var offset time.Duration
+			h := &host{answer: always(managed)}
+			d := testDaemon(t, h, nil, func(o *Options) {
+				o.Wall = func() time.Time { mu.Lock(); defer mu.Unlock(); return time.Now().Add(offset) }
+			})
+			looped(t, d, func() {
+				time.Sleep(2 * time.Hour)
+				runs, network := len(h.at), h.count(withNetwork)
+				mu.Lock()
+				offset = step
+				mu.Unlock()
+				time.Sleep(time.Minute)
+				if n := h.count(withNetwork); n == network {
+					t.Errorf("%s: no look at the network", step)
+				}
+				time.Sleep(time.Hour)
+				if n := len(h.at) - runs; n < 100 || n > 140 {
+					t.Errorf("%s: %d runs in the hour after", step, n)
+				}
+			})
+		})
+	}
+}
+
+// A daemon that is started again and again does not ask AWS again and again.
+func TestRestartStorm(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{answer: always(managed)}
+		for range 20 {
+			d := testDaemon(t, h, func(c *config.Config) { c.StateDir = dir }, func(o *Options) { o.Eager = true })
+			looped(t, d, func() { time.Sleep(time.Minute) })
+		}
+		if n := len(h.reads()); n != 1 {
+			t.Errorf("rights were read %d times by 20 starts", n)
+		}
+		identities := h.count(func(w engine.Waves) bool { return !w.SkipIdentity })
+		if identities != 1 {
+			t.Errorf("the identity was asked for %d times", identities)
+		}
+	})
+}
+
+func TestReload(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{answer: always(managed)}
+		var fail error
+		interval := 5 * time.Minute
+		hup := make(chan struct{})
+		d := testDaemon(t, h, nil, func(o *Options) {
+			o.Reload = hup
+			o.Load = func() (*config.Config, error) {
+				c := config.Default()
+				c.StateDir, c.Network = "", interval
+				return c, fail
+			}
+		})
+		looped(t, d, func() {
+			time.Sleep(time.Second)
+			fail = errors.New("line 3: unknown key")
+			if err := d.Reload(t.Context()); err == nil || d.Snapshot().Stats.ReloadOK {
+				t.Errorf("a broken configuration: %v", err)
+			}
+			fail, interval = nil, 10*time.Minute
+			hup <- struct{}{}
+			synctest.Wait()
+			if s := d.Snapshot().Stats; !s.ReloadOK || s.Interval != interval {
+				t.Errorf("%+v", s)
+			}
+		})
+	})
+}
+
+func TestNotify(t *testing.T) {
+	t.Parallel()
+	var n notifier
+	n.send("READY=1") // nobody listens: nothing happens
+	env := map[string]string{"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "30000000"}
+	if w := newNotifier(func(k string) string { return env[k] }).watchdog; w != 15*time.Second {
+		t.Errorf("watchdog %s", w)
+	}
+	env["WATCHDOG_PID"] = "1"
+	if w := newNotifier(func(k string) string { return env[k] }).watchdog; w != 0 && os.Getpid() != 1 {
+		t.Errorf("watchdog of another process: %s", w)
+	}
+	env["WATCHDOG_USEC"] = "soon"
+	if w := newNotifier(func(k string) string { return env[k] }).watchdog; w != 0 {
+		t.Errorf("watchdog %s", w)
+	}
+}
+
+func TestLedger(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+	dir := t.TempDir()
+	l := openLedger(dir, now)
+	l.note(now, 5, work{identity: true, permissions: true}, "key")
+	l.note(now.Add(time.Hour), 2, work{identity: true}, "")
+	again := openLedger(dir, now.Add(2*time.Hour))
+	if again.used(now.Add(2*time.Hour)) != 7 || !again.LastRead.Equal(now) || again.ReadFor != "key" || again.err != nil {
+		t.Errorf("%+v", again)
+	}
+	if n := again.used(now.Add(24*time.Hour + time.Minute)); n != 2 {
+		t.Errorf("%d calls in the last day", n)
+	}
+	// Written by a clock that was ahead.
+	ahead := openLedger(dir, now.Add(-48*time.Hour))
+	if ahead.LastRead.After(now.Add(-48*time.Hour)) || ahead.used(now.Add(-48*time.Hour)) != 7 {
+		t.Errorf("%+v", ahead)
+	}
+	if err := os.WriteFile(filepath.Join(dir, LedgerFile), []byte(`{"last_read": "2026-`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if torn := openLedger(dir, now); torn.err == nil || !torn.LastRead.IsZero() {
+		t.Errorf("%+v", torn)
+	}
+}
+
+// A state directory that cannot be written is said, and everything else goes on.
+func TestBrokenStateDir(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{answer: always(managed)}
+		d := testDaemon(t, h, func(c *config.Config) { c.StateDir = file }, func(o *Options) { o.Eager = true })
+		looped(t, d, func() {
+			time.Sleep(time.Minute)
+			s := d.Snapshot()
+			if s.Report.State != report.Managed || s.Stats.HistoryOK == nil || *s.Stats.HistoryOK {
+				t.Errorf("%s, history on disk %v", s.Report.State, s.Stats.HistoryOK)
+			}
+			if len(d.Report().History) != 1 {
+				t.Errorf("history %v", d.Report().History)
+			}
+		})
+	})
+}
