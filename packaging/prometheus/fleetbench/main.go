@@ -211,7 +211,7 @@ func (m *meter) report(out io.Writer, o options, a, b reading) {
 	window := fmt.Sprintf("[%ds]", int(sec))
 	for _, g := range []string{"fleet", "host", "self"} {
 		s := `(prometheus_rule_group_last_duration_seconds{rule_group=~".*ssm-doctor-` + g + `"}` + window + `)`
-		row("one evaluation of ssm-doctor-"+g+", mean and most", "%.1f, %.1f ms", 1000*m.query("avg(avg_over_time"+s+")"), 1000*m.query("max(max_over_time"+s+")"))
+		row("one evaluation of ssm-doctor-"+g+", least, mean, most", "%.0f, %.0f, %.0f ms", 1000*m.query("min(min_over_time"+s+")"), 1000*m.query("avg(avg_over_time"+s+")"), 1000*m.query("max(max_over_time"+s+")"))
 	}
 	row("evaluations failed, missed", "%.0f, %.0f", m.own("prometheus_rule_evaluation_failures_total", "ssm-doctor"), m.own("prometheus_rule_group_iterations_missed_total", "ssm-doctor"))
 	row("alerts pending or firing", "%.0f", m.query(`count(ALERTS) or vector(0)`))
