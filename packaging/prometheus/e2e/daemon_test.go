@@ -3,35 +3,84 @@
 package e2e_test
 
 import (
-	"fmt"
-	"io"
+	"context"
+	"errors"
 	"net/http"
-	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
+
+	"ssm-doctor/agent/config"
+	"ssm-doctor/agent/daemon"
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/sim"
 )
 
-// mayBeEmpty: panels about things that this host does not have.
-var mayBeEmpty = map[string]string{}
-
-type daemon struct {
-	addr string
-	full bool // exports every family
-	lift func(t *testing.T)
+// mayBeEmpty: panels that show nothing for the hosts of this test, and why.
+var mayBeEmpty = map[string]string{
+	"Features and rights":         "off unless metrics.all",
+	"Time to gather":              "off unless metrics.all",
+	"Credentials expire in":       "the host has no credentials",
+	"Features that are not ready": "without credentials no right is known",
 }
 
-func startDaemon(t *testing.T, name string) daemon {
-	var healthy atomic.Bool
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-		managed, cause := 0, fmt.Sprintf(`cause=%q,group="credentials"`, name)
-		if healthy.Load() {
-			managed, cause = 1, `cause="healthy",group="none"`
+// startProgram builds ssm-doctor and starts serve --demo, as a user does.
+func startProgram(t *testing.T, name string) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "ssm-doctor")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "ssm-doctor/cmd/ssm-doctor").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	addr := freeAddr(t, "127.0.0.1")
+	start(t, t.TempDir(), program, "serve", "--demo", name, "--web.listen-address="+addr)
+	return addr
+}
+
+// startDaemon runs the daemon here, over a simulated host that can be
+// repaired: what serve --demo runs, with shorter intervals. It has another
+// loopback address, because the address without the port is the instance.
+func startDaemon(t *testing.T, name string) (addr string, host *sim.Host) {
+	t.Helper()
+	host, err := sim.New(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(host.Close)
+	c := config.Default()
+	addr = freeAddr(t, "127.0.0.2")
+	c.ListenAddresses, c.StateDir = []string{addr}, ""
+	c.Local, c.Network = time.Second, 3*time.Second
+	d, err := daemon.New(daemon.Options{
+		Load:  func() (*config.Config, error) { return c, nil },
+		Env:   func(*config.Config) (*gather.Env, error) { return host.Env(), nil },
+		Eager: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("daemon: %v", err)
 		}
-		io.WriteString(w, fmt.Sprintf("ssm_doctor_node_state{state=\"managed\"} %d\nssm_doctor_node_state{state=\"not-managed\"} %d\nssm_doctor_node_state{state=\"degraded\"} 0\nssm_doctor_node_state{state=\"unknown\"} 0\nssm_doctor_root_cause_info{%s} 1\nssm_doctor_last_run_timestamp_seconds %d\nssm_doctor_run_interval_seconds 300\n", managed, 1-managed, cause, time.Now().Unix()))
-	}))
-	t.Cleanup(srv.Close)
-	return daemon{addr: strings.TrimPrefix(srv.URL, "http://"), lift: func(*testing.T) { healthy.Store(true) }}
+	})
+	return addr, host
+}
+
+// lintExposition gives what is served to promtool.
+func lintExposition(t *testing.T, addr string) {
+	body, err := get(t, "http://"+addr+"/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "promtool", "check", "metrics")
+	cmd.Stdin = strings.NewReader(string(body))
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool check metrics: %v\n%s", err, out)
+	}
 }

@@ -14,38 +14,54 @@ import (
 // The demo that is served, and its cause.
 const demo, cause = "no-credential-source", "no-credential-source"
 
-func TestFaultFiresAndLiftedFaultResolves(t *testing.T) {
-	d := startDaemon(t, demo)
-	s := startStack(t, d.addr)
+// Instances: the program, whose host stays broken, and the daemon that is
+// repaired.
+const stays, heals = "127.0.0.1", "127.0.0.2"
 
-	n, a := s.wait(t, "SSMNodeNotManaged", "firing")
-	want := map[string]string{"cause": cause, "group": "credentials", "severity": "warning", "job": "ssm-doctor", "instance": "127.0.0.1", "region": "eu-central-1"}
-	for k, v := range want {
-		if a.Labels[k] != v {
-			t.Errorf("label %s is %q, want %q", k, a.Labels[k], v)
+func TestFaultFiresAndLiftedFaultResolves(t *testing.T) {
+	program := startProgram(t, demo)
+	daemon, host := startDaemon(t, demo)
+	s := startStack(t, program, daemon)
+
+	for _, instance := range []string{stays, heals} {
+		n, a := s.wait(t, "SSMNodeNotManaged", "firing", instance)
+		want := map[string]string{"cause": cause, "group": "credentials", "severity": "warning", "job": "ssm-doctor", "region": "eu-central-1"}
+		for k, v := range want {
+			if a.Labels[k] != v {
+				t.Errorf("%s: label %s is %q, want %q", instance, k, a.Labels[k], v)
+			}
+		}
+		if n.Receiver != "tickets" {
+			t.Errorf("%s went to %s", instance, n.Receiver)
+		}
+		if !strings.Contains(a.Annotations["summary"], cause) || !strings.HasSuffix(a.Annotations["runbook_url"], "causes/"+cause+".md") {
+			t.Errorf("annotations %v", a.Annotations)
 		}
 	}
-	if n.Receiver != "tickets" {
-		t.Errorf("went to %s", n.Receiver)
-	}
-	if !strings.Contains(a.Annotations["summary"], cause) || !strings.HasSuffix(a.Annotations["runbook_url"], "causes/"+cause+".md") {
-		t.Errorf("annotations %v", a.Annotations)
-	}
+	t.Run("exposition", func(t *testing.T) { lintExposition(t, program) })
 	t.Run("rules", func(t *testing.T) { rulesAreHealthy(t, s) })
-	t.Run("dashboard", func(t *testing.T) { panelsHaveData(t, s, d.full) })
+	t.Run("dashboard", func(t *testing.T) { panelsHaveData(t, s) })
 
-	d.lift(t)
-	_, a = s.wait(t, "SSMNodeNotManaged", "resolved")
+	if err := host.Lift(); err != nil {
+		t.Fatal(err)
+	}
+	_, a := s.wait(t, "SSMNodeNotManaged", "resolved", heals)
 	if a.Labels["cause"] != cause {
 		t.Errorf("resolved: %v", a.Labels)
 	}
-	eventually(t, "the node is managed", func() error {
-		got, err := s.query(t, `ssm_doctor_node_state{state="managed"} == 1 and on (instance) ssm_doctor_root_cause_info{cause="healthy"}`)
-		if err == nil && len(got) != 1 {
-			err = fmt.Errorf("%d series", len(got))
-		}
-		return err
-	})
+	for instance, want := range map[string]string{heals: "healthy", stays: cause} {
+		eventually(t, instance+" has cause "+want, func() error {
+			got, err := s.query(t, fmt.Sprintf("ssm_doctor_root_cause_info{instance=%q,cause=%q}", instance, want))
+			if err == nil && len(got) != 1 {
+				err = fmt.Errorf("%d series", len(got))
+			}
+			return err
+		})
+	}
+	got, err := s.query(t, fmt.Sprintf(`ALERTS{alertname="SSMNodeNotManaged",alertstate="firing",instance=%q}`, stays))
+	if err != nil || len(got) != 1 {
+		t.Errorf("the host that is still broken has %d firing alerts, %v", len(got), err)
+	}
 }
 
 // rulesAreHealthy asks Prometheus whether any rule failed to evaluate: what
@@ -83,7 +99,7 @@ func rulesAreHealthy(t *testing.T, s *stack) {
 
 // panelsHaveData evaluates every expression of the dashboard on what was
 // scraped. mayBeEmpty are panels that show nothing for this host, and why.
-func panelsHaveData(t *testing.T, s *stack, full bool) {
+func panelsHaveData(t *testing.T, s *stack) {
 	var board struct{ Panels []panel }
 	b, err := os.ReadFile(filepath.Join("..", "..", "grafana", "ssm-doctor.json"))
 	if err != nil {
@@ -100,7 +116,7 @@ func panelsHaveData(t *testing.T, s *stack, full bool) {
 				expr := strings.NewReplacer("$job", ".+", "$instance", ".+", "$cause", ".+", "$__rate_interval", "1m").Replace(q.Expr)
 				got, err := s.query(t, expr)
 				_, empty := mayBeEmpty[p.Title]
-				if err != nil || full && len(got) == 0 && !empty {
+				if err != nil || len(got) == 0 && !empty {
 					t.Errorf("panel %q: %d series, %v: %s", p.Title, len(got), err, expr)
 				}
 			}

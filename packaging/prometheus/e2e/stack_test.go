@@ -31,6 +31,7 @@ const patience = 60 * time.Second
 type stack struct {
 	prometheus, alertmanager string // host:port
 	notes                    chan note
+	seen                     []note // taken from notes
 }
 
 // note is a webhook call of Alertmanager.
@@ -45,11 +46,11 @@ type alert struct {
 	Annotations map[string]string `json:"annotations"`
 }
 
-// startStack brings both up; target is scraped every second.
-func startStack(t *testing.T, target string) *stack {
+// startStack brings both up; the targets are scraped every second.
+func startStack(t *testing.T, targets ...string) *stack {
 	t.Helper()
 	dir := t.TempDir()
-	s := &stack{prometheus: freeAddr(t), alertmanager: freeAddr(t), notes: make(chan note, 1000)}
+	s := &stack{prometheus: freeAddr(t, "127.0.0.1"), alertmanager: freeAddr(t, "127.0.0.1"), notes: make(chan note, 1000)}
 	hook := s.receive(t)
 
 	rules := shipped(t, "ssm-doctor.rules.yml")
@@ -58,7 +59,7 @@ func startStack(t *testing.T, target string) *stack {
 	conf = replace(t, conf, `(scrape_interval|evaluation_interval|refresh_interval): \S+`, "$1: 1s")
 	conf = replace(t, conf, `localhost:9093`, s.alertmanager)
 	write(t, dir, "prometheus.yml", conf)
-	write(t, dir, "targets-e2e.yml", fmt.Sprintf("- targets: [%q]\n  labels: {region: eu-central-1}\n", target))
+	write(t, dir, "targets-e2e.yml", fmt.Sprintf("- targets: [\"%s\"]\n  labels: {region: eu-central-1}\n", strings.Join(targets, `", "`)))
 	am := shipped(t, "alertmanager-example.yml")
 	am = replace(t, am, `(group_wait|group_interval): \S+`, "$1: 1s")
 	am = replace(t, am, `http://localhost:9099`, hook)
@@ -97,21 +98,27 @@ func (s *stack) receive(t *testing.T) string {
 	return "http://" + l.Addr().String()
 }
 
-// wait reads notifications until one holds the alert in the status wanted.
-func (s *stack) wait(t *testing.T, name, status string) (note, alert) {
+// wait looks through notifications, those that came before included, until one
+// holds the alert of the instance in the status wanted.
+func (s *stack) wait(t *testing.T, name, status, instance string) (note, alert) {
 	t.Helper()
 	limit := time.After(patience)
-	for {
-		select {
-		case n := <-s.notes:
-			for _, a := range n.Alerts {
-				t.Logf("%s: %s %s %v", n.Receiver, a.Status, a.Labels["alertname"], a.Labels)
-				if a.Labels["alertname"] == name && a.Status == status {
-					return n, a
-				}
+	for i := 0; ; i++ {
+		if i == len(s.seen) {
+			select {
+			case n := <-s.notes:
+				s.seen = append(s.seen, n)
+			case <-limit:
+				t.Fatalf("no notification within %v that %s of %s is %s", patience, name, instance, status)
 			}
-		case <-limit:
-			t.Fatalf("no notification that %s is %s within %v", name, status, patience)
+			for _, a := range s.seen[i].Alerts {
+				t.Logf("%s: %s %v", s.seen[i].Receiver, a.Status, a.Labels)
+			}
+		}
+		for _, a := range s.seen[i].Alerts {
+			if a.Labels["alertname"] == name && a.Status == status && a.Labels["instance"] == instance {
+				return s.seen[i], a
+			}
 		}
 	}
 }
@@ -193,9 +200,9 @@ func start(t *testing.T, dir, name string, args ...string) {
 
 func tail(s string, n int) string { return s[max(0, len(s)-n):] }
 
-func freeAddr(t *testing.T) string {
+func freeAddr(t *testing.T, host string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", host+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
