@@ -92,7 +92,7 @@ func TestCloudFormationLint(t *testing.T) {
 	if _, err := exec.LookPath("cfn-lint"); err != nil {
 		t.Skip("cfn-lint is not installed")
 	}
-	out, err := exec.Command("cfn-lint", "deprecated-policy/audit.yaml", "inventory/resource-data-sync.yaml").CombinedOutput()
+	out, err := exec.Command("cfn-lint", "deprecated-policy/audit.yaml", "inventory/resource-data-sync.yaml", "../distributor/association.yaml").CombinedOutput()
 	if err != nil || len(bytes.TrimSpace(out)) > 0 {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -227,7 +227,7 @@ func TestReplacePolicy(t *testing.T) {
 				tt.iam.Exist = full
 			}
 			state, err1 := json.Marshal(tt.iam)
-			events, err2 := json.Marshal(map[string]any{"roleName": tt.role, "policyToRemove": "old", "policiesToAdd": tt.add, "dryRun": tt.dry})
+			events, err2 := json.Marshal(map[string]any{"roleName": tt.role, "policyToRemove": "old", "policiesToAdd": tt.add, "dryRun": tt.dry, "settleSeconds": "0"})
 			if err := errors.Join(err1, err2); err != nil {
 				t.Fatal(err)
 			}
@@ -247,5 +247,26 @@ func TestReplacePolicy(t *testing.T) {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+// TestUnmanaged: EC2 minus managed, and no list at all when a call is refused: an
+// empty list of managed nodes would name every instance.
+func TestUnmanaged(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("comm"); err != nil {
+		t.Skip("comm is not installed")
+	}
+	const aws = `case "$1" in
+ec2) printf 'i-3\ni-1\ni-2\ni-2\n' ;;
+ssm) [ -z "$REFUSED" ] || exit 254; printf 'i-2\nmi-9\n' ;;
+esac`
+	for refused, want := range map[string]string{"": "i-1\ni-3\n", "yes": ""} {
+		cmd := exec.Command("sh", "-c", "aws() {\n"+aws+"\n}\nset -- eu-central-1\n"+string(read(t, "inventory/unmanaged.sh")))
+		cmd.Env = []string{"PATH=/usr/bin:/bin", "REFUSED=" + refused}
+		out, err := cmd.Output()
+		if string(out) != want || (err == nil) != (refused == "") {
+			t.Errorf("refused %q: got %q, %v, want %q", refused, out, err, want)
+		}
 	}
 }
