@@ -99,7 +99,7 @@ if step packages; then
 	for f in packaging/man/*.1; do gzip -9n <"$f" >"$stage/man/${f##*/}.gz"; done
 	cp -r packaging/systemd "$stage/systemd"
 	cp -r packaging/deb-rpm/deb packaging/deb-rpm/rpm "$stage/scripts/"
-	cp packaging/deb-rpm/config.yml packaging/deb-rpm/copyright packaging/deb-rpm/lintian-overrides LICENSE CHANGELOG.md "$stage/"
+	cp packaging/deb-rpm/ssm-doctor.yml packaging/deb-rpm/copyright packaging/deb-rpm/lintian-overrides LICENSE CHANGELOG.md "$stage/"
 	when=$(date -R -u -d "@$SOURCE_DATE_EPOCH")
 	printf 'ssm-doctor (%s) stable; urgency=medium\n\n  * Release %s.\n\n -- ssm-doctor maintainers <maintainers@ssm-doctor.invalid>  %s\n' "$VERSION" "$VERSION" "$when" |
 		gzip -9n >"$stage/changelog.gz"

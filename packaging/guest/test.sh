@@ -1,0 +1,126 @@
+# Run by packaging/guest/run inside the booted guest, as root.
+set -u
+export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+echo "guest test begins"
+
+ok() { echo "ok    $*"; }
+fail() {
+	echo "FAIL  $*"
+	systemctl status --no-pager ssm-doctor 2>&1 | head -n 20
+	journalctl -u ssm-doctor -n 20 --no-pager -o cat
+	exit 1
+}
+must() { # TEXT COMMAND...
+	text=$1
+	shift
+	if out=$("$@" 2>&1); then ok "$text"; else fail "$text: $out"; fi
+}
+mustnot() {
+	text=$1
+	shift
+	if out=$("$@" 2>&1); then fail "$text: $out"; else ok "$text"; fi
+}
+pid() { systemctl show -p MainPID --value ssm-doctor; }
+within() { # SECONDS COMMAND...
+	left=$1
+	shift
+	while ! "$@" >/dev/null 2>&1; do
+		left=$((left - 1))
+		[ "$left" -gt 0 ] || return 1
+		sleep 1
+	done
+}
+metric() { curl -fsS http://127.0.0.1:10776/metrics | grep -F "$1" >/dev/null; }
+up_as_user() {
+	within 20 metric ssm_doctor_build_info || fail "$1: metrics are not served"
+	user=$(ps -o user:32= -p "$(pid)")
+	[ "$user" = ssm-doctor ] || fail "$1: runs as $user"
+	ok "$1: up as its own user, metrics served"
+}
+version_is() { metric "version=\"$1\"" || fail "version $1 is not what runs"; }
+# What any route may leave: nothing. Logs of dpkg and the journal are the guest's.
+nothing_left() {
+	if getent passwd ssm-doctor; then fail "$1: the user is left"; fi
+	if systemctl is-active -q ssm-doctor; then fail "$1: the service runs"; fi
+	left=$(find / -xdev \( -path /ci -o -path /proc -o -path /sys -o -path /var/log \) -prune -o -name '*ssm-doctor*' -print 2>/dev/null)
+	[ -z "$left" ] || fail "$1: left behind: $left"
+	ok "$1: nothing is left behind"
+}
+
+# deb
+must "deb: install" dpkg -i /ci/1.0.0.deb
+must "deb: enabled" systemctl is-enabled ssm-doctor
+up_as_user "deb"
+version_is 1.0.0
+must "verdict: not managed, in the metrics" within 30 metric 'ssm_doctor_node_state{state="not-managed"} 1'
+must "verdict: the cause is that the agent is not installed" within 10 metric 'cause="agent-not-installed"'
+ssm-doctor check -o json >/run/report.json
+rc=$?
+[ $rc = 2 ] || fail "check ends with $rc and not with 2"
+must "verdict: the instance is known from its metadata" grep -q '"id": *"i-0123456789abcdef0"' /run/report.json
+must "deb: verify" ssm-doctor service verify
+echo "# edited by the administrator" >>/etc/ssm-doctor/ssm-doctor.yml
+before=$(pid)
+must "deb: upgrade" dpkg -i /ci/1.0.1.deb
+up_as_user "deb: upgrade"
+version_is 1.0.1
+[ "$(pid)" != "$before" ] || fail "the upgrade did not restart it"
+must "deb: the edited configuration is kept" grep -q 'edited by the administrator' /etc/ssm-doctor/ssm-doctor.yml
+before=$(pid)
+kill -9 "$before"
+restarted() { [ "$(pid)" != 0 ] && [ "$(pid)" != "$before" ]; }
+must "kill -9: restarted" within 25 restarted
+up_as_user "kill -9"
+must "stop" ssm-doctor service stop
+must "disable" systemctl disable ssm-doctor
+must "deb: older version" dpkg -i /ci/1.0.0.deb
+mustnot "deb: what the administrator disabled stays disabled" systemctl is-enabled ssm-doctor
+mustnot "deb: what the administrator stopped stays stopped" systemctl is-active ssm-doctor
+must "deb: purge" dpkg --purge ssm-doctor
+nothing_left "deb: purge"
+
+# Distributor: the scripts as the agent starts them
+agent() { # SCRIPT VERSION
+	(cd "/var/lib/amazon/ssm/packages/doctor/$2" && env -i PATH="$PATH" http_proxy= https_proxy= no_proxy= \
+		BWS_ACTION_NAME=Install SSM_DOCTOR_WAIT=3 sh "$1.sh")
+}
+mkdir -p /var/lib/amazon/ssm/packages/doctor
+for v in 1.0.0 1.0.1 1.0.2; do cp -r "/ci/dist-$v" "/var/lib/amazon/ssm/packages/doctor/$v"; done
+must "distributor: install" agent install 1.0.0
+up_as_user "distributor"
+version_is 1.0.0
+must "distributor: validate" agent validate 1.0.0
+must "distributor: update" agent update 1.0.1
+up_as_user "distributor: update"
+version_is 1.0.1
+mustnot "distributor: a broken update is refused" agent update 1.0.2
+up_as_user "distributor: rolled back"
+version_is 1.0.1
+must "distributor: the agent's own rollback, uninstall" agent uninstall 1.0.2
+must "distributor: the agent's own rollback, install" agent install 1.0.1
+up_as_user "distributor: after the agent's rollback"
+version_is 1.0.1
+must "distributor: uninstall" agent uninstall 1.0.1
+rm -rf /var/lib/amazon
+nothing_left "distributor"
+
+# service install
+mkdir -p /usr/local/bin
+cp /ci/ssm-doctor-1.0.0 /usr/local/bin/ssm-doctor
+must "service install" ssm-doctor service install --wait 3s
+up_as_user "service install"
+must "service verify" ssm-doctor service verify
+before=$(pid)
+must "service install again" ssm-doctor service install --wait 1s
+[ "$(pid)" = "$before" ] || fail "an installation that changes nothing restarted it"
+must "service status" ssm-doctor service status
+must "service install --ptrace" ssm-doctor service install --ptrace --wait 2s
+grep -q '^CapEff:.*80004$' "/proc/$(pid)/status" || fail "capabilities: $(grep Cap "/proc/$(pid)/status")"
+ok "the drop-in adds CAP_SYS_PTRACE"
+must "service stop" ssm-doctor service stop
+mustnot "service status tells it" ssm-doctor service status
+must "service start" ssm-doctor service start --wait 2s
+must "service uninstall" ssm-doctor service uninstall
+rm -f /usr/local/bin/ssm-doctor
+nothing_left "service uninstall"
+echo "guest test ends"
