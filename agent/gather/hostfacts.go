@@ -425,7 +425,12 @@ func mountOf(ms []mount, p string) (mount, bool) {
 
 func fileSystems(env *Env) []facts.FileSystem {
 	out := []facts.FileSystem{}
-	const name = "proc/self/mountinfo"
+	name := "proc/self/mountinfo"
+	if env.Live && env.Getenv != nil && env.Getenv("INVOCATION_ID") != "" && exists(env.FS, "proc/1/mountinfo") {
+		// Started by systemd, which gives a sandboxed service mounts of its own, read-only
+		// ones among them. The agent has those of the init process.
+		name = "proc/1/mountinfo"
+	}
 	var ms []mount
 	w := notLive
 	if env.Live && env.GOOS != "linux" {
