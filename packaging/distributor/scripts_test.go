@@ -311,7 +311,7 @@ func TestArguments(t *testing.T) {
 		call string // of the program, "" for none
 	}{
 		{"none", nil, true, "1.0.0 service install --wait 10s\n"},
-		{"all", []string{"SSM_DOCTOR_WAIT=30", "SSM_DOCTOR_PTRACE=yes"}, true, "1.0.0 service install --wait 30s --ptrace\n"},
+		{"longer, with environments", []string{"SSM_DOCTOR_WAIT=30", "SSM_DOCTOR_PTRACE=yes"}, true, "1.0.0 service install --wait 30s --ptrace\n"},
 		{"not started", []string{"SSM_DOCTOR_NO_START=true"}, true, "1.0.0 service install --wait 10s --no-start\n"},
 		{"no service", []string{"SSM_DOCTOR_SERVICE=no"}, true, ""},
 		{"wait is no number", []string{"SSM_DOCTOR_WAIT=1; reboot"}, false, ""},
@@ -335,6 +335,18 @@ func TestArguments(t *testing.T) {
 			}
 		})
 	}
+	t.Run("removed without a service", func(t *testing.T) {
+		t.Parallel()
+		n := newNode(t)
+		n.args = []string{"SSM_DOCTOR_SERVICE=no"}
+		n.publish("1.0.0", program("1.0.0", 0, ""))
+		n.want(true, n.configure("1.0.0", true))
+		n.want(true, n.uninstall())
+		n.gone()
+		if got := n.read("calls"); got != "" {
+			t.Errorf("the service was touched: %s", got)
+		}
+	})
 	t.Run("state kept", func(t *testing.T) {
 		t.Parallel()
 		n := newNode(t)

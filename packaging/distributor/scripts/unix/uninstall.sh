@@ -19,6 +19,8 @@ if [ -n "$owner" ]; then
         "$root/usr/bin/ssm-doctor" service install || fail "the service of the $owner package could not be restored"
     fi
     tool=''
+elif [ "$service" = no ]; then
+    tool='' # installed without one, maybe where no service manager is
 elif ! { [ -f "$bin" ] && runs "$bin"; }; then
     # A damaged program cannot remove its service; the one of this folder can.
     if [ -f "$bin" ] || [ -f "$root/etc/systemd/system/ssm-doctor.service" ]; then

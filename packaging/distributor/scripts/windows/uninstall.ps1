@@ -12,7 +12,7 @@ Guarded {
         Say 'installed by Windows Installer, remove it there'
         return
     }
-    if (Get-Service -Name 'ssm-doctor' -ErrorAction SilentlyContinue) {
+    if ($withService -and (Get-Service -Name 'ssm-doctor' -ErrorAction SilentlyContinue)) {
         StopService
         $tool = $bin
         try { Runs $tool | Out-Null } catch { $tool = $payload }
