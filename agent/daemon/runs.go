@@ -126,6 +126,9 @@ func (d *Daemon) finish(ctx context.Context, r result) {
 			d.ledger.note(wall, total(r.facts.Permissions.Calls), r.work, credentialsKey(r.report))
 		}
 	}
+	if d.ledger.err != nil { // perhaps the disk has space again
+		d.ledger.save()
+	}
 	before := d.now.Load().shown
 	success := r.panicked == "" && !r.timedOut && export.Completed(r.report)
 	if hold := d.env.Hold; r.report.CallsHeld == "" && !r.work.permissions && strings.Contains(hold, "requests to AWS") {
@@ -134,6 +137,10 @@ func (d *Daemon) finish(ctx context.Context, r result) {
 	d.publish(r.report, wall, success)
 	d.afterwards(now, wall, before, r)
 	d.writeFiles(r.report)
+	if r.work.network { // everything is quiet until the next one
+		debug.FreeOSMemory()
+		trim()
+	}
 }
 
 // count adds what a run did to the counters. Verdicts that a run only carried

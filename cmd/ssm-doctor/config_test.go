@@ -1,7 +1,6 @@
 package main
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,14 +10,12 @@ import (
 	"ssm-doctor/agent/config"
 )
 
-var updateConfig = flag.Bool("update-config", false, "rewrite packaging/docs/ssm-doctor.yml")
-
 // The configuration in the documentation holds every key of the program.
 func TestConfigurationFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join("..", "..", "packaging", "docs", "ssm-doctor.yml")
 	want := config.Example(configNames())
-	if *updateConfig {
+	if *update {
 		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -28,7 +25,7 @@ func TestConfigurationFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(want, string(b)); d != "" {
-		t.Errorf("packaging/docs/ssm-doctor.yml is stale; go test ./cmd/ssm-doctor -update-config: %s", d)
+		t.Errorf("packaging/docs/ssm-doctor.yml is stale; go test ./cmd/ssm-doctor -update: %s", d)
 	}
 	if err := config.Check(file, configNames()); err != nil {
 		t.Error(err)
