@@ -107,6 +107,7 @@ nothing_left "distributor"
 # service install
 mkdir -p /usr/local/bin
 cp /ci/ssm-doctor-1.0.0 /usr/local/bin/ssm-doctor
+hash -r
 must "service install" ssm-doctor service install --wait 3s
 up_as_user "service install"
 must "service verify" ssm-doctor service verify
