@@ -97,6 +97,18 @@ func inventoryDir(goos, node string) string {
 	return filepath.Join("/var/lib/amazon/ssm", node, "inventory/custom")
 }
 
+// RemoveInventory removes the custom inventory item from the agent's folder of
+// every node id that this host had; for when the daemon is uninstalled.
+func RemoveInventory(goos string) error {
+	dirs, err := filepath.Glob(inventoryDir(goos, "*"))
+	for _, dir := range dirs {
+		if e := export.RemoveInventory(dir); err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
 func text(err error) string {
 	if err == nil {
 		return ""

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"ssm-doctor/agent/daemon"
 	"ssm-doctor/agent/daemon/svc"
 )
 
@@ -101,7 +103,12 @@ func serviceUninstall(a *app) *cobra.Command {
 		Short: "Stop and remove the service, and its state",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return onService(a, cmd, func(ctx context.Context, m *svc.Manager) error { return m.Uninstall(ctx, keep) })
+			return onService(a, cmd, func(ctx context.Context, m *svc.Manager) error {
+				if err := m.Uninstall(ctx, keep); err != nil {
+					return err
+				}
+				return daemon.RemoveInventory(runtime.GOOS)
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&keep, "keep-state", false, "leave the state directory")
