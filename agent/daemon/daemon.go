@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -34,8 +35,17 @@ type Options struct {
 	Wall func() time.Time
 	// Host is the name of this host, for the Host header.
 	Host string
+	// Quiet is called when nothing is to do until the next look at the network;
+	// GiveBack is made for it.
+	Quiet func()
 	// Ready is called once the daemon listens.
 	Ready func()
+}
+
+// GiveBack returns memory that only runs need to the system.
+func GiveBack() {
+	debug.FreeOSMemory()
+	trim()
 }
 
 // Daemon examines the host on a schedule and holds the last result. Its fields

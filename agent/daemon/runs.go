@@ -137,9 +137,8 @@ func (d *Daemon) finish(ctx context.Context, r result) {
 	d.publish(r.report, wall, success)
 	d.afterwards(now, wall, before, r)
 	d.writeFiles(r.report)
-	if r.work.network { // everything is quiet until the next one
-		debug.FreeOSMemory()
-		trim()
+	if r.work.network && d.o.Quiet != nil {
+		d.o.Quiet()
 	}
 }
 

@@ -117,7 +117,7 @@ func (s *serve) run(ctx context.Context) error {
 	host, _ := os.Hostname()
 	reload, stop := reloadSignal()
 	defer stop()
-	o := daemon.Options{Load: load, Env: env, Log: log, Getenv: s.a.getenv, Reload: reload, Eager: s.demo != "", Host: host}
+	o := daemon.Options{Load: load, Env: env, Log: log, Getenv: s.a.getenv, Reload: reload, Eager: s.demo != "", Host: host, Quiet: daemon.GiveBack}
 	log.Info("starting", "version", versionString())
 	err = svc.Run(ctx, func(ctx context.Context, ready func()) error {
 		o.Ready = ready
