@@ -3,7 +3,6 @@ package gather
 import (
 	"errors"
 	"net"
-	"os"
 	"time"
 
 	"ssm-doctor/checks/facts"
@@ -33,12 +32,6 @@ var errUnsupported = errors.New("not available on this operating system")
 const imdsAddr = "169.254.169.254"
 
 const maxInterfaces = 100
-
-// ownName is the name this machine gives itself; empty when unknown.
-func ownName() string {
-	s, _ := os.Hostname()
-	return s
-}
 
 // hostInterfaces lists the interfaces that are up.
 func hostInterfaces() facts.Seen[[]facts.Interface] {

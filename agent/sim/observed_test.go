@@ -88,14 +88,6 @@ type fileState struct {
 	ParseError string          `json:"parse_error"`
 }
 
-func (f fileState) text() string {
-	var s string
-	if json.Unmarshal(f.Content, &s) == nil {
-		return s
-	}
-	return string(f.Content)
-}
-
 type netState struct {
 	DNS       []string            `json:"dns"`
 	AAAA      []string            `json:"dns_aaaa"`

@@ -38,7 +38,7 @@ func parseSignature(r *http.Request) (*signature, error) {
 	}
 	rest, ok := strings.CutPrefix(a, "AWS4-HMAC-SHA256 ")
 	if !ok {
-		return nil, fmt.Errorf("Authorization header requires the AWS4-HMAC-SHA256 algorithm")
+		return nil, fmt.Errorf("the Authorization header requires the AWS4-HMAC-SHA256 algorithm")
 	}
 	s := &signature{}
 	for part := range strings.SplitSeq(rest, ",") {
@@ -47,7 +47,7 @@ func parseSignature(r *http.Request) (*signature, error) {
 		case "Credential":
 			f := strings.Split(v, "/")
 			if len(f) != 5 || f[4] != "aws4_request" {
-				return nil, fmt.Errorf("Credential must have exactly 5 slash-delimited elements")
+				return nil, fmt.Errorf("a Credential must have exactly 5 slash-delimited elements")
 			}
 			s.key, s.date, s.region, s.service = f[0], f[1], f[2], f[3]
 		case "SignedHeaders":
@@ -56,7 +56,7 @@ func parseSignature(r *http.Request) (*signature, error) {
 	}
 	var err error
 	if s.at, err = time.Parse(amzTime, r.Header.Get("X-Amz-Date")); err != nil || s.key == "" || len(s.headers) == 0 {
-		return nil, fmt.Errorf("Authorization header requires Credential, SignedHeaders, Signature and a date")
+		return nil, fmt.Errorf("the Authorization header requires Credential, SignedHeaders, Signature and a date")
 	}
 	return s, nil
 }

@@ -1,3 +1,4 @@
+#!/bin/bash
 # Run by packaging/guest/run inside the booted guest, as root.
 set -u
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
