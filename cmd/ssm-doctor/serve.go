@@ -20,12 +20,8 @@ import (
 	"ssm-doctor/agent/sim"
 )
 
-// Settings of the garbage collector for a process that should stay small and
-// is idle almost always. GOGC and GOMEMLIMIT win.
-const (
-	gcPercent   = 40
-	memoryLimit = 22 << 20
-)
+// memoryLimit keeps a process small that is idle almost always. GOMEMLIMIT wins.
+const memoryLimit = 22 << 20
 
 func configNames() config.Names {
 	return config.Names{MetricGroups: export.Groups(), Features: featureIDs(), Probes: gather.ProbeFamilies}
@@ -88,9 +84,6 @@ func (s *serve) run(ctx context.Context) error {
 	log, level, err := newLogger(s.a, cfg)
 	if err != nil {
 		return usagef("%w", err)
-	}
-	if s.a.getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
 	}
 	if s.a.getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
