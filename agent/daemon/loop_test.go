@@ -59,6 +59,12 @@ func (h *host) count(is func(engine.Waves) bool) int {
 
 func withNetwork(w engine.Waves) bool { return !w.SkipNetwork }
 
+func (h *host) runs() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.at)
+}
+
 // reads tells runs that read rights.
 func (h *host) reads() []time.Time {
 	h.mu.Lock()
@@ -349,7 +355,7 @@ func TestClockSteps(t *testing.T) {
 			})
 			looped(t, d, func() {
 				time.Sleep(2 * time.Hour)
-				runs, network := len(h.at), h.count(withNetwork)
+				runs, network := h.runs(), h.count(withNetwork)
 				mu.Lock()
 				offset = step
 				mu.Unlock()
@@ -358,7 +364,7 @@ func TestClockSteps(t *testing.T) {
 					t.Errorf("%s: no look at the network", step)
 				}
 				time.Sleep(time.Hour)
-				if n := len(h.at) - runs; n < 100 || n > 140 {
+				if n := h.runs() - runs; n < 100 || n > 140 {
 					t.Errorf("%s: %d runs in the hour after", step, n)
 				}
 			})
