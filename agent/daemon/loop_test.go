@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -130,7 +131,7 @@ func TestRhythm(t *testing.T) {
 		d := testDaemon(t, h, nil, nil)
 		start := time.Now()
 		looped(t, d, func() { time.Sleep(49 * time.Hour) })
-		total, network, reads := len(h.asked), h.count(withNetwork), h.reads()
+		total, network, reads := h.runs(), h.count(withNetwork), h.reads()
 		if total < 4900 || total > 6500 {
 			t.Errorf("%d runs in 49 hours", total)
 		}
@@ -177,10 +178,10 @@ func TestSplayIsSpreadAndStays(t *testing.T) {
 func TestStateChange(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var down bool
+		var down atomic.Bool
 		h := &host{}
 		h.answer = func(int, engine.Options) (*report.Report, *facts.Facts) {
-			if down {
+			if down.Load() {
 				return imdsGone()
 			}
 			return managed()
@@ -189,9 +190,7 @@ func TestStateChange(t *testing.T) {
 		looped(t, d, func() {
 			time.Sleep(2*time.Hour + time.Minute) // rights are read by now
 			before := h.count(withNetwork)
-			h.mu.Lock()
-			down = true
-			h.mu.Unlock()
+			down.Store(true)
 			reads := len(h.reads())
 			time.Sleep(40 * time.Second)
 			synctest.Wait()
@@ -206,9 +205,7 @@ func TestStateChange(t *testing.T) {
 			}
 			// A host that flaps does not read its rights within the hour.
 			for range 10 {
-				h.mu.Lock()
-				down = !down
-				h.mu.Unlock()
+				down.Store(!down.Load())
 				time.Sleep(time.Minute)
 			}
 			if n := len(h.reads()); n > reads+1 {
@@ -260,7 +257,7 @@ func TestHangingRun(t *testing.T) {
 			if s := d.Snapshot(); s.Report.State != report.Unknown || s.Success {
 				t.Errorf("while it hangs: %s, success %v", s.Report.State, s.Success)
 			}
-			if n := len(h.at); n != 2 {
+			if n := h.runs(); n != 2 {
 				t.Errorf("%d runs were started", n)
 			}
 			close(release)
