@@ -220,7 +220,9 @@ var Signatures = []Signature{
 	{SigHibernate, []string{"Agent is in hibernate mode"}, KindFailure},
 	{SigMDSStopped, []string{"MDSInteractor stopped temporarily"}, KindFeature},
 	{SigMDSFailed, []string{"GetMessages Error"}, KindFeature},
-	{SigHealthFailed, []string{"error when calling AWS APIs"}, KindFailure},
+	// Every module of the worker logs refusals with these words.
+	{SigHealthFailed, []string{"HealthCheck", "error when calling AWS APIs"}, KindFailure},
+	{SigAssociations, []string{"[Association]", "error when calling AWS APIs"}, KindFeature},
 	{SigHealthFailed, []string{"Health ping failed"}, KindFailure},
 	{SigHealthOK, []string{"HealthCheck reporting agent health"}, KindSuccess},
 	{SigHealthOK, []string{"[HealthCheck]", "reporting agent health"}, KindSuccess},
