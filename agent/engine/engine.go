@@ -79,8 +79,11 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 		total += len(w)
 	}
 	var mu sync.Mutex
-	for _, w := range waves {
+	for n, w := range waves {
 		var wg sync.WaitGroup
+		if n == 0 && !o.Waves.SkipNetwork {
+			wg.Go(env.LoadRoots)
+		}
 		results := make([]facts.Source, len(w))
 		for i, s := range w {
 			wg.Go(func() {

@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"ssm-doctor/checks/facts"
 )
@@ -18,6 +19,11 @@ func (agentSource) Name() string { return "agent" }
 func (agentSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	a := &f.Agent
 	d := agentDirs(env)
+
+	// The service manager answers slowest: it is asked beside the files.
+	var service facts.Agent
+	var wg sync.WaitGroup
+	wg.Go(func() { gatherUnits(ctx, env, &service) })
 
 	config := configFile(env)
 	a.ConfigPath = "/" + config
@@ -36,7 +42,8 @@ func (agentSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	a.LogConfig = logConfig(env, d)
 	gatherStarts(ctx, env, a)
 	gatherInstallations(ctx, env, a)
-	gatherUnits(ctx, env, a)
+	wg.Wait()
+	a.Manager, a.Units = service.Manager, service.Units
 	a.Installed = installedVersion(a)
 	return nil
 }

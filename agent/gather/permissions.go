@@ -19,7 +19,7 @@ const maxParallel = 6
 // What may stand in a request; facts of a host may hold anything.
 var (
 	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
-	groupName  = regexp.MustCompile(`^[A-Za-z0-9._/#-]{1,400}$`)
+	groupName  = regexp.MustCompile(`^[A-Za-z0-9._/#-]+$`)
 	nodeName   = regexp.MustCompile(`^m?i-[0-9a-f]{8,17}$`)
 )
 
@@ -108,7 +108,7 @@ func (p *prober) filler() func(string) string {
 		instance = ""
 	}
 	group := "/aws/ssm/"
-	if o, ok := p.f.Agent.Output.Get(); ok && len(o.LogGroups) > 0 && groupName.MatchString(o.LogGroups[0]) {
+	if o, ok := p.f.Agent.Output.Get(); ok && len(o.LogGroups) > 0 && len(o.LogGroups[0]) <= 400 && groupName.MatchString(o.LogGroups[0]) {
 		group = o.LogGroups[0]
 	}
 	return strings.NewReplacer("{node}", node, "{instance}", instance, "{document}", document(p.env.GOOS), "{group}", group, "{region}", p.f.Network.Region,

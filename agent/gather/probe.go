@@ -33,7 +33,7 @@ type prober struct {
 }
 
 // roots yields the trusted certificates: the host's and those of the simulator.
-// They are loaded once per process and only when a handshake needs them.
+// They are loaded once per process, at the latest when a handshake needs them.
 func (env *Env) roots() func() (*x509.CertPool, error) {
 	if env.RootCAs == nil {
 		return systemRoots
@@ -46,6 +46,14 @@ func (env *Env) roots() func() (*x509.CertPool, error) {
 }
 
 func systemRoots() (*x509.CertPool, error) { return x509.SystemCertPool() }
+
+// LoadRoots reads the host's trusted certificates, which takes some 20 ms once
+// per process, so that no handshake waits for them.
+func (env *Env) LoadRoots() {
+	if env.RootCAs == nil && !env.Offline {
+		_, _ = systemRoots()
+	}
+}
 
 // endpoint fills in what can be seen of one endpoint and returns the clock's difference.
 func (p *prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Seen[float64]) {

@@ -150,7 +150,7 @@ func (u *uses) documents(ctx context.Context, dir string) {
 
 var (
 	bucketRE = regexp.MustCompile(`"OutputS3BucketName"\s*:\s*"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])"`)
-	groupRE  = regexp.MustCompile(`"LogGroupName"\s*:\s*"([A-Za-z0-9._/#-]{1,512})"`)
+	groupRE  = regexp.MustCompile(`"LogGroupName"\s*:\s*"([A-Za-z0-9._/#-]+)"`)
 )
 
 // output reads where documents send their output. State files hold parameters
@@ -192,7 +192,7 @@ func (u *uses) output(ctx context.Context, dirs []string) facts.Seen[facts.Outpu
 		take := func(re *regexp.Regexp, to *[]string, feature string) {
 			for _, m := range re.FindAllSubmatch(b, 10) {
 				u.add(feature, x.name)
-				if v := string(m[1]); !slices.Contains(*to, v) && len(*to) < 10 {
+				if v := string(m[1]); len(v) <= 512 && !slices.Contains(*to, v) && len(*to) < 10 {
 					*to = append(*to, v)
 				}
 			}

@@ -56,15 +56,15 @@ var placeholders = map[string]string{
 	"until":       "the time it names",
 }
 
-// safe is what may be put into a command without quoting.
-var safe = regexp.MustCompile(`^[A-Za-z0-9._/:=,@+*-]{1,300}$`)
+// safe is what may be put into a command without quoting, up to 300 of them.
+var safe = regexp.MustCompile(`^[A-Za-z0-9._/:=,@+*-]+$`)
 
 // commands are placeholders that hold a whole command, made of safe parts by
 // whoever sets them.
 var commands = map[string]bool{"restart": true, "stop": true, "enable": true, "journal": true, "reinstall": true, "install": true}
 
 // Safe reports whether a value may stand in a command without quoting.
-func Safe(s string) bool { return safe.MatchString(s) }
+func Safe(s string) bool { return len(s) <= 300 && safe.MatchString(s) }
 
 // Fill replaces the placeholders of a step. Values that could change the
 // meaning of a shell command are not put in: the placeholder's name stays.
@@ -87,7 +87,7 @@ func fill(text string, v Values, command bool) string {
 			return m
 		}
 		val, ok := v[name]
-		if !ok || val == "" || (command && !commands[name] && !safe.MatchString(val)) {
+		if !ok || val == "" || (command && !commands[name] && !Safe(val)) {
 			return stand
 		}
 		return val

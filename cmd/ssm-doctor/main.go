@@ -52,7 +52,7 @@ func usagef(format string, a ...any) error {
 }
 
 // gcPercent trades a little time for memory: the hosts are small. GOGC wins.
-const gcPercent = 40
+const gcPercent = 50
 
 func main() {
 	if os.Getenv("GOGC") == "" {
