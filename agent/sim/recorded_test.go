@@ -21,6 +21,27 @@ const recorded = "../gather/testdata/agent"
 // leads to the cause that was put there. The same table serves the lab (.ci/run).
 func TestRecordedTrees(t *testing.T) {
 	t.Parallel()
+	for _, row := range recordedCauses(t) {
+		name, cause, severity := row[0], row[1], row[2]
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := surroundings(t, name)
+			s.Files = recordedFiles(t, name, false)
+			r, h := examine(t, s)
+			if id, sev := answer(r); id != cause || sev != severity {
+				t.Errorf("%s (%s), want %s (%s): %s", id, sev, cause, severity, r.Summary)
+				for _, c := range r.Also {
+					t.Logf("also %s %s: %s", c.Severity, c.ID, c.Summary)
+				}
+			}
+			harmless(t, h)
+		})
+	}
+}
+
+// recordedCauses is the table of trees: name, cause, severity.
+func recordedCauses(t *testing.T) [][]string {
+	t.Helper()
 	f, err := os.Open(filepath.Join(recorded, "causes.tsv"))
 	if err != nil {
 		t.Fatal(err)
@@ -36,22 +57,7 @@ func TestRecordedTrees(t *testing.T) {
 	if err != nil || len(trees) != len(rows) {
 		t.Fatalf("%d causes for %d trees, %v", len(rows), len(trees), err)
 	}
-	for _, row := range rows {
-		name, cause, severity := row[0], row[1], row[2]
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := surroundings(t, name)
-			s.Files = recordedFiles(t, name)
-			r, h := examine(t, s)
-			if id, sev := answer(r); id != cause || sev != severity {
-				t.Errorf("%s (%s), want %s (%s): %s", id, sev, cause, severity, r.Summary)
-				for _, c := range r.Also {
-					t.Logf("also %s %s: %s", c.Severity, c.ID, c.Summary)
-				}
-			}
-			harmless(t, h)
-		})
-	}
+	return rows
 }
 
 // surroundings is the host around a recorded tree: all but the agent's files.
@@ -140,8 +146,9 @@ func registeredMachine(t *testing.T, name string) string {
 	return strings.TrimSpace(f.HardwareHash["machine-id"])
 }
 
-// recordedFiles are the files of a recorded tree, as private as the agent makes them.
-func recordedFiles(t *testing.T, name string) map[string]sim.File {
+// recordedFiles are the files of a recorded tree, as private as the agent makes
+// them; with those that hold keys if asked.
+func recordedFiles(t *testing.T, name string, keys bool) map[string]sim.File {
 	t.Helper()
 	root := filepath.Join(recorded, name)
 	out := map[string]sim.File{}
@@ -150,7 +157,7 @@ func recordedFiles(t *testing.T, name string) map[string]sim.File {
 			return err
 		}
 		rel, err := filepath.Rel(root, p)
-		if err != nil || path.Base(rel) == "credentials" {
+		if err != nil || !keys && path.Base(rel) == "credentials" {
 			return err
 		}
 		b, err := os.ReadFile(p)
