@@ -29,6 +29,7 @@ type Config struct {
 	MetricsAll      bool
 	MetricsDisable  []string
 	MetricsFeatures []string
+	AgentLatest     string // newest SSM Agent that is published, as the operator knows it
 
 	LogLevel, LogFormat string
 
@@ -118,6 +119,7 @@ func settings(c *Config, n Names) []setting {
 		{"metrics.lean", "metrics.lean", "only state, root cause, findings, last run, credentials' expiry, skew, build and agent", boolValue{&c.MetricsLean}},
 		{"metrics.all", "metrics.all", "the families that are off by default too", boolValue{&c.MetricsAll}},
 		{"metrics.disable", "metrics.disable", "groups of families to leave out", list(&c.MetricsDisable, oneOf(n.MetricGroups...))},
+		{"metrics.agent_latest", "metrics.agent-latest", "newest SSM Agent that is published, such as 3.3.3050.0; tells ssm_doctor_agent_outdated, since nothing asks for updates", textValue{&c.AgentLatest, checkVersion}},
 		{"metrics.features", "metrics.features", "Systems Manager features to tell of; * is all (default: the common ones)", list(&c.MetricsFeatures, known(n.Features))},
 		{"log.level", "log.level", "debug, info, warn, error", textValue{&c.LogLevel, oneOf("debug", "info", "warn", "error")}},
 		{"log.format", "log.format", "logfmt, json", textValue{&c.LogFormat, oneOf("logfmt", "json")}},
@@ -154,8 +156,9 @@ func checkListen(s string) error {
 }
 
 var (
-	hostName   = regexp.MustCompile(`^(\*|[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)$`)
-	regionName = regexp.MustCompile(`^[a-z]{2}[a-z-]{1,20}-\d$`)
+	hostName      = regexp.MustCompile(`^(\*|[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)$`)
+	versionNumber = regexp.MustCompile(`^[0-9]+(\.[0-9]+){3}$`)
+	regionName    = regexp.MustCompile(`^[a-z]{2}[a-z-]{1,20}-\d$`)
 )
 
 func checkHost(s string) error {
@@ -168,6 +171,13 @@ func checkHost(s string) error {
 func checkRegion(s string) error {
 	if s != "" && !regionName.MatchString(s) {
 		return fmt.Errorf("%q does not look like a Region", s)
+	}
+	return nil
+}
+
+func checkVersion(s string) error {
+	if s != "" && !versionNumber.MatchString(s) {
+		return fmt.Errorf("%q is no version of four numbers", s)
 	}
 	return nil
 }

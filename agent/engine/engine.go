@@ -72,7 +72,7 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 		f.Sources = nil
 	}
 	f.Schema, f.Version, f.CollectedAt = facts.Schema, env.Version, env.Now().UTC()
-	f.Root, f.Offline, f.Asked = env.Root, env.Offline, env.Features
+	f.Root, f.Offline, f.Asked, f.AgentLatest = env.Root, env.Offline, env.Features, env.AgentLatest
 	waves := plan(o.Waves)
 	total, done := 0, 0
 	for _, w := range waves {

@@ -13,7 +13,7 @@ import (
 
 // measures picks the observations that machines want to follow.
 func measures(f *facts.Facts, r *report.Report) *report.Measures {
-	m := &report.Measures{Platform: f.Host.GOOS, AgentPackage: packaging(f)}
+	m := &report.Measures{Platform: f.Host.GOOS, AgentPackage: packaging(f), AgentLatest: f.AgentLatest}
 	m.AgentRunning, m.AgentStarted = running(f)
 	m.Registered, m.KeyCreated = registered(f)
 	imdsMeasures(f, m)

@@ -35,6 +35,7 @@ func TestMeasures(t *testing.T) {
 			f.IMDS.Token = facts.Known(facts.Exchange{Status: 200, Token: true, Seconds: half}, "")
 			f.IMDS.Bare = facts.Known(facts.Exchange{Status: 401}, "")
 		}, report.Measures{AgentPackage: "msi", AgentRunning: &yes, AgentStarted: now, Registered: &yes, KeyCreated: now, IMDSReachable: &yes, IMDSTokenRequired: &yes, IMDSTokenSeconds: &half}},
+		{"the operator knows the newest agent", func(f *facts.Facts) { f.AgentLatest = "3.3.3050.0" }, report.Measures{AgentLatest: "3.3.3050.0"}},
 		{"metadata does not answer", func(f *facts.Facts) {
 			f.IMDS.Token = facts.Known(facts.Exchange{Outcome: "timeout", Seconds: 1}, "")
 		}, report.Measures{IMDSReachable: &no}},

@@ -55,8 +55,9 @@ With the daemon come ` + "`go_*`, `process_*` and `promhttp_*`" + ` of the proce
 ` + "`--web.disable-exporter-metrics`" + ` leaves them out.
 
 The feature families tell of ` + strings.Join(DefaultFeatures, ", ") + ` unless
-` + "`--metrics.features`" + ` names others. ` + "`ssm_doctor_agent_outdated`" + ` needs to know the newest
-published version; nothing asks for that yet, so it is absent.
+` + "`--metrics.features`" + ` names others. ` + "`ssm_doctor_agent_outdated`" + ` is there when
+` + "`--metrics.agent-latest`" + ` says which version is the newest: ssm-doctor asks nobody for
+updates, and the feeds that announce agents are outside the host.
 `)
 	return b.String()
 }

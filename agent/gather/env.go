@@ -59,6 +59,8 @@ type Env struct {
 	IMDS string
 	// IMDS6 is its IPv6 form; empty: do not ask.
 	IMDS6 string
+	// AgentLatest is the newest agent that is published, as the operator knows it.
+	AgentLatest string
 	// EndpointURL, when set, takes the place of every regional endpoint's address
 	// (host:port to dial); names, certificates and signatures stay those of AWS.
 	EndpointURL string

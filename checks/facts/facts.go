@@ -22,7 +22,8 @@ type Facts struct {
 	Root        string    `json:"root"`         // examined root, "/" on a live host
 	Offline     bool      `json:"offline"`      // no packet left the host
 	Redacted    bool      `json:"redacted"`
-	Asked       []string  `json:"asked,omitempty"` // features the user asked for, besides those in use
+	AgentLatest string    `json:"agent_latest,omitempty"` // newest agent published, as the operator says
+	Asked       []string  `json:"asked,omitempty"`        // features the user asked for, besides those in use
 
 	Host         Host         `json:"host"`
 	Agent        Agent        `json:"agent"`
