@@ -62,6 +62,13 @@ must "verdict: the instance is known from its metadata" grep -q '"id": *"i-01234
 must "deb: verify" ssm-doctor service verify
 echo "# edited by the administrator" >>/etc/ssm-doctor/ssm-doctor.yml
 before=$(pid)
+mustnot "deb: an upgrade that breaks off is refused" dpkg -i /ci/cut.deb
+must "deb: the old version is installed whole" test -z "$(dpkg --verify ssm-doctor | grep -v "/etc/")"
+[ "$(dpkg-query -W -f '${Status} ${Version}' ssm-doctor)" = "install ok installed 1.0.0" ] || fail "dpkg says $(dpkg-query -W -f '${Status} ${Version}' ssm-doctor)"
+up_as_user "deb: rolled back"
+version_is 1.0.0
+[ -z "$(find /usr/bin /usr/lib/systemd /lib/systemd /etc/ssm-doctor -name '*ssm-doctor*.dpkg-*')" ] || fail "dpkg left files of the upgrade"
+before=$(pid)
 must "deb: upgrade" dpkg -i /ci/1.0.1.deb
 up_as_user "deb: upgrade"
 version_is 1.0.1
