@@ -38,7 +38,10 @@ up_as_user() {
 	[ "$user" = ssm-doctor ] || fail "$1: runs as $user"
 	ok "$1: up as its own user, metrics served"
 }
-version_is() { metric "version=\"$1\"" || fail "version $1 is not what runs"; }
+version_is() {
+	scraped=$(curl -sS http://127.0.0.1:10776/metrics 2>&1)
+	case $scraped in *"version=\"$1\""*) ;; *) fail "version $1 is not what runs: $(printf '%s' "$scraped" | head -n 5)" ;; esac
+}
 # What any route may leave: nothing. Logs of dpkg and the journal are the guest's.
 nothing_left() {
 	if getent passwd ssm-doctor; then fail "$1: the user is left"; fi
@@ -86,6 +89,31 @@ mustnot "deb: what the administrator disabled stays disabled" systemctl is-enabl
 mustnot "deb: what the administrator stopped stays stopped" systemctl is-active ssm-doctor
 must "deb: purge" dpkg --purge ssm-doctor
 nothing_left "deb: purge"
+
+# rpm: its scriptlets run as on its own systems; what it depends on has other names here
+must "rpm: install" rpm -i --nodeps /ci/1.0.0.rpm
+must "rpm: enabled" systemctl is-enabled ssm-doctor
+up_as_user "rpm"
+version_is 1.0.0
+echo "# edited by the administrator" >>/etc/ssm-doctor/ssm-doctor.yml
+mustnot "rpm: an upgrade that breaks off is refused" rpm -U --nodeps /ci/cut.rpm
+[ "$(rpm -q --qf '%{VERSION}' ssm-doctor)" = 1.0.0 ] || fail "rpm says $(rpm -qa)"
+up_as_user "rpm: rolled back"
+version_is 1.0.0
+before=$(pid)
+must "rpm: upgrade" rpm -U --nodeps /ci/1.0.1.rpm
+up_as_user "rpm: upgrade"
+version_is 1.0.1
+[ "$(pid)" != "$before" ] || fail "the upgrade did not restart it"
+must "rpm: the edited configuration is kept" grep -q 'edited by the administrator' /etc/ssm-doctor/ssm-doctor.yml
+must "rpm: stop" systemctl disable --now ssm-doctor
+must "rpm: older version" rpm -U --oldpackage --nodeps /ci/1.0.0.rpm
+mustnot "rpm: what the administrator disabled stays disabled" systemctl is-enabled ssm-doctor
+mustnot "rpm: what the administrator stopped stays stopped" systemctl is-active ssm-doctor
+must "rpm: removal" rpm -e ssm-doctor
+must "rpm: removal keeps what the administrator edited" rm /etc/ssm-doctor/ssm-doctor.yml.rpmsave
+rmdir /etc/ssm-doctor
+nothing_left "rpm: removal"
 
 # Distributor: the scripts as the agent starts them
 agent() { # SCRIPT VERSION
