@@ -39,8 +39,13 @@ up_as_user() {
 	ok "$1: up as its own user, metrics served"
 }
 version_is() {
-	scraped=$(curl -sS http://127.0.0.1:10776/metrics 2>&1)
-	case $scraped in *"version=\"$1\""*) ;; *) fail "version $1 is not what runs: $(printf '%s' "$scraped" | head -n 5)" ;; esac
+	for try in 1 2 3; do
+		scraped=$(curl -sS http://127.0.0.1:10776/metrics 2>&1)
+		case $scraped in *"version=\"$1\""*) return ;; esac
+		echo "note  scrape $try does not name version $1: $(printf '%s' "$scraped" | head -n 5)"
+		sleep 1
+	done
+	fail "version $1 is not what runs"
 }
 # What any route may leave: nothing. Logs of dpkg and the journal are the guest's.
 nothing_left() {
