@@ -47,6 +47,17 @@ version_is() {
 	done
 	fail "version $1 is not what runs"
 }
+judges() {
+	must "$1: not managed, in the metrics" within 30 metric 'ssm_doctor_node_state{state="not-managed"} 1'
+	must "$1: the cause is that the agent is not installed" within 10 metric 'cause="agent-not-installed"'
+}
+restarted() { [ "$(pid)" != 0 ] && [ "$(pid)" != "$before" ]; }
+survives_kill() {
+	before=$(pid)
+	kill -9 "$before"
+	must "$1: kill -9: restarted" within 25 restarted
+	up_as_user "$1: kill -9"
+}
 # What any route may leave: nothing. Logs of dpkg and the journal are the guest's.
 nothing_left() {
 	if getent passwd ssm-doctor; then fail "$1: the user is left"; fi
@@ -61,8 +72,7 @@ must "deb: install" dpkg -i /ci/1.0.0.deb
 must "deb: enabled" systemctl is-enabled ssm-doctor
 up_as_user "deb"
 version_is 1.0.0
-must "verdict: not managed, in the metrics" within 30 metric 'ssm_doctor_node_state{state="not-managed"} 1'
-must "verdict: the cause is that the agent is not installed" within 10 metric 'cause="agent-not-installed"'
+judges deb
 ssm-doctor check -o json >/run/report.json
 rc=$?
 [ $rc = 2 ] || fail "check ends with $rc and not with 2"
@@ -82,11 +92,7 @@ up_as_user "deb: upgrade"
 version_is 1.0.1
 [ "$(pid)" != "$before" ] || fail "the upgrade did not restart it"
 must "deb: the edited configuration is kept" grep -q 'edited by the administrator' /etc/ssm-doctor/ssm-doctor.yml
-before=$(pid)
-kill -9 "$before"
-restarted() { [ "$(pid)" != 0 ] && [ "$(pid)" != "$before" ]; }
-must "kill -9: restarted" within 25 restarted
-up_as_user "kill -9"
+survives_kill deb
 must "stop" ssm-doctor service stop
 must "disable" systemctl disable ssm-doctor
 must "deb: older version" dpkg -i /ci/1.0.0.deb
@@ -111,6 +117,8 @@ up_as_user "rpm: upgrade"
 version_is 1.0.1
 [ "$(pid)" != "$before" ] || fail "the upgrade did not restart it"
 must "rpm: the edited configuration is kept" grep -q 'edited by the administrator' /etc/ssm-doctor/ssm-doctor.yml
+judges rpm
+survives_kill rpm
 must "rpm: stop" systemctl disable --now ssm-doctor
 must "rpm: older version" rpm -U --oldpackage --nodeps /ci/1.0.0.rpm
 mustnot "rpm: what the administrator disabled stays disabled" systemctl is-enabled ssm-doctor
@@ -130,10 +138,15 @@ for v in 1.0.0 1.0.1 1.0.2; do cp -r "/ci/dist-$v" "/var/lib/amazon/ssm/packages
 must "distributor: install" agent install 1.0.0
 up_as_user "distributor"
 version_is 1.0.0
+judges distributor
 must "distributor: validate" agent validate 1.0.0
+mkdir -p /etc/ssm-doctor
+echo "# edited by the administrator" >/etc/ssm-doctor/ssm-doctor.yml
 must "distributor: update" agent update 1.0.1
 up_as_user "distributor: update"
 version_is 1.0.1
+must "distributor: the edited configuration is kept" grep -q 'edited by the administrator' /etc/ssm-doctor/ssm-doctor.yml
+survives_kill distributor
 mustnot "distributor: a broken update is refused" agent update 1.0.2
 up_as_user "distributor: rolled back"
 version_is 1.0.1
@@ -142,6 +155,7 @@ must "distributor: the agent's own rollback, install" agent install 1.0.1
 up_as_user "distributor: after the agent's rollback"
 version_is 1.0.1
 must "distributor: uninstall" agent uninstall 1.0.1
+must "distributor: uninstall keeps what the administrator edited" rm -r /etc/ssm-doctor/ssm-doctor.yml /etc/ssm-doctor
 rm -rf /var/lib/amazon
 nothing_left "distributor"
 
@@ -153,9 +167,24 @@ must "service install" ssm-doctor service install --wait 3s
 up_as_user "service install"
 must "service verify" ssm-doctor service verify
 before=$(pid)
+judges "service install"
+survives_kill "service install"
+before=$(pid)
 must "service install again" ssm-doctor service install --wait 1s
 [ "$(pid)" = "$before" ] || fail "an installation that changes nothing restarted it"
 must "service status" ssm-doctor service status
+# In place of the running program goes another file, as every installer does it.
+upgrade() { cp "$1" /usr/local/bin/.new && chmod 755 /usr/local/bin/.new && mv /usr/local/bin/.new /usr/local/bin/ssm-doctor; }
+upgrade /ci/ssm-doctor-1.0.1
+must "service install: upgrade" ssm-doctor service install --wait 2s
+up_as_user "service install: upgrade"
+version_is 1.0.1
+upgrade /ci/dist-1.0.2/ssm-doctor
+mustnot "service install: a program that does not stay up is refused" /ci/ssm-doctor-1.0.1 service install --executable /usr/local/bin/ssm-doctor --wait 3s
+upgrade /ci/ssm-doctor-1.0.1
+must "service install: back" ssm-doctor service install --wait 2s
+up_as_user "service install: back"
+version_is 1.0.1
 must "service install --ptrace" ssm-doctor service install --ptrace --wait 2s
 grep -q '^CapEff:.*80004$' "/proc/$(pid)/status" || fail "capabilities: $(grep Cap "/proc/$(pid)/status")"
 ok "the drop-in adds CAP_SYS_PTRACE"
