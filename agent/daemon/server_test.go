@@ -304,21 +304,32 @@ func TestScrapeDuringRuns(t *testing.T) {
 	<-done
 }
 
-// The time of scrapes, with the process's own metrics; p99 is told, not judged.
+// The time of scrapes of a full report, with and without the metrics of the
+// process itself, which the client library reads from /proc; p99 is told, not judged.
 func BenchmarkScrape(b *testing.B) {
-	d := shown(b, nil)
-	d.publish(fullReport(), time.Now(), true)
-	var took []time.Duration
-	b.ReportAllocs()
-	for b.Loop() {
-		start := time.Now()
-		if w := ask(d, "GET", "localhost", "/metrics"); w.Code != 200 {
-			b.Fatal(w.Code)
-		}
-		took = append(took, time.Since(start))
+	for _, c := range []struct {
+		name string
+		edit func(*config.Config)
+	}{
+		{"report", func(c *config.Config) { c.DisableExporterMetrics = true }},
+		{"report and process", nil},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			d := shown(b, c.edit)
+			d.publish(fullReport(), time.Now(), true)
+			var took []time.Duration
+			b.ReportAllocs()
+			for b.Loop() {
+				start := time.Now()
+				if w := ask(d, "GET", "localhost", "/metrics"); w.Code != 200 {
+					b.Fatal(w.Code)
+				}
+				took = append(took, time.Since(start))
+			}
+			sort.Slice(took, func(i, j int) bool { return took[i] < took[j] })
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+		})
 	}
-	sort.Slice(took, func(i, j int) bool { return took[i] < took[j] })
-	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
 }
 
 // fullReport is a real report of a simulated host.
