@@ -34,7 +34,7 @@ type Options struct {
 	// Waves says which parts of the plan run; the daemon gathers them at
 	// different rhythms.
 	Waves Waves
-	// Previous facts whose sections are kept for waves that are not run.
+	// Previous facts; sections of waves that are not run are kept.
 	Previous *facts.Facts
 	// Progress, when set, is told each source as it ends, from one goroutine at a time.
 	Progress func(source string, done, total int)
@@ -65,12 +65,7 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Budget)
 	defer cancel()
-	f := &facts.Facts{}
-	if o.Previous != nil {
-		c := *o.Previous
-		f = &c
-		f.Sources = nil
-	}
+	f := kept(o)
 	f.Schema, f.Version, f.CollectedAt = facts.Schema, env.Version, env.Now().UTC()
 	f.Root, f.Offline, f.Asked, f.AgentLatest = env.Root, env.Offline, env.Features, env.AgentLatest
 	waves := plan(o.Waves)
@@ -100,6 +95,21 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 		f.Sources = append(f.Sources, results...)
 	}
 	f.Sources = append(f.Sources, notRun(o.Previous, f.Sources)...)
+	return f
+}
+
+// kept are the sections that a run begins with: those of waves that it leaves
+// out, and the rights, which are kept as well when AWS may not be asked. All else
+// is gathered anew, or what is gone from the host would stay.
+func kept(o Options) *facts.Facts {
+	f := &facts.Facts{}
+	if o.Previous == nil {
+		return f
+	}
+	f.Permissions = o.Previous.Permissions
+	if o.Waves.SkipNetwork {
+		f.Network, f.IMDS.ViaProxy = o.Previous.Network, o.Previous.IMDS.ViaProxy
+	}
 	return f
 }
 

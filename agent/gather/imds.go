@@ -35,7 +35,7 @@ func (imdsSource) Name() string { return "imds" }
 
 func (imdsSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	i := &f.IMDS
-	*i = facts.IMDS{Endpoint: env.IMDS}
+	*i = facts.IMDS{Endpoint: env.IMDS, ViaProxy: i.ViaProxy} // the proxy is asked with the network
 	if !env.Live || env.IMDS == "" {
 		i.Token, i.Bare = facts.Unknown[facts.Exchange]("not a running host", ""), facts.Unknown[facts.Exchange]("not a running host", "")
 		return nil

@@ -41,7 +41,7 @@ type Host struct {
 }
 
 // maxJournal bounds the journal; older entries go.
-const maxJournal = 10_000
+const maxJournal = 2_000
 
 // Entry is one request that the surroundings of the host received.
 type Entry struct {

@@ -109,6 +109,9 @@ func page(rw http.ResponseWriter, status int) {
 // maxTTL is the longest life of a metadata token in seconds, six hours.
 const maxTTL = 21600
 
+// maxTokens are valid at a time; the one that would end first gives way.
+const maxTokens = 64
+
 func (h *Host) token(rw http.ResponseWriter, r *http.Request) {
 	ttl, err := strconv.Atoi(r.Header.Get("X-Aws-Ec2-Metadata-Token-Ttl-Seconds"))
 	switch {
@@ -121,10 +124,8 @@ func (h *Host) token(rw http.ResponseWriter, r *http.Request) {
 	}
 	t := base64.URLEncoding.EncodeToString([]byte(rand.Text() + rand.Text())[:40])
 	h.mu.Lock()
-	for k, until := range h.tokens { // a daemon asks for many
-		if time.Now().After(until) {
-			delete(h.tokens, k)
-		}
+	if len(h.tokens) >= maxTokens { // a daemon asks for many
+		delete(h.tokens, slices.MinFunc(slices.Collect(maps.Keys(h.tokens)), func(a, b string) int { return h.tokens[a].Compare(h.tokens[b]) }))
 	}
 	h.tokens[t] = time.Now().Add(time.Duration(ttl) * time.Second)
 	h.mu.Unlock()
