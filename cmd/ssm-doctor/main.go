@@ -52,7 +52,7 @@ func usagef(format string, a ...any) error {
 }
 
 // gcPercent trades a little time for memory: the hosts are small. GOGC wins.
-const gcPercent = 50
+const gcPercent = 45
 
 func main() {
 	if os.Getenv("GOGC") == "" {
