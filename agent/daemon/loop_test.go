@@ -298,7 +298,7 @@ func TestThrottlingBacksOff(t *testing.T) {
 			r.Measures.Failures = []report.CallFailure{{Action: "ssm:GetDocument", Reason: report.Throttled, Count: 1}}
 			return r, f
 		}}
-		d := testDaemon(t, h, nil, nil)
+		d := testDaemon(t, h, func(c *config.Config) { c.Local, c.Network = time.Hour, time.Hour }, nil)
 		looped(t, d, func() { time.Sleep(40 * 24 * time.Hour) })
 		reads := h.reads()
 		var gaps []time.Duration

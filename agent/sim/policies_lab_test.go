@@ -24,7 +24,8 @@ func families() string {
 
 // TestVerdictsAgreeInLab attaches every document alone, in each way a node gets
 // its role, and compares what the program says of every action it asked with
-// what the lab's evaluator answered.
+// what the lab's evaluator answered. With -short the roles that the agent gets
+// from the service carry a fourth of the documents.
 func TestVerdictsAgreeInLab(t *testing.T) {
 	for _, way := range []struct{ tree, principal, kind string }{
 		{"healthy-profile", "profile", "instance-profile"},
@@ -35,8 +36,8 @@ func TestVerdictsAgreeInLab(t *testing.T) {
 			t.Parallel()
 			b := newBox(t, "agree-"+way.principal)
 			proven, tried := 0, 0
-			for _, d := range iam.Documents() {
-				if d.Kind == "trust" {
+			for i, d := range iam.Documents() {
+				if d.Kind == "trust" || testing.Short() && way.principal != "profile" && i%4 != 0 {
 					continue
 				}
 				raw, ok := iam.Document(d.Name)
