@@ -23,7 +23,11 @@ func (agentSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	// The service manager answers slowest: it is asked beside the files.
 	var service facts.Agent
 	var wg sync.WaitGroup
-	wg.Go(func() { gatherUnits(ctx, env, &service) })
+	var panicked any // goes on where the engine turns it into an error
+	wg.Go(func() {
+		defer func() { panicked = recover() }()
+		gatherUnits(ctx, env, &service)
+	})
 
 	config := configFile(env)
 	a.ConfigPath = "/" + config
@@ -42,7 +46,9 @@ func (agentSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	a.LogConfig = logConfig(env, d)
 	gatherStarts(ctx, env, a)
 	gatherInstallations(ctx, env, a)
-	wg.Wait()
+	if wg.Wait(); panicked != nil {
+		panic(panicked)
+	}
 	a.Manager, a.Units = service.Manager, service.Units
 	a.Installed = installedVersion(a)
 	return nil
