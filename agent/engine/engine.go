@@ -134,9 +134,14 @@ func gatherOne(ctx context.Context, env *gather.Env, s gather.Source, f *facts.F
 	defer func() {
 		r.DurationSeconds = time.Since(start).Seconds()
 		if p := recover(); p != nil {
-			r.Success, r.Error = false, fmt.Sprintf("panic: %v", p)
+			r.Success, r.Error = false, facts.Panicked+fmt.Sprint(p)
+			forget(s.Name(), f)
+			stack := debug.Stack()
+			if w, ok := p.(*gather.Panic); ok {
+				stack = w.Stack
+			}
 			if log != nil {
-				log.Error("source panicked", "source", s.Name(), "err", fmt.Sprint(p), "stack", string(debug.Stack()))
+				log.Error("source panicked", "source", s.Name(), "err", fmt.Sprint(p), "stack", string(stack))
 			}
 		}
 	}()
@@ -146,6 +151,29 @@ func gatherOne(ctx context.Context, env *gather.Env, s gather.Source, f *facts.F
 	}
 	r.Success = true
 	return r
+}
+
+// forget empties the section that a source left half filled: nothing is
+// unknown, a half would read as absence.
+func forget(source string, f *facts.Facts) {
+	switch source {
+	case "host":
+		f.Host = facts.Host{}
+	case "agent":
+		f.Agent = facts.Agent{}
+	case "registration":
+		f.Registration = facts.Registration{}
+	case "imds":
+		f.IMDS = facts.IMDS{}
+	case "credentials":
+		f.Credentials = facts.Credentials{}
+	case "network":
+		f.Network = facts.Network{}
+	case "log":
+		f.Log = facts.Log{}
+	case "ecs":
+		f.ECS = facts.ECS{}
+	}
 }
 
 // Judge only judges; it needs no host.

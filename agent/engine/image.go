@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
@@ -27,6 +29,10 @@ func judgeImage(f *facts.Facts, found diagnose.Findings) *report.Report {
 	a.NotLooked, a.Path = nil, nil
 	r := build(f, found, a)
 	r.Profile = checks.ProfileImage
+	if b := f.Broken(); b != "" {
+		r.State, r.Summary = report.Unknown, fmt.Sprintf("the image could not be judged: reading of %q ended in an error of this program", b)
+		return r
+	}
 	r.State = report.Managed
 	r.Summary = "the image is ready: the agent is installed and enabled, and nothing of a node is left in it"
 	for _, c := range r.Checks {

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ssm-doctor/agent/report"
+	"ssm-doctor/checks/facts"
 )
 
 // Snapshot is what one scrape shows. It is not changed once it is published.
@@ -57,7 +58,7 @@ func OneRun(r *report.Report) *Snapshot {
 // failed in an unexpected way.
 func Completed(r *report.Report) bool {
 	for _, s := range r.Sources {
-		if strings.HasPrefix(s.Error, "panic:") {
+		if strings.HasPrefix(s.Error, facts.Panicked) {
 			return false
 		}
 	}

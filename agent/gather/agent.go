@@ -6,7 +6,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	"ssm-doctor/checks/facts"
 )
@@ -22,12 +21,8 @@ func (agentSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 
 	// The service manager answers slowest: it is asked beside the files.
 	var service facts.Agent
-	var wg sync.WaitGroup
-	var panicked any // goes on where the engine turns it into an error
-	wg.Go(func() {
-		defer func() { panicked = recover() }()
-		gatherUnits(ctx, env, &service)
-	})
+	var wg workers
+	wg.Go(func() { gatherUnits(ctx, env, &service) })
 
 	config := configFile(env)
 	a.ConfigPath = "/" + config
@@ -46,9 +41,7 @@ func (agentSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	a.LogConfig = logConfig(env, d)
 	gatherStarts(ctx, env, a)
 	gatherInstallations(ctx, env, a)
-	if wg.Wait(); panicked != nil {
-		panic(panicked)
-	}
+	wg.Wait()
 	a.Manager, a.Units = service.Manager, service.Units
 	a.Installed = installedVersion(a)
 	return nil

@@ -98,7 +98,15 @@ func (p *prober) signAndSend(ctx context.Context, r row, k keys, fill func(strin
 		out.network = err
 		return out
 	}
-	resp, err := p.client(host).Do(req)
+	ctx, cancel := context.WithTimeout(ctx, p.env.Limits.HTTP)
+	defer cancel()
+	conn, err := p.trusted(ctx, host)
+	if err != nil {
+		out.network = err
+		return out
+	}
+	defer conn.Close()
+	resp, err := overConn(conn).Do(req.WithContext(ctx))
 	if err != nil {
 		out.network = unwrapURL(err)
 		return out
@@ -122,29 +130,32 @@ func fromAWS(h http.Header) bool {
 	return h.Get("X-Amzn-Requestid") != "" || h.Get("X-Amz-Request-Id") != ""
 }
 
-// client makes an HTTPS client that connects as the probes do.
-func (p *prober) client(host string) *http.Client {
-	t := &http.Transport{DisableKeepAlives: true, DialTLSContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		e := &facts.Endpoint{Host: host, Port: 443, Need: facts.NeedFeature}
-		conn := p.connect(ctx, e)
-		if conn == nil {
-			return nil, errors.New(connectFailure(e))
-		}
-		roots, err := p.roots()
-		if err != nil {
-			conn.Close()
-			return nil, err
-		}
-		tc := tls.Client(conn, &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12, Time: p.env.Now})
-		hctx, cancel := context.WithTimeout(ctx, p.env.Limits.TLS)
-		defer cancel()
-		if err := tc.HandshakeContext(hctx); err != nil {
-			conn.Close()
-			return nil, err
-		}
-		return tc, nil
-	}}
-	return &http.Client{Transport: t, Timeout: p.env.Limits.HTTP, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+// trusted connects as the probes do and shakes hands with who proves to be host.
+func (p *prober) trusted(ctx context.Context, host string) (net.Conn, error) {
+	e := &facts.Endpoint{Host: host, Port: 443, Need: facts.NeedFeature}
+	conn := p.connect(ctx, e)
+	if conn == nil {
+		return nil, errors.New(connectFailure(e))
+	}
+	roots, err := p.roots()
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	tc := tls.Client(conn, &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12, Time: p.env.Now})
+	ctx, cancel := context.WithTimeout(ctx, p.env.Limits.TLS)
+	defer cancel()
+	if err := tc.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return tc, nil
+}
+
+// overConn is a client for one request over a connection that stands.
+func overConn(conn net.Conn) *http.Client {
+	t := &http.Transport{DisableKeepAlives: true, DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
+	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 func connectFailure(e *facts.Endpoint) string {

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"ssm-doctor/checks/facts"
@@ -67,7 +66,7 @@ func resolve(ctx context.Context, env *Env, f *facts.Facts, host string) (facts.
 	defer cancel()
 	var four, six []netip.Addr
 	var err4, err6 error
-	var wg sync.WaitGroup
+	var wg workers
 	wg.Go(func() { four, err4 = env.Lookup(ctx, "", "ip4", host) })
 	wg.Go(func() { six, err6 = env.Lookup(ctx, "", "ip6", host) })
 	wg.Wait()
@@ -183,7 +182,7 @@ func views(ctx context.Context, env *Env, f *facts.Facts, host string) []facts.V
 	ctx, cancel := context.WithTimeout(ctx, env.Limits.DNS)
 	defer cancel()
 	out := make([]facts.View, len(servers))
-	var wg sync.WaitGroup
+	var wg workers
 	for i, s := range servers {
 		wg.Go(func() {
 			addrs, err := env.Lookup(ctx, s, "ip4", host)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/xml"
 	"strings"
-	"sync"
 
 	"ssm-doctor/checks/facts"
 )
@@ -43,7 +42,7 @@ func (identitySource) Gather(ctx context.Context, env *Env, f *facts.Facts) erro
 		}
 	}
 	out := make([]facts.Identity, len(sources))
-	var wg sync.WaitGroup
+	var wg workers
 	for i, s := range sources {
 		k, _ := env.hand.keysOf(s)
 		wg.Go(func() { out[i] = p.whoAmI(ctx, s, k) })

@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,7 +44,7 @@ func (imdsSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	c := metadataClient(env, nil)
 	defer c.CloseIdleConnections()
 	var token, bare facts.Exchange
-	var wg sync.WaitGroup
+	var wg workers
 	wg.Go(func() { token = tokenRequest(ctx, env, c, env.IMDS) })
 	wg.Go(func() { bare = bareRequest(ctx, env, c, env.IMDS) })
 	wg.Wait()
@@ -260,7 +259,7 @@ func readMetadata(ctx context.Context, env *Env, i *facts.IMDS, hc *http.Client,
 			i.InstanceType, i.ImageID = knownText(d.Type, from), knownText(d.Image, from)
 		}
 	}
-	var wg sync.WaitGroup
+	var wg workers
 	wg.Go(func() {
 		if id := r.text(ctx, "instance-id"); !i.InstanceID.Known() {
 			i.InstanceID = id
@@ -313,7 +312,7 @@ func (r reader) vpc(ctx context.Context) facts.Seen[facts.VPC] {
 	}
 	var v facts.VPC
 	var groups string
-	var wg sync.WaitGroup
+	var wg workers
 	base := "network/interfaces/macs/" + mac + "/"
 	for path, to := range map[string]*string{"vpc-id": &v.ID, "subnet-id": &v.Subnet, "vpc-ipv4-cidr-block": &v.CIDR, "security-group-ids": &groups} {
 		wg.Go(func() { *to = oneLine(r.text(ctx, base+path).Value, 200) })

@@ -56,7 +56,7 @@ func (networkSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error
 	p := prober{env: env, f: f, proxy: service, roots: env.roots()}
 	n.Endpoints = make([]facts.Endpoint, len(services))
 	skews := make([]facts.Seen[float64], len(services))
-	var wg sync.WaitGroup
+	var wg workers
 	for i, s := range services {
 		e := &n.Endpoints[i]
 		*e = endpointOf(s.name, s.need, n.Region, n.Domain, c)
@@ -225,7 +225,7 @@ func (p *prober) otherInterfaces(ctx context.Context) []facts.InterfaceProbe {
 	}
 	var out []facts.InterfaceProbe
 	var mu sync.Mutex
-	var wg sync.WaitGroup
+	var wg workers
 	for i := range p.f.Network.Endpoints {
 		e := &p.f.Network.Endpoints[i]
 		if e.Need != facts.NeedCore || len(e.TCP) == 0 || e.Connected() || e.TCP[0].Outcome == "not-permitted" {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/facts"
@@ -63,7 +62,7 @@ func (permissionSource) Gather(ctx context.Context, env *Env, f *facts.Facts) er
 	rows = rows[:min(len(rows), maxCalls-maxSimulations)]
 	fill := p.filler()
 	out := make([][]facts.Permission, len(rows))
-	var wg sync.WaitGroup
+	var wg workers
 	slots := make(chan struct{}, maxParallel)
 	for i, r := range rows {
 		wg.Go(func() {

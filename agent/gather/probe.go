@@ -119,11 +119,9 @@ func (p *prober) connect(ctx context.Context, e *facts.Endpoint) net.Conn {
 	viewCtx, stop := context.WithCancel(ctx)
 	defer stop()
 	var seen []facts.View
-	done := make(chan struct{})
+	var wg workers
 	if ec2 := p.f.IMDS.InstanceID.Known(); ec2 && e.Need == facts.NeedCore {
-		go func() { defer close(done); seen = views(viewCtx, p.env, p.f, e.Host) }()
-	} else {
-		close(done)
+		wg.Go(func() { seen = views(viewCtx, p.env, p.f, e.Host) })
 	}
 	d, addrs := resolve(ctx, p.env, p.f, e.Host)
 	e.DNS, e.Scope = d, scope(addrs)
@@ -138,52 +136,45 @@ func (p *prober) connect(ctx context.Context, e *facts.Endpoint) net.Conn {
 	if conn != nil {
 		stop() // a working endpoint needs no second opinion
 	}
-	<-done
+	wg.Wait()
 	if conn == nil {
 		e.DNS.Views = seen
 	}
 	return conn
 }
 
-// tcp tries all addresses at once, records each and keeps the first connection.
+// tcp tries all addresses at once, records each and keeps one connection.
 func (p *prober) tcp(ctx context.Context, e *facts.Endpoint, to []string) net.Conn {
 	ctx, cancel := context.WithTimeout(ctx, p.env.Limits.Connect)
 	defer cancel()
-	type result struct {
-		i    int
-		conn net.Conn
-		t    facts.Attempt
-	}
-	results := make(chan result, len(to))
+	attempts, conns := make([]facts.Attempt, len(to)), make([]net.Conn, len(to))
+	var wg workers
 	for i, addr := range to {
-		go func() {
+		wg.Go(func() {
 			start := time.Now()
 			conn, err := p.env.Dial(ctx, "tcp", addr, netip.Addr{})
 			host, _, _ := net.SplitHostPort(addr)
 			t := facts.Attempt{Address: host, Outcome: tcpOutcome(err), Error: dialText(err), Seconds: time.Since(start).Seconds()}
-			if conn != nil {
+			if err == nil {
+				conns[i] = conn
+				cancel() // the others need not end
 				t.Source, _, _ = net.SplitHostPort(conn.LocalAddr().String())
 			} else {
 				t.Source = p.source(host)
 			}
 			t.Interface = p.interfaceOf(t.Source)
-			results <- result{i, conn, t}
-		}()
+			attempts[i] = t
+		})
 	}
-	attempts := make([]facts.Attempt, len(to))
+	wg.Wait()
 	var keep net.Conn
-	for range to {
-		r := <-results
-		attempts[r.i] = r.t
+	for _, c := range conns {
 		switch {
-		case r.conn == nil:
+		case c == nil:
 		case keep == nil:
-			keep = r.conn
-			if len(to) > 1 {
-				cancel() // the others need not end
-			}
+			keep = c
 		default:
-			r.conn.Close()
+			c.Close()
 		}
 	}
 	for _, a := range attempts {

@@ -78,6 +78,10 @@ func Diagnose(f *facts.Facts, found Findings) Answer {
 		}
 	}
 	list = distinct(list)
+	if f.Broken() != "" {
+		// What would speak against the node, or for another cause, may be missing.
+		list, accepted = nil, false
+	}
 
 	worst := causes.Info
 	waiting := false
@@ -280,6 +284,9 @@ func summary(f *facts.Facts, a Answer, p checks.Proof) string {
 		return fmt.Sprintf("%s is a managed node%s, but %s", id, where, a.Root.Summary)
 	case NotManaged:
 		return a.Root.Summary
+	}
+	if b := f.Broken(); b != "" {
+		return fmt.Sprintf("whether %s is a managed node%s cannot be told: reading of %q ended in an error of this program", id, where, b)
 	}
 	if a.Root != nil {
 		return fmt.Sprintf("whether %s is a managed node%s cannot be told; seen: %s", id, where, a.Root.Summary)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -43,6 +44,21 @@ type Source struct {
 	Success         bool    `json:"success"`
 	DurationSeconds float64 `json:"duration_seconds"`
 	Error           string  `json:"error"`
+}
+
+// Panicked begins the error of a source that ended in a panic; others say why
+// nothing could be read.
+const Panicked = "panic: "
+
+// Broken is the first source that panicked, or empty. What it should have told
+// is missing for no reason of the host's.
+func (f *Facts) Broken() string {
+	for _, s := range f.Sources {
+		if strings.HasPrefix(s.Error, Panicked) {
+			return s.Name
+		}
+	}
+	return ""
 }
 
 // Live reports whether the facts come from a running host and not from a
