@@ -54,7 +54,10 @@ func startStack(t *testing.T, targets ...string) *stack {
 	hook := s.receive(t)
 
 	rules := shipped(t, "ssm-doctor.rules.yml")
-	write(t, dir, "ssm-doctor.rules.yml", replace(t, rules, `for: \S+`, "for: 2s"))
+	rules = replace(t, rules, `for: \S+`, "for: 2s")
+	rules = replace(t, rules, `\[(15m|1h)\]`, "[5s]")
+	rules = replace(t, rules, `offset (15m|1h)`, "offset 3s")
+	write(t, dir, "ssm-doctor.rules.yml", rules)
 	conf := shipped(t, "prometheus-file.yml")
 	conf = replace(t, conf, `(scrape_interval|evaluation_interval|refresh_interval): \S+`, "$1: 1s")
 	conf = replace(t, conf, `localhost:9093`, s.alertmanager)
