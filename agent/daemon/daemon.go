@@ -119,7 +119,7 @@ func New(o Options) (*Daemon, error) {
 		d.schedule.interval = i
 	}
 	d.stats = export.Stats{ReloadOK: true, Runs: map[string]uint64{}, Requests: map[string]uint64{}, Failures: map[export.Failure]uint64{}}
-	d.publish(nil, time.Time{}, false)
+	d.publish(nil, time.Time{}, time.Time{}, false)
 	d.swapHandler()
 	return d, nil
 }
@@ -146,7 +146,7 @@ func (d *Daemon) Loop(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	d.lastMono, d.lastWall = time.Now(), d.wall()
-	w := work{network: true, identity: d.identityDue(), permissions: d.readDue(), trigger: export.TriggerStart, why: "start"}
+	w := work{network: true, permissions: d.readDue(), trigger: export.TriggerStart, why: "start"}
 	d.planFirstRead(w)
 	d.start(ctx, w)
 	for {

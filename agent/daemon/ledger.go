@@ -18,11 +18,10 @@ type ledger struct {
 	path string // empty: memory only
 	err  error  // why it is not on disk
 
-	LastIdentity time.Time `json:"last_identity,omitzero"`
-	LastRead     time.Time `json:"last_read,omitzero"`
-	ReadFor      string    `json:"read_for"` // credentials and agent that the read was made for
-	Interval     float64   `json:"interval_seconds"`
-	Calls        []calls   `json:"calls"` // of the last callsWindow, oldest first
+	LastRead time.Time `json:"last_read,omitzero"`
+	ReadFor  string    `json:"read_for"` // credentials and agent that the read was made for
+	Interval float64   `json:"interval_seconds"`
+	Calls    []calls   `json:"calls"` // of the last callsWindow, oldest first
 }
 
 type calls struct {
@@ -56,7 +55,7 @@ func (l *ledger) sane(now time.Time) {
 		}
 		return t
 	}
-	l.LastIdentity, l.LastRead = past(l.LastIdentity), past(l.LastRead)
+	l.LastRead = past(l.LastRead)
 	var kept []calls
 	for _, c := range l.Calls {
 		if c.At = past(c.At); now.Sub(c.At) < callsWindow && c.Count > 0 {
@@ -79,14 +78,9 @@ func (l *ledger) used(now time.Time) int {
 	return n
 }
 
-// note adds the calls of a run and saves.
-func (l *ledger) note(now time.Time, count int, w work, readFor string) {
-	if w.identity {
-		l.LastIdentity = now
-	}
-	if w.permissions {
-		l.LastRead, l.ReadFor = now, readFor
-	}
+// note adds a read of rights and saves.
+func (l *ledger) note(now time.Time, count int, readFor string) {
+	l.LastRead, l.ReadFor = now, readFor
 	if count > 0 {
 		l.Calls = append(l.Calls, calls{now, count})
 	}

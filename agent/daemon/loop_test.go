@@ -141,6 +141,14 @@ func TestRhythm(t *testing.T) {
 		if len(reads) != 3 && len(reads) != 2 {
 			t.Fatalf("rights were read %d times: %v", len(reads), reads)
 		}
+		if h.count(func(w engine.Waves) bool { return !w.SkipPermissions }) != len(reads) {
+			t.Error("AWS was asked by a run that reads no rights")
+		}
+		for _, o := range h.asked {
+			if o.ReadsLast != 48*time.Hour {
+				t.Fatalf("verdicts are kept for %s", o.ReadsLast)
+			}
+		}
 		if first := reads[0].Sub(start); first < firstReadMin || first > firstReadMax+time.Minute {
 			t.Errorf("first read after %s", first)
 		}
@@ -253,9 +261,11 @@ func TestHangingRun(t *testing.T) {
 		}
 		d := testDaemon(t, h, nil, nil)
 		looped(t, d, func() {
+			time.Sleep(time.Second)
+			ended := d.Snapshot().At
 			time.Sleep(20 * time.Minute)
-			if s := d.Snapshot(); s.Report.State != report.Unknown || s.Success {
-				t.Errorf("while it hangs: %s, success %v", s.Report.State, s.Success)
+			if s := d.Snapshot(); s.Report.State != report.Unknown || s.Success || !s.At.Equal(ended) {
+				t.Errorf("while it hangs: %s, success %v, last run ended %s, want %s", s.Report.State, s.Success, s.At, ended)
 			}
 			if n := h.runs(); n != 2 {
 				t.Errorf("%d runs were started", n)
@@ -264,6 +274,37 @@ func TestHangingRun(t *testing.T) {
 			time.Sleep(time.Minute)
 			if s := d.Snapshot(); s.Report.State != report.Managed {
 				t.Errorf("afterwards: %s", s.Report.State)
+			}
+		})
+	})
+}
+
+// A daemon whose very first run does not end is not ready, and shows nothing
+// that it does not know.
+func TestFirstRunHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		h := &host{answer: func(int, engine.Options) (*report.Report, *facts.Facts) { <-release; return managed() }}
+		d := testDaemon(t, h, nil, nil)
+		looped(t, d, func() {
+			time.Sleep(10 * time.Minute)
+			if w := ask(d, "GET", "localhost", "/-/ready"); w.Code != 503 {
+				t.Errorf("ready: %d", w.Code)
+			}
+			body := ask(d, "GET", "localhost", "/metrics").Body.String()
+			for _, family := range []string{"findings", "checks", "node_info", "agent_info", "last_run_timestamp_seconds"} {
+				if strings.Contains(body, "\nssm_doctor_"+family+"{") || strings.Contains(body, "\nssm_doctor_"+family+" ") {
+					t.Errorf("%s is there before a run has ended", family)
+				}
+			}
+			if !strings.Contains(body, `ssm_doctor_node_state{state="unknown"} 1`) || !strings.Contains(body, "ssm_doctor_last_run_success 0") {
+				t.Error("the state is not unknown, or the run a success")
+			}
+			close(release)
+			time.Sleep(time.Minute)
+			if w := ask(d, "GET", "localhost", "/-/ready"); w.Code != 200 {
+				t.Errorf("ready afterwards: %d", w.Code)
 			}
 		})
 	})
@@ -382,10 +423,6 @@ func TestRestartStorm(t *testing.T) {
 		if n := len(h.reads()); n != 1 {
 			t.Errorf("rights were read %d times by 20 starts", n)
 		}
-		identities := h.count(func(w engine.Waves) bool { return !w.SkipIdentity })
-		if identities != 1 {
-			t.Errorf("the identity was asked for %d times", identities)
-		}
 	})
 }
 
@@ -443,10 +480,10 @@ func TestLedger(t *testing.T) {
 	now := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
 	dir := t.TempDir()
 	l := openLedger(dir, now)
-	l.note(now, 5, work{identity: true, permissions: true}, "key")
-	l.note(now.Add(time.Hour), 2, work{identity: true}, "")
+	l.note(now, 5, "other key")
+	l.note(now.Add(time.Hour), 2, "key")
 	again := openLedger(dir, now.Add(2*time.Hour))
-	if again.used(now.Add(2*time.Hour)) != 7 || !again.LastRead.Equal(now) || again.ReadFor != "key" || again.err != nil {
+	if again.used(now.Add(2*time.Hour)) != 7 || !again.LastRead.Equal(now.Add(time.Hour)) || again.ReadFor != "key" || again.err != nil {
 		t.Errorf("%+v", again)
 	}
 	if n := again.used(now.Add(24*time.Hour + time.Minute)); n != 2 {

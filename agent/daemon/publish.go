@@ -15,9 +15,10 @@ import (
 // shownHistory is how many transitions a report carries.
 const shownHistory = 50
 
-// publish makes a report, nil before the first one, the one that readers see.
-func (d *Daemon) publish(r *report.Report, at time.Time, success bool) {
-	p := &published{snapshot: &export.Snapshot{At: at, Success: success}}
+// publish makes a report of a time, nil before the first one, the one that
+// readers see; ended is when the last run ended.
+func (d *Daemon) publish(r *report.Report, at, ended time.Time, success bool) {
+	p := &published{snapshot: &export.Snapshot{At: ended, Success: success}}
 	if r != nil {
 		d.history.Add(at, r.State, causeOf(r))
 		list := d.history.List()

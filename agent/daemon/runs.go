@@ -24,11 +24,6 @@ type result struct {
 	probes   []string
 }
 
-// identityDue reports whether AWS may be asked who the credentials belong to.
-func (d *Daemon) identityDue() bool {
-	return d.wall().Sub(d.ledger.LastIdentity) >= readGap
-}
-
 // readDue reports whether rights are read with the very first run.
 func (d *Daemon) readDue() bool { return d.o.Eager && d.wall().Sub(d.ledger.LastRead) >= readGap }
 
@@ -57,8 +52,8 @@ func (d *Daemon) start(ctx context.Context, w work) {
 	if hold == "" && !w.permissions {
 		env.Hold = "the node's rights are read at another time"
 	}
-	o := engine.Options{Budget: cfg.Budget, Log: d.o.Log, Previous: d.previous,
-		Waves: engine.Waves{SkipNetwork: !w.network, SkipIdentity: !w.identity, SkipPermissions: !w.permissions && !w.identity}}
+	o := engine.Options{Budget: cfg.Budget, Log: d.o.Log, Previous: d.previous, ReadsLast: 2 * d.schedule.interval,
+		Waves: engine.Waves{SkipNetwork: !w.network, SkipPermissions: !w.permissions}}
 	d.busy, d.stuck, d.started = true, false, time.Now()
 	d.o.Log.Debug("run started", "trigger", w.trigger, "network", w.network, "permissions", w.permissions)
 	go func() {
@@ -80,13 +75,11 @@ func (d *Daemon) start(ctx context.Context, w work) {
 
 // limit keeps requests to AWS within the caps and says why some are held back.
 func (d *Daemon) limit(w *work) string {
-	if !w.identity && !w.permissions {
+	if !w.permissions {
 		return ""
 	}
-	cfg, need := d.cfg.Load(), identityCalls
-	if w.permissions {
-		need += len(gather.Operations(cfg.Probes))
-	}
+	cfg := d.cfg.Load()
+	need := identityCalls + len(gather.Operations(cfg.Probes))
 	used := d.ledger.used(d.wall())
 	var why string
 	switch {
@@ -97,7 +90,7 @@ func (d *Daemon) limit(w *work) string {
 	default:
 		return ""
 	}
-	w.identity, w.permissions = false, false
+	w.permissions = false
 	d.schedule.permission = time.Now().Add(d.schedule.jitter(readGap))
 	d.once("calls", "requests to AWS are held back", why)
 	return why
@@ -121,9 +114,9 @@ func (d *Daemon) finish(ctx context.Context, r result) {
 	}
 	if r.facts != nil {
 		d.previous = r.facts
-		if r.work.identity || r.work.permissions {
+		if r.work.permissions {
 			d.ledger.Interval = d.schedule.interval.Seconds()
-			d.ledger.note(wall, total(r.facts.Permissions.Calls), r.work, credentialsKey(r.report))
+			d.ledger.note(wall, total(r.facts.Permissions.Calls), credentialsKey(r.report))
 		}
 	}
 	if d.ledger.err != nil { // perhaps the disk has space again
@@ -134,7 +127,7 @@ func (d *Daemon) finish(ctx context.Context, r result) {
 	if hold := d.env.Hold; r.report.CallsHeld == "" && !r.work.permissions && strings.Contains(hold, "requests to AWS") {
 		r.report.CallsHeld = hold
 	}
-	d.publish(r.report, wall, success)
+	d.publish(r.report, wall, wall, success)
 	d.afterwards(now, wall, before, r)
 	d.writeFiles(r.report)
 	if r.work.network && d.o.Quiet != nil {
@@ -142,11 +135,10 @@ func (d *Daemon) finish(ctx context.Context, r result) {
 	}
 }
 
-// count adds what a run did to the counters. Verdicts that a run only carried
-// on are not counted again.
+// count adds what a run did to the counters.
 func (d *Daemon) count(r result) {
 	d.stats.Runs[r.work.trigger]++
-	if r.facts == nil || !r.work.identity && !r.work.permissions {
+	if r.facts == nil || !r.work.permissions {
 		return
 	}
 	for op, n := range r.facts.Permissions.Calls {
@@ -158,11 +150,9 @@ func (d *Daemon) count(r result) {
 			d.stats.Failures[export.Failure{Operation: f.Action, Reason: f.Reason}] += uint64(f.Count)
 			throttled = throttled || f.Reason == report.Throttled
 		}
-		if r.work.permissions {
-			d.schedule.throttled(throttled)
-			if throttled {
-				d.schedule.permission = time.Now().Add(d.schedule.jitter(d.schedule.interval))
-			}
+		d.schedule.throttled(throttled)
+		if throttled {
+			d.schedule.permission = time.Now().Add(d.schedule.jitter(d.schedule.interval))
 		}
 	}
 }
@@ -185,7 +175,6 @@ func (d *Daemon) afterwards(now, wall time.Time, before *report.Report, r result
 	if before == nil && !r.work.permissions && d.schedule.permission.Sub(now) <= firstReadMax {
 		d.schedule.permission = d.started.Add(splay(r.report.Node.ID))
 	}
-	full := r.work.network && r.work.permissions
 	key := credentialsKey(r.report)
 	changed := before != nil && (before.State != r.report.State || causeOf(before) != causeOf(r.report))
 	if changed {
@@ -196,11 +185,11 @@ func (d *Daemon) afterwards(now, wall time.Time, before *report.Report, r result
 	if r.work.permissions {
 		d.readFor = key
 	}
-	if changed && !full && r.work.trigger == export.TriggerInterval && !r.work.network {
+	if changed && r.work.trigger == export.TriggerInterval && !r.work.network {
 		d.schedule.soon(now)
 	}
 	// Nothing is read again within readGap, whatever happens.
-	if (changed && !full || d.readFor != "" && d.readFor != key && !r.work.permissions) && d.ledger.LastRead != (time.Time{}) {
+	if !r.work.permissions && (changed || d.readFor != "" && d.readFor != key) && d.ledger.LastRead != (time.Time{}) {
 		wait := max(0, readGap-wall.Sub(d.ledger.LastRead))
 		if at := now.Add(wait); at.Before(d.schedule.permission) {
 			d.schedule.permission = at
@@ -221,7 +210,7 @@ func (d *Daemon) declareStuck() {
 	d.o.Log.Warn("run takes longer than its budget", "seconds", time.Since(d.started).Seconds())
 	r := failed(d.wall(), d.env.Version, "the run does not end; what this host is cannot be told meanwhile")
 	r.Duration = time.Since(d.started).Seconds()
-	d.publish(r, d.wall(), false)
+	d.publish(r, d.wall(), d.now.Load().snapshot.At, false)
 }
 
 // failed is the report of a run that brought nothing.

@@ -25,9 +25,9 @@ const (
 
 // work is what a run does.
 type work struct {
-	network, identity, permissions bool
-	trigger                        string
-	why                            string // for the log
+	network, permissions bool
+	trigger              string
+	why                  string // for the log
 }
 
 // schedule says when the next run is due. Times carry the monotonic clock, so
@@ -54,7 +54,7 @@ func (s *schedule) due(now time.Time) (w work, any bool, next time.Time) {
 	}
 	// Rights are read together with the network, which tells how to reach AWS.
 	if !now.Before(s.permission) {
-		w, any = work{network: true, identity: true, permissions: true}, true
+		w, any = work{network: true, permissions: true}, true
 	}
 	next = s.local
 	for _, t := range []time.Time{s.network, s.permission} {

@@ -117,7 +117,7 @@ func (d *Daemon) swapHandler() {
 	mux.Handle("GET /metrics", d.metrics(cfg))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "healthy") })
 	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
-		if d.now.Load().shown == nil {
+		if d.now.Load().snapshot.At.IsZero() {
 			plain(w, http.StatusServiceUnavailable, "the first run has not finished")
 			return
 		}

@@ -43,7 +43,7 @@ func shown(t testing.TB, edit func(*config.Config)) *Daemon {
 	r, _ := imdsGone()
 	r.Normalize()
 	r.Node.Account, r.Summary = "111122223333", "role AppRole <script>alert(1)</script>"
-	d.publish(r, time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), true)
+	d.publish(r, time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), true)
 	return d
 }
 
@@ -291,7 +291,7 @@ func TestScrapeDuringRuns(t *testing.T) {
 				r, _ = imdsGone()
 			}
 			r.Normalize()
-			d.publish(r, time.Now(), true)
+			d.publish(r, time.Now(), time.Now(), true)
 		}
 	}()
 	for range 100 {
@@ -317,7 +317,7 @@ func BenchmarkScrape(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			d := shown(b, c.edit)
-			d.publish(fullReport(), time.Now(), true)
+			d.publish(fullReport(), time.Now(), time.Now(), true)
 			var took []time.Duration
 			var body string
 			b.ReportAllocs()

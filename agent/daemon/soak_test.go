@@ -86,7 +86,7 @@ func TestSoak(t *testing.T) {
 			}
 		}
 		full := n%10 == 0
-		d.start(t.Context(), work{network: full || n%3 == 0, identity: full, permissions: full, trigger: export.TriggerInterval})
+		d.start(t.Context(), work{network: full || n%3 == 0, permissions: full, trigger: export.TriggerInterval})
 		d.finish(t.Context(), <-d.results)
 		for _, path := range []string{"/metrics", "/", "/report.json"} {
 			if w := ask(d, "GET", "localhost", path); w.Code != 200 {

@@ -2,6 +2,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,8 @@ type Options struct {
 	Waves Waves
 	// Previous facts; sections of waves that are not run are kept.
 	Previous *facts.Facts
+	// ReadsLast is how long verdicts of earlier reads of rights are kept; 0: for ever.
+	ReadsLast time.Duration
 	// Progress, when set, is told each source as it ends, from one goroutine at a time.
 	Progress func(source string, done, total int)
 }
@@ -43,8 +46,7 @@ type Options struct {
 // Waves says which parts of the plan are left out. The zero value runs all.
 type Waves struct {
 	SkipNetwork     bool
-	SkipIdentity    bool // who the credentials belong to
-	SkipPermissions bool
+	SkipPermissions bool // all signed requests
 }
 
 // Run gathers facts from env and judges them. A cancelled ctx ends it early
@@ -54,18 +56,18 @@ func Run(ctx context.Context, env *gather.Env, o Options) (*report.Report, *fact
 	f := Collect(ctx, env, o)
 	r := Judge(f, o)
 	r.Duration = time.Since(start).Seconds()
+	r.TimedOut = r.Duration >= budget(o).Seconds()
 	r.Interrupted = errors.Is(context.Cause(ctx), context.Canceled)
 	return r, f
 }
 
+func budget(o Options) time.Duration { return cmp.Or(o.Budget, DefaultBudget) }
+
 // Collect only gathers.
 func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
-	if o.Budget == 0 {
-		o.Budget = DefaultBudget
-	}
-	ctx, cancel := context.WithTimeout(ctx, o.Budget)
+	ctx, cancel := context.WithTimeout(ctx, budget(o))
 	defer cancel()
-	f := kept(o)
+	f := kept(o, env)
 	f.Schema, f.Version, f.CollectedAt = facts.Schema, env.Version, env.Now().UTC()
 	f.Root, f.Offline, f.Asked, f.AgentLatest = env.Root, env.Offline, env.Features, env.AgentLatest
 	waves := plan(o.Waves)
@@ -101,12 +103,24 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 // kept are the sections that a run begins with: those of waves that it leaves
 // out, and the rights, which are kept as well when AWS may not be asked. All else
 // is gathered anew, or what is gone from the host would stay.
-func kept(o Options) *facts.Facts {
+func kept(o Options, env *gather.Env) *facts.Facts {
 	f := &facts.Facts{}
+	if o.Waves.SkipPermissions {
+		f.Permissions.Held = env.Hold
+	}
 	if o.Previous == nil {
 		return f
 	}
-	f.Permissions = o.Previous.Permissions
+	p := o.Previous.Permissions
+	f.Permissions.Identities = p.Identities
+	for _, a := range p.Actions {
+		if o.ReadsLast == 0 || env.Now().Sub(a.At) <= o.ReadsLast {
+			f.Permissions.Actions = append(f.Permissions.Actions, a)
+		}
+	}
+	if len(f.Permissions.Actions) > 0 && o.Waves.SkipPermissions {
+		f.Permissions.Held = p.Held
+	}
 	if o.Waves.SkipNetwork {
 		f.Network, f.IMDS.ViaProxy = o.Previous.Network, o.Previous.IMDS.ViaProxy
 	}

@@ -47,9 +47,15 @@ func TestMeasures(t *testing.T) {
 				{Action: "ssm:GetManifest", Verdict: facts.Unreachable},
 			}
 			f.Permissions.Identities = []facts.Identity{{Outcome: "refused", Code: "InvalidClientTokenId"}, {Outcome: "ok"}}
+			f.Permissions.Calls = map[string]int{"sts:GetCallerIdentity": 2, "ssm:GetDocument": 2, "ssm:GetManifest": 2}
 		}, report.Measures{PermissionsRead: now, Failures: []report.CallFailure{
 			{Action: "ssm:GetDocument", Reason: "access-denied", Count: 1}, {Action: "ssm:GetDocument", Reason: "throttled", Count: 1},
 			{Action: "ssm:GetManifest", Reason: "network", Count: 1}, {Action: "sts:GetCallerIdentity", Reason: "other", Count: 1}}}},
+		{"refused in an earlier run", func(f *facts.Facts) {
+			f.Permissions.Actions = []facts.Permission{{Action: "ssm:GetDocument", Verdict: facts.DeniedProven, Code: "AccessDeniedException", At: now}}
+			f.Permissions.Identities = []facts.Identity{{Outcome: "refused", Code: "InvalidClientTokenId"}}
+			f.Permissions.Calls = map[string]int{}
+		}, report.Measures{PermissionsRead: now}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -8,7 +8,7 @@ func plan(w Waves) [][]gather.Source {
 	waves := [][]gather.Source{append(gather.FileSources(), gather.IMDSSources()...)}
 	if !w.SkipNetwork {
 		network := gather.NetworkSources()
-		if !w.SkipIdentity {
+		if !w.SkipPermissions {
 			network = append(network, gather.IdentitySources()...)
 		}
 		waves = append(waves, network)

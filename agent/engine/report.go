@@ -120,6 +120,10 @@ func credentials(f *facts.Facts) report.Credentials {
 	case facts.SourceTask:
 		c.Why = "the task role of the container"
 	default:
+		if sourceUnclear(f) {
+			c.Source, c.Why = "", "where the agent would take credentials from could not be seen"
+			break
+		}
 		c.Why = "no source of credentials was found"
 		if ec2, _ := checks.OnEC2(f); ec2 {
 			c.Next = facts.SourceDHMC
@@ -129,6 +133,13 @@ func credentials(f *facts.Facts) report.Credentials {
 		c.ExpiresAt = role.Expires
 	}
 	return c
+}
+
+// sourceUnclear reports whether what would name a source of credentials could
+// not be read.
+func sourceUnclear(f *facts.Facts) bool {
+	ec2, known := checks.OnEC2(f)
+	return f.Registration.Hybrid.Unknown() || f.Credentials.Runtime.Unknown() || (ec2 || !known) && f.IMDS.Profile.Unknown()
 }
 
 func endpoint(e facts.Endpoint) report.Endpoint {

@@ -67,7 +67,7 @@ func Completed(r *report.Report) bool {
 			return false
 		}
 	}
-	return !r.Interrupted
+	return !r.Interrupted && !r.TimedOut
 }
 
 // DefaultFeatures are those that the feature families tell without being asked.
@@ -134,7 +134,8 @@ func (c *Collector) make(s *Snapshot) []prometheus.Metric {
 	}
 	e := emitter{snapshot: s, features: c.features, all: c.all}
 	for _, f := range c.families {
-		if f.needsReport && s.Report == nil || f.needsStats && s.Stats == nil {
+		switch r := s.Report; {
+		case f.needsRun && r == nil, f.needsFacts && (r == nil || len(r.Checks) == 0), f.needsStats && s.Stats == nil:
 			continue
 		}
 		e.family, e.seen = f, nil

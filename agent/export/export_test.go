@@ -219,10 +219,10 @@ func TestFamilies(t *testing.T) {
 		if !seen[f.name] {
 			t.Errorf("%s never shows", f.name)
 		}
-		if f.needsReport && !strings.Contains(f.help, "last run") {
+		if f.needsFacts && !strings.Contains(f.help, "last run") {
 			t.Errorf("%s: HELP does not say how old it is: %s", f.name, f.help)
 		}
-		if (f.needsReport || f.needsStats) && f.absent == "" && f.name != "ssm_doctor_node_state" {
+		if (f.needsRun || f.needsFacts || f.needsStats) && f.absent == "" && f.name != "ssm_doctor_node_state" {
 			t.Errorf("%s: when is it absent?", f.name)
 		}
 	}

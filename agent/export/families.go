@@ -13,18 +13,19 @@ import (
 
 // family is one metric family: a row of the reference, and how it is filled.
 type family struct {
-	name        string
-	kind        prometheus.ValueType
-	help        string
-	labels      []string
-	values      map[string][]string // closed lists of labels, for the reference
-	group       string              // what --metrics.disable names
-	lean        bool                // kept by --metrics.lean
-	off         bool                // not exposed unless everything is
-	needsReport bool
-	needsStats  bool
-	absent      string // when there is no series; empty: always there
-	collect     func(*emitter)
+	name       string
+	kind       prometheus.ValueType
+	help       string
+	labels     []string
+	values     map[string][]string // closed lists of labels, for the reference
+	group      string              // what --metrics.disable names
+	lean       bool                // kept by --metrics.lean
+	off        bool                // not exposed unless everything is
+	needsRun   bool                // a run has ended
+	needsFacts bool                // the last run brought facts
+	needsStats bool                // a daemon
+	absent     string              // when there is no series; empty: always there
+	collect    func(*emitter)
 
 	once    sync.Once
 	theDesc *prometheus.Desc
@@ -94,15 +95,15 @@ var families = []*family{
 				e.send(number(s == now), s)
 			}
 		}},
-	{name: "ssm_doctor_node_state_since_timestamp_seconds", group: "node", lean: true, needsStats: true, absent: "before the first run",
+	{name: "ssm_doctor_node_state_since_timestamp_seconds", group: "node", lean: true, needsStats: true, absent: "before the first run; without a daemon",
 		help:    "Unix time since when state and root cause are those of the last run.",
 		collect: func(e *emitter) { e.time(e.snapshot.Stats.Since) }},
 	{name: "ssm_doctor_root_cause_info", group: "node", lean: true, labels: []string{"cause", "group"},
 		help:    "Most probable root cause as of the last run; healthy when nothing is wrong, undetermined when it cannot be told.",
 		collect: rootCause},
-	{name: "ssm_doctor_findings", group: "node", lean: true, needsReport: true, labels: []string{"severity"}, values: map[string][]string{"severity": severities}, absent: "before the first run",
+	{name: "ssm_doctor_findings", group: "node", lean: true, needsFacts: true, labels: []string{"severity"}, values: map[string][]string{"severity": severities}, absent: "before the first run",
 		help: "Findings of the last run.", collect: findings},
-	{name: "ssm_doctor_check_success", group: "checks", needsReport: true, labels: []string{"check"}, absent: "for checks that were skipped or could not tell",
+	{name: "ssm_doctor_check_success", group: "checks", needsFacts: true, labels: []string{"check"}, absent: "for checks that were skipped or could not tell",
 		help: "1 when the check passed, 0 when it warns or fails, as of the last run; absent for checks that were skipped or could not tell.",
 		collect: func(e *emitter) {
 			for _, c := range e.snapshot.Report.Checks {
@@ -114,7 +115,7 @@ var families = []*family{
 				}
 			}
 		}},
-	{name: "ssm_doctor_checks", group: "node", needsReport: true, labels: []string{"status"}, values: map[string][]string{"status": statuses}, absent: "before the first run",
+	{name: "ssm_doctor_checks", group: "node", needsFacts: true, labels: []string{"status"}, values: map[string][]string{"status": statuses}, absent: "before the first run",
 		help: "Checks by outcome, as of the last run.",
 		collect: func(e *emitter) {
 			n := map[string]int{}
@@ -125,21 +126,21 @@ var families = []*family{
 				e.send(float64(n[s]), s)
 			}
 		}},
-	{name: "ssm_doctor_source_success", group: "sources", needsReport: true, labels: []string{"source"}, absent: "before the first run",
+	{name: "ssm_doctor_source_success", group: "sources", needsFacts: true, labels: []string{"source"}, absent: "before the first run",
 		help: "Whether facts could be gathered from this source, as of the last run.",
 		collect: func(e *emitter) {
 			for _, s := range e.snapshot.Report.Sources {
 				e.send(number(s.Success), s.Name)
 			}
 		}},
-	{name: "ssm_doctor_source_duration_seconds", group: "source-durations", off: true, needsReport: true, labels: []string{"source"}, absent: "before the first run",
+	{name: "ssm_doctor_source_duration_seconds", group: "source-durations", off: true, needsFacts: true, labels: []string{"source"}, absent: "before the first run",
 		help: "Time taken to gather facts from this source, as of the last run.",
 		collect: func(e *emitter) {
 			for _, s := range e.snapshot.Report.Sources {
 				e.send(s.Duration, s.Name)
 			}
 		}},
-	{name: "ssm_doctor_node_info", group: "node", needsReport: true, labels: []string{"node_id", "kind", "platform"}, values: map[string][]string{"kind": kinds}, absent: "before the first run",
+	{name: "ssm_doctor_node_info", group: "node", needsFacts: true, labels: []string{"node_id", "kind", "platform"}, values: map[string][]string{"kind": kinds}, absent: "before the first run",
 		help: "Identity of this node as of the last run.",
 		collect: func(e *emitter) {
 			r := e.snapshot.Report
@@ -149,29 +150,29 @@ var families = []*family{
 			}
 			e.send(1, r.Node.ID, oneOf(r.Node.Kind, kinds), platform)
 		}},
-	{name: "ssm_doctor_agent_info", group: "agent", lean: true, needsReport: true, labels: []string{"version", "latest_version", "package"}, values: map[string][]string{"package": packages}, absent: "before the first run",
+	{name: "ssm_doctor_agent_info", group: "agent", lean: true, needsFacts: true, labels: []string{"version", "latest_version", "package"}, values: map[string][]string{"package": packages}, absent: "before the first run",
 		help: "SSM Agent found here, as of the last run; empty labels are not known.",
 		collect: func(e *emitter) {
 			m := measures(e)
 			e.send(1, e.snapshot.Report.AgentVersion, m.AgentLatest, oneOf(m.AgentPackage, packages))
 		}},
-	{name: "ssm_doctor_agent_running", group: "agent", needsReport: true, absent: "when it cannot be told",
+	{name: "ssm_doctor_agent_running", group: "agent", needsFacts: true, absent: "when it cannot be told",
 		help: "Whether the agent's process runs, as of the last run.", collect: func(e *emitter) { e.bool(measures(e).AgentRunning) }},
-	{name: "ssm_doctor_agent_outdated", group: "agent", needsReport: true, absent: "when the newest version or the installed one is not known",
+	{name: "ssm_doctor_agent_outdated", group: "agent", needsFacts: true, absent: "when the newest version or the installed one is not known",
 		help: "Whether a newer agent is published for this Region, as of the last run; absent when unknown.", collect: outdated},
-	{name: "ssm_doctor_agent_start_time_seconds", group: "agent", needsReport: true, absent: "when it does not run or that cannot be told",
+	{name: "ssm_doctor_agent_start_time_seconds", group: "agent", needsFacts: true, absent: "when it does not run or that cannot be told",
 		help: "Unix time at which the agent's process started, as of the last run.", collect: func(e *emitter) { e.time(measures(e).AgentStarted) }},
-	{name: "ssm_doctor_agent_last_ping_timestamp_seconds", group: "agent", needsReport: true, absent: "when none was seen",
+	{name: "ssm_doctor_agent_last_ping_timestamp_seconds", group: "agent", needsFacts: true, absent: "when none was seen",
 		help: "Unix time of the last health ping the service accepted, from the agent's log as of the last run; absent when none was seen.", collect: func(e *emitter) { e.time(e.snapshot.Report.LastPing) }},
-	{name: "ssm_doctor_registered", group: "registration", needsReport: true, absent: "when the vault cannot be read",
+	{name: "ssm_doctor_registered", group: "registration", needsFacts: true, absent: "when the vault cannot be read",
 		help: "Whether the local state holds a node identity, as of the last run.", collect: func(e *emitter) { e.bool(measures(e).Registered) }},
-	{name: "ssm_doctor_registration_key_created_timestamp_seconds", group: "registration", needsReport: true, absent: "where there is no key",
+	{name: "ssm_doctor_registration_key_created_timestamp_seconds", group: "registration", needsFacts: true, absent: "where there is no key",
 		help: "Unix time at which the registration's key pair was created, as of the last run; absent where there is none.", collect: func(e *emitter) { e.time(measures(e).KeyCreated) }},
-	{name: "ssm_doctor_imds_reachable", group: "imds", needsReport: true, absent: "when it was not asked",
+	{name: "ssm_doctor_imds_reachable", group: "imds", needsFacts: true, absent: "when it was not asked",
 		help: "Whether instance metadata answered a token request of IMDSv2, as of the last run; 0 also when the hop limit loses the answer.", collect: func(e *emitter) { e.bool(measures(e).IMDSReachable) }},
-	{name: "ssm_doctor_imds_token_required", group: "imds", needsReport: true, absent: "when instance metadata does not answer",
+	{name: "ssm_doctor_imds_token_required", group: "imds", needsFacts: true, absent: "when instance metadata does not answer",
 		help: "Whether instance metadata refuses requests without a token, as of the last run.", collect: func(e *emitter) { e.bool(measures(e).IMDSTokenRequired) }},
-	{name: "ssm_doctor_imds_request_duration_seconds", group: "imds", needsReport: true, labels: []string{"operation"}, values: map[string][]string{"operation": {"token", "identity", "credentials"}}, absent: "for requests that were not answered",
+	{name: "ssm_doctor_imds_request_duration_seconds", group: "imds", needsFacts: true, labels: []string{"operation"}, values: map[string][]string{"operation": {"token", "identity", "credentials"}}, absent: "for requests that were not answered",
 		help: "Duration of a request to instance metadata, as of the last run.",
 		collect: func(e *emitter) {
 			m := measures(e)
@@ -179,18 +180,18 @@ var families = []*family{
 			e.float(m.IMDSIdentitySeconds, "identity")
 			e.float(m.IMDSCredentialsSeconds, "credentials")
 		}},
-	{name: "ssm_doctor_credentials_info", group: "credentials", needsReport: true, labels: []string{"source"}, values: map[string][]string{"source": sources}, absent: "before the first run",
+	{name: "ssm_doctor_credentials_info", group: "credentials", needsFacts: true, labels: []string{"source"}, values: map[string][]string{"source": sources}, absent: "before the first run",
 		help: "Where the agent's credentials come from, as of the last run.",
 		collect: func(e *emitter) {
 			if s := oneOf(e.snapshot.Report.Credentials.Source, sources); s != "" {
 				e.send(1, s)
 			}
 		}},
-	{name: "ssm_doctor_credentials_expiry_timestamp_seconds", group: "credentials", lean: true, needsReport: true, absent: "when they do not expire or there are none",
+	{name: "ssm_doctor_credentials_expiry_timestamp_seconds", group: "credentials", lean: true, needsFacts: true, absent: "when they do not expire or there are none",
 		help: "Unix time at which the credentials in use expire, as of the last run; absent when they do not or there are none.", collect: func(e *emitter) { e.time(e.snapshot.Report.Credentials.ExpiresAt) }},
-	{name: "ssm_doctor_permissions_read_timestamp_seconds", group: "permissions", needsReport: true, absent: "when none was asked for",
+	{name: "ssm_doctor_permissions_read_timestamp_seconds", group: "permissions", needsFacts: true, absent: "when none was asked for",
 		help: "Unix time at which AWS was last asked for a right of this node, as of the last run.", collect: func(e *emitter) { e.time(measures(e).PermissionsRead) }},
-	{name: "ssm_doctor_feature_ready", group: "features", needsReport: true, labels: []string{"feature"}, absent: "when it cannot be told",
+	{name: "ssm_doctor_feature_ready", group: "features", needsFacts: true, labels: []string{"feature"}, absent: "when it cannot be told",
 		help: "Whether the node's rights suffice for the feature, as of the last run; absent when it cannot be told.",
 		collect: func(e *emitter) {
 			for _, f := range e.snapshot.Report.Features {
@@ -199,7 +200,7 @@ var families = []*family{
 				}
 			}
 		}},
-	{name: "ssm_doctor_feature_permissions", group: "feature-permissions", off: true, needsReport: true, labels: []string{"feature", "result"}, values: map[string][]string{"result": {"allowed", "denied", "unknown"}}, absent: "before the first run",
+	{name: "ssm_doctor_feature_permissions", group: "feature-permissions", off: true, needsFacts: true, labels: []string{"feature", "result"}, values: map[string][]string{"result": {"allowed", "denied", "unknown"}}, absent: "before the first run",
 		help: "IAM actions the feature needs by result, as of the last run.",
 		collect: func(e *emitter) {
 			for _, f := range measures(e).Features {
@@ -210,10 +211,10 @@ var families = []*family{
 				}
 			}
 		}},
-	{name: "ssm_doctor_endpoint_reachable", group: "endpoints", needsReport: true, labels: []string{"endpoint"}, values: map[string][]string{"endpoint": endpoints}, absent: "for endpoints that were not tried to the end",
-		help: "Whether DNS, TCP, TLS and an answer of AWS over HTTP all worked, as of the last run.", collect: reachable},
-	{name: "ssm_doctor_endpoint_duration_seconds", group: "endpoint-durations", needsReport: true, labels: []string{"endpoint", "phase"}, values: map[string][]string{"endpoint": endpoints, "phase": {"resolve", "connect", "tls", "http"}}, absent: "for phases that were not reached; without all metrics for other endpoints than ssm, ssmmessages and ec2messages",
-		help: "Duration of a phase of the connection, as of the last run; phases that were not reached are absent.",
+	{name: "ssm_doctor_endpoint_reachable", group: "endpoints", needsFacts: true, labels: []string{"endpoint"}, values: map[string][]string{"endpoint": endpoints}, absent: "for endpoints that were not tried to the end",
+		help: "Whether DNS, TCP, TLS and an answer of AWS over HTTP all worked, as of the last run that used the network.", collect: reachable},
+	{name: "ssm_doctor_endpoint_duration_seconds", group: "endpoint-durations", needsFacts: true, labels: []string{"endpoint", "phase"}, values: map[string][]string{"endpoint": endpoints, "phase": {"resolve", "connect", "tls", "http"}}, absent: "for phases that were not reached; without all metrics for other endpoints than ssm, ssmmessages and ec2messages",
+		help: "Duration of a phase of the connection, as of the last run that used the network; phases that were not reached are absent.",
 		collect: func(e *emitter) {
 			for _, p := range measures(e).Endpoints {
 				if s := oneOf(p.Service, endpoints); s != "" && (e.all || slices.Contains(nodeEndpoints, s)) {
@@ -224,8 +225,8 @@ var families = []*family{
 				}
 			}
 		}},
-	{name: "ssm_doctor_endpoint_tls_expiry_timestamp_seconds", group: "endpoints", needsReport: true, labels: []string{"endpoint"}, values: map[string][]string{"endpoint": endpoints}, absent: "when no certificate was verified",
-		help: "Unix time at which the first certificate of the verified chain expires, as of the last run.",
+	{name: "ssm_doctor_endpoint_tls_expiry_timestamp_seconds", group: "endpoints", needsFacts: true, labels: []string{"endpoint"}, values: map[string][]string{"endpoint": endpoints}, absent: "when no certificate was verified",
+		help: "Unix time at which the first certificate of the verified chain expires, as of the last run that used the network.",
 		collect: func(e *emitter) {
 			for _, p := range measures(e).Endpoints {
 				if s := oneOf(p.Service, endpoints); s != "" && !p.TLSExpires.IsZero() {
@@ -233,8 +234,8 @@ var families = []*family{
 				}
 			}
 		}},
-	{name: "ssm_doctor_endpoint_info", group: "endpoints", needsReport: true, labels: []string{"endpoint", "route"}, values: map[string][]string{"endpoint": endpoints, "route": routes}, absent: "when the name does not resolve",
-		help: "How the endpoint is reached, as of the last run.",
+	{name: "ssm_doctor_endpoint_info", group: "endpoints", needsFacts: true, labels: []string{"endpoint", "route"}, values: map[string][]string{"endpoint": endpoints, "route": routes}, absent: "when the name does not resolve",
+		help: "How the endpoint is reached, as of the last run that used the network.",
 		collect: func(e *emitter) {
 			seen := map[string]bool{}
 			for _, p := range e.snapshot.Report.Endpoints {
@@ -245,18 +246,18 @@ var families = []*family{
 				}
 			}
 		}},
-	{name: "ssm_doctor_clock_skew_seconds", group: "clock", lean: true, needsReport: true, absent: "when no AWS service answered",
-		help: "Local clock minus clock of an AWS service, as of the last run; positive is ahead.",
+	{name: "ssm_doctor_clock_skew_seconds", group: "clock", lean: true, needsFacts: true, absent: "when no AWS service answered",
+		help: "Local clock minus clock of an AWS service, as of the last run that used the network; positive is ahead.",
 		collect: func(e *emitter) {
 			if s := e.snapshot.Report.ClockSkew; s != nil {
 				e.send(0 - *s)
 			}
 		}},
-	{name: "ssm_doctor_last_run_timestamp_seconds", group: "runs", lean: true, needsReport: true, absent: "before the first run",
+	{name: "ssm_doctor_last_run_timestamp_seconds", group: "runs", lean: true, needsRun: true, absent: "before the first run",
 		help: "Unix time at which the last run finished.", collect: func(e *emitter) { e.time(e.snapshot.At) }},
-	{name: "ssm_doctor_last_run_duration_seconds", group: "runs", lean: true, needsReport: true, absent: "before the first run",
+	{name: "ssm_doctor_last_run_duration_seconds", group: "runs", lean: true, needsRun: true, absent: "before the first run",
 		help: "Duration of the last run.", collect: func(e *emitter) { e.send(e.snapshot.Report.Duration) }},
-	{name: "ssm_doctor_last_run_success", group: "runs", lean: true, needsReport: true, absent: "before the first run",
+	{name: "ssm_doctor_last_run_success", group: "runs", lean: true, needsRun: true, absent: "before the first run",
 		help: "Whether the last run completed without internal error or timeout; it says nothing about the node.", collect: func(e *emitter) { e.send(number(e.snapshot.Success)) }},
 	{name: "ssm_doctor_run_interval_seconds", group: "runs", lean: true, needsStats: true, absent: "without a daemon",
 		help: "Configured time between runs that use the network.", collect: func(e *emitter) { e.send(e.snapshot.Stats.Interval.Seconds()) }},
@@ -290,10 +291,6 @@ var families = []*family{
 	{name: "ssm_doctor_build_info", group: "runs", lean: true, labels: []string{"version", "revision", "branch", "goversion", "goos", "goarch", "tags"},
 		help: "Build of ssm-doctor. Always 1.",
 		collect: func(e *emitter) {
-			v := version.Version
-			if r := e.snapshot.Report; r != nil && r.Version != "" {
-				v = r.Version
-			}
-			e.send(1, v, version.GetRevision(), version.Branch, version.GoVersion, runtime.GOOS, runtime.GOARCH, version.GetTags())
+			e.send(1, version.Version, version.GetRevision(), version.Branch, version.GoVersion, runtime.GOOS, runtime.GOARCH, version.GetTags())
 		}},
 }

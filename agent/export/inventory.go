@@ -93,6 +93,7 @@ func WriteInventory(dir string, r *report.Report) error {
 		}
 	}
 	if others >= inventoryFilesMax {
+		_ = RemoveInventory(dir) // or it would be ours that is too much
 		return fmt.Errorf("write inventory to %s: %w", dir, ErrInventoryFull)
 	}
 	// The temporary name does not end in .json, or the agent would read it.

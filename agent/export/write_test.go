@@ -129,6 +129,9 @@ func TestInventory(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	if err := WriteInventory(dir, r); err != nil {
+		t.Fatal(err)
+	}
 	for i := range 20 {
 		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.json", i)), nil, 0o600); err != nil {
 			t.Fatal(err)
@@ -136,5 +139,8 @@ func TestInventory(t *testing.T) {
 	}
 	if err := WriteInventory(dir, r); !errors.Is(err, ErrInventoryFull) {
 		t.Errorf("the 21st file: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, InventoryFile)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("ours is one too many and stays: %v", err)
 	}
 }

@@ -75,6 +75,9 @@ func (v *pageView) notes(r *Report, l Live) {
 	if r.Interrupted {
 		v.Notes = append(v.Notes, "The run was interrupted; this is incomplete.")
 	}
+	if r.TimedOut {
+		v.Notes = append(v.Notes, "The run reached its time limit; this is incomplete.")
+	}
 	if r.CheckedFrom != "" {
 		v.Notes = append(v.Notes, "Judged from "+Printable(clip(r.CheckedFrom, 200))+", not from a live host.")
 	}

@@ -20,6 +20,9 @@ func renderShort(r *Report, s Style) string {
 	if r.Interrupted {
 		line += "   interrupted, incomplete"
 	}
+	if r.TimedOut {
+		line += "   time limit reached, incomplete"
+	}
 	t.add("%s", line)
 	for _, want := range []string{"fail", "warn", "unknown"} {
 		for _, c := range r.Checks {

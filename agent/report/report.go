@@ -24,6 +24,7 @@ type Report struct {
 	Redacted    bool      `json:"redacted"`
 	Profile     string    `json:"profile,omitempty"`     // "image": the report judges a machine image, "managed" then means ready
 	Interrupted bool      `json:"interrupted,omitempty"` // the run was cut short; what is known is in it
+	TimedOut    bool      `json:"timed_out,omitempty"`   // the run spent its time limit; what was not reached by then is unknown
 
 	Node      Node    `json:"node"`
 	State     string  `json:"state"`

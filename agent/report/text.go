@@ -161,6 +161,9 @@ func (t *text) circumstances() {
 	if r.Interrupted {
 		t.add("  %s", t.s.paint(styleWarn, "interrupted, incomplete"))
 	}
+	if r.TimedOut {
+		t.add("  %s", t.s.paint(styleWarn, "the time limit was reached, incomplete"))
+	}
 	if r.CheckedFrom != "" {
 		t.add("  %s", t.dim("judged from "+t.show(clip(r.CheckedFrom, 200))+" of "+stamp(r.GeneratedAt)))
 	}

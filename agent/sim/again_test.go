@@ -38,7 +38,7 @@ func TestRunsDoNotPileUp(t *testing.T) {
 			}
 			t.Cleanup(h.Close)
 			first := engine.Collect(t.Context(), h.Env(), engine.Options{})
-			for _, w := range []engine.Waves{{}, {SkipNetwork: true, SkipIdentity: true, SkipPermissions: true}} {
+			for _, w := range []engine.Waves{{}, {SkipNetwork: true, SkipPermissions: true}} {
 				again := engine.Collect(t.Context(), h.Env(), engine.Options{Previous: first, Waves: w})
 				if d := cmp.Diff(sections(first), sections(again)); d != "" {
 					t.Errorf("%+v: a second run differs:\n%s", w, d)
