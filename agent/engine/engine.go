@@ -10,6 +10,7 @@ import (
 	"path"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -94,6 +95,11 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 			})
 		}
 		wg.Wait()
+		for _, r := range results {
+			if strings.HasPrefix(r.Error, facts.Panicked) {
+				forget(r.Name, f)
+			}
+		}
 		f.Sources = append(f.Sources, results...)
 	}
 	f.Sources = append(f.Sources, notRun(o.Previous, f.Sources)...)
@@ -149,7 +155,6 @@ func gatherOne(ctx context.Context, env *gather.Env, s gather.Source, f *facts.F
 		r.DurationSeconds = time.Since(start).Seconds()
 		if p := recover(); p != nil {
 			r.Success, r.Error = false, facts.Panicked+fmt.Sprint(p)
-			forget(s.Name(), f)
 			stack := debug.Stack()
 			if w, ok := p.(*gather.Panic); ok {
 				stack = w.Stack
@@ -159,7 +164,11 @@ func gatherOne(ctx context.Context, env *gather.Env, s gather.Source, f *facts.F
 			}
 		}
 	}()
-	if err := s.Gather(ctx, env, f); err != nil {
+	err := s.Gather(ctx, env, f)
+	if err == nil && ctx.Err() != nil {
+		err = errors.New("the run ended before it did")
+	}
+	if err != nil {
 		r.Error = err.Error()
 		return r
 	}

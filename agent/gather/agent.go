@@ -3,6 +3,7 @@ package gather
 import (
 	"cmp"
 	"context"
+	"errors"
 	"path"
 	"slices"
 	"strings"
@@ -44,6 +45,9 @@ func (agentSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	wg.Wait()
 	a.Manager, a.Units = service.Manager, service.Units
 	a.Installed = installedVersion(a)
+	if a.InstallationsRead.Unknown() {
+		return errors.New(a.InstallationsRead.Reason())
+	}
 	return nil
 }
 

@@ -60,7 +60,7 @@ func (credentialsSource) Gather(ctx context.Context, env *Env, f *facts.Facts) e
 		env.hand.setKeys(source, k)
 	}
 	c.EnvKeys = serviceHasKeys(service)
-	return nil
+	return denied(env.FS, name)
 }
 
 // winPath makes a stored path relative to the root, whatever its system.

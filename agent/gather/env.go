@@ -167,6 +167,7 @@ type FileSystem interface {
 // Source fills one section of the facts.
 type Source interface {
 	Name() string // kebab-case; metric label and log field
-	// Gather fills what it can and returns an error only when it could fill nothing.
+	// Gather fills what it can and returns an error when it could not look at what
+	// it is for. That a thing is not there, or does not answer, is no error.
 	Gather(ctx context.Context, env *Env, f *facts.Facts) error
 }

@@ -78,6 +78,9 @@ func (imdsSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	}
 	if v, _ := i.V2.Get(); !v {
 		noMetadata(i, "the metadata service gives no token")
+		if token.Outcome == "not-permitted" {
+			return errors.New("this process may not connect to the metadata service")
+		}
 		return nil
 	}
 	// A new deadline: the reads follow the token, which may have taken its own.

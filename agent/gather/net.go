@@ -45,7 +45,7 @@ func (networkSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error
 	}
 	if n.Region == "" {
 		n.Skew = facts.Unknown[float64]("no Region is known", "")
-		return nil
+		return errors.New("no Region is known")
 	}
 	n.Domain = domain(n.Region)
 	c, _ := f.Agent.Config.Get()

@@ -51,6 +51,18 @@ func readText(fsys fs.FS, name string) (string, error) {
 	return strings.TrimSpace(string(b)), err
 }
 
+// denied is an error when a file may not be read by this user.
+func denied(fsys fs.FS, name string) error {
+	f, err := fsys.Open(clean(name))
+	if err == nil {
+		return f.Close()
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return errors.New(why(err) + ": /" + clean(name))
+	}
+	return nil
+}
+
 // missing reports whether an error means that the thing does not exist.
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) || isNotDir(err) }
 

@@ -65,7 +65,7 @@ func (registrationSource) Gather(_ context.Context, env *Env, f *facts.Facts) er
 	r.Informational = v.informational(path.Join(d.data, "registration"))
 	r.NodeFolders = nodeFolders(env.FS, d.data)
 	r.Paths = statePaths(env, d)
-	return nil
+	return denied(env.FS, path.Join(v.dir, "Manifest"))
 }
 
 // vault reads the files under Vault and notes what is damaged.

@@ -75,7 +75,10 @@ func mine(env *gather.Env) map[string]*bomb {
 // report that says so and names no cause: what was not read might be another.
 func TestPanicBlamesNobody(t *testing.T) {
 	t.Parallel()
-	for _, name := range sim.Names() {
+	for i, name := range sim.Names() {
+		if i%every != 0 {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h, err := sim.New(name)

@@ -50,7 +50,30 @@ func TestFaultsSeenByUser(t *testing.T) {
 	}
 }
 
-// rePort is the client's end in an error, whose port the system chooses.
+// A source that may not look says so; one that finds nothing does not.
+func TestSourcesThatFail(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		uid  int
+		want []string
+	}{{0, nil}, {1000, []string{"registration", "credentials", "log", "uses"}}} {
+		s := bases["profile"]()
+		s.Now, s.UID = now, c.uid
+		r, _ := examine(t, s)
+		var failed []string
+		for _, source := range r.Sources {
+			if !source.Success {
+				failed = append(failed, source.Name)
+			}
+		}
+		slices.Sort(failed)
+		slices.Sort(c.want)
+		if d := cmp.Diff(c.want, failed); d != "" {
+			t.Errorf("user %d: %s", c.uid, d)
+		}
+	}
+}
+
 // Two runs against the same host say the same of every check.
 func TestSameAnswerTwice(t *testing.T) {
 	t.Parallel()
