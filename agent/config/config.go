@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"runtime"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -132,19 +131,16 @@ func settings(c *Config, n Names) []setting {
 		{"state_dir", "state-dir", "directory for the history and the time of the last reads; empty keeps them in memory", textValue{&c.StateDir, checkDir}},
 		{"inventory.enabled", "inventory", "write a custom inventory item for the SSM Agent after each run", boolValue{&c.Inventory}},
 		{"inventory.dir", "inventory.dir", "folder for it (default: the agent's folder of this node)", textValue{&c.InventoryDir, checkDir}},
-		{"textfile", "textfile", "also write metrics to this file for node_exporter", textValue{&c.Textfile, checkDir}},
+		{"textfile", "textfile", "also write metrics to this file for node_exporter", textValue{&c.Textfile, checkTextfile}},
 		{"target.offline", "offline", "send nothing but to link-local addresses", boolValue{&c.Offline}},
 		{"target.region", "region", "work against this Region (default: detected)", textValue{&c.Region, checkRegion}},
-		{"target.endpoint_url", "endpoint-url", "connect to this host:port in place of every AWS endpoint", textValue{&c.EndpointURL, nil}},
+		{"target.endpoint_url", "endpoint-url", "connect to this host:port in place of every AWS endpoint", textValue{&c.EndpointURL, checkEndpoint}},
 		{"target.features", "feature", "also judge these Systems Manager features", list(&c.Features, oneOf(n.Features...))},
 		{"target.probes", "probe", "also send the harmless reads of these families, at most daily", list(&c.Probes, oneOf(n.Probes...))},
 	}
 }
 
 func checkListen(s string) error {
-	if strings.HasPrefix(s, "vsock://") {
-		return nil
-	}
 	_, port, err := net.SplitHostPort(s)
 	if err != nil {
 		return fmt.Errorf("%q is no HOST:PORT", s)
@@ -160,6 +156,22 @@ var (
 	versionNumber = regexp.MustCompile(`^[0-9]+(\.[0-9]+){3}$`)
 	regionName    = regexp.MustCompile(`^[a-z]{2}[a-z-]{1,20}-\d$`)
 )
+
+func checkEndpoint(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if n, e := strconv.Atoi(port); s != "" && (err != nil || host == "" || e != nil || n < 1 || n > 65535) {
+		return fmt.Errorf("%q is no host:port", s)
+	}
+	return nil
+}
+
+// checkTextfile knows what node_exporter reads.
+func checkTextfile(s string) error {
+	if s != "" && filepath.Ext(s) != ".prom" {
+		return fmt.Errorf("%q does not end in .prom", s)
+	}
+	return checkDir(s)
+}
 
 func checkHost(s string) error {
 	if !hostName.MatchString(s) {

@@ -133,17 +133,16 @@ func apply(table []setting, b []byte) error {
 	if len(doc.Content) != 1 {
 		return nil
 	}
-	return mapping(table, "", doc.Content[0])
+	return mapping(table, map[string]bool{}, "", doc.Content[0])
 }
 
-func mapping(table []setting, prefix string, n *yaml.Node) error {
+func mapping(table []setting, seen map[string]bool, prefix string, n *yaml.Node) error {
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
 		return nil // a section whose lines are all commented out
 	}
 	if n.Kind != yaml.MappingNode {
 		return fmt.Errorf("line %d: wants keys with values", n.Line)
 	}
-	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		if k.Kind != yaml.ScalarNode {
@@ -157,7 +156,7 @@ func mapping(table []setting, prefix string, n *yaml.Node) error {
 		s, section := find(table, key)
 		switch {
 		case section:
-			if err := mapping(table, key+".", v); err != nil {
+			if err := mapping(table, seen, key+".", v); err != nil {
 				return err
 			}
 		case s == nil:
