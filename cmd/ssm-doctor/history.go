@@ -60,7 +60,7 @@ func writeHistory(w io.Writer, format string, list []report.Transition) error {
 	}
 	for i, t := range list {
 		lasted := ""
-		if i+1 < len(list) {
+		if i+1 < len(list) && !list[i+1].At.Before(t.At) { // else the clock was set back
 			lasted = "for " + list[i+1].At.Sub(t.At).Round(time.Second).String()
 		}
 		if _, err := fmt.Fprintf(w, "%s  %-12s %-32s %s\n", t.At.UTC().Format(time.RFC3339), report.Printable(t.State), report.Printable(t.Cause), lasted); err != nil {

@@ -12,8 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ssm-doctor/agent/config"
 	"ssm-doctor/agent/daemon"
 	"ssm-doctor/agent/daemon/svc"
+	"ssm-doctor/agent/export"
 )
 
 // exitNotRunning is what service status ends with when the service does not run (as in LSB).
@@ -104,8 +106,14 @@ func serviceUninstall(a *app) *cobra.Command {
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return onService(a, cmd, func(ctx context.Context, m *svc.Manager) error {
+				cfg, bad := config.Load(config.DefaultFile(runtime.GOOS), false, a.getenv, nil, configNames())
 				if err := m.Uninstall(ctx, keep); err != nil {
 					return err
+				}
+				if bad == nil && cfg.InventoryDir != "" {
+					if err := export.RemoveInventory(cfg.InventoryDir); err != nil {
+						return err
+					}
 				}
 				return daemon.RemoveInventory(runtime.GOOS)
 			})
