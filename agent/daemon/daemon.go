@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/exporter-toolkit/web"
+
 	"ssm-doctor/agent/config"
 	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/export"
@@ -60,21 +62,23 @@ type Daemon struct {
 	run     chan struct{}   // a run was asked for
 	results chan result
 
-	schedule schedule
-	ledger   *ledger
-	history  *History
-	env      *gather.Env
-	stats    export.Stats
-	previous *facts.Facts
-	readFor  string // what the rights were read for
-	busy     bool   // a run is under way
-	stuck    bool   // and takes longer than it may
-	started  time.Time
-	asking   time.Time // of the last run that somebody asked for
-	lastWall time.Time
-	lastMono time.Time
-	inDir    string // where the inventory item was written
-	told     map[string]string
+	schedule  schedule
+	ledger    *ledger
+	history   *History
+	env       *gather.Env
+	stats     export.Stats
+	previous  *facts.Facts
+	readFor   string // what the rights were read for
+	busy      bool   // a run is under way
+	stuck     bool   // and takes longer than it may
+	started   time.Time
+	asking    time.Time // of the last run that somebody asked for
+	lastWall  time.Time
+	lastMono  time.Time
+	inDir     string    // where the inventory item was written
+	tidied    bool      // an item of an earlier start is gone
+	networkAt time.Time // wall clock of the last look at the network
+	told      map[string]string
 }
 
 // published is what readers see. It is not changed once it is published.
@@ -241,6 +245,9 @@ func (d *Daemon) request(ctx context.Context) {
 
 func (d *Daemon) reload() error {
 	cfg, err := d.o.Load()
+	if err == nil {
+		err = web.Validate(cfg.WebConfigFile)
+	}
 	var env *gather.Env
 	if err == nil {
 		env, err = d.o.Env(cfg)
@@ -251,10 +258,10 @@ func (d *Daemon) reload() error {
 		d.republish()
 		return err
 	}
-	old := d.cfg.Swap(cfg)
-	if listenChanged(old, cfg) {
-		d.o.Log.Warn("addresses to listen on and state directory change only with a restart")
+	if untilRestart(d.cfg.Load(), cfg) {
+		d.o.Log.Warn("addresses to listen on, web configuration file, state directory and form of the log change only with a restart")
 	}
+	d.cfg.Store(cfg)
 	d.schedule.cfg = cfg
 	d.schedule.interval = max(min(d.schedule.interval, longestInterval), cfg.Permissions)
 	d.env = env // a run under way keeps its own

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"ssm-doctor/agent/export"
 	"ssm-doctor/agent/report"
 )
 
@@ -162,33 +163,12 @@ func (h *History) rewrite() {
 	for _, t := range h.list {
 		b = append(b, historyLine(t)...)
 	}
-	err := replaceFile(h.path, b)
+	err := export.ReplaceFile(h.path, b)
 	if err != nil {
 		h.err = fmt.Errorf("write history: %w", err)
 		return
 	}
 	h.err, h.torn, h.lines = nil, false, len(h.list)
-}
-
-// replaceFile writes a file beside its place and renames it, so that readers
-// find the old content or the new.
-func replaceFile(name string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if e := f.Sync(); err == nil {
-		err = e
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
 }
 
 // List returns a copy, oldest first.

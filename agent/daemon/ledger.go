@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"ssm-doctor/agent/export"
 )
 
 // LedgerFile is the name of the ledger in the state directory.
@@ -43,14 +45,18 @@ func openLedger(dir string, now time.Time) *ledger {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		*l = ledger{path: l.path, err: fmt.Errorf("read ledger: %w", err)}
 	}
-	l.sane(now)
+	if l.sane(now) {
+		l.save() // or the next start would take it for now again
+	}
 	return l
 }
 
-// sane corrects what a wrong clock or a damaged file left behind.
-func (l *ledger) sane(now time.Time) {
+// sane corrects what a wrong clock or a damaged file left behind, and reports
+// whether a clock was ahead.
+func (l *ledger) sane(now time.Time) (ahead bool) {
 	past := func(t time.Time) time.Time {
-		if t.After(now) { // the clock was ahead: as if it had been now
+		if t.After(now) { // as if it had been now
+			ahead = true
 			return now
 		}
 		return t
@@ -66,6 +72,7 @@ func (l *ledger) sane(now time.Time) {
 		kept = kept[len(kept)-1000:]
 	}
 	l.Calls = kept
+	return ahead
 }
 
 // used counts the calls of the last callsWindow.
@@ -94,7 +101,7 @@ func (l *ledger) save() {
 	}
 	b, err := json.Marshal(l)
 	if err == nil {
-		err = replaceFile(l.path, b)
+		err = export.ReplaceFile(l.path, b)
 	}
 	if err != nil {
 		l.err = fmt.Errorf("write ledger: %w", err)

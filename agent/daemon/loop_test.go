@@ -279,6 +279,92 @@ func TestHangingRun(t *testing.T) {
 	})
 }
 
+// What keeps a node from being managed at boot or for a moment is looked at again
+// soon, and what stays is left to its usual rhythm.
+func TestNetworkComesBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var down atomic.Bool
+		down.Store(true)
+		h := &host{answer: func(int, engine.Options) (*report.Report, *facts.Facts) {
+			if down.Load() {
+				return imdsGone()
+			}
+			return managed()
+		}}
+		d := testDaemon(t, h, nil, nil)
+		looped(t, d, func() {
+			time.Sleep(10 * time.Second)
+			down.Store(false)
+			time.Sleep(30 * time.Second)
+			if n := h.count(withNetwork); n < 2 {
+				t.Errorf("%d looks at the network in 40 seconds", n)
+			}
+			down.Store(true)
+			time.Sleep(2 * time.Hour)
+			before := h.count(withNetwork)
+			time.Sleep(time.Hour)
+			if n := h.count(withNetwork) - before; n < 10 || n > 14 {
+				t.Errorf("%d looks at the network an hour while a fault stays", n)
+			}
+		})
+	})
+}
+
+// The agent's log may tell of an acceptance before the network is looked at again.
+func TestAcceptedMeanwhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var accepted atomic.Bool
+		h := &host{answer: func(_ int, o engine.Options) (*report.Report, *facts.Facts) {
+			r, f := imdsGone()
+			if accepted.Load() && !o.Waves.SkipNetwork {
+				r, f = managed()
+			}
+			if accepted.Load() {
+				r.LastPing = time.Now()
+			}
+			return r, f
+		}}
+		d := testDaemon(t, h, nil, nil)
+		looped(t, d, func() {
+			time.Sleep(2*time.Hour + 10*time.Second)
+			accepted.Store(true)
+			time.Sleep(40 * time.Second)
+			if s := d.Snapshot().Report.State; s != report.Managed {
+				t.Errorf("%s after an acceptance was seen", s)
+			}
+		})
+	})
+}
+
+// A result that cannot be taken over is one run that failed.
+func TestResultPanics(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{answer: always(managed)}
+		d := testDaemon(t, h, nil, func(o *Options) {
+			first := true
+			o.Quiet = func() {
+				if first {
+					first = false
+					panic("boom")
+				}
+			}
+		})
+		looped(t, d, func() {
+			time.Sleep(time.Second)
+			if s := d.Snapshot(); s.Report.State != report.Unknown || s.Success {
+				t.Errorf("%s, success %v", s.Report.State, s.Success)
+			}
+			time.Sleep(time.Minute)
+			if s := d.Snapshot(); s.Report.State != report.Managed || !s.Success {
+				t.Errorf("afterwards %s, success %v", s.Report.State, s.Success)
+			}
+		})
+	})
+}
+
 // A daemon whose very first run does not end is not ready, and shows nothing
 // that it does not know.
 func TestFirstRunHangs(t *testing.T) {
@@ -457,6 +543,49 @@ func TestReload(t *testing.T) {
 	})
 }
 
+// A reload does not open the reports of a daemon that still listens on all
+// addresses, and a web configuration that cannot be read is refused.
+func TestReloadKeepsAccess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := *config.Default()
+		c.StateDir, c.ListenAddresses = "", []string{"0.0.0.0:10776"}
+		d := testDaemon(t, &host{answer: always(managed)}, nil, func(o *Options) {
+			o.Load = func() (*config.Config, error) { next := c; return &next, nil }
+		})
+		looped(t, d, func() {
+			time.Sleep(time.Second)
+			c.ListenAddresses = []string{"127.0.0.1:10776"}
+			if err := d.Reload(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if w := ask(d, "GET", "10.0.0.10", "/report.json"); w.Code != 403 {
+				t.Errorf("report on an address that is in force until a restart: %d", w.Code)
+			}
+			c.WebConfigFile = filepath.Join(t.TempDir(), "missing.yml")
+			if err := d.Reload(t.Context()); err == nil || d.Snapshot().Stats.ReloadOK {
+				t.Errorf("a missing web configuration: %v", err)
+			}
+		})
+	})
+}
+
+// An item of a start with custom inventory goes when there is none any more.
+func TestInventoryOfEarlierStart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, export.InventoryFile), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		d := testDaemon(t, &host{answer: always(managed)}, func(c *config.Config) { c.InventoryDir = dir }, nil)
+		looped(t, d, func() { time.Sleep(time.Second) })
+	})
+	if _, err := os.Stat(filepath.Join(dir, export.InventoryFile)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the item is still there: %v", err)
+	}
+}
+
 func TestNotify(t *testing.T) {
 	t.Parallel()
 	var n notifier
@@ -489,8 +618,14 @@ func TestLedger(t *testing.T) {
 	if n := again.used(now.Add(24*time.Hour + time.Minute)); n != 2 {
 		t.Errorf("%d calls in the last day", n)
 	}
-	// Written by a clock that was ahead.
+	// Written by a clock that was ahead; the next start finds it corrected.
+	if ahead := openLedger(dir, now.Add(-49*time.Hour)); ahead.err != nil {
+		t.Error(ahead.err)
+	}
 	ahead := openLedger(dir, now.Add(-48*time.Hour))
+	if !ahead.LastRead.Equal(now.Add(-49 * time.Hour)) {
+		t.Errorf("last read %s, want the time of the start before", ahead.LastRead)
+	}
 	if ahead.LastRead.After(now.Add(-48*time.Hour)) || ahead.used(now.Add(-48*time.Hour)) != 7 {
 		t.Errorf("%+v", ahead)
 	}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -64,12 +65,16 @@ func (d *Daemon) writeFiles(r *report.Report) {
 		err := export.WriteTextfile(cfg.Textfile, d.Snapshot(), metricOptions(cfg))
 		d.once("textfile", "textfile not written", text(err))
 	}
-	dir := ""
+	usual, dir := "", ""
+	if r.Node.ID != "" && r.Measures != nil {
+		usual = inventoryDir(r.Measures.Platform, r.Node.ID)
+	}
+	item := cmp.Or(cfg.InventoryDir, usual)
 	if cfg.Inventory {
-		dir = cfg.InventoryDir
-		if dir == "" && r.Node.ID != "" && r.Measures != nil {
-			dir = inventoryDir(r.Measures.Platform, r.Node.ID)
-		}
+		dir = item
+	} else if !d.tidied && item != "" { // of a start with it
+		d.tidied = true
+		d.once("inventory", "inventory item not removed", text(export.RemoveInventory(item)))
 	}
 	if d.inDir != "" && d.inDir != dir {
 		d.once("inventory", "inventory item not removed", text(export.RemoveInventory(d.inDir)))
@@ -121,7 +126,13 @@ func metricOptions(c *config.Config) export.Options {
 	return export.Options{Lean: c.MetricsLean, All: c.MetricsAll, Disable: c.MetricsDisable, Features: c.MetricsFeatures}
 }
 
-// listenChanged reports whether a new configuration wants what only a restart brings.
-func listenChanged(a, b *config.Config) bool {
-	return !slices.Equal(a.ListenAddresses, b.ListenAddresses) || a.SystemdSocket != b.SystemdSocket || a.WebConfigFile != b.WebConfigFile || a.StateDir != b.StateDir
+// untilRestart keeps in a new configuration what only a restart changes, and
+// reports whether that was to change. Who may read the reports is judged by the
+// addresses that are in force.
+func untilRestart(old, now *config.Config) bool {
+	wanted := *now
+	now.ListenAddresses, now.SystemdSocket, now.WebConfigFile = old.ListenAddresses, old.SystemdSocket, old.WebConfigFile
+	now.StateDir, now.LogFormat = old.StateDir, old.LogFormat
+	return !slices.Equal(now.ListenAddresses, wanted.ListenAddresses) || now.SystemdSocket != wanted.SystemdSocket ||
+		now.WebConfigFile != wanted.WebConfigFile || now.StateDir != wanted.StateDir || now.LogFormat != wanted.LogFormat
 }

@@ -20,7 +20,6 @@ type result struct {
 	report   *report.Report // nil: it panicked
 	facts    *facts.Facts
 	panicked string
-	timedOut bool
 	probes   []string
 }
 
@@ -65,11 +64,7 @@ func (d *Daemon) start(ctx context.Context, w work) {
 			}
 			d.results <- r
 		}()
-		// The engine's own budget comes first; this only tells that it was spent.
-		limited, cancel := context.WithTimeout(ctx, cfg.Budget)
-		defer cancel()
 		r.report, r.facts = d.o.Run(ctx, env, o)
-		r.timedOut = limited.Err() != nil && ctx.Err() == nil
 	}()
 }
 
@@ -100,6 +95,12 @@ func (d *Daemon) limit(w *work) string {
 func (d *Daemon) finish(ctx context.Context, r result) {
 	now, wall := time.Now(), d.wall()
 	d.busy = false
+	defer func() {
+		if p := recover(); p != nil {
+			d.o.Log.Error("a result could not be taken over", "err", fmt.Sprint(p), "stack", string(debug.Stack()))
+			d.publish(failed(wall, d.env.Version, "the result of a run could not be taken over; the log tells where"), wall, wall, false)
+		}
+	}()
 	d.schedule.done(now, r.work)
 	if ctx.Err() != nil {
 		return // cut short by our own end: it says nothing about the host
@@ -123,11 +124,15 @@ func (d *Daemon) finish(ctx context.Context, r result) {
 		d.ledger.save()
 	}
 	before := d.now.Load().shown
-	success := r.panicked == "" && !r.timedOut && export.Completed(r.report)
+	success := r.panicked == "" && export.Completed(r.report)
 	if hold := d.env.Hold; r.report.CallsHeld == "" && !r.work.permissions && strings.Contains(hold, "requests to AWS") {
 		r.report.CallsHeld = hold
 	}
 	d.publish(r.report, wall, wall, success)
+	if r.work.network {
+		d.networkAt = wall
+		d.schedule.again(now, r.report.State == report.Managed)
+	}
 	d.afterwards(now, wall, before, r)
 	d.writeFiles(r.report)
 	if r.work.network && d.o.Quiet != nil {
@@ -188,6 +193,10 @@ func (d *Daemon) afterwards(now, wall time.Time, before *report.Report, r result
 	if changed && r.work.trigger == export.TriggerInterval && !r.work.network {
 		d.schedule.soon(now)
 	}
+	// The agent was accepted after the network was looked at last: look again.
+	if !r.work.network && r.report.State != report.Managed && r.report.LastPing.After(d.networkAt) {
+		d.schedule.soon(now)
+	}
 	// Nothing is read again within readGap, whatever happens.
 	if !r.work.permissions && (changed || d.readFor != "" && d.readFor != key) && d.ledger.LastRead != (time.Time{}) {
 		wait := max(0, readGap-wall.Sub(d.ledger.LastRead))
@@ -211,6 +220,7 @@ func (d *Daemon) declareStuck() {
 	r := failed(d.wall(), d.env.Version, "the run does not end; what this host is cannot be told meanwhile")
 	r.Duration = time.Since(d.started).Seconds()
 	d.publish(r, d.wall(), d.now.Load().snapshot.At, false)
+	d.writeFiles(r)
 }
 
 // failed is the report of a run that brought nothing.

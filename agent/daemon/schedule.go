@@ -37,6 +37,7 @@ type schedule struct {
 	rand                       func() float64 // in [0,1)
 	local, network, permission time.Time      // next due; zero: now
 	interval                   time.Duration  // of permission reads, doubled by throttling
+	retry                      time.Duration  // until the next look at the network while the node is not managed
 }
 
 // jitter spreads an interval by jitterShare either way.
@@ -73,6 +74,19 @@ func (s *schedule) done(now time.Time, w work) {
 	}
 	if w.permissions {
 		s.permission = now.Add(s.jitter(s.interval))
+	}
+}
+
+// again brings the next look at the network forward after one that did not find
+// a managed node: what was missing at boot or for a moment is seen when it comes.
+func (s *schedule) again(now time.Time, managed bool) {
+	if managed {
+		s.retry = 0
+		return
+	}
+	s.retry = min(max(s.cfg.Local, 2*s.retry), s.cfg.Network)
+	if at := now.Add(s.jitter(s.retry)); at.Before(s.network) {
+		s.network = at
 	}
 }
 

@@ -77,12 +77,17 @@ func (d *Daemon) Run(ctx context.Context) error {
 		served <- failed
 	}
 	stop()
+	patience := time.After(stopPatience + 500*time.Millisecond)
 	down, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
 	defer cancel()
 	if err := srv.Shutdown(down); err != nil {
 		srv.Close()
 	}
-	<-looped
+	select {
+	case <-looped:
+	case <-patience: // a file that it writes hangs
+		d.o.Log.Warn("stopped without waiting for the run")
+	}
 	if err := <-served; err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve: %w", err)
 	}
@@ -158,7 +163,7 @@ func (d *Daemon) swapHandler() {
 func (d *Daemon) metrics(cfg *config.Config) http.Handler {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(export.New(d.Snapshot, metricOptions(cfg)))
-	o := promhttp.HandlerOpts{EnableOpenMetrics: true, ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes, ErrorLog: slog.NewLogLogger(d.o.Log.Handler(), slog.LevelWarn)}
+	o := promhttp.HandlerOpts{EnableOpenMetrics: true, ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes, ErrorLog: slog.NewLogLogger(d.o.Log.Handler(), slog.LevelDebug)}
 	if cfg.DisableExporterMetrics {
 		return promhttp.HandlerFor(reg, o)
 	}

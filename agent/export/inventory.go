@@ -96,20 +96,7 @@ func WriteInventory(dir string, r *report.Report) error {
 		_ = RemoveInventory(dir) // or it would be ours that is too much
 		return fmt.Errorf("write inventory to %s: %w", dir, ErrInventoryFull)
 	}
-	// The temporary name does not end in .json, or the agent would read it.
-	f, err := os.CreateTemp(dir, ".ssm-doctor-*.tmp")
-	if err != nil {
-		return fmt.Errorf("write inventory: %w", err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, InventoryFile))
-	}
-	if err != nil {
+	if err := ReplaceFile(filepath.Join(dir, InventoryFile), b); err != nil {
 		return fmt.Errorf("write inventory: %w", err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,7 +69,38 @@ func WriteTextfile(name string, s *Snapshot, o Options) error {
 		return err
 	}
 	if err := prometheus.WriteToTextfile(name, reg); err != nil {
-		return fmt.Errorf("write textfile: %w", err)
+		var at *fs.PathError
+		if errors.As(err, &at) { // names a file whose name is another each time
+			err = at.Err
+		}
+		return fmt.Errorf("write textfile %s: %w", name, err)
 	}
 	return nil
+}
+
+// ReplaceFile writes a file beside its place and renames it, so that readers
+// find the old content or the new. What is left of a write that was cut off is
+// overwritten by the next. Only the owner may read it.
+func ReplaceFile(name string, b []byte) error {
+	// Does not end as the file does: folders are read by ending.
+	part := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+".tmp")
+	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(part)
+	_, err = f.Write(b)
+	if e := f.Sync(); err == nil {
+		err = e
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(part, name)
 }
