@@ -159,7 +159,7 @@ var families = []*family{
 	{name: "ssm_doctor_agent_running", group: "agent", needsFacts: true, absent: "when it cannot be told",
 		help: "Whether the agent's process runs, as of the last run.", collect: func(e *emitter) { e.bool(measures(e).AgentRunning) }},
 	{name: "ssm_doctor_agent_outdated", group: "agent", needsFacts: true, absent: "when the newest version or the installed one is not known",
-		help: "Whether a newer agent is published for this Region, as of the last run; absent when unknown.", collect: outdated},
+		help: "Whether the agent is older than the newest one that the configuration names, as of the last run; absent when unknown.", collect: outdated},
 	{name: "ssm_doctor_agent_start_time_seconds", group: "agent", needsFacts: true, absent: "when it does not run or that cannot be told",
 		help: "Unix time at which the agent's process started, as of the last run.", collect: func(e *emitter) { e.time(measures(e).AgentStarted) }},
 	{name: "ssm_doctor_agent_last_ping_timestamp_seconds", group: "agent", needsFacts: true, absent: "when none was seen",

@@ -95,7 +95,11 @@ func (s *serve) run(ctx context.Context) error {
 			return err
 		}
 		defer h.Close()
-		env = func(*config.Config) (*gather.Env, error) { return named(h.Env()), nil }
+		env = func(c *config.Config) (*gather.Env, error) {
+			e := named(h.Env())
+			e.AgentLatest = c.AgentLatest
+			return e, nil
+		}
 	}
 	load := func() (*config.Config, error) {
 		c, err := s.load()
