@@ -42,7 +42,7 @@ var _ = register(Check{
 			return skip("not asleep")
 		}
 		fd := Finding{Status: Fail, Cause: "agent-backoff-wait", Severity: causes.Info, Confidence: Likely,
-			Summary: fmt.Sprintf("nothing that can be seen stands in the agent's way now, but it is still sleeping after an earlier failure and will retry %s; wait, or restart it", when)}
+			Summary: fmt.Sprintf("the agent still sleeps after an earlier failure and retries %s; wait, or restart it", when)}
 		fd = fd.logged(failed).with("until", clockTime(f, until))
 		if sleeping {
 			fd = fd.sawAt("back-off", fmt.Sprintf("sleeping %s until %s", span(time.Duration(b.Seconds)*time.Second), clockTime(f, b.Until)), "file:agent log", b.Since)

@@ -25,8 +25,8 @@ var _ = register(Check{
 				}
 				return Finding{}, false
 			}
-			fd := warn("disk-full", Proven, "disk full: no space left on %s, which holds %s", fs.Mount, fs.Dir).
-				saw("statfs "+fs.Dir, free, "statfs:"+fs.Dir).with("mount", fs.Mount, "path", fs.Dir)
+			fd := warn("disk-full", Proven, "disk full: no space left %s", full(f, fs)).
+				saw("statfs "+fs.Dir, free, "statfs:"+fs.Dir).with("mount", orWord(fs.Mount, fs.Dir), "path", fs.Dir)
 			for _, id := range []string{facts.SigNoSpace, facts.SigCredsWrite, facts.SigStream} {
 				if m, ok := recently(f, id); ok {
 					fd = fd.logged(m)
@@ -39,6 +39,20 @@ var _ = register(Check{
 		})
 	},
 })
+
+// full says where no space is left: the mount, and the directory of the agent
+// that it holds. The mount is not known on every system.
+func full(f *facts.Facts, fs facts.FileSystem) string {
+	if fs.Mount == "" {
+		return "for " + fs.Dir
+	}
+	for _, o := range append([]facts.FileSystem{fs}, f.Host.FileSystems...) {
+		if o.Mount == fs.Mount && o.Dir != o.Mount {
+			return "on " + fs.Mount + ", which holds the agent's " + o.Dir
+		}
+	}
+	return "on " + fs.Mount
+}
 
 // eachFS asks judge about every file system whose usage is known and returns
 // its first answer.

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/iam"
 )
 
 var _ = register(Check{
@@ -16,7 +17,9 @@ var _ = register(Check{
 			return skip("not an ECS task")
 		}
 		if m, ok := channelRefusal(f); ok {
-			return fail("ecs-task-role-missing", Likely, "the task role may not call %s: it lacks the ssmmessages actions that ECS Exec needs", channelAction).logged(m).with("action", channelAction)
+			r := refusal{Refusal: iam.ParseRefusal("", m.Text)}
+			return fail("ecs-task-role-missing", Likely, "the task role may not call %s: it lacks the ssmmessages actions that ECS Exec needs", channelAction).
+				logged(m).with("role", roleOf(f, r), "action", channelAction)
 		}
 		for _, r := range loggedRefusals(f) {
 			if strings.HasPrefix(r.Refusal.Action, "ssmmessages:") && !laterChannel(f, r) {

@@ -19,6 +19,6 @@ var _ = register(Check{
 			return pass("none")
 		}
 		return fail("registration-cloned-image", Proven, "the image carries the folders of %s", strings.Join(ids, ", ")).
-			saw("/var/lib/amazon/ssm", strings.Join(ids, ", "), f.Registration.NodeFolders.From).with("path", "/var/lib/amazon/ssm/"+ids[0])
+			saw("/var/lib/amazon/ssm", strings.Join(ids, ", "), f.Registration.NodeFolders.From).fix(cleanImage(f)...)
 	},
 })

@@ -24,7 +24,7 @@ var _ = register(Check{
 		}
 		if len(fd.Evidence) > 0 {
 			fd.Summary = "the image carries the registration of another machine: " + fd.Evidence[0].What + " (" + fd.Evidence[0].Seen + ")"
-			return fd.with("path", "/var/lib/amazon/ssm/Vault")
+			return fd.fix(cleanImage(f)...)
 		}
 		for _, s := range []facts.Seen[facts.Key]{r.Hybrid, r.EC2} {
 			if s.Unknown() {

@@ -1,6 +1,9 @@
 package checks
 
-import "ssm-doctor/checks/facts"
+import (
+	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/facts"
+)
 
 var _ = register(Check{
 	ID: "image-routes", Group: "imds", Title: "The image carries no route to the metadata service", Profile: ProfileImage,
@@ -14,7 +17,10 @@ var _ = register(Check{
 		for _, r := range rs {
 			if r.Gateway != "" {
 				return fail("imds-route-wrong", Proven, "the image keeps a route to %s via %s", imdsAddress, r.Gateway).
-					saw(r.From, r.Destination+" via "+r.Gateway, "file:"+r.From).with("gateway", r.Gateway, "path", r.From)
+					saw(r.From, r.Destination+" via "+r.Gateway, "file:"+r.From).with("gateway", r.Gateway, "path", r.From).
+					fix(imageFix(
+						causes.Step{Text: "Remove the route from {root}{path} with an editor", Command: "grep -n " + imdsAddress + " {root}{path}", GOOS: "linux darwin"},
+						causes.Step{Text: "Remove the persistent route", Command: "route delete " + imdsAddress, GOOS: "windows"})...)
 			}
 		}
 		return pass("none")

@@ -10,7 +10,7 @@ var _ = register(Check{
 		r, ok := f.Credentials.Runtime.Get()
 		if ok {
 			return fail("registration-cloned-image", Proven, "the image carries the runtime configuration of %s", orWord(r.InstanceID, "another machine")).
-				saw("identity_config.json", orWord(r.InstanceID, "exists"), f.Credentials.Runtime.From).with("path", "/var/lib/amazon/ssm/runtimeconfig")
+				saw("identity_config.json", orWord(r.InstanceID, "exists"), f.Credentials.Runtime.From).fix(cleanImage(f)...)
 		}
 		if f.Credentials.Runtime.Unknown() {
 			return unknown("runtime configuration: %s", f.Credentials.Runtime.Reason())

@@ -109,11 +109,11 @@ func egress(f *facts.Facts, open, up []facts.Endpoint) Finding {
 	for _, o := range f.Network.Others {
 		if o.Outcome == "ok" {
 			return fail("route-wrong-interface", Proven, "%s cannot be connected by the interface %s that routing chooses, but can be by %s (%s)", e.Host, orWord(at.Interface, "in use"), o.Interface, o.Source).
-				saw("connect to "+o.Address+":443 from "+o.Interface, "connected", "connect").with("path", o.Interface)
+				saw("connect to "+o.Address+":443 from "+o.Interface, "connected", "connect").with("interface", o.Interface)
 		}
 	}
 	if name := ownSubnet(f, e); name != "" {
-		return fail("route-wrong-interface", Likely, "%s (%s) lies in the network of interface %s, but traffic leaves by %s", e.Host, at.Address, name, at.Interface)
+		return fail("route-wrong-interface", Likely, "%s (%s) lies in the network of interface %s, but traffic leaves by %s", e.Host, at.Address, name, at.Interface).with("interface", name)
 	}
 	scope := e.Scope
 	if len(up) > 0 {

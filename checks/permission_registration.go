@@ -3,6 +3,7 @@ package checks
 import (
 	"strings"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
 )
@@ -50,9 +51,15 @@ var _ = register(Check{
 		}
 		if down, tried := coreDown(f); tried && len(down) > 0 && ok.At.IsZero() && onProfile(f) {
 			fd := unknown("whether the role may call %s cannot be seen behind the closed endpoint", heartbeat)
-			fd.More = []Finding{{Status: Unknown, Cause: "iam-missing-registration-action", Severity: "info", Confidence: Possible,
-				Summary: "not verified behind the closed endpoint: whether " + principalName(f, refusal{}) + " allows " + heartbeat,
-				Values:  map[string]string{"action": heartbeat, "role": RoleName(f)}}}
+			if down[0].Scope != "private" {
+				return fd
+			}
+			// The usual second fault behind a new VPC endpoint: a note, which claims nothing.
+			note := Finding{Status: Unknown, Cause: "iam-missing-registration-action", Severity: causes.Info, Confidence: Possible,
+				Summary: "not seen yet behind the closed VPC endpoint: whether " + principalName(f, refusal{}) + " allows " + heartbeat}
+			fd.More = []Finding{note.saw("connect to "+down[0].Host+":443", tcpState(down[0]), "connect").with("role", RoleName(f)).fix(
+				causes.Step{Text: "Once the endpoint is open, check again; until then an operator can ask what the role allows", Where: causes.OperatorCLI,
+					Command: "aws iam simulate-principal-policy --policy-source-arn arn:{partition}:iam::{account}:role/{role} --action-names " + heartbeat})}
 			return fd
 		}
 		if source(f) == facts.SourceNone {

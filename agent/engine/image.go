@@ -25,9 +25,7 @@ func inProfile(c *checks.Check, profile string) bool {
 // profile passes. State managed stands for ready: machines started from the
 // image have what they need; whether they will be accepted is not asked.
 func judgeImage(f *facts.Facts, found diagnose.Findings) *report.Report {
-	a := diagnose.Diagnose(f, found)
-	a.NotLooked, a.Path = nil, nil
-	r := build(f, found, a)
+	r := build(f, found, diagnose.DiagnoseImage(f, found))
 	r.Profile = checks.ProfileImage
 	if b := f.Broken(); b != "" {
 		r.State, r.Summary = report.Unknown, fmt.Sprintf("the image could not be judged: reading of %q ended in an error of this program", b)

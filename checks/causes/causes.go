@@ -63,8 +63,11 @@ type Cause struct {
 	Unseen string
 	// Fix lists the remedy, first step first. Texts and commands may hold the
 	// placeholders of Values.
-	Fix  []Step
-	Docs []string // AWS documentation
+	Fix []Step
+	// Image is the remedy for a machine image, mounted or about to be taken of
+	// this host; empty: Fix.
+	Image []Step
+	Docs  []string // AWS documentation
 }
 
 // Step is one step of a remedy. Its text and command are templates: {instance},
@@ -74,6 +77,8 @@ type Step struct {
 	Command string `json:"command"` // something to paste; empty for steps without one
 	Where   string `json:"where"`
 	Root    bool   `json:"root"` // needs root on this host
+	// GOOS names the systems that the step is for, separated by spaces; empty: every system.
+	GOOS string `json:"-"`
 }
 
 var catalogue = map[string]*Cause{}

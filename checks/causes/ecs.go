@@ -5,8 +5,8 @@ var _ = add(
 		ID: "ecs-exec-not-enabled", Group: "ecs", Severity: Critical, Title: "task started without ECS Exec",
 		Meaning: "The task was started before enableExecuteCommand was switched on. ECS puts its managed agent into a task only when the task starts.",
 		Fix: []Step{
-			operator("Switch ECS Exec on and redeploy: a new deployment starts new tasks", "aws ecs update-service --region {region} --cluster CLUSTER --service SERVICE --enable-execute-command --force-new-deployment"),
-			operator("See that the new task has it", "aws ecs describe-tasks --region {region} --cluster CLUSTER --tasks TASK_ID --query 'tasks[].[enableExecuteCommand,containers[].managedAgents]'"),
+			operator("Switch ECS Exec on and redeploy: a new deployment starts new tasks", "aws ecs update-service --region {region} --cluster {cluster} --service SERVICE --enable-execute-command --force-new-deployment"),
+			operator("See that the new task has it", "aws ecs describe-tasks --region {region} --cluster {cluster} --tasks NEW_TASK_ID --query 'tasks[].[enableExecuteCommand,containers[].managedAgents]'"),
 		},
 		Docs: []string{docECSExec},
 	},
@@ -16,7 +16,7 @@ var _ = add(
 		Fix: []Step{
 			operator("Allow the four ssmmessages actions to the task role {role}",
 				`aws iam put-role-policy --role-name {role} --policy-name ecs-exec --policy-document '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ssmmessages:CreateControlChannel","ssmmessages:CreateDataChannel","ssmmessages:OpenControlChannel","ssmmessages:OpenDataChannel"],"Resource":"*"}]}'`),
-			operator("Start new tasks", "aws ecs update-service --region {region} --cluster CLUSTER --service SERVICE --force-new-deployment"),
+			operator("Start new tasks", "aws ecs update-service --region {region} --cluster {cluster} --service SERVICE --force-new-deployment"),
 		},
 		Docs: []string{docECSExec},
 	},
@@ -25,7 +25,7 @@ var _ = add(
 		Meaning: "The container's root file system is read-only, and the managed agent of ECS Exec has no place to write.",
 		Fix: []Step{
 			inTerraform("Give the container writable volumes at /var/lib/amazon and /var/log/amazon, or switch readonlyRootFilesystem off in its definition", "readonlyRootFilesystem = false"),
-			operator("Start new tasks", "aws ecs update-service --region {region} --cluster CLUSTER --service SERVICE --force-new-deployment"),
+			operator("Start new tasks", "aws ecs update-service --region {region} --cluster {cluster} --service SERVICE --force-new-deployment"),
 		},
 		Docs: []string{docECSExec},
 	},

@@ -1,5 +1,12 @@
 package causes
 
+// Rules and routes of this host that may stop packets to the metadata service.
+var (
+	rulesLinux   = linux(asRoot("Look for a rule or route on this host", "nft list ruleset | grep -n 169.254; iptables -S | grep -n 169.254; ip route get 169.254.169.254"))
+	rulesMac     = mac(asRoot("Look for a rule or route on this host", "pfctl -sr | grep 169.254; route -n get 169.254.169.254"))
+	rulesWindows = windows(asRoot("Look for a rule or route on this host", "Get-NetFirewallRule -Direction Outbound -Action Block -Enabled True | Format-Table Name,DisplayName; route print 169.254*"))
+)
+
 var _ = add(
 	Cause{
 		ID: "imds-disabled", Group: "imds", Severity: Critical, Title: "instance metadata disabled",
@@ -7,7 +14,7 @@ var _ = add(
 		Fix: []Step{
 			operator("Enable the metadata endpoint; it takes effect within seconds",
 				"aws ec2 modify-instance-metadata-options --region {region} --instance-id {instance} --http-endpoint enabled --http-tokens required"),
-			inTerraform("In Terraform, in the aws_instance or launch template", "metadata_options {\n  http_endpoint = \"enabled\"\n  http_tokens   = \"required\"\n}"),
+			inTerraform("Or in Terraform, in the aws_instance or launch template", "metadata_options {\n  http_endpoint = \"enabled\"\n  http_tokens   = \"required\"\n}"),
 			restartFailed, verify,
 		},
 		Docs: []string{docIMDS},
@@ -18,7 +25,7 @@ var _ = add(
 		Fix: []Step{
 			operator("Let the answer cross two hops",
 				"aws ec2 modify-instance-metadata-options --region {region} --instance-id {instance} --http-put-response-hop-limit 2 --http-endpoint enabled"),
-			asRoot("Or run the container in the host network", "docker run --network host IMAGE"),
+			linux(asRoot("Or run the container in the host network", "docker run --network host IMAGE")),
 			restartFailed, verify,
 		},
 		Docs: []string{docIMDS},
@@ -27,9 +34,12 @@ var _ = add(
 		ID: "imds-blocked-by-host", Group: "imds", Severity: Critical, Title: "host blocks instance metadata",
 		Meaning: "A firewall rule or a route on this host itself stops packets to 169.254.169.254.",
 		Fix: []Step{
-			asRoot("Find the rule or route", "nft list ruleset | grep -n 169.254; iptables -S | grep -n 169.254; ip route get 169.254.169.254"),
-			asRoot("Remove it, or let root through ahead of it", "iptables -I OUTPUT 1 -d 169.254.169.254 -m owner --uid-owner 0 -j ACCEPT"),
-			asRoot("Where a route discards the packets, remove that", "ip route del 169.254.169.254"),
+			rulesLinux, rulesMac, rulesWindows,
+			linux(asRoot("Remove it, or let root through ahead of it", "iptables -I OUTPUT 1 -d 169.254.169.254 -m owner --uid-owner 0 -j ACCEPT")),
+			windows(asRoot("Switch a rule off that blocks it", "Disable-NetFirewallRule -Name RULE_NAME")),
+			linux(asRoot("Where a route discards the packets, remove that", "ip route del 169.254.169.254")),
+			mac(asRoot("Where a route discards the packets, remove that", "route -n delete 169.254.169.254")),
+			windows(asRoot("Where a route discards the packets, remove that", "route delete 169.254.169.254")),
 			restartFailed, verify,
 		},
 		Docs: []string{docIMDS},
@@ -38,9 +48,10 @@ var _ = add(
 		ID: "imds-route-wrong", Group: "imds", Severity: Critical, Title: "route to metadata points elsewhere",
 		Meaning: "A fixed route sends packets for 169.254.169.254 to a gateway that is in no network of this host, usually left in an image that was made in another subnet.",
 		Fix: []Step{
-			asRoot("Remove the route on Linux", "ip route del 169.254.169.254 via {gateway}"),
-			asRoot("Or on Windows remove the persistent route", "route delete 169.254.169.254"),
-			asRoot("And on Windows let the launch agent write the right route", `& "$env:ProgramFiles\Amazon\EC2Launch\EC2Launch.exe" run; Import-Module C:\ProgramData\Amazon\EC2-Windows\Launch\Module\Ec2Launch.psm1; Add-Routes`),
+			linux(asRoot("Remove the route", "ip route del 169.254.169.254 via {gateway}")),
+			mac(asRoot("Remove the route", "route -n delete 169.254.169.254 {gateway}")),
+			windows(asRoot("Remove the persistent route", "route delete 169.254.169.254")),
+			windows(asRoot("Let the launch agent write the right route", `& "$env:ProgramFiles\Amazon\EC2Launch\EC2Launch.exe" run; Import-Module C:\ProgramData\Amazon\EC2-Windows\Launch\Module\Ec2Launch.psm1; Add-Routes`)),
 			restartFailed, verify,
 		},
 		Docs: []string{docIMDS, docTroubleshoot},
@@ -49,10 +60,10 @@ var _ = add(
 		ID: "imds-via-proxy", Group: "imds", Severity: Critical, Title: "metadata requests go to a proxy",
 		Meaning: "The agent's service has an http_proxy and its no_proxy does not list 169.254.169.254, so metadata requests go to the proxy instead of the instance.",
 		Fix: []Step{
-			asRoot("Add the metadata address to no_proxy of the service",
-				"mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nEnvironment=\"no_proxy=169.254.169.254,fd00:ec2::254\"\\n' > /etc/systemd/system/{unit}.d/zz-no-proxy.conf"),
-			asRoot("Load it and restart", "systemctl daemon-reload && {restart}"),
-			verify,
+			linux(asRoot("Add the metadata addresses to no_proxy of the service",
+				"mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nEnvironment=\"no_proxy={noproxy}\"\\n' > /etc/systemd/system/{unit}.d/zz-no-proxy.conf")),
+			proxyMac, proxyWindows,
+			reload, restartElsewhere, verify,
 		},
 		Docs: []string{docProxy},
 	},
@@ -60,9 +71,13 @@ var _ = add(
 		ID: "imds-impostor", Group: "imds", Severity: Critical, Title: "something else answers for metadata",
 		Meaning: "What answers at 169.254.169.254 is not the EC2 metadata service: another cloud's, a local proxy or a router. The agent may take this host for an EC2 instance.",
 		Fix: []Step{
-			onHost("See who answers", "ip route get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head"),
-			asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", "cp -n {config}.template {config} && grep -n ConsumptionOrder {config}"),
-			asRoot("Or keep the host from reaching it", "ip route add unreachable 169.254.169.254"),
+			linux(onHost("See who answers", "ip route get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head")),
+			mac(onHost("See who answers", "route -n get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head")),
+			windows(onHost("See who answers", "route print 169.254*; curl.exe -si -m 2 http://169.254.169.254/")),
+			unix(asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", "cp -n {config}.template {config}; grep -n ConsumptionOrder {config}")),
+			windows(asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", `if (-not (Test-Path {config})) { Copy-Item "$env:ProgramFiles\Amazon\SSM\amazon-ssm-agent.json.template" {config} }; Select-String -Path {config} -Pattern ConsumptionOrder`)),
+			linux(asRoot("Or keep the host from reaching it", "ip route add unreachable 169.254.169.254")),
+			windows(asRoot("Or keep the host from reaching it", "New-NetFirewallRule -DisplayName 'No EC2 metadata' -Direction Outbound -RemoteAddress 169.254.169.254 -Action Block")),
 			restart, verify,
 		},
 		Docs: []string{docHybrid},
@@ -72,8 +87,9 @@ var _ = add(
 		Meaning: "At boot the agent started before metadata or network was up, gave up, and nothing started it again. Nothing is wrong now.",
 		Fix: []Step{
 			asRoot("Restart the agent", "{restart}"),
-			asRoot("For the next boot, start it after network-online.target and let systemd restart it",
-				"mkdir -p /etc/systemd/system/{unit}.d && printf '[Unit]\\nWants=network-online.target\\nAfter=network-online.target\\n[Service]\\nRestart=always\\nRestartSec=90\\n' > /etc/systemd/system/{unit}.d/boot.conf && systemctl daemon-reload"),
+			windows(asRoot("For the next boot, start it later", "sc.exe config AmazonSSMAgent start= delayed-auto")),
+			linux(asRoot("For the next boot, start it after network-online.target and let systemd restart it",
+				"mkdir -p /etc/systemd/system/{unit}.d && printf '[Unit]\\nWants=network-online.target\\nAfter=network-online.target\\n[Service]\\nRestart=always\\nRestartSec=90\\n' > /etc/systemd/system/{unit}.d/boot.conf && systemctl daemon-reload")),
 			verify,
 		},
 		Docs: []string{docAgentStart},
@@ -95,7 +111,7 @@ var _ = add(
 		Fix: []Step{
 			operator("See whether the metadata endpoint is on and which hop limit is set",
 				"aws ec2 describe-instances --region {region} --instance-ids {instance} --query 'Reservations[].Instances[].MetadataOptions'"),
-			asRoot("Look for rules and routes on the host", "nft list ruleset | grep -n 169.254; iptables -S | grep -n 169.254; ip route get 169.254.169.254"),
+			rulesLinux, rulesMac, rulesWindows,
 			restartFailed, verify,
 		},
 		Docs: []string{docIMDS},

@@ -1,12 +1,15 @@
 package causes
 
+// listSCPs asks for the service control policies of the account itself and for its parent.
+const listSCPs = "aws organizations list-policies-for-target --target-id {account} --filter SERVICE_CONTROL_POLICY; aws organizations list-parents --child-id {account}"
+
 var _ = add(
 	Cause{
 		ID: "iam-missing-registration-action", Group: "permissions", Severity: Critical, Title: "role may not register the node",
 		Meaning: "No identity policy of the role in use allows ssm:UpdateInstanceInformation, the heartbeat without which a host is not a managed node.",
 		Fix: []Step{
 			grantCore,
-			inTerraform("In Terraform", "resource \"aws_iam_role_policy_attachment\" \"ssm_core\" {\n  role       = \"{role}\"\n  policy_arn = \"{corepolicy}\"\n}"),
+			inTerraform("Or in Terraform", "resource \"aws_iam_role_policy_attachment\" \"ssm_core\" {\n  role       = \"{role}\"\n  policy_arn = \"{corepolicy}\"\n}"),
 			restartRefused, verify,
 		},
 		Docs: []string{docProfile},
@@ -36,9 +39,9 @@ var _ = add(
 		ID: "iam-explicit-deny", Group: "permissions", Severity: Critical, Title: "a policy denies the action",
 		Meaning: "A service control policy (SCP), resource control policy, permissions boundary, session policy or a Deny statement refuses an action that the node needs. Attaching more policies to the role does not help.",
 		Fix: []Step{
-			operator("For an SCP (service control policy) or RCP: find it from the organization's management account, and exempt the node roles or the action there", "aws organizations list-policies-for-target --target-id {account} --filter SERVICE_CONTROL_POLICY"),
+			operator("For an SCP (service control policy) or RCP: find it from the organization's management account, and exempt the node roles or the action there. Most hang on a parent of the account: ask the same for each parent, up to the root", listSCPs),
 			operator("For a permissions boundary or a Deny in the role: see both", "aws iam get-role --role-name {role} --query Role.PermissionsBoundary; aws iam list-attached-role-policies --role-name {role}; aws iam list-role-policies --role-name {role}"),
-			operator("Let the simulator name the statement", "aws iam simulate-principal-policy --policy-source-arn arn:{partition}:iam::{account}:role/{role} --action-names {action}"),
+			operator("Let the simulator name the statement of the role or its boundary; of an SCP it only says that it denies", "aws iam simulate-principal-policy --policy-source-arn arn:{partition}:iam::{account}:role/{role} --action-names {action}"),
 			restartRefused, verify,
 		},
 		Docs: []string{docDenied, docSCP},

@@ -39,11 +39,19 @@ func operator(text, command string) Step {
 // inTerraform is a step in infrastructure code.
 func inTerraform(text, code string) Step { return Step{Text: text, Command: code, Where: Terraform} }
 
+// Steps for some systems only.
+func linux(s Step) Step           { return on("linux", s) }
+func mac(s Step) Step             { return on("darwin", s) }
+func windows(s Step) Step         { return on("windows", s) }
+func unix(s Step) Step            { return on("linux darwin", s) }
+func on(goos string, s Step) Step { s.GOOS = goos; return s }
+
 // Steps that end many remedies. The waits are those of the agent's credential
 // refresher: 25-30 min after a refusal, 5-60 min after other errors.
 var (
 	verify         = onHost("Check again", "ssm-doctor check --wait 5m")
 	restart        = asRoot("Restart the agent: it then tries again at once", "{restart}")
+	start          = asRoot("Start the agent again: it then tries at once", "{start}") // after a stop
 	restartRefused = asRoot("Restart the agent, which asks again at once; left alone it waits up to 30 min after a refusal", "{restart}")
 	restartFailed  = asRoot("Restart the agent, which tries again at once; left alone it waits up to 60 min after a failure", "{restart}")
 )
@@ -62,7 +70,7 @@ var grantCore = operator("Attach the managed policy for the core actions (Amazon
 	"aws iam attach-role-policy --role-name {role} --policy-arn {corepolicy}")
 
 // dhmcOn turns Default Host Management on.
-var dhmcOn = operator("Or turn on Default Host Management for the account and Region; every instance there without a profile becomes a managed node",
+var dhmcOn = operator("Or turn on Default Host Management for the account and Region; every instance there without a profile becomes a managed node. Its role must exist: ssm-doctor explain dhmc-role-broken has the commands that make it",
 	"aws ssm update-service-setting --region {region} --setting-id {dhmcsetting} --setting-value service-role/AWSSystemsManagerDefaultEC2InstanceManagementRole")
 
 // stopAgent keeps the agent from writing its state while that is repaired.
@@ -74,6 +82,9 @@ var registerAgain = []Step{
 		"aws ssm create-activation --region {region} --iam-role SERVICE_ROLE_NAME --registration-limit 1"),
 	stopAgent,
 	asRoot("Clear the old registration", "{agent} -register -clear"),
-	asRoot("Register with the new activation (hybrid activation id and code of step 1)", "{agent} -register -y -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
-	restart, verify,
+	asRoot("Register with the new activation (its id and code)", "{agent} -register -y -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
+	start, verify,
 }
+
+// ImageAgain runs the gate for machine images once more.
+var ImageAgain = onHost("Check the image again", "{imagecheck}")

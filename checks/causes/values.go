@@ -2,14 +2,16 @@ package causes
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // Values are this host's values for the placeholders of steps. A missing or
-// unsafe value leaves an upper-case placeholder that a reader replaces.
+// unsafe value leaves an upper-case placeholder that a reader replaces. "goos"
+// is the host's system; without it the host runs Linux.
 type Values map[string]string
 
-// Placeholders and what stands in their place when the value is not known.
+// Placeholders and what stands in their place when the value is not known, on Linux.
 var placeholders = map[string]string{
 	"instance":  "INSTANCE_ID", // i-...
 	"node":      "NODE_ID",     // i-... or mi-...
@@ -21,16 +23,25 @@ var placeholders = map[string]string{
 	"profile":   "PROFILE_NAME", // instance profile
 	"unit":      "amazon-ssm-agent.service",
 	"data":      "/var/lib/amazon/ssm",
+	"runtime":   "/var/lib/amazon/ssm/runtimeconfig",
 	"log":       "/var/log/amazon/ssm",
 	"config":    "/etc/amazon/ssm/amazon-ssm-agent.json",
 	"agent":     "/usr/bin/amazon-ssm-agent",
 	"arch":      "amd64",
 	"restart":   "systemctl restart amazon-ssm-agent",
 	"stop":      "systemctl stop amazon-ssm-agent",
+	"start":     "systemctl start amazon-ssm-agent",
 	"enable":    "systemctl unmask amazon-ssm-agent.service && systemctl enable --now amazon-ssm-agent.service",
 	"journal":   "journalctl -u amazon-ssm-agent.service -n 50 --no-pager; tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log",
-	"reinstall": "dnf install -y https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/linux_amd64/amazon-ssm-agent.rpm",
-	"install":   "dnf install -y https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/linux_amd64/amazon-ssm-agent.rpm",
+	"reinstall": "yum install -y https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/linux_amd64/amazon-ssm-agent.rpm",
+	"install":   "yum install -y https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/linux_amd64/amazon-ssm-agent.rpm",
+
+	"downgrade": "yum downgrade -y", // a file or URL follows
+	// Of a mounted root file system: its directory, and what runs a command in
+	// it; both empty on the host itself.
+	"root":       "",
+	"chroot":     "",
+	"imagecheck": "ssm-doctor check --profile image",
 
 	"corepolicy":  "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore", // the managed policy of the identity in use
 	"dhmcsetting": "arn:aws:ssm:REGION:ACCOUNT_ID:servicesetting/ssm/managed-instance/default-ec2-instance-management-role",
@@ -38,6 +49,7 @@ var placeholders = map[string]string{
 	"subnet":      "SUBNET_ID",
 	"sg":          "SECURITY_GROUP_ID",
 	"cidr":        "VPC_CIDR",
+	"cluster":     "CLUSTER",  // of ECS
 	"service":     "SERVICE",  // ssm, ssmmessages
 	"endpoint":    "ENDPOINT", // host name
 	"address":     "ADDRESS",
@@ -45,8 +57,10 @@ var placeholders = map[string]string{
 	"resource":    "RESOURCE_ARN",
 	"policy":      "POLICY_ARN",
 	"proxy":       "http://PROXY:PORT",
+	"noproxy":     "NO_PROXY_LIST,169.254.169.254,fd00:ec2::254", // the list in use and the metadata addresses
 	"resolver":    "RESOLVER",
 	"gateway":     "GATEWAY",
+	"interface":   "INTERFACE",
 	"path":        "PATH",
 	"mount":       "MOUNT",
 	"version":     "VERSION",
@@ -56,23 +70,72 @@ var placeholders = map[string]string{
 	"until":       "the time it names",
 }
 
+// systems are what stands on other systems than Linux. Source: ssm-agent.md 1.1 and 1.2.
+var systems = map[string]map[string]string{
+	"windows": {
+		"unit": "AmazonSSMAgent", "restart": "Restart-Service AmazonSSMAgent", "stop": "Stop-Service AmazonSSMAgent", "start": "Start-Service AmazonSSMAgent",
+		"enable":  "Set-Service AmazonSSMAgent -StartupType Automatic; Start-Service AmazonSSMAgent",
+		"journal": `Get-Content C:\ProgramData\Amazon\SSM\Logs\amazon-ssm-agent.log -Tail 50`,
+		"data":    `C:\ProgramData\Amazon\SSM\InstanceData`, "runtime": `C:\ProgramData\Amazon\SSM\runtimeconfig`, "log": `C:\ProgramData\Amazon\SSM\Logs`,
+		"config": `C:\Program Files\Amazon\SSM\amazon-ssm-agent.json`, "agent": `C:\Program Files\Amazon\SSM\amazon-ssm-agent.exe`,
+	},
+	"darwin": {
+		"unit": "com.amazon.aws.ssm", "restart": "launchctl kickstart -k system/com.amazon.aws.ssm", "stop": "launchctl bootout system/com.amazon.aws.ssm",
+		"start":   "launchctl bootstrap system /Library/LaunchDaemons/com.amazon.aws.ssm.plist", // kickstart finds nothing after bootout
+		"enable":  "launchctl enable system/com.amazon.aws.ssm; launchctl bootstrap system /Library/LaunchDaemons/com.amazon.aws.ssm.plist",
+		"journal": "tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log",
+		"data":    "/opt/aws/ssm/data", "runtime": "/opt/aws/ssm/runtimeconfig", "config": "/opt/aws/ssm/amazon-ssm-agent.json", "agent": "/opt/aws/ssm/bin/amazon-ssm-agent",
+	},
+}
+
 // safe is what may be put into a command without quoting, up to 300 of them.
 var safe = regexp.MustCompile(`^[A-Za-z0-9._/:=,@+*-]+$`)
 
+// safeWindows is what may be put into a command of PowerShell in double quotes.
+var safeWindows = regexp.MustCompile(`^[A-Za-z0-9 ._:\\()-]+$`)
+
 // commands are placeholders that hold a whole command, made of safe parts by
 // whoever sets them.
-var commands = map[string]bool{"restart": true, "stop": true, "enable": true, "journal": true, "reinstall": true, "install": true}
+var commands = map[string]bool{"restart": true, "stop": true, "start": true, "enable": true, "journal": true, "reinstall": true, "install": true, "downgrade": true, "imagecheck": true}
+
+// paths are placeholders that hold a path, quoted in commands of Windows.
+var paths = map[string]bool{"data": true, "runtime": true, "log": true, "config": true, "agent": true, "path": true, "mount": true}
 
 // Safe reports whether a value may stand in a command without quoting.
 func Safe(s string) bool { return len(s) <= 300 && safe.MatchString(s) }
 
+// Applies reports whether a step is for a host with these values: for its
+// system, and with no command that the host is known not to have.
+func (s Step) Applies(v Values) bool {
+	goos := v["goos"]
+	if goos == "" {
+		goos = "linux"
+	}
+	if s.GOOS != "" && !slices.Contains(strings.Fields(s.GOOS), goos) {
+		return false
+	}
+	for _, m := range rePlaceholder.FindAllString(s.Command, -1) {
+		name := m[1 : len(m)-1]
+		if val, ok := v[name]; ok && val == "" && commands[name] {
+			return false
+		}
+	}
+	return true
+}
+
 // Fill replaces the placeholders of a step. Values that could change the
 // meaning of a shell command are not put in: the placeholder's name stays.
+// Fill(nil) is for readers without a host: the text then names the systems.
 func (s Step) Fill(v Values) Step {
 	s.Text = fill(s.Text, v, false)
 	s.Command = fill(s.Command, v, true)
+	if v == nil && s.GOOS != "" {
+		s.Text += ", on " + systemNames.Replace(s.GOOS)
+	}
 	return s
 }
+
+var systemNames = strings.NewReplacer("linux", "Linux", "darwin", "macOS", "windows", "Windows", " ", " and ")
 
 var rePlaceholder = regexp.MustCompile(`\{[a-z]+\}`)
 
@@ -82,14 +145,40 @@ func fill(text string, v Values, command bool) string {
 	}
 	return rePlaceholder.ReplaceAllStringFunc(text, func(m string) string {
 		name := m[1 : len(m)-1]
-		stand, ok := placeholders[name]
+		stand, ok := systems[v["goos"]][name]
+		if !ok {
+			stand, ok = placeholders[name]
+		}
 		if !ok {
 			return m
 		}
-		val, ok := v[name]
-		if !ok || val == "" || (command && !commands[name] && !Safe(val)) {
-			return stand
+		val := v[name]
+		windows := v["goos"] == "windows" && paths[name]
+		if windows && strings.HasPrefix(val, "/") { // facts name paths from the root of the system's drive
+			val = "C:" + strings.ReplaceAll(val, "/", `\`)
+		}
+		if val == "" || command && !commands[name] && name != "chroot" && !v.fits(name, val) {
+			val = stand
+		}
+		if command && windows {
+			return quoted(name, val)
 		}
 		return val
 	})
+}
+
+// fits reports whether a value may stand in a command, quoted if need be.
+func (v Values) fits(name, val string) bool {
+	return Safe(val) || v["goos"] == "windows" && paths[name] && len(val) <= 300 && safeWindows.MatchString(val)
+}
+
+// quoted is a path as PowerShell takes it; a quoted program has to be called.
+func quoted(name, val string) string {
+	switch {
+	case Safe(val):
+		return val
+	case name == "agent":
+		return `& "` + val + `"`
+	}
+	return `"` + val + `"`
 }

@@ -52,7 +52,17 @@ type Answer struct {
 // Diagnose ranks the findings. Rules, in order: what another failure explains
 // is not a cause; a proof of acceptance leaves only what was proven now as
 // critical; then severity, directness of the evidence, group order, id.
-func Diagnose(f *facts.Facts, found Findings) Answer {
+func Diagnose(f *facts.Facts, found Findings) Answer { return diagnose(f, found, !f.Live()) }
+
+// DiagnoseImage is Diagnose for a machine image: remedies start nothing and
+// act on the image, and what a running host is asked for is left out.
+func DiagnoseImage(f *facts.Facts, found Findings) Answer {
+	a := diagnose(f, found, true)
+	a.NotLooked, a.Path = nil, nil
+	return a
+}
+
+func diagnose(f *facts.Facts, found Findings, image bool) Answer {
 	a := Answer{Follows: map[string]string{}}
 	proof, accepted := checks.Managed(f)
 	a.LastPing = proof.At
@@ -63,12 +73,12 @@ func Diagnose(f *facts.Facts, found Findings) Answer {
 			if root := follows(id, found); root != "" && !alone(fd) {
 				a.Follows[id] = root
 			} else {
-				list = append(list, named(f, id, fd, accepted)...)
+				list = append(list, named(f, id, fd, accepted, image)...)
 			}
 		}
 		for _, more := range fd.More {
 			if a.Follows[id] == "" {
-				list = append(list, named(f, id, more, accepted)...)
+				list = append(list, named(f, id, more, accepted, image)...)
 			}
 		}
 		if fd.Status == checks.Unknown {
@@ -106,6 +116,9 @@ func Diagnose(f *facts.Facts, found Findings) Answer {
 	for i, n := range list {
 		if a.Root == nil && (n.Severity != causes.Info || n.Cause.ID == "agent-backoff-wait" && a.State == NotManaged) {
 			a.Root = &list[i]
+			if n.Cause.ID == "agent-backoff-wait" { // only here is nothing else in the way
+				a.Root.Summary = "nothing that can be seen stands in the agent's way now, but " + n.Summary
+			}
 			continue
 		}
 		a.Also = append(a.Also, n)
@@ -192,8 +205,9 @@ func broken(fd checks.Finding) bool {
 		(fd.Cause == "" || fd.Severity != "" || causes.Get(fd.Cause).Severity == causes.Critical || fd.Blocks)
 }
 
-// named turns a finding into a reportable cause; nothing when it names none.
-func named(f *facts.Facts, check string, fd checks.Finding, accepted bool) []Named {
+// named turns a finding into a reportable cause, with the remedy for an image or
+// for the host that runs; nothing when it names none.
+func named(f *facts.Facts, check string, fd checks.Finding, accepted, image bool) []Named {
 	c := causes.Get(fd.Cause)
 	if c == nil {
 		return nil
@@ -215,6 +229,9 @@ func named(f *facts.Facts, check string, fd checks.Finding, accepted bool) []Nam
 		}
 	}
 	steps := fd.Fix
+	if len(steps) == 0 && image {
+		steps = c.Image
+	}
 	if len(steps) == 0 {
 		steps = c.Fix
 	}
@@ -223,7 +240,9 @@ func named(f *facts.Facts, check string, fd checks.Finding, accepted bool) []Nam
 		n.Confidence = checks.Possible
 	}
 	for _, s := range steps {
-		n.Fix = append(n.Fix, s.Fill(v))
+		if s.Applies(v) {
+			n.Fix = append(n.Fix, s.Fill(v))
+		}
 	}
 	return []Named{n}
 }

@@ -38,16 +38,20 @@ func notLooked(f *facts.Facts, a Answer) []NotLooked {
 	if ec2 {
 		add("security groups of this instance", "packets they drop leave no trace here",
 			"aws ec2 describe-security-groups --group-ids {sg} --region {region} --query 'SecurityGroups[].IpPermissionsEgress'")
-		add("network ACL and route table of the subnet", "packets they drop leave no trace here",
-			"aws ec2 describe-network-acls --filters Name=association.subnet-id,Values={subnet} --region {region}")
+		add("network ACL and route table of the subnet", "packets they drop leave no trace here; no route table in the answer means the main one of the VPC (Name=association.main,Values=true)",
+			"aws ec2 describe-network-acls --filters Name=association.subnet-id,Values={subnet} --region {region}; aws ec2 describe-route-tables --filters Name=association.subnet-id,Values={subnet} --region {region}")
 		add("Default Host Management Configuration", "its setting can be read only with an operator's credentials",
 			"aws ssm get-service-setting --setting-id arn:{partition}:ssm:{region}:{account}:servicesetting/ssm/managed-instance/default-ec2-instance-management-role --region {region}")
 		add("metadata options, among them the hop limit", "the metadata service does not tell them",
 			"aws ec2 describe-instances --instance-ids {instance} --region {region} --query 'Reservations[].Instances[].MetadataOptions'")
 	}
+	if f.Log.LastSuccess.Absent() && checks.Source(f) == facts.SourceProfile {
+		add("whether the role allows ssm:UpdateInstanceInformation", "this program never sends the heartbeat, and no accepted one is on record",
+			"aws iam simulate-principal-policy --policy-source-arn arn:{partition}:iam::{account}:role/{role} --action-names ssm:UpdateInstanceInformation")
+	}
 	add("policies and trust of the role", "they can be read only with IAM permissions the node should not have",
 		"aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument && aws iam list-attached-role-policies --role-name {role}")
-	add("service control policies", "they are visible only in the organization's management account",
-		"aws organizations list-policies-for-target --target-id {account} --filter SERVICE_CONTROL_POLICY")
+	add("service control policies", "they are visible only in the organization's management account; most hang on a parent of the account, so ask the same for each parent up to the root",
+		"aws organizations list-policies-for-target --target-id {account} --filter SERVICE_CONTROL_POLICY; aws organizations list-parents --child-id {account}")
 	return out
 }

@@ -30,18 +30,22 @@ var hops = []struct {
 }
 
 // path tells the state of each station. Consequences do not mark a station as
-// failed: it is unknown behind the broken link.
+// failed: it is unknown behind the broken link. The root cause of a node that is
+// not managed breaks its station, however mild its check is.
 func path(f *facts.Facts, found Findings, a Answer) []Hop {
 	var out []Hop
 	for _, h := range hops {
 		hop := Hop{Name: h.name, Status: checks.Skip, Note: "does not apply"}
 		for _, c := range checks.All() {
 			fd, ok := found[c.ID]
-			if !ok || !member(c, h.groups, h.checks) || c.ID == "agent-worker" || c.ID == "agent-backoff" {
+			root := a.State == NotManaged && a.Root != nil && a.Root.Check == c.ID
+			if !ok || !member(c, h.groups, h.checks) || !root && (c.ID == "agent-worker" || c.ID == "agent-backoff") {
 				continue
 			}
 			s := fd.Status
-			if s == checks.Fail && a.Follows[c.ID] != "" {
+			if root {
+				s = checks.Fail
+			} else if s == checks.Fail && a.Follows[c.ID] != "" {
 				s = checks.Unknown
 			}
 			if rank(s) > rank(hop.Status) {

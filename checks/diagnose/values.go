@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks"
@@ -8,11 +9,15 @@ import (
 	"ssm-doctor/checks/facts"
 )
 
+// metadataAddresses never go through a proxy.
+var metadataAddresses = []string{"169.254.169.254", "fd00:ec2::254"}
+
 // values are this host's values for remedies.
 func values(f *facts.Facts) causes.Values {
 	v := causes.Values{
+		"goos": f.Host.GOOS, "arch": f.Host.Arch,
 		"node": checks.NodeID(f), "region": checks.Region(f), "account": checks.Account(f), "partition": checks.Partition(f),
-		"role": checks.RoleName(f), "domain": f.Network.Domain, "config": f.Agent.ConfigPath,
+		"role": roleInUse(f), "domain": f.Network.Domain, "config": f.Agent.ConfigPath, "cluster": f.ECS.Task.Value.Cluster,
 	}
 	if id, ok := f.IMDS.InstanceID.Get(); ok {
 		v["instance"] = id
@@ -28,10 +33,16 @@ func values(f *facts.Facts) causes.Values {
 	for _, in := range f.Agent.Installations {
 		v["package"] = in.Kind
 		if in.Dir != "" {
-			v["agent"] = strings.TrimSuffix(in.Dir, "/") + "/amazon-ssm-agent"
+			v["agent"] = executable(f.Host.GOOS, in.Dir)
 		}
 	}
-	v["arch"] = f.Host.Arch
+	if list, ok := noProxy(f); ok {
+		v["noproxy"] = list
+	}
+	if !f.Live() {
+		root := orElse(safe(strings.TrimSuffix(f.Root, "/")), "ROOT")
+		v["root"], v["chroot"], v["imagecheck"] = root, "chroot "+root+" ", "ssm-doctor check --profile image --root "+root
+	}
 	v["corepolicy"] = "arn:" + orElse(v["partition"], "aws") + ":iam::aws:policy/AmazonSSMManagedInstanceCore"
 	if checks.Source(f) == "default-host-management" {
 		v["corepolicy"] = "arn:" + orElse(v["partition"], "aws") + ":iam::aws:policy/AmazonSSMManagedEC2InstanceDefaultPolicy"
@@ -42,58 +53,111 @@ func values(f *facts.Facts) causes.Values {
 	return v
 }
 
-// serviceCommands sets the commands that differ by operating system and by the
-// way the agent was installed.
+// roleInUse is the role of the instance profile. A task of ECS has a role of
+// its own, and what the metadata service names is that of the container instance.
+func roleInUse(f *facts.Facts) string {
+	if checks.Kind(f) != checks.KindECS {
+		return checks.RoleName(f)
+	}
+	if id := checks.Identity(f, facts.SourceTask); id != nil {
+		return id.Role
+	}
+	return ""
+}
+
+// executable is the agent's program in a folder.
+func executable(goos, dir string) string {
+	if goos == "windows" {
+		return strings.TrimRight(dir, `\/`) + `\amazon-ssm-agent.exe`
+	}
+	return strings.TrimSuffix(dir, "/") + "/amazon-ssm-agent"
+}
+
+// noProxy is the no_proxy list of the agent's service, else that of the host's
+// users, with the metadata addresses in it; false when no list could be read.
+func noProxy(f *facts.Facts) (string, bool) {
+	service, ok := f.Agent.ServiceProxy.Get()
+	if !ok && !f.Agent.ServiceProxy.Absent() {
+		return "", false
+	}
+	list := service.No
+	if list == "" {
+		list = f.Agent.ShellProxy.Value.No
+	}
+	var out []string
+	for _, a := range append(strings.Split(list, ","), metadataAddresses...) {
+		if a = strings.TrimSpace(a); a != "" && !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	return strings.Join(out, ","), true
+}
+
+// serviceCommands sets the commands that differ by the way the agent was
+// installed and by what the host has to install it with.
 func serviceCommands(f *facts.Facts, v causes.Values) {
 	region, domain := orElse(safe(v["region"]), "REGION"), orElse(safe(v["domain"]), "amazonaws.com")
 	bucket := "https://s3." + region + "." + domain + "/amazon-ssm-" + region + "/latest/"
+	v["downgrade"] = "" // only rpm takes an older package
 	switch f.Host.GOOS {
 	case "windows":
-		v["unit"], v["restart"], v["stop"] = "AmazonSSMAgent", "Restart-Service AmazonSSMAgent", "Stop-Service AmazonSSMAgent"
-		v["data"], v["log"] = `C:\ProgramData\Amazon\SSM\InstanceData`, `C:\ProgramData\Amazon\SSM\Logs`
-		v["config"], v["agent"] = `C:\Program Files\Amazon\SSM\amazon-ssm-agent.json`, `C:\Program Files\Amazon\SSM\amazon-ssm-agent.exe`
-		v["enable"] = "Set-Service AmazonSSMAgent -StartupType Automatic; Start-Service AmazonSSMAgent"
-		v["journal"] = `Get-Content C:\ProgramData\Amazon\SSM\Logs\amazon-ssm-agent.log -Tail 50`
 		v["install"] = `Invoke-WebRequest ` + bucket + `windows_amd64/AmazonSSMAgentSetup.exe -OutFile $env:TEMP\ssm.exe; Start-Process $env:TEMP\ssm.exe -ArgumentList '/S' -Wait`
 	case "darwin":
-		v["unit"], v["restart"], v["stop"] = "com.amazon.aws.ssm", "launchctl kickstart -k system/com.amazon.aws.ssm", "launchctl bootout system/com.amazon.aws.ssm"
-		v["data"], v["config"], v["agent"] = "/opt/aws/ssm/data", "/opt/aws/ssm/amazon-ssm-agent.json", "/opt/aws/ssm/bin/amazon-ssm-agent"
-		v["enable"] = "launchctl enable system/com.amazon.aws.ssm; launchctl bootstrap system /Library/LaunchDaemons/com.amazon.aws.ssm.plist"
-		v["journal"] = "tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log"
 		v["install"] = "curl -fsSLO " + bucket + "darwin_" + orElse(safe(f.Host.Arch), "amd64") + "/amazon-ssm-agent.pkg && installer -pkg amazon-ssm-agent.pkg -target /"
 	default:
 		unit := orElse(safe(checks.UnitName(f)), "amazon-ssm-agent.service")
 		name := strings.TrimSuffix(unit, ".service")
-		v["unit"], v["restart"], v["stop"] = unit, "systemctl restart "+name, "systemctl stop "+name
+		v["unit"], v["restart"], v["stop"], v["start"] = unit, "systemctl restart "+name, "systemctl stop "+name, "systemctl start "+name
 		v["enable"] = "systemctl unmask " + unit + " && systemctl enable --now " + unit
 		v["journal"] = "journalctl -u " + unit + " -n 50 --no-pager; tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log"
-		v["install"] = installOnLinux(f, bucket)
+		v["install"] = installOnLinux(f, bucket, v["root"])
 	}
 	v["reinstall"] = v["install"]
 	for _, in := range f.Agent.Installations {
-		if in.Kind == "snap" {
+		switch {
+		case in.Kind == "snap":
 			v["reinstall"] = "snap refresh amazon-ssm-agent"
+		case in.Kind == "rpm" && suse(f):
+			v["downgrade"] = "zypper --non-interactive install --oldpackage"
+		case in.Kind == "rpm":
+			v["downgrade"] = "yum downgrade -y"
 		}
 	}
 }
 
 // installOnLinux is the command that installs or updates the agent from the
-// Region's bucket, by the package manager of the distribution.
-func installOnLinux(f *facts.Facts, bucket string) string {
+// Region's bucket, by the package manager of the distribution; into the file
+// system below root where that is set. yum is on every rpm system that AWS
+// supports; SUSE has zypper.
+func installOnLinux(f *facts.Facts, bucket, root string) string {
 	arch := "amd64"
 	if f.Host.Arch == "arm64" || f.Host.Arch == "arm" {
 		arch = f.Host.Arch
 	}
-	d, _ := f.Host.Distro.Get()
-	switch d.ID {
-	case "ubuntu":
-		return "snap install amazon-ssm-agent --classic"
-	case "debian", "raspbian":
-		return "curl -fsSLO " + bucket + "debian_" + arch + "/amazon-ssm-agent.deb && dpkg -i amazon-ssm-agent.deb"
-	case "sles", "opensuse-leap":
-		return "zypper --non-interactive install " + bucket + "linux_" + arch + "/amazon-ssm-agent.rpm"
+	rpm := bucket + "linux_" + arch + "/amazon-ssm-agent.rpm"
+	deb := "curl -fsSLO " + bucket + "debian_" + arch + "/amazon-ssm-agent.deb && dpkg "
+	if root != "" {
+		deb += "--root=" + root + " "
 	}
-	return "dnf install -y " + bucket + "linux_" + arch + "/amazon-ssm-agent.rpm"
+	d, _ := f.Host.Distro.Get()
+	switch {
+	case d.ID == "ubuntu" && root == "":
+		return "snap install amazon-ssm-agent --classic"
+	case d.ID == "ubuntu", d.ID == "debian", d.ID == "raspbian":
+		return deb + "-i amazon-ssm-agent.deb"
+	case suse(f) && root != "":
+		return "zypper --root " + root + " --non-interactive install " + rpm
+	case suse(f):
+		return "zypper --non-interactive install " + rpm
+	case root != "":
+		return "yum install -y --installroot=" + root + " " + rpm
+	}
+	return "yum install -y " + rpm
+}
+
+func suse(f *facts.Facts) bool {
+	d, _ := f.Host.Distro.Get()
+	return d.ID == "sles" || strings.HasPrefix(d.ID, "opensuse")
 }
 
 // safe is a value that may stand in a command, or nothing.
