@@ -2,6 +2,7 @@ package causes
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -26,7 +27,7 @@ func TestEveryCauseIsComplete(t *testing.T) {
 		case GroupRank(c.Group) == len(Groups):
 			t.Errorf("%s: group %q", c.ID, c.Group)
 		}
-		for _, s := range c.Fix {
+		for _, s := range slices.Concat(c.Fix, c.Image) {
 			if s.Text == "" || s.Command == "" || s.Where == "" {
 				t.Errorf("%s: step without text, command or place: %+v", c.ID, s)
 			}
@@ -51,7 +52,7 @@ func TestFillLeavesNoPlaceholder(t *testing.T) {
 	t.Parallel()
 	left := regexp.MustCompile(`\{[a-z]+\}`)
 	for _, c := range All() {
-		for _, s := range c.Fix {
+		for _, s := range slices.Concat(c.Fix, c.Image) {
 			f := s.Fill(nil)
 			if m := left.FindString(f.Text + f.Command); m != "" {
 				t.Errorf("%s: %s is left", c.ID, m)
@@ -70,6 +71,111 @@ func TestFillKeepsHostileValuesOutOfCommands(t *testing.T) {
 	}
 	if got := s.Fill(Values{"path": "/etc/amazon/ssm"}); got.Command != "ls -l /etc/amazon/ssm" || got.Text != "Look at /etc/amazon/ssm" {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// foreign are, per system, marks of commands that it does not have.
+var foreign = map[string]*regexp.Regexp{
+	"linux": regexp.MustCompile(`\b(launchctl|scutil|networksetup|pfctl|sntp|w32tm|netsh|(Get|Set|New|Remove|Select|Find|Rename|Resolve|Import|Restart|Start|Stop|Disable)-[A-Z]\w+)\b|\.exe|C:\\|/opt/aws`),
+	"darwin": regexp.MustCompile(`\b(systemctl|journalctl|timedatectl|chronyc|iptables|nft|apt-get|yum|dnf|zypper|snap|restorecon|ausearch|sysctl|nmcli|resolvectl|docker|dmesg|` +
+		`w32tm|netsh|(Get|Set|New|Remove|Select|Find|Rename|Resolve|Import|Restart|Start|Stop|Disable)-[A-Z]\w+)\b|ip route|\bss -|/etc/systemd|/var/lib/amazon|/usr/bin/amazon|remount|update-ca|\.exe|C:\\`),
+	"windows": regexp.MustCompile(`\b(systemctl|journalctl|timedatectl|chronyc|iptables|nft|apt-get|yum|dnf|zypper|snap|restorecon|ausearch|sysctl|nmcli|resolvectl|docker|dmesg|` +
+		`grep|sed|tail|head|chown|chmod|chroot|mount|dig|rm|mv|cp|ls|mkdir|printf|openssl|python3|launchctl|scutil)\b|ip route|\bss -|\b(du|df) -|\bcurl -|(^| )/(etc|var|usr|opt|snap)/|&&|/dev/null`),
+}
+
+// TestStepsFitTheirSystem: no remedy holds a command of another system, begins
+// with an alternative, or has one whose step is for another system.
+func TestStepsFitTheirSystem(t *testing.T) {
+	t.Parallel()
+	for goos, not := range foreign {
+		v := Values{"goos": goos, "install": "INSTALLER", "reinstall": "INSTALLER"} // made by diagnose
+		for _, c := range All() {
+			for what, list := range map[string][]Step{"fix": c.Fix, "image": c.Image} {
+				var kept []Step
+				for i, s := range list {
+					if !s.Applies(v) {
+						continue
+					}
+					if or(s) && (len(kept) == 0 || i > 0 && !or(list[i-1]) && !list[i-1].Applies(v) && list[i-1].GOOS == s.GOOS) {
+						t.Errorf("%s, %s of %s: alternative to nothing: %s", goos, what, c.ID, s.Text)
+					}
+					kept = append(kept, s)
+					if f := s.Fill(v); s.Where == OnHost && not.MatchString(strings.ReplaceAll(f.Command, "ssm-doctor", "")) {
+						t.Errorf("%s, %s of %s: %q in %s", goos, what, c.ID, not.FindString(f.Command), f.Command)
+					}
+				}
+				if len(list) > 0 && len(kept) == 0 {
+					t.Errorf("%s: no %s of %s is left", goos, what, c.ID)
+				}
+			}
+		}
+	}
+}
+
+func or(s Step) bool { return strings.HasPrefix(s.Text, "Or ") || strings.HasPrefix(s.Text, "Or,") }
+
+// TestRemediesHoldTogether: what is stopped is started again and not restarted,
+// code for Terraform is an alternative, and the CLI's steps are the CLI's.
+func TestRemediesHoldTogether(t *testing.T) {
+	t.Parallel()
+	cli := regexp.MustCompile(`^(aws |for s in .* do aws |session-manager-plugin )`)
+	for _, c := range All() {
+		stopped := false
+		for i, s := range c.Fix {
+			switch {
+			case s.Command == "{stop}":
+				stopped = true
+			case s.Command == "{start}":
+				stopped = false
+			case s.Command == "{restart}" && stopped:
+				t.Errorf("%s: restarts what it stopped", c.ID)
+			case s.Where == Terraform && i > 0 && !or(s):
+				t.Errorf("%s: Terraform is no alternative: %s", c.ID, s.Text)
+			case s.Where == OperatorCLI && !cli.MatchString(s.Command):
+				t.Errorf("%s: not of the AWS CLI: %s", c.ID, s.Command)
+			}
+			if strings.Contains(s.Command, "list-policies-for-target") && !strings.Contains(s.Command, "list-parents") {
+				t.Errorf("%s: only the account is asked for policies", c.ID)
+			}
+		}
+		if stopped {
+			t.Errorf("%s: leaves the agent stopped", c.ID)
+		}
+	}
+}
+
+func TestFillQuotesPathsOfWindows(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ name, command, key, value, want string }{
+		{"default agent", "{agent} -version", "", "", `& "C:\Program Files\Amazon\SSM\amazon-ssm-agent.exe" -version`},
+		{"agent elsewhere", "{agent} -version", "agent", `D:\ssm\amazon-ssm-agent.exe`, `& "D:\ssm\amazon-ssm-agent.exe" -version`},
+		{"default config", "type {config}", "", "", `type "C:\Program Files\Amazon\SSM\amazon-ssm-agent.json"`},
+		{"as facts name it", "type {config}", "config", "/Program Files/Amazon/SSM/amazon-ssm-agent.json", `type "C:\Program Files\Amazon\SSM\amazon-ssm-agent.json"`},
+		{"data", "dir {data}", "", "", `dir "C:\ProgramData\Amazon\SSM\InstanceData"`},
+		{"log", "dir {log}", "", "", `dir "C:\ProgramData\Amazon\SSM\Logs"`},
+		{"unknown path", "dir {path}", "", "", "dir PATH"},
+		{"hostile", "dir {path}", "path", `C:\a"; Restart-Computer; "`, "dir PATH"},
+		{"variable", "dir {config}", "config", `C:\$(Restart-Computer)`, `dir "C:\Program Files\Amazon\SSM\amazon-ssm-agent.json"`},
+		{"no path", "ping {region}", "region", `eu west\1`, "ping REGION"},
+	} {
+		v := Values{"goos": "windows"}
+		if tc.key != "" {
+			v[tc.key] = tc.value
+		}
+		if got := (Step{Command: tc.command}).Fill(v).Command; got != tc.want {
+			t.Errorf("%s: %s", tc.name, got)
+		}
+	}
+}
+
+func TestFillNamesSystemsForReaders(t *testing.T) {
+	t.Parallel()
+	s := Step{Text: "Look", Command: "ls", GOOS: "linux darwin"}
+	if got := s.Fill(nil).Text; got != "Look, on Linux and macOS" {
+		t.Errorf("got %q", got)
+	}
+	if got := s.Fill(Values{"goos": "linux"}).Text; got != "Look" {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -64,8 +64,8 @@ var _ = add(
 		ID: "sysprep-incomplete", Group: "host", Severity: Critical, Title: "Windows setup not finished",
 		Meaning: "Windows says that its image state is not IMAGE_STATE_COMPLETE. The agent waits for setup to finish and does not start.",
 		Fix: []Step{
-			onHost("See the state and what setup reports", `Get-ItemProperty 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Setup\State' | Select-Object ImageState; Get-Content C:\Windows\Panther\UnattendGC\setuperr.log -Tail 20`),
-			asRoot("Let sysprep finish: on the template machine only, correct the answer file named there and run it again before the image is taken. It generalizes Windows and shuts the machine down", `& "$env:SystemRoot\System32\Sysprep\sysprep.exe" /generalize /oobe /shutdown`),
+			windows(onHost("See the state and what setup reports", `Get-ItemProperty 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Setup\State' | Select-Object ImageState; Get-Content C:\Windows\Panther\UnattendGC\setuperr.log -Tail 20`)),
+			windows(asRoot("Let sysprep finish: on the template machine only, correct the answer file named there and run it again before the image is taken. It generalizes Windows and shuts the machine down", `& "$env:SystemRoot\System32\Sysprep\sysprep.exe" /generalize /oobe /shutdown`)),
 			verify,
 		},
 		Docs: []string{docTroubleshoot},

@@ -8,8 +8,8 @@ var _ = add(
 		ID: "network-no-egress", Group: "network", Severity: Critical, Title: "no way to the Systems Manager endpoints",
 		Meaning: "Connections to the regional Systems Manager endpoints on port 443 do not get out of the network of this host.",
 		Fix: []Step{
-			operator("See how the subnet is routed: a default route to a NAT gateway (0.0.0.0/0) or none. An empty answer means that the main route table of the VPC applies (--filters Name=vpc-id,Values={vpc} Name=association.main,Values=true)",
-				"aws ec2 describe-route-tables --region {region} --filters Name=association.subnet-id,Values={subnet} --query 'RouteTables[].Routes'"),
+			operator("See how the subnet is routed: a default route to a NAT gateway (0.0.0.0/0) or none. An empty first answer means that the main route table of the VPC applies, which is the second",
+				"aws ec2 describe-route-tables --region {region} --filters Name=association.subnet-id,Values={subnet} --query 'RouteTables[].Routes'; aws ec2 describe-route-tables --region {region} --filters Name=vpc-id,Values={vpc} Name=association.main,Values=true --query 'RouteTables[].Routes'"),
 			operator("Or, for a private subnet, create a VPC endpoint for each of ssm and ssmmessages (and ec2messages for agents before 3.3.40.0)",
 				"for s in ssm ssmmessages ec2messages; do aws ec2 create-vpc-endpoint --region {region} --vpc-id {vpc} --vpc-endpoint-type Interface --service-name com.amazonaws.{region}.$s --subnet-ids {subnet} --security-group-ids ENDPOINT_SECURITY_GROUP_ID --private-dns-enabled; done"),
 			operator("Look whether the security group lets 443 out", "aws ec2 describe-security-groups --region {region} --group-ids {sg} --query 'SecurityGroups[].IpPermissionsEgress'"),
@@ -115,7 +115,7 @@ var _ = add(
 		Meaning: "Routing sends traffic for the endpoints out of an interface from which they cannot be reached, while another interface could.",
 		Fix: []Step{
 			linux(onHost("See which way is chosen and what the alternatives are", "ip route get {address}; ip route show table all | grep default; ip rule")),
-			linux(asRoot("Route {address} by the interface that works; its gateway is in the default route with `dev {interface}` above (leave `via` out where {address} lies in the interface's own network)", "ip route replace {address} via GATEWAY dev {interface}")),
+			linux(asRoot("Route {address} by the interface that works; its gateway stands after via in its default route (leave via out where {address} lies in the interface's own network)", "ip route replace {address} via GATEWAY dev {interface}")),
 			linux(asRoot("Make it permanent, for example with a lower metric of the right interface", "nmcli connection modify CONNECTION ipv4.route-metric 50")),
 			mac(onHost("See which way is chosen and what the alternatives are", "route -n get {address}; netstat -rn -f inet")),
 			mac(asRoot("Route {address} by the gateway of the interface that works", "route -n add -host {address} GATEWAY")),

@@ -38,8 +38,9 @@ func notLooked(f *facts.Facts, a Answer) []NotLooked {
 	if ec2 {
 		add("security groups of this instance", "packets they drop leave no trace here",
 			"aws ec2 describe-security-groups --group-ids {sg} --region {region} --query 'SecurityGroups[].IpPermissionsEgress'")
-		add("network ACL and route table of the subnet", "packets they drop leave no trace here; no route table in the answer means the main one of the VPC (Name=association.main,Values=true)",
-			"aws ec2 describe-network-acls --filters Name=association.subnet-id,Values={subnet} --region {region}; aws ec2 describe-route-tables --filters Name=association.subnet-id,Values={subnet} --region {region}")
+		add("network ACL and route table of the subnet", "packets they drop leave no trace here; a subnet without a route table of its own has the main one of the VPC, which is asked for last",
+			"aws ec2 describe-network-acls --filters Name=association.subnet-id,Values={subnet} --region {region}; aws ec2 describe-route-tables --filters Name=association.subnet-id,Values={subnet} --region {region}; "+
+				"aws ec2 describe-route-tables --filters Name=vpc-id,Values={vpc} Name=association.main,Values=true --region {region}")
 		add("Default Host Management Configuration", "its setting can be read only with an operator's credentials",
 			"aws ssm get-service-setting --setting-id arn:{partition}:ssm:{region}:{account}:servicesetting/ssm/managed-instance/default-ec2-instance-management-role --region {region}")
 		add("metadata options, among them the hop limit", "the metadata service does not tell them",
