@@ -88,7 +88,7 @@ var foreign = map[string]*regexp.Regexp{
 func TestStepsFitTheirSystem(t *testing.T) {
 	t.Parallel()
 	for goos, not := range foreign {
-		v := Values{"goos": goos, "install": "INSTALLER", "reinstall": "INSTALLER"} // made by diagnose
+		v := Values{"goos": goos}
 		for _, c := range All() {
 			for what, list := range map[string][]Step{"fix": c.Fix, "image": c.Image} {
 				var kept []Step
@@ -173,6 +173,10 @@ func TestFillNamesSystemsForReaders(t *testing.T) {
 	s := Step{Text: "Look", Command: "ls", GOOS: "linux darwin"}
 	if got := s.Fill(nil).Text; got != "Look, on Linux and macOS" {
 		t.Errorf("got %q", got)
+	}
+	w := Step{Text: "Look", Command: "{agent}", GOOS: "windows"}
+	if got := w.Fill(nil); got.Text != "Look, on Windows" || got.Command != `& "C:\Program Files\Amazon\SSM\amazon-ssm-agent.exe"` {
+		t.Errorf("got %+v", got)
 	}
 	if got := s.Fill(Values{"goos": "linux"}).Text; got != "Look" {
 		t.Errorf("got %q", got)

@@ -55,7 +55,7 @@ var _ = add(
 			linux(asRoot("Restart the agent", "systemctl daemon-reload && {restart}")),
 			mac(asRoot("Make root the owner of the state directory again", "chown -R root:wheel {data} && chmod 700 {data}")),
 			windows(asRoot("Let the service run as the local system account", "sc.exe config AmazonSSMAgent obj= LocalSystem")),
-			on("darwin windows", restart),
+			restartMac, restartWindows,
 			verify,
 		},
 		Docs: []string{docAgentLog},

@@ -63,7 +63,7 @@ var _ = add(
 			linux(asRoot("Add the metadata addresses to no_proxy of the service",
 				"mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nEnvironment=\"no_proxy={noproxy}\"\\n' > /etc/systemd/system/{unit}.d/zz-no-proxy.conf")),
 			proxyMac, proxyWindows,
-			reload, restartElsewhere, verify,
+			reload, restartMac, restartWindows, verify,
 		},
 		Docs: []string{docProxy},
 	},

@@ -9,8 +9,8 @@ var (
 		`Set-ItemProperty HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent -Name Environment -Type MultiString -Value 'http_proxy={proxy}','https_proxy={proxy}','no_proxy={noproxy}'`))
 	proxyMac = mac(onHost("The agent takes the proxy of the network settings: correct it there, with the metadata address among the exceptions (no_proxy)", "scutil --proxy"))
 	reload   = linux(asRoot("Load it and restart", "systemctl daemon-reload && {restart}"))
-	// restartElsewhere is reload where nothing has to be loaded.
-	restartElsewhere = on("darwin windows", restart)
+	// Where nothing has to be loaded.
+	restartMac, restartWindows = mac(restart), windows(restart)
 )
 
 var _ = add(
@@ -35,7 +35,7 @@ var _ = add(
 		Fix: []Step{
 			linux(asRoot("Set the proxy of the service to {proxy}", proxyDropIn)),
 			proxyMac, proxyWindows,
-			reload, restartElsewhere, verify,
+			reload, restartMac, restartWindows, verify,
 		},
 		Docs: []string{docProxy},
 	},
@@ -45,7 +45,7 @@ var _ = add(
 		Fix: []Step{
 			linux(asRoot("Give the service the proxy by a drop-in (override), with no_proxy for the metadata address", proxyDropIn)),
 			proxyMac, proxyWindows,
-			reload, restartElsewhere, verify,
+			reload, restartMac, restartWindows, verify,
 		},
 		Docs: []string{docProxy},
 	},
@@ -71,7 +71,7 @@ var _ = add(
 			proxyMac,
 			windows(onHost("See where the service gets it from: its own variables, then the settings of the machine", `Get-ItemProperty HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent -Name Environment; netsh winhttp show proxy`)),
 			windows(asRoot("Correct the address there; where there is a direct way, remove the proxy", `Remove-ItemProperty HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent -Name Environment; netsh winhttp reset proxy`)),
-			reload, restartElsewhere, verify,
+			reload, restartMac, restartWindows, verify,
 		},
 		Docs: []string{docProxy},
 	},

@@ -70,21 +70,31 @@ var placeholders = map[string]string{
 	"until":       "the time it names",
 }
 
+// Commands that install the agent, where the Region is not known.
+const (
+	installWindows = "Invoke-WebRequest https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/windows_amd64/AmazonSSMAgentSetup.exe -OutFile $env:TEMP\\ssm.exe; Start-Process $env:TEMP\\ssm.exe -ArgumentList '/S' -Wait"
+	installMac     = "curl -fsSLO https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/darwin_amd64/amazon-ssm-agent.pkg && installer -pkg amazon-ssm-agent.pkg -target /"
+)
+
 // systems are what stands on other systems than Linux. Source: ssm-agent.md 1.1 and 1.2.
 var systems = map[string]map[string]string{
 	"windows": {
 		"unit": "AmazonSSMAgent", "restart": "Restart-Service AmazonSSMAgent", "stop": "Stop-Service AmazonSSMAgent", "start": "Start-Service AmazonSSMAgent",
-		"enable":  "Set-Service AmazonSSMAgent -StartupType Automatic; Start-Service AmazonSSMAgent",
-		"journal": `Get-Content C:\ProgramData\Amazon\SSM\Logs\amazon-ssm-agent.log -Tail 50`,
-		"data":    `C:\ProgramData\Amazon\SSM\InstanceData`, "runtime": `C:\ProgramData\Amazon\SSM\runtimeconfig`, "log": `C:\ProgramData\Amazon\SSM\Logs`,
+		"install":   installWindows,
+		"reinstall": installWindows,
+		"enable":    "Set-Service AmazonSSMAgent -StartupType Automatic; Start-Service AmazonSSMAgent",
+		"journal":   `Get-Content C:\ProgramData\Amazon\SSM\Logs\amazon-ssm-agent.log -Tail 50`,
+		"data":      `C:\ProgramData\Amazon\SSM\InstanceData`, "runtime": `C:\ProgramData\Amazon\SSM\runtimeconfig`, "log": `C:\ProgramData\Amazon\SSM\Logs`,
 		"config": `C:\Program Files\Amazon\SSM\amazon-ssm-agent.json`, "agent": `C:\Program Files\Amazon\SSM\amazon-ssm-agent.exe`,
 	},
 	"darwin": {
 		"unit": "com.amazon.aws.ssm", "restart": "launchctl kickstart -k system/com.amazon.aws.ssm", "stop": "launchctl bootout system/com.amazon.aws.ssm",
-		"start":   "launchctl bootstrap system /Library/LaunchDaemons/com.amazon.aws.ssm.plist", // kickstart finds nothing after bootout
-		"enable":  "launchctl enable system/com.amazon.aws.ssm; launchctl bootstrap system /Library/LaunchDaemons/com.amazon.aws.ssm.plist",
-		"journal": "tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log",
-		"data":    "/opt/aws/ssm/data", "runtime": "/opt/aws/ssm/runtimeconfig", "config": "/opt/aws/ssm/amazon-ssm-agent.json", "agent": "/opt/aws/ssm/bin/amazon-ssm-agent",
+		"start":     "launchctl bootstrap system /Library/LaunchDaemons/com.amazon.aws.ssm.plist", // kickstart finds nothing after bootout
+		"install":   installMac,
+		"reinstall": installMac,
+		"enable":    "launchctl enable system/com.amazon.aws.ssm; launchctl bootstrap system /Library/LaunchDaemons/com.amazon.aws.ssm.plist",
+		"journal":   "tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log",
+		"data":      "/opt/aws/ssm/data", "runtime": "/opt/aws/ssm/runtimeconfig", "config": "/opt/aws/ssm/amazon-ssm-agent.json", "agent": "/opt/aws/ssm/bin/amazon-ssm-agent",
 	},
 }
 
@@ -125,13 +135,17 @@ func (s Step) Applies(v Values) bool {
 
 // Fill replaces the placeholders of a step. Values that could change the
 // meaning of a shell command are not put in: the placeholder's name stays.
-// Fill(nil) is for readers without a host: the text then names the systems.
+// Fill(nil) is for readers without a host: the text then names the systems that
+// the step is for, and what stands for values is that of the first.
 func (s Step) Fill(v Values) Step {
+	for goos := range strings.FieldsSeq(s.GOOS) {
+		if v == nil {
+			v = Values{"goos": goos}
+			s.Text += ", on " + systemNames.Replace(s.GOOS)
+		}
+	}
 	s.Text = fill(s.Text, v, false)
 	s.Command = fill(s.Command, v, true)
-	if v == nil && s.GOOS != "" {
-		s.Text += ", on " + systemNames.Replace(s.GOOS)
-	}
 	return s
 }
 
