@@ -56,7 +56,7 @@ var _ = register(Check{
 			}
 			// The usual second fault behind a new VPC endpoint: a note, which claims nothing.
 			note := Finding{Status: Unknown, Cause: "iam-missing-registration-action", Severity: causes.Info, Confidence: Possible,
-				Summary: "not seen yet behind the closed VPC endpoint: whether " + principalName(f, refusal{}) + " allows " + heartbeat}
+				Summary: "whether " + principalName(f, refusal{}) + " may register the node (" + heartbeat + ") cannot be seen yet behind the closed VPC endpoint"}
 			fd.More = []Finding{note.saw("connect to "+down[0].Host+":443", tcpState(down[0]), "connect").with("role", RoleName(f)).fix(
 				causes.Step{Text: "Once the endpoint is open, check again; until then an operator can ask what the role allows", Where: causes.OperatorCLI,
 					Command: "aws iam simulate-principal-policy --policy-source-arn arn:{partition}:iam::{account}:role/{role} --action-names " + heartbeat})}
