@@ -62,7 +62,9 @@ var _ = add(
 		Fix: []Step{
 			linux(asRoot("Add the metadata addresses to no_proxy of the service",
 				"mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nEnvironment=\"no_proxy={noproxy}\"\\n' > /etc/systemd/system/{unit}.d/zz-no-proxy.conf")),
-			proxyMac, proxyWindows,
+			proxyMac,
+			windows(asRoot("Add the metadata addresses to no_proxy of the service, and keep its other variables",
+				`$k = 'HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent'; $e = @((Get-ItemProperty $k).Environment | Where-Object { $_ -and $_ -notmatch '^no_proxy=' }); Set-ItemProperty $k -Name Environment -Type MultiString -Value ($e + 'no_proxy={noproxy}')`)),
 			reload, restartMac, restartWindows, verify,
 		},
 		Docs: []string{docProxy},

@@ -127,6 +127,7 @@ func TestRemedyFitsTheHost(t *testing.T) {
 		{"Windows Time", "clock-skew", func(f *facts.Facts) { f.Host.GOOS = "windows" }, "w32tm /resync|Restart-Service AmazonSSMAgent", "timedatectl|chronyc|systemctl"},
 		{"the Mac's clock", "clock-skew", func(f *facts.Facts) { f.Host.GOOS = "darwin" }, "sntp -sS|launchctl kickstart -k system/com.amazon.aws.ssm", "timedatectl|chronyc|systemctl"},
 		{"registry", "proxy-scheme-mismatch", func(f *facts.Facts) { f.Host.GOOS = "windows" }, "-Type MultiString -Value 'http_proxy=http://10.0.0.5:3128',", "systemd"},
+		{"registry, nothing else changed", "imds-via-proxy", func(f *facts.Facts) { f.Host.GOOS = "windows" }, "-Type MultiString -Value ($e + 'no_proxy=169.254.169.254,fd00:ec2::254')", "https_proxy|systemd"},
 		{"PowerShell", "agent-config-invalid", func(f *facts.Facts) {
 			f.Host.GOOS, f.Agent.ConfigPath = "windows", "/Program Files/Amazon/SSM/amazon-ssm-agent.json"
 		}, `Get-Content "C:\Program Files\Amazon\SSM\amazon-ssm-agent.json" -Raw`, "python3|/etc"},
