@@ -1,6 +1,9 @@
 package causes
 
 const trustEC2 = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
+
+// trustDHMC is the trust policy of the Default Host Management role, which has no condition.
+const trustDHMC = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ssm.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
 const trustSSM = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ssm.amazonaws.com"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"aws:SourceAccount":"{account}"}}}]}`
 
 var _ = add(
@@ -53,8 +56,8 @@ var _ = add(
 		Fix: []Step{
 			operator("See which role is set", "aws ssm get-service-setting --region {region} --setting-id {dhmcsetting} --query ServiceSetting.SettingValue"),
 			operator("See that the role exists and trusts ssm.amazonaws.com", "aws iam get-role --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole --query Role.AssumeRolePolicyDocument"),
-			operator("If it is missing, create it", "aws iam create-role --path /service-role/ --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole --assume-role-policy-document '"+trustSSM+"'"),
-			operator("Or, if it is there and does not trust ssm.amazonaws.com, set the trust policy", "aws iam update-assume-role-policy --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole --policy-document '"+trustSSM+"'"),
+			operator("If it is missing, create it", "aws iam create-role --path /service-role/ --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole --assume-role-policy-document '"+trustDHMC+"'"),
+			operator("Or, if it is there and does not trust ssm.amazonaws.com, set the trust policy", "aws iam update-assume-role-policy --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole --policy-document '"+trustDHMC+"'"),
 			operator("Attach its default policy", "aws iam attach-role-policy --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedEC2InstanceDefaultPolicy"),
 			restartRefused, verify,
 		},
