@@ -172,9 +172,10 @@ func (d *Daemon) metrics(cfg *config.Config) http.Handler {
 	return promhttp.InstrumentMetricHandler(reg, promhttp.HandlerFor(reg, o))
 }
 
-// page is the status page, or the report as a page that stands alone.
+// page is the status page, or the report as a page that stands alone. The status
+// page reloads itself, which shuts what a reader has opened: static is without.
 func (d *Daemon) page(cfg *config.Config, status bool) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
 		p := d.now.Load()
 		if p.shown == nil {
 			plain(w, http.StatusServiceUnavailable, "the first run has not finished; /-/ready tells when")
@@ -182,8 +183,11 @@ func (d *Daemon) page(cfg *config.Config, status bool) http.HandlerFunc {
 		}
 		var live report.Live
 		if status {
-			live = report.Live{Refresh: pageRefresh, Now: d.wall(), Next: p.next, StaleAfter: staleRuns * cfg.Local,
+			live = report.Live{Refresh: pageRefresh, Reload: report.Link{Text: "read it without reload", Href: "?static=1"}, Now: d.wall(), Next: p.next, StaleAfter: staleRuns * cfg.Local,
 				Links: []report.Link{{Text: "report as JSON", Href: "report.json"}, {Text: "report as a file", Href: "report.html"}, {Text: "metrics", Href: "metrics"}}}
+			if r.URL.Query().Has("static") {
+				live.Refresh, live.Reload = 0, report.Link{Text: "reload it every minute", Href: "./"}
+			}
 		}
 		var b bytes.Buffer
 		if err := report.HTML(&b, p.shown, live); err != nil {

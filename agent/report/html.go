@@ -15,6 +15,7 @@ import (
 // makes a page for a file.
 type Live struct {
 	Refresh    time.Duration // the page reloads itself; 0: it does not
+	Reload     Link          // to the same page that does not reload itself, or does
 	Now        time.Time     // to tell the age of the report; zero: not told
 	Next       time.Time     // next run
 	StaleAfter time.Duration // older reports are called old; 0: none

@@ -14,6 +14,7 @@ type pageView struct {
 	CSS            template.CSS
 	RefreshSeconds int
 	Next           time.Time
+	Reload         Link
 	Links          []Link
 	Verdict, Class string
 	Lead, Tag      string
@@ -40,7 +41,7 @@ type stepView struct {
 
 func newPageView(r *Report, l Live) *pageView {
 	t := &text{r: r}
-	v := &pageView{R: r, CSS: template.CSS(pageCSS), RefreshSeconds: int(l.Refresh.Seconds()), Next: l.Next, Links: l.Links,
+	v := &pageView{R: r, CSS: template.CSS(pageCSS), RefreshSeconds: int(l.Refresh.Seconds()), Reload: l.Reload, Next: l.Next, Links: l.Links,
 		Verdict: t.word(), Class: statusClass(r.State), Lead: capital(r.Summary), Path: newPathView(r.Path), Times: newTimesView(r), StandIns: r.Redacted && r.RootCause != nil && standsIn(r.RootCause.Fix)}
 	switch {
 	case r.Profile == "" && r.State == Degraded:

@@ -7,8 +7,9 @@ import (
 )
 
 // ContentPolicy is the Content-Security-Policy for a page of HTML: it loads
-// nothing and has the one style sheet that is in it.
+// nothing from elsewhere and has the one style sheet and the empty icon that are
+// in it.
 var ContentPolicy = sync.OnceValue(func() string {
 	sum := sha256.Sum256([]byte(pageCSS))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 })
