@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -51,7 +52,8 @@ func browser(t *testing.T) context.Context {
 	return ctx
 }
 
-// serve shows a page and anything else as an error, and counts what is asked for.
+// serve shows a page as the daemon does and anything else as an error, and
+// counts what is asked for.
 func serve(t *testing.T, doc string) (url string, asked func() []string) {
 	t.Helper()
 	var mu sync.Mutex
@@ -61,6 +63,7 @@ func serve(t *testing.T, doc string) (url string, asked func() []string) {
 		defer mu.Unlock()
 		paths = append(paths, r.URL.Path)
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", ContentPolicy())
 		if r.URL.Path != "/page" {
 			w.WriteHeader(http.StatusNotFound)
 			return
@@ -126,11 +129,20 @@ func TestHTMLInBrowser(t *testing.T) {
 					t.Errorf("%s: contrast %s", name, b)
 				}
 			}
-			// 320 pixels is a window of 640 at 200 % zoom.
-			for _, width := range []int64{1280, 640, 320} {
+			// 320 pixels is a window of 640 at 200 % zoom; tables in tables are
+			// tightest just before the page folds them, at 912.
+			for _, width := range []int64{1280, 1100, 913, 900, 760, 720, 640, 320} {
 				must(t, ctx, chromedp.EmulateViewport(width, 900))
 				if over := must(t, ctx, chromedp.Evaluate[float64](`document.documentElement.scrollWidth - window.innerWidth`)); over > 0 {
 					t.Errorf("%d pixels wide: %v pixels stick out", width, over)
+				}
+			}
+			if name != "hostile" {
+				for _, width := range []int64{1100, 913} {
+					must(t, ctx, chromedp.EmulateViewport(width, 900))
+					for _, b := range must(t, ctx, chromedp.Evaluate[[]string](brokenJS)) {
+						t.Errorf("%d pixels wide: a line ends inside the word %q", width, b)
+					}
 				}
 			}
 			must(t, ctx, chromedp.EmulateViewport(1280, 900))
@@ -155,6 +167,13 @@ func TestHTMLInBrowser(t *testing.T) {
 		})
 	}
 }
+
+// brokenJS returns the words in narrow columns that stand on two lines.
+const brokenJS = `[...document.querySelectorAll("th, td.st, td[data-h]")].flatMap(e => [...e.childNodes].filter(n => n.nodeType == 3).flatMap(n => [...n.data.matchAll(/(?<!\S)\w{1,15}(?!\S)/g)].filter(m => {
+  const r = document.createRange();
+  r.setStart(n, m.index); r.setEnd(n, m.index + m[0].length);
+  return r.getClientRects().length > 1;
+}).map(m => m[0])))`
 
 // contrastJS returns every text whose contrast to its background is below
 // 4.5, or below 3 where it is large.
@@ -219,8 +238,34 @@ func unnamed(t *testing.T, ctx context.Context) {
 	}
 }
 
-// axe runs the rules of axe-core if its source is at hand: AXE_JS names axe.min.js.
-func axe(t *testing.T, ctx context.Context) {
+// The page of a daemon reloads itself, which axe does not let pass. Nothing else
+// is wrong with it, and nothing with the one that it links to.
+func TestHTMLLiveInBrowser(t *testing.T) {
+	ctx := browser(t)
+	live := Live{Now: sampleTime.Add(time.Minute), Next: sampleTime.Add(5 * time.Minute), StaleAfter: time.Hour, Links: []Link{{"report as JSON", "report.json"}}}
+	for _, c := range []struct {
+		refresh time.Duration
+		reload  Link
+		except  []string
+	}{
+		{time.Minute, Link{"read it without reload", "?static=1"}, []string{"meta-refresh"}},
+		{0, Link{"reload it every minute", "./"}, nil},
+	} {
+		live.Refresh, live.Reload = c.refresh, c.reload
+		url, _ := serve(t, page(t, Redact(samples()["degraded"]), live))
+		must(t, ctx, chromedp.EmulateViewport(1280, 900))
+		must(t, ctx, chromedp.Navigate(url))
+		if got := must(t, ctx, chromedp.Evaluate[string](`[...document.querySelectorAll("header a")].pop().getAttribute("href")`)); got != c.reload.Href {
+			t.Errorf("the link at the top leads to %q", got)
+		}
+		unnamed(t, ctx)
+		axe(t, ctx, c.except...)
+	}
+}
+
+// axe runs the rules of axe-core, but for some, if its source is at hand: AXE_JS
+// names axe.min.js.
+func axe(t *testing.T, ctx context.Context, except ...string) {
 	t.Helper()
 	file := os.Getenv("AXE_JS")
 	if file == "" {
@@ -235,6 +280,9 @@ func axe(t *testing.T, ctx context.Context) {
 		scheme(t, ctx, name)
 		must(t, ctx, chromedp.Evaluate[bool](string(src)+";true"))
 		for _, f := range must(t, ctx, chromedp.Evaluate[[]string](`axe.run().then(r => r.passes.length < 10 ? ["only " + r.passes.length + " rules applied"] : r.violations.map(v => v.id + ": " + v.help + " " + v.nodes.map(n => n.target).join(" ").slice(0, 300)))`, chromedp.EvalAwaitPromise)) {
+			if rule, _, _ := strings.Cut(f, ":"); slices.Contains(except, rule) {
+				continue
+			}
 			t.Errorf("axe, %s: %s", name, f)
 		}
 	}

@@ -55,6 +55,7 @@ var pageTemplate = sync.OnceValue(func() *template.Template {
 		"verdict":   verdictClass,
 		"reach":     func(b *bool) string { return map[string]string{"yes": "good", "no": "bad"}[reachText(b)] },
 		"reachable": reachText,
+		"inTheWay":  func(f Feature, p []Permission) string { return standsInTheWay(f, p, true) },
 		"rows":      firstRows,
 		"evidence": func(rows []Evidence, caption string) any {
 			return struct {

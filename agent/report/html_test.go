@@ -203,9 +203,9 @@ func TestHTMLSize(t *testing.T) {
 func TestHTMLLive(t *testing.T) {
 	t.Parallel()
 	r := samples()["managed"]
-	l := Live{Refresh: time.Minute, Now: sampleTime.Add(2 * time.Minute), Next: sampleTime.Add(5 * time.Minute), StaleAfter: 15 * time.Minute, Links: []Link{{"JSON", "/report.json"}}}
+	l := Live{Refresh: time.Minute, Reload: Link{"read it without reload", "?static=1"}, Now: sampleTime.Add(2 * time.Minute), Next: sampleTime.Add(5 * time.Minute), StaleAfter: 15 * time.Minute, Links: []Link{{"JSON", "/report.json"}}}
 	doc := page(t, r, l)
-	for _, want := range []string{`<meta http-equiv="refresh" content="60">`, "looked at 2 min ago", `<time datetime="2026-11-22T09:05:00Z">`, `href="/report.json"`} {
+	for _, want := range []string{`<meta http-equiv="refresh" content="60">`, "looked at 2 min ago", `<time datetime="2026-11-22T09:05:00Z">`, `href="/report.json"`, `reloads itself every 60 s: <a href="?static=1">read it without reload</a>`} {
 		if !strings.Contains(doc, want) {
 			t.Errorf("no %q", want)
 		}
@@ -220,12 +220,42 @@ func TestHTMLLive(t *testing.T) {
 func TestHTMLOddHistory(t *testing.T) {
 	t.Parallel()
 	r := samples()["managed"]
-	r.History = []Transition{{sampleTime, Managed, ""}, {sampleTime.Add(-time.Hour), NotManaged, ""}}
-	page(t, r, Live{})
+	// The table stays, the bars would lie.
+	r.History = []Transition{{sampleTime, Managed, ""}, {sampleTime.Add(-time.Hour), NotManaged, "imds-disabled"}}
+	_, history, found := strings.Cut(page(t, r, Live{}), `<h2 id="history">`)
+	history, _, _ = strings.Cut(history, "</section>")
+	if !found || strings.Contains(history, "<svg") || !strings.Contains(history, "imds-disabled") || !strings.Contains(history, `"lasted">unknown<`) || !strings.Contains(history, `"lasted">60 min<`) {
+		t.Errorf("history after the clock was set back: %q", history)
+	}
 	r.History = []Transition{{sampleTime, "odd", ""}}
 	page(t, r, Live{})
 	r.GeneratedAt = time.Time{}
 	page(t, r, Live{})
+}
+
+// What keeps a feature from working is told, of whatever kind it is.
+func TestFeatureReasons(t *testing.T) {
+	t.Parallel()
+	r := samples()["degraded"]
+	wide := strings.Join(strings.Fields(render(t, "wide", r, Style{Width: 100})), " ")
+	for _, want := range []string{"allowed, but must not be: ssm:UpdateInstanceInformation", "over ec2messages", "denied, needed in some situations: s3:GetObject", "denied: ssmmessages:OpenDataChannel"} {
+		if !strings.Contains(page(t, r, Live{}), want) {
+			t.Errorf("the page does not tell %q", want)
+		}
+		if !strings.Contains(wide, want) {
+			t.Errorf("the long text does not tell %q", want)
+		}
+	}
+}
+
+// What the page holds within itself is what the server's policy lets through.
+func TestContentPolicy(t *testing.T) {
+	t.Parallel()
+	for _, n := range nodes(t, page(t, samples()["managed"], Live{})) {
+		if attr(n, "rel") == "icon" && (!strings.HasPrefix(attr(n, "href"), "data:") || !strings.Contains(ContentPolicy(), "img-src data:;")) {
+			t.Errorf("icon %q under the policy %q", attr(n, "href"), ContentPolicy())
+		}
+	}
 }
 
 func BenchmarkHTML(b *testing.B) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -13,8 +14,8 @@ type pageView struct {
 	R              *Report
 	CSS            template.CSS
 	RefreshSeconds int
-	Next           time.Time
 	Reload         Link
+	Next           time.Time
 	Links          []Link
 	Verdict, Class string
 	Lead, Tag      string
@@ -240,15 +241,12 @@ const timesShown = 20 // latest changes on the page
 
 func newTimesView(r *Report) *timesView {
 	h := r.History
-	for i := range h {
-		if i > 0 && h[i].At.Before(h[i-1].At) {
-			return nil // a clock was set back; bars would lie
-		}
-	}
 	if len(h) == 0 {
 		return nil
 	}
 	h = h[max(0, len(h)-timesShown):]
+	// Where the clock was set back, bars would lie.
+	inOrder := slices.IsSortedFunc(h, func(a, b Transition) int { return a.At.Compare(b.At) })
 	end := r.GeneratedAt
 	if last := h[len(h)-1].At; end.Before(last) {
 		end = last
@@ -258,6 +256,9 @@ func newTimesView(r *Report) *timesView {
 	if len(r.History) > timesShown {
 		v.Caption += fmt.Sprintf("; the last %d of %d", timesShown, len(r.History))
 	}
+	if !inOrder {
+		v.Caption += "; the clock of this host was set back in between"
+	}
 	var said []string
 	for i, c := range h {
 		until := end
@@ -265,13 +266,16 @@ func newTimesView(r *Report) *timesView {
 			until = h[i+1].At
 		}
 		m := markOf(c.State)
-		row := timeRow{At: c.At, Class: statusClass(c.State), Word: m.word, Lasted: span(until.Sub(c.At)), Cause: c.Cause}
+		row := timeRow{At: c.At, Class: statusClass(c.State), Word: m.word, Lasted: "unknown", Cause: c.Cause}
+		if !until.Before(c.At) {
+			row.Lasted = span(until.Sub(c.At))
+		}
 		if c.State == Degraded {
 			row.Word = "DEGRADED"
 		}
 		v.Rows = append([]timeRow{row}, v.Rows...)
 		said = append(said, fmt.Sprintf("%s for %s", strings.ToLower(row.Word), row.Lasted))
-		if whole <= 0 {
+		if !inOrder || whole <= 0 {
 			continue
 		}
 		b := barView{X: round(900 * c.At.Sub(h[0].At).Seconds() / whole), Word: row.Word, Color: row.Class}

@@ -33,7 +33,8 @@ func sampleBase(state string) *Report {
 		},
 		Features: []Feature{
 			{ID: "core", Title: "Core: registration and heartbeat", Ready: "yes", InUse: true},
-			{ID: "patch-manager", Title: "Patch Manager", Ready: "unknown", Unknown: []string{"ssm:PutInventory"}},
+			{ID: "patch-manager", Title: "Patch Manager", Ready: "unknown", Unknown: []string{"ssm:DescribeDocument", "ssm:GetDeployablePatchSnapshotForInstance", "ssm:GetDocument", "ssm:PutComplianceItems", "ssm:PutInventory"}, Limited: []string{"s3:GetObject"}, Via: "ec2messages"},
+			{ID: "dhmc", Title: "Default Host Management Configuration eligibility", Ready: "no", Forbidden: []string{"ssm:UpdateInstanceInformation"}},
 		},
 		Permissions: []Permission{{Action: "ssm:UpdateInstanceInformation", Identity: "instance-profile", Verdict: "allowed-observed", Evidence: "a heartbeat without an error after it"}},
 		Endpoints:   []Endpoint{{Service: "ssm", Host: "ssm.us-east-1.amazonaws.com", Reachable: &yes, Route: "public", Phase: "ok", Seconds: 0.012, Need: "core"}},
@@ -106,7 +107,8 @@ func notManagedReport() *Report {
 		Check{ID: "credential-source", Group: "credentials", Title: "There are credentials", Status: "fail", Cause: "no-credential-source", Summary: "nothing to sign requests with", Evidence: r.RootCause.Evidence[:1]},
 		Check{ID: "agent-worker", Group: "agent", Title: "Worker runs", Status: "fail", Summary: "the core runs without its worker", FollowsFrom: "credential-source"},
 		Check{ID: "clock", Group: "tls-proxy-clock", Title: "Clock is right", Status: "warn", Cause: "clock-skew", Summary: "4 minutes behind AWS"},
-		Check{ID: "permission-registration", Group: "permissions", Title: "May register", Status: "unknown", Summary: "no credentials to ask with"},
+		Check{ID: "permission-registration", Group: "permissions", Title: "May register", Status: "unknown", Summary: "no credentials to ask with",
+			Evidence: []Evidence{{What: "ssmmessages:CreateControlChannel", Seen: "not asked", From: "file:/var/log/amazon/ssm/amazon-ssm-agent.log", At: at(0)}}},
 	)
 	r.Features[0].Ready, r.Features[0].Denied = "no", []string{"ssm:UpdateInstanceInformation"}
 	r.Permissions[0] = Permission{Action: "ssm:UpdateInstanceInformation", Identity: "none", Verdict: "unknown-not-probed", Evidence: "no credentials"}
@@ -161,7 +163,7 @@ func hostileReport() *Report {
 	evil := hostileTexts()
 	r.Summary = evil[0]
 	r.RootCause.Summary = evil[1] + " " + evil[2]
-	r.RootCause.Evidence[0].Seen = evil[3]
+	r.RootCause.Evidence[0].What, r.RootCause.Evidence[0].Seen = evil[6], evil[3]
 	r.RootCause.Evidence[1].What, r.RootCause.Evidence[2].From = evil[4], evil[5]
 	r.RootCause.Fix[0].Command = "echo '" + evil[0] + "'\n\x1b[2Jrm " + evil[2]
 	r.RootCause.Docs = append(r.RootCause.Docs, `https://example.com/"><script>alert(5)</script>`, "javascript:alert(6)")

@@ -176,9 +176,9 @@ func (t *text) everything() {
 		t.section("Why", l)
 		t.gap()
 	}
-	t.table("Features", []string{"feature", "ready", "in use", "denied", "unknown"}, len(r.Features), func(i int) []string {
+	t.table("Features", []string{"feature", "ready", "in use", "what stands in the way"}, len(r.Features), func(i int) []string {
 		f := r.Features[i]
-		return []string{f.ID, f.Ready, yesNo(f.InUse), strings.Join(f.Denied, " "), strings.Join(f.Unknown, " ")}
+		return []string{f.ID, f.Ready, yesNo(f.InUse), standsInTheWay(f, r.Permissions, true)}
 	})
 	t.table("Permissions", []string{"action", "identity", "verdict", "layer", "resource", "evidence"}, len(r.Permissions), func(i int) []string {
 		p := r.Permissions[i]
