@@ -13,15 +13,15 @@ import (
 	"ssm-doctor/agent/config"
 )
 
-// reportAccess tells whether the pages with the report are served: they name
+// reportAccess tells whether a request gets the pages with the report: they name
 // accounts and roles' kinds, so not to a network without authentication.
-func reportAccess(cfg *config.Config) (bool, string) {
+func reportAccess(cfg *config.Config, r *http.Request) (bool, string) {
 	switch {
 	case cfg.Report == "full":
 		return true, ""
 	case cfg.Report == "off":
 		return false, "the report is switched off (--web.report=off)"
-	case loopbackOnly(cfg) || authenticated(cfg.WebConfigFile):
+	case loopbackOnly(cfg) || authenticated(cfg.WebConfigFile, r):
 		return true, ""
 	}
 	return false, "the report is not shown on an address that is not loopback without authentication; set up --web.config.file, or --web.report=full"
@@ -41,8 +41,10 @@ func loopbackOnly(cfg *config.Config) bool {
 	return true
 }
 
-// authenticated reports whether a web configuration asks every client who it is.
-func authenticated(file string) bool {
+// authenticated reports whether the web configuration as it is now asks every
+// client who it is. The toolkit reads the file with every request too. Whether
+// there is TLS at all was settled at start, so a certificate must have been shown.
+func authenticated(file string, r *http.Request) bool {
 	if file == "" {
 		return false
 	}
@@ -59,7 +61,7 @@ func authenticated(file string) bool {
 	if yaml.Unmarshal(b, &c) != nil {
 		return false
 	}
-	return len(c.Users) > 0 || c.TLS.ClientAuth == "RequireAndVerifyClientCert"
+	return len(c.Users) > 0 || c.TLS.ClientAuth == "RequireAndVerifyClientCert" && r.TLS != nil && len(r.TLS.VerifiedChains) > 0
 }
 
 // hostGuard refuses names that this server does not go by: a page elsewhere

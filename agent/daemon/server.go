@@ -128,12 +128,14 @@ func (d *Daemon) swapHandler() {
 		}
 		plain(w, http.StatusOK, "ready")
 	})
-	show, why := reportAccess(cfg)
 	guard := func(h http.HandlerFunc) http.HandlerFunc {
-		if show {
-			return h
+		return func(w http.ResponseWriter, r *http.Request) {
+			if show, why := reportAccess(cfg, r); !show {
+				plain(w, http.StatusForbidden, why)
+				return
+			}
+			h(w, r)
 		}
-		return func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusForbidden, why) }
 	}
 	mux.HandleFunc("GET /{$}", guard(d.page(cfg, true)))
 	mux.HandleFunc("GET /report.html", guard(d.page(cfg, false)))

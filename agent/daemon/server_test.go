@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -258,6 +260,71 @@ func TestBasicAuthGuardsEveryPath(t *testing.T) {
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What asks for passwords is looked at with every request: the toolkit reads the
+// file each time too, and lets everybody in when nobody is named there.
+func TestReportNeedsAuthenticationNow(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "web.yml")
+	write := func(s string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const users, certificates = "basic_auth_users: {a: $2y$10$x}\n", "tls_server_config: {client_auth_type: RequireAndVerifyClientCert}\n"
+	write(users)
+	d := shown(t, func(c *config.Config) { c.ListenAddresses, c.WebConfigFile = []string{":10776"}, file })
+	want := func(what string, code int) {
+		t.Helper()
+		if w := ask(d, "GET", "10.0.0.1", "/report.json"); w.Code != code {
+			t.Errorf("%s: %d, want %d", what, w.Code, code)
+		}
+	}
+	want("users", 200)
+	write("")
+	want("no users any more", 403)
+	write("basic_auth_users: [")
+	want("not readable", 403)
+	write(certificates) // the server speaks HTTP until it is started again
+	want("certificates, but none was shown", 403)
+	write(users)
+	want("users again", 200)
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	want("no file", 403)
+	r := httptest.NewRequest("GET", "https://10.0.0.1/report.json", nil)
+	r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{}}}
+	write(certificates)
+	w := httptest.NewRecorder()
+	if d.Handler().ServeHTTP(w, r); w.Code != 200 {
+		t.Errorf("with a certificate: %d", w.Code)
+	}
+}
+
+// A reload does not move the server, so its guard stays that of the start.
+func TestReloadKeepsTheGuard(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "web.yml")
+	if err := os.WriteFile(file, []byte("basic_auth_users:\n  a: $2a$04$QFYlGzIjzOdXYVTJqWUcBO/6YjHYIEm6HPTQDnLRxMqLVJWPKqr5q\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*config.Config){
+		"loopback": func(c *config.Config) { c.ListenAddresses = []string{"127.0.0.1:10776"} },
+		"users":    func(c *config.Config) { c.WebConfigFile = file },
+	} {
+		edit := func(*config.Config) {}
+		d := shown(t, func(c *config.Config) { c.ListenAddresses = []string{":10776"}; edit(c) })
+		edit = change
+		if err := d.reload(); err != nil {
+			t.Fatal(err)
+		}
+		if w := ask(d, "GET", "10.0.0.1", "/report.json"); w.Code != 403 {
+			t.Errorf("%s: %d", name, w.Code)
+		}
 	}
 }
 
