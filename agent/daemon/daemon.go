@@ -72,7 +72,8 @@ type Daemon struct {
 	busy      bool   // a run is under way
 	stuck     bool   // and takes longer than it may
 	started   time.Time
-	asking    time.Time // of the last run that somebody asked for
+	wanted    bool      // somebody asked for a run that has not begun
+	asking    time.Time // start of the last run that somebody asked for
 	lastWall  time.Time
 	lastMono  time.Time
 	inDir     string    // where the inventory item was written
@@ -170,7 +171,7 @@ func (d *Daemon) Loop(ctx context.Context) {
 		case r := <-d.results:
 			d.finish(ctx, r)
 		case <-d.run:
-			d.request(ctx)
+			d.wanted = true // step starts it
 		case answer := <-d.asked:
 			answer <- d.reload()
 		case <-d.o.Reload:
@@ -193,6 +194,18 @@ func (d *Daemon) step(ctx context.Context) time.Duration {
 		return time.Second
 	}
 	w, due, next := d.schedule.due(now)
+	if d.wanted {
+		if at := d.asking.Add(requestGap); now.Before(at) {
+			if at.Before(next) {
+				next = at
+			}
+		} else {
+			d.wanted, d.asking = false, now
+			w.network, w.trigger, w.why = true, export.TriggerRequest, "request" // with what is due
+			d.start(ctx, w)
+			return time.Second
+		}
+	}
 	if due {
 		w.trigger = export.TriggerInterval
 		d.start(ctx, w)
@@ -215,7 +228,8 @@ func (d *Daemon) watchClock(now time.Time) {
 	d.schedule.soon(now)
 }
 
-// Trigger asks for a run; runs that were asked for together are one.
+// Trigger asks for a run. It begins when the one under way has ended and
+// requestGap is over; all that were asked for until then are one.
 func (d *Daemon) Trigger() {
 	select {
 	case d.run <- struct{}{}:
@@ -232,15 +246,6 @@ func (d *Daemon) Reload(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-func (d *Daemon) request(ctx context.Context) {
-	now := time.Now()
-	if d.busy || now.Sub(d.asking) < requestGap && !d.asking.IsZero() {
-		return
-	}
-	d.asking = now
-	d.start(ctx, work{network: true, trigger: export.TriggerRequest, why: "request"})
 }
 
 func (d *Daemon) reload() error {

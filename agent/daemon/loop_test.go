@@ -247,6 +247,48 @@ func TestPanicAndRecovery(t *testing.T) {
 	})
 }
 
+// Who asks for a run gets one: after the run under way, and not sooner than
+// requestGap after the last that was asked for. Any number of wishes is one run.
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{answer: func(int, engine.Options) (*report.Report, *facts.Facts) {
+			time.Sleep(3 * time.Second)
+			return managed()
+		}}
+		d := testDaemon(t, h, func(c *config.Config) { c.Local, c.Network = time.Hour, time.Hour }, nil)
+		looped(t, d, func() {
+			want := func(what string, n int) {
+				t.Helper()
+				synctest.Wait()
+				if got := h.runs(); got != n {
+					t.Errorf("%s: %d runs, want %d", what, got, n)
+				}
+			}
+			time.Sleep(time.Second)
+			d.Trigger()
+			want("while the first run is under way", 1)
+			time.Sleep(2 * time.Second)
+			want("once it has ended", 2)
+			for range 3 {
+				time.Sleep(time.Second)
+				d.Trigger()
+			}
+			time.Sleep(requestGap - 4*time.Second)
+			want("within the gap", 2)
+			time.Sleep(2 * time.Second)
+			want("after the gap", 3)
+			time.Sleep(time.Minute)
+			want("later", 3)
+			d.Trigger()
+			want("long after", 4)
+			if n := d.Snapshot().Stats.Runs[export.TriggerRequest]; n != 2 {
+				t.Errorf("%d runs counted that were asked for", n)
+			}
+		})
+	})
+}
+
 // A run that does not end makes the state unknown; no second one is piled on it.
 func TestHangingRun(t *testing.T) {
 	t.Parallel()
