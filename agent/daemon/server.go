@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -46,21 +48,17 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err := web.Validate(cfg.WebConfigFile); err != nil {
 		return fmt.Errorf("web configuration: %w", err)
 	}
-	flags := &web.FlagConfig{WebListenAddresses: &cfg.ListenAddresses, WebSystemdSocket: &cfg.SystemdSocket, WebConfigFile: &cfg.WebConfigFile}
-	served := make(chan error, 1)
-	if cfg.SystemdSocket {
-		go func() { served <- web.ListenAndServe(srv, flags, d.o.Log) }()
-	} else {
-		listeners, err := listen(ctx, cfg.ListenAddresses)
-		if err != nil {
-			return err
-		}
-		for i, l := range listeners {
-			d.o.Log.Info("listening", "address", l.Addr().String())
-			listeners[i] = netutil.LimitListener(l, maxConnections)
-		}
-		go func() { served <- web.ServeMultiple(listeners, srv, flags, d.o.Log) }()
+	flags := &web.FlagConfig{WebConfigFile: &cfg.WebConfigFile}
+	listeners, err := listeners(ctx, cfg)
+	if err != nil {
+		return err
 	}
+	for i, l := range listeners {
+		d.o.Log.Info("listening", "address", l.Addr().String())
+		listeners[i] = netutil.LimitListener(l, maxConnections)
+	}
+	served := make(chan error, 1)
+	go func() { served <- web.ServeMultiple(listeners, srv, flags, d.o.Log) }()
 	loop, stop := context.WithCancel(ctx)
 	defer stop()
 	looped := make(chan struct{})
@@ -95,6 +93,23 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return fmt.Errorf("serve: %w", failed)
 	}
 	return nil
+}
+
+// listeners are the sockets that systemd passed, or those of our addresses.
+func listeners(ctx context.Context, cfg *config.Config) ([]net.Listener, error) {
+	if !cfg.SystemdSocket {
+		return listen(ctx, cfg.ListenAddresses)
+	}
+	passed, err := activation.Listeners()
+	if err != nil {
+		return nil, fmt.Errorf("take the sockets of systemd: %w", err)
+	}
+	// nil stands for a descriptor that is no listener.
+	passed = slices.DeleteFunc(passed, func(l net.Listener) bool { return l == nil })
+	if len(passed) == 0 {
+		return nil, errors.New("systemd passed no socket to listen on")
+	}
+	return passed, nil
 }
 
 func listen(ctx context.Context, addresses []string) ([]net.Listener, error) {
