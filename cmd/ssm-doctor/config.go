@@ -37,7 +37,7 @@ func newConfigCmd(a *app) *cobra.Command {
 		},
 	}, &cobra.Command{
 		Use:   "show",
-		Short: "Print a configuration file with every key, its default and its meaning",
+		Short: "Print a configuration file with every key and its meaning",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := io.WriteString(a.out, config.Example(configNames()))

@@ -48,9 +48,9 @@ func newPermissionsCmd(a *app) *cobra.Command {
 			"prints what to attach (--minimal), trust policies (--trust), the table of\n" +
 			"features and policies (--table), and what a change of policies gains and loses\n" +
 			"(--diff).\n\n" +
-			"Exit code: 0; 1 when a feature in use or asked for is denied something it needs,\n" +
-			"or a change loses one; 2 when registration or the message channel is denied.\n" +
-			"Unknown is not denied.",
+			"Exit code: 0; 1 when a feature in use or asked for is denied something that it\n" +
+			"needs, or a change loses one; 2 when registration or the message channel is\n" +
+			"denied. Unknown is not denied.",
 		Example: "  ssm-doctor permissions --feature parameter-store --probe parameters\n" +
 			"  ssm-doctor permissions --policy role.json --scp scp.json\n" +
 			"  ssm-doctor permissions --minimal --feature session-manager,run-command",

@@ -33,10 +33,10 @@ func newServeCmd(a *app) *cobra.Command {
 		Use:   "serve",
 		Short: "Keep examining this host, with metrics and a status page",
 		Long: "Examines this host again and again and serves the last report: metrics for\n" +
-			"Prometheus on /metrics, a status page on /. It reads " + config.DefaultFile(runtime.GOOS) + "\n" +
-			"if there is one; the environment beats the file, and flags beat both. SIGHUP\n" +
-			"reads it again.",
-		Example: "  ssm-doctor serve\n  ssm-doctor serve --web.listen-address=:10776 --web.config.file=/etc/ssm-doctor/web.yml\n  ssm-doctor serve --demo tls-interceptor",
+			"Prometheus on /metrics, a status page on /. It reads\n" +
+			config.DefaultFile(runtime.GOOS) + " if there is one; the environment\n" +
+			"beats the file, and flags beat both. SIGHUP reads it again.",
+		Example: "  ssm-doctor serve\n  ssm-doctor serve --web.listen-address=:10776 --web.config.file=web.yml\n  ssm-doctor serve --demo tls-interceptor",
 		Args:    noArgs,
 	}
 	fs := cmd.Flags()
