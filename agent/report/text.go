@@ -21,7 +21,6 @@ type text struct {
 	r     *Report
 	wide  bool
 	lines []string
-	prose int // lines of a step before its command, at most
 }
 
 func renderText(r *Report, s Style, wide bool) string {
@@ -182,13 +181,15 @@ func (t *text) notManaged() {
 
 func (t *text) degraded() {
 	painted, used := t.verdict()
-	summary := t.r.Summary
-	var c Cause
+	c := Cause{Summary: t.r.Summary}
 	if t.r.RootCause != nil {
 		c = *t.r.RootCause
-		summary = causeText(c)
 	}
-	lines := t.tagged(wrap(t.show(summary), t.s.Width-used-2), t.tag(c), t.s.Width-used-2)
+	t.nodeLines()
+	t.circumstances()
+	node := t.lines
+	t.lines = nil
+	lines, tight, cut := t.inSight(c, len(node), 1, t.s.Width-used-2)
 	for i, l := range lines {
 		if i == 0 {
 			t.add("%s  %s", painted, l)
@@ -196,14 +197,11 @@ func (t *text) degraded() {
 			t.add("%s%s", strings.Repeat(" ", used+2), l)
 		}
 	}
-	t.nodeLines()
-	t.circumstances()
-	t.gap()
-	if t.r.RootCause != nil {
-		t.prose = commandSoon - len(t.lines) - 1
-		t.steps(c.Fix)
-		t.seen(c.Evidence)
+	t.lines = append(t.lines, node...)
+	if !tight {
+		t.gap()
 	}
+	t.remedy(c, cut)
 	t.context()
 	t.checksShort()
 	if !t.wide {

@@ -16,45 +16,57 @@ func (t *text) explain(label string) {
 		return
 	}
 	c := *r.RootCause
-	t.prose = commandSoon - len(t.lines) - 3
-	lines := t.tagged(wrap(t.show(causeText(c)), t.body()), t.tag(c), t.body())
-	why, rest := t.shorten(lines, c.Fix)
+	above := len(t.lines) - 1 // without the blank line
+	why, tight, cut := t.inSight(c, above, 2, t.body())
+	if tight {
+		t.lines = t.lines[:above]
+	}
 	t.section(label, why)
-	t.gap()
-	t.steps(c.Fix)
-	if len(rest) > 0 {
-		t.section("In full", rest)
+	if !tight {
 		t.gap()
 	}
-	t.seen(c.Evidence)
+	t.remedy(c, cut)
 	t.context()
 }
 
-// shorten cuts the reason so that the first command is in sight; a reason that
-// was cut is printed in full below the remedy.
-func (t *text) shorten(lines []string, fix []Step) (short, full []string) {
-	_, first := t.layout(fix)
-	if first < 0 {
-		return lines, nil
+// remedy prints what to do and what was seen, and the reason if it was cut above.
+func (t *text) remedy(c Cause, cut bool) {
+	t.steps(c.Fix)
+	if cut {
+		t.section("In full", t.reason(c, t.body()))
+		t.gap()
 	}
-	room := commandSoon - len(t.lines) - 1 - first - 1
-	if len(lines) <= room {
-		return lines, nil
+	t.seen(c.Evidence)
+}
+
+// reason is the text of a cause and its id.
+func (t *text) reason(c Cause, width int) []string {
+	return t.tagged(wrap(t.show(causeText(c)), width), t.tag(c), width)
+}
+
+// inSight is the reason, laid out so that the first command stands on line
+// commandSoon if it can: first the blank lines go (tight), then the end of the
+// reason (cut). The id stays, since readers look for it. others and blank are the
+// lines beside the reason and its remedy.
+func (t *text) inSight(c Cause, others, blank, width int) (lines []string, tight, cut bool) {
+	lines = t.reason(c, width)
+	_, first := t.layout(c.Fix)
+	room := commandSoon - 1 - first - others
+	if first < 0 || len(lines) <= room-blank {
+		return lines, false, false
 	}
-	room = max(1, room-1) // one line for the id, which readers look for
-	if room >= len(lines)-1 {
-		return lines, nil
-	}
-	tag := t.tag(*t.r.RootCause)
 	dots := "…"
 	if t.s.ASCII {
 		dots = "..."
 	}
-	short = append(append([]string{}, lines[:room]...), dots+" "+t.dim(tag))
-	if room == 1 && first+len(t.lines)+4 > commandSoon {
-		short = []string{lines[0] + dots}
+	prose := wrap(t.show(causeText(c)), width-cells(dots))
+	keep := max(1, room-1) // one line for the id
+	if len(lines) <= room || keep >= len(prose) {
+		return lines, true, false
 	}
-	return short, lines
+	prose = prose[:keep]
+	prose[keep-1] += dots
+	return t.tagged(prose, t.tag(c), width), true, true
 }
 
 // whereText says where a step is carried out.
@@ -103,10 +115,6 @@ func (t *text) layout(fix []Step) (lines []string, first int) {
 		} else if where != "" {
 			prose = t.tagged(prose, where, width)
 		}
-		late := []string(nil)
-		if first < 0 && s.Command != "" && len(prose) > max(1, t.prose) {
-			prose, late = prose[:max(1, t.prose)], prose[max(1, t.prose):]
-		}
 		for i, l := range prose {
 			if i > 0 {
 				head = strings.Repeat(" ", len(head))
@@ -120,9 +128,6 @@ func (t *text) layout(fix []Step) (lines []string, first int) {
 			for _, c := range t.command(s.Command) {
 				lines = append(lines, stepIndent+c)
 			}
-		}
-		for _, l := range late {
-			lines = append(lines, stepIndent+l)
 		}
 	}
 	return lines, first
