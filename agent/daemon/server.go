@@ -16,7 +16,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/exporter-toolkit/web"
-	"golang.org/x/net/netutil"
 
 	"ssm-doctor/agent/config"
 	"ssm-doctor/agent/export"
@@ -42,6 +41,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*d.handler.Load()).ServeHTTP(w, r) }),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(d.o.Log.Handler(), slog.LevelDebug),
+		ConnState: (&connections{most: maxConnections}).note,
 	}
 	// The toolkit reads its configuration for every connection; a broken one is
 	// told now.
@@ -53,9 +53,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i, l := range listeners {
+	for _, l := range listeners {
 		d.o.Log.Info("listening", "address", l.Addr().String())
-		listeners[i] = netutil.LimitListener(l, maxConnections)
 	}
 	served := make(chan error, 1)
 	go func() { served <- web.ServeMultiple(listeners, srv, flags, d.o.Log) }()
