@@ -10,7 +10,6 @@ import (
 	"path"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -96,7 +95,7 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 		}
 		wg.Wait()
 		for _, r := range results {
-			if strings.HasPrefix(r.Error, facts.Panicked) {
+			if r.Broken() {
 				forget(r.Name, f)
 			}
 		}
@@ -166,7 +165,7 @@ func gatherOne(ctx context.Context, env *gather.Env, s gather.Source, f *facts.F
 	}()
 	err := s.Gather(ctx, env, f)
 	if err == nil && ctx.Err() != nil {
-		err = errors.New("the run ended before it did")
+		err = errors.New(facts.CutOff)
 	}
 	if err != nil {
 		r.Error = err.Error()
@@ -177,7 +176,7 @@ func gatherOne(ctx context.Context, env *gather.Env, s gather.Source, f *facts.F
 }
 
 // forget empties the section that a source left half filled: nothing is
-// unknown, a half would read as absence.
+// unknown, a half would read as absence or as no answer.
 func forget(source string, f *facts.Facts) {
 	switch source {
 	case "host":

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"fmt"
-
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
@@ -28,7 +26,7 @@ func judgeImage(f *facts.Facts, found diagnose.Findings) *report.Report {
 	r := build(f, found, diagnose.DiagnoseImage(f, found))
 	r.Profile = checks.ProfileImage
 	if b := f.Broken(); b != "" {
-		r.State, r.Summary = report.Unknown, fmt.Sprintf("the image could not be judged: reading of %q ended in an error of this program", b)
+		r.State, r.Summary = report.Unknown, "the image could not be judged: "+b
 		return r
 	}
 	r.State = report.Managed

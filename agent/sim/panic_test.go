@@ -18,11 +18,18 @@ import (
 	"ssm-doctor/checks/facts"
 )
 
-// bomb panics when it is asked for the nth time.
-type bomb struct{ n, asked atomic.Int64 }
+// bomb goes off when it is asked for the nth time.
+type bomb struct {
+	n, asked atomic.Int64
+	goOff    func() // nil: it panics
+}
 
 func (b *bomb) tick() {
-	if b.asked.Add(1) == b.n.Load() {
+	switch {
+	case b.asked.Add(1) != b.n.Load():
+	case b.goOff != nil:
+		b.goOff()
+	default:
 		panic("boom")
 	}
 }

@@ -305,7 +305,7 @@ func summary(f *facts.Facts, a Answer, p checks.Proof) string {
 		return a.Root.Summary
 	}
 	if b := f.Broken(); b != "" {
-		return fmt.Sprintf("whether %s is a managed node%s cannot be told: reading of %q ended in an error of this program", id, where, b)
+		return fmt.Sprintf("whether %s is a managed node%s cannot be told: %s", id, where, b)
 	}
 	if a.Root != nil {
 		return fmt.Sprintf("whether %s is a managed node%s cannot be told; seen: %s", id, where, a.Root.Summary)

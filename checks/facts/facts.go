@@ -46,16 +46,25 @@ type Source struct {
 	Error           string  `json:"error"`
 }
 
-// Panicked begins the error of a source that ended in a panic; others say why
-// nothing could be read.
-const Panicked = "panic: "
+// Errors of sources that did not end by themselves; others say why nothing could
+// be read.
+const (
+	Panicked = "panic: "                                 // begins it
+	CutOff   = "the run ended before this could be read" // time was up, or the run interrupted
+)
 
-// Broken is the first source that panicked, or empty. What it should have told
-// is missing for no reason of the host's.
+// Broken reports whether a source did not end by itself.
+func (s Source) Broken() bool { return strings.HasPrefix(s.Error, Panicked) || s.Error == CutOff }
+
+// Broken says which source did not end by itself and why, or is empty. What it
+// should have told is missing for no reason of the host's.
 func (f *Facts) Broken() string {
 	for _, s := range f.Sources {
-		if strings.HasPrefix(s.Error, Panicked) {
-			return s.Name
+		switch {
+		case strings.HasPrefix(s.Error, Panicked):
+			return fmt.Sprintf("reading of %q ended in an error of this program", s.Name)
+		case s.Error == CutOff:
+			return fmt.Sprintf("the run ended before %q was read", s.Name)
 		}
 	}
 	return ""
