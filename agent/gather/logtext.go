@@ -44,12 +44,13 @@ var scrubs = []struct {
 	re   *regexp.Regexp
 	with string
 }{
-	{regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)[^\s/@"']*:[^\s/"']*@`), `${1}***@`},
+	{regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)[^\s/@"']*:(?:[^\s/"']*|[^\s0-9/"'][^\s"']*)@`), `${1}***@`},
 	{regexp.MustCompile(`(?i)((?:https?|all)_proxy["']?\s*[:=]\s*)[^\s@"']+@`), `${1}***@`},
 	{regexp.MustCompile(`\b(A[A-Z]{3})[A-Z0-9]{12,}\b`), `${1}***`},
 	{regexp.MustCompile(`(?i)(the hardware id) \([^)]*\)(.*?)\([^)]*\)`), `${1} (***)${2}(***)`},
-	{regexp.MustCompile(`\b[0-9a-f]{32}\b`), `***`},
-	{regexp.MustCompile(`(?i)((?:signature|security-token|sessiontoken|session_token|secretaccesskey|secret_access_key|secret access key|activationcode|tokenvalue|password|passwd)["']?\s*[:=]\s*["']?)[^\s"'&,;]+`), `${1}***`},
+	{regexp.MustCompile(`(?i)\b[0-9a-f]{32}\b`), `***`},
+	{regexp.MustCompile(`(?i)\b(basic|bearer) [A-Za-z0-9+/=._~-]*[A-Z0-9=+/][A-Za-z0-9+/=._~-]{7,}`), `${1} ***`},
+	{regexp.MustCompile(`(?i)((?:signature|security-token|sessiontoken|session_token|secretaccesskey|secret_access_key|secret access key|activationcode|tokenvalue|password|passwd)(?:\\*["'])?\s*[:=>]\s*(?:\\*["'])?)[^\s"'&,;]+`), `${1}***`},
 	{regexp.MustCompile(`\b[A-Za-z0-9+/]{100,}={0,2}`), `***`},
 }
 

@@ -55,6 +55,12 @@ func pluginLine(r *Report, perfdata bool) string {
 	// A bar would begin the perfdata.
 	msg = strings.ReplaceAll(Printable(clip(msg, 900)), "|", "/")
 	line := "SSM " + Printable(state) + " - " + msg
+	switch {
+	case r.Interrupted:
+		line += " (interrupted, incomplete)"
+	case r.TimedOut:
+		line += " (time limit reached, incomplete)"
+	}
 	if !perfdata {
 		return line + "\n"
 	}

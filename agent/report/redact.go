@@ -183,13 +183,18 @@ func (d *redactor) text(s string, address bool) string {
 			return d.token("user", m[2])
 		})
 	}
+	if strings.Contains(s, "://") || strings.Contains(low, "lookup ") {
+		s = replaceSub(s, reURLHost, 1, func(m []string) string { return d.hostAt(m[1]) })
+	}
 	if strings.Contains(s, ".") || strings.Contains(low, "ip-") {
 		s = reDNS.ReplaceAllStringFunc(s, d.host)
 	}
 	if !strings.ContainsAny(s, "0123456789:") {
 		return s
 	}
-	s = reAccount.ReplaceAllStringFunc(s, shortAccount)
+	for range 2 { // neighbours share the sign between them
+		s = replaceSub(s, reAccount, 2, func(m []string) string { return shortAccount(m[2]) })
+	}
 	if strings.Contains(s, "A") {
 		s = reUniqueID.ReplaceAllString(s, "${1}…")
 	}
@@ -200,7 +205,7 @@ func (d *redactor) text(s string, address bool) string {
 }
 
 var (
-	reAccount  = regexp.MustCompile(`\b[0-9]{12}\b|\b[0-9]{4}-[0-9]{4}-[0-9]{4}\b`)
+	reAccount  = regexp.MustCompile(`(^|[^0-9A-Za-z])([0-9]{12}|[0-9]{4}-[0-9]{4}-[0-9]{4})($|[^0-9A-Za-z])`)
 	reUniqueID = regexp.MustCompile(`\b(AROA|AIDA|AGPA|ANPA|AIPA|ANVA|ASCA|APKA)[A-Z0-9]{12,}\b`)
 	reNodeID   = regexp.MustCompile(`^m?i-[0-9a-f]{8,17}$`)
 )

@@ -42,6 +42,18 @@ func (d *redactor) host(name string) string {
 	return d.token("host", name)
 }
 
+// reURLHost finds hosts by where they stand, whatever they are called.
+var reURLHost = regexp.MustCompile(`(?i)(?:\b[a-z][a-z0-9+.-]*://(?:[^\s/@"'<>]*@)?|\blookup )([a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?)\b`)
+
+// hostAt is host for a word that must be one, but for addresses, which have
+// their own way, this host itself and placeholders.
+func (d *redactor) hostAt(name string) string {
+	if _, err := netip.ParseAddr(name); err == nil || strings.EqualFold(name, "localhost") || name == strings.ToUpper(name) {
+		return name
+	}
+	return d.host(name)
+}
+
 // reMAC finds hardware addresses; longer rows of bytes are fingerprints.
 var reMAC = regexp.MustCompile(`(?i)(^|[^0-9a-z:])(?:[0-9a-f]{2}:){5}[0-9a-f]{2}($|[^0-9a-z:])`)
 

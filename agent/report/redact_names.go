@@ -15,6 +15,12 @@ func (d *redactor) learn(v any) {
 				d.arn(a)
 			}
 		}
+		for _, m := range reURLHost.FindAllStringSubmatch(s, -1) {
+			// A plain word is left to where it stands: others may use it too.
+			if h := m[1]; d.hostAt(h) != h && strings.ContainsAny(h, ".-0123456789") {
+				d.name("host", h)
+			}
+		}
 		if !maybeNamed(strings.ToLower(s)) {
 			return s
 		}

@@ -42,6 +42,19 @@ var dressed = []struct{ name, text, secret string }{
 	{"presigned", "GET /?X-Amz-Signature=0123456789abcdef0123&X-Amz-Date=x", "0123456789abcdef0123"},
 	{"activation", "amazon-ssm-agent -register -code SXEbKJkPq3vT5uYzAb1d -id 9d5a", "SXEbKJkPq3vT5uYzAb1d"},
 	{"activation json", `"ActivationCode":"SXEbKJkPq3vT5uYzAb1d"`, "SXEbKJkPq3vT5uYzAb1d"},
+	{"basic alone", "proxy asks for Basic dXNlcjpIdW50ZXJDYW5hcnk3Nw== again", "dXNlcjpIdW50"},
+	{"header map", "map[Proxy-Authorization:[Basic dXNlcjpIdW50ZXI=]]", "dXNlcjpIdW50"},
+	{"json in json", `body {\"password\":\"hunter2\"}`, "hunter2"},
+	{"quoted json", `{\"ActivationCode\":\"SXEbKJkPq3vT5uYzAb1d\"}`, "SXEbKJkPq3vT5uYzAb1d"},
+	{"quoted token", `\"TokenValue\":\"abcdefghijklmnopqrstuvwxyz\"`, "abcdefghijklmnop"},
+	{"slash in a password", `invalid proxy address "http://user:a/hunter2@proxy.corp:3128": parse`, "hunter2"},
+	{"digits and slash", "http://user:12a/hunter2@proxy:3128/", "hunter2"},
+	{"arguments", `["-register","-code","SXEbKJkPq3vT5uYzAb1d"]`, "SXEbKJkPq3vT5uYzAb1d"},
+	{"in words", "activation code is SXEbKJkPq3vT5uYzAb1d", "SXEbKJkPq3vT5uYzAb1d"},
+	{"xml", "<Password>hunter2</Password>", "hunter2"},
+	{"passphrase in words", "passphrase is hunter2", "hunter2"},
+	{"pwd", "pwd=hunter2;", "hunter2"},
+	{"der", "private key MIIEvQIBADANBgkqhkiG9w0B", "MIIEvQIBADAN"},
 	{"pem", "key -----BEGIN RSA PRIVATE KEY-----\nMIIEow\nabc\n-----END RSA PRIVATE KEY----- end", "MIIEow"},
 	{"pem cut off", "key -----BEGIN PRIVATE KEY-----\nMIIEow", "MIIEow"},
 }
@@ -91,7 +104,7 @@ func TestStripSecretsKeepsTheRest(t *testing.T) {
 		"exit code 15", "status code: 400, request id", "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
 		"ssm:UpdateInstanceInformation", "mail someone@example", "AmazonSSMManagedInstanceCoreAmazonSSMManagedInstanceCore",
 		"https://docs.aws.amazon.com/systems-manager/latest/userguide/fleet-manager-default-host-management-configuration.html",
-		"password", "basic authentication",
+		"password", "basic authentication", "PWD=/root", "https://host:8443/path",
 	} {
 		if got := stripSecrets(text); got != text {
 			t.Errorf("%q became %q", text, got)
@@ -304,5 +317,31 @@ func TestRedactOutput(t *testing.T) {
 	}
 	if f.Agent.Output.Value.Buckets[0] != "acme-prod-logs" {
 		t.Error("the facts themselves were changed")
+	}
+}
+
+// TestHostsByPlace: a proxy or resolver is named by no list of domains.
+func TestHostsByPlace(t *testing.T) {
+	t.Parallel()
+	r := &Report{Summary: "proxy canproxy01:3128 refuses", Checks: []Check{
+		{ID: "proxy", Summary: "proxyconnect tcp: dial tcp: lookup squid on 10.0.0.2:53: no such host"},
+		{ID: "proxy", Summary: "https_proxy=http://canproxy01:3128 and http://web.acmecan.xyz:8080/x, docs https://docs.aws.amazon.com/x, http://PROXY:PORT, http://localhost:1"},
+		{ID: "proxy", Summary: "acct_918273645546_logs, 918273645546_111122223333"},
+	}}
+	r.Normalize()
+	got := Redact(r)
+	all := got.Summary
+	for _, c := range got.Checks {
+		all += "\n" + c.Summary
+	}
+	for _, name := range []string{"canproxy01", "squid", "acmecan", "918273645546", "111122223333"} {
+		if strings.Contains(all, name) {
+			t.Errorf("%s is in it:\n%s", name, all)
+		}
+	}
+	for _, word := range []string{"docs.aws.amazon.com", "http://PROXY:PORT", "http://localhost:1", "no such host"} {
+		if !strings.Contains(all, word) {
+			t.Errorf("%s is not in it:\n%s", word, all)
+		}
 	}
 }

@@ -22,16 +22,21 @@ var secretPatterns = []secretPattern{
 	{hint: "private key-", re: regexp.MustCompile(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)`), to: removed},
 	// user:password@ of a URL, and of a proxy written without a scheme.
 	{hint: "@", re: regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)[^\s/?#"'<>@\[]+(?:@[^\s/?#"'<>@\[]+)*@`), to: "${1}" + removed + "@"},
+	// A password with a slash in it; what is a port is none.
+	{hint: "@", re: regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)[^\s/@:"'<>\[\]]+:(?:[^\s0-9/@"'<>\[\]]|[0-9]+[^\s0-9/:@?#"'<>\[\]])[^\s"'<>\[\]]*@`), to: "${1}" + removed + "@"},
 	{hint: "@", re: regexp.MustCompile(`[^\s/@:"'\[\]=,;(]+:[^\s/@"'\[\]]+@([A-Za-z0-9.-]+:[0-9]{1,5}\b)`), to: removed + "@${1}"},
-	{hint: "authorization", re: regexp.MustCompile(`(?i)(\bauthorization["']?\s*[:=]\s*["']?)(?:(?:basic|bearer|negotiate|ntlm|digest|aws4-[a-z0-9-]+)\s+)?[^\s"'\[][^"'\r\n\[]*`), to: "${1}" + removed},
-	{hint: "bearer ", re: regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{12,}`), to: "${1} " + removed},
-	{hint: "x-amz-", re: regexp.MustCompile(`(?i)\b(x-amz-(?:signature|security-token|credential|target-token))(["']?\s*[:=]\s*["']?)[^\s&"'\[]+`), to: "${1}${2}" + removed},
+	{hint: "authorization", re: regexp.MustCompile(`(?i)(\bauthorization(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)(?:(?:basic|bearer|negotiate|ntlm|digest|aws4-[a-z0-9-]+)\s+)?[^\s"'\[][^"'\r\n\[]*`), to: "${1}" + removed},
+	{hint: "bearer ", re: regexp.MustCompile(`(?i)\b(bearer)\s+[A-Za-z0-9+/=._~-]{12,}`), to: "${1} " + removed},
+	{hint: "basic ", re: regexp.MustCompile(`(?i)\b(basic)\s+[A-Za-z0-9+/=]{8,}`), to: "${1} " + removed, keep: plainWord},
+	{hint: "x-amz-", re: regexp.MustCompile(`(?i)\b(x-amz-(?:signature|security-token|credential|target-token))((?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s&"'\[\\][^\s&"'\[]*`), to: "${1}${2}" + removed},
 	{hint: "signature=", re: regexp.MustCompile(`(?i)\b(signature=)[0-9a-z%+/=]{16,}`), to: "${1}" + removed},
-	{hint: "secret", re: regexp.MustCompile(`(?i)(secret_?-?(?:access)?_?-?key\w*["']?\s*[:=]\s*["']?)[^\s"',;&}\[]+`), to: "${1}" + removed, keep: placeholderValue},
-	{hint: "key", re: regexp.MustCompile(`(?i)(private_?-?key["']?\s*[:=]\s*["']?)[^\s"',;&}\[]{16,}`), to: "${1}" + removed},
-	{hint: "pass", re: regexp.MustCompile(`(?i)((?:password|passwd|passphrase)["']?\s*[:=]\s*["']?)[^\s"',;&}\[]+`), to: "${1}" + removed, keep: placeholderValue},
-	{hint: "token", re: regexp.MustCompile(`(?i)(token["']?\s*[:=]\s*["']?)[A-Za-z0-9+/=_.~-]{20,}`), to: "${1}" + removed, keep: placeholderValue},
-	{hint: "code", re: regexp.MustCompile(`(?i)((?:-code|activation_?-?\s?code)["']?(?:\s*[:=]\s*|\s+)["']?)[A-Za-z0-9+/=_-]{10,}`), to: "${1}" + removed, keep: placeholderValue},
+	{hint: "secret", re: regexp.MustCompile(`(?i)(secret_?-?(?:access)?_?-?key\w*(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]*`), to: "${1}" + removed, keep: placeholderValue},
+	{hint: "key", re: regexp.MustCompile(`(?i)(private_?-?key(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]{15,}`), to: "${1}" + removed},
+	{hint: "pass", re: regexp.MustCompile(`(?i)((?:password|passwd|passphrase)(?:\\*["'])?(?:\s*[:=>]\s*|\s+is\s+)(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]*`), to: "${1}" + removed, keep: placeholderValue},
+	{hint: "token", re: regexp.MustCompile(`(?i)(token(?:value)?(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[A-Za-z0-9+/=_.~-]{20,}`), to: "${1}" + removed, keep: placeholderValue},
+	{hint: "code", re: regexp.MustCompile(`(?i)((?:-code|activation_?-?\s?code)(?:\\*["'])?(?:\s*[:=,]\s*|\s+(?:is\s+)?)(?:\\*["'])?)[A-Za-z0-9+/=_-]{10,}`), to: "${1}" + removed, keep: placeholderValue},
+	{hint: "pwd", re: regexp.MustCompile(`(?i)(\bpwd(?:\\*["'])?\s*=\s*(?:\\*["'])?)[^\s"'/,;&}\[\\][^\s"',;&}\[]*`), to: "${1}" + removed, keep: placeholderValue},
+	{exact: []string{"MII"}, re: regexp.MustCompile(`\bMII[A-Za-z0-9+/=]{16,}`), to: removed},
 	// Ids of access keys: the first four characters say what kind it is.
 	{exact: []string{"AKIA", "ASIA", "ABIA", "ACCA"}, re: regexp.MustCompile(`\b(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{12,}\b`), to: "${1}…"},
 	{hint: "eyj", re: regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?`), to: removed},
@@ -45,6 +50,11 @@ var secretPatterns = []secretPattern{
 var rePlaceholderValue = regexp.MustCompile(`(?:[ :="']|^)(?:(?:[A-Z][a-z]+){2,}|[A-Z]+(?:[_-][A-Z]+)+|<[^>]*>|\$\{?[A-Za-z_]+\}?|\*+|…)$`)
 
 func placeholderValue(match string) bool { return rePlaceholderValue.MatchString(match) }
+
+// plainWord spares words, as in "basic authentication".
+var rePlainWord = regexp.MustCompile(`\s[A-Z]?[a-z]+$`)
+
+func plainWord(match string) bool { return rePlainWord.MatchString(match) }
 
 // stripSecrets takes secrets out of text, whatever the flags say: private
 // keys, passwords, tokens, signatures, activation codes, secret and access key
