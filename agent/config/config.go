@@ -133,8 +133,8 @@ func settings(c *Config, n Names) []setting {
 		{"inventory.dir", "inventory.dir", "folder for it (default: the agent's folder of this node)", textValue{&c.InventoryDir, checkDir}},
 		{"textfile", "textfile", "also write metrics to this file for node_exporter", textValue{&c.Textfile, checkTextfile}},
 		{"target.offline", "offline", "send nothing but to link-local addresses", boolValue{&c.Offline}},
-		{"target.region", "region", "work against this Region (default: detected)", textValue{&c.Region, checkRegion}},
-		{"target.endpoint_url", "endpoint-url", "connect to this host:port in place of every AWS endpoint", textValue{&c.EndpointURL, checkEndpoint}},
+		{"target.region", "region", "work against this Region (default: detected)", textValue{&c.Region, CheckRegion}},
+		{"target.endpoint_url", "endpoint-url", "connect to this host:port in place of every AWS endpoint", textValue{&c.EndpointURL, CheckEndpoint}},
 		{"target.features", "feature", "also judge these Systems Manager features", list(&c.Features, oneOf(n.Features...))},
 		{"target.probes", "probe", "also send the harmless reads of these families, at most daily", list(&c.Probes, oneOf(n.Probes...))},
 	}
@@ -157,7 +157,8 @@ var (
 	regionName    = regexp.MustCompile(`^[a-z]{2}[a-z-]{1,20}-\d$`)
 )
 
-func checkEndpoint(s string) error {
+// CheckEndpoint refuses what is no host:port; empty is none.
+func CheckEndpoint(s string) error {
 	host, port, err := net.SplitHostPort(s)
 	if n, e := strconv.Atoi(port); s != "" && (err != nil || host == "" || e != nil || n < 1 || n > 65535) {
 		return fmt.Errorf("%q is no host:port", s)
@@ -180,7 +181,8 @@ func checkHost(s string) error {
 	return nil
 }
 
-func checkRegion(s string) error {
+// CheckRegion refuses what cannot be the name of a Region; empty is none.
+func CheckRegion(s string) error {
 	if s != "" && !regionName.MatchString(s) {
 		return fmt.Errorf("%q does not look like a Region", s)
 	}

@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/exporter-toolkit/web"
-
 	"ssm-doctor/agent/config"
 	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/export"
@@ -251,7 +249,7 @@ func (d *Daemon) Reload(ctx context.Context) error {
 func (d *Daemon) reload() error {
 	cfg, err := d.o.Load()
 	if err == nil {
-		err = web.Validate(cfg.WebConfigFile)
+		err = validWeb(cfg.WebConfigFile)
 	}
 	var env *gather.Env
 	if err == nil {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"time"
 
@@ -45,8 +46,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	// The toolkit reads its configuration for every connection; a broken one is
 	// told now.
-	if err := web.Validate(cfg.WebConfigFile); err != nil {
-		return fmt.Errorf("web configuration: %w", err)
+	if err := validWeb(cfg.WebConfigFile); err != nil {
+		return err
 	}
 	flags := &web.FlagConfig{WebConfigFile: &cfg.WebConfigFile}
 	listeners, err := listeners(ctx, cfg)
@@ -90,6 +91,17 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	if failed != nil && !errors.Is(failed, http.ErrServerClosed) {
 		return fmt.Errorf("serve: %w", failed)
+	}
+	return nil
+}
+
+// validWeb reports what is wrong with a web configuration file; empty is none.
+func validWeb(file string) error {
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() { // reading a pipe would wait
+		return fmt.Errorf("web configuration: %s is not a regular file", file)
+	}
+	if err := web.Validate(file); err != nil {
+		return fmt.Errorf("web configuration: %w", err)
 	}
 	return nil
 }

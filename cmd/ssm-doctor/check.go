@@ -164,6 +164,9 @@ func (c *checkFlags) validate() error {
 	if err := c.output.validate(); err != nil {
 		return err
 	}
+	if err := c.target.validate(); err != nil {
+		return err
+	}
 	if err := oneOf("--fail-on", c.failOn, "not-managed", "warning", "never"); err != nil {
 		return err
 	}
@@ -262,7 +265,7 @@ func (a *app) readFacts(name string) (*facts.Facts, error) {
 
 // writeTextfile writes the metrics of a report for node_exporter, if asked for.
 func (c *checkFlags) writeTextfile(r *report.Report) error {
-	if c.textfile == "" {
+	if c.textfile == "" || r.Interrupted {
 		return nil
 	}
 	if err := export.WriteTextfile(c.textfile, export.OneRun(r), export.Options{}); err != nil {

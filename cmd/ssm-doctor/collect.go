@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -34,6 +35,9 @@ func newCollectCmd(a *app) *cobra.Command {
 			if t.from != "" {
 				return usagef("collect takes no --from")
 			}
+			if timeout <= 0 {
+				return usagef("--timeout must be positive")
+			}
 			env, err := t.environment()
 			if err != nil {
 				return err
@@ -45,11 +49,15 @@ func newCollectCmd(a *app) *cobra.Command {
 				f = report.StripFacts(f)
 			}
 			fmt.Fprintln(a.err, "in it: host, agent, registration (no keys), metadata, credentials (no secrets), network, permissions, log matches")
-			return a.create(file, func(w io.Writer) error {
+			err = a.create(file, func(w io.Writer) error {
 				e := json.NewEncoder(w)
 				e.SetIndent("", " ")
 				return e.Encode(f)
 			})
+			if err == nil && cmd.Context().Err() != nil {
+				err = &exitError{exitInterrupted, errors.New("interrupted, incomplete")}
+			}
+			return err
 		},
 	}
 	fs := cmd.Flags()

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -40,9 +42,13 @@ func newExplainCmd(a *app) *cobra.Command {
 				if i > 0 {
 					fmt.Fprintln(a.out)
 				}
+				var err error
 				if markdown {
-					fmt.Fprint(a.out, p.Markdown())
-				} else if err := p.WriteText(a.out, a.style(a.out, "", "")); err != nil {
+					_, err = io.WriteString(a.out, p.Markdown())
+				} else {
+					err = p.WriteText(a.out, a.style(a.out, "", ""))
+				}
+				if err != nil {
 					return err
 				}
 			}
@@ -63,18 +69,20 @@ func causeIDs() []string {
 
 // listPages lists every cause and check by group.
 func listPages(a *app) error {
+	var b strings.Builder
 	for _, g := range causes.Groups {
-		fmt.Fprintf(a.out, "%s\n", g)
+		fmt.Fprintf(&b, "%s\n", g)
 		for _, c := range checks.All() {
 			if c.Group == g {
-				fmt.Fprintf(a.out, "  check  %-34s %s\n", c.ID, c.Title)
+				fmt.Fprintf(&b, "  check  %-34s %s\n", c.ID, c.Title)
 			}
 		}
 		for _, c := range causes.All() {
 			if c.Group == g {
-				fmt.Fprintf(a.out, "  cause  %-34s %s\n", c.ID, c.Title)
+				fmt.Fprintf(&b, "  cause  %-34s %s\n", c.ID, c.Title)
 			}
 		}
 	}
-	return nil
+	_, err := io.WriteString(a.out, b.String())
+	return err
 }

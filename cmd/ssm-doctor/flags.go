@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"ssm-doctor/agent/config"
 	"ssm-doctor/agent/export"
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/report"
@@ -39,8 +41,18 @@ func (t *target) flags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&t.probes, "probe", nil, "also send the harmless reads of these `families`")
 }
 
-// validate refuses names of features and families that nobody knows.
+// validate refuses names that nobody knows and values that cannot be, which
+// would look like a verdict.
 func (t *target) validate() error {
+	if err := config.CheckRegion(t.region); err != nil {
+		return usagef("--region: %w", err)
+	}
+	if err := config.CheckEndpoint(t.endpoint); err != nil {
+		return usagef("--endpoint-url: %w", err)
+	}
+	if t.from != "" && (t.root != "/" || t.region != "" || t.endpoint != "") {
+		return usagef("--from judges what was collected: it takes no --root, --region or --endpoint-url")
+	}
 	for _, f := range t.features {
 		if err := oneOf("--feature", f, featureIDs()...); err != nil {
 			return err
@@ -134,6 +146,9 @@ func (a *app) create(name string, write func(io.Writer) error) error {
 	if name == "-" || name == "" {
 		return write(a.out)
 	}
+	if info, err := os.Lstat(name); err == nil && !info.Mode().IsRegular() {
+		return writeThrough(name, write)
+	}
 	f, err := os.CreateTemp(filepath.Dir(name), ".ssm-doctor-*")
 	if err != nil {
 		return &exitError{exitInternal, fmt.Errorf("write %s: %w", name, err)}
@@ -145,6 +160,26 @@ func (a *app) create(name string, write func(io.Writer) error) error {
 	}
 	if err == nil {
 		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return &exitError{exitInternal, fmt.Errorf("write %s: %w", name, err)}
+	}
+	return nil
+}
+
+// writeThrough writes to what is no regular file and must stay what it is: a
+// terminal, a pipe, or a link to one such as /dev/stdout.
+func writeThrough(name string, write func(io.Writer) error) error {
+	const streams = fs.ModeCharDevice | fs.ModeNamedPipe
+	if info, err := os.Stat(name); err != nil || info.Mode()&streams == 0 {
+		return usagef("%s is no regular file", name)
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err == nil {
+		err = write(f)
+		if e := f.Close(); err == nil {
+			err = e
+		}
 	}
 	if err != nil {
 		return &exitError{exitInternal, fmt.Errorf("write %s: %w", name, err)}
@@ -184,6 +219,9 @@ func (a *app) readInput(name string, limit int64) ([]byte, error) {
 func (a *app) fromEnvironment(cmd *cobra.Command) error {
 	var failed error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Changed && (f.Name == "from" || f.Name == "root") && f.Value.String() == "" {
+			failed = usagef("--%s is empty", f.Name) // an unset variable would mean this host
+		}
 		if f.Changed || failed != nil {
 			return
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -85,7 +86,10 @@ func (a *app) run(ctx context.Context, stopSignals func(), args []string) int {
 		}
 		return exit.code
 	}
-	// What is left are cobra's own complaints about flags and commands.
 	fmt.Fprintf(a.err, "ssm-doctor: %v\n", err)
+	if at := (*fs.PathError)(nil); errors.As(err, &at) && at.Op == "write" {
+		return exitInternal // standard output
+	}
+	// What is left are cobra's own complaints about flags and commands.
 	return exitUsage
 }

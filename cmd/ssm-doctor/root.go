@@ -30,6 +30,22 @@ func newRootCmd(a *app) *cobra.Command {
 	root.SetUsageFunc(a.usage)
 	root.Flags().AddFlagSet(check.Flags())
 	root.AddCommand(check, newCollectCmd(a), newExplainCmd(a), newPermissionsCmd(a), newDemoCmd(a), newServeCmd(a), newServiceCmd(a), newHistoryCmd(a), newConfigCmd(a), newVersionCmd(a))
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd("completion")
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if c, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return a.noSuchCommand(c, rest)
+				}
+				return nil
+			}
+		case "completion":
+			c.Args = a.noSuchCommand
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
+	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		if name := unknownFlag(err); name != "" {
 			var known []string
