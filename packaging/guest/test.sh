@@ -173,8 +173,8 @@ before=$(pid)
 must "service install again" ssm-doctor service install --wait 1s
 [ "$(pid)" = "$before" ] || fail "an installation that changes nothing restarted it"
 must "service status" ssm-doctor service status
-# In place of the running program goes another file, as every installer does it.
-upgrade() { cp "$1" /usr/local/bin/.new && chmod 755 /usr/local/bin/.new && mv /usr/local/bin/.new /usr/local/bin/ssm-doctor; }
+# As install.md says: in place of the running program goes another file.
+upgrade() { install -m 0755 "$1" /usr/local/bin/ssm-doctor; }
 upgrade /ci/ssm-doctor-1.0.1
 must "service install: upgrade" ssm-doctor service install --wait 2s
 up_as_user "service install: upgrade"
