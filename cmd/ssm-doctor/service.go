@@ -28,7 +28,7 @@ func newServiceCmd(a *app) *cobra.Command {
 		Short: "Install and control the daemon as a service of this host",
 		Long: "Installs \"ssm-doctor serve\" with the service manager of this host (systemd,\n" +
 			"OpenRC, SysV, launchd, Windows) and controls it. install may be repeated: it\n" +
-			"rewrites only what differs.",
+			"rewrites only what differs, and without --ptrace takes that back.",
 		Args: a.noSuchCommand,
 		RunE: func(*cobra.Command, []string) error {
 			return usagef("service needs a command: install, uninstall, start, stop, status, verify")

@@ -90,6 +90,8 @@ case "$1 ${2-}" in
 "serve ") exit %[2]d ;;
 "service install")
     %[3]s
+    rm -f "$unit.ptrace"
+    case $* in *--ptrace*) : >"$unit.ptrace" ;; esac
     echo "ExecStart=/opt/ssm-doctor/bin/ssm-doctor serve" >"$unit"
     mkdir -p "$R/var/lib/ssm-doctor"
     case $* in *--no-start*) exit 0 ;; esac
@@ -97,9 +99,13 @@ case "$1 ${2-}" in
     systemctl is-active || { echo "the service is not running" >&2; exit 70; } ;;
 "service uninstall")
     systemctl stop
-    rm -f "$unit"
+    rm -f "$unit" "$unit.ptrace"
     case $* in *--keep-state*) ;; *) rm -rf "$R/var/lib/ssm-doctor" ;; esac ;;
 "service verify")
+    case $* in
+    *--ptrace*) [ -f "$unit.ptrace" ] || exit 70 ;;
+    *) [ ! -f "$unit.ptrace" ] || exit 70 ;;
+    esac
     [ -f "$unit" ] && grep -q "ssm-doctor %[1]s " "$R/run/active" || exit 70 ;;
 *) exit 64 ;;
 esac

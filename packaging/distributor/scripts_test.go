@@ -268,6 +268,24 @@ func TestValidateRepairs(t *testing.T) {
 	}
 }
 
+// Another argument for the release that is installed takes effect.
+func TestPtraceOnAndOff(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.publish("1.0.0", program("1.0.0", 0, ""))
+	n.want(true, n.configure("1.0.0", true))
+	for _, on := range []bool{true, false} {
+		n.args = []string{fmt.Sprintf("SSM_DOCTOR_PTRACE=%v", on)}
+		n.want(true, n.configure("1.0.0", true))
+		n.scripts("1.0.0/validate.sh=1", "1.0.0/install.sh=0", "1.0.0/validate.sh=0")
+		if got := n.exists("etc/systemd/system/ssm-doctor.service.ptrace"); got != on {
+			t.Errorf("drop-in: %v, want %v", got, on)
+		}
+		n.want(true, n.configure("1.0.0", true))
+		n.scripts("1.0.0/validate.sh=0")
+	}
+}
+
 func TestPackageOfTheSystemIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	for tool, script := range map[string]string{"dpkg-query": "printf installed", "rpm": "exit 0", "apk": "exit 0", "pacman": "exit 0"} {

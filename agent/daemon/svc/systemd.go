@@ -138,17 +138,14 @@ func (s *systemd) install(ctx context.Context, o Options) error {
 			changed = true
 		}
 	}
-	if o.Ptrace {
-		if release < hardenedSince {
-			s.say("systemd %d runs it as root: no drop-in is needed", release)
-		} else {
-			c, err := s.write(dropIn, ptraceDropIn)
-			if err != nil {
-				return err
-			}
-			changed = changed || c
-		}
+	if o.Ptrace && release < hardenedSince {
+		s.say("systemd %d runs it as root: no drop-in is needed", release)
 	}
+	c, err := s.setDropIn(o.Ptrace && release >= hardenedSince)
+	if err != nil {
+		return err
+	}
+	changed = changed || c
 	if !s.live {
 		if _, err := s.run(ctx, "systemctl", "enable", unitName); err != nil {
 			return fmt.Errorf("enable the service: %w", err)
@@ -178,6 +175,30 @@ func (s *systemd) install(ctx context.Context, o Options) error {
 		return s.watch(ctx, o.Wait)
 	}
 	return s.restart(ctx, "restart", o.Wait)
+}
+
+// setDropIn writes the drop-in of --ptrace, or takes it back, and reports whether
+// that changed anything. One that the administrator has edited is not taken back.
+func (s *systemd) setDropIn(wanted bool) (bool, error) {
+	if wanted {
+		return s.write(dropIn, ptraceDropIn)
+	}
+	if !s.hasDropIn() {
+		return false, nil
+	}
+	if err := os.Remove(s.path(dropIn)); err != nil {
+		return false, fmt.Errorf("remove the drop-in: %w", err)
+	}
+	s.say("removed /%s, which --ptrace had installed", dropIn)
+	// Fails, as it should, while drop-ins of the administrator are in it.
+	_ = os.Remove(s.path(filepath.Dir(dropIn)))
+	return true, nil
+}
+
+// hasDropIn: the drop-in is there, as --ptrace writes it.
+func (s *systemd) hasDropIn() bool {
+	b, err := os.ReadFile(s.path(dropIn))
+	return err == nil && string(b) == ptraceDropIn
 }
 
 // runs says whether the process is the file that is installed now, and not the
@@ -473,7 +494,7 @@ func (s *systemd) reason(ctx context.Context) string {
 }
 
 func (s *systemd) verify(ctx context.Context, o Options) error {
-	name, text, _, err := s.wanted(ctx, o.Executable)
+	name, text, release, err := s.wanted(ctx, o.Executable)
 	if err != nil {
 		return err
 	}
@@ -485,6 +506,12 @@ func (s *systemd) verify(ctx context.Context, o Options) error {
 		return err
 	case string(got) != text:
 		return fmt.Errorf("/%s differs from what this release installs", name)
+	}
+	switch want := o.Ptrace && release >= hardenedSince; {
+	case want && !s.hasDropIn():
+		return fmt.Errorf("/%s is missing or differs from what --ptrace installs", dropIn)
+	case !want && s.hasDropIn():
+		return fmt.Errorf("/%s is there, which only --ptrace installs", dropIn)
 	}
 	st, err := s.state(ctx)
 	if err != nil {

@@ -251,17 +251,47 @@ func TestInstallPrefersThePackagesUnit(t *testing.T) {
 	}
 }
 
+// What --ptrace adds goes again without it, and verify compares both ways.
 func TestInstallPtrace(t *testing.T) {
 	t.Parallel()
 	s, f, _ := testRoot(t)
-	o := opts
-	o.Ptrace = true
-	if err := s.install(t.Context(), o); err != nil {
+	on := opts
+	on.Ptrace = true
+	check := func(o Options, want string) {
+		t.Helper()
+		err := s.verify(t.Context(), o)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("verify with ptrace %v: got %v, want %q", o.Ptrace, err, want)
+		}
+	}
+	if err := s.install(t.Context(), opts); err != nil {
+		t.Fatal(err)
+	}
+	check(on, "missing")
+	if err := s.install(t.Context(), on); err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(PtraceDropIn(), get(t, f.root, dropIn)); d != "" {
 		t.Error(d)
 	}
+	check(on, "")
+	check(opts, "only --ptrace")
+	before := f.pid
+	if err := s.install(t.Context(), opts); err != nil {
+		t.Fatal(err)
+	}
+	if s.exists(filepath.Dir(dropIn)) || f.pid == before {
+		t.Errorf("drop-in left: %v, process %d after %d: want it gone and the service restarted", s.exists(dropIn), f.pid, before)
+	}
+	check(opts, "")
+
+	// The administrator's own stays, and is not what --ptrace installs.
+	put(t, f.root, dropIn, "[Service]\nNice=5\n")
+	if err := s.install(t.Context(), opts); err != nil || !s.exists(dropIn) {
+		t.Errorf("install over an edited drop-in: %v, left %v", err, s.exists(dropIn))
+	}
+	check(opts, "")
+	check(on, "differs")
 }
 
 func TestInstallInAnImage(t *testing.T) {

@@ -6,7 +6,8 @@
 #   SSM_DOCTOR_WAIT=10        seconds the service must stay up to count as started (0-300)
 #   SSM_DOCTOR_SERVICE=no     put the program in place, without the service
 #   SSM_DOCTOR_NO_START=yes   install and enable the service, do not start it
-#   SSM_DOCTOR_PTRACE=yes     let the service read process environments (CAP_SYS_PTRACE)
+#   SSM_DOCTOR_PTRACE=yes     let the service read process environments (CAP_SYS_PTRACE);
+#                             without it, that is taken back
 #   SSM_DOCTOR_KEEP_STATE=yes uninstall leaves the state folder
 # shellcheck shell=sh disable=SC2034 # variables that the other scripts read
 
