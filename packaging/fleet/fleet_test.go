@@ -71,6 +71,44 @@ func TestEverythingParses(t *testing.T) {
 	}
 }
 
+// TestUserData: the download is tried five times, by means that every curl has.
+func TestUserData(t *testing.T) {
+	t.Parallel()
+	text := string(read(t, "user-data.sh"))
+	for _, tt := range []struct{ name, fails, want string }{
+		{"at once", "0", "curl\nsha256sum\ndpkg\nssm-doctor\n"},
+		{"late network", "4", "curl\nsleep 5\ncurl\nsleep 10\ncurl\nsleep 15\ncurl\nsleep 20\ncurl\nsha256sum\ndpkg\nssm-doctor\n"},
+		{"no network", "9", "curl\nsleep 5\ncurl\nsleep 10\ncurl\nsleep 15\ncurl\nsleep 20\ncurl\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			stubs := `fails=` + tt.fails + `
+uname() { echo x86_64; }
+sleep() { echo "sleep $*" >>calls; }
+curl() {
+    case $* in *retry-all-errors*) echo "curl: option --retry-all-errors: is unknown"; return 2 ;; esac
+    echo curl >>calls
+    [ "$(grep -c curl calls)" -gt "$fails" ]
+}
+sha256sum() { echo sha256sum >>calls; }
+dpkg() { echo dpkg >>calls; }
+doctor() { echo ssm-doctor >>calls; }
+`
+			run := strings.NewReplacer("/var/tmp/", dir+"/", "/dev/console", dir+"/console", "ssm-doctor check", "doctor check").Replace(text)
+			cmd := exec.CommandContext(t.Context(), "sh", "-c", stubs+run)
+			cmd.Dir, cmd.Env = dir, []string{"PATH=/usr/bin:/bin"}
+			out, err := cmd.CombinedOutput()
+			if ok := tt.name != "no network"; (err == nil) != ok {
+				t.Errorf("got %v, want success %v\n%s", err, ok, out)
+			}
+			if d := cmp.Diff(tt.want, string(read(t, filepath.Join(dir, "calls")))); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
 // checkSQL: no parser of Athena's SQL is at hand; quotes, parentheses and ends of
 // statements can be counted.
 func checkSQL(t *testing.T, name string) {

@@ -1,6 +1,7 @@
 #!/bin/sh
 # EC2 user data: installs ssm-doctor at the first boot, also where Systems Manager
-# does not reach the host. Replace the three values. As one line:
+# does not reach the host. Replace the four values, or give them
+# in the environment. As one line:
 #   #!/bin/sh
 #   curl -fsSo /var/tmp/d "$URL" && echo "$SHA256  /var/tmp/d" | sha256sum -c && (dpkg -i /var/tmp/d || rpm -U /var/tmp/d); ssm-doctor check
 set -eu
@@ -19,8 +20,14 @@ aarch64) url=$URL_ARM64 sum=$SHA256_ARM64 ;;
 esac
 file=/var/tmp/ssm-doctor.${url##*.}
 trap 'rm -f "$file"' EXIT
-# A name server or route may come up later than this script.
-curl -fsS --retry 5 --retry-all-errors --max-time 120 -o "$file" "$url"
+# A name server or route may come up later than this script. curl itself tries all
+# errors again from 7.71 on, which RHEL 8 and Ubuntu 20.04 do not have.
+try=1
+until curl -fsS --max-time 120 -o "$file" "$url"; do
+	[ "$try" -lt 5 ] || exit 1
+	sleep $((try * 5))
+	try=$((try + 1))
+done
 echo "$sum  $file" | sha256sum -c -
 case $file in
 *.deb) dpkg -i "$file" ;;
