@@ -58,9 +58,9 @@ func TestSBOM(t *testing.T) {
 			{Path: "example.org/b", Version: "v1.0.0+incompatible", Sum: "h1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="},
 			{Path: "example.org/a", Version: "v0.1.0", Replace: &debug.Module{Path: "example.org/fork", Version: "v0.2.0"}},
 		},
-		Settings: []debug.BuildSetting{{Key: "-ldflags", Value: "-s -w -X main.version=1.2.3"}, {Key: "GOOS", Value: "linux"}, {Key: "GOARCH", Value: "arm64"}},
+		Settings: []debug.BuildSetting{{Key: "GOOS", Value: "linux"}, {Key: "GOARCH", Value: "arm64"}},
 	}
-	b, err := fromBuildInfo(info, "ab")
+	b, err := fromBuildInfo(info, "1.2.3", "ab")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestSBOM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"bomFormat":"CycloneDX","specVersion":"1.5","version":1,"metadata":{"component":{"type":"application","bom-ref":"ssm-doctor","name":"ssm-doctor","version":"1.2.3","hashes":[{"alg":"SHA-256","content":"ab"}]},"properties":[{"name":"build:GOOS","value":"linux"},{"name":"build:GOARCH","value":"arm64"}]},"components":[` +
+	want := `{"bomFormat":"CycloneDX","specVersion":"1.5","version":1,"metadata":{"component":{"type":"application","bom-ref":"ssm-doctor","name":"ssm-doctor","version":"1.2.3","purl":"pkg:generic/ssm-doctor@1.2.3","hashes":[{"alg":"SHA-256","content":"ab"}]},"properties":[{"name":"build:GOOS","value":"linux"},{"name":"build:GOARCH","value":"arm64"}]},"components":[` +
 		`{"type":"library","bom-ref":"example.org/b@v1.0.0+incompatible","name":"example.org/b","version":"v1.0.0+incompatible","purl":"pkg:golang/example.org/b@v1.0.0%2Bincompatible","hashes":[{"alg":"SHA-256","content":"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"}]},` +
 		`{"type":"library","bom-ref":"example.org/fork@v0.2.0","name":"example.org/fork","version":"v0.2.0","purl":"pkg:golang/example.org/fork@v0.2.0"},` +
 		`{"type":"library","bom-ref":"std@1.26.0","name":"std","version":"1.26.0","purl":"pkg:golang/std@1.26.0"}],` +
@@ -77,7 +77,7 @@ func TestSBOM(t *testing.T) {
 		t.Error(d)
 	}
 	info.Deps[0].Sum = "h1:%"
-	if _, err := fromBuildInfo(info, ""); err == nil {
+	if _, err := fromBuildInfo(info, "1.2.3", ""); err == nil {
 		t.Error("a damaged checksum was taken")
 	}
 }

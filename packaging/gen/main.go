@@ -3,7 +3,7 @@
 //	gen man                  packaging/man, committed
 //	gen systemd              packaging/systemd, committed
 //	gen completions BIN DIR  shell completions of a built program
-//	gen sbom BIN             CycloneDX 1.5 of a built program, on stdout
+//	gen sbom BIN             CycloneDX 1.5 of a built program of release $VERSION, on stdout
 //	gen sums DIR             SHA256SUMS over the files of a directory, on stdout
 package main
 
@@ -40,7 +40,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case cmd == "completions" && len(rest) == 2:
 		return completions(ctx, rest[0], rest[1])
 	case cmd == "sbom" && len(rest) == 1:
-		return sbom(rest[0], out)
+		version := os.Getenv("VERSION")
+		if version == "" {
+			return errors.New("sbom: VERSION is not set")
+		}
+		return sbom(rest[0], version, out)
 	case cmd == "sums" && len(rest) == 1:
 		return sums(rest[0], out)
 	}

@@ -52,8 +52,9 @@ type (
 	}
 )
 
-// sbom writes the bill of materials that the program carries in itself.
-func sbom(program string, out io.Writer) error {
+// sbom writes the bill of materials that the program carries in itself. Its own
+// version it does not carry: -trimpath leaves the linker's flags out.
+func sbom(program, version string, out io.Writer) error {
 	info, err := buildinfo.ReadFile(program)
 	if err != nil {
 		return fmt.Errorf("read the build info of %s: %w", program, err)
@@ -62,7 +63,7 @@ func sbom(program string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	b, err := fromBuildInfo(info, sum)
+	b, err := fromBuildInfo(info, version, sum)
 	if err != nil {
 		return err
 	}
@@ -74,19 +75,14 @@ func sbom(program string, out io.Writer) error {
 // fromBuildInfo: the program, the Go release it was built with and every module
 // linked into it. It has no serial number and no time, which would make two
 // builds differ.
-func fromBuildInfo(info *debug.BuildInfo, programSum string) (bom, error) {
+func fromBuildInfo(info *debug.BuildInfo, version, programSum string) (bom, error) {
 	settings := map[string]string{}
 	for _, s := range info.Settings {
 		settings[s.Key] = s.Value
 	}
-	version := info.Main.Version
-	for _, f := range strings.Fields(settings["-ldflags"]) {
-		if v, ok := strings.CutPrefix(f, "main.version="); ok {
-			version = strings.Trim(v, `'"`)
-		}
-	}
 	b := bom{Format: "CycloneDX", SpecVersion: "1.5", Version: 1, Components: []component{}}
-	b.Metadata.Component = component{Type: "application", Ref: info.Main.Path, Name: info.Main.Path, Version: version, Hashes: []hash{{"SHA-256", programSum}}}
+	b.Metadata.Component = component{Type: "application", Ref: info.Main.Path, Name: info.Main.Path, Version: version,
+		PURL: "pkg:generic/" + purlPath(info.Main.Path) + "@" + url.QueryEscape(version), Hashes: []hash{{"SHA-256", programSum}}}
 	for _, k := range []string{"GOOS", "GOARCH"} {
 		b.Metadata.Properties = append(b.Metadata.Properties, property{"build:" + k, settings[k]})
 	}
