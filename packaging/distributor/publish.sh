@@ -27,6 +27,21 @@ change() {
     fi
 }
 
+# pinned prints the versions of the package that associations of this account and
+# Region name; a node of such a ring could not be installed or repaired without it.
+pinned() {
+    ids=$(aws ssm list-associations --association-filter-list key=Name,value=AWS-ConfigureAWSPackage \
+        --query 'Associations[].AssociationId' --output text) || return 1
+    for id in $ids; do
+        # Name, or ARN, and version, a tab between them.
+        pin=$(aws ssm describe-association --association-id "$id" \
+            --query 'AssociationDescription.Parameters.[name[0],version[0]]' --output text) || return 1
+        of=${pin%%"$tab"*}
+        [ "${of##*/}" != "${name##*/}" ] || printf '%s ' "${pin#*"$tab"}"
+    done
+}
+tab=$(printf '\t')
+
 bucket='' name=ssm-doctor dir=dist/distributor prefix=ssm-doctor default=no share='' keep=no dry=no
 while [ $# -gt 0 ]; do
     case $1 in
@@ -88,10 +103,12 @@ else
     if printf '%s\n' "$known" | cut -f 2 | grep -qxF "$version"; then
         die "version $version of $name exists; versions are never replaced"
     fi
-    # 25 versions fit; the oldest that is not the default goes.
+    # 25 versions fit; the oldest goes that is not the default and in no ring.
     if [ "$(printf '%s\n' "$known" | grep -c .)" -ge 25 ]; then
-        oldest=$(printf '%s\n' "$known" | awk -F '\t' 'tolower($3) != "true" {print $1}' | sort -n | head -n 1)
-        [ -n "$oldest" ] || die "25 versions, and none can be removed"
+        pins=$(pinned) || die "25 versions, and which of them associations install cannot be told"
+        oldest=$(printf '%s\n' "$known" | awk -F '\t' -v pins=" $pins " \
+            'tolower($3) != "true" && !index(pins, " " $2 " ") {print $1}' | sort -n | head -n 1)
+        [ -n "$oldest" ] || die "25 versions, and each is the default or installed by an association"
         change aws ssm delete-document --name "$name" --document-version "$oldest"
     fi
     # shellcheck disable=SC2016 # $LATEST is a word of the service

@@ -9,7 +9,8 @@ import (
 )
 
 // awsStub answers for the AWS CLI; $STATUS is what describe-document says first,
-// versions are in the file of that name. Every call goes to calls.
+// versions are in the file of that name. Associations are $RINGS: number 1 installs
+// version 0.99, the others something else. Every call goes to calls.
 const awsStub = `#!/bin/sh
 echo "$*" >>"$STUB/calls"
 case "$1 $2" in
@@ -21,6 +22,9 @@ case "$1 $2" in
     esac
     echo "$STATUS" ;;
 "ssm list-document-versions") cat "$STUB/versions" ;;
+"ssm list-associations") [ "$RINGS" != denied ] || exit 254; echo "$RINGS" ;;
+"ssm describe-association")
+    case $* in *"--association-id 1 "*) printf '%s\t%s\n' arn:aws:ssm:eu-central-1:111122223333:document/ssm-doctor 0.99 ;; *) printf 'other\t0.999\n' ;; esac ;;
 "ssm update-document") echo 26 ;;
 esac
 `
@@ -34,6 +38,7 @@ func TestPublish(t *testing.T) {
 	for i := 2; i <= 25; i++ {
 		twentyFive += strings.Replace("N\t0.N\tFalse\n", "N", strings.Repeat("9", i), 2)
 	}
+	rings := map[string]string{"25 versions, one in a ring": "1\t2", "25 versions, rings unknown": "denied"}
 	for _, tt := range []struct {
 		name, status, versions, after string
 		args                          []string
@@ -45,6 +50,8 @@ func TestPublish(t *testing.T) {
 		{"the same again", "Active", "1\t1.2.3\tTrue\n", "", nil, false, nil, []string{"update-document"}},
 		{"a longer version is another", "Active", "1\t1.2.33\tTrue\n", "", nil, true, []string{"update-document"}, nil},
 		{"25 versions", "Active", twentyFive, "", nil, true, []string{"delete-document --name ssm-doctor --document-version 99\n", "update-document"}, []string{"--document-version 1\n"}},
+		{"25 versions, one in a ring", "Active", twentyFive, "", nil, true, []string{"delete-document --name ssm-doctor --document-version 999\n", "update-document"}, nil},
+		{"25 versions, rings unknown", "Active", twentyFive, "", nil, false, nil, []string{"delete-document", "update-document"}},
 		{"not allowed", "denied", "", "", nil, false, nil, []string{"create-document", "update-document"}},
 		{"refused by the service", "absent", "", "Failed bad checksum", []string{"--set-default"}, false, nil, []string{"default-version"}},
 		{"dry run", "absent", "", "", []string{"--dry-run"}, true, nil, []string{"s3 cp", "create-document", "s3 rm"}},
@@ -57,7 +64,7 @@ func TestPublish(t *testing.T) {
 			writeProgram(t, filepath.Join(stub, "go"), "#!/bin/sh\nexit 0\n", 0o755)
 			writeProgram(t, filepath.Join(stub, "versions"), tt.versions, 0o644)
 			cmd := exec.CommandContext(t.Context(), "sh", append([]string{"publish.sh", "--bucket", "bucket", "--dir", built(t)}, tt.args...)...)
-			cmd.Env = []string{"PATH=" + stub + ":/usr/bin:/bin", "STUB=" + stub, "STATUS=" + tt.status, "AFTER=" + tt.after, "PUBLISH_POLL_SECONDS=0"}
+			cmd.Env = []string{"PATH=" + stub + ":/usr/bin:/bin", "STUB=" + stub, "STATUS=" + tt.status, "AFTER=" + tt.after, "RINGS=" + rings[tt.name], "PUBLISH_POLL_SECONDS=0"}
 			out, err := cmd.CombinedOutput()
 			if (err == nil) != tt.ok {
 				t.Errorf("got %v, want success %v\n%s", err, tt.ok, out)
