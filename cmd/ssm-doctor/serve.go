@@ -66,6 +66,9 @@ func (s *serve) load() (*config.Config, error) {
 	if !named {
 		file = config.DefaultFile(runtime.GOOS)
 	}
+	if err := svc.OwnedByAdmin(file); err != nil {
+		return nil, err
+	}
 	flags := s.flags
 	if s.demo != "" && flags["state-dir"] == nil {
 		flags = config.Overrides{"state-dir": {""}}

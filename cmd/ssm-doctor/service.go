@@ -45,7 +45,7 @@ func onService(a *app, cmd *cobra.Command, act func(context.Context, *svc.Manage
 	if err := a.fromEnvironment(cmd); err != nil {
 		return err
 	}
-	m, err := svc.New(a.err)
+	m, err := svc.New(a.err, filepath.Dir(config.DefaultFile(runtime.GOOS)), config.Default().StateDir)
 	if err == nil {
 		err = act(cmd.Context(), m)
 	}
@@ -106,7 +106,9 @@ func serviceUninstall(a *app) *cobra.Command {
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return onService(a, cmd, func(ctx context.Context, m *svc.Manager) error {
-				cfg, bad := config.Load(config.DefaultFile(runtime.GOOS), false, a.getenv, nil, configNames())
+				file := config.DefaultFile(runtime.GOOS)
+				cfg, bad := config.Load(file, false, a.getenv, nil, configNames())
+				bad = errors.Join(bad, svc.OwnedByAdmin(file))
 				if err := m.Uninstall(ctx, keep); err != nil {
 					return err
 				}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 
 	"github.com/kardianos/service"
@@ -16,13 +15,14 @@ const whereLogs = "see /var/log/ssm-doctor.err or the system log"
 
 func privileged() bool { return os.Geteuid() == 0 }
 
-// stateDir is where serve keeps its history.
-func stateDir() string {
-	if runtime.GOOS == "darwin" {
-		return "/usr/local/var/lib/" + Name
-	}
-	return "/var/lib/" + Name
-}
+// prepareFolder: the folders of configuration and state are root's elsewhere.
+func prepareFolder(string) error { return nil }
+
+func removeFolder(string) {}
+
+// OwnedByAdmin matters on Windows, where any user may make the folder of the
+// configuration.
+func OwnedByAdmin(string) error { return nil }
 
 // registerWindows is never called here.
 func registerWindows(service.Service, string) (bool, error) {

@@ -27,12 +27,106 @@ const recoveryReset = 24 * 60 * 60 // seconds
 
 func privileged() bool { return windows.GetCurrentProcessToken().IsElevated() }
 
-// stateDir is where serve keeps its history.
-func stateDir() string {
-	if dir := os.Getenv("ProgramData"); dir != "" {
-		return filepath.Join(dir, Name)
+// folderRights of configuration and state: full for SYSTEM and Administrators, to
+// whom it belongs, read for users, nothing inherited. What any user may make in
+// ProgramData would otherwise tell a service of SYSTEM what to do.
+const folderRights = "O:BAD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FRFX;;;BU)"
+
+// trustedInstaller owns the files of Windows itself.
+const trustedInstaller = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
+
+// prepareFolder makes the folder of configuration and state with rights of its
+// own. It refuses one that somebody else has made, or put something into.
+func prepareFolder(dir string) error {
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
 	}
-	return ""
+	name, err := windows.UTF16PtrFromString(dir)
+	if err != nil {
+		return err
+	}
+	// Of the folder itself, not of what a link in its place leads to.
+	h, err := windows.CreateFile(name, windows.READ_CONTROL|windows.WRITE_DAC|windows.WRITE_OWNER, windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE,
+		nil, windows.OPEN_EXISTING, windows.FILE_FLAG_BACKUP_SEMANTICS|windows.FILE_FLAG_OPEN_REPARSE_POINT, 0)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", dir, err)
+	}
+	defer func() { _ = windows.CloseHandle(h) }()
+	var info windows.ByHandleFileInformation
+	if err := windows.GetFileInformationByHandle(h, &info); err != nil {
+		return fmt.Errorf("look at %s: %w", dir, err)
+	}
+	if info.FileAttributes&windows.FILE_ATTRIBUTE_DIRECTORY == 0 || info.FileAttributes&windows.FILE_ATTRIBUTE_REPARSE_POINT != 0 {
+		return fmt.Errorf("%s is no folder", dir)
+	}
+	has, err := windows.GetSecurityInfo(h, windows.SE_FILE_OBJECT, windows.OWNER_SECURITY_INFORMATION)
+	if err != nil {
+		return fmt.Errorf("read the owner of %s: %w", dir, err)
+	}
+	if err := trusted(dir, has); err != nil {
+		return err
+	}
+	wants, err := windows.SecurityDescriptorFromString(folderRights)
+	if err != nil {
+		return err
+	}
+	owner, _, err := wants.Owner()
+	if err != nil {
+		return err
+	}
+	dacl, _, err := wants.DACL()
+	if err != nil {
+		return err
+	}
+	if err := windows.SetSecurityInfo(h, windows.SE_FILE_OBJECT,
+		windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION|windows.PROTECTED_DACL_SECURITY_INFORMATION, owner, nil, dacl, nil); err != nil {
+		return fmt.Errorf("set the rights of %s: %w", dir, err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if e.Type()&^os.ModeDir != 0 {
+			return fmt.Errorf("%s is neither file nor folder", path)
+		}
+		if err := OwnedByAdmin(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeFolder removes it if nothing of the administrator is in it.
+func removeFolder(dir string) { _ = os.Remove(dir) }
+
+// OwnedByAdmin refuses a file that a user without rights could have written. It
+// is no concern of a process that has no rights itself.
+func OwnedByAdmin(path string) error {
+	if !privileged() {
+		return nil
+	}
+	sd, err := windows.GetNamedSecurityInfo(path, windows.SE_FILE_OBJECT, windows.OWNER_SECURITY_INFORMATION)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the owner of %s: %w", path, err)
+	}
+	return trusted(path, sd)
+}
+
+// trusted says whether what a descriptor was read from belongs to the system.
+func trusted(path string, sd *windows.SECURITY_DESCRIPTOR) error {
+	owner, _, err := sd.Owner()
+	if err != nil {
+		return fmt.Errorf("read the owner of %s: %w", path, err)
+	}
+	if owner.IsWellKnown(windows.WinLocalSystemSid) || owner.IsWellKnown(windows.WinBuiltinAdministratorsSid) || owner.String() == trustedInstaller {
+		return nil
+	}
+	return fmt.Errorf("%s belongs to %s and not to Administrators; remove it, or when it is yours: icacls \"%s\" /setowner *S-1-5-32-544", path, owner, path)
 }
 
 func withService(f func(s *mgr.Service) error) error {

@@ -30,7 +30,10 @@ func config(executable string) *service.Config {
 }
 
 // other drives OpenRC, SysV, launchd and the Windows service manager.
-type other struct{ out io.Writer }
+type other struct {
+	out                 io.Writer
+	configDir, stateDir string
+}
 
 func (o *other) say(format string, a ...any) { fmt.Fprintf(o.out, format+"\n", a...) }
 
@@ -53,6 +56,9 @@ func scriptFile() string {
 }
 
 func (o *other) install(ctx context.Context, opts Options) error {
+	if err := prepareFolder(o.configDir); err != nil {
+		return fmt.Errorf("prepare the folder of the configuration: %w", err)
+	}
 	s, err := o.service(opts.Executable)
 	if err != nil {
 		return err
@@ -166,11 +172,12 @@ func (o *other) uninstall(ctx context.Context, keepState bool) error {
 			return err
 		}
 	}
-	if dir := stateDir(); dir != "" && !keepState {
-		if err := os.RemoveAll(dir); err != nil {
+	if !keepState {
+		if err := os.RemoveAll(o.stateDir); err != nil {
 			return fmt.Errorf("remove the state: %w", err)
 		}
 	}
+	removeFolder(o.configDir)
 	return nil
 }
 

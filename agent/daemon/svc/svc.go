@@ -63,8 +63,9 @@ type Manager struct {
 	root bool // we may
 }
 
-// New finds the host's service manager. Progress is written to out.
-func New(out io.Writer) (*Manager, error) {
+// New finds the host's service manager. Progress is written to out; configDir and
+// stateDir are where serve looks for its configuration and keeps its history.
+func New(out io.Writer, configDir, stateDir string) (*Manager, error) {
 	m := &Manager{root: privileged()}
 	if runtime.GOOS == "linux" {
 		if sd := newSystemd("/", runCommand, out); sd.live || sd.offline() {
@@ -75,7 +76,7 @@ func New(out io.Writer) (*Manager, error) {
 	if service.ChosenSystem() == nil {
 		return nil, errors.New("no service manager found that can run ssm-doctor; start \"ssm-doctor serve\" by the means of this host")
 	}
-	m.b = &other{out: out}
+	m.b = &other{out, configDir, stateDir}
 	return m, nil
 }
 
