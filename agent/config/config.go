@@ -129,9 +129,9 @@ func settings(c *Config, n Names) []setting {
 		{"aws.calls_per_run", "aws.calls-per-run", "most requests to AWS in one run; 0 sends none", intValue{&c.CallsPerRun, 0, 200}},
 		{"aws.calls_per_day", "aws.calls-per-day", "most requests to AWS in 24 hours; 0 sends none", intValue{&c.CallsPerDay, 0, 10000}},
 		{"state_dir", "state-dir", "directory for the history and the time of the last reads; empty keeps them in memory", textValue{&c.StateDir, checkDir}},
-		{"inventory.enabled", "inventory", "write a custom inventory item for the SSM Agent after each run", boolValue{&c.Inventory}},
+		{"inventory.enabled", "inventory", "write a custom inventory item for the SSM Agent after each run; under systemd the service needs a drop-in for it, see daemon.md", boolValue{&c.Inventory}},
 		{"inventory.dir", "inventory.dir", "folder for it (default: the agent's folder of this node)", textValue{&c.InventoryDir, checkDir}},
-		{"textfile", "textfile", "also write metrics to this file for node_exporter", textValue{&c.Textfile, checkTextfile}},
+		{"textfile", "textfile", "also write metrics to this file for node_exporter; under systemd the service needs a drop-in for it, see daemon.md", textValue{&c.Textfile, checkTextfile}},
 		{"target.offline", "offline", "send nothing but to link-local addresses", boolValue{&c.Offline}},
 		{"target.region", "region", "work against this Region (default: detected)", textValue{&c.Region, CheckRegion}},
 		{"target.endpoint_url", "endpoint-url", "connect to this host:port in place of every AWS endpoint", textValue{&c.EndpointURL, CheckEndpoint}},
@@ -201,6 +201,19 @@ func checkDir(s string) error {
 		return fmt.Errorf("%q is not an absolute path", s)
 	}
 	return nil
+}
+
+// Warnings tells of settings that work only with more than a configuration.
+func (c *Config) Warnings() []string {
+	const why = ": the service that systemd runs may write its state directory only; daemon.md has the drop-in that lets it write more"
+	var list []string
+	if c.Inventory {
+		list = append(list, "inventory.enabled"+why)
+	}
+	if c.Textfile != "" {
+		list = append(list, "textfile"+why)
+	}
+	return list
 }
 
 // validate looks at settings together.

@@ -32,6 +32,9 @@ func newConfigCmd(a *app) *cobra.Command {
 			if err := web.Validate(c.WebConfigFile); err != nil {
 				return usagef("%s: web.config_file: %w", args[0], err)
 			}
+			for _, w := range c.Warnings() {
+				fmt.Fprintf(a.err, "%s: warning: %s\n", args[0], w)
+			}
 			_, err = fmt.Fprintf(a.out, "%s: good\n", args[0])
 			return err
 		},

@@ -78,6 +78,7 @@ rc=$?
 [ $rc = 2 ] || fail "check ends with $rc and not with 2"
 must "verdict: the instance is known from its metadata" grep -q '"id": *"i-0123456789abcdef0"' /run/report.json
 must "deb: verify" ssm-doctor service verify
+must "deb: --ptrace, until the purge" ssm-doctor service install --ptrace --wait 2s
 echo "# edited by the administrator" >>/etc/ssm-doctor/ssm-doctor.yml
 before=$(pid)
 mustnot "deb: an upgrade that breaks off is refused" dpkg -i /ci/cut.deb
@@ -106,6 +107,7 @@ must "rpm: install" rpm -i --nodeps /ci/1.0.0.rpm
 must "rpm: enabled" systemctl is-enabled ssm-doctor
 up_as_user "rpm"
 version_is 1.0.0
+must "rpm: --ptrace, until the removal" ssm-doctor service install --ptrace --wait 2s
 echo "# edited by the administrator" >>/etc/ssm-doctor/ssm-doctor.yml
 mustnot "rpm: an upgrade that breaks off is refused" rpm -U --nodeps /ci/cut.rpm
 [ "$(rpm -q --qf '%{VERSION}' ssm-doctor)" = 1.0.0 ] || fail "rpm says $(rpm -qa)"
@@ -186,12 +188,34 @@ must "service install: back" ssm-doctor service install --wait 2s
 up_as_user "service install: back"
 version_is 1.0.1
 must "service install --ptrace" ssm-doctor service install --ptrace --wait 2s
-grep -q '^CapEff:.*80004$' "/proc/$(pid)/status" || fail "capabilities: $(grep Cap "/proc/$(pid)/status")"
+caps() { grep -q "^CapEff:.*0$1\$" "/proc/$(pid)/status" || fail "capabilities: $(grep Cap "/proc/$(pid)/status")"; }
+caps 80004
 ok "the drop-in adds CAP_SYS_PTRACE"
+must "service verify --ptrace" ssm-doctor service verify --ptrace
+mustnot "service verify without it" ssm-doctor service verify
+must "service install without --ptrace" ssm-doctor service install --wait 2s
+caps 00004
+must "it is taken back" ssm-doctor service verify
+# Files in folders of others, by the commands of daemon.md.
+textfile=/var/lib/prometheus/node-exporter/ssm-doctor.prom
+item=/var/lib/amazon/ssm/i-0123456789abcdef0/inventory/custom/ssm-doctor.json
+mkdir -p /etc/ssm-doctor "${textfile%/*}" "${item%/*}"
+chmod 700 /var/lib/amazon/ssm /var/lib/amazon/ssm/*
+printf 'inventory: {enabled: true}\ntextfile: %s\n' $textfile >/etc/ssm-doctor/ssm-doctor.yml
+systemctl restart ssm-doctor
+logged() { journalctl -u ssm-doctor -o cat --no-pager | grep -q "$1"; }
+must "files: no textfile without the drop-in" within 30 logged "textfile not written"
+must "files: no inventory without the drop-in" within 5 logged "inventory item not written"
+must "files: the commands of daemon.md" sh -ec "$(sed -n '/^## Files for others/,/^## What/{/^```sh/,/^```/{/^```/!p}}' /ci/daemon.md)"
+must "files: textfile" within 30 grep -q ssm_doctor_node_state $textfile
+must "files: inventory" within 5 grep -q Custom:SSMDoctor $item
+must "files: all may read the textfile" test "$(stat -c %a $textfile)" = 644
+up_as_user files
 must "service stop" ssm-doctor service stop
 mustnot "service status tells it" ssm-doctor service status
 must "service start" ssm-doctor service start --wait 2s
 must "service uninstall" ssm-doctor service uninstall
-rm -f /usr/local/bin/ssm-doctor
+must "service uninstall takes the inventory item" test ! -e $item
+rm -r /usr/local/bin/ssm-doctor /etc/ssm-doctor /etc/systemd/system/ssm-doctor.service.d "${textfile%/*}" /var/lib/amazon
 nothing_left "service uninstall"
 echo "guest test ends"
