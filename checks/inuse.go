@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/facts"
@@ -79,8 +80,16 @@ func InUse(f *facts.Facts) map[string]string {
 }
 
 // VerdictOf is the verdict of a feature matrix for an action and identity. A
-// prediction counts only where the policy simulator made it.
+// prediction counts only where the policy simulator made it, and a proof only
+// where it is about something that exists: what holds for a made-up name says
+// nothing of another one.
 func VerdictOf(rights []facts.Permission, identity string) func(action string) iam.Verdict {
+	return shapeOf(slices.DeleteFunc(slices.Clone(rights), func(p facts.Permission) bool { return p.Invented }), identity)
+}
+
+// shapeOf is VerdictOf with made-up names: what is allowed on one of them is
+// allowed without limits, which tells policies apart.
+func shapeOf(rights []facts.Permission, identity string) func(action string) iam.Verdict {
 	return func(action string) iam.Verdict {
 		out := iam.Unknown
 		for _, p := range rights {

@@ -17,7 +17,7 @@ var _ = register(Check{
 		"the combination of actions that only this policy gives tells it, where those actions were seen or asked for (--probe deprecated). It never changes the state of the node.",
 	Eval: func(f *facts.Facts) Finding {
 		rights := Rights(f)
-		sign := iam.DeprecatedSignature(VerdictOf(rights, source(f)))
+		sign := iam.DeprecatedSignature(shapeOf(rights, source(f)))
 		role := orWord(RoleName(f), "of this node")
 		switch {
 		case sign.Excluded && sign.Policy != "":

@@ -34,16 +34,20 @@ func loggedRefusals(f *facts.Facts) []refusal {
 	return out
 }
 
-// liveRefusals are those that this run's own reads met, with the identity in use.
+// liveRefusals are those that this run's own reads met, with the identity in
+// use. A refusal of a made-up name blames nobody.
 func liveRefusals(f *facts.Facts) []refusal {
 	var out []refusal
 	for _, a := range f.Permissions.Actions {
-		if a.Verdict != facts.DeniedProven || a.Identity != source(f) {
+		if a.Verdict != facts.DeniedProven || a.Identity != source(f) || a.Invented {
 			continue
 		}
 		p := iam.ParseRefusal(a.Code, a.Message)
 		if p.Action == "" {
 			p.Action = a.Action
+		}
+		if path, ok := strings.CutSuffix(p.Resource, facts.MadeUp); ok {
+			p.Resource = path + "*" // what was asked about, not the name that was made up for it
 		}
 		if p.Layer == "" || p.Layer == iam.LayerUnknown {
 			p.Layer = orWord(a.Layer, iam.LayerUnknown)

@@ -157,7 +157,7 @@ func Rights(f *facts.Facts) []facts.Permission {
 	var out []facts.Permission
 	for _, p := range all {
 		i := slices.IndexFunc(out, func(o facts.Permission) bool {
-			return o.Identity == p.Identity && o.Action == p.Action && sameResource(o.Resource, p.Resource)
+			return o.Identity == p.Identity && o.Action == p.Action && o.Invented == p.Invented && sameResource(o.Resource, p.Resource)
 		})
 		switch {
 		case i < 0:

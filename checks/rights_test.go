@@ -104,6 +104,11 @@ func permission(action, verdict string, ago int) facts.Permission {
 	return facts.Permission{Action: action, Identity: facts.SourceProfile, Verdict: verdict, At: minutesAgo(ago), From: "x"}
 }
 
+func madeUp(p facts.Permission) facts.Permission {
+	p.Resource, p.Invented = "parameter/ssm-doctor/probe/none", true
+	return p
+}
+
 func TestRightsMerge(t *testing.T) {
 	t.Parallel()
 	on := func(p facts.Permission, resource string) facts.Permission { p.Resource = resource; return p }
@@ -123,6 +128,9 @@ func TestRightsMerge(t *testing.T) {
 			[]string{facts.DeniedProven, facts.AllowedProven}, iam.ImplicitDeny},
 		{"one resource in two spellings", []facts.Permission{on(permission(a, facts.DeniedProven, 10), "arn:aws:ssm:r:1:parameter/a"), on(permission(a, facts.AllowedProven, 0), "parameter/a")},
 			[]string{facts.AllowedProven}, iam.Allow},
+		{"a refused made-up name", []facts.Permission{madeUp(permission(a, facts.DeniedProven, 0))}, []string{facts.DeniedProven}, iam.Unknown},
+		{"an allowed made-up name", []facts.Permission{madeUp(permission(a, facts.AllowedProven, 0))}, []string{facts.AllowedProven}, iam.Unknown},
+		{"a made-up name beside a real one", []facts.Permission{madeUp(permission(a, facts.AllowedProven, 0)), permission(a, facts.DeniedProven, 10)}, []string{facts.AllowedProven, facts.DeniedProven}, iam.ImplicitDeny},
 		{"unreachable is not denied", []facts.Permission{permission(a, facts.Unreachable, 0)}, []string{facts.Unreachable}, iam.Unknown},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -193,6 +201,29 @@ func TestInUse(t *testing.T) {
 		if _, ok := iam.FeatureByID(feature); !ok {
 			t.Errorf("no feature %s", feature)
 		}
+	}
+}
+
+// TestMadeUpName: its refusal blames nobody; that of a path that was asked about
+// names the path.
+func TestMadeUpName(t *testing.T) {
+	t.Parallel()
+	check := Get("permission-features")
+	const a, arn = "ssm:GetParameters", "arn:aws:ssm:eu-central-1:111122223333:parameter/"
+	eval := func(invented bool, name string) Finding {
+		return check.Eval(profileNode(func(f *facts.Facts) {
+			f.Asked = []string{"parameter-store"}
+			p := permission(a, facts.DeniedProven, 0)
+			p.Invented, p.Code = invented, "AccessDeniedException"
+			p.Message = "User: arn:aws:sts::111122223333:assumed-role/NodeRole/i-0123456789abcdef0 is not authorized to perform: " + a + " on resource: " + arn + name + " because no identity-based policy allows the " + a + " action"
+			f.Permissions.Actions = []facts.Permission{permission("ssm:DescribeDocument", facts.AllowedProven, 0), p}
+		}))
+	}
+	if fd := eval(true, "ssm-doctor/probe/none"); fd.Status != Pass || fd.Cause != "" {
+		t.Errorf("%s %s: %s", fd.Status, fd.Cause, fd.Summary)
+	}
+	if fd := eval(false, "app/"+facts.MadeUp); fd.Status != Warn || fd.Values["resource"] != arn+"app/*" {
+		t.Errorf("%s %v", fd.Status, fd.Values)
 	}
 }
 

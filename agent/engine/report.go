@@ -209,7 +209,7 @@ func permissions(f *facts.Facts) []report.Permission {
 		if !p.At.IsZero() {
 			at = p.At.UTC().Format(time.RFC3339)
 		}
-		out = append(out, report.Permission{Action: p.Action, Identity: p.Identity, Verdict: p.Verdict, Layer: p.Layer, Evidence: ev, Resource: p.Resource, At: at})
+		out = append(out, report.Permission{Action: p.Action, Identity: p.Identity, Verdict: p.Verdict, Layer: p.Layer, Evidence: ev, Resource: p.Resource, At: at, Invented: p.Invented})
 	}
 	return out
 }

@@ -30,6 +30,8 @@ type row struct {
 	path     string // rest
 	body     string // with {instance}, {document}, {region}
 	resource string // what the verdict is about, same placeholders
+	// invented: the resource is a made-up name, of which a narrow policy knows nothing.
+	invented bool
 	// allowed are error codes that prove the action is allowed.
 	allowed []string
 	// proves: order of evaluation is documented or observed, so these codes are

@@ -73,6 +73,8 @@ type Env struct {
 	// families of further live requests.
 	Features []string
 	Probes   []string
+	// Parameters are paths of parameters that the verdict on Parameter Store is wanted for.
+	Parameters []string
 	// Hold, when not empty, says why permission reads must not be sent now.
 	Hold string
 	// UserAgent is sent with every request.

@@ -14,7 +14,7 @@ func Operations(families []string) []string {
 		out = append(out, r.action)
 	}
 	for _, f := range families {
-		for _, r := range probeRows(f, &facts.Facts{}) {
+		for _, r := range probeRows(f, &facts.Facts{}, nil) {
 			out = append(out, r.action)
 		}
 	}

@@ -55,7 +55,7 @@ func (permissionSource) Gather(ctx context.Context, env *Env, f *facts.Facts) er
 	rows := slices.Clone(defaultReads)
 	simulate := false
 	for _, family := range env.Probes {
-		rows = append(rows, probeRows(family, f)...)
+		rows = append(rows, probeRows(family, f, env.Parameters)...)
 		simulate = simulate || family == "simulator"
 	}
 	rows = unique(rows)
@@ -106,10 +106,7 @@ func (p *prober) filler() func(string) string {
 	if !nodeName.MatchString(instance) {
 		instance = ""
 	}
-	group := "/aws/ssm/"
-	if o, ok := p.f.Agent.Output.Get(); ok && len(o.LogGroups) > 0 && len(o.LogGroups[0]) <= 400 && groupName.MatchString(o.LogGroups[0]) {
-		group = o.LogGroups[0]
-	}
+	group := orText(logGroup(p.f), "/aws/ssm/")
 	return strings.NewReplacer("{node}", node, "{instance}", instance, "{document}", document(p.env.GOOS), "{group}", group, "{region}", p.f.Network.Region,
 		"{arn}", "arn:"+checks.Partition(p.f)+":", "{millis}", strconv.FormatInt(p.env.Now().UnixMilli(), 10)).Replace
 }
@@ -126,7 +123,7 @@ func document(goos string) string {
 // another action proves something of that one.
 func (p *prober) ask(ctx context.Context, r row, source string, k keys, fill func(string) string) []facts.Permission {
 	rep := p.signAndSend(ctx, r, k, fill)
-	out := facts.Permission{Action: r.action, Identity: source, Principal: p.principal(source), Resource: fill(r.resource), From: r.service + ":" + r.action[strings.Index(r.action, ":")+1:], At: rep.at}
+	out := facts.Permission{Action: r.action, Identity: source, Principal: p.principal(source), Resource: fill(r.resource), Invented: r.invented, From: r.service + ":" + r.action[strings.Index(r.action, ":")+1:], At: rep.at}
 	if rep.network != nil {
 		out.Verdict, out.Message = facts.Unreachable, oneLine(rep.network.Error(), 200)
 		return []facts.Permission{out}
@@ -149,11 +146,14 @@ func (p *prober) ask(ctx context.Context, r row, source string, k keys, fill fun
 	ref := iam.ParseRefusal(rep.err.code, rep.err.message)
 	out.Verdict = facts.Inconclusive
 	switch {
-	case ref.Proves(r.action) && !strings.HasSuffix(ref.Resource, ":*"): // the resource of a malformed name
+	case ref.Proves(r.action):
 		out.Verdict = facts.DeniedProven
+		if r.action == "ssm:GetParameter" && strings.HasSuffix(ref.Resource, ":*") {
+			out.Verdict = facts.Inconclusive // what a malformed name is answered with
+		}
 	case ref.Action != "" && !strings.EqualFold(ref.Action, r.action) && ref.Proves(ref.Action):
 		other := out
-		other.Action, other.Resource, other.Verdict = ref.Action, ref.Resource, facts.DeniedProven
+		other.Action, other.Resource, other.Invented, other.Verdict = ref.Action, ref.Resource, false, facts.DeniedProven
 		if a, ok := iam.ActionByName(ref.Action); ok {
 			other.Action = a.Action
 		}

@@ -17,6 +17,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -206,6 +207,7 @@ func TestVerdicts(t *testing.T) {
 		{"refusal without a name", "parameters", get, get, jsonAnswer("AccessDeniedException", ""), facts.Inconclusive, "unknown"},
 		{"reserved namespace", "parameters", get, get, jsonAnswer("AccessDeniedException", `No access to "/aws/" namespace`), facts.Inconclusive, "service"},
 		{"malformed name", "parameters", get, get, jsonAnswer("AccessDeniedException", nobody+get+" on resource: arn:aws:ssm:eu-west-1:111122223333:*"), facts.Inconclusive, "unknown"},
+		{"a list refused", "patching", "ssm:DescribePatchBaselines", "ssm:DescribePatchBaselines", jsonAnswer("AccessDeniedException", nobody+"ssm:DescribePatchBaselines on resource: arn:aws:ssm:eu-west-1:111122223333:* because no identity-based policy allows the ssm:DescribePatchBaselines action"), facts.DeniedProven, "identity"},
 		{"throttled", "parameters", get, get, jsonAnswer("ThrottlingException", "Rate exceeded"), facts.Inconclusive, ""},
 		{"expired", "parameters", get, get, jsonAnswer("ExpiredTokenException", "expired"), facts.Inconclusive, ""},
 		{"server error", "parameters", get, get, xmlAnswer(500, "oops"), facts.Inconclusive, ""},
@@ -234,6 +236,51 @@ func TestVerdicts(t *testing.T) {
 				t.Errorf("%d attempts", n)
 			}
 		})
+	}
+}
+
+// TestParameterPaths: a path that is asked about is probed inside; a made-up
+// name elsewhere is marked as one.
+func TestParameterPaths(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		paths    []string
+		name     string
+		resource string
+		invented bool
+	}{
+		{nil, "/ssm-doctor/probe/none", "parameter/ssm-doctor/probe/none", true},
+		{[]string{"/app/prod/"}, "/app/prod/ssm-doctor-none", "parameter/app/prod/*", false},
+		{[]string{`x"}`}, "/ssm-doctor/probe/none", "parameter/ssm-doctor/probe/none", true},
+	} {
+		s := &fakeAWS{answers: map[string]func(http.ResponseWriter){"ssm:GetParameter": jsonAnswer("ParameterNotFound", "")}}
+		env, f := awsEnv(t, s)
+		env.Probes, env.Parameters = []string{"parameters"}, c.paths
+		p := look(t, env, f)["ssm:GetParameter"]
+		if p.Verdict != facts.AllowedProven || p.Resource != c.resource || p.Invented != c.invented {
+			t.Errorf("%v: %+v", c.paths, p)
+		}
+		if !slices.ContainsFunc(s.got, func(r sent) bool { return strings.Contains(r.body, `"`+c.name+`"`) }) {
+			t.Errorf("%v: %v", c.paths, s.got)
+		}
+	}
+}
+
+// TestInvented: rows that prove something of a made-up name say so.
+func TestInvented(t *testing.T) {
+	t.Parallel()
+	f := &facts.Facts{}
+	f.Agent.Output = facts.Known(facts.Output{Buckets: []string{"one"}, LogGroups: []string{"/my/group"}}, "")
+	made := regexp.MustCompile(`ssm-doctor|d-0000000000|pb-000`)
+	for _, family := range ProbeFamilies {
+		for _, r := range probeRows(family, f, nil) {
+			if found := r.service != "ec2" && made.MatchString(r.body+r.path); found != r.invented || found && !made.MatchString(r.resource) {
+				t.Errorf("%s: %+v", family, r)
+			}
+		}
+	}
+	if r := logStreams(&facts.Facts{}); !r.invented {
+		t.Errorf("%+v", r)
 	}
 }
 
@@ -382,11 +429,11 @@ func TestFamilies(t *testing.T) {
 		t.Errorf("%d calls", calls)
 	}
 	for _, family := range ProbeFamilies {
-		if len(probeRows(family, f)) == 0 && family != "simulator" {
+		if len(probeRows(family, f, nil)) == 0 && family != "simulator" {
 			t.Errorf("family %s asks nothing", family)
 		}
 	}
-	if probeRows("no-such-family", f) != nil {
+	if probeRows("no-such-family", f, nil) != nil {
 		t.Error("an unknown family asks something")
 	}
 }
@@ -399,7 +446,7 @@ func TestRows(t *testing.T) {
 	f.Agent.Output = facts.Known(facts.Output{Buckets: []string{"one"}}, "")
 	rows := slices.Clone(defaultReads)
 	for _, family := range ProbeFamilies {
-		rows = append(rows, probeRows(family, f)...)
+		rows = append(rows, probeRows(family, f, nil)...)
 	}
 	for _, r := range rows {
 		if r.rule == "" || r.service == "" || r.protocol == "json" && r.target == "" || r.protocol == "rest" && r.method == "" {

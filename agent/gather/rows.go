@@ -1,7 +1,9 @@
 package gather
 
 import (
+	"regexp"
 	"slices"
+	"strings"
 
 	"ssm-doctor/checks/facts"
 )
@@ -9,6 +11,9 @@ import (
 // maxCalls bounds the signed requests of one run, those of the policy simulator
 // included; the requests for the identities come on top, one for each.
 const maxCalls = 40
+
+// maxPaths bounds the paths of parameters that are asked about.
+const maxPaths = 4
 
 // ProbeFamilies are the names that --probe knows. What none of them sends is
 // never asked live: registration, heartbeat, channel and message calls, and
@@ -54,14 +59,41 @@ var defaultReads = []row{
 	ssmRow("ListInstanceAssociations", `{"InstanceId":"{node}","MaxResults":20}`, "{node}"),
 }
 
-// probeRows are the requests of a family. Targets are absent on purpose where
-// the answer to an absent one tells enough.
-func probeRows(family string, f *facts.Facts) []row {
+// invented marks a request whose target is a made-up name.
+func invented(r row, resource string) row {
+	r.resource, r.invented = resource, true
+	return r
+}
+
+// parameterRows ask for a parameter that does not exist.
+func parameterRows(name, resource string) []row {
+	one := ssmRow("GetParameter", `{"Name":"`+name+`"}`, resource, "ParameterNotFound")
+	one.proves, one.rule = true, "a missing parameter is told only to the authorised (observed)"
+	return []row{one, ssmRow("GetParameters", `{"Names":["`+name+`"],"WithDecryption":false}`, resource)}
+}
+
+// parameterPath is a path that may stand in a request.
+var parameterPath = regexp.MustCompile(`^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`)
+
+// probeRows are the requests of a family; paths are those of parameters that
+// the verdict is wanted for. Targets are absent on purpose where the answer to an
+// absent one tells enough.
+func probeRows(family string, f *facts.Facts, paths []string) []row {
 	switch family {
 	case "parameters":
-		one := ssmRow("GetParameter", `{"Name":"/ssm-doctor/probe/none"}`, "parameter/ssm-doctor/probe/none", "ParameterNotFound")
-		one.proves, one.rule = true, "a missing parameter is told only to the authorised (observed)"
-		return []row{one, ssmRow("GetParameters", `{"Names":["/ssm-doctor/probe/none"],"WithDecryption":false}`, "parameter/ssm-doctor/probe/none")}
+		var out []row
+		for _, p := range paths[:min(len(paths), maxPaths)] {
+			if p = strings.Trim(p, "/"); parameterPath.MatchString(p) {
+				out = append(out, parameterRows("/"+p+"/"+facts.MadeUp, "parameter/"+p+"/*")...)
+			}
+		}
+		if len(out) > 0 {
+			return out
+		}
+		for _, r := range parameterRows("/ssm-doctor/probe/none", "") {
+			out = append(out, invented(r, "parameter/ssm-doctor/probe/none"))
+		}
+		return out
 	case "associations":
 		return []row{
 			ssmRow("ListAssociations", `{"AssociationFilterList":[{"key":"InstanceId","value":"{node}"}],"MaxResults":1}`, "{node}"),
@@ -72,19 +104,19 @@ func probeRows(family string, f *facts.Facts) []row {
 	case "patching":
 		return []row{
 			ssmRow("DescribePatchBaselines", `{"MaxResults":1}`, ""),
-			ssmRow("GetPatchBaseline", `{"BaselineId":"pb-00000000000000000"}`, "", "DoesNotExistException", "InvalidResourceId"),
-			ssmRow("DescribeEffectivePatchesForPatchBaseline", `{"BaselineId":"pb-00000000000000000","MaxResults":1}`, "", "DoesNotExistException", "InvalidResourceId"),
+			invented(ssmRow("GetPatchBaseline", `{"BaselineId":"pb-00000000000000000"}`, "", "DoesNotExistException", "InvalidResourceId"), "patchbaseline/pb-00000000000000000"),
+			invented(ssmRow("DescribeEffectivePatchesForPatchBaseline", `{"BaselineId":"pb-00000000000000000","MaxResults":1}`, "", "DoesNotExistException", "InvalidResourceId"), "patchbaseline/pb-00000000000000000"),
 			jsonRow("tag:GetResources", "tagging", "ResourceGroupsTaggingAPI_20170126.GetResources", `{"ResourcesPerPage":1,"ResourceTypeFilters":["ssm:patchbaseline"]}`),
 		}
 	case "logs":
 		return []row{
 			jsonRow("logs:DescribeLogGroups", "logs", "Logs_20140328.DescribeLogGroups", `{"logGroupNamePrefix":"{group}","limit":1}`),
-			jsonRow("logs:DescribeLogStreams", "logs", "Logs_20140328.DescribeLogStreams", `{"logGroupName":"{group}","limit":1}`, "ResourceNotFoundException"),
+			logStreams(f),
 		}
 	case "log-writes": // into a group that does not exist, so nothing is stored
 		return []row{
-			jsonRow("logs:CreateLogStream", "logs", "Logs_20140328.CreateLogStream", `{"logGroupName":"{group}-ssm-doctor-none","logStreamName":"none"}`, "ResourceNotFoundException"),
-			jsonRow("logs:PutLogEvents", "logs", "Logs_20140328.PutLogEvents", `{"logGroupName":"{group}-ssm-doctor-none","logStreamName":"none","logEvents":[{"timestamp":{millis},"message":"none"}]}`, "ResourceNotFoundException"),
+			invented(jsonRow("logs:CreateLogStream", "logs", "Logs_20140328.CreateLogStream", `{"logGroupName":"{group}-ssm-doctor-none","logStreamName":"none"}`, "ResourceNotFoundException"), "log-group:{group}-ssm-doctor-none"),
+			invented(jsonRow("logs:PutLogEvents", "logs", "Logs_20140328.PutLogEvents", `{"logGroupName":"{group}-ssm-doctor-none","logStreamName":"none","logEvents":[{"timestamp":{millis},"message":"none"}]}`, "ResourceNotFoundException"), "log-group:{group}-ssm-doctor-none"),
 		}
 	case "buckets":
 		return bucketRows(f)
@@ -102,15 +134,35 @@ func probeRows(family string, f *facts.Facts) []row {
 		}
 	case "directory":
 		return []row{jsonRow("ds:DescribeDirectories", "ds", "DirectoryService_20150416.DescribeDirectories", `{"Limit":1}`),
-			jsonRow("secretsmanager:GetSecretValue", "secretsmanager", "secretsmanager.GetSecretValue", `{"SecretId":"aws/directory-services/d-0000000000/seamless-domain-join"}`, "ResourceNotFoundException")}
+			invented(jsonRow("secretsmanager:GetSecretValue", "secretsmanager", "secretsmanager.GetSecretValue", `{"SecretId":"aws/directory-services/d-0000000000/seamless-domain-join"}`, "ResourceNotFoundException"), "secret:aws/directory-services/d-0000000000/seamless-domain-join")}
 	case "xray":
 		return []row{{action: "xray:GetSamplingRules", service: "xray", protocol: "rest", method: "POST", path: "/GetSamplingRules", body: "{}", rule: ruleAnswered}}
 	case "dhmc":
 		return []row{ssmRow("GetServiceSetting", `{"SettingId":"/ssm/managed-instance/default-ec2-instance-management-role"}`, "")}
 	case "deprecated": // the signs of AmazonEC2RoleforSSM
-		return slices.Concat([]row{dryRun("DescribeInstanceStatus", "InstanceId.1={instance}")}, probeRows("patching", f)[:1], probeRows("ec2", f), probeRows("parameters", f))
+		return slices.Concat([]row{dryRun("DescribeInstanceStatus", "InstanceId.1={instance}")}, probeRows("patching", f, nil)[:1], probeRows("ec2", f, nil), probeRows("parameters", f, nil))
 	}
 	return nil
+}
+
+// logStreams lists one stream of the group that documents write to; where none
+// is known, of one with the usual beginning.
+func logStreams(f *facts.Facts) row {
+	r := jsonRow("logs:DescribeLogStreams", "logs", "Logs_20140328.DescribeLogStreams", `{"logGroupName":"{group}","limit":1}`, "ResourceNotFoundException")
+	if logGroup(f) == "" {
+		return invented(r, "log-group:{group}")
+	}
+	r.resource = "log-group:{group}"
+	return r
+}
+
+// logGroup is the first group that documents write to; empty: none that may
+// stand in a request.
+func logGroup(f *facts.Facts) string {
+	if o, ok := f.Agent.Output.Get(); ok && len(o.LogGroups) > 0 && len(o.LogGroups[0]) <= 400 && groupName.MatchString(o.LogGroups[0]) {
+		return o.LogGroups[0]
+	}
+	return ""
 }
 
 // bucketRows ask about the bucket that documents write their output to, and
@@ -131,10 +183,10 @@ func bucketRows(f *facts.Facts) []row {
 		out = append(out,
 			row{action: "s3:GetEncryptionConfiguration", service: "s3", protocol: "rest", method: "GET", path: "/" + b + "?encryption", resource: "{arn}s3:::" + b,
 				allowed: []string{"ServerSideEncryptionConfigurationNotFoundError"}, rule: "answered 200, or authorises before it looks up (inferred)"},
-			get(b, "ssm-doctor/none"),
+			invented(get(b, "ssm-doctor/none"), "{arn}s3:::"+b+"/ssm-doctor/none"),
 			// A part of an upload that nobody began: nothing can be stored.
-			row{action: "s3:PutObject", service: "s3", protocol: "rest", method: "PUT", path: "/" + b + "/ssm-doctor/none?partNumber=1&uploadId=ssm-doctor-none", body: "0", resource: "{arn}s3:::" + b + "/ssm-doctor/none",
-				allowed: []string{"NoSuchUpload"}, rule: ruleInferred})
+			invented(row{action: "s3:PutObject", service: "s3", protocol: "rest", method: "PUT", path: "/" + b + "/ssm-doctor/none?partNumber=1&uploadId=ssm-doctor-none", body: "0",
+				allowed: []string{"NoSuchUpload"}, rule: ruleInferred}, "{arn}s3:::"+b+"/ssm-doctor/none"))
 	}
 	return out
 }

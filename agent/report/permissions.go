@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -174,6 +175,9 @@ func standsInTheWay(f Feature, permissions []Permission, wide bool) string {
 	}
 	if len(f.Unknown) > 0 {
 		parts = append(parts, "not known: "+some(f.Unknown))
+		if names := inventedNames(f.Unknown, permissions); len(names) > 0 {
+			parts = append(parts, "asked about a made-up name only: "+strings.Join(names, ", "))
+		}
 	}
 	if f.Via != "" {
 		parts = append(parts, "over "+f.Via)
@@ -182,6 +186,17 @@ func standsInTheWay(f Feature, permissions []Permission, wide bool) string {
 		parts = append(parts, "denied, needed in some situations: "+some(f.Limited))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// inventedNames are the made-up resources that actions were tried on.
+func inventedNames(actions []string, permissions []Permission) []string {
+	var out []string
+	for _, p := range permissions {
+		if p.Invented && slices.Contains(actions, p.Action) && !slices.Contains(out, p.Resource) {
+			out = append(out, p.Resource)
+		}
+	}
+	return out
 }
 
 // layerWords name the layers for readers.

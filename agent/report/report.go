@@ -136,6 +136,8 @@ type Permission struct {
 	Evidence string `json:"evidence"`
 	Resource string `json:"resource"`
 	At       string `json:"at"`
+	// Invented: the resource is a made-up name; the verdict tells of no other.
+	Invented bool `json:"invented,omitempty"`
 }
 
 // Endpoint is the way to one regional endpoint.

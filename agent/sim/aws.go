@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"crypto/rand"
+
+	"ssm-doctor/checks/iam"
 )
 
 // maxRequest bounds the body of a request.
@@ -280,12 +282,20 @@ func (c *call) resource(r *http.Request) string {
 			return arn + "document/" + c.arg("Name")
 		case "GetParameter":
 			return arn + "parameter/" + strings.TrimPrefix(c.arg("Name"), "/")
-		case "UpdateInstanceInformation", "ListInstanceAssociations", "ListAssociations", "DescribeAssociation", "PutInventory", "PutComplianceItems", "GetManifest", "GetDeployablePatchSnapshotForInstance":
+		case "GetParameters": // each name is checked on its own; only one is ever asked for
+			if names, _ := c.args["Names"].([]any); len(names) > 0 {
+				n, _ := names[0].(string)
+				return arn + "parameter/" + strings.TrimPrefix(n, "/")
+			}
+		case "UpdateInstanceInformation", "ListInstanceAssociations", "DescribeAssociation", "PutComplianceItems":
 			p := w.Principals[c.entry.Principal]
 			if p.Kind == KindHybrid {
 				return arn + "managed-instance/" + w.Node
 			}
 			return "arn:" + w.Partition() + ":ec2:" + w.Region + ":" + w.Account + ":instance/" + w.Instance
+		}
+		if a, ok := iam.ActionByName(c.action()); ok && len(a.ResourceTypes) == 0 {
+			return arn + "*" // how a refusal names what has no resource
 		}
 	}
 	return "*"

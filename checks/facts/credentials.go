@@ -54,6 +54,9 @@ type Keys struct {
 	HasToken  bool   `json:"has_token"`  // temporary credentials
 }
 
+// MadeUp ends names that this program made up inside a path that is known.
+const MadeUp = "ssm-doctor-none"
+
 // Permissions is what is known of the rights of each identity on this host.
 type Permissions struct {
 	Identities []Identity   `json:"identities"`
@@ -92,10 +95,13 @@ const (
 
 // Permission is what is known of one action for one identity.
 type Permission struct {
-	Action    string    `json:"action"`
-	Identity  string    `json:"identity"` // a Source constant
-	Principal string    `json:"principal"`
-	Resource  string    `json:"resource"`
+	Action    string `json:"action"`
+	Identity  string `json:"identity"` // a Source constant
+	Principal string `json:"principal"`
+	Resource  string `json:"resource"`
+	// Invented: the resource is a name that this program made up, so the verdict
+	// tells nothing of those that the node works with.
+	Invented  bool      `json:"invented,omitempty"`
 	Verdict   string    `json:"verdict"`
 	Layer     string    `json:"layer"` // identity, scp, rcp, boundary, session, vpce, resource, trust, service, unknown
 	Explicit  bool      `json:"explicit"`

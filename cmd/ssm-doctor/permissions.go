@@ -79,7 +79,7 @@ func newPermissionsCmd(a *app) *cobra.Command {
 	fs.StringSliceVar(&p.node.Buckets, "bucket", nil, "output `buckets`, each with /PREFIX if wanted")
 	fs.BoolVar(&p.node.ForeignBucket, "foreign-bucket", false, "the buckets belong to another account")
 	fs.StringSliceVar(&p.node.LogGroups, "log-group", nil, "log `groups` of output")
-	fs.StringSliceVar(&p.node.Parameters, "parameter-path", nil, "`paths` of parameters")
+	fs.StringSliceVar(&p.node.Parameters, "parameter-path", nil, "`paths` of parameters, for --minimal and --probe parameters")
 	fs.StringSliceVar(&p.node.Keys, "kms-key", nil, "`ids` or ARNs of KMS keys")
 	fs.StringVar(&p.node.Directory, "directory", "", "directory `id` for domain-join")
 	fs.BoolVar(&p.node.Conditional, "conditional", false, "--minimal also grants what is needed in some situations only")
@@ -203,6 +203,7 @@ func (p *permissionFlags) examine(ctx context.Context, a *app) (*report.Report, 
 	if err != nil {
 		return nil, err
 	}
+	env.Parameters = p.node.Parameters
 	o.Waves = engine.Waves{SkipNetwork: !env.Live}
 	show := a.progress(p.output)
 	o.Progress = show.source
