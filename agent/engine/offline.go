@@ -74,7 +74,12 @@ func (o Offline) Evaluate() ([]report.Feature, []report.Permission) {
 	}
 	var features []report.Feature
 	for _, ft := range iam.Features() {
-		if !ft.AppliesTo(o.Target.Source, o.Target.GOOS) && ft.ID != "dhmc" && used[ft.ID] != "asked for" {
+		if ft.ID == "dhmc" {
+			if o.Target.Source == "hybrid" {
+				continue // neither the role nor the node has to do with it
+			}
+			ft = ft.On(o.Target.Source)
+		} else if !ft.AppliesTo(o.Target.Source, o.Target.GOOS) && used[ft.ID] != "asked for" {
 			continue
 		}
 		features = append(features, feature(ft, used, func(action string) iam.Verdict { return verdicts[action] }))

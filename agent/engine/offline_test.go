@@ -50,11 +50,13 @@ func TestOffline(t *testing.T) {
 		want map[string]string
 	}{
 		{"Core", Offline{Layers: core}, map[string]string{"core": "yes", "session-manager": "yes", "parameter-store": "yes", "domain-join": "no", "dhmc": "no", "hybrid": "yes", "vss-snapshots": "no"}},
-		{"Core on a hybrid node", Offline{Layers: core, Target: iam.Target{Source: "hybrid", GOOS: "linux"}}, map[string]string{"core": "yes", "hybrid": "yes", "vss-snapshots": "", "fleet-manager-rdp": ""}},
+		{"Core on a hybrid node", Offline{Layers: core, Target: iam.Target{Source: "hybrid", GOOS: "linux"}}, map[string]string{"core": "yes", "hybrid": "yes", "vss-snapshots": "", "fleet-manager-rdp": "", "dhmc": ""}},
 		{"one document is missing", Offline{Layers: core, Incomplete: []string{"Other"}}, map[string]string{"core": "unknown", "domain-join": "unknown"}},
 		{"an endpoint policy shuts out", Offline{Layers: core, Endpoints: map[string][]*iam.Policy{"": carried(t, "custom-RunCommandOutputS3")}, Incomplete: []string{"Other"}}, map[string]string{"core": "no"}},
 		{"an endpoint policy of one service", Offline{Layers: core, Endpoints: map[string][]*iam.Policy{"ssmmessages": carried(t, "custom-RunCommandOutputS3")}}, map[string]string{"core": "yes", "messaging": "no"}},
 		{"one bucket", Offline{Layers: iam.Layers{Identity: carried(t, "custom-RunCommandOutputS3")}}, map[string]string{"run-command-output-s3": "unknown", "core": "no"}},
+		{"the role of Default Host Management", Offline{Layers: iam.Layers{Identity: carried(t, "AmazonSSMManagedEC2InstanceDefaultPolicy")}, Target: iam.Target{Source: "ec2-dhmc"}, Asked: []string{"dhmc"}}, map[string]string{"dhmc": "yes", "core": "yes"}},
+		{"a role of Default Host Management that may nothing", Offline{Layers: iam.Layers{Identity: carried(t, "custom-DHMCSafeProfile")}, Target: iam.Target{Source: "ec2-dhmc"}}, map[string]string{"dhmc": "no"}},
 		{"a profile for Default Host Management", Offline{Layers: iam.Layers{Identity: carried(t, "custom-DHMCSafeProfile")}}, map[string]string{"dhmc": "yes", "core": "no"}},
 	} {
 		got := ready(c.o)

@@ -141,6 +141,22 @@ func (f Feature) AppliesTo(source, goos string) bool {
 	return (source == "" || slices.Contains(f.Applies, source)) && (goos == "" || len(f.OS) == 0 || slices.Contains(f.OS, goos))
 }
 
+// On is the feature as the role of a credential source sees it: what an
+// instance profile must not allow is just what the role of Default Host
+// Management needs.
+func (f Feature) On(source string) Feature {
+	if source != "ec2-dhmc" {
+		return f
+	}
+	f.Actions = slices.Clone(f.Actions)
+	for i := range f.Actions {
+		if f.Actions[i].Need == Forbidden {
+			f.Actions[i].Need = Mandatory
+		}
+	}
+	return f
+}
+
 // Answers of Readiness.
 const (
 	ReadyYes     = "yes"
