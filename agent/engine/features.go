@@ -30,14 +30,14 @@ func features(f *facts.Facts) []report.Feature {
 		if ft.ID == "dhmc" && source == "ec2-dhmc" {
 			verdict = profileVerdict(f, rights)
 		}
-		out = append(out, feature(ft, used, verdict))
+		out = append(out, feature(ft, used, checks.Region(f), verdict))
 	}
 	return out
 }
 
 // feature judges one feature; used says why it counts as in use.
-func feature(ft iam.Feature, used map[string]string, verdict func(string) iam.Verdict) report.Feature {
-	r := iam.FeatureReady(ft, verdict)
+func feature(ft iam.Feature, used map[string]string, region string, verdict func(string) iam.Verdict) report.Feature {
+	r := iam.FeatureReady(ft, region, verdict)
 	_, inUse := used[ft.ID]
 	return report.Feature{ID: ft.ID, Title: ft.Title, Ready: r.Ready, InUse: inUse, Why: used[ft.ID], Denied: r.Denied, Unknown: r.Unknown,
 		Forbidden: r.Forbidden, Limited: limited(r.Limited), Via: r.Via}

@@ -29,26 +29,42 @@ type Offline struct {
 // FromPolicies is the identity of verdicts that come from documents.
 const FromPolicies = "policies"
 
+// decide judges an action, by the endpoint policy of its service.
+func (o Offline) decide(a iam.Action) (iam.Request, iam.Decision) {
+	r := o.request(a)
+	service, _, _ := strings.Cut(a.Action, ":")
+	l := o.Layers
+	if p, ok := o.Endpoints[service]; ok {
+		l.Endpoint = p
+	} else if p, ok := o.Endpoints[""]; ok {
+		l.Endpoint = p
+	}
+	d := iam.Evaluate(l, r)
+	// A missing document may grant what the others do not, or deny it.
+	if v := d.Verdict; len(o.Incomplete) > 0 && v != iam.ExplicitDeny && !(v == iam.ImplicitDeny && d.Layer != iam.LayerIdentity && d.Layer != iam.LayerBoundary) {
+		d.Verdict = iam.Unknown
+		d.Why += "; not supplied: " + strings.Join(o.Incomplete, ", ")
+	}
+	return r, d
+}
+
+// Side is what the documents say of every action, for a comparison.
+func (o Offline) Side() iam.Side {
+	s := iam.Side{Verdicts: map[string]iam.Verdict{}, Incomplete: len(o.Incomplete) > 0}
+	for _, a := range iam.Actions() {
+		_, d := o.decide(a)
+		s.Verdicts[a.Action] = d.Verdict
+	}
+	return s
+}
+
 // Evaluate fills the features and permissions of a report from documents.
 func (o Offline) Evaluate() ([]report.Feature, []report.Permission) {
 	verdicts := map[string]iam.Verdict{}
 	var permissions []report.Permission
 	for _, a := range iam.Actions() {
-		r := o.request(a)
-		service, _, _ := strings.Cut(a.Action, ":")
-		l := o.Layers
-		if p, ok := o.Endpoints[service]; ok {
-			l.Endpoint = p
-		} else if p, ok := o.Endpoints[""]; ok {
-			l.Endpoint = p
-		}
-		d := iam.Evaluate(l, r)
+		r, d := o.decide(a)
 		v := d.Verdict
-		// A missing document may grant what the others do not, or deny it.
-		if len(o.Incomplete) > 0 && v != iam.ExplicitDeny && !(v == iam.ImplicitDeny && d.Layer != iam.LayerIdentity && d.Layer != iam.LayerBoundary) {
-			v = iam.Unknown
-			d.Why += "; not supplied: " + strings.Join(o.Incomplete, ", ")
-		}
 		verdicts[a.Action] = v
 		p := report.Permission{Action: a.Action, Identity: FromPolicies, Layer: d.Layer, Resource: r.Resource, Evidence: d.Why}
 		switch v {
@@ -82,7 +98,7 @@ func (o Offline) Evaluate() ([]report.Feature, []report.Permission) {
 		} else if !ft.AppliesTo(o.Target.Source, o.Target.GOOS) && used[ft.ID] != "asked for" {
 			continue
 		}
-		features = append(features, feature(ft, used, func(action string) iam.Verdict { return verdicts[action] }))
+		features = append(features, feature(ft, used, o.Target.Region, func(action string) iam.Verdict { return verdicts[action] }))
 	}
 	return features, permissions
 }

@@ -49,7 +49,9 @@ type Need struct {
 type Instead struct {
 	Of    []string `json:"of"`
 	Use   []string `json:"use"`
-	Where string   `json:"where"`
+	Where string   `json:"where"` // the Regions in words
+	// Regions are those that have the service of Use.
+	Regions []string `json:"regions"`
 }
 
 // Coverage is how far one policy serves a feature.
@@ -167,19 +169,21 @@ const (
 // Readiness is what the verdicts on single actions mean for a feature.
 type Readiness struct {
 	Ready   string
-	Denied  []string // mandatory actions that are denied
+	Denied  []string // mandatory actions that are denied; with Via, others may serve
 	Unknown []string // mandatory or forbidden actions nothing is known of
 	// Forbidden are actions that are allowed and must not be.
 	Forbidden []string
 	// Limited are conditional actions that are denied: the feature works, but
 	// not in the situations they are for.
 	Limited []Need
-	// Via says which other set of actions serves; empty: the usual one.
+	// Via says which other set of actions serves, and where, if it is not known
+	// whether that is here; empty: the usual one.
 	Via string
 }
 
-// FeatureReady judges a feature by the verdict on each of its actions.
-func FeatureReady(f Feature, verdict func(action string) Verdict) Readiness {
+// FeatureReady judges a feature by the verdict on each of its actions, in a
+// Region; empty: not known.
+func FeatureReady(f Feature, region string, verdict func(action string) Verdict) Readiness {
 	var r Readiness
 	denied := func(v Verdict) bool { return v == ImplicitDeny || v == ExplicitDeny }
 	mandatory := 0
@@ -210,13 +214,13 @@ func FeatureReady(f Feature, verdict func(action string) Verdict) Readiness {
 			}
 		}
 	}
-	if f.Instead != nil && len(r.Denied) > 0 {
-		r.instead(f.Instead, verdict)
+	if f.Instead != nil && len(r.Denied) > 0 && (region == "" || slices.Contains(f.Instead.Regions, region)) {
+		r.instead(f.Instead, region == "", verdict)
 	}
 	switch {
-	case len(r.Denied) > 0 || len(r.Forbidden) > 0:
+	case len(r.Denied) > 0 && r.Via == "" || len(r.Forbidden) > 0:
 		r.Ready = ReadyNo
-	case len(r.Unknown) > 0:
+	case len(r.Denied) > 0 || len(r.Unknown) > 0:
 		r.Ready = ReadyUnknown
 	case mandatory == 0 && len(soft) > 0:
 		// Nothing is needed always, so a missing right does not say that it fails.
@@ -227,8 +231,9 @@ func FeatureReady(f Feature, verdict func(action string) Verdict) Readiness {
 	return r
 }
 
-// instead drops denied actions whose place others take.
-func (r *Readiness) instead(i *Instead, verdict func(string) Verdict) {
+// instead drops denied actions whose place others take; anywhere: that hangs on
+// a Region which is not known, so they stay.
+func (r *Readiness) instead(i *Instead, anywhere bool, verdict func(string) Verdict) {
 	var open []string
 	for _, a := range i.Use {
 		switch verdict(a) {
@@ -244,6 +249,11 @@ func (r *Readiness) instead(i *Instead, verdict func(string) Verdict) {
 		return
 	}
 	service, _, _ := strings.Cut(i.Use[0], ":")
-	r.Denied, r.Via = nil, service
+	r.Via = service
+	if anywhere {
+		r.Via += " in " + i.Where
+	} else {
+		r.Denied = nil
+	}
 	r.Unknown = append(slices.DeleteFunc(r.Unknown, func(a string) bool { return slices.Contains(i.Of, a) }), open...)
 }

@@ -41,7 +41,7 @@ func TestFeatureReady(t *testing.T) {
 			if !ok {
 				t.Fatalf("no feature %s", c.feature)
 			}
-			got := FeatureReady(f, func(a string) Verdict {
+			got := FeatureReady(f, "eu-west-1", func(a string) Verdict {
 				switch {
 				case slices.Contains(c.allow, a):
 					return Allow
@@ -54,6 +54,28 @@ func TestFeatureReady(t *testing.T) {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+// TestOldChannel: ec2messages serves where there is such a service.
+func TestOldChannel(t *testing.T) {
+	t.Parallel()
+	f, _ := FeatureByID("run-command")
+	channel := []string{"ssmmessages:CreateControlChannel", "ssmmessages:OpenControlChannel"}
+	for region, want := range map[string]Readiness{
+		"us-gov-west-1": {Ready: ReadyYes, Via: "ec2messages"},
+		"mx-central-1":  {Ready: ReadyNo, Denied: channel},
+		"":              {Ready: ReadyUnknown, Denied: channel, Via: "ec2messages in Regions launched before 2024"},
+	} {
+		got := FeatureReady(f, region, func(a string) Verdict {
+			if slices.Contains(channel, a) {
+				return ImplicitDeny
+			}
+			return Allow
+		})
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s\n%s", region, d)
+		}
 	}
 }
 

@@ -50,6 +50,7 @@ const (
 	ServedYes     Served = "yes"
 	ServedLimited Served = "limited" // for some resources or under a condition only
 	ServedNo      Served = "no"
+	ServedUnknown Served = "unknown" // a document is missing
 )
 
 // Change is a feature or an action whose state differs between two sets of policies.
@@ -58,8 +59,17 @@ type Change struct {
 	Old, New Served
 }
 
-// Lost reports whether the change is for the worse.
-func (c Change) Lost() bool { return servedRank(c.New) < servedRank(c.Old) }
+// Lost reports whether the change is known to be for the worse.
+func (c Change) Lost() bool { return c.Known() && servedRank(c.New) < servedRank(c.Old) }
+
+// Known reports whether both states are.
+func (c Change) Known() bool { return c.Old != ServedUnknown && c.New != ServedUnknown }
+
+// Side is one of two sets of policies.
+type Side struct {
+	Verdicts   map[string]Verdict // by action
+	Incomplete bool               // a document is missing: Unknown may be anything
+}
 
 func servedRank(s Served) int {
 	return slices.Index([]Served{ServedNo, ServedLimited, ServedYes}, s)
@@ -71,20 +81,12 @@ type Difference struct {
 	Actions  []Change
 }
 
-// Diff compares two sets of layers, such as a role's policies before and after
-// a change. A layer that is nil on one side counts as not there.
-func Diff(before, after Layers) Difference {
+// Diff compares two sets of policies, such as a role's before and after a
+// change, for a Region; empty: not known.
+func Diff(region string, before, after Side) Difference {
 	var d Difference
-	verdicts := func(l Layers) map[string]Verdict {
-		out := map[string]Verdict{}
-		for _, a := range loadMatrix().Actions {
-			out[a.Action] = Evaluate(l, requestFor(a)).Verdict
-		}
-		return out
-	}
-	o, n := verdicts(before), verdicts(after)
 	for _, a := range loadMatrix().Actions {
-		if x, y := served(o[a.Action]), served(n[a.Action]); x != y {
+		if x, y := before.served(before.Verdicts[a.Action]), after.served(after.Verdicts[a.Action]); x != y {
 			d.Actions = append(d.Actions, Change{a.Action, x, y})
 		}
 	}
@@ -92,30 +94,26 @@ func Diff(before, after Layers) Difference {
 		if len(f.Of(Mandatory)) == 0 {
 			continue
 		}
-		if x, y := servesFeature(f, o), servesFeature(f, n); x != y {
+		if x, y := before.feature(f, region), after.feature(f, region); x != y {
 			d.Features = append(d.Features, Change{f.ID, x, y})
 		}
 	}
 	return d
 }
 
-func served(v Verdict) Served {
-	switch v {
-	case Allow:
+func (s Side) served(v Verdict) Served {
+	switch {
+	case v == Allow:
 		return ServedYes
-	case Unknown:
-		return ServedLimited
-	}
-	return ServedNo
-}
-
-func servesFeature(f Feature, verdicts map[string]Verdict) Served {
-	r := FeatureReady(f, func(a string) Verdict { return verdicts[a] })
-	switch r.Ready {
-	case ReadyYes:
-		return ServedYes
-	case ReadyNo:
+	case v != Unknown:
 		return ServedNo
+	case s.Incomplete:
+		return ServedUnknown
 	}
 	return ServedLimited
+}
+
+func (s Side) feature(f Feature, region string) Served {
+	verdicts := map[string]Verdict{ReadyYes: Allow, ReadyNo: ImplicitDeny, ReadyUnknown: Unknown}
+	return s.served(verdicts[FeatureReady(f, region, func(a string) Verdict { return s.Verdicts[a] }).Ready])
 }

@@ -46,6 +46,16 @@ func TestDiff(t *testing.T) {
 		}
 		return l
 	}
+	diff := func(before, after Layers) Difference {
+		side := func(l Layers) Side {
+			s := Side{Verdicts: map[string]Verdict{}}
+			for _, a := range Actions() {
+				s.Verdicts[a.Action] = Evaluate(l, requestFor(a)).Verdict
+			}
+			return s
+		}
+		return Diff("eu-west-1", side(before), side(after))
+	}
 	byID := func(list []Change) map[string]Change {
 		out := map[string]Change{}
 		for _, c := range list {
@@ -53,35 +63,47 @@ func TestDiff(t *testing.T) {
 		}
 		return out
 	}
-	d := Diff(carried(Deprecated), carried(Core))
+	d := diff(carried(Deprecated), carried(Core))
 	features := byID(d.Features)
 	want := map[string]Change{}
 	for _, id := range []string{"run-command-output-s3", "run-command-output-logs", "session-log-s3", "session-log-cloudwatch", "domain-join", "cloudwatch-agent"} {
 		want[id] = Change{id, ServedYes, ServedNo}
 	}
 	want["parameter-store"] = Change{"parameter-store", ServedNo, ServedYes}
-	if diff := cmp.Diff(want, features); diff != "" {
-		t.Error(diff)
+	if x := cmp.Diff(want, features); x != "" {
+		t.Error(x)
 	}
 	actions := byID(d.Actions)
 	if !actions["s3:PutObject"].Lost() || actions["ssm:GetParameter"].Lost() || len(actions) != 18 {
 		t.Errorf("%d actions: %v", len(actions), actions)
 	}
-	if d := Diff(carried(Core), carried(Core)); d.Features != nil || d.Actions != nil {
+	if d := diff(carried(Core), carried(Core)); d.Features != nil || d.Actions != nil {
 		t.Errorf("no change: %+v", d)
 	}
-	limited := byID(Diff(carried(Deprecated), carried("custom-RunCommandOutputS3")).Features)["run-command-output-s3"]
+	limited := byID(diff(carried(Deprecated), carried("custom-RunCommandOutputS3")).Features)["run-command-output-s3"]
 	if limited.New != ServedLimited || !limited.Lost() {
 		t.Errorf("one bucket instead of all: %+v", limited)
 	}
 	scp := carried(Core)
 	scp.SCP = [][]*Policy{{doc(t, "scp", allowAll, `{"Effect":"Deny","Action":"ssmmessages:*","Resource":"*"}`)}}
-	if c := byID(Diff(carried(Core), scp).Features)["session-manager"]; c.New != ServedNo {
+	if c := byID(diff(carried(Core), scp).Features)["session-manager"]; c.New != ServedNo {
 		t.Errorf("an SCP that denies the channel: %+v", c)
 	}
 	// The old policy of 2016 still runs commands over ec2messages.
-	if c := byID(Diff(carried(Core), carried("RunCommandInstance")).Features); c["run-command"].ID != "" || c["session-manager"].New != ServedNo {
+	if c := byID(diff(carried(Core), carried("RunCommandInstance")).Features); c["run-command"].ID != "" || c["session-manager"].New != ServedNo {
 		t.Errorf("RunCommandInstance: %+v", c)
+	}
+	// What a missing document grants is not known, so nothing is lost.
+	one := Side{Verdicts: map[string]Verdict{"ssm:PutInventory": Allow}}
+	none := Side{Verdicts: map[string]Verdict{}, Incomplete: true}
+	for _, a := range Actions() {
+		none.Verdicts[a.Action] = Unknown
+		if one.Verdicts[a.Action] == "" {
+			one.Verdicts[a.Action] = Unknown
+		}
+	}
+	if c := byID(Diff("", one, none).Actions)["ssm:PutInventory"]; c.New != ServedUnknown || c.Lost() || c.Known() {
+		t.Errorf("a missing document: %+v", c)
 	}
 }
 

@@ -256,10 +256,13 @@ func (p *permissionFlags) printDiff(a *app, before, after string) error {
 		return err
 	}
 	for _, m := range append(o.missing, n.missing...) {
-		fmt.Fprintf(a.err, "not in the files: %s; what it may grant is left out\n", report.Printable(m))
+		fmt.Fprintf(a.err, "not in the files: %s; what it may grant is unknown\n", report.Printable(m))
 	}
-	o.layers.Endpoint, n.layers.Endpoint = o.endpoints[""], n.endpoints[""]
-	d := iam.Diff(o.layers, n.layers)
+	t := p.targetOf(nil)
+	side := func(s supplied) iam.Side {
+		return engine.Offline{Layers: s.layers, Endpoints: s.endpoints, Target: t, Incomplete: s.missing}.Side()
+	}
+	d := iam.Diff(t.Region, side(o), side(n))
 	lost := false
 	for _, c := range d.Features {
 		lost = lost || c.Lost()
@@ -290,19 +293,26 @@ func diffText(d iam.Difference) string {
 			continue
 		}
 		fmt.Fprintln(&b, part.title)
-		for _, lost := range []bool{true, false} {
+		for _, word := range []string{"lost", "gained", "unclear"} {
 			for _, c := range part.list {
-				word := "gained"
-				if lost {
-					word = "lost"
-				}
-				if c.Lost() == lost {
+				if turn(c) == word {
 					fmt.Fprintf(&b, "  %-7s %-44s %s -> %s\n", word, c.ID, c.Old, c.New)
 				}
 			}
 		}
 	}
 	return b.String()
+}
+
+// turn is a change in a word.
+func turn(c iam.Change) string {
+	switch {
+	case !c.Known():
+		return "unclear"
+	case c.Lost():
+		return "lost"
+	}
+	return "gained"
 }
 
 func changes(list []iam.Change) []map[string]any {
