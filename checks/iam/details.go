@@ -79,7 +79,7 @@ func ParseAuthorizationDetails(b []byte) ([]Role, error) {
 			if !v.IsDefaultVersion {
 				continue
 			}
-			d, err := ParsePolicy(v.Document)
+			d, err := ParseGrant(v.Document)
 			if err != nil {
 				return nil, fmt.Errorf("policy %s: %w", clip(p.PolicyName), err)
 			}
@@ -114,7 +114,7 @@ func ParseAuthorizationDetails(b []byte) ([]Role, error) {
 			role.Trust = t
 		}
 		for _, p := range r.RolePolicyList {
-			d, err := ParsePolicy(p.PolicyDocument)
+			d, err := ParseGrant(p.PolicyDocument)
 			if err != nil {
 				return nil, fmt.Errorf("inline policy %s of %s: %w", clip(p.PolicyName), clip(r.RoleName), err)
 			}

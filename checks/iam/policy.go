@@ -94,6 +94,9 @@ func parsePolicy(b []byte, depth int) (*Policy, error) {
 	if err := json.Unmarshal(b, &m); err != nil {
 		return nil, fmt.Errorf("policy document: %w", err)
 	}
+	if k, ok := repeated(b); ok {
+		return nil, fmt.Errorf("policy document: element %q twice", clip(k))
+	}
 	if _, ok := m["Statement"]; !ok {
 		for _, wrap := range []string{"PolicyVersion", "Document", "PolicyDocument", "document", "Policy", "ResourcePolicy"} {
 			if inner, ok := m[wrap]; ok {
@@ -111,6 +114,60 @@ func parsePolicy(b []byte, depth int) (*Policy, error) {
 		return nil, errors.New("policy document: no Statement")
 	}
 	return parseDocument(m)
+}
+
+// repeated finds a key that an object of a JSON document has twice. AWS refuses
+// such a document; taking the last one would lose what the first says.
+func repeated(b []byte) (key string, found bool) {
+	type level struct {
+		keys  map[string]bool // nil: a list
+		value bool            // the next token is a value
+	}
+	var open []level
+	d := json.NewDecoder(bytes.NewReader(b))
+	for {
+		t, err := d.Token()
+		if err != nil {
+			return "", false
+		}
+		if n := len(open) - 1; n >= 0 && open[n].keys != nil && t != json.Delim('}') {
+			open[n].value = !open[n].value
+			if k, ok := t.(string); ok && open[n].value {
+				if open[n].keys[k] {
+					return k, true
+				}
+				open[n].keys[k] = true
+				continue
+			}
+		}
+		switch t {
+		case json.Delim('{'):
+			open = append(open, level{keys: map[string]bool{}})
+		case json.Delim('['):
+			open = append(open, level{})
+		case json.Delim('}'), json.Delim(']'):
+			open = open[:len(open)-1]
+		}
+	}
+}
+
+// ParseGrant reads a policy document that speaks of whom it is attached to: one
+// of a role, a boundary, a session or an organisation's control of services.
+// AWS refuses one that names a principal, or no resource.
+func ParseGrant(b []byte) (*Policy, error) {
+	p, err := ParsePolicy(b)
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range p.Statements {
+		switch {
+		case s.Principals != nil || s.NotPrincipals != nil:
+			return nil, fmt.Errorf("policy document: statement %d: names a Principal, which only policies of resources, endpoints and trust do", i+1)
+		case s.Resources == nil && s.NotResources == nil:
+			return nil, fmt.Errorf("policy document: statement %d: needs Resource or NotResource", i+1)
+		}
+	}
+	return p, nil
 }
 
 func name(p *Policy, m map[string]json.RawMessage, keys ...string) {

@@ -80,6 +80,9 @@ func TestParsePolicyRefuses(t *testing.T) {
 		"both resources":        `{"Statement":{"Effect":"Allow","Action":"*","Resource":"*","NotResource":"*"}}`,
 		"nested value":          `{"Statement":{"Effect":"Allow","Action":[["*"]],"Resource":"*"}}`,
 		"principal":             `{"Statement":{"Effect":"Allow","Principal":"root","Action":"*","Resource":"*"}}`,
+		"two Statements":        `{"Statement":{"Effect":"Deny","Action":"*","Resource":"*"},"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`,
+		"two Conditions":        `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Bool":{"a:b":"true"}},"Condition":{}}]}`,
+		"one condition twice":   `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Bool":{"a:b":"true","a:b":["false"]}}}]}`,
 		"wrapped too deep":      `{"Document":{"Document":{"Document":{"Document":{"Document":{"Document":{"Statement":[]}}}}}}}`,
 	} {
 		if p, err := ParsePolicy([]byte(in)); err == nil {
@@ -92,6 +95,26 @@ func TestParsePolicyRefuses(t *testing.T) {
 	many := `{"Statement":{"Effect":"Allow","Resource":"*","Action":[` + strings.TrimSuffix(strings.Repeat(`"a",`, maxValues+1), ",") + `]}}`
 	if _, err := ParsePolicy([]byte(many)); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("value limit: %v", err)
+	}
+}
+
+// TestParseGrant: what is attached to a role names resources, and no principal.
+func TestParseGrant(t *testing.T) {
+	t.Parallel()
+	for in, good := range map[string]bool{
+		`{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`:                            true,
+		`{"Statement":{"Effect":"Deny","Action":"*","NotResource":"arn:aws:s3:::b"}}`:             true,
+		`{"Statement":{"Effect":"Allow","Action":"Resource","Resource":["Resource","Resource"]}}`: true,
+		`{"Statement":{"Effect":"Allow","Action":"*"}}`:                                           false,
+		`{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}`:            false,
+		`{"Statement":{"Effect":"Deny","NotPrincipal":{"AWS":"1"},"Action":"*","Resource":"*"}}`:  false,
+	} {
+		if _, err := ParsePolicy([]byte(in)); err != nil {
+			t.Errorf("%s: %v", in, err)
+		}
+		if _, err := ParseGrant([]byte(in)); (err == nil) != good {
+			t.Errorf("%s: %v", in, err)
+		}
 	}
 }
 

@@ -30,14 +30,14 @@ type supplied struct {
 }
 
 // policyFiles reads documents of one layer.
-func (a *app) policyFiles(files []string) ([]*iam.Policy, error) {
+func (a *app) policyFiles(files []string, parse func([]byte) (*iam.Policy, error)) ([]*iam.Policy, error) {
 	out := []*iam.Policy{}
 	for _, name := range files {
 		b, err := a.readInput(name, maxDocument)
 		if err != nil {
 			return nil, err
 		}
-		d, err := iam.ParsePolicy(b)
+		d, err := parse(b)
 		if err != nil {
 			return nil, usagef("%s: %w", name, err)
 		}
@@ -64,7 +64,7 @@ func (p *permissionFlags) supply(a *app, files []string, f *facts.Facts) (suppli
 			return s, err
 		}
 		if !iam.IsAuthorizationDetails(b) {
-			d, err := iam.ParsePolicy(b)
+			d, err := iam.ParseGrant(b)
 			if err != nil {
 				return s, usagef("%s: %w", name, err)
 			}
@@ -97,7 +97,7 @@ func (p *permissionFlags) supply(a *app, files []string, f *facts.Facts) (suppli
 		if len(x.files) == 0 {
 			continue
 		}
-		ds, err := a.policyFiles(x.files)
+		ds, err := a.policyFiles(x.files, iam.ParseGrant)
 		if err != nil {
 			return s, err
 		}
@@ -111,7 +111,7 @@ func (p *permissionFlags) supply(a *app, files []string, f *facts.Facts) (suppli
 		if s.endpoints == nil {
 			s.endpoints = map[string][]*iam.Policy{}
 		}
-		ds, err := a.policyFiles([]string{name})
+		ds, err := a.policyFiles([]string{name}, iam.ParsePolicy)
 		if err != nil {
 			return s, err
 		}
@@ -129,10 +129,11 @@ func (p *permissionFlags) supply(a *app, files []string, f *facts.Facts) (suppli
 	for _, x := range []struct {
 		values []string
 		kind   string
+		parse  func([]byte) (*iam.Policy, error)
 		to     *[][]*iam.Policy
-	}{{p.scp, "service control policies", &s.layers.SCP}, {p.rcp, "resource control policies", &s.layers.RCP}} {
+	}{{p.scp, "service control policies", iam.ParseGrant, &s.layers.SCP}, {p.rcp, "resource control policies", iam.ParsePolicy, &s.layers.RCP}} {
 		for _, v := range x.values {
-			level, err := a.policyFiles(strings.Split(v, ","))
+			level, err := a.policyFiles(strings.Split(v, ","), x.parse)
 			if err != nil {
 				return s, err
 			}

@@ -51,6 +51,7 @@ func TestPermissionsOffline(t *testing.T) {
 	t.Parallel()
 	core := carried(t, "AmazonSSMManagedInstanceCore")
 	deny := file(t, "scp.json", `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"ssmmessages:*","Resource":"*"}}`)
+	session := file(t, "session.json", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ssm:*","Resource":"*"}}`)
 	narrow := file(t, "narrow.json", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"ssm:*","Resource":"*"}}`)
 	for _, c := range []struct {
 		name  string
@@ -66,7 +67,7 @@ func TestPermissionsOffline(t *testing.T) {
 		{"an SCP that only denies", []string{"--scp", deny}, 2, map[string]string{"core": "yes", "messaging": "no"}, "scp", "only deny"},
 		{"endpoint policy", []string{"--endpoint-policy", narrow}, 2, map[string]string{"core": "yes", "messaging": "no"}, "vpce", ""},
 		{"boundary", []string{"--boundary", deny}, 2, map[string]string{"core": "no"}, "boundary", ""},
-		{"session policy", []string{"--session-policy", narrow}, 2, map[string]string{"core": "yes", "messaging": "no"}, "session", ""},
+		{"session policy", []string{"--session-policy", session}, 2, map[string]string{"core": "yes", "messaging": "no"}, "session", ""},
 		{"two levels", []string{"--scp", core, "--scp", core + "," + deny}, 2, map[string]string{"core": "yes", "messaging": "no"}, "scp", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
