@@ -182,7 +182,7 @@ func standsInTheWay(f Feature, permissions []Permission, wide bool) string {
 	if f.Via != "" {
 		parts = append(parts, "over "+f.Via)
 	}
-	if len(f.Limited) > 0 && (wide || f.InUse) {
+	if len(f.Limited) > 0 && (wide || f.InUse || f.Ready == iam.ReadyUnknown && len(parts) == 0) {
 		parts = append(parts, "denied, needed in some situations: "+some(f.Limited))
 	}
 	return strings.Join(parts, "; ")

@@ -174,7 +174,8 @@ type Readiness struct {
 	// Forbidden are actions that are allowed and must not be.
 	Forbidden []string
 	// Limited are conditional actions that are denied: the feature works, but
-	// not in the situations they are for.
+	// not in the situations they are for. Where nothing is mandatory, optional
+	// ones too.
 	Limited []Need
 	// Via says which other set of actions serves, and where, if it is not known
 	// whether that is here; empty: the usual one.
@@ -186,30 +187,27 @@ type Readiness struct {
 func FeatureReady(f Feature, region string, verdict func(action string) Verdict) Readiness {
 	var r Readiness
 	denied := func(v Verdict) bool { return v == ImplicitDeny || v == ExplicitDeny }
-	mandatory := 0
-	var soft []string // verdicts on what else there is
+	mandatory := len(f.Of(Mandatory, Forbidden))
+	var soft []string // what else nothing is known of
 	for _, n := range f.Actions {
 		v := verdict(n.Action)
 		switch n.Need {
 		case Mandatory:
-			mandatory++
 			if denied(v) {
 				r.Denied = append(r.Denied, n.Action)
 			} else if v != Allow {
 				r.Unknown = append(r.Unknown, n.Action)
 			}
 		case Forbidden:
-			mandatory++
 			if v == Allow {
 				r.Forbidden = append(r.Forbidden, n.Action)
 			} else if !denied(v) {
 				r.Unknown = append(r.Unknown, n.Action)
 			}
 		case Conditional, Optional:
-			if denied(v) && n.Need == Conditional {
+			if denied(v) && (n.Need == Conditional || mandatory == 0) {
 				r.Limited = append(r.Limited, n)
-			}
-			if v != Allow {
+			} else if !denied(v) && v != Allow {
 				soft = append(soft, n.Action)
 			}
 		}
@@ -222,7 +220,7 @@ func FeatureReady(f Feature, region string, verdict func(action string) Verdict)
 		r.Ready = ReadyNo
 	case len(r.Denied) > 0 || len(r.Unknown) > 0:
 		r.Ready = ReadyUnknown
-	case mandatory == 0 && len(soft) > 0:
+	case mandatory == 0 && len(soft)+len(r.Limited) > 0:
 		// Nothing is needed always, so a missing right does not say that it fails.
 		r.Ready, r.Unknown = ReadyUnknown, soft
 	default:

@@ -32,8 +32,11 @@ func TestFeatureReady(t *testing.T) {
 		{"dhmc is shut out", "dhmc", core, nil, Readiness{Ready: ReadyNo, Forbidden: core}},
 		{"dhmc unknown", "dhmc", nil, nil, Readiness{Ready: ReadyUnknown, Unknown: core}},
 		{"nothing mandatory, allowed", "managed-buckets", []string{"s3:GetObject"}, nil, Readiness{Ready: ReadyYes}},
-		{"nothing mandatory, denied", "managed-buckets", nil, []string{"s3:GetObject"}, Readiness{Ready: ReadyUnknown, Unknown: []string{"s3:GetObject"},
+		{"nothing mandatory, denied", "managed-buckets", nil, []string{"s3:GetObject"}, Readiness{Ready: ReadyUnknown,
 			Limited: []Need{{"s3:GetObject", Conditional, "signed downloads; with a public path the agent falls back to an unsigned request"}}}},
+		{"nothing mandatory, unknown", "managed-buckets", nil, nil, Readiness{Ready: ReadyUnknown, Unknown: []string{"s3:GetObject"}}},
+		{"optional only, denied", "agent-telemetry", nil, []string{"cloudwatch:PutMetricData"}, Readiness{Ready: ReadyUnknown,
+			Limited: []Need{{"cloudwatch:PutMetricData", Optional, "only with TelemetryMetricsToCloudWatch=true"}}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -42,7 +42,8 @@ type Grants struct {
 	Extra int
 	// Placeholders are words in Custom to fill in.
 	Placeholders []string
-	// Left are actions needed in some situations only, that are not granted.
+	// Left are optional actions, and those needed in some situations only, that
+	// are not granted.
 	Left []Need
 	// Notes say what else to mind.
 	Notes []string
@@ -80,12 +81,19 @@ var loadBuckets = sync.OnceValue(func() buckets {
 	return b
 })
 
+// anyRegion takes the place of a Region that is not known.
+const anyRegion = "REGION"
+
 // ManagedBuckets are the names of the buckets that AWS keeps for Systems
 // Manager in a Region, for an operating system (empty: all). complete is false
-// where part of the names is not known, as in Regions missing from the list.
+// where names are not known: of Regions missing from the list, as those of
+// China and GovCloud, none is; of the word REGION, those with a suffix.
 func ManagedBuckets(region, goos string) (names []string, complete bool) {
 	b := loadBuckets()
 	suffix, complete := b.Suffixes[region]
+	if !complete && region != anyRegion {
+		return nil, false
+	}
 	list := slices.Clone(b.Always)
 	if goos == "" || goos == "windows" {
 		list = append(list, b.Windows...)
@@ -147,9 +155,9 @@ func Minimal(features []string, t Target) (Grants, error) {
 		}
 		for _, n := range f.Actions {
 			switch {
-			case n.Need == Mandatory, n.Need == Conditional && t.asks(n, f):
+			case n.Need == Mandatory, n.Need == Conditional && t.asks(n, f), n.Need == Optional && len(f.Of(Mandatory, Conditional)) == 0:
 				want(n.Action, id)
-			case n.Need == Conditional:
+			case n.Need == Conditional, n.Need == Optional:
 				g.Left = append(g.Left, n)
 			}
 		}
@@ -176,12 +184,15 @@ func Minimal(features []string, t Target) (Grants, error) {
 		g.Custom = t.document(rest)
 		g.Placeholders = placeholders(g.Custom)
 		g.instead(needed, asked, t.Source)
-		if rest["s3:GetObject"]["managed-buckets"] {
+		if rest["s3:GetObject"]["managed-buckets"] || rest["s3:GetObject"]["distributor"] {
 			if _, complete := ManagedBuckets(t.Region, t.GOOS); !complete && t.Region != "" {
-				g.Notes = append(g.Notes, "the names of the patch buckets of "+t.Region+" are not known here; look them up before relying on this document")
+				g.Notes = append(g.Notes, "the names of the managed buckets of "+t.Region+" are not known here; put them in the place of BUCKET_NAME")
 			}
 		}
 	}
+	g.Left = slices.DeleteFunc(g.Left, func(n Need) bool {
+		return n.Need == Optional && slices.ContainsFunc(g.Attach, func(name string) bool { return slices.Contains(granted(name), n.Action) })
+	})
 	g.Left = slices.CompactFunc(g.Left, func(a, b Need) bool { return a == b })
 	return g, nil
 }

@@ -123,7 +123,10 @@ func (t Target) bucketNames() []string {
 }
 
 func (t Target) managedBuckets() []string {
-	names, _ := ManagedBuckets(t.or(t.Region, "REGION"), t.GOOS)
+	names, _ := ManagedBuckets(t.or(t.Region, anyRegion), t.GOOS)
+	if len(names) == 0 {
+		names = []string{"BUCKET_NAME"}
+	}
 	return t.s3(names, "/*")
 }
 

@@ -93,6 +93,8 @@ func left(needs []iam.Need) []string {
 		switch {
 		case strings.HasPrefix(n.Action, "kms:"):
 			s += "; --kms-key adds it"
+		case n.Need == iam.Optional:
+			s += "; optional"
 		case n.Action == "s3:PutObjectAcl":
 			s += "; --foreign-bucket adds it"
 		default:
