@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -130,6 +131,11 @@ func (p *prober) signAndSend(ctx context.Context, r row, k keys, fill func(strin
 // A proxy or portal that answers in its place does not.
 func fromAWS(h http.Header) bool {
 	return h.Get("X-Amzn-Requestid") != "" || h.Get("X-Amz-Request-Id") != ""
+}
+
+// foreign says what came back from somebody else than AWS.
+func (r reply) foreign() string {
+	return "answered " + strconv.Itoa(r.status) + ", but not by AWS: a proxy or portal in between"
 }
 
 // trusted connects as the probes do and shakes hands with who proves to be host.

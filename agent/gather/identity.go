@@ -70,6 +70,8 @@ func (p *prober) whoAmI(ctx context.Context, source string, k keys) facts.Identi
 	switch {
 	case r.network != nil:
 		id.Outcome, id.Message = "unreachable", oneLine(r.network.Error(), 200)
+	case !r.aws:
+		id.Outcome, id.Message = "unreachable", r.foreign()
 	case r.status == 200:
 		var d struct {
 			Result struct{ Arn, Account string } `xml:"GetCallerIdentityResult"`

@@ -128,11 +128,12 @@ func (p *prober) ask(ctx context.Context, r row, source string, k keys, fill fun
 		out.Verdict, out.Message = facts.Unreachable, oneLine(rep.network.Error(), 200)
 		return []facts.Permission{out}
 	}
+	if !rep.aws { // whatever a proxy or portal says in the place of AWS
+		out.Verdict, out.Message = facts.Inconclusive, rep.foreign()
+		return []facts.Permission{out}
+	}
 	out.Code, out.Message = rep.err.code, rep.err.message
 	switch {
-	case rep.status >= 200 && rep.status < 300 && !rep.aws:
-		out.Verdict, out.Message = facts.Inconclusive, "answered "+strconv.Itoa(rep.status)+", but not by AWS"
-		return []facts.Permission{out}
 	case rep.status >= 200 && rep.status < 300:
 		out.Verdict, out.Rule = facts.AllowedProven, r.rule
 		return []facts.Permission{out}

@@ -319,14 +319,25 @@ func TestBuckets(t *testing.T) {
 	}
 }
 
-// A page that a proxy answers in the place of AWS proves nothing.
+// What a proxy answers in the place of AWS proves nothing, and is told.
 func TestForeignAnswer(t *testing.T) {
 	t.Parallel()
-	s := &fakeAWS{foreign: true}
-	env, f := awsEnv(t, s)
-	for action, p := range look(t, env, f) {
-		if p.Verdict != facts.Inconclusive {
-			t.Errorf("%s: %+v", action, p)
+	const get = "ssm:GetParameter"
+	for name, answer := range map[string]func(http.ResponseWriter){
+		"page":      nil,
+		"forbidden": xmlAnswer(403, "<html><body>Blocked by policy</body></html>"),
+		"redirect":  xmlAnswer(302, ""),
+		"login":     xmlAnswer(407, ""),
+		"refusal":   jsonAnswer("AccessDeniedException", refusal(get, " because no identity-based policy allows the "+get+" action")),
+		"not found": jsonAnswer("ParameterNotFound", ""),
+	} {
+		s := &fakeAWS{foreign: true, answers: map[string]func(http.ResponseWriter){get: answer}}
+		env, f := awsEnv(t, s)
+		env.Probes = []string{"parameters"}
+		for action, p := range look(t, env, f) {
+			if p.Verdict != facts.Inconclusive || !strings.Contains(p.Message, "not by AWS") || p.Code != "" {
+				t.Errorf("%s: %s: %+v", name, action, p)
+			}
 		}
 	}
 }

@@ -74,6 +74,8 @@ func (p *prober) simulate(ctx context.Context, source string, k keys) {
 		out := facts.Permission{Action: checks.SimulatorFrom, Verdict: facts.Inconclusive, Resource: role, At: rep.at}
 		if rep.network != nil {
 			out.Verdict, out.Message = facts.Unreachable, oneLine(rep.network.Error(), 200)
+		} else if !rep.aws {
+			out.Message = rep.foreign()
 		} else {
 			out.Code, out.Message = rep.err.code, rep.err.message
 			ref := iam.ParseRefusal(rep.err.code, rep.err.message)
