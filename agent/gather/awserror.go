@@ -29,11 +29,23 @@ func parseAWSError(b []byte) awsError {
 			code = d.Code
 		}
 		code = code[strings.LastIndex(code, "#")+1:]
-		return awsError{oneLine(code, 100), oneLine(orText(d.Message, d.Message2), 1000)}
+		return awsError{oneLine(code, 100), errorText(orText(d.Message, d.Message2))}
 	case strings.HasPrefix(body, "<"):
 		return xmlError(body)
 	}
 	return awsError{}
+}
+
+// maxEncoded bounds a message that holds an encoded refusal, in bytes; half of
+// one cannot be decoded.
+const maxEncoded = 10 << 10
+
+// errorText is a message of AWS on one line.
+func errorText(s string) string {
+	if strings.Contains(s, "Encoded authorization failure message:") {
+		return oneLine(s, maxEncoded)
+	}
+	return oneLine(s, 1000)
 }
 
 // xmlError takes the first Code and Message of a document, or its root element
@@ -62,7 +74,7 @@ func xmlError(body string) awsError {
 			case in == "Code" && e.code == "":
 				e.code = oneLine(text, 100)
 			case strings.EqualFold(in, "message") && e.message == "":
-				e.message = oneLine(text, 1000)
+				e.message = errorText(text)
 			}
 		}
 	}

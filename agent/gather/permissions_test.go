@@ -27,6 +27,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/iam"
 )
 
 // sent is what the fake service got.
@@ -466,5 +467,33 @@ func TestRows(t *testing.T) {
 		if r.protocol == "json" && !json.Valid([]byte(strings.NewReplacer("{millis}", "1").Replace(r.body))) {
 			t.Errorf("%s: body is not JSON: %s", r.action, r.body)
 		}
+	}
+}
+
+// TestEncodedRefusal: it is kept whole, or nobody could decode it.
+func TestEncodedRefusal(t *testing.T) {
+	t.Parallel()
+	blob := strings.Repeat("aB3-", 1000)
+	s := &fakeAWS{answers: map[string]func(http.ResponseWriter){"ec2:DescribeTags": ec2Error(403, "UnauthorizedOperation",
+		"You are not authorized to perform this operation. Encoded authorization failure message: "+blob)}}
+	env, f := awsEnv(t, s)
+	env.Probes = []string{"ec2"}
+	if p := look(t, env, f)["ec2:DescribeTags"]; iam.ParseRefusal(p.Code, p.Message).Encoded != blob {
+		t.Errorf("%d bytes kept", len(p.Message))
+	}
+	if got := errorText("Encoded authorization failure message: " + strings.Repeat("a", 1<<20)); len(got) > maxEncoded+10 {
+		t.Errorf("%d bytes kept", len(got))
+	}
+}
+
+// TestForeignIdentity: whoever answers in the place of AWS names nobody.
+func TestForeignIdentity(t *testing.T) {
+	t.Parallel()
+	env, f := awsEnv(t, &fakeAWS{foreign: true})
+	f.Network.Endpoints = append(f.Network.Endpoints, facts.Endpoint{Service: "sts", Host: "sts.example.com"})
+	p := prober{env: env, f: f, roots: env.roots()}
+	id := p.whoAmI(t.Context(), facts.SourceProfile, keys{"ASIAEXAMPLEPROFILE", "secret", "token"})
+	if id.Outcome != "unreachable" || !strings.Contains(id.Message, "not by AWS") {
+		t.Errorf("%+v", id)
 	}
 }

@@ -105,6 +105,8 @@ func TestStripSecretsKeepsTheRest(t *testing.T) {
 		"ssm:UpdateInstanceInformation", "mail someone@example", "AmazonSSMManagedInstanceCoreAmazonSSMManagedInstanceCore",
 		"https://docs.aws.amazon.com/systems-manager/latest/userguide/fleet-manager-default-host-management-configuration.html",
 		"password", "basic authentication", "PWD=/root", "https://host:8443/path",
+		"aws sts decode-authorization-message --encoded-message 6YTvPuXpQzFm0tRgeLezV6ffAt0gunVTLw7onLRnrq0bXhWmv3fTqYJbN8sDgUe_Op-RkZwLHtIaFcVB",
+		"Encoded authorization failure message: 6YTvPuXpQzFm0tRgeLezV6ffAt0gunVTLw7onLRnrq0bXhWmv3fTqYJbN8sDgUe_Op-RkZwLHtIaFcVB and so on",
 	} {
 		if got := stripSecrets(text); got != text {
 			t.Errorf("%q became %q", text, got)

@@ -79,16 +79,27 @@ func stripSecrets(s string) string {
 			return p.re.ReplaceAllString(m, p.to)
 		})
 	}
-	if longestRun(s) >= 40 {
-		s = reDense.ReplaceAllStringFunc(s, func(m string) string {
+	if longestRun(s) < 40 {
+		return s
+	}
+	// An encoded refusal looks like a key, and is there to be handed to sts.
+	var out strings.Builder
+	from := 0
+	for _, at := range append(reEncoded.FindAllStringIndex(s, -1), []int{len(s), len(s)}) {
+		out.WriteString(reDense.ReplaceAllStringFunc(s[from:at[0]], func(m string) string {
 			if keyLike(m) {
 				return removed
 			}
 			return m
-		})
+		}))
+		out.WriteString(s[at[0]:at[1]])
+		from = at[1]
 	}
-	return s
+	return out.String()
 }
+
+// reEncoded is an encoded refusal of EC2, which only sts can read.
+var reEncoded = regexp.MustCompile(`(?:aws sts decode-authorization-message --encoded-message |Encoded authorization failure message: )[A-Za-z0-9_-]+`)
 
 // reDense is where key material can hide: a secret access key has 40
 // characters, encoded keys and tokens have more. Dashes are not in it: names

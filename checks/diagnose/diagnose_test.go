@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -218,6 +220,22 @@ func TestHealthyStaysHealthy(t *testing.T) {
 		}
 		if a := Diagnose(f, found); a.Root != nil || a.State != Managed {
 			t.Fatalf("state %s, root %+v", a.State, a.Root)
+		}
+	}
+}
+
+// TestEncodedRefusal: the command that reads one is told, of a whole one only.
+func TestEncodedRefusal(t *testing.T) {
+	t.Parallel()
+	for tail, want := range map[string]bool{"abc-DEF_123": true, "abc-DEF_123…": false} {
+		f := host(t, "profile")
+		f.Permissions.Actions = append(f.Permissions.Actions, facts.Permission{Action: "ec2:DescribeTags", Identity: facts.SourceProfile, Verdict: facts.Inconclusive, Code: "UnauthorizedOperation",
+			Message: "You are not authorized to perform this operation. Encoded authorization failure message: " + tail, At: f.CollectedAt})
+		got := slices.ContainsFunc(judge(f).NotLooked, func(n NotLooked) bool {
+			return strings.Contains(n.What, "ec2:DescribeTags") && n.Command == "aws sts decode-authorization-message --encoded-message abc-DEF_123"
+		})
+		if got != want {
+			t.Errorf("%s: %v", tail, got)
 		}
 	}
 }

@@ -1,9 +1,12 @@
 package diagnose
 
 import (
+	"strings"
+
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/iam"
 )
 
 // NotLooked is something that cannot be seen from the host, with the command
@@ -23,6 +26,11 @@ func notLooked(f *facts.Facts, a Answer) []NotLooked {
 	if v["node"] != "" {
 		add("what the service says of this node", "it answers only to an operator's credentials",
 			"aws ssm describe-instance-information --filters Key=InstanceIds,Values={node} --region {region}")
+	}
+	for _, p := range f.Permissions.Actions {
+		if blob := iam.ParseRefusal(p.Code, p.Message).Encoded; blob != "" && !strings.HasSuffix(p.Message, "…") {
+			add("why "+p.Action+" is refused", "the answer is encoded for an operator who may decode it", "aws sts decode-authorization-message --encoded-message "+blob)
+		}
 	}
 	if a.State == Managed {
 		return out

@@ -1,7 +1,6 @@
 package iam
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,7 +29,7 @@ const maxRoles = 20000
 // get-account-authorization-details rather than a policy.
 func IsAuthorizationDetails(b []byte) bool {
 	var m struct{ RoleDetailList json.RawMessage }
-	b = bytes.TrimSpace(b)
+	b = bare(b)
 	return len(b) > 0 && b[0] == '{' && len(b) <= maxDetails && json.Unmarshal(b, &m) == nil && m.RoleDetailList != nil
 }
 
@@ -64,7 +63,7 @@ func ParseAuthorizationDetails(b []byte) ([]Role, error) {
 			}
 		}
 	}
-	if err := json.Unmarshal(b, &in); err != nil {
+	if err := json.Unmarshal(bare(b), &in); err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotDetails, err)
 	}
 	if in.RoleDetailList == nil {

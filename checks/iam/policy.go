@@ -5,6 +5,7 @@ package iam
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,8 +59,8 @@ type Condition struct {
 var ErrTooLarge = errors.New("policy document too large")
 
 // ParsePolicy reads a policy document. It accepts the bare document, the output
-// of get-policy-version and get-role-policy, wrappers with a "document" member,
-// and URL-encoded documents.
+// of get-policy-version, get-role-policy and describe-policy of organizations,
+// wrappers with a "document" member, and URL-encoded documents.
 func ParsePolicy(b []byte) (*Policy, error) {
 	if len(b) > maxPolicy {
 		return nil, ErrTooLarge
@@ -67,11 +68,16 @@ func ParsePolicy(b []byte) (*Policy, error) {
 	return parsePolicy(b, 0)
 }
 
+// bare is a document without the byte order mark and spaces around it.
+func bare(b []byte) []byte {
+	return bytes.TrimSpace(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")))
+}
+
 func parsePolicy(b []byte, depth int) (*Policy, error) {
 	if depth > 4 {
 		return nil, errors.New("policy document: wrapped too deep")
 	}
-	b = bytes.TrimSpace(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")))
+	b = bare(b)
 	switch {
 	case len(b) == 0:
 		return nil, errors.New("policy document: empty")
@@ -98,13 +104,16 @@ func parsePolicy(b []byte, depth int) (*Policy, error) {
 		return nil, fmt.Errorf("policy document: element %q twice", clip(k))
 	}
 	if _, ok := m["Statement"]; !ok {
-		for _, wrap := range []string{"PolicyVersion", "Document", "PolicyDocument", "document", "Policy", "ResourcePolicy"} {
+		for _, wrap := range []string{"PolicyVersion", "Document", "PolicyDocument", "document", "Policy", "ResourcePolicy", "Content"} {
 			if inner, ok := m[wrap]; ok {
 				p, err := parsePolicy(inner, depth+1)
 				if err != nil {
 					return nil, err
 				}
 				name(p, m, "PolicyName", "name", "PolicyId")
+				summary := struct{ Name, Arn string }{}
+				_ = json.Unmarshal(m["PolicySummary"], &summary) // of aws organizations describe-policy
+				p.Name, p.ARN = cmp.Or(p.Name, summary.Name), cmp.Or(p.ARN, summary.Arn)
 				if arn := text(m["arn"]); arn != "" && p.ARN == "" {
 					p.ARN = arn
 				}

@@ -17,6 +17,8 @@ func TestParsePolicyForms(t *testing.T) {
 	want := &Policy{Version: "2012-10-17", Statements: []Statement{{Sid: "S", Allow: true, Actions: []string{"ssm:*"}, Resources: []string{"*"}}}}
 	named := *want
 	named.Name = "P"
+	control := named
+	control.ARN = "arn:aws:organizations::1:policy/o-1/service_control_policy/p-1"
 	for name, c := range map[string]struct {
 		in   string
 		want *Policy
@@ -30,6 +32,7 @@ func TestParsePolicyForms(t *testing.T) {
 		"get-policy-version":          {`{"PolicyVersion":{"Document":` + doc + `,"VersionId":"v2","IsDefaultVersion":true}}`, want},
 		"get-policy-version, encoded": {`{"PolicyVersion":{"Document":"` + url.PathEscape(doc) + `","VersionId":"v2"}}`, want},
 		"get-role-policy":             {`{"RoleName":"R","PolicyName":"P","PolicyDocument":` + doc + `}`, &named},
+		"organizations":               {`{"Policy":{"PolicySummary":{"Id":"p-1","Name":"P","Arn":"` + control.ARN + `"},"Content":` + string(quoted) + `}}`, &control},
 		"wrapper":                     {`{"name":"P","arn":null,"document":` + doc + `}`, &named},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -132,6 +132,10 @@ func TestParseAuthorizationDetails(t *testing.T) {
 	if !IsAuthorizationDetails(b) || IsAuthorizationDetails([]byte(`{"Statement":[]}`)) {
 		t.Error("not told apart from a policy")
 	}
+	b = append([]byte("\xef\xbb\xbf"), b...)
+	if !IsAuthorizationDetails(b) {
+		t.Error("not known with a byte order mark")
+	}
 	roles, err := ParseAuthorizationDetails(b)
 	if err != nil {
 		t.Fatal(err)

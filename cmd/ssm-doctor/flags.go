@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"io/fs"
@@ -10,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -212,7 +216,30 @@ func (a *app) readInput(name string, limit int64) ([]byte, error) {
 	if int64(len(b)) > limit {
 		return nil, usagef("%s is larger than %d bytes", name, limit)
 	}
-	return b, nil
+	return utf8Text(b), nil
+}
+
+// utf8Text drops the byte order mark, and turns UTF-16 with one, which
+// PowerShell writes with >, into UTF-8.
+func utf8Text(b []byte) []byte {
+	var order binary.ByteOrder
+	switch {
+	case bytes.HasPrefix(b, []byte("\xff\xfe")):
+		order = binary.LittleEndian
+	case bytes.HasPrefix(b, []byte("\xfe\xff")):
+		order = binary.BigEndian
+	default:
+		return bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
+	}
+	var out []byte
+	for i := 2; i+1 < len(b); i += 2 {
+		r := rune(order.Uint16(b[i:]))
+		if utf16.IsSurrogate(r) && i+3 < len(b) {
+			r, i = utf16.DecodeRune(r, rune(order.Uint16(b[i+2:]))), i+2
+		}
+		out = utf8.AppendRune(out, r)
+	}
+	return out
 }
 
 // fromEnvironment sets flags that were not given from SSM_DOCTOR_<FLAG>.

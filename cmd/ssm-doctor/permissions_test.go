@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/csv"
 	"encoding/json"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks/facts"
@@ -248,5 +250,26 @@ func TestPermissionsOfAccount(t *testing.T) {
 	}
 	if code, _, errs = cli(t, "permissions", "--policy", name, "--role", "Nod"); code != exitUsage || !strings.Contains(errs, "did you mean Node?") {
 		t.Errorf("exit %d %s", code, errs)
+	}
+}
+
+// A file that PowerShell wrote with > is read as any other.
+func TestPermissionsUTF16(t *testing.T) {
+	t.Parallel()
+	const doc = `{"Version":"2012-10-17","Statement":{"Sid":"X\u00e9","Effect":"Allow","Action":["ssm:*","ssmmessages:*"],"Resource":"*"}}`
+	little, big := []byte{0xff, 0xfe}, []byte{0xfe, 0xff}
+	for _, u := range utf16.Encode([]rune(doc + " \U0001f600")) {
+		little, big = binary.LittleEndian.AppendUint16(little, u), binary.BigEndian.AppendUint16(big, u)
+	}
+	if got := string(utf8Text(little)); got != doc+" \U0001f600" || string(utf8Text(big)) != got {
+		t.Errorf("%q", got)
+	}
+	if got := string(utf8Text(append([]byte{0xff, 0xfe}, 0x3d, 0xd8))); got != "\ufffd" {
+		t.Errorf("half a character: %q", got)
+	}
+	for name, b := range map[string]string{"little": string(little[:len(little)-6]), "big": string(big[:len(big)-6]), "mark": "\xef\xbb\xbf" + doc} {
+		if code, out, errs := cli(t, "permissions", "--policy", file(t, name+".json", b)); code != 0 || !strings.Contains(out, "✓ session-manager") {
+			t.Errorf("%s: exit %d %s\n%s", name, code, errs, out)
+		}
 	}
 }
