@@ -96,8 +96,17 @@ func denial(f *facts.Facts, r refusal, missing string) Finding {
 		}
 	}
 	fd = fd.sawAt(action, "denied: "+cut(r.Text, 400), r.From, r.At).
-		with("action", action, "role", roleOf(f, r), "resource", r.Resource, "policy", r.PolicyARN, "service", serviceOf(action))
+		with("action", action, "role", roleOf(f, r), "resource", grantedOn(action, r.Resource), "policy", r.PolicyARN, "service", serviceOf(action))
 	return fd
+}
+
+// grantedOn is the resource to write into a grant: refusals name one of actions
+// too that can be granted on * only.
+func grantedOn(action, resource string) string {
+	if a, ok := iam.ActionByName(action); ok && len(a.ResourceTypes) == 0 {
+		return "*"
+	}
+	return resource
 }
 
 func layerName(layer string) string {

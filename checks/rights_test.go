@@ -227,6 +227,16 @@ func TestMadeUpName(t *testing.T) {
 	}
 }
 
+func TestGrantedOn(t *testing.T) {
+	t.Parallel()
+	const node = "arn:aws:ec2:eu-west-1:111122223333:instance/i-0123456789abcdef0"
+	for action, want := range map[string]string{"ssm:GetManifest": "*", "ssmmessages:OpenDataChannel": "*", "ssm:ListInstanceAssociations": node, "other:Action": node} {
+		if got := grantedOn(action, node); got != want {
+			t.Errorf("%s: %s", action, got)
+		}
+	}
+}
+
 // TestFeaturesInUseDenied: a live refusal counts for features in use or asked
 // for, and for what every node polls.
 func TestFeaturesInUseDenied(t *testing.T) {

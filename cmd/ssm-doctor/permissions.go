@@ -51,7 +51,7 @@ func newPermissionsCmd(a *app) *cobra.Command {
 			"Exit code: 0; 1 when a feature in use or asked for is denied something that it\n" +
 			"needs, or a change loses one; 2 when registration or the message channel is\n" +
 			"denied. Unknown is not denied.",
-		Example: "  ssm-doctor permissions --feature parameter-store --probe parameters\n" +
+		Example: "  ssm-doctor permissions --probe parameters --parameter-path /app\n" +
 			"  ssm-doctor permissions --policy role.json --scp scp.json\n" +
 			"  ssm-doctor permissions --minimal --feature session-manager,run-command",
 		RunE: func(cmd *cobra.Command, args []string) error { return p.run(cmd, a, args) },
