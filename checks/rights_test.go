@@ -227,6 +227,29 @@ func TestMadeUpName(t *testing.T) {
 	}
 }
 
+// TestReadsDenied: a refused made-up name is no read that was refused, an
+// allowed one is a right.
+func TestReadsDenied(t *testing.T) {
+	t.Parallel()
+	document, parameter := permission("ssm:GetDocument", facts.DeniedProven, 0), permission("ssm:GetParameter", facts.DeniedProven, 0)
+	allowed := madeUp(permission("ssm:GetParameter", facts.AllowedProven, 0))
+	for _, c := range []struct {
+		in  []facts.Permission
+		n   int
+		all bool
+	}{
+		{[]facts.Permission{madeUp(parameter)}, 0, true},
+		{[]facts.Permission{document, madeUp(parameter)}, 1, true},
+		{[]facts.Permission{document, parameter}, 2, true},
+		{[]facts.Permission{document, allowed}, 2, false},
+	} {
+		n, all := readsDenied(profileNode(func(f *facts.Facts) { f.Permissions.Actions = c.in }))
+		if n != c.n || all != c.all {
+			t.Errorf("%v: %d %v", c.in, n, all)
+		}
+	}
+}
+
 func TestGrantedOn(t *testing.T) {
 	t.Parallel()
 	const node = "arn:aws:ec2:eu-west-1:111122223333:instance/i-0123456789abcdef0"
