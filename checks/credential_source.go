@@ -25,7 +25,7 @@ var _ = register(Check{
 		if p.Known() {
 			return pass("instance profile %s", orWord(RoleName(f), p.Value.ARN))
 		}
-		if onDHMC(f) {
+		if _, off := current(f, facts.SigDHMCOff); onDHMC(f) && !off {
 			return pass("Default Host Management")
 		}
 		if p.Unknown() {

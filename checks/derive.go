@@ -331,10 +331,9 @@ func healthMinutes(f *facts.Facts) int {
 func lastSuccess(f *facts.Facts) Proof {
 	var p Proof
 	for _, m := range f.Log.Matches {
-		if !successSigs[m.ID] || !m.Last.After(p.At) {
-			continue
+		if at := succeeded(f, m); successSigs[m.ID] && at.After(p.At) {
+			p = Proof{What: m.Text, From: "file:" + m.File, At: at}
 		}
-		p = Proof{What: m.Text, From: "file:" + m.File, At: m.Last}
 	}
 	if r, ok := f.Credentials.Runtime.Get(); ok && r.Source != "" && r.RetrievedAt.After(p.At) && !r.RetrievedAt.After(f.CollectedAt.Add(time.Minute)) {
 		p = Proof{What: "credentials obtained, " + r.Source, From: f.Credentials.Runtime.From, At: r.RetrievedAt}
@@ -347,6 +346,57 @@ var successSigs = map[string]bool{
 	facts.SigHealthOK: true, facts.SigChannelMGS: true, facts.SigChannelUp: true,
 }
 
+// succeeded is the latest occurrence of a success that may count; zero: none.
+// The line of a heartbeat comes before its call, and only a failure follows it:
+// a heartbeat counts once its answer is due, if no failure came with or after it.
+func succeeded(f *facts.Facts, m facts.Match) time.Time {
+	at := m.Last
+	if m.ID == facts.SigHealthOK {
+		if age(f, at) <= answerTime {
+			at = m.Before
+		}
+		if age(f, at) <= answerTime || !lastNodeFailure(f).Last.Before(at) {
+			return time.Time{}
+		}
+	}
+	if ahead(f, at) {
+		return time.Time{}
+	}
+	return at
+}
+
+// ahead reports whether a time lies so far in the future that another clock, or
+// another time zone, wrote it.
+func ahead(f *facts.Facts, t time.Time) bool { return age(f, t) < -5*time.Minute }
+
+// startedAfter reports whether the agent was started after an entry of its log,
+// which then says nothing of the agent that runs now.
+func startedAfter(f *facts.Facts, m facts.Match) bool { return lastStart(f).After(m.Last) }
+
+// lastStart is when the agent that runs now began, as far as known.
+func lastStart(f *facts.Facts) time.Time {
+	var at time.Time
+	if m, ok := f.Log.Last(facts.SigStart); ok && !ahead(f, m.Last) {
+		at = m.Last
+	}
+	for _, p := range f.Agent.Processes.Value.Core {
+		if p.Started.After(at) {
+			at = p.Started
+		}
+	}
+	if u := mainUnit(f); u != nil && u.Active == "active" && u.ActiveSince.After(at) {
+		at = u.ActiveSince
+	}
+	return at
+}
+
+// heartless reports whether the agent has sent heartbeats since its start, and
+// then none for longer than two of them take.
+func heartless(f *facts.Facts) bool {
+	m, ok := f.Log.Last(facts.SigHealthOK)
+	return ok && !startedAfter(f, m) && age(f, m.Last) > healthGap(f)
+}
+
 // Managed returns the proof that the node is managed now: an accepted call
 // that is recent enough for its kind, with no failure after it and the agent
 // still running.
@@ -357,29 +407,29 @@ func Managed(f *facts.Facts) (Proof, bool) {
 	if w, known := workerRunning(f); known && !w && splitAgent(f) {
 		return Proof{}, false
 	}
-	heartbeat := time.Duration(2*healthMinutes(f)+10) * time.Minute
+	const credentials = 65 * time.Minute
+	heartbeat := healthGap(f)
 	windows := map[string]time.Duration{
 		facts.SigHealthOK:   heartbeat,
-		facts.SigRotation:   65 * time.Minute,
-		facts.SigProfileOK:  65 * time.Minute,
-		facts.SigDHMCOK:     65 * time.Minute,
 		facts.SigChannelMGS: heartbeat,
 		facts.SigChannelUp:  heartbeat,
+	}
+	silent := heartless(f) // valid credentials prove nothing of an agent that does not use them
+	if !silent {
+		for _, id := range []string{facts.SigRotation, facts.SigProfileOK, facts.SigDHMCOK} {
+			windows[id] = credentials
+		}
 	}
 	failed := lastNodeFailure(f)
 	var p Proof
 	for _, m := range f.Log.Matches {
 		w, ok := windows[m.ID]
-		if !ok || age(f, m.Last) > w || age(f, m.Last) < -5*time.Minute || !m.Last.After(p.At) {
-			continue
+		if at := succeeded(f, m); ok && at.After(p.At) && age(f, at) <= w && !failed.Last.After(at) {
+			p = Proof{What: m.Text, From: "file:" + m.File, At: at}
 		}
-		if failed.Last.After(m.Last) {
-			continue
-		}
-		p = Proof{What: m.Text, From: "file:" + m.File, At: m.Last}
 	}
-	if r, ok := f.Credentials.Runtime.Get(); ok && r.Source != "" && r.ExpiresAt.After(f.CollectedAt) &&
-		age(f, r.RetrievedAt) < 65*time.Minute && r.RetrievedAt.After(p.At) && !failed.Last.After(r.RetrievedAt) {
+	if r, ok := f.Credentials.Runtime.Get(); ok && !silent && r.Source != "" && r.ExpiresAt.After(f.CollectedAt) && !ahead(f, r.RetrievedAt) &&
+		age(f, r.RetrievedAt) < credentials && r.RetrievedAt.After(p.At) && !failed.Last.After(r.RetrievedAt) {
 		p = Proof{What: "credentials valid until " + r.ExpiresAt.UTC().Format(time.RFC3339), From: f.Credentials.Runtime.From, At: r.RetrievedAt}
 	}
 	return p, !p.At.IsZero()
@@ -399,7 +449,7 @@ var nodeFailureSigs = map[string]bool{
 func lastNodeFailure(f *facts.Facts) facts.Match {
 	var last facts.Match
 	for _, m := range f.Log.Matches {
-		if nodeFailureSigs[m.ID] && m.Last.After(last.Last) {
+		if nodeFailureSigs[m.ID] && m.Last.After(last.Last) && !ahead(f, m.Last) {
 			last = m
 		}
 	}
@@ -410,7 +460,7 @@ func lastNodeFailure(f *facts.Facts) facts.Match {
 // overtaken.
 func current(f *facts.Facts, id string) (facts.Match, bool) {
 	m, ok := f.Log.Last(id)
-	if !ok || lastSuccess(f).At.After(m.Last) {
+	if !ok || ahead(f, m.Last) || lastSuccess(f).At.After(m.Last) {
 		return facts.Match{}, false
 	}
 	return m, true

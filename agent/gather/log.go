@@ -26,6 +26,8 @@ const (
 	maxEntry    = 8 << 10
 	maxMatch    = 600
 	maxRefusals = 50
+	// maxAhead is how far in the future an entry may lie.
+	maxAhead = 5 * time.Minute
 )
 
 // dirs are the agent's directories on the examined system, relative to the root.
@@ -68,7 +70,6 @@ func (logSource) Name() string { return "log" }
 func (logSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	dir := agentDirs(env).log
 	zone, _, _ := hostZone(env)
-	s := newLogScan(zone)
 	l := &f.Log
 	es, err := env.FS.ReadDir(dir)
 	if err != nil {
@@ -83,7 +84,12 @@ func (logSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 		return errors.New(why(err))
 	}
 	budget := int64(logTotal)
-	for _, group := range logFiles(es) {
+	groups := logFiles(es)
+	if len(groups) > 0 {
+		zone = logZone(env.FS, path.Join(dir, groups[0][0]), zone)
+	}
+	s := newLogScan(zone, env.Now())
+	for _, group := range groups {
 		read := int64(0)
 		for _, name := range group {
 			if ctx.Err() != nil || budget <= 0 {
@@ -98,7 +104,7 @@ func (logSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 		}
 		s.endGroup()
 	}
-	s.fill(l, env.Now(), fileURL(dir), ctx.Err())
+	s.fill(l, fileURL(dir), ctx.Err())
 	return nil
 }
 
@@ -149,6 +155,7 @@ func logFiles(es []fs.DirEntry) [][]string {
 // logScan collects what the entries of several files say.
 type logScan struct {
 	zone     *time.Location
+	now      time.Time
 	table    *logTable
 	matches  map[string]*facts.Match
 	kinds    map[string]string
@@ -165,11 +172,11 @@ type logScan struct {
 	start    time.Time
 }
 
-func newLogScan(zone *time.Location) *logScan {
+func newLogScan(zone *time.Location, now time.Time) *logScan {
 	if zone == nil {
 		zone = time.UTC
 	}
-	return &logScan{zone: zone, table: signatureTable(), matches: map[string]*facts.Match{}, kinds: map[string]string{}}
+	return &logScan{zone: zone, now: now, table: signatureTable(), matches: map[string]*facts.Match{}, kinds: map[string]string{}}
 }
 
 // file reads the end of one file.
@@ -385,12 +392,15 @@ func (s *logScan) match(id, kind string, at time.Time, text string) {
 	if at.Before(m.First) {
 		m.First = at
 	}
-	if !at.Before(m.Last) {
-		m.Last, m.Text, m.File = at, oneLine(scrub(text), maxMatch), s.path
+	switch {
+	case !s.known(at).Before(s.known(m.Last)):
+		m.Before, m.Last, m.Text, m.File = m.Last, at, oneLine(scrub(text), maxMatch), s.path
+	case s.known(at).After(s.known(m.Before)):
+		m.Before = at
 	}
 	switch id {
 	case facts.SigStart:
-		if at.After(s.start) {
+		if s.known(at).After(s.known(s.start)) {
 			s.start = at
 		}
 	case facts.SigSleeping:
@@ -402,6 +412,15 @@ func (s *logScan) match(id, kind string, at time.Time, text string) {
 		d := 5 * time.Minute
 		s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds(), Until: at.Add(d), Kind: "hibernation"})
 	}
+}
+
+// known is a time as far as it can be right: one in the future was written by a
+// clock that was ahead, and counts only where there is no other.
+func (s *logScan) known(at time.Time) time.Time {
+	if at.After(s.now.Add(maxAhead)) {
+		return time.Time{}
+	}
+	return at
 }
 
 func (s *logScan) healthBackoff(at time.Time, text string) {
@@ -426,7 +445,7 @@ func (s *logScan) refusal(at time.Time, id, text string) {
 	r.At, r.Match = at, id
 	for i, x := range s.refusals {
 		if x.Code == r.Code && x.Action == r.Action && x.Match == r.Match {
-			if !at.Before(x.At) {
+			if !s.known(at).Before(s.known(x.At)) {
 				s.refusals[i] = r
 			}
 			return
@@ -447,7 +466,7 @@ func (s *logScan) endGroup() {
 
 // fill turns what was collected into facts. Times after now are kept: a clock
 // that jumped is for the checks to judge.
-func (s *logScan) fill(l *facts.Log, now time.Time, from string, ended error) {
+func (s *logScan) fill(l *facts.Log, from string, ended error) {
 	for _, m := range s.matches {
 		l.Matches = append(l.Matches, *m)
 	}
@@ -476,13 +495,13 @@ func (s *logScan) fill(l *facts.Log, now time.Time, from string, ended error) {
 	l.Backoff = facts.Absent[facts.Backoff]("no announced sleep is still running", from)
 	var last facts.Backoff
 	for _, b := range s.backoffs {
-		if !b.Since.Before(last.Since) {
+		if !b.Since.Before(last.Since) && !s.known(b.Since).IsZero() {
 			last = b
 		}
 	}
 	// Within hibernation the shorter announcements of its schedule repeat; what
 	// ends a sleep is its time, a later start or a later success.
-	over := last.Since.IsZero() || !last.Until.After(now) || s.start.After(last.Since)
+	over := last.Since.IsZero() || !last.Until.After(s.now) || s.start.After(last.Since)
 	if e, ok := l.LastSuccess.Get(); ok && e.At.After(last.Since) {
 		over = true
 	}

@@ -170,7 +170,7 @@ func (h *Host) build(s Scenario) (*world, error) {
 	if err := w.connect(); err != nil {
 		return nil, err
 	}
-	if _, err := w.logText(); err != nil {
+	if _, _, err := w.logText(); err != nil {
 		return nil, err
 	}
 	return w, nil

@@ -452,8 +452,8 @@ func atLeast(version, least string) bool {
 	return len(x) >= len(y)
 }
 
-// logText renders the agent's log.
-func (w *world) logText() (string, error) {
+// logText renders the agent's log and says when it was written to last.
+func (w *world) logText() (text string, written time.Time, err error) {
 	frac := ".1234"
 	if w.Agent.Version != "" && !atLeast(w.Agent.Version, "3.3.808") {
 		frac = ""
@@ -463,7 +463,7 @@ func (w *world) logText() (string, error) {
 		first, rest, _ := strings.Cut(l, " ")
 		ago, err := time.ParseDuration(first)
 		if err != nil {
-			return "", fmt.Errorf("log line %q does not begin with a distance in time", l)
+			return "", written, fmt.Errorf("log line %q does not begin with a distance in time", l)
 		}
 		at := w.now().Add(ago).UTC()
 		server := at.Add(time.Duration(w.Skew * float64(time.Second)))
@@ -473,7 +473,8 @@ func (w *world) logText() (string, error) {
 		}
 		rest = strings.NewReplacer("{signed}", at.Format(amzTime), "{server}", server.Format(amzTime), "{limit}", limit.Format(amzTime),
 			"{instance}", w.Instance, "{node}", w.Node, "{region}", w.Region, "{account}", w.Account, "{partition}", w.Partition(), "{domain}", w.Domain(), "{version}", w.Agent.Version).Replace(rest)
-		b.WriteString(at.Format("2006-01-02 15:04:05") + frac + " " + rest + "\n")
+		written = at
+		b.WriteString(at.Add(time.Duration(w.Agent.Zone)).Format("2006-01-02 15:04:05") + frac + " " + rest + "\n")
 	}
-	return b.String(), nil
+	return b.String(), written, nil
 }

@@ -24,11 +24,11 @@ func (w *world) layout() *tree {
 	}
 	w.layAgent(t)
 	w.layState(t)
-	log, err := w.logText()
+	log, written, err := w.logText()
 	if err == nil && log != "" { // build has tried it
 		d := w.dirs()
 		t.dir(d.log, 0o700)
-		t.file(d.log+"/amazon-ssm-agent.log", log, 0o600)
+		t.file(d.log+"/amazon-ssm-agent.log", log, 0o600).at = written
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.Files)) {
 		w.layFile(t, name, w.Files[name])

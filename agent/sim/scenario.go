@@ -145,6 +145,8 @@ type Agent struct {
 
 	Config      string            `json:"config,omitempty"`      // amazon-ssm-agent.json
 	Environment map[string]string `json:"environment,omitempty"` // of the service
+	// Zone is how far east of UTC, in which the host is, the log is written.
+	Zone Duration `json:"zone,omitempty"`
 	// Channel lists peers (address:port) of the worker's connections; Stuck says
 	// that they answer no more.
 	Channel []string `json:"channel,omitempty"`

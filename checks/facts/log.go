@@ -34,6 +34,8 @@ type Match struct {
 	Count int       `json:"count"`
 	First time.Time `json:"first,omitzero"`
 	Last  time.Time `json:"last,omitzero"`
+	// Before is the time of the entry before the last one.
+	Before time.Time `json:"before,omitzero"`
 	// Text is the latest entry, joined to one line, at most 600 bytes,
 	// with account-independent secrets removed.
 	Text string `json:"text"`

@@ -1,0 +1,160 @@
+package sim_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ssm-doctor/agent/sim"
+)
+
+// history is a host with a past, and the answer it should get. An empty cause
+// is none. Where an entry says several, separated by |, any of them is right.
+type history struct {
+	name         string
+	state, cause string
+	base         string
+	put          func(*sim.Scenario)
+}
+
+// Lines of the agent's worker.
+const (
+	health       = "INFO [ssm-agent-worker] [HealthCheck] HealthCheck reporting agent health."
+	healthFailed = "ERROR [ssm-agent-worker] [HealthCheck] error when calling AWS APIs. error details - "
+	expiredToken = "ExpiredTokenException: The security token included in the request is expired" + sim.RequestID
+	asleep       = "INFO [CredentialRefresher] Sleeping for 27m12s before retrying retrieve credentials"
+	refusedNode  = "AccessDeniedException: User: arn:{partition}:sts::{account}:assumed-role/WebServerRole/{instance} is not authorized to perform: ssm:UpdateInstanceInformation on resource: " +
+		"arn:{partition}:ec2:{region}:{account}:instance/{instance} because no identity-based policy allows the ssm:UpdateInstanceInformation action" + sim.RequestID
+)
+
+// also puts lines into a log, in the order of their times.
+func also(s *sim.Scenario, lines ...string) {
+	s.Log = append(s.Log, lines...)
+	slices.SortStableFunc(s.Log, func(a, b string) int { return int(ago(b) - ago(a)) })
+}
+
+// before takes all lines of the last time out of a log.
+func before(s *sim.Scenario, last time.Duration) {
+	s.Log = slices.DeleteFunc(s.Log, func(l string) bool { return ago(l) < last })
+}
+
+// omit takes lines with a text out of a log.
+func omit(s *sim.Scenario, text string) {
+	s.Log = slices.DeleteFunc(s.Log, func(l string) bool { return strings.Contains(l, text) })
+}
+
+// every5 repeats lines every five minutes; each comes gap after the one before.
+func every5(from, gap time.Duration, lines ...string) []string {
+	var out []string
+	for t := from; t > 0; t -= 5 * time.Minute {
+		for i, l := range lines {
+			out = append(out, sim.At(t-time.Duration(i)*gap, l)...)
+		}
+	}
+	return out
+}
+
+// expires makes the node's credentials, so old, end so long ago.
+func expires(s *sim.Scenario, age, end time.Duration) {
+	s.Agent.Age = sim.Duration(age)
+	s.Principals[s.Agent.Source].Life = sim.Duration(-end)
+	before(s, age-time.Minute)
+}
+
+func TestHistories(t *testing.T) {
+	t.Parallel()
+	for _, x := range slices.Concat(timeHistories) {
+		t.Run(x.name, func(t *testing.T) {
+			t.Parallel()
+			s := bases[x.base]()
+			s.Now = now
+			x.put(&s)
+			r, h := examine(t, s)
+			cause := ""
+			if r.RootCause != nil {
+				cause = r.RootCause.ID
+			}
+			if !slices.Contains(strings.Split(x.state, "|"), r.State) || !slices.Contains(strings.Split(x.cause, "|"), cause) {
+				t.Errorf("got %s %q, want %s %q: %s", r.State, cause, x.state, x.cause, r.Summary)
+			}
+			harmless(t, h)
+		})
+	}
+}
+
+// timeHistories are about what the times of entries prove.
+var timeHistories = []history{
+	{"refused-in-the-same-second", "not-managed", "iam-missing-registration-action", "profile", func(s *sim.Scenario) {
+		s.Agent.Version, s.Principals["profile"].Policies = "3.3.551.0", nil // whole seconds
+		before(s, 55*time.Minute)
+		s.Agent.Age = sim.Duration(62 * time.Minute)
+		also(s, every5(50*time.Minute, 0, health, healthFailed+refusedNode)...)
+	}},
+	{"heartbeat-without-answer-yet", "not-managed", "iam-missing-registration-action", "profile", func(s *sim.Scenario) {
+		s.Principals["profile"].Policies = nil
+		before(s, 65*time.Minute)
+		s.Agent.Age = sim.Duration(70 * time.Minute)
+		also(s, every5(60*time.Minute, time.Second, health, healthFailed+refusedNode)...)
+		also(s, sim.At(time.Second, health)...)
+	}},
+	{"heartbeat-without-answer-yet-healthy", "managed", "", "profile", func(s *sim.Scenario) {
+		s.Agent.Age = sim.Duration(70 * time.Minute) // so that only heartbeats tell
+		omit(s, "rotation")
+		also(s, sim.At(time.Second, health)...)
+	}},
+	{"default-host-management-turned-off", "not-managed", "no-credential-source", "dhmc", func(s *sim.Scenario) {
+		expires(s, 95*time.Minute, 35*time.Minute)
+		also(s, sim.At(37*time.Minute, sim.DHMCOff, sim.NoneValid, asleep)...)
+		also(s, sim.At(8*time.Minute, sim.DHMCOff, sim.NoneValid, asleep)...)
+		also(s, every5(33*time.Minute, time.Second, health, healthFailed+expiredToken)...)
+	}},
+	{"default-host-management-turned-off-long-ago", "not-managed", "no-credential-source", "dhmc", func(s *sim.Scenario) {
+		expires(s, 4*time.Hour, 3*time.Hour)
+		also(s, sim.At(2*time.Hour, sim.DHMCOff, sim.NoneValid)...)
+		also(s, every5(178*time.Minute, time.Second, health, healthFailed+expiredToken)...)
+	}},
+	{"hybrid-role-deleted-while-managed", "not-managed", "hybrid-role-broken", "hybrid", func(s *sim.Scenario) {
+		expires(s, 95*time.Minute, 35*time.Minute)
+		also(s, sim.At(8*time.Minute, retrieve+"ValidationException: Systems Manager was unable to assume role arn:aws:iam::{account}:role/service-role/SSMServiceRole"+sim.RequestID, asleep)...)
+		also(s, every5(33*time.Minute, time.Second, health, healthFailed+expiredToken)...)
+	}},
+	{"fingerprint-refused-while-managed", "not-managed", "fingerprint-mismatch", "hybrid", func(s *sim.Scenario) {
+		expires(s, 95*time.Minute, 35*time.Minute)
+		also(s, sim.At(8*time.Minute, retrieve+"MachineFingerprintDoesNotMatch: Fingerprint doesn't match"+sim.RequestID, asleep)...)
+		also(s, every5(33*time.Minute, time.Second, health, healthFailed+expiredToken)...)
+	}},
+	{"no-heartbeat-for-40-min", "unknown", "", "profile", func(s *sim.Scenario) {
+		before(s, 41*time.Minute)
+		s.Agent.Age = sim.Duration(45 * time.Minute)
+	}},
+	{"no-heartbeat-for-40-min-hybrid", "unknown", "", "hybrid", func(s *sim.Scenario) {
+		before(s, 41*time.Minute)
+		s.Agent.Age = sim.Duration(45 * time.Minute)
+	}},
+	{"no-heartbeat-yet-after-restart", "managed", "", "profile", func(s *sim.Scenario) {
+		before(s, 41*time.Minute)
+		s.Agent.Age = sim.Duration(45 * time.Minute)
+		unit(s, sim.Unit{Since: sim.Duration(20 * time.Second)}) // it keeps credentials that are valid
+		also(s, sim.Began(20*time.Second, "INFO [CredentialRefresher] Credentials ready")...)
+	}},
+	{"zone-west-refused", "not-managed", "iam-missing-registration-action", "profile", func(s *sim.Scenario) {
+		s.Agent.Zone = sim.Duration(-5 * time.Hour)
+		s.Principals["profile"].Policies = nil
+		before(s, 32*time.Minute)
+		s.Agent.Age = sim.Duration(33 * time.Minute)
+		also(s, every5(30*time.Minute, time.Second, health, healthFailed+refusedNode)...)
+	}},
+	{"zone-west-orphaned", "not-managed", "registration-orphaned", "hybrid", func(s *sim.Scenario) {
+		s.Agent.Zone = sim.Duration(-5 * time.Hour)
+		before(s, 21*time.Minute)
+		s.Agent.Age = sim.Duration(22 * time.Minute)
+		also(s, every5(20*time.Minute, time.Second, health, healthFailed+"InvalidInstanceId: {node}"+sim.RequestID)...)
+	}},
+	{"zone-east-healthy", "managed", "", "profile", func(s *sim.Scenario) { s.Agent.Zone = sim.Duration(5*time.Hour + 45*time.Minute) }},
+	{"zone-west-healthy", "managed", "", "profile", func(s *sim.Scenario) { s.Agent.Zone = sim.Duration(-8 * time.Hour) }},
+	{"clock-was-fast-at-boot", "managed", "", "profile", func(s *sim.Scenario) {
+		before(s, 3*time.Hour)
+		s.Log = slices.Concat(s.Log, []string{"2h30m0s " + sim.Skipped + posted + timeout, "2h30m1s " + asleep}, every5(38*time.Minute, 0, health))
+	}},
+}
