@@ -472,7 +472,7 @@ func currentChannel(f *facts.Facts, ids ...string) (facts.Match, bool) {
 	up, _ := f.Log.Last(facts.SigChannelUp)
 	mgs, _ := f.Log.Last(facts.SigChannelMGS)
 	for _, id := range ids {
-		if m, ok := f.Log.Last(id); ok && !up.Last.After(m.Last) && !mgs.Last.After(m.Last) {
+		if m, ok := f.Log.Last(id); ok && !ahead(f, m.Last) && !up.Last.After(m.Last) && !mgs.Last.After(m.Last) {
 			return m, true
 		}
 	}

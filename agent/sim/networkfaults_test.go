@@ -86,6 +86,10 @@ var networkFaults = []fault{
 			sim.At(5*60*1e9, "ERROR [ssm-agent-worker] [MessageService] [MGSInteractor] Error setting up control channel: failed to connect controlchannel with error: websocket: bad handshake")...)
 	}, nil},
 	{"dead-flow", "channel-stale-connection", "warning", "profile", func(s *sim.Scenario) { s.Agent.Stuck = true }, nil},
+	{"no-channel", "channel-down", "warning", "profile", func(s *sim.Scenario) {
+		s.Agent.Channel = []string{}
+		stays(s, noChannel+"unexpected response from the service 500 Internal Server Error")
+	}, nil},
 	{"no-logs-endpoint", "optional-endpoint-unreachable", "warning", "profile", func(s *sim.Scenario) {
 		s.Endpoints = map[string]sim.Endpoint{"logs": {TCP: "timeout"}}
 		stays(s, "ERROR [ssm-session-worker] [DataBackend] [pluginName=Standard_Stream] Error Calling DescribeLogGroups:RequestError: send request failed\ncaused by: Post \"https://logs.{region}.{domain}/\": dial tcp 52.119.186.26:443: i/o timeout")

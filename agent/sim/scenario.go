@@ -149,7 +149,7 @@ type Agent struct {
 	Zone Duration `json:"zone,omitempty"`
 	// Channel lists peers (address:port) of the worker's connections; Stuck says
 	// that they answer no more.
-	Channel []string `json:"channel,omitempty"`
+	Channel []string `json:"channel,omitzero"` // empty: none; nil: to ssmmessages
 	Stuck   bool     `json:"stuck,omitempty"`
 }
 

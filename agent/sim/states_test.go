@@ -20,6 +20,8 @@ type history struct {
 
 // Lines of the agent's worker.
 const (
+	noChannel    = "ERROR [ssm-agent-worker] [MessageService] [MGSInteractor] Error setting up control channel: CreateControlChannel failed with error: createControlChannel request failed: "
+	onMessages   = "INFO [ssm-agent-worker] [MessageService] [MGSInteractor] SSM Connection channel status is set to ec2messages"
 	health       = "INFO [ssm-agent-worker] [HealthCheck] HealthCheck reporting agent health."
 	healthFailed = "ERROR [ssm-agent-worker] [HealthCheck] error when calling AWS APIs. error details - "
 	expiredToken = "ExpiredTokenException: The security token included in the request is expired" + sim.RequestID
@@ -64,7 +66,7 @@ func expires(s *sim.Scenario, age, end time.Duration) {
 
 func TestHistories(t *testing.T) {
 	t.Parallel()
-	for _, x := range slices.Concat(timeHistories) {
+	for _, x := range slices.Concat(timeHistories, channelHistories) {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
 			s := bases[x.base]()
@@ -156,5 +158,31 @@ var timeHistories = []history{
 	{"clock-was-fast-at-boot", "managed", "", "profile", func(s *sim.Scenario) {
 		before(s, 3*time.Hour)
 		s.Log = slices.Concat(s.Log, []string{"2h30m0s " + sim.Skipped + posted + timeout, "2h30m1s " + asleep}, every5(38*time.Minute, 0, health))
+	}},
+}
+
+// channelHistories are about the message channel of nodes whose heartbeats are accepted.
+var channelHistories = []history{
+	{"channel-500", "degraded", "channel-down", "profile", func(s *sim.Scenario) {
+		s.Agent.Channel = []string{}
+		also(s, every5(40*time.Minute, 0, noChannel+"unexpected response from the service 500 Internal Server Error")...)
+	}},
+	{"channel-handshake-refused", "degraded", "channel-down", "profile", func(s *sim.Scenario) {
+		s.Agent.Channel = []string{}
+		also(s, every5(40*time.Minute, 0, "ERROR [ssm-agent-worker] [MessageService] [MGSInteractor] Failed to dial websocket, failed to connect controlchannel: websocket: bad handshake")...)
+	}},
+	{"channel-never-opened", "degraded", "channel-down", "profile", func(s *sim.Scenario) {
+		s.Agent.Channel = []string{}
+		omit(s, "[MGSInteractor]")
+		also(s, every5(170*time.Minute, 0, noChannel+"failed to make http client call: Post \"https://ssmmessages.{region}.{domain}/v1/control-channel/{instance}\": "+timeout)...)
+	}},
+	{"channel-fails-beside-ec2messages", "degraded", "channel-down", "profile", func(s *sim.Scenario) {
+		omit(s, "[MGSInteractor]")
+		also(s, sim.At(170*time.Minute, onMessages)...)
+		also(s, every5(165*time.Minute, 0, noChannel+"unexpected response from the service 500 Internal Server Error")...)
+	}},
+	{"channel-reopened", "managed", "", "profile", func(s *sim.Scenario) {
+		also(s, sim.At(50*time.Minute, noChannel+"unexpected response from the service 500 Internal Server Error")...)
+		also(s, sim.At(49*time.Minute, "INFO [ssm-agent-worker] [MessageService] [MGSInteractor] Set up control channel successfully")...)
 	}},
 }

@@ -451,6 +451,10 @@ var causeCases = []struct {
 	{"channel-stale-connection", "profile", causes.Warning, false, func(f *facts.Facts) {
 		f.Agent.Channel = facts.Known([]facts.Socket{{Local: "10.0.12.34:48000", Remote: "52.119.181.21:443", Retransmits: 7, Unacked: 310}}, "file:/proc/net/tcp")
 	}},
+	{"channel-down", "profile", causes.Warning, false, func(f *facts.Facts) {
+		f.Agent.Channel = facts.Known([]facts.Socket{}, "file:/proc/net/tcp")
+		logged(f, facts.SigChannelFailed, 2*time.Minute, "ERROR Error setting up control channel: unexpected response from the service 500 Internal Server Error")
+	}},
 	{"optional-endpoint-unreachable", "profile", causes.Warning, false, func(f *facts.Facts) {
 		logged(f, facts.SigSessionLogs, 3*time.Minute, "ERROR failed to upload session logs: dial tcp logs.eu-central-1.amazonaws.com:443: i/o timeout")
 		f.Network.Endpoints = append(f.Network.Endpoints, facts.Endpoint{Service: "logs", Host: "logs.eu-central-1.amazonaws.com", Port: 443, Need: "feature",
