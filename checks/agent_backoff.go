@@ -25,6 +25,9 @@ var _ = register(Check{
 		if failed.ID == "" {
 			return skip("no failure on record")
 		}
+		if startedAfter(f, failed) {
+			return skip("the agent was started after its last failure")
+		}
 		if lastSuccess(f).At.After(failed.Last) {
 			return pass("accepted after its last failure")
 		}
@@ -51,6 +54,14 @@ var _ = register(Check{
 		if u := mainUnit(f); u != nil {
 			fd = fd.with("unit", u.Name)
 		}
+		for _, r := range loggedRefusals(f) {
+			if r.Denied && r.Refusal.Action == heartbeat {
+				fd = fd.fix(causes.Get(fd.Cause).Fix...).fix(causes.Step{Where: causes.OperatorCLI,
+					Text:    "If it is refused again, what refused it still stands (" + layerName(r.Layer) + "); what the role allows",
+					Command: "aws iam simulate-principal-policy --policy-source-arn arn:{partition}:iam::{account}:role/{role} --action-names " + heartbeat}).with("role", roleOf(f, r))
+				break
+			}
+		}
 		return fd
 	},
 })
@@ -64,12 +75,34 @@ func stillRefused(f *facts.Facts) (bool, string) {
 	if n, all := readsDenied(f); n > 0 && all {
 		return true, "the identity in use is refused the harmless reads as well"
 	}
+	if id := identity(f, source(f)); id != nil && id.Outcome == "refused" {
+		return true, "the credentials in use are refused by AWS: " + orWord(id.Code, "no code")
+	}
+	if code := undecided(f); code != "" {
+		return true, "this run's own reads are not answered either: " + code
+	}
 	if onProfile(f) {
-		if r, ok := f.IMDS.Role.Get(); !ok || r.Code != "Success" {
-			return true, "whether the fault is gone cannot be told without credentials of the instance profile"
+		if r, ok := f.IMDS.Role.Get(); !ok || r.Code != "Success" || !r.Expires.IsZero() && !r.Expires.After(f.CollectedAt) {
+			return true, "whether the fault is gone cannot be told without valid credentials of the instance profile"
 		}
 	}
 	return false, ""
+}
+
+// undecided is the error code of this run's reads with the identity in use, when
+// all of them ended in one that says nothing of rights; empty otherwise.
+func undecided(f *facts.Facts) string {
+	code := ""
+	for _, p := range f.Permissions.Actions {
+		if p.Identity != source(f) {
+			continue
+		}
+		if p.Verdict != facts.Inconclusive || p.Code == "" {
+			return ""
+		}
+		code = p.Code
+	}
+	return code
 }
 
 // clockTime renders a time as the host's own clock shows it.

@@ -38,6 +38,9 @@ var _ = register(Check{
 			}
 			return unknown("no instance profile is attached; whether Default Host Management is on shows once the agent has tried")
 		}
+		if startedAfter(f, m) {
+			return unknown("no instance profile is attached; the agent was started after its last refusal, and whether Default Host Management is on now shows once it has tried")
+		}
 		fd := fail("no-credential-source", Likely, "no credentials: no instance profile is attached and Default Host Management gives none").
 			saw("imds GET iam/info", "404, no instance profile attached", p.From)
 		if strings.Contains(m.Text, "not configured for account") {

@@ -2,6 +2,7 @@ package checks
 
 import (
 	"strings"
+	"time"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
@@ -23,6 +24,10 @@ var _ = register(Check{
 		for _, r := range loggedRefusals(f) {
 			if r.Refusal.Action != heartbeat || !r.Denied || r.NotIAM || !r.At.After(ok.At) || r.byUser() {
 				continue
+			}
+			if readsAllowed(f) && !lately(f, r) {
+				// The permission may have been given since.
+				return unknown("%s was refused %s, but this run's reads are allowed: whether it still is shows at the agent's next attempt", heartbeat, ago(f, r.At))
 			}
 			return grounded(f, denial(f, r, "iam-missing-registration-action"))
 		}
@@ -71,6 +76,12 @@ var _ = register(Check{
 		return unknown("neither an accepted nor a refused heartbeat is on record")
 	},
 })
+
+// lately reports whether a refusal is about as old as the latest heartbeat, or
+// younger: too new for a permission that was given since.
+func lately(f *facts.Facts, r refusal) bool {
+	return age(f, r.At) < time.Duration(healthMinutes(f)+1)*time.Minute
+}
 
 // grounded makes a refusal of the node a blocking finding, and points it at
 // Default Host Management's role where that is the one in use.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/iam"
 )
 
 var reRoleName = regexp.MustCompile(`(?i)assume (?:the )?role:? (?:arn:[a-z-]+:iam::[0-9]*:role/)?([A-Za-z0-9+=,.@_/-]{1,64})`)
@@ -57,7 +58,7 @@ var _ = register(Check{
 // success took back.
 func channelRefusal(f *facts.Facts) (facts.Match, bool) {
 	for _, id := range []string{facts.SigChannelToken, facts.SigChannelFailed} {
-		if m, ok := currentChannel(f, id); ok && refusedText(m.Text) {
+		if m, ok := currentChannel(f, id); ok && refusedText(m.Text) && !foreign(f, iam.ParseRefusal("", m.Text).Principal) {
 			return m, true
 		}
 	}
@@ -74,6 +75,22 @@ func messagesWork(f *facts.Facts, refused facts.Match) bool {
 	m, ok := f.Log.Last(facts.SigChannelMDS)
 	bad, failed := f.Log.Last(facts.SigMDSFailed)
 	return ok && !m.Last.Before(refused.First) && (!failed || m.Last.After(bad.Last))
+}
+
+// readsAllowed reports whether harmless reads with the identity in use were
+// answered and none of them was refused.
+func readsAllowed(f *facts.Facts) bool {
+	some := false
+	for _, p := range f.Permissions.Actions {
+		if p.Identity != source(f) || !strings.HasPrefix(p.Action, "ssm:") {
+			continue
+		}
+		if p.Verdict == facts.DeniedProven {
+			return false
+		}
+		some = some || p.Verdict == facts.AllowedProven
+	}
+	return some
 }
 
 // readsDenied says how many harmless reads with the identity in use were

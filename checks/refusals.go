@@ -29,9 +29,66 @@ func loggedRefusals(f *facts.Facts) []refusal {
 		if p.Action == "" {
 			p.Action = r.Action
 		}
-		out = append(out, refusal{Refusal: p, At: r.At, From: "file:agent log"})
+		if stands(f, p, r.At) {
+			out = append(out, refusal{Refusal: p, At: r.At, From: "file:agent log"})
+		}
 	}
 	return out
+}
+
+// stands reports whether a refusal of the log still says something of this node:
+// it names no principal of another one, and this run was not allowed the same.
+func stands(f *facts.Facts, r iam.Refusal, at time.Time) bool {
+	if foreign(f, r.Principal) || ahead(f, at) {
+		return false
+	}
+	for _, p := range f.Permissions.Actions {
+		if p.Verdict == facts.AllowedProven && p.Identity == source(f) && p.Action == r.Action && p.At.After(at) && sameResource(p.Resource, r.Resource) {
+			return false
+		}
+	}
+	return true
+}
+
+// foreign reports whether a principal is none of this node's: a role of another
+// account, of another instance, or one that the node no longer has. A log may
+// come with a machine image, or be older than a change of the role.
+func foreign(f *facts.Facts, principal string) bool {
+	head, rest, ok := strings.Cut(principal, ":assumed-role/")
+	if !ok {
+		return false
+	}
+	for _, id := range f.Permissions.Identities {
+		if id.ARN == principal {
+			return false
+		}
+	}
+	if account := Account(f); account != "" && !strings.HasSuffix(head, ":"+account) {
+		return true
+	}
+	role, session, _ := strings.Cut(rest, "/")
+	if isNode(session) {
+		ours := session == NodeID(f) || session == f.IMDS.InstanceID.Value
+		for _, id := range f.Permissions.Identities {
+			ours = ours || session == id.Session
+		}
+		if NodeID(f) != "" && !ours {
+			return true
+		}
+	}
+	now := ""
+	if id := identity(f, source(f)); id != nil {
+		now = id.Role
+	}
+	if source(f) == facts.SourceProfile {
+		now = orWord(now, RoleName(f))
+	}
+	return now != "" && role != now && role != RoleName(f)
+}
+
+// isNode reports whether a session name is that of an instance or managed node.
+func isNode(session string) bool {
+	return strings.HasPrefix(session, "i-") || strings.HasPrefix(session, "mi-")
 }
 
 // liveRefusals are those that this run's own reads met, with the identity in
@@ -174,7 +231,7 @@ func featureRefusals(f *facts.Facts) []facts.Refusal {
 		r := f.Log.Refusals[i]
 		p := iam.ParseRefusal(r.Code, r.Message)
 		action := orWord(p.Action, r.Action)
-		if action == "" || seen[action] || p.NotIAM || nodeAction(action) || age(f, r.At) > 24*time.Hour || strings.Contains(p.Principal, ":user/") {
+		if action == "" || seen[action] || p.NotIAM || nodeAction(action) || age(f, r.At) > 24*time.Hour || strings.Contains(p.Principal, ":user/") || !stands(f, p, r.At) {
 			continue
 		}
 		seen[action] = true
