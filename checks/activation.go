@@ -16,6 +16,9 @@ var _ = register(Check{
 	Doc: "Looks for a refused activation in the agent's log: expired, used up, invalid, or made in another Region. The activation itself is not on the host, and a failed attempt " +
 		"leaves the vault without an id.",
 	Eval: func(f *facts.Facts) Finding {
+		if !hybridMeant(f) {
+			return skip("an EC2 instance needs no activation")
+		}
 		m, ok := current(f, facts.SigRegisterFailed)
 		if !ok {
 			return pass("no refused registration on record")

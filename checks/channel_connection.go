@@ -3,6 +3,7 @@ package checks
 import (
 	"fmt"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 )
 
@@ -71,6 +72,19 @@ func onMessages(f *facts.Facts) bool {
 	m, ok := currentChannel(f, facts.SigChannelMDS)
 	bad, failed := f.Log.Last(facts.SigMDSFailed)
 	return ok && (!failed || m.Last.After(bad.Last))
+}
+
+// blockedAt says what a fault on the way to an endpoint means. The channel is
+// ssmmessages or ec2messages: without the former a node whose agent fell back to
+// the latter, and whose heartbeats are accepted, is managed without sessions.
+func blockedAt(f *facts.Facts, e facts.Endpoint, fd Finding) Finding {
+	_, accepted := Managed(f)
+	if ssm := f.Network.Endpoint("ssm"); e.Service != "ssmmessages" || !accepted || !onMessages(f) || ssm == nil || !ssm.Usable() {
+		return fd.blocking()
+	}
+	fd.Status = Warn
+	fd.Summary += "; commands come over ec2messages, sessions do not work"
+	return fd.severity(causes.Warning)
 }
 
 func channelDown(f *facts.Facts, m facts.Match) Finding {

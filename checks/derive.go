@@ -449,6 +449,9 @@ var nodeFailureSigs = map[string]bool{
 func lastNodeFailure(f *facts.Facts) facts.Match {
 	var last facts.Match
 	for _, m := range f.Log.Matches {
+		if m.ID == facts.SigRegisterFailed && !hybridMeant(f) {
+			continue // somebody tried to register an EC2 instance, which needs none
+		}
 		if nodeFailureSigs[m.ID] && m.Last.After(last.Last) && !ahead(f, m.Last) {
 			last = m
 		}

@@ -52,7 +52,11 @@ var _ = register(Check{
 			fd = fd.saw("connect to "+e.Host+":443", "connected", "connect")
 		}
 		e := open[0]
-		return fd.with("service", e.Service, "endpoint", e.Host, "address", e.TCP[0].Address).blocking()
+		fd = fd.with("service", e.Service, "endpoint", e.Host, "address", e.TCP[0].Address)
+		if len(down) > 1 {
+			return fd.blocking()
+		}
+		return blockedAt(f, e, fd)
 	},
 })
 

@@ -17,6 +17,12 @@ var _ = register(Check{
 		}
 		fp, known := f.Registration.Fingerprint.Get()
 		refused, isRefused := current(f, facts.SigFingerprint)
+		if isRefused && registeredAnew(f, refused) {
+			if startedAfter(f, refused) {
+				return unknown("the agent was registered anew and started since the fingerprint was refused; whether it still is shows once it has tried")
+			}
+			return stillOld(f, refused, "fingerprint-mismatch")
+		}
 		if m, ok := current(f, facts.SigHardwareID); ok {
 			fd := fail("registration-cloned-image", Likely, "the hardware ID differs from the registered one: this registration was copied from another machine with a disk image, clone or template").logged(m)
 			if isRefused {

@@ -26,7 +26,7 @@ var _ = register(Check{
 				continue
 			}
 			saw := func(fd Finding) Finding {
-				return fd.saw("TLS to "+e.Host, t.Error, e.TLS.From).saw("certificate issuer of "+e.Host, t.Issuer, e.TLS.From).with("issuer", t.Issuer, "endpoint", e.Host).blocking()
+				return blockedAt(f, e, fd.saw("TLS to "+e.Host, t.Error, e.TLS.From).saw("certificate issuer of "+e.Host, t.Issuer, e.TLS.From).with("issuer", t.Issuer, "endpoint", e.Host))
 			}
 			switch t.Kind {
 			case "unknown-authority", "no-roots":

@@ -32,7 +32,7 @@ var _ = register(Check{
 			if logged {
 				fd = fd.logged(m)
 			}
-			return fd.blocking()
+			return blockedAt(f, *e, fd)
 		}
 		if ok && w.AWS {
 			if logged && strings.Contains(m.Text, "bad handshake") && age(f, m.Last) < healthGap(f) {

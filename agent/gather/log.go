@@ -368,7 +368,7 @@ func (s *logScan) flush(e *entry) {
 	if i >= 0 {
 		id, kind = facts.Signatures[i].ID, facts.Signatures[i].Kind
 	}
-	if kind != "" && kind != facts.KindNoise {
+	if kind != "" && kind != facts.KindNoise && !(kind == facts.KindFailure && ofCommand(s.path, rest)) {
 		s.match(id, kind, at, rest)
 	}
 	if e.h.has(s.table.backoff) {
@@ -380,6 +380,17 @@ func (s *logScan) flush(e *entry) {
 			break
 		}
 	}
+}
+
+// ofCommand reports whether an entry is of a worker for one command or session,
+// whose errors are those of what it runs, not of the node.
+func ofCommand(file, text string) bool {
+	for _, worker := range []string{"ssm-document-worker", "ssm-session-worker"} {
+		if strings.Contains(text, "["+worker+"]") || strings.HasPrefix(path.Base(file), worker+".log") {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *logScan) match(id, kind string, at time.Time, text string) {

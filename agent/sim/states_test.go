@@ -66,7 +66,7 @@ func expires(s *sim.Scenario, age, end time.Duration) {
 
 func TestHistories(t *testing.T) {
 	t.Parallel()
-	for _, x := range slices.Concat(timeHistories, channelHistories) {
+	for _, x := range slices.Concat(timeHistories, channelHistories, refusalHistories, startHistories, registrationHistories) {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
 			s := bases[x.base]()
@@ -113,6 +113,7 @@ var timeHistories = []history{
 	}},
 	{"default-host-management-turned-off-long-ago", "not-managed", "no-credential-source", "dhmc", func(s *sim.Scenario) {
 		expires(s, 4*time.Hour, 3*time.Hour)
+		unit(s, sim.Unit{Since: sim.Duration(4 * time.Hour)})
 		also(s, sim.At(2*time.Hour, sim.DHMCOff, sim.NoneValid)...)
 		also(s, every5(178*time.Minute, time.Second, health, healthFailed+expiredToken)...)
 	}},
@@ -185,4 +186,160 @@ var channelHistories = []history{
 		also(s, sim.At(50*time.Minute, noChannel+"unexpected response from the service 500 Internal Server Error")...)
 		also(s, sim.At(49*time.Minute, "INFO [ssm-agent-worker] [MessageService] [MGSInteractor] Set up control channel successfully")...)
 	}},
+	{"no-connection-but-ec2messages", "degraded", "vpce-sg-blocked", "profile", func(s *sim.Scenario) {
+		s.Endpoints = map[string]sim.Endpoint{"ssm": {Private: true}, "ec2messages": {Private: true}, "ssmmessages": {Private: true, TCP: "refuse"}}
+		omit(s, "[MGSInteractor]")
+		also(s, sim.At(170*time.Minute, onMessages)...)
+	}},
+	{"untrusted-but-ec2messages", "degraded", "tls-untrusted-ca", "profile", func(s *sim.Scenario) {
+		s.Endpoints = map[string]sim.Endpoint{"ssmmessages": {TLS: "untrusted", Issuer: "CN=Corp CA,O=Corp"}}
+		omit(s, "[MGSInteractor]")
+		also(s, sim.At(170*time.Minute, onMessages)...)
+	}},
+	{"no-websocket-but-ec2messages", "degraded", "websocket-blocked", "profile", func(s *sim.Scenario) {
+		s.Endpoints = map[string]sim.Endpoint{"ssmmessages": {WebSocket: "forbidden"}}
+		omit(s, "[MGSInteractor]")
+		also(s, sim.At(170*time.Minute, onMessages)...)
+	}},
+	{"no-connection-and-no-ec2messages", "not-managed", "vpce-sg-blocked", "profile", func(s *sim.Scenario) {
+		s.Endpoints = map[string]sim.Endpoint{"ssm": {Private: true}, "ec2messages": {Private: true}, "ssmmessages": {Private: true, TCP: "refuse"}}
+		omit(s, "[MGSInteractor]")
+	}},
+}
+
+// refusedTo is the refusal of an action to a role in an account, on an instance.
+func refusedTo(account, role, instance, action string) string {
+	return "AccessDeniedException: User: arn:{partition}:sts::" + account + ":assumed-role/" + role + "/" + instance + " is not authorized to perform: " + action +
+		" on resource: arn:{partition}:ssm:{region}:" + account + ":* because no identity-based policy allows the " + action + " action" + sim.RequestID
+}
+
+// documentFailed is what a command's worker logs before the text of a refusal.
+const documentFailed = "ERROR [ssm-document-worker] error when calling AWS APIs. error details - "
+
+// refusalHistories are about refusals that say nothing of the node as it is now.
+var refusalHistories = []history{
+	{"role-replaced", "not-managed", "agent-backoff-wait", "profile", func(s *sim.Scenario) {
+		s.Principals["profile"].Name = "NewRole"
+		sim.Refused(s, sim.ProfileFailed+refusedTo("{account}", "OldRole", "{instance}", "ssm:UpdateInstanceInformation"), sim.DHMCOff, sim.NoneValid)
+	}},
+	{"feature-refused-to-a-former-role", "managed", "", "profile", func(s *sim.Scenario) {
+		s.Principals["profile"].Name = "NewRole"
+		also(s, sim.At(5*time.Hour, documentFailed+refusedTo("{account}", "OldRole", "{instance}", "ssm:PutInventory"))...)
+	}},
+	{"feature-refused-to-another-instance", "managed", "", "profile", func(s *sim.Scenario) {
+		also(s, sim.At(5*time.Hour, documentFailed+refusedTo("{account}", "WebServerRole", "i-0fffffffffffffff0", "ssm:PutInventory"))...)
+	}},
+	{"feature-refused-in-another-account", "managed", "", "profile", func(s *sim.Scenario) {
+		also(s, sim.At(5*time.Hour, documentFailed+refusedTo("999988887777", "WebServerRole", "{instance}", "ssm:PutInventory"))...)
+	}},
+	{"feature-refused-to-this-role", "degraded", "iam-missing-feature-action", "profile", func(s *sim.Scenario) {
+		also(s, sim.At(5*time.Hour, documentFailed+refusedTo("{account}", "WebServerRole", "{instance}", "ssm:PutInventory"))...)
+	}},
+	{"feature-allowed-since", "managed", "", "profile", func(s *sim.Scenario) {
+		also(s, sim.At(5*time.Hour, "ERROR [ssm-agent-worker] [MessageService] [Association] error when calling AWS APIs. error details - "+
+			strings.ReplaceAll(refusedNode, "UpdateInstanceInformation", "ListInstanceAssociations"))...)
+	}},
+	{"heartbeat-allowed-since", "not-managed", "agent-backoff-wait", "profile", func(s *sim.Scenario) {
+		sim.Refused(s, sim.ProfileFailed+refusedNode, sim.DHMCOff, sim.NoneValid)
+	}},
+	{"endpoint-policy-reset-since", "not-managed", "agent-backoff-wait", "profile", func(s *sim.Scenario) {
+		s.Endpoints = all(sim.Endpoint{Private: true})
+		sim.Refused(s, sim.ProfileFailed+strings.Replace(refusedNode, "no identity-based policy", "no VPC endpoint policy", 1), sim.DHMCOff, sim.NoneValid)
+	}},
+	{"heartbeat-refused-a-minute-ago", "not-managed", "iam-missing-registration-action", "profile", func(s *sim.Scenario) {
+		before(s, 20*time.Minute)
+		also(s, every5(16*time.Minute, time.Second, health, healthFailed+refusedNode)...)
+	}},
+}
+
+// restarted makes the agent one that began a moment ago.
+func restarted(s *sim.Scenario, ago time.Duration) {
+	unit(s, sim.Unit{Since: sim.Duration(ago)})
+	also(s, sim.Began(ago)...)
+}
+
+// startHistories are about agents that do not sleep, or not for a fault that is gone.
+var startHistories = []history{
+	{"restarted-after-network-repair", "unknown", "", "profile", func(s *sim.Scenario) {
+		broken(s, timeout)
+		restarted(s, 5*time.Second)
+	}},
+	{"restarted-after-grant", "unknown", "", "profile", func(s *sim.Scenario) {
+		sim.Refused(s, sim.ProfileFailed+refusedNode, sim.DHMCOff, sim.NoneValid)
+		restarted(s, 5*time.Second)
+	}},
+	{"restarted-after-default-host-management", "unknown", "", "dhmc", func(s *sim.Scenario) {
+		sim.Refused(s, sim.ProfileFailed+"EC2RoleRequestError: no EC2 instance role found", sim.DHMCOff, sim.NoneValid)
+		restarted(s, 5*time.Second)
+	}},
+	{"image-with-failures-of-its-builder", "unknown", "", "profile", func(s *sim.Scenario) {
+		s.Agent.Worker, s.Agent.Source = false, ""
+		s.Uptime = sim.Duration(time.Minute)
+		s.Log = sim.At(30*time.Minute, sim.Skipped+posted+timeout)
+		restarted(s, 5*time.Second)
+	}},
+	{"image-with-refusals-of-its-builder", "unknown", "", "profile", func(s *sim.Scenario) {
+		s.Agent.Worker, s.Agent.Source = false, ""
+		s.Uptime = sim.Duration(40 * time.Second)
+		s.Log = sim.At(30*time.Minute, sim.ProfileFailed+refusedTo("999988887777", "Builder", "i-0fffffffffffffff0", "ssm:UpdateInstanceInformation"), sim.DHMCOff, sim.NoneValid, asleep)
+		restarted(s, 20*time.Second)
+	}},
+	{"sessions-revoked", "unknown", "", "profile", func(s *sim.Scenario) {
+		s.Principals["profile"].Revoked = true
+		sim.Refused(s, sim.Skipped+"UnrecognizedClientException: The security token included in the request is invalid."+sim.RequestID)
+	}},
+	{"expired-from-the-metadata-service", "unknown", "", "profile", func(s *sim.Scenario) {
+		s.Principals["profile"].Life = sim.Duration(-10 * time.Minute)
+		sim.Refused(s, sim.Skipped+expiredToken)
+	}},
+}
+
+// oldIdentity is identity_config.json of an agent that runs with an earlier registration.
+const oldIdentity = `{"SchemaVersion":"1.1","InstanceId":"mi-0aaaaaaaaaaaaaaaa","IdentityType":"OnPrem","ShareFile":"","ShareProfile":"",` +
+	`"CredentialsExpiresAt":"0001-01-01T00:00:00Z","CredentialsRetrievedAt":"0001-01-01T00:00:00Z","CredentialSource":""}`
+
+func runsOld(s *sim.Scenario) {
+	s.Agent.Identity = "OnPrem"
+	s.Files = map[string]sim.File{"/var/lib/amazon/ssm/runtimeconfig/identity_config.json": {Content: oldIdentity, Mode: 0o600}}
+}
+
+// registrationHistories are about hybrid registrations, and what only looks like one.
+var registrationHistories = []history{
+	{"registered-anew-and-restarted", "unknown", "", "hybrid", func(s *sim.Scenario) {
+		sim.Refused(s, retrieve+"InvalidInstanceId: mi-0aaaaaaaaaaaaaaaa"+sim.RequestID)
+		restarted(s, 5*time.Second)
+	}},
+	{"command-met-a-bad-instance-id", "managed", "", "profile", func(s *sim.Scenario) {
+		also(s, sim.At(time.Minute, "ERROR [ssm-document-worker] [DocumentExecution] plugin failed: InvalidInstanceId: Instances [[i-0ffffffffffffffff]] not in a valid state for account {account}"+sim.RequestID)...)
+	}},
+	{"registering-failed-on-ec2", "managed", "", "profile", func(s *sim.Scenario) {
+		also(s, sim.At(time.Minute, "ERROR Registration failed due to error registering the instance with AWS SSM. ActivationExpired: "+sim.RequestID)...)
+	}},
+}
+
+// TestRegisteredAnew: an agent that runs on with a registration that was replaced
+// only needs a restart.
+func TestRegisteredAnew(t *testing.T) {
+	t.Parallel()
+	for cause, refusal := range map[string]string{
+		"registration-orphaned": "InvalidInstanceId: mi-0aaaaaaaaaaaaaaaa",
+		"fingerprint-mismatch":  "MachineFingerprintDoesNotMatch: Fingerprint doesn't match",
+	} {
+		s := sim.HealthyHybrid()
+		s.Now = now
+		sim.Refused(&s, retrieve+refusal+sim.RequestID)
+		runsOld(&s)
+		r, _ := examine(t, s)
+		if r.RootCause == nil || r.RootCause.ID != cause || r.State != "not-managed" {
+			t.Fatalf("%s: %s: %s", cause, r.State, r.Summary)
+		}
+		for _, x := range r.RootCause.Fix {
+			if strings.Contains(x.Command, "-register") || strings.Contains(x.Command, "activation") {
+				t.Errorf("%s: registers again: %s", cause, x.Command)
+			}
+		}
+		if fix := r.RootCause.Fix[0].Command; fix != "systemctl restart amazon-ssm-agent" {
+			t.Errorf("%s: begins with %q", cause, fix)
+		}
+	}
 }

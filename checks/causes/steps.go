@@ -63,6 +63,9 @@ var AttachProfile = []Step{
 	restartFailed, verify,
 }
 
+// RestartRegistered makes an agent use the registration that was made while it ran.
+var RestartRegistered = []Step{asRoot("Restart the agent: it uses the new registration only from its start on", "{restart}"), verify}
+
 // grantCore attaches the managed policy that the identity in use needs:
 // AmazonSSMManagedInstanceCore, or the default policy on a Default Host
 // Management role, so that a remedy does not move a node from the one to the other.

@@ -82,7 +82,7 @@ const (
 	KindSuccess = "success" // only an accepted call leaves it
 	KindFailure = "failure" // credentials, identity, heartbeat or channel failed
 	KindBackoff = "backoff" // announces a sleep
-	KindFeature = "feature" // one feature failed
+	KindFeature = "feature" // one feature failed, or the host under it
 	KindInfo    = "info"
 	KindNoise   = "noise" // benign
 )
@@ -251,9 +251,9 @@ var Signatures = []Signature{
 	{SigDocWorker, []string{"document process failed unexpectedly"}, KindFeature},
 	{SigStream, []string{"is not found", "Plugin with name"}, KindFeature},
 
-	{SigExecDenied, []string{"exec", "permission denied"}, KindFailure},
-	{SigReadOnly, []string{"read-only file system"}, KindFailure},
-	{SigNoSpace, []string{"no space left on device"}, KindFailure},
+	{SigExecDenied, []string{"exec", "permission denied"}, KindFeature},
+	{SigReadOnly, []string{"read-only file system"}, KindFeature},
+	{SigNoSpace, []string{"no space left on device"}, KindFeature},
 	{SigNotPermitted, []string{"operation not permitted"}, KindFeature},
 
 	{SigPanic, []string{"Core Agent crashed with message"}, KindFailure},
