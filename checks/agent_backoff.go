@@ -57,7 +57,7 @@ var _ = register(Check{
 		for _, r := range loggedRefusals(f) {
 			if r.Denied && r.Refusal.Action == heartbeat {
 				fd = fd.fix(causes.Get(fd.Cause).Fix...).fix(causes.Step{Where: causes.OperatorCLI,
-					Text:    "If it is refused again, what refused it still stands (" + layerName(r.Layer) + "); what the role allows",
+					Text:    "If it is refused again, the permission is still missing or still denied: see what the role allows",
 					Command: "aws iam simulate-principal-policy --policy-source-arn arn:{partition}:iam::{account}:role/{role} --action-names " + heartbeat}).with("role", roleOf(f, r))
 				break
 			}
@@ -75,15 +75,16 @@ func stillRefused(f *facts.Facts) (bool, string) {
 	if n, all := readsDenied(f); n > 0 && all {
 		return true, "the identity in use is refused the harmless reads as well"
 	}
-	if id := identity(f, source(f)); id != nil && id.Outcome == "refused" {
-		return true, "the credentials in use are refused by AWS: " + orWord(id.Code, "no code")
-	}
-	if code := undecided(f); code != "" {
-		return true, "this run's own reads are not answered either: " + code
-	}
 	if onProfile(f) {
 		if r, ok := f.IMDS.Role.Get(); !ok || r.Code != "Success" || !r.Expires.IsZero() && !r.Expires.After(f.CollectedAt) {
 			return true, "whether the fault is gone cannot be told without valid credentials of the instance profile"
+		}
+		// These come fresh from the metadata service, not from what the agent stored.
+		if id := identity(f, facts.SourceProfile); id != nil && id.Outcome == "refused" {
+			return true, "the credentials of the instance profile are refused by AWS: " + orWord(id.Code, "no code")
+		}
+		if code := undecided(f); code != "" {
+			return true, "this run's own reads with the instance profile are not answered either: " + code
 		}
 	}
 	return false, ""

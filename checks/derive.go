@@ -369,9 +369,12 @@ func succeeded(f *facts.Facts, m facts.Match) time.Time {
 // another time zone, wrote it.
 func ahead(f *facts.Facts, t time.Time) bool { return age(f, t) < -5*time.Minute }
 
-// startedAfter reports whether the agent was started after an entry of its log,
+// startedAfter reports whether the agent's log shows a start after an entry,
 // which then says nothing of the agent that runs now.
-func startedAfter(f *facts.Facts, m facts.Match) bool { return lastStart(f).After(m.Last) }
+func startedAfter(f *facts.Facts, m facts.Match) bool {
+	start, ok := f.Log.Last(facts.SigStart)
+	return ok && !ahead(f, start.Last) && start.Last.After(m.Last)
+}
 
 // lastStart is when the agent that runs now began, as far as known.
 func lastStart(f *facts.Facts) time.Time {
@@ -394,7 +397,7 @@ func lastStart(f *facts.Facts) time.Time {
 // then none for longer than two of them take.
 func heartless(f *facts.Facts) bool {
 	m, ok := f.Log.Last(facts.SigHealthOK)
-	return ok && !startedAfter(f, m) && age(f, m.Last) > healthGap(f)
+	return ok && !lastStart(f).After(m.Last) && age(f, m.Last) > healthGap(f)
 }
 
 // Managed returns the proof that the node is managed now: an accepted call

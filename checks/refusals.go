@@ -63,7 +63,13 @@ func foreign(f *facts.Facts, principal string) bool {
 			return false
 		}
 	}
-	if account := Account(f); account != "" && !strings.HasSuffix(head, ":"+account) {
+	account := f.IMDS.Account.Value
+	if id := identity(f, source(f)); id != nil && id.Account != "" {
+		account = id.Account
+	} else if source(f) == facts.SourceHybrid {
+		account = "" // that of the registration, which may be another than the instance's
+	}
+	if account != "" && !strings.HasSuffix(head, ":"+account) {
 		return true
 	}
 	role, session, _ := strings.Cut(rest, "/")

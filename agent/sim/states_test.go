@@ -284,6 +284,11 @@ var startHistories = []history{
 		s.Log = sim.At(30*time.Minute, sim.ProfileFailed+refusedTo("999988887777", "Builder", "i-0fffffffffffffff0", "ssm:UpdateInstanceInformation"), sim.DHMCOff, sim.NoneValid, asleep)
 		restarted(s, 20*time.Second)
 	}},
+	{"asleep-with-expired-token", "not-managed", "agent-backoff-wait", "hybrid", func(s *sim.Scenario) {
+		broken(s, timeout)
+		s.Agent.Source = "hybrid" // it stored them before the network failed
+		s.Agent.Age, s.Principals["hybrid"].Life = sim.Duration(3*time.Hour), sim.Duration(-2*time.Hour)
+	}},
 	{"sessions-revoked", "unknown", "", "profile", func(s *sim.Scenario) {
 		s.Principals["profile"].Revoked = true
 		sim.Refused(s, sim.Skipped+"UnrecognizedClientException: The security token included in the request is invalid."+sim.RequestID)
