@@ -82,7 +82,7 @@ func messagesWork(f *facts.Facts, refused facts.Match) bool {
 func readsAllowed(f *facts.Facts) bool {
 	some := false
 	for _, p := range f.Permissions.Actions {
-		if p.Identity != source(f) || !strings.HasPrefix(p.Action, "ssm:") {
+		if p.Identity != source(f) || p.Invented || !strings.HasPrefix(p.Action, "ssm:") {
 			continue
 		}
 		if p.Verdict == facts.DeniedProven {

@@ -43,7 +43,7 @@ func stands(f *facts.Facts, r iam.Refusal, at time.Time) bool {
 		return false
 	}
 	for _, p := range f.Permissions.Actions {
-		if p.Verdict == facts.AllowedProven && p.Identity == source(f) && p.Action == r.Action && p.At.After(at) && sameResource(p.Resource, r.Resource) {
+		if p.Verdict == facts.AllowedProven && !p.Invented && p.Identity == source(f) && p.Action == r.Action && p.At.After(at) && sameResource(p.Resource, r.Resource) {
 			return false
 		}
 	}
