@@ -89,7 +89,8 @@ func foreign(f *facts.Facts, principal string) bool {
 	if source(f) == facts.SourceProfile {
 		now = orWord(now, RoleName(f))
 	}
-	return now != "" && role != now && role != RoleName(f)
+	// The instance itself asks for the role of Default Host Management.
+	return now != "" && role != now && role != RoleName(f) && role != "aws:ec2-instance"
 }
 
 // isNode reports whether a session name is that of an instance or managed node.
