@@ -38,7 +38,10 @@ var _ = register(Check{
 			}
 		}
 		if len(open) == 0 {
-			return unknown("no connection was attempted: the names do not resolve or a proxy stands between")
+			if e := down[0]; e.Proxy.Used {
+				return unknown("%s is not connected %s", e.Host, tcpState(e))
+			}
+			return unknown("no connection was attempted: the names do not resolve")
 		}
 		fd := egress(f, open, up)
 		for _, e := range open {

@@ -10,11 +10,14 @@ import (
 var _ = register(Check{
 	ID: "proxy", Group: "tls-proxy-clock", Title: "The proxy of the agent's service works",
 	Causes: []string{"proxy-scheme-mismatch", "proxy-refuses", "proxy-unreachable"},
-	Doc: "The proxy variables of the agent's own service, not those of a login shell: the proxy's name and port, whether it speaks the scheme its URL says, and its answer to one CONNECT to the ssm endpoint. " +
+	Doc: "The proxy variables of the agent's own service, not those of a login shell: the proxy's name and port, whether it speaks the scheme its URL says, and its answer to a CONNECT to each endpoint the node needs. " +
 		"Proxy auto-configuration is not supported by the agent.",
 	Eval: func(f *facts.Facts) Finding {
 		p, ok := f.Network.Proxy.Get()
 		if !ok {
+			if fd, failed := tunnelFailed(f); failed {
+				return fd
+			}
 			if f.Network.Proxy.Absent() {
 				return skip("the service uses no proxy")
 			}
@@ -32,6 +35,9 @@ var _ = register(Check{
 		}
 		switch p.Outcome {
 		case "ok":
+			if fd, failed := tunnelFailed(f); failed {
+				return fd
+			}
 			return pass("%s answers CONNECT", where)
 		case "not-tls":
 			fix := "http://" + where
@@ -54,3 +60,37 @@ var _ = register(Check{
 		return unknown("proxy %s: %s", where, orWord(p.Error, p.Outcome))
 	},
 })
+
+// tunnelFailed finds an endpoint the node needs to which the proxy of the
+// service does not connect, be its answer for another one as it may.
+func tunnelFailed(f *facts.Facts) (Finding, bool) {
+	var fd Finding
+	found := false
+	for _, e := range coreEndpoints(f) {
+		if !e.Proxy.Used || e.Proxy.Outcome == "ok" {
+			continue
+		}
+		seen := strings.TrimSpace(e.Proxy.Outcome + " " + e.Proxy.Error)
+		sure := Likely
+		if e.Proxy.Status != 0 {
+			seen, sure = fmt.Sprintf("HTTP %d", e.Proxy.Status), Proven
+		}
+		if !found {
+			cause := "proxy-refuses"
+			if e.Proxy.Outcome == "unreachable" {
+				cause = "proxy-unreachable"
+			}
+			fd = fail(cause, sure, "the agent's proxy does not connect to %s: %s", e.Host, seen).with("endpoint", e.Host)
+			if p, ok := f.Agent.ServiceProxy.Get(); ok {
+				fd = fd.saw("proxy of the service", p.HTTPS, p.From).with("proxy", p.HTTPS)
+			}
+			found = true
+		}
+		fd = fd.saw("CONNECT "+e.Host+":443", seen, "proxy:CONNECT "+e.Host+":443")
+		// Without ssmmessages the agent takes its commands from ec2messages, if that can be had.
+		if fallback := f.Network.Endpoint("ec2messages"); e.Service != "ssmmessages" || fallback == nil || !fallback.Connected() {
+			fd = fd.blocking()
+		}
+	}
+	return fd, found
+}

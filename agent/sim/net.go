@@ -440,6 +440,9 @@ func (h *Host) serveProxy(w *world, p Proxy, rw http.ResponseWriter, r *http.Req
 		if status = p.Connect; status == 0 {
 			status = http.StatusOK
 		}
+		if slices.Contains(p.Forbids, w.serviceOf(strings.ToLower(name))) {
+			status = http.StatusForbidden
+		}
 		if status == http.StatusOK && w.serviceOf(strings.ToLower(name)) == "" && w.Sites[name] == "" {
 			status = http.StatusServiceUnavailable
 		}

@@ -28,6 +28,17 @@ var networkFaults = []fault{
 		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Connect: 403})
 		broken(s, "Forbidden")
 	}, nil},
+	{"proxy-forbids-channel", "proxy-refuses", "critical", "profile", func(s *sim.Scenario) {
+		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Forbids: []string{"ssmmessages", "ec2messages"}})
+	}, nil},
+	{"proxy-forbids-sessions", "proxy-refuses", "warning", "profile", func(s *sim.Scenario) {
+		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Forbids: []string{"ssmmessages"}})
+	}, nil},
+	{"proxy-forbids-channel-alone", "proxy-refuses", "critical", "profile", func(s *sim.Scenario) {
+		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Forbids: []string{"ssmmessages", "ec2messages"}})
+		s.Agent.Environment["no_proxy"] += ",ssm.eu-central-1.amazonaws.com"
+		s.Endpoints = map[string]sim.Endpoint{"ssm": {}, "*": {TCP: "timeout"}}
+	}, nil},
 	{"proxy-password", "proxy-refuses", "critical", "profile", func(s *sim.Scenario) {
 		throughProxy(s, "http://svc:hunter2secret@proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Connect: 407})
 		broken(s, "Proxy Authentication Required")

@@ -270,8 +270,10 @@ type Proxy struct {
 	Address string `json:"address"`
 	Port    int    `json:"port"`
 	Connect int    `json:"connect,omitempty"` // status of CONNECT; 0: 200
-	Plain   int    `json:"plain,omitempty"`   // status of other requests; 0: 403
-	TCP     string `json:"tcp,omitempty"`     // as for endpoints
+	// Forbids are services to which CONNECT is answered with 403.
+	Forbids []string `json:"forbids,omitempty"`
+	Plain   int      `json:"plain,omitempty"` // status of other requests; 0: 403
+	TCP     string   `json:"tcp,omitempty"`   // as for endpoints
 }
 
 // Fault is an answer that no policy decides.
