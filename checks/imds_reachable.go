@@ -74,6 +74,9 @@ func imdsFailure(f *facts.Facts, token facts.Exchange) Finding {
 		}
 		return fd
 	}
+	if token.Outcome == "no-local-address" {
+		return unknown("metadata service: this host has no local port or address left to connect from (%s)", token.Error)
+	}
 	route, routed := f.Host.IMDSRoute.Get()
 	if routed {
 		switch route.Kind {

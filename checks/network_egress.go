@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 )
 
@@ -96,6 +97,12 @@ func unanswered(up []facts.Endpoint) (Finding, bool) {
 func egress(f *facts.Facts, open, up []facts.Endpoint) Finding {
 	e := open[0]
 	at := e.TCP[0]
+	for _, e := range open {
+		if allTCP([]facts.Endpoint{e}, "no-local-address") {
+			return fail("network-no-egress", Proven, "this host has no local port or address left to connect to %s from (%s): too many connections are open, or the range of local ports is too small", e.Host, tcpWord(e.TCP[0])).
+				fix(portSteps...)
+		}
+	}
 	if anyTCP(open, "not-permitted") {
 		fd := fail("host-firewall-egress", Proven, "a firewall on this host itself refuses connections to %s on 443 (%s)", e.Host, tcpWord(at))
 		return firewallRule(f, fd)
@@ -145,6 +152,16 @@ func egress(f *facts.Facts, open, up []facts.Endpoint) Finding {
 		return unknown("%s cannot be connected directly (%s); a proxy works for users (%s), and whether the agent's service has it is not known", e.Host, tcpWord(at), p.URL)
 	}
 	return fail("network-no-egress", Proven, "%s (%s) and the other Systems Manager endpoints cannot be connected on port 443: %s; this host has no way out to them", e.Host, at.Address, tcpWord(at))
+}
+
+// portSteps are for a host that has used up its local ports.
+var portSteps = []causes.Step{
+	{Text: "See how many connections there are, and the range of local ports", Command: "ss -s; sysctl net.ipv4.ip_local_port_range", Where: causes.OnHost, GOOS: "linux"},
+	{Text: "Find the processes that hold them and stop or mend those", Command: "ss -tanpH | awk '{print $NF}' | sort | uniq -c | sort -rn | head", Where: causes.OnHost, Root: true, GOOS: "linux"},
+	{Text: "Or give the host its whole range of local ports", Command: "sysctl -w net.ipv4.ip_local_port_range='1024 65535'", Where: causes.OnHost, Root: true, GOOS: "linux"},
+	{Text: "See how many connections there are, and the range of local ports", Command: "netstat -an -p tcp; sysctl net.inet.ip.portrange", Where: causes.OnHost, GOOS: "darwin"},
+	{Text: "See which processes hold connections, and the range of local ports", Command: "Get-NetTCPConnection | Group-Object OwningProcess; netsh int ipv4 show dynamicport tcp", Where: causes.OnHost, GOOS: "windows"},
+	{Text: "Check again", Command: "ssm-doctor check --wait 5m", Where: causes.OnHost},
 }
 
 func firewallRule(f *facts.Facts, fd Finding) Finding {

@@ -186,7 +186,9 @@ func tcpOutcome(err error) string {
 		return "refused"
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
 		return "not-permitted"
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL):
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "no-local-address"
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
 		return "unreachable"
 	case errors.Is(err, syscall.EINVAL):
 		return "invalid"
@@ -228,7 +230,7 @@ func (p *prober) otherInterfaces(ctx context.Context) []facts.InterfaceProbe {
 	var wg workers
 	for i := range p.f.Network.Endpoints {
 		e := &p.f.Network.Endpoints[i]
-		if e.Need != facts.NeedCore || len(e.TCP) == 0 || e.Connected() || e.TCP[0].Outcome == "not-permitted" {
+		if e.Need != facts.NeedCore || len(e.TCP) == 0 || e.Connected() || e.TCP[0].Outcome == "not-permitted" || e.TCP[0].Interface == "" {
 			continue
 		}
 		for _, in := range ifs {

@@ -250,20 +250,25 @@ func TestEverythingIsDead(t *testing.T) {
 func TestOtherInterface(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "Test Root")
-	synctest.Test(t, func(t *testing.T) {
-		n := regionNet(t, ca)
-		for _, s := range []string{"ssm", "ssmmessages"} {
-			n.silent[n.ip(s)] = true
-			n.at[n.ip(s)+":443<10.0.2.5"] = mute
-		}
-		f := gatherNetwork(t, n, ca, func(_ *Env, f *facts.Facts) {
-			f.Host.Interfaces.Value = append(f.Host.Interfaces.Value, facts.Interface{Name: "eth1", Addresses: []string{"10.0.2.5/24"}})
+	for source, want := range map[string][]facts.InterfaceProbe{
+		fakeSource: {{Service: "ssm", Interface: "eth1", Source: "10.0.2.5", Address: "52.0.0.1", Outcome: "ok"}},
+		"":         nil, // there is nothing to compare with
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n := regionNet(t, ca)
+			for _, s := range []string{"ssm", "ssmmessages"} {
+				n.silent[n.ip(s)] = true
+				n.at[n.ip(s)+":443<10.0.2.5"] = mute
+			}
+			f := gatherNetwork(t, n, ca, func(env *Env, f *facts.Facts) {
+				env.SourceAddr = func(string) string { return source }
+				f.Host.Interfaces.Value = append(f.Host.Interfaces.Value, facts.Interface{Name: "eth1", Addresses: []string{"10.0.2.5/24"}})
+			})
+			if d := cmp.Diff(want, f.Network.Others); d != "" {
+				t.Errorf("source %q: %s", source, d)
+			}
 		})
-		want := []facts.InterfaceProbe{{Service: "ssm", Interface: "eth1", Source: "10.0.2.5", Address: "52.0.0.1", Outcome: "ok"}}
-		if d := cmp.Diff(want, f.Network.Others); d != "" {
-			t.Error(d)
-		}
-	})
+	}
 }
 
 func TestSkew(t *testing.T) {

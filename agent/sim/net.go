@@ -152,7 +152,7 @@ func (w *world) connect() error {
 	switch w.IMDS.Mode {
 	case "absent":
 		f.tcp = "timeout"
-	case "refuse", "unreachable", "invalid", "not-permitted":
+	case "refuse", "unreachable", "invalid", "not-permitted", "no-port":
 		f.tcp = w.IMDS.Mode
 	case "hang":
 		f.mute = true
@@ -206,6 +206,8 @@ func (h *Host) dial(ctx context.Context, network, address string, local netip.Ad
 		return fail(os.NewSyscallError("connect", syscall.EHOSTUNREACH))
 	case "not-permitted":
 		return fail(os.NewSyscallError("connect", syscall.EPERM))
+	case "no-port":
+		return fail(os.NewSyscallError("connect", syscall.EADDRNOTAVAIL))
 	case "invalid":
 		return fail(os.NewSyscallError("connect", syscall.EINVAL))
 	default:

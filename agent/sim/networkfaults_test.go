@@ -91,6 +91,14 @@ var networkFaults = []fault{
 		}
 		broken(s, "dial tcp 10.7.0.17:443: i/o timeout")
 	}, nil},
+	{"no-ports", "network-no-egress", "critical", "profile", func(s *sim.Scenario) {
+		s.Interfaces = map[string]string{"eth1": "10.7.0.9/24"}
+		s.Endpoints = map[string]sim.Endpoint{"*": {TCP: "no-port"}}
+		for i, name := range []string{"ssm", "ssmmessages", "ec2messages"} {
+			s.Endpoints[name] = sim.Endpoint{Private: true, TCP: "no-port", Address: []string{"10.7.0.1" + string(rune('7'+i))}}
+		}
+		broken(s, "dial tcp 10.7.0.17:443: connect: cannot assign requested address")
+	}, nil},
 	{"upgrade", "websocket-blocked", "critical", "profile", func(s *sim.Scenario) {
 		s.Endpoints = map[string]sim.Endpoint{"ssmmessages": {WebSocket: "forbidden"}}
 		s.Log = append(sim.Began(40*60*1e9, "INFO EC2RoleProvider Successfully connected with instance profile role credentials", "INFO [CredentialRefresher] Next credential rotation will be in 29.99 minutes"),

@@ -168,7 +168,7 @@ type Unit struct {
 // IMDS is the metadata service as the host meets it.
 type IMDS struct {
 	// Mode: required (also when empty, on EC2), optional, disabled, absent,
-	// refuse, unreachable (also when empty, off EC2), invalid, not-permitted,
+	// refuse, unreachable (also when empty, off EC2), invalid, not-permitted, no-port,
 	// token-timeout, hang, impostor.
 	Mode    string `json:"mode,omitempty"`
 	Profile string `json:"profile,omitempty"` // principal attached; empty: none
@@ -255,7 +255,7 @@ type Endpoint struct {
 	// Views are the answers of other resolvers.
 	Views   map[string][]string `json:"views,omitempty"`
 	Private bool                `json:"private,omitempty"` // a VPC endpoint
-	TCP     string              `json:"tcp,omitempty"`     // refuse, timeout, unreachable, not-permitted, hang
+	TCP     string              `json:"tcp,omitempty"`     // refuse, timeout, unreachable, not-permitted, no-port, hang
 	TLS     string              `json:"tls,omitempty"`     // untrusted, expired, wrong-name
 	Issuer  string              `json:"issuer,omitempty"`  // of an untrusted certificate, "CN=...,O=..."
 	HTTP    string              `json:"http,omitempty"`    // hang, reset, page

@@ -46,7 +46,7 @@ type Exchange struct {
 	Seconds     float64 `json:"seconds"`
 	TCP         bool    `json:"tcp"` // the connection was established
 	// Outcome is empty for an HTTP answer, else: timeout, connect-timeout,
-	// refused, unreachable, invalid, not-permitted, reset, other.
+	// refused, unreachable, invalid, not-permitted, no-local-address, reset, other.
 	Outcome string `json:"outcome"`
 	Error   string `json:"error"`
 	Body    string `json:"body"` // first 120 bytes of an answer that is not the metadata service's; printable

@@ -67,7 +67,7 @@ type View struct {
 // Attempt is one TCP connection.
 type Attempt struct {
 	Address   string  `json:"address"` // IP
-	Outcome   string  `json:"outcome"` // ok, refused, timeout, unreachable, not-permitted, other
+	Outcome   string  `json:"outcome"` // ok, refused, timeout, unreachable, not-permitted, no-local-address (no port or address left to connect from), other
 	Error     string  `json:"error"`
 	Source    string  `json:"source"`    // local address the kernel chose
 	Interface string  `json:"interface"` // that address's interface
