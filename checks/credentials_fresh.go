@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"time"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 )
 
@@ -12,8 +13,8 @@ var _ = register(Check{
 	ID: "credentials-fresh", Group: "credentials", Title: "The agent's credentials are fresh",
 	Causes: []string{"credentials-stale"},
 	Needs: []string{"agent-service", "imds-reachable", "credential-source", "instance-profile-trust", "dhmc-role", "hybrid-role", "registration-known", "registration-fingerprint",
-		"clock", "tls-trust", "proxy", "proxy-applied", "dns", "dns-pin", "dns-private", "network-egress", "permission-registration", "disk-space", "filesystem-writable"},
-	Doc: "The agent renews its credentials halfway to their end. Stored credentials that are past their end while the agent runs, is not waiting, and fresh ones could be had, mean that it holds on to old or failed ones.",
+		"clock", "tls-trust", "proxy", "proxy-applied", "dns", "dns-pin", "dns-private", "network-egress", "permission-registration", "disk-space", "disk-inodes", "filesystem-writable"},
+	Doc: "The agent renews its credentials halfway to their end. Stored credentials that are past their end while the agent runs, is not waiting, and fresh ones could be had, mean that it holds on to old or failed ones. On a full disk that record is not kept, so that nothing can be told from it alone.",
 	Eval: func(f *facts.Facts) Finding {
 		r, ok := f.Credentials.Runtime.Get()
 		if !ok {
@@ -40,6 +41,10 @@ var _ = register(Check{
 		if m := lastNodeFailure(f); m.Last.After(r.RetrievedAt) && age(f, m.Last) < time.Hour && !onlyExpired(f, m) {
 			return skip("expired; the agent failed to renew them %s and will retry", ago(f, m.Last))
 		}
+		mount, full := noRoom(f, f.Credentials.Runtime.From)
+		if m := lastNodeFailure(f); full && (!onlyExpired(f, m) || m.Last.Before(r.ExpiresAt)) {
+			return unknown("identity_config.json names an end that is past, but no file can be written on %s: the agent may have renewed them since", mount)
+		}
 		fresh := "could be had"
 		if onProfile(f) {
 			role, ok := f.IMDS.Role.Get()
@@ -57,6 +62,10 @@ var _ = register(Check{
 		}
 		if m, ok := current(f, facts.SigCredsExpired); ok {
 			fd = fd.logged(m)
+		}
+		if full {
+			first := causes.Step{Text: "First free space and inodes on {mount}: on a full disk the agent does not start again", Command: "df -h {mount}; df -i {mount}", Where: causes.OnHost, GOOS: "linux darwin"}
+			fd = fd.fix(first).fix(causes.Get("credentials-stale").Fix...).with("mount", mount)
 		}
 		return fd
 	},

@@ -14,7 +14,7 @@ var _ = register(Check{
 		"space is free. File systems without a fixed number of inodes (btrfs, some network file systems) pass.",
 	Eval: func(f *facts.Facts) Finding {
 		return eachFS(f, "free inodes", func(fs facts.FileSystem, u facts.Usage) (Finding, bool) {
-			if u.TotalInodes == 0 || u.FreeInodes > 16 {
+			if !noInodes(u) {
 				return Finding{}, false
 			}
 			seen := fmt.Sprintf("%s (%s): %d of %d inodes free", fs.Mount, fs.Dir, u.FreeInodes, u.TotalInodes)
@@ -32,3 +32,5 @@ var _ = register(Check{
 		})
 	},
 })
+
+func noInodes(u facts.Usage) bool { return u.TotalInodes != 0 && u.FreeInodes <= 16 }

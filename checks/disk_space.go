@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"strings"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
@@ -73,6 +74,18 @@ func eachFS(f *facts.Facts, what string, judge func(facts.FileSystem, facts.Usag
 		return unknown("%s: %s", what, why)
 	}
 	return pass("enough %s on %d file systems", what, looked)
+}
+
+// noRoom reports whether the file system that holds a file can take nothing
+// new, and where it is mounted. The file is given as a file: URL.
+func noRoom(f *facts.Facts, file string) (mount string, full bool) {
+	for _, fs := range f.Host.FileSystems {
+		u, ok := fs.Usage.Get()
+		if ok && strings.HasPrefix(file, "file:"+fs.Dir+"/") && (u.FreeBytes < fullBytes || noInodes(u)) {
+			return orWord(fs.Mount, fs.Dir), true
+		}
+	}
+	return "", false
 }
 
 func size(n uint64) string {

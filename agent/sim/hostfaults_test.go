@@ -1,8 +1,10 @@
 package sim_test
 
 import (
+	"testing"
 	"time"
 
+	"ssm-doctor/agent/report"
 	"ssm-doctor/agent/sim"
 )
 
@@ -86,4 +88,22 @@ var hostFaults = []fault{
 		s.Agent.Config = `{"Agent": {"Region": "us-west-2"}}`
 		sim.Refused(s, sim.Skipped+"InvalidSignatureException: Credential should be scoped to a valid Region, not 'us-west-2'."+sim.RequestID)
 	}, nil},
+}
+
+// An agent that could write neither log nor state for hours may work all the
+// same, and one that is stopped may not start again.
+func TestFullForHours(t *testing.T) {
+	t.Parallel()
+	for cause, put := range map[string]func(*sim.Scenario){
+		"disk-full":       func(s *sim.Scenario) { s.Host.DiskUsed = 100 },
+		"inode-exhausted": func(s *sim.Scenario) { s.Host.InodesUsed = 100 },
+	} {
+		s := bases["profile"]()
+		s.Now, s.Agent.Age, s.Log = now, sim.Duration(3*time.Hour+10*time.Minute), earlier(s.Log, 3*time.Hour)
+		put(&s)
+		r, _ := examine(t, s)
+		if id, severity := answer(r); r.State != report.Unknown || id != cause || severity != "warning" || len(r.Also) > 0 {
+			t.Errorf("%s: got %s, %s %s, also %d: %s", cause, r.State, severity, id, len(r.Also), r.Summary)
+		}
+	}
 }
