@@ -98,7 +98,8 @@ func gatherProxies(ctx context.Context, env *Env, a *facts.Agent) {
 	} else {
 		a.ShellProxy = facts.Absent[facts.Proxy]("no proxy variable is set", "environment")
 	}
-	var service proxyVars
+	var service, unit proxyVars
+	a.PendingProxy = facts.Absent[facts.Proxy]("the service has what its unit gives it", "")
 	e := serviceEnvironment(ctx, env)
 	if e.err != nil {
 		a.ServiceProxy = facts.Unknown[facts.Proxy](why(e.err), e.from)
@@ -111,6 +112,12 @@ func gatherProxies(ctx context.Context, env *Env, a *facts.Agent) {
 		} else {
 			a.ServiceProxy = facts.Absent[facts.Proxy]("no proxy variable is set", e.from)
 		}
+		if e.from == fromProcess {
+			u := unitEnvironment(env.FS)
+			if p := proxyFrom(u.vars); p.https != "" && p != service {
+				unit, a.PendingProxy = p, facts.Known(p.fact(u.from), u.from)
+			}
+		}
 		a.Metadata = metadataSettings(e)
 		names := []string{}
 		for k := range e.vars {
@@ -121,7 +128,7 @@ func gatherProxies(ctx context.Context, env *Env, a *facts.Agent) {
 		slices.Sort(names)
 		a.ServiceEnv = facts.Known(names, e.from)
 	}
-	env.hand.setProxy(service, shell)
+	env.hand.setProxy(service, unit, shell)
 }
 
 // ipcEntries lists the agent's channel sockets.

@@ -92,8 +92,8 @@ type Env struct {
 type handover struct {
 	mu sync.Mutex
 	// proxy is the proxy environment of the agent's service as it stands, with
-	// user and password; shell that of users.
-	proxy, shell proxyVars
+	// user and password; unit what its unit's files would give it now; shell that of users.
+	proxy, unit, shell proxyVars
 	// keys are credentials by source (facts.Source constants).
 	keys map[string]keys
 	// refused is when the policy simulator was last refused or out of reach.
@@ -106,16 +106,24 @@ type proxyVars struct{ https, http, no string }
 // keys are credentials to sign with.
 type keys struct{ id, secret, token string }
 
-func (h *handover) setProxy(service, shell proxyVars) {
+func (h *handover) setProxy(service, unit, shell proxyVars) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.proxy, h.shell = service, shell
+	h.proxy, h.unit, h.shell = service, unit, shell
 }
 
 func (h *handover) proxies() (service, shell proxyVars) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.proxy, h.shell
+}
+
+// unitProxy is the proxy environment that the unit's files give, where the
+// running process has another.
+func (h *handover) unitProxy() proxyVars {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.unit
 }
 
 func (h *handover) setKeys(source string, k keys) {

@@ -221,7 +221,7 @@ func TestIMDSThroughProxy(t *testing.T) {
 				n := &fakeNet{at: serve("10.0.0.9:3128", c.serve), names: map[string]map[string][]string{"": {"proxy.corp": {"10.0.0.9"}}}}
 				env := n.env()
 				env.Offline = c.off
-				env.hand.setProxy(c.proxy, proxyVars{})
+				env.hand.setProxy(c.proxy, proxyVars{}, proxyVars{})
 				var f facts.Facts
 				if err := (imdsProxySource{}).Gather(t.Context(), env, &f); err != nil {
 					t.Fatal(err)

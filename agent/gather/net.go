@@ -64,15 +64,16 @@ func (networkSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error
 	}
 	core := n.Endpoints[0].Host
 	n.Proxy = facts.Absent[facts.ProxyProbe]("the service has no proxy for HTTPS", "")
-	n.ShellProxy = facts.Absent[facts.ProxyProbe]("users have no proxy for HTTPS", "")
+	n.ShellProxy = facts.Absent[facts.ProxyProbe]("there is no other proxy for HTTPS", "")
 	wg.Go(func() {
 		if u := service.forHost(core); u != nil {
 			n.Proxy = p.probeProxy(ctx, u, service.variable(), core)
+			n.Proxy.Value.Of = "service"
 		}
 	})
 	wg.Go(func() {
-		if u := shell.forHost(core); u != nil && service.forHost(core) == nil {
-			n.ShellProxy = p.probeProxy(ctx, u, shell.variable(), core)
+		if service.forHost(core) == nil {
+			n.ShellProxy = p.otherProxy(ctx, service, shell, core)
 		}
 	})
 	wg.Wait()
@@ -172,6 +173,40 @@ func (p proxyVars) forHost(host string) *url.URL {
 		return nil
 	}
 	return u
+}
+
+// otherProxy probes the proxy that the service could use for a host to which it goes directly.
+func (p *prober) otherProxy(ctx context.Context, service, shell proxyVars, host string) facts.Seen[facts.ProxyProbe] {
+	own := service
+	own.no = ""
+	for _, o := range []struct {
+		of   string
+		vars proxyVars
+	}{{"unit", p.env.hand.unitProxy()}, {"service", own}, {"users", shell}} {
+		u := o.vars.forHost(host)
+		if u == nil {
+			continue
+		}
+		probe := p.probeProxy(ctx, u, o.vars.variable(), host)
+		probe.Value.Of = o.of
+		if o.of == "service" {
+			probe.Value.Excluded = service.excludedBy(host)
+		}
+		return probe
+	}
+	return facts.Absent[facts.ProxyProbe]("there is no other proxy for HTTPS", "")
+}
+
+// excludedBy lists the entries of no_proxy that take a host from the proxy.
+func (p proxyVars) excludedBy(host string) []string {
+	var out []string
+	for e := range strings.SplitSeq(p.no, ",") {
+		p.no = strings.TrimSpace(e)
+		if p.no != "" && p.forHost(host) == nil {
+			out = append(out, oneLine(p.no, 300))
+		}
+	}
+	return out
 }
 
 func (p proxyVars) variable() string { return "https_proxy" }

@@ -70,6 +70,9 @@ type serviceEnv struct {
 	err  error
 }
 
+// fromProcess is where the environment of a running agent comes from.
+const fromProcess = "process environment"
+
 // serviceEnvironment reads the environment of the running core agent; where
 // there is none, or it cannot be read, what the unit's files would give it.
 func serviceEnvironment(ctx context.Context, env *Env) serviceEnv {
@@ -87,7 +90,7 @@ func serviceEnvironment(ctx context.Context, env *Env) serviceEnv {
 			name := path.Join("proc", p, "environ")
 			b, err := readFile(env.FS, name, maxSmall)
 			if err == nil && len(b) > 0 {
-				return serviceEnv{vars: parseEnviron(b), from: "process environment"}
+				return serviceEnv{vars: parseEnviron(b), from: fromProcess}
 			}
 			if err != nil && !missing(err) {
 				denied = err

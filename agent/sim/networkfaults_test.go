@@ -24,6 +24,17 @@ var networkFaults = []fault{
 		s.Agent.Environment, s.Env = nil, map[string]string{"https_proxy": "http://proxy.corp.example:3128"}
 		broken(s, timeout)
 	}, nil},
+	{"no-proxy-covers", "proxy-not-applied-to-agent", "critical", "profile", func(s *sim.Scenario) {
+		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8"})
+		s.Agent.Environment["no_proxy"] += ",.amazonaws.com"
+		broken(s, timeout)
+	}, nil},
+	{"proxy-since-start", "proxy-not-applied-to-agent", "critical", "profile", func(s *sim.Scenario) {
+		throughProxy(s, "", sim.Proxy{Address: "10.0.4.8"})
+		s.Agent.Environment = nil
+		s.Files = map[string]sim.File{"/etc/systemd/system/amazon-ssm-agent.service.d/proxy.conf": {Content: "[Service]\nEnvironment=\"https_proxy=http://proxy.corp.example:3128\" \"no_proxy=169.254.169.254\"\n"}}
+		broken(s, timeout)
+	}, nil},
 	{"proxy-forbids", "proxy-refuses", "critical", "profile", func(s *sim.Scenario) {
 		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Connect: 403})
 		broken(s, "Forbidden")

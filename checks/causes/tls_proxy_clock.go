@@ -13,6 +13,10 @@ var (
 	restartMac, restartWindows = mac(restart), windows(restart)
 )
 
+// Reload is the remedy where the settings of the service are right and only the
+// running agent has others.
+var Reload = []Step{reload, restartMac, restartWindows, verify}
+
 var _ = add(
 	Cause{
 		ID: "tls-untrusted-ca", Group: "tls-proxy-clock", Severity: Critical, Title: "certificate not trusted",
@@ -40,8 +44,8 @@ var _ = add(
 		Docs: []string{docProxy},
 	},
 	Cause{
-		ID: "proxy-not-applied-to-agent", Group: "tls-proxy-clock", Severity: Critical, Title: "proxy not set for the agent's service",
-		Meaning: "A proxy is set for users of this host, and it works, but the agent's service does not read /etc/environment or a shell's profile and goes directly, which is not possible here.",
+		ID: "proxy-not-applied-to-agent", Group: "tls-proxy-clock", Severity: Critical, Title: "proxy not used by the agent's service",
+		Meaning: "A proxy that works is set on this host, but the agent goes directly, which is not possible here: its service does not read /etc/environment or a shell's profile, its no_proxy names the endpoints, or it was not restarted since.",
 		Fix: []Step{
 			linux(asRoot("Give the service the proxy by a drop-in (override), with no_proxy for the metadata address", proxyDropIn)),
 			proxyMac, proxyWindows,

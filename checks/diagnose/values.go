@@ -84,9 +84,14 @@ func noProxy(f *facts.Facts) (string, bool) {
 	if list == "" {
 		list = f.Agent.ShellProxy.Value.No
 	}
+	// Entries that keep the agent from a proxy it needs do not belong there.
+	var wrong []string
+	if p, ok := f.Network.ShellProxy.Get(); ok && p.Outcome == "ok" {
+		wrong = p.Excluded
+	}
 	var out []string
 	for _, a := range append(strings.Split(list, ","), metadataAddresses...) {
-		if a = strings.TrimSpace(a); a != "" && !slices.Contains(out, a) {
+		if a = strings.TrimSpace(a); a != "" && !slices.Contains(out, a) && !slices.Contains(wrong, a) {
 			out = append(out, a)
 		}
 	}

@@ -26,6 +26,9 @@ type Agent struct {
 	// ShellProxy that of users of this host (our environment, /etc/environment, /etc/profile.d).
 	ServiceProxy Seen[Proxy] `json:"service_proxy"`
 	ShellProxy   Seen[Proxy] `json:"shell_proxy"`
+	// PendingProxy is what the files of the unit give, where the running process
+	// has another: it applies from the next start on.
+	PendingProxy Seen[Proxy] `json:"pending_proxy"`
 	// ServiceEnv lists the names (never values) of AWS_* and SSL_* variables of the service.
 	ServiceEnv Seen[[]string] `json:"service_env"`
 

@@ -11,7 +11,9 @@ type Network struct {
 	// Proxy is the probe of the proxy that the agent's service would use for
 	// HTTPS; absent when none is set.
 	Proxy Seen[ProxyProbe] `json:"proxy"`
-	// ShellProxy is the same for a proxy that only users have.
+	// ShellProxy is the same for a proxy that the service could use and does not:
+	// that of its unit's files, its own where no_proxy takes the endpoints from it,
+	// or that of users.
 	ShellProxy Seen[ProxyProbe] `json:"shell_proxy"`
 	// Skew is server time minus host time in seconds, from the Date header of an AWS answer.
 	Skew Seen[float64] `json:"clock_skew_seconds"`
@@ -94,6 +96,10 @@ type ProxyProbe struct {
 	Outcome string `json:"outcome"`
 	Status  int    `json:"status"` // of a CONNECT to the ssm endpoint; 0: none was answered
 	Error   string `json:"error"`
+	// Of tells whose it is: service, unit (of the files of the unit), users.
+	Of string `json:"of"`
+	// Excluded are the entries of no_proxy that take the ssm endpoint from it.
+	Excluded []string `json:"excluded_by"`
 }
 
 // TLS is a handshake.
