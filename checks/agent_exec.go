@@ -3,6 +3,7 @@ package checks
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"ssm-doctor/checks/facts"
 )
@@ -29,6 +30,9 @@ var _ = register(Check{
 		if se, ok := f.Host.SELinux.Get(); ok {
 			for _, d := range se.Denials {
 				if d.Permission != "execute" && d.Permission != "execute_no_trans" && d.Permission != "entrypoint" {
+					continue
+				}
+				if !d.At.IsZero() && past(f, d.At) {
 					continue
 				}
 				if se.Mode == "enforcing" && (why != "" || !runs(f)) {
@@ -72,6 +76,16 @@ var _ = register(Check{
 		return fd
 	},
 })
+
+// past reports whether something happened before the agent stopped, or before
+// this host started, and so cannot be why the agent does not run.
+func past(f *facts.Facts, at time.Time) bool {
+	if u := mainUnit(f); u != nil && !u.StoppedSince.IsZero() {
+		return at.Before(u.StoppedSince.Add(-10 * time.Minute))
+	}
+	boot, ok := f.Host.BootTime.Get()
+	return ok && at.Before(boot)
+}
 
 // runs reports whether the core agent is known to run.
 func runs(f *facts.Facts) bool { yes, known := coreRunning(f); return known && yes }

@@ -146,6 +146,9 @@ func domain(region string) string {
 // endpointOf is the address of a service as the agent's configuration leaves it.
 func endpointOf(service, need, region, domain string, c facts.Config) facts.Endpoint {
 	e := facts.Endpoint{Service: service, Need: need, Port: 443, Configured: "default", Host: service + "." + region + "." + domain}
+	if c.ServiceDomain != "" {
+		e.Configured = "Agent.ServiceDomain"
+	}
 	for _, o := range []struct{ service, key, value string }{
 		{"ssm", "Ssm.Endpoint", c.SSMEndpoint}, {"ssmmessages", "Mgs.Endpoint", c.MgsEndpoint}, {"ec2messages", "Mds.Endpoint", c.MdsEndpoint},
 		{"s3", "S3.Endpoint", c.S3Endpoint}, {"kms", "Kms.Endpoint", c.KmsEndpoint},
