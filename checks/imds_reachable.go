@@ -93,7 +93,7 @@ func imdsFailure(f *facts.Facts, token facts.Exchange) Finding {
 	}
 	if fw, ok := f.Host.Firewall.Get(); ok && token.Status == 0 {
 		for _, r := range fw.Rules {
-			if r.IMDS && !r.Policy {
+			if r.IMDS && !r.Policy && ruleHits(r, imdsAddress, route.Interface) {
 				return put(fail("imds-blocked-by-host", Proven, "a firewall rule on this host drops packets to %s: %s", imdsAddress, cut(r.Text, 160))).
 					saw(fw.Tool+" rule in "+r.Table+" "+r.Chain, r.Text, f.Host.Firewall.From)
 			}

@@ -103,16 +103,18 @@ func egress(f *facts.Facts, open, up []facts.Endpoint) Finding {
 				fix(portSteps...)
 		}
 	}
-	if anyTCP(open, "not-permitted") {
-		fd := fail("host-firewall-egress", Proven, "a firewall on this host itself refuses connections to %s on 443 (%s)", e.Host, tcpWord(at))
-		return firewallRule(f, fd)
-	}
-	if fw, ok := f.Host.Firewall.Get(); ok {
-		for _, r := range fw.Rules {
-			if r.HTTPS && (anyTCP(open, "timeout") || anyTCP(open, "refused") || anyTCP(open, "unreachable")) {
-				return firewallRule(f, fail("host-firewall-egress", Likely, "%s:443 cannot be connected, and a %s rule on this host %ss outbound HTTPS: %s", e.Host, fw.Tool, r.Action, cut(r.Text, 160)))
-			}
+	rule, known := firewallRule(f, open)
+	saw := func(fd Finding) Finding {
+		if !known {
+			return fd
 		}
+		return fd.saw(f.Host.Firewall.Value.Tool+" rule in "+strings.TrimSpace(rule.Table+" "+rule.Chain), rule.Text, f.Host.Firewall.From)
+	}
+	if anyTCP(open, "not-permitted") {
+		return saw(fail("host-firewall-egress", Proven, "a firewall on this host itself refuses connections to %s on 443 (%s)", e.Host, tcpWord(at)))
+	}
+	if known && (anyTCP(open, "timeout") || anyTCP(open, "refused") || anyTCP(open, "unreachable")) {
+		return saw(fail("host-firewall-egress", Likely, "%s:443 cannot be connected, and a %s rule on this host %ss outbound HTTPS: %s", e.Host, f.Host.Firewall.Value.Tool, rule.Action, cut(rule.Text, 160)))
 	}
 	if four, ok := f.Host.DefaultIPv4.Get(); ok && !four && allTCP(open, "unreachable") {
 		if six, ok := f.Host.DefaultIPv6.Get(); ok && six {
@@ -164,15 +166,22 @@ var portSteps = []causes.Step{
 	{Text: "Check again", Command: "ssm-doctor check --wait 5m", Where: causes.OnHost},
 }
 
-func firewallRule(f *facts.Facts, fd Finding) Finding {
-	if fw, ok := f.Host.Firewall.Get(); ok {
-		for _, r := range fw.Rules {
-			if r.HTTPS {
-				return fd.saw(fw.Tool+" rule in "+strings.TrimSpace(r.Table+" "+r.Chain), r.Text, f.Host.Firewall.From)
+// firewallRule is the first rule of this host's firewall that stops HTTPS to one
+// of the endpoints by the way it was tried.
+func firewallRule(f *facts.Facts, open []facts.Endpoint) (facts.FirewallRule, bool) {
+	for _, r := range f.Host.Firewall.Value.Rules {
+		if !r.HTTPS {
+			continue
+		}
+		for _, e := range open {
+			for _, t := range e.TCP {
+				if t.Outcome != "ok" && ruleHits(r, t.Address, t.Interface) {
+					return r, true
+				}
 			}
 		}
 	}
-	return fd
+	return facts.FirewallRule{}, false
 }
 
 func anyTCP(es []facts.Endpoint, outcome string) bool {

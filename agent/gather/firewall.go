@@ -3,6 +3,7 @@ package gather
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -65,11 +66,30 @@ type fwRule struct {
 	target  string // of a jump
 	dst     []netip.Prefix
 	dstNot  bool
+	limits
 	proto   string
 	ports   [][2]int
 	portNot bool
 	never   bool // cannot match what root's process sends as a new connection
 	other   bool
+}
+
+// limits are the destinations and interfaces that a rule is for; empty: all. The
+// values are those of the rule, or of the jump that leads to it.
+type limits struct {
+	to, out       []string
+	toNot, outNot bool
+}
+
+// within are the limits of a rule of a chain that a jump with limits leads to.
+func (l limits) within(jump limits) limits {
+	if l.to == nil {
+		l.to, l.toNot = jump.to, jump.toNot
+	}
+	if l.out == nil {
+		l.out, l.outNot = jump.out, jump.outNot
+	}
+	return l
 }
 
 var imdsIP = netip.MustParseAddr(imdsAddr)
@@ -111,7 +131,7 @@ func (r *fwRule) https() bool {
 }
 
 // accepts reports whether the rule surely lets such a packet pass.
-func (r *fwRule) accepts() bool { return r.verdict == "accept" && !r.other && !r.never }
+func (r *fwRule) accepts() bool { return r.verdict == "accept" && !r.other && !r.never && r.out == nil }
 
 // chain is a chain with its rules.
 type chain struct {
@@ -129,24 +149,35 @@ func blocking(chains []*chain) []facts.FirewallRule {
 		byName[[2]string{c.table, c.name}] = c
 	}
 	var out []facts.FirewallRule
-	seen := map[*chain]bool{}
-	var walk func(c *chain, imds, https bool)
-	walk = func(c *chain, imds, https bool) {
-		if seen[c] || len(out) >= maxRules {
-			return
+	add := func(c *chain, text, action string, imds, https, policy bool, l limits) {
+		if len(out) < maxRules {
+			out = append(out, facts.FirewallRule{Table: c.table, Chain: c.name, Text: text, Action: action, IMDS: imds, HTTPS: https, Policy: policy, To: l.to, NotTo: l.toNot, Out: l.out, NotOut: l.outNot})
 		}
-		seen[c] = true
+	}
+	seen := map[string]bool{}
+	steps := 0
+	var walk func(c *chain, imds, https bool, jump limits)
+	walk = func(c *chain, imds, https bool, jump limits) {
+		if key := fmt.Sprint(c.table, " ", c.name, jump); seen[key] || len(out) >= maxRules {
+			return
+		} else {
+			seen[key] = true
+		}
 		for i := range c.rules {
+			if steps++; steps > maxChainRules {
+				return
+			}
 			r := &c.rules[i]
 			hitI, hitH := imds && r.imds(), https && r.https()
+			l := r.within(jump)
 			switch r.verdict {
 			case "drop", "reject":
-				if (hitI || hitH) && len(out) < maxRules {
-					out = append(out, facts.FirewallRule{Table: c.table, Chain: c.name, Text: r.text, Action: r.verdict, IMDS: hitI, HTTPS: hitH})
+				if hitI || hitH {
+					add(c, r.text, r.verdict, hitI, hitH, false, l)
 				}
 			case "jump":
 				if t := byName[[2]string{c.table, r.target}]; t != nil && (hitI || hitH) {
-					walk(t, hitI, hitH)
+					walk(t, hitI, hitH, l)
 				}
 			}
 			if r.accepts() {
@@ -154,17 +185,17 @@ func blocking(chains []*chain) []facts.FirewallRule {
 				// An accept for some addresses leaves the others.
 				https = https && !(r.https() && r.dst == nil)
 			}
-			if (r.verdict == "drop" || r.verdict == "reject") && !r.other && r.dst == nil && r.ports == nil && r.proto == "" && !r.never {
+			if (r.verdict == "drop" || r.verdict == "reject") && !r.other && r.dst == nil && r.out == nil && r.ports == nil && r.proto == "" && !r.never {
 				return // nothing passes
 			}
 		}
-		if c.output && c.policy == "drop" && (imds || https) && len(out) < maxRules {
-			out = append(out, facts.FirewallRule{Table: c.table, Chain: c.name, Text: "policy drop", Action: "drop", IMDS: imds, HTTPS: https, Policy: true})
+		if c.output && c.policy == "drop" && (imds || https) {
+			add(c, "policy drop", "drop", imds, https, true, limits{})
 		}
 	}
 	for _, c := range chains {
 		if c.output {
-			walk(c, true, true)
+			walk(c, true, true, limits{})
 		}
 	}
 	return out
@@ -254,8 +285,9 @@ func nftRule(s string) fwRule {
 		case two == "ip daddr":
 			vals, not, to := next(i + 1)
 			r.dst, r.dstNot = prefixes(vals), not
+			r.to, r.toNot = vals, not
 			if len(r.dst) == 0 {
-				r.dst, r.other = nil, true // a named set
+				r.dst, r.to, r.other = nil, nil, true // a named set
 			}
 			i = to
 		case two == "tcp dport", two == "th dport":
@@ -303,10 +335,13 @@ func nftRule(s string) fwRule {
 				at++
 			}
 			vals, not, to := next(at)
-			if len(vals) == 1 && strings.Trim(vals[0], `"`) == "lo" {
+			for i, v := range vals {
+				vals[i] = strings.Trim(v, `"`)
+			}
+			if len(vals) == 1 && vals[0] == "lo" {
 				r.never = r.never || !not
 			} else {
-				r.other = true
+				r.out, r.outNot = vals, not
 			}
 			i = to
 		case w == "counter":
@@ -478,6 +513,8 @@ func iptablesRule(s string, f []string) fwRule {
 			r.dst, r.dstNot = prefixes(list), not
 			if r.dst == nil {
 				r.other = true
+			} else {
+				r.to, r.toNot = list, not
 			}
 		case "-p", "--protocol":
 			if not {
@@ -499,7 +536,7 @@ func iptablesRule(s string, f []string) fwRule {
 			if val == "lo" {
 				r.never = r.never || !not
 			} else {
-				r.other = true
+				r.out, r.outNot = list, not
 			}
 		case "-m", "--match", "--reject-with", "--comment", "--log-prefix", "--log-level":
 			// A comment may have several words.

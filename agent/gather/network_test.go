@@ -327,7 +327,7 @@ func TestEndpointOverrides(t *testing.T) {
 		"s3": "s3.example S3.Endpoint", "kms": "kms.example Kms.Endpoint",
 	}
 	for _, s := range []string{"sts", "logs", "monitoring"} {
-		want[s] = s + ".eu-west-1.corp.example default"
+		want[s] = s + ".eu-west-1.corp.example Agent.ServiceDomain"
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

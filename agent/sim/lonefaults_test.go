@@ -20,6 +20,21 @@ var loneFaults = []fault{
 		s.Agent.Config = `{"Agent": {"ServiceDomain": "internal.example"}}`
 		broken(s, "dial tcp: lookup ssm.{region}.internal.example: no such host")
 	}, nil},
+	{"firewall-other-destination", "network-no-egress", "critical", "profile", firewall("-A OUTPUT -d 203.0.113.0/24 -p tcp -m tcp --dport 443 -j DROP"), nil},
+	{"firewall-other-interface", "network-no-egress", "critical", "profile", firewall("-A OUTPUT -o tun+ -p tcp -m tcp --dport 443 -j DROP"), nil},
+	{"firewall-jump-for-others", "network-no-egress", "critical", "profile", firewall("-A OUTPUT -d 203.0.113.0/24 -j BLOCK\n-A BLOCK -j DROP"), nil},
+	{"firewall-range", "host-firewall-egress", "critical", "profile", firewall("-A OUTPUT -d 52.0.0.0/8 -o eth+ -p tcp -m tcp --dport 443 -j DROP"), nil},
+	{"firewall-second-jump", "host-firewall-egress", "critical", "profile", firewall("-A OUTPUT -d 203.0.113.0/24 -j BLOCK\n-A OUTPUT -o eth0 -j BLOCK\n-A BLOCK -j DROP"), nil},
+}
+
+// firewall is a host whose packets for the endpoints are lost, with a rule that
+// may or may not be the reason.
+func firewall(rules string) func(*sim.Scenario) {
+	return func(s *sim.Scenario) {
+		s.Host.Firewall, s.Host.Rules = "iptables", "*filter\n:OUTPUT ACCEPT [0:0]\n:BLOCK - [0:0]\n"+rules+"\nCOMMIT\n"
+		s.Endpoints = all(sim.Endpoint{TCP: "timeout"})
+		broken(s, timeout)
+	}
 }
 
 func TestLoneFaults(t *testing.T) {

@@ -119,6 +119,12 @@ type FirewallRule struct {
 	IMDS   bool   `json:"imds"`   // it can match 169.254.169.254
 	HTTPS  bool   `json:"https"`  // it can match outbound TCP 443
 	Policy bool   `json:"policy"` // the chain's default, not a rule
+	// To are the addresses, prefixes and ranges that it is for, or not for; Out
+	// the interfaces, which may end in * or +. Empty: all.
+	To     []string `json:"to"`
+	NotTo  bool     `json:"not_to"`
+	Out    []string `json:"out"`
+	NotOut bool     `json:"not_out"`
 }
 
 // Resolver is /etc/resolv.conf.
