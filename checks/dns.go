@@ -13,7 +13,7 @@ var _ = register(Check{
 	Causes: []string{"dns-resolution-failed"},
 	Needs:  []string{"region", "proxy", "proxy-applied"},
 	Doc:    "Resolves the ssm and ssmmessages endpoints as the agent does, hosts file included, and says which resolver was asked and how it failed. With a proxy the names are resolved there and this is skipped.",
-	Eval: func(f *facts.Facts) Finding {
+	Eval: packetsOfRoot(namesOfAgent(func(f *facts.Facts) Finding {
 		var bad, good []facts.Endpoint
 		for _, e := range coreEndpoints(f) {
 			switch {
@@ -48,7 +48,7 @@ var _ = register(Check{
 			}
 		}
 		return fd
-	},
+	})),
 })
 
 // address is a resolver without its port.

@@ -12,7 +12,7 @@ var _ = register(Check{
 	Needs:  []string{"proxy", "proxy-applied"},
 	Doc: "Entries for Systems Manager endpoints in the hosts file. Addresses of endpoints change; a pinned one that no longer answers, or that answers with a certificate of another name, " +
 		"must go. A pin in a local DNS zone cannot be told from a resolver's own answer.",
-	Eval: func(f *facts.Facts) Finding {
+	Eval: packetsOfRoot(namesOfAgent(func(f *facts.Facts) Finding {
 		pinned := 0
 		for _, e := range f.Network.Endpoints {
 			if e.DNS.Pinned == "" || e.Proxy.Used {
@@ -51,5 +51,5 @@ var _ = register(Check{
 			return unknown("endpoints: %s", noNetwork(f))
 		}
 		return pass("no endpoint is pinned")
-	},
+	})),
 })

@@ -12,7 +12,7 @@ var _ = register(Check{
 	Needs:  []string{"dns", "dns-pin", "proxy", "proxy-applied"},
 	Doc: "When an endpoint's public address cannot be reached, the VPC's own resolver is asked as well. A private answer there means that a VPC endpoint exists which the host's resolver does not know. " +
 		"An endpoint whose private DNS is switched off looks like no endpoint at all.",
-	Eval: func(f *facts.Facts) Finding {
+	Eval: packetsOfRoot(namesOfAgent(func(f *facts.Facts) Finding {
 		down, tried := coreDown(f)
 		if !tried {
 			return unknown("endpoints: %s", noNetwork(f))
@@ -42,7 +42,7 @@ var _ = register(Check{
 			return pass("the endpoints can be reached at the addresses given")
 		}
 		return pass("no resolver asked knows private addresses (%d asked)", views(down))
-	},
+	})),
 })
 
 func firstOf(s []string) string {

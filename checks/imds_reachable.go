@@ -15,7 +15,7 @@ var _ = register(Check{
 	Causes: []string{"imds-disabled", "imds-hop-limit", "imds-blocked-by-host", "imds-route-wrong", "imds-via-proxy", "imds-impostor", "imds-unreachable"},
 	Doc: "A token request as the agent sends it, beside one request without a token, the kernel's route, local firewall rules and the service's proxy settings; together they tell apart a disabled endpoint, " +
 		"a hop limit, a wrong route, a local block, a proxy in between and something else that answers at the address. The hop limit itself is not visible from inside.",
-	Eval: func(f *facts.Facts) Finding {
+	Eval: packetsOfRoot(func(f *facts.Facts) Finding {
 		if Kind(f) == KindECS {
 			return skip("an ECS task does not need it")
 		}
@@ -60,7 +60,7 @@ var _ = register(Check{
 			fd = fd.logged(m)
 		}
 		return soften(f, fd)
-	},
+	}),
 })
 
 // imdsFailure tells why a token request on EC2 got no token.

@@ -15,7 +15,7 @@ var _ = register(Check{
 	Needs:  []string{"dns", "dns-pin", "dns-private", "proxy", "proxy-applied"},
 	Doc: "TCP connections to ssm and ssmmessages, with the way each one failed, the address chosen and the interface used. Security groups, network ACLs and route tables are not visible from inside: " +
 		"a time-out to a private address points at the endpoint's security group, one to public addresses at the missing way out.",
-	Eval: func(f *facts.Facts) Finding {
+	Eval: packetsOfRoot(namesOfAgent(func(f *facts.Facts) Finding {
 		down, tried := coreDown(f)
 		if !tried {
 			return unknown("endpoints: %s", noNetwork(f))
@@ -61,7 +61,7 @@ var _ = register(Check{
 			return fd.blocking()
 		}
 		return blockedAt(f, e, fd)
-	},
+	})),
 })
 
 // unanswered finds an endpoint that can be connected but from which nothing of

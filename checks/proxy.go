@@ -12,7 +12,7 @@ var _ = register(Check{
 	Causes: []string{"proxy-scheme-mismatch", "proxy-refuses", "proxy-unreachable"},
 	Doc: "The proxy variables of the agent's own service, not those of a login shell: the proxy's name and port, whether it speaks the scheme its URL says, and its answer to a CONNECT to each endpoint the node needs. " +
 		"Proxy auto-configuration is not supported by the agent.",
-	Eval: func(f *facts.Facts) Finding {
+	Eval: namesOfAgent(func(f *facts.Facts) Finding {
 		p, ok := f.Network.Proxy.Get()
 		if !ok {
 			if fd, failed := tunnelFailed(f); failed {
@@ -58,7 +58,7 @@ var _ = register(Check{
 			return saw(fail("proxy-refuses", Likely, "the proxy %s answers CONNECT with HTTP %d", where, p.Status))
 		}
 		return unknown("proxy %s: %s", where, orWord(p.Error, p.Outcome))
-	},
+	}),
 })
 
 // tunnelFailed finds an endpoint the node needs to which the proxy of the

@@ -14,7 +14,7 @@ var _ = register(Check{
 	Needs:  []string{"agent-installed"},
 	Doc: "Services do not read login shells or /etc/environment. When users have a proxy that works, the agent's service has none, and the endpoints cannot be reached directly, " +
 		"the proxy has to be written into the service's unit. The same holds for a proxy that the unit got after the agent started, and for one from which no_proxy takes the endpoints.",
-	Eval: func(f *facts.Facts) Finding {
+	Eval: packetsOfRoot(namesOfAgent(func(f *facts.Facts) Finding {
 		service, ok := f.Agent.ServiceProxy.Get()
 		if !ok && !f.Agent.ServiceProxy.Absent() {
 			return unknown("environment of the service: %s", f.Agent.ServiceProxy.Reason())
@@ -66,5 +66,5 @@ var _ = register(Check{
 			fd = fd.saw("connect to "+e.Host+":443", tcpState(e), "connect")
 		}
 		return fd
-	},
+	})),
 })

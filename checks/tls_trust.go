@@ -13,7 +13,7 @@ var _ = register(Check{
 	Needs:  []string{"dns", "dns-pin", "dns-private", "network-egress", "proxy", "clock"},
 	Doc: "A TLS handshake with each endpoint the node needs, verified against this host's trust store as the agent verifies. A certificate by an unknown authority is nearly always a TLS-inspecting " +
 		"proxy or firewall whose CA this host does not have. A CA set only for the AWS SDK (AWS_CA_BUNDLE) does not help the agent's message channel.",
-	Eval: func(f *facts.Facts) Finding {
+	Eval: namesOfAgent(func(f *facts.Facts) Finding {
 		tried, good := 0, 0
 		for _, e := range f.Network.Endpoints {
 			t, ok := e.TLS.Get()
@@ -54,5 +54,5 @@ var _ = register(Check{
 			return unknown("%d of %d handshakes ended before a certificate was shown", tried-good, tried)
 		}
 		return pass("%d endpoints trusted", good)
-	},
+	}),
 })

@@ -13,7 +13,7 @@ var _ = register(Check{
 	Needs:  []string{"dns", "dns-pin", "dns-private", "network-egress", "tls-trust", "proxy", "proxy-applied", "clock"},
 	Doc: "An upgrade request without a signature to ssmmessages, which AWS refuses with its own error. Any other answer, or none, shows a proxy or firewall that passes HTTPS and stops websockets. " +
 		"No channel is opened. A proxy that cuts long connections later shows only in the agent's log.",
-	Eval: func(f *facts.Facts) Finding {
+	Eval: namesOfAgent(func(f *facts.Facts) Finding {
 		e := f.Network.Endpoint("ssmmessages")
 		if e == nil {
 			return unknown("endpoints: %s", noNetwork(f))
@@ -45,5 +45,5 @@ var _ = register(Check{
 			return fail("websocket-blocked", Likely, "the agent's websocket to %s fails although HTTPS connects", e.Host).logged(m).with("endpoint", e.Host)
 		}
 		return unknown("websocket: %s", e.WebSocket.Reason())
-	},
+	}),
 })

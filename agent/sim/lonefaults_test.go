@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"ssm-doctor/agent/report"
 	"ssm-doctor/agent/sim"
 )
 
@@ -46,6 +47,40 @@ func TestLoneFaults(t *testing.T) {
 		r, _ := examine(t, s)
 		if id, severity := answer(r); id != f.cause || severity != f.severity {
 			t.Errorf("%s: got %s %s, want %s %s: %s", f.name, severity, id, f.severity, f.cause, r.Summary)
+		}
+	}
+}
+
+// What fails for this program need not fail for the agent.
+func TestAgentsOwnWay(t *testing.T) {
+	t.Parallel()
+	dual := func(s *sim.Scenario) {
+		s.IPv6, s.Agent.Version, s.Agent.Config = true, "3.3.3572.0", `{"Agent": {"UseDualStackEndpoint": true}}`
+	}
+	for name, c := range map[string]struct {
+		uid int
+		put func(*sim.Scenario)
+	}{
+		"metadata refused to users": {1000, func(s *sim.Scenario) { s.IMDS.Mode = "refuse" }},
+		"metadata barred to users":  {1000, func(s *sim.Scenario) { s.IMDS.Mode = "not-permitted" }},
+		"metadata silent to users":  {1000, func(s *sim.Scenario) { s.IMDS.Mode = "absent" }},
+		"443 barred to users":       {1000, func(s *sim.Scenario) { s.Endpoints = all(sim.Endpoint{TCP: "not-permitted"}) }},
+		"443 silent to users":       {1000, func(s *sim.Scenario) { s.Endpoints = all(sim.Endpoint{TCP: "timeout"}) }},
+		"names silent to users":     {1000, func(s *sim.Scenario) { s.Endpoints = all(sim.Endpoint{DNS: "timeout"}) }},
+		"dual-stack, IPv4 closed":   {0, func(s *sim.Scenario) { dual(s); s.Endpoints = all(sim.Endpoint{TCP: "timeout"}) }},
+		"dual-stack, IPv6 only":     {0, func(s *sim.Scenario) { dual(s); s.NoIPv4 = true }},
+	} {
+		s := bases["profile"]()
+		s.Now, s.UID = now, c.uid
+		c.put(&s)
+		r, _ := examine(t, s)
+		want := report.Unknown
+		if c.uid == 0 { // who reads the log sees the heartbeat
+			want = report.Managed
+		}
+		if r.State != want || r.RootCause != nil {
+			id, severity := answer(r)
+			t.Errorf("%s: %s, %s %s: %s", name, r.State, severity, id, r.Summary)
 		}
 	}
 }
