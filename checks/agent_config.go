@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 )
 
@@ -17,7 +18,7 @@ var _ = register(Check{
 	Causes: []string{"agent-config-invalid"},
 	Needs:  []string{"agent-installed"},
 	Doc: "Parses amazon-ssm-agent.json as the agent does: strict JSON, any case of keys, unknown keys ignored. A file that cannot be parsed ends the agent at start with exit " +
-		"code 0; an endpoint or Region override with a wrong value sends it to the wrong place. Values that are merely unusual pass.",
+		"code 0; an endpoint or Region override with a wrong value sends it to the wrong place; an order of identities that leaves out those of this host gives it none. Values that are merely unusual pass.",
 	Eval: func(f *facts.Facts) Finding {
 		c, ok := f.Agent.Config.Get()
 		path := f.Agent.ConfigPath
@@ -65,9 +66,36 @@ var _ = register(Check{
 					saw(e.Configured+" in "+path, e.Host, "file:"+path).with("config", path, "path", path, "endpoint", e.Host)
 			}
 		}
+		if has, left := leftOut(f, c); left {
+			return fail("agent-config-invalid", Proven, "Identity.ConsumptionOrder in %s lets the agent be only %s, but what this host has is %s", path, strings.Join(c.ConsumptionOrder, ", "), has).
+				saw("Identity.ConsumptionOrder in "+path, strings.Join(c.ConsumptionOrder, ", "), "file:"+path).with("config", path, "path", path).
+				fix(causes.Step{Text: "Add what this host has (OnPrem for a hybrid registration, EC2) to Identity.ConsumptionOrder in {config}, or remove that key", Command: "grep -n -A 6 ConsumptionOrder {config}", Where: causes.OnHost, Root: true, GOOS: "linux darwin"},
+					causes.Step{Text: "Add what this host has (OnPrem for a hybrid registration, EC2) to Identity.ConsumptionOrder in {config}, or remove that key", Command: "Select-String -Path {config} -Pattern ConsumptionOrder -Context 0,6", Where: causes.OnHost, Root: true, GOOS: "windows"}).
+				fix(causes.Reload...)
+		}
 		if len(c.UnknownKeys) > 0 {
 			return Finding{Status: Warn, Summary: "keys the agent ignores: " + strings.Join(c.UnknownKeys, ", ")}
 		}
 		return pass("%s parses", path)
 	},
 })
+
+// leftOut tells what identity this host has when Identity.ConsumptionOrder
+// names none that it has. Source: ssm-agent.md 2.3.
+func leftOut(f *facts.Facts, c facts.Config) (has string, left bool) {
+	if len(c.ConsumptionOrder) == 0 || Kind(f) == KindECS || identityAllowed(f, "ECS") || c.CustomIdentity && identityAllowed(f, "CustomIdentity") {
+		return "", false
+	}
+	key, hybrid := f.Registration.Hybrid.Get()
+	hybrid = hybrid && key.Complete()
+	ec2, known := OnEC2(f)
+	switch {
+	case identityAllowed(f, "OnPrem") && (hybrid || f.Registration.Hybrid.Unknown()):
+		return "", false
+	case identityAllowed(f, "EC2") && (ec2 || !known):
+		return "", false
+	case hybrid:
+		return "the hybrid registration " + key.InstanceID + " (OnPrem)", true
+	}
+	return "the identity of an EC2 instance (EC2)", ec2
+}

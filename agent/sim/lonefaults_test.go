@@ -21,6 +21,18 @@ var loneFaults = []fault{
 		s.Agent.Config = `{"Agent": {"ServiceDomain": "internal.example"}}`
 		broken(s, "dial tcp: lookup ssm.{region}.internal.example: no such host")
 	}, nil},
+	{"order-without-hybrid", "agent-config-invalid", "critical", "hybrid", func(s *sim.Scenario) {
+		sim.NoIdentity(s, "failed to get identity instance id. Error: RequestError: send request failed")
+		s.Agent.Config = `{"Identity": {"ConsumptionOrder": ["EC2"]}}`
+	}, nil},
+	{"order-without-ec2", "agent-config-invalid", "critical", "profile", func(s *sim.Scenario) {
+		sim.NoIdentity(s, "")
+		s.Agent.Config = `{"Identity": {"ConsumptionOrder": ["OnPrem"]}}`
+	}, nil},
+	{"order-without-registration", "hybrid-not-registered", "critical", "hybrid", func(s *sim.Scenario) {
+		sim.NoIdentity(s, "")
+		s.Agent.Hybrid, s.Agent.Config = false, `{"Identity": {"ConsumptionOrder": ["OnPrem"]}}`
+	}, nil},
 	{"firewall-other-destination", "network-no-egress", "critical", "profile", firewall("-A OUTPUT -d 203.0.113.0/24 -p tcp -m tcp --dport 443 -j DROP"), nil},
 	{"firewall-other-interface", "network-no-egress", "critical", "profile", firewall("-A OUTPUT -o tun+ -p tcp -m tcp --dport 443 -j DROP"), nil},
 	{"firewall-jump-for-others", "network-no-egress", "critical", "profile", firewall("-A OUTPUT -d 203.0.113.0/24 -j BLOCK\n-A BLOCK -j DROP"), nil},

@@ -101,7 +101,7 @@ var _ = add(
 	},
 	Cause{
 		ID: "agent-config-invalid", Group: "agent", Severity: Critical, Title: "agent configuration wrong",
-		Meaning: "amazon-ssm-agent.json cannot be parsed, or it overrides an endpoint or the Region with a value that is wrong. The agent then stops, or works with a place that does not exist.",
+		Meaning: "amazon-ssm-agent.json cannot be parsed, it overrides an endpoint or the Region with a value that is wrong, or it leaves out the identity that this host has. The agent then stops, or works with a place that does not exist.",
 		Fix: []Step{
 			unix(onHost("Let a JSON parser name the place in {config}", "python3 -m json.tool {config}")),
 			unix(asRoot("Correct amazon-ssm-agent.json, or move it aside so that the agent uses its defaults", "mv {config} {config}.wrong")),
