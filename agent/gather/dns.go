@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,8 +27,9 @@ func setNet(env *Env) {
 }
 
 // hostLookup asks a resolver for the addresses of a host. An empty server means
-// the host's own way, hosts file included.
+// the host's own way, hosts file and search list included, as the agent asks.
 func hostLookup(ctx context.Context, server, network, host string) ([]netip.Addr, error) {
+	host = asked(server, host)
 	if server == "" {
 		return lookupBy(ctx, nil, network, host)
 	}
@@ -37,10 +39,19 @@ func hostLookup(ctx context.Context, server, network, host string) ([]netip.Addr
 	}, network, host)
 }
 
+// asked is the name in the form in which it is asked for. A dot at its end keeps
+// the search list out, which is for the host's own way only.
+func asked(server, host string) string {
+	if server == "" {
+		return host
+	}
+	return strings.TrimSuffix(host, ".") + "."
+}
+
 // lookupBy asks through the connections that dial makes; nil is the host's own way.
 func lookupBy(ctx context.Context, dial func(ctx context.Context, proto, address string) (net.Conn, error), network, host string) ([]netip.Addr, error) {
 	r := net.Resolver{PreferGo: true, Dial: dial}
-	return r.LookupNetIP(ctx, network, strings.TrimSuffix(host, ".")+".")
+	return r.LookupNetIP(ctx, network, host)
 }
 
 // resolve looks a name up as the host does, hosts file first.
@@ -69,7 +80,18 @@ func resolve(ctx context.Context, env *Env, f *facts.Facts, host string) (facts.
 	var wg workers
 	wg.Go(func() { four, err4 = env.Lookup(ctx, "", "ip4", host) })
 	wg.Go(func() { six, err6 = env.Lookup(ctx, "", "ip6", host) })
+	longer := searched(f.Host.Resolver.Value, host)
+	found := make([][]netip.Addr, len(longer))
+	for i, name := range longer {
+		wg.Go(func() { found[i], _ = env.Lookup(ctx, "", "ip4", name) })
+	}
 	wg.Wait()
+	for i, name := range longer {
+		if len(found[i]) > 0 {
+			d.Searched = strings.TrimSuffix(name, ".")
+			break
+		}
+	}
 	_ = err6 // most names have no IPv6 address
 	for _, a := range four {
 		d.A = append(d.A, a.Unmap().String())
@@ -86,6 +108,30 @@ func resolve(ctx context.Context, env *Env, f *facts.Facts, host string) (facts.
 		}
 	}
 	return d, append(four, six...)
+}
+
+// maxSearch is how many domains of a search list count.
+const maxSearch = 6
+
+// searched are the names that resolvers ask for before a name itself: those with
+// a domain of the search list, where the name has fewer dots than ndots.
+func searched(r facts.Resolver, host string) []string {
+	ndots := 1
+	for _, o := range r.Options {
+		if v, ok := strings.CutPrefix(o, "ndots:"); ok {
+			ndots, _ = strconv.Atoi(v)
+		}
+	}
+	if strings.HasSuffix(host, ".") || strings.Count(host, ".") >= min(ndots, 15) {
+		return nil
+	}
+	var out []string
+	for _, s := range r.Search[:min(len(r.Search), maxSearch)] {
+		if s = strings.Trim(s, "."); s != "" {
+			out = append(out, host+"."+s+".")
+		}
+	}
+	return out
 }
 
 // dnsOutcome sorts the ways in which a query fails.

@@ -136,7 +136,7 @@ func FuzzDNSMessage(f *testing.F) {
 			}()
 			return near, nil
 		}
-		addrs, err := lookupBy(ctx, dial, "ip4", "ssm.eu-west-1.amazonaws.com")
+		addrs, err := lookupBy(ctx, dial, "ip4", "ssm.eu-west-1.amazonaws.com.")
 		outcome, text := dnsOutcome(err)
 		sound(t, []string{outcome, text, scope(addrs)})
 		if len(addrs) == 0 && err == nil {

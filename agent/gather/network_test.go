@@ -271,6 +271,39 @@ func TestOtherInterface(t *testing.T) {
 	}
 }
 
+// A name with fewer dots than ndots is asked for in the domains of the search
+// list first, as the agent does.
+func TestSearchList(t *testing.T) {
+	t.Parallel()
+	const name = "ssm.eu-west-1.amazonaws.com"
+	r := facts.Resolver{Search: []string{"svc.cluster.local", "corp.example."}, Options: []string{"edns0", "ndots:5"}}
+	if d := cmp.Diff([]string{name + ".svc.cluster.local.", name + ".corp.example."}, searched(r, name)); d != "" {
+		t.Error(d)
+	}
+	if got := searched(facts.Resolver{Search: r.Search}, name); got != nil {
+		t.Errorf("without ndots: %v", got)
+	}
+	if got := searched(r, name+"."); got != nil {
+		t.Errorf("with a dot at the end: %v", got)
+	}
+	if asked("", name) != name || asked("10.0.0.2", name) != name+"." {
+		t.Error("the search list is for the host's own way, and for it alone")
+	}
+	ca := newAuthority(t, "Test Root")
+	synctest.Test(t, func(t *testing.T) {
+		n := regionNet(t, ca)
+		n.names[""][name] = []string{"198.18.254.9"} // what comes of the search
+		n.names[""][name+".corp.example."] = []string{"198.18.254.9"}
+		f := gatherNetwork(t, n, ca, func(_ *Env, f *facts.Facts) { f.Host.Resolver.Value = r })
+		if e := f.Network.Endpoint("ssm"); e.Connected() || e.DNS.Searched != name+".corp.example" {
+			t.Errorf("%+v", e)
+		}
+		if e := f.Network.Endpoint("ssmmessages"); !e.Connected() || e.DNS.Searched != "" {
+			t.Errorf("%+v", e)
+		}
+	})
+}
+
 func TestSkew(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "Test Root")

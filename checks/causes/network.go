@@ -71,8 +71,8 @@ var _ = add(
 		Docs: []string{docEndpoints},
 	},
 	Cause{
-		ID: "dns-override-stale", Group: "network", Severity: Critical, Title: "hosts file pins an endpoint",
-		Meaning: "The hosts file or a local zone gives a fixed address for an endpoint, and nothing usable answers there.",
+		ID: "dns-override-stale", Group: "network", Severity: Critical, Title: "endpoint's name overridden locally",
+		Meaning: "The hosts file, a local zone or the search list of the resolver gives another address for an endpoint, and nothing usable answers there.",
 		Fix: []Step{
 			unix(onHost("See the line", "grep -n {endpoint} /etc/hosts")),
 			unix(asRoot("Remove it", "sed -i.bak '/{endpoint}/d' /etc/hosts")),

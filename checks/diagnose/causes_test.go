@@ -430,6 +430,14 @@ var causeCases = []struct {
 		e.DNS.A = []string{"10.9.9.9"}
 		e.TCP = []facts.Attempt{{Address: "10.9.9.9", Outcome: "timeout", Error: "i/o timeout"}}
 	}},
+	{"dns-override-stale", "profile", causes.Critical, false, func(f *facts.Facts) { // a wildcard that the search list leads to
+		unaccepted(f)
+		tcp(f, "timeout")
+		for i := range f.Network.Endpoints {
+			e := &f.Network.Endpoints[i]
+			e.DNS.A, e.DNS.Searched = []string{"198.18.254.9"}, e.Host+".corp.example"
+		}
+	}},
 	{"host-firewall-egress", "profile", causes.Critical, false, func(f *facts.Facts) { unaccepted(f); tcp(f, "not-permitted") }},
 	{"ipv6-no-endpoint", "profile", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)

@@ -54,8 +54,11 @@ type DNS struct {
 	Pinned  string   `json:"pinned"`  // address from the hosts file; empty: not pinned
 	Outcome string   `json:"outcome"` // ok, nxdomain, timeout, servfail, refused, no-data, other
 	Error   string   `json:"error"`
-	Views   []View   `json:"views"` // answers of other resolvers, such as the VPC's
-	Seconds float64  `json:"seconds"`
+	// Searched is the name, with a domain of the search list, that gave the answer
+	// in place of the name itself; empty: none did.
+	Searched string  `json:"searched"`
+	Views    []View  `json:"views"` // answers of other resolvers, such as the VPC's
+	Seconds  float64 `json:"seconds"`
 }
 
 // View is the answer of a resolver other than the host's.
