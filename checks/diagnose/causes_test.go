@@ -432,10 +432,10 @@ var causeCases = []struct {
 	}},
 	{"dns-override-stale", "profile", causes.Critical, false, func(f *facts.Facts) { // a wildcard that the search list leads to
 		unaccepted(f)
-		tcp(f, "timeout")
 		for i := range f.Network.Endpoints {
 			e := &f.Network.Endpoints[i]
 			e.DNS.A, e.DNS.Searched = []string{"198.18.254.9"}, e.Host+".corp.example"
+			e.TCP = []facts.Attempt{{Address: "198.18.254.9", Outcome: "timeout", Error: "i/o timeout"}}
 		}
 	}},
 	{"host-firewall-egress", "profile", causes.Critical, false, func(f *facts.Facts) { unaccepted(f); tcp(f, "not-permitted") }},
