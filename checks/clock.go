@@ -26,21 +26,25 @@ var _ = register(Check{
 			}
 			return unknown("server time: %s", f.Network.Skew.Reason())
 		}
-		by := time.Duration(math.Abs(skew)) * time.Second
+		off := time.Duration(math.Abs(skew) * float64(time.Second))
+		by := span(off)
+		if off < 10*time.Minute { // a minute's fraction matters beside the limit
+			by = fmt.Sprintf("%.0f s", off.Seconds())
+		}
 		word := "fast, ahead of"
 		if skew > 0 {
 			word = "slow, behind"
 		}
 		switch {
 		case math.Abs(skew) >= maxSkew:
-			fd := fail("clock-skew", Proven, "the clock of this host is %s %s AWS time; requests more than 5 min off are refused", span(by), word).
+			fd := fail("clock-skew", Proven, "the clock of this host is %s %s AWS time; requests more than 5 min off are refused", by, word).
 				saw("Date header of AWS minus host clock", fmt.Sprintf("%+.0f s", skew), f.Network.Skew.From).blocking()
 			if logged {
 				fd = fd.logged(m)
 			}
 			return ntp(f, fd)
 		case math.Abs(skew) >= 60:
-			return Finding{Status: Warn, Summary: fmt.Sprintf("the clock is %s %s AWS time; from 5 min on requests are refused", span(by), word)}
+			return Finding{Status: Warn, Summary: fmt.Sprintf("the clock is %s %s AWS time; from 5 min on requests are refused", by, word)}
 		}
 		return pass("within %.0f s of AWS time", math.Ceil(math.Abs(skew)))
 	},

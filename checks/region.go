@@ -9,7 +9,7 @@ import (
 )
 
 // reHostRegion finds the Region part of an ssm host name in a log entry, as the agent wrote it.
-var reHostRegion = regexp.MustCompile(`(?i)ssm\.([^\s/"]{1,120}?)\.(?:amazonaws\.com|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|amazonaws\.eu)`)
+var reHostRegion = regexp.MustCompile(`(?i)ssm\.([^\s/"]{1,120}?)\.(?:amazonaws\.com|c2s\.ic\.gov|sc2s\.sgov\.gov|csp\.hci\.ic\.gov|cloud\.adc-e\.uk|amazonaws\.eu)`)
 
 var _ = register(Check{
 	ID: "region", Group: "identity", Title: "The agent works against a Region that exists and is its own",

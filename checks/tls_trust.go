@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 )
 
@@ -40,9 +41,9 @@ var _ = register(Check{
 					return ntp(f, saw(fail("clock-skew", Likely, "by this host's clock (%s) the certificate of %s is %s: the clock is wrong, or something in between shows its own certificate",
 						f.CollectedAt.UTC().Format("2006-01-02 15:04"), e.Host, t.Kind)))
 				}
-				return saw(fail("tls-untrusted-ca", Proven, "the certificate shown for %s, issued by %s, is %s", e.Host, quote(t.Issuer), t.Kind))
+				return saw(fail("tls-untrusted-ca", Proven, "the certificate shown for %s, issued by %s, is %s", e.Host, quote(t.Issuer), t.Kind)).fix(expiredSteps...).fix(causes.Reload...)
 			case "wrong-name":
-				return saw(fail("tls-untrusted-ca", Proven, "what answers for %s shows a certificate for another name (%s, issued by %s)", e.Host, quote(t.Subject), quote(t.Issuer)))
+				return saw(fail("tls-untrusted-ca", Proven, "what answers for %s shows a certificate for another name (%s, issued by %s)", e.Host, quote(t.Subject), quote(t.Issuer))).fix(otherNameSteps...).fix(causes.Reload...)
 			case "not-tls":
 				return saw(fail("tls-untrusted-ca", Likely, "what answers for %s does not speak TLS", e.Host))
 			}
@@ -56,3 +57,19 @@ var _ = register(Check{
 		return pass("%d endpoints trusted", good)
 	}),
 })
+
+// Trusting one more authority does not help against a certificate that is
+// expired or for another name.
+var (
+	expiredSteps = []causes.Step{
+		{Text: "See whose certificate it is and when it ends", Command: "openssl s_client -connect {endpoint}:443 -servername {endpoint} </dev/null | openssl x509 -noout -subject -issuer -dates", Where: causes.OnHost, GOOS: "linux darwin"},
+		{Text: "See who answers there", Command: "curl.exe -sv https://{endpoint}/", Where: causes.OnHost, GOOS: "windows"},
+		{Text: "Renew it on the device that shows it (a proxy or firewall that inspects TLS), or exempt the Systems Manager endpoints from inspection; the name to give", Command: "echo {endpoint}:443", Where: causes.OnHost},
+	}
+	otherNameSteps = []causes.Step{
+		{Text: "See where the name leads and what answers there", Command: "getent ahosts {endpoint}; openssl s_client -connect {endpoint}:443 -servername {endpoint} </dev/null | openssl x509 -noout -subject -issuer", Where: causes.OnHost, GOOS: "linux"},
+		{Text: "See where the name leads and what answers there", Command: "dscacheutil -q host -a name {endpoint}; openssl s_client -connect {endpoint}:443 -servername {endpoint} </dev/null | openssl x509 -noout -subject -issuer", Where: causes.OnHost, GOOS: "darwin"},
+		{Text: "See where the name leads and what answers there", Command: "Resolve-DnsName {endpoint}; curl.exe -sv https://{endpoint}/", Where: causes.OnHost, GOOS: "windows"},
+		{Text: "Correct the DNS record, hosts file or redirection that leads it there: the name must reach AWS, or the VPC endpoint of this service and Region; the name to correct", Command: "echo {endpoint}", Where: causes.OnHost},
+	}
+)

@@ -114,7 +114,7 @@ func gatherProxies(ctx context.Context, env *Env, a *facts.Agent) {
 		}
 		if e.from == fromProcess {
 			u := unitEnvironment(env.FS)
-			if p := proxyFrom(u.vars); p.https != "" && p != service {
+			if p := proxyFrom(u.vars); p.https != "" && (p.https != service.https || p.no != service.no) {
 				unit, a.PendingProxy = p, facts.Known(p.fact(u.from), u.from)
 			}
 		}

@@ -101,7 +101,10 @@ type handover struct {
 }
 
 // proxyVars are proxy variables as they stand.
-type proxyVars struct{ https, http, no string }
+type proxyVars struct {
+	https, http, no string
+	name            string // of the variable that https is from
+}
 
 // keys are credentials to sign with.
 type keys struct{ id, secret, token string }

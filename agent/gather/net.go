@@ -1,6 +1,7 @@
 package gather
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -212,7 +213,7 @@ func (p proxyVars) excludedBy(host string) []string {
 	return out
 }
 
-func (p proxyVars) variable() string { return "https_proxy" }
+func (p proxyVars) variable() string { return cmp.Or(p.name, "https_proxy") }
 
 // tcpOutcome sorts the ways in which a connection fails.
 func tcpOutcome(err error) string {

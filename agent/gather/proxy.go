@@ -22,7 +22,12 @@ func proxyFrom(vars map[string]string) proxyVars {
 		}
 		return ""
 	}
+	name := "https_proxy"
+	if vars["HTTPS_PROXY"] != "" {
+		name = "HTTPS_PROXY"
+	}
 	return proxyVars{
+		name:  name,
 		https: first("HTTPS_PROXY", "https_proxy"),
 		http:  first("HTTP_PROXY", "http_proxy"),
 		no:    first("NO_PROXY", "no_proxy"),

@@ -15,7 +15,7 @@ var reDNS = regexp.MustCompile(`(?i)\bip-(?:[0-9]{1,3}-){3}[0-9]{1,3}(?:\.[a-z0-
 	`\b(?:[a-z0-9_](?:[a-z0-9_-]{0,62})\.)+(?:com|net|org|info|biz|io|dev|app|cloud|edu|gov|mil|int|aws|internal|local|localdomain|lan|corp|intra|intranet|private|home|test|example|invalid|` +
 	`at|au|be|br|ca|ch|cn|cz|de|dk|es|eu|fi|fr|hk|ie|il|in|it|jp|kr|mx|nl|no|nz|pl|pt|ru|se|sg|tr|tw|ua|uk|us|za)\b`)
 
-var awsDomains = []string{"amazonaws.com", "amazonaws.com.cn", "aws", "amazon.com", "amazontrust.com", "aws.dev", "amazonaws.eu", "c2s.ic.gov", "sc2s.sgov.gov",
+var awsDomains = []string{"amazonaws.com", "amazonaws.com.cn", "aws", "amazon.com", "amazontrust.com", "aws.dev", "amazonaws.eu", "c2s.ic.gov", "sc2s.sgov.gov", "csp.hci.ic.gov", "cloud.adc-e.uk",
 	"amazonses.com", "ssm-doctor.dev"}
 
 // awsPrivate are host names that EC2 makes of an address; the rest of these

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -93,6 +94,58 @@ func TestAgentsOwnWay(t *testing.T) {
 		if r.State != want || r.RootCause != nil {
 			id, severity := answer(r)
 			t.Errorf("%s: %s, %s %s: %s", name, r.State, severity, id, r.Summary)
+		}
+	}
+}
+
+// What a remedy or a sentence must say, and must not, beyond its cause.
+func TestWording(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		put         func(*sim.Scenario)
+		says, never string
+	}{
+		"expired certificate":         {func(s *sim.Scenario) { s.Endpoints = all(sim.Endpoint{TLS: "expired"}); broken(s, "x509") }, "Renew it", "trust store"},
+		"certificate of another name": {func(s *sim.Scenario) { s.Endpoints = all(sim.Endpoint{TLS: "wrong-name"}); broken(s, "x509") }, "Correct the DNS record", "trust store"},
+		"proxy in capitals": {func(s *sim.Scenario) {
+			throughProxy(s, "", sim.Proxy{Address: "10.0.4.8", Connect: 407})
+			s.Agent.Environment = map[string]string{"HTTPS_PROXY": "http://proxy.corp.example:3128", "NO_PROXY": "169.254.169.254"}
+			broken(s, "Proxy Authentication Required")
+		}, "HTTPS_PROXY does not hold", "https_proxy does"},
+		"six minutes": {func(s *sim.Scenario) { s.Skew = -345 }, "345 s fast", "5 min fast"},
+		"no_proxy": {func(s *sim.Scenario) {
+			throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8"})
+			s.Agent.Environment["no_proxy"] = "10.0.0.0/8, .amazonaws.com"
+			broken(s, timeout)
+		}, `no_proxy=10.0.0.0/8,169.254.169.254,fd00:ec2::254"`, "NO_PROXY"},
+	} {
+		s := bases["profile"]()
+		s.Now = now
+		c.put(&s)
+		r, _ := examine(t, s)
+		text := r.Summary
+		if r.RootCause != nil {
+			for _, f := range r.RootCause.Fix {
+				text += "\n" + f.Text + ": " + f.Command
+			}
+		}
+		if !strings.Contains(text, c.says) || strings.Contains(text, c.never) {
+			t.Errorf("%s: want %q and not %q:\n%s", name, c.says, c.never, text)
+		}
+	}
+}
+
+func TestManagedIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	for _, f := range faults() {
+		if f.cause != "iam-missing-feature-action" {
+			continue
+		}
+		s := bases[f.base]()
+		s.Now = now
+		f.put(&s)
+		if r, _ := examine(t, s, f.probes...); strings.Count(r.Summary, "managed") > 1 {
+			t.Errorf("%s: %s", f.name, r.Summary)
 		}
 	}
 }

@@ -6,6 +6,7 @@ package diagnose
 import (
 	"fmt"
 	"sort"
+	"strings"
 	"time"
 
 	"ssm-doctor/checks"
@@ -300,7 +301,7 @@ func summary(f *facts.Facts, a Answer, p checks.Proof) string {
 	case Managed:
 		return fmt.Sprintf("%s is a managed node%s, last accepted %s", id, where, checks.Ago(f, p.At))
 	case Degraded:
-		return fmt.Sprintf("%s is a managed node%s, but %s", id, where, a.Root.Summary)
+		return fmt.Sprintf("%s is a managed node%s, but %s", id, where, strings.TrimPrefix(a.Root.Summary, "the node is managed, but "))
 	case NotManaged:
 		return a.Root.Summary
 	}
