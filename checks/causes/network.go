@@ -71,7 +71,7 @@ var _ = add(
 		Docs: []string{docEndpoints},
 	},
 	Cause{
-		ID: "dns-override-stale", Group: "network", Severity: Critical, Title: "endpoint's name overridden locally",
+		ID: "dns-override-stale", Group: "network", Severity: Critical, Title: "endpoint name overridden locally",
 		Meaning: "The hosts file, a local zone or the search list of the resolver gives another address for an endpoint, and nothing usable answers there.",
 		Fix: []Step{
 			unix(onHost("See the line", "grep -n {endpoint} /etc/hosts")),
