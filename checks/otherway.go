@@ -20,7 +20,7 @@ func packetsOfRoot(eval func(*facts.Facts) Finding) func(*facts.Facts) Finding {
 func unless(other func(*facts.Facts) bool, why string, eval func(*facts.Facts) Finding) func(*facts.Facts) Finding {
 	return func(f *facts.Facts) Finding {
 		fd := eval(f)
-		if fd.Status != Fail || !other(f) {
+		if fd.Status != Fail && (fd.Status != Warn || fd.Cause == "") || !other(f) {
 			return fd
 		}
 		u := unknown("%s; but %s", fd.Summary, why)

@@ -65,7 +65,7 @@ var _ = register(Check{
 // service does not connect, be its answer for another one as it may.
 func tunnelFailed(f *facts.Facts) (Finding, bool) {
 	var fd Finding
-	found := false
+	var failed []facts.Endpoint
 	for _, e := range coreEndpoints(f) {
 		if !e.Proxy.Used || e.Proxy.Outcome == "ok" {
 			continue
@@ -75,7 +75,7 @@ func tunnelFailed(f *facts.Facts) (Finding, bool) {
 		if e.Proxy.Status != 0 {
 			seen, sure = fmt.Sprintf("HTTP %d", e.Proxy.Status), Proven
 		}
-		if !found {
+		if failed = append(failed, e); len(failed) == 1 {
 			cause := "proxy-refuses"
 			if e.Proxy.Outcome == "unreachable" {
 				cause = "proxy-unreachable"
@@ -84,13 +84,14 @@ func tunnelFailed(f *facts.Facts) (Finding, bool) {
 			if p, ok := f.Agent.ServiceProxy.Get(); ok {
 				fd = fd.saw("proxy of the service", p.HTTPS, p.From).with("proxy", p.HTTPS)
 			}
-			found = true
 		}
 		fd = fd.saw("CONNECT "+e.Host+":443", seen, "proxy:CONNECT "+e.Host+":443")
-		// Without ssmmessages the agent takes its commands from ec2messages, if that can be had.
-		if fallback := f.Network.Endpoint("ec2messages"); e.Service != "ssmmessages" || fallback == nil || !fallback.Connected() {
-			fd = fd.blocking()
-		}
 	}
-	return fd, found
+	if len(failed) == 0 {
+		return fd, false
+	}
+	if other := f.Network.Endpoint("ec2messages"); len(failed) == 1 && other != nil && other.Connected() {
+		return blockedAt(f, failed[0], fd), true
+	}
+	return fd.blocking(), true
 }

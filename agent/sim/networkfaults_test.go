@@ -44,6 +44,7 @@ var networkFaults = []fault{
 	}, nil},
 	{"proxy-forbids-sessions", "proxy-refuses", "warning", "profile", func(s *sim.Scenario) {
 		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Forbids: []string{"ssmmessages"}})
+		stays(s, "INFO [ssm-agent-worker] [MessageService] [MGSInteractor] SSM Connection channel status is set to ec2messages")
 	}, nil},
 	{"proxy-forbids-channel-alone", "proxy-refuses", "critical", "profile", func(s *sim.Scenario) {
 		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Forbids: []string{"ssmmessages", "ec2messages"}})
