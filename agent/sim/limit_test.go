@@ -7,6 +7,7 @@ import (
 
 	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/export"
+	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/report"
 	"ssm-doctor/agent/sim"
 )
@@ -34,35 +35,13 @@ func TestTimeLimit(t *testing.T) {
 // answer.
 func TestCutOffBlamesNobody(t *testing.T) {
 	t.Parallel()
-	for i, name := range sim.Names() {
-		if i%every != 0 {
-			continue
+	eachLook(t, 3, func(t *testing.T, want *report.Report, env *gather.Env, b *bomb, at string) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		b.goOff = cancel
+		r, _ := engine.Run(ctx, env, engine.Options{})
+		if r.State != want.State && r.State != report.Unknown || r.RootCause != nil && (want.RootCause == nil || r.RootCause.ID != want.RootCause.ID) {
+			t.Errorf("interrupted at %s: %s, %s", at, r.State, r.Summary)
 		}
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			h, err := sim.New(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(h.Close)
-			env := h.Env()
-			count := mine(env)
-			want, _ := engine.Run(t.Context(), env, engine.Options{})
-			for way, c := range count {
-				total := c.asked.Load()
-				for n := int64(1); n <= total; n += max(1, total/3) {
-					ctx, cancel := context.WithCancel(t.Context())
-					env := h.Env()
-					b := mine(env)[way]
-					b.n.Store(n)
-					b.goOff = cancel
-					r, _ := engine.Run(ctx, env, engine.Options{})
-					cancel()
-					if r.State != want.State && r.State != report.Unknown || r.RootCause != nil && (want.RootCause == nil || r.RootCause.ID != want.RootCause.ID) {
-						t.Errorf("interrupted at %s %d: %s, %s", way, n, r.State, r.Summary)
-					}
-				}
-			}
-		})
-	}
+	})
 }
