@@ -585,33 +585,6 @@ func TestReload(t *testing.T) {
 	})
 }
 
-// A reload does not open the reports of a daemon that still listens on all
-// addresses, and a web configuration that cannot be read is refused.
-func TestReloadKeepsAccess(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		c := *config.Default()
-		c.StateDir, c.ListenAddresses = "", []string{"0.0.0.0:10776"}
-		d := testDaemon(t, &host{answer: always(managed)}, nil, func(o *Options) {
-			o.Load = func() (*config.Config, error) { next := c; return &next, nil }
-		})
-		looped(t, d, func() {
-			time.Sleep(time.Second)
-			c.ListenAddresses = []string{"127.0.0.1:10776"}
-			if err := d.Reload(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if w := ask(d, "GET", "10.0.0.10", "/report.json"); w.Code != 403 {
-				t.Errorf("report on an address that is in force until a restart: %d", w.Code)
-			}
-			c.WebConfigFile = filepath.Join(t.TempDir(), "missing.yml")
-			if err := d.Reload(t.Context()); err == nil || d.Snapshot().Stats.ReloadOK {
-				t.Errorf("a missing web configuration: %v", err)
-			}
-		})
-	})
-}
-
 // An item of a start with custom inventory goes when there is none any more.
 func TestInventoryOfEarlierStart(t *testing.T) {
 	t.Parallel()

@@ -325,6 +325,10 @@ func TestReloadKeepsTheGuard(t *testing.T) {
 		if w := ask(d, "GET", "10.0.0.1", "/report.json"); w.Code != 403 {
 			t.Errorf("%s: %d", name, w.Code)
 		}
+		edit = func(c *config.Config) { c.WebConfigFile = filepath.Join(t.TempDir(), "missing.yml") }
+		if err := d.reload(); err == nil || d.Snapshot().Stats.ReloadOK {
+			t.Errorf("%s: a missing web configuration: %v", name, err)
+		}
 	}
 }
 
