@@ -19,7 +19,7 @@ import (
 func TestOpenMetrics(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	if err := Write(&b, snapshots()["full"], Options{}, true); err != nil {
+	if err := Write(&b, whole(), Options{}, true); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.HasSuffix(b.String(), "# EOF\n") || !strings.Contains(b.String(), "# TYPE ssm_doctor_runs counter\n") {
