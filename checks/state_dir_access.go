@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/facts"
@@ -16,7 +17,7 @@ var _ = register(Check{
 	Eval: func(f *facts.Facts) Finding {
 		m, logged := current(f, facts.SigVaultPermission)
 		u := mainUnit(f)
-		otherUser := u != nil && u.User != "" && u.User != "root" && u.User != "0"
+		otherUser := u != nil && !slices.Contains([]string{"", "root", "0", "SYSTEM"}, u.User)
 		var foreign []facts.PathInfo
 		for _, p := range f.Registration.Paths {
 			if p.Exists && p.UID != 0 && f.Host.GOOS != "windows" {
