@@ -90,7 +90,8 @@ func TestImportsGoOnlyDown(t *testing.T) {
 	if err != nil {
 		t.Skipf("no go command to ask: %v", err)
 	}
-	rank := map[string]int{"checks/facts": 0, "checks/causes": 0, "checks/iam": 0, "checks": 1, "checks/diagnose": 2}
+	rank := map[string]int{"checks/facts": 0, "checks/causes": 0, "checks/iam": 0, "checks/factstest": 1, "checks": 1, "checks/diagnose": 2}
+	testSupport := map[string]bool{"checks/factstest": true, "packaging/gen/golden": true, "agent/gather/gathertest": true}
 	within := map[string][]string{ // what a package of agent may import of agent
 		"agent/daemon": {"agent/export", "agent/engine", "agent/report", "agent/config", "agent/gather"}, "agent/engine": {"agent/gather", "agent/report"},
 		"agent/sim": {"agent/gather"}, "agent/export": {"agent/report"},
@@ -100,6 +101,15 @@ func TestImportsGoOnlyDown(t *testing.T) {
 		pkg = strings.TrimPrefix(pkg, "ssm-doctor/")
 		for _, imp := range strings.Fields(imports) {
 			own, isOwn := strings.CutPrefix(imp, "ssm-doctor/")
+			if testSupport[own] { // these are imports of what is built, not of its tests
+				t.Errorf("%s imports %s", pkg, own)
+			}
+			if pkg == "checks/factstest" && isOwn && own != "checks/facts" {
+				t.Errorf("%s imports %s", pkg, own)
+			}
+			if imp == "testing" && !testSupport[pkg] {
+				t.Errorf("%s imports %s", pkg, imp)
+			}
 			if strings.HasPrefix(pkg, "checks") {
 				switch imp {
 				case "os", "net", "net/http", "os/exec", "syscall", "io/fs":

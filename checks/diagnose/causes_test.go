@@ -1,76 +1,15 @@
 package diagnose
 
 import (
-	"encoding/json"
-	"os"
-	"reflect"
 	"sort"
-	"sync"
 	"testing"
 	"time"
 
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/factstest"
 )
-
-// host loads the facts of a healthy simulated host: profile, dhmc or hybrid.
-func host(t testing.TB, kind string) *facts.Facts {
-	t.Helper()
-	f, err := loaded[kind]()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return clone(f)
-}
-
-var loaded = map[string]func() (*facts.Facts, error){"profile": load("profile"), "dhmc": load("dhmc"), "hybrid": load("hybrid")}
-
-func load(kind string) func() (*facts.Facts, error) {
-	return sync.OnceValues(func() (*facts.Facts, error) {
-		b, err := os.ReadFile("testdata/healthy-" + kind + ".json")
-		if err != nil {
-			return nil, err
-		}
-		var f facts.Facts
-		return &f, json.Unmarshal(b, &f)
-	})
-}
-
-// clone copies facts, all that they point to included.
-func clone(f *facts.Facts) *facts.Facts {
-	out := reflect.New(reflect.TypeFor[facts.Facts]())
-	deep(out.Elem(), reflect.ValueOf(f).Elem())
-	return out.Interface().(*facts.Facts)
-}
-
-func deep(to, from reflect.Value) {
-	switch from.Kind() {
-	case reflect.Struct:
-		to.Set(from) // the unexported fields of times too
-		for i := range from.NumField() {
-			if to.Field(i).CanSet() {
-				deep(to.Field(i), from.Field(i))
-			}
-		}
-	case reflect.Slice:
-		if !from.IsNil() {
-			to.Set(reflect.MakeSlice(from.Type(), from.Len(), from.Len()))
-			for i := range from.Len() {
-				deep(to.Index(i), from.Index(i))
-			}
-		}
-	case reflect.Map:
-		if !from.IsNil() {
-			to.Set(reflect.MakeMapWithSize(from.Type(), from.Len()))
-			for _, k := range from.MapKeys() {
-				to.SetMapIndex(k, from.MapIndex(k))
-			}
-		}
-	default:
-		to.Set(from)
-	}
-}
 
 func judge(f *facts.Facts) Answer {
 	found := Findings{}
@@ -581,7 +520,7 @@ func drop(list []facts.Match, ids ...string) []facts.Match {
 func TestHealthyHosts(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"profile", "dhmc", "hybrid"} {
-		a := judge(host(t, kind))
+		a := judge(factstest.Healthy(t, kind))
 		if a.State != Managed || a.Root != nil || len(a.Also) != 0 || a.LastPing.IsZero() {
 			t.Errorf("%s: %s, root %+v, also %+v", kind, a.State, a.Root, a.Also)
 		}
@@ -595,7 +534,7 @@ func TestEveryCauseIsNamed(t *testing.T) {
 		covered[c.cause] = true
 		t.Run(c.cause, func(t *testing.T) {
 			t.Parallel()
-			f := host(t, c.kind)
+			f := factstest.Healthy(t, c.kind)
 			c.fault(f)
 			a := judge(f)
 			got := a.Root

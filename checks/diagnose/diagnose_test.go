@@ -12,6 +12,7 @@ import (
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/factstest"
 )
 
 // invariants hold for every answer, whatever the facts.
@@ -62,7 +63,7 @@ func invariants(t *testing.T, f *facts.Facts, a Answer) {
 func TestSameFactsSameAnswer(t *testing.T) {
 	t.Parallel()
 	for _, c := range causeCases {
-		f := host(t, c.kind)
+		f := factstest.Healthy(t, c.kind)
 		c.fault(f)
 		if a, b := judge(f), judge(f); !reflect.DeepEqual(a, b) {
 			t.Errorf("%s: two answers", c.cause)
@@ -82,7 +83,7 @@ func TestPairs(t *testing.T) {
 			}
 			// Either order, so that neither fault always writes last.
 			for _, faults := range [][]func(*facts.Facts){{a.fault, b.fault}, {b.fault, a.fault}} {
-				f := host(t, a.kind)
+				f := factstest.Healthy(t, a.kind)
 				for _, fault := range faults {
 					fault(f)
 				}
@@ -142,12 +143,12 @@ func apart(a, b string) bool {
 // TestNoise checks that old failures before a success change nothing.
 func TestNoise(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []string{"profile", "dhmc", "hybrid"} {
+	for _, kind := range factstest.Kinds() {
 		for _, s := range facts.Signatures {
 			if s.Kind != facts.KindFailure && s.Kind != facts.KindNoise && s.Kind != facts.KindBackoff {
 				continue
 			}
-			f := host(t, kind)
+			f := factstest.Healthy(t, kind)
 			logged(f, s.ID, 5*time.Hour, "ERROR something AccessDeniedException AssumeRole i/o timeout "+s.ID)
 			a := judge(f)
 			invariants(t, f, a)
@@ -163,7 +164,7 @@ func TestNoise(t *testing.T) {
 func TestIgnorance(t *testing.T) {
 	t.Parallel()
 	for _, c := range causeCases {
-		f := host(t, c.kind)
+		f := factstest.Healthy(t, c.kind)
 		c.fault(f)
 		for name, forget := range map[string]func(*facts.Facts){
 			"host":         func(f *facts.Facts) { f.Host = facts.Host{GOOS: "linux"} },
@@ -175,7 +176,7 @@ func TestIgnorance(t *testing.T) {
 			"permissions":  func(f *facts.Facts) { f.Permissions = facts.Permissions{} },
 			"log":          func(f *facts.Facts) { f.Log = facts.Log{} },
 		} {
-			g := clone(f)
+			g := factstest.Clone(f)
 			forget(g)
 			a := judge(g)
 			invariants(t, g, a)
@@ -210,16 +211,18 @@ func TestNothingKnown(t *testing.T) {
 func TestHealthyStaysHealthy(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))
-	f := host(t, "profile")
-	for range 200 {
-		found := Findings{}
-		for _, c := range checks.All() {
-			if c.Profile == "" && rng.IntN(2) == 0 {
-				found[c.ID] = c.Eval(f)
+	for _, kind := range factstest.Kinds() {
+		f := factstest.Healthy(t, kind)
+		for range 200 {
+			found := Findings{}
+			for _, c := range checks.All() {
+				if c.Profile == "" && rng.IntN(2) == 0 {
+					found[c.ID] = c.Eval(f)
+				}
 			}
-		}
-		if a := Diagnose(f, found); a.Root != nil || a.State != Managed {
-			t.Fatalf("state %s, root %+v", a.State, a.Root)
+			if a := Diagnose(f, found); a.Root != nil || a.State != Managed {
+				t.Fatalf("%s: state %s, root %+v", kind, a.State, a.Root)
+			}
 		}
 	}
 }
@@ -228,7 +231,7 @@ func TestHealthyStaysHealthy(t *testing.T) {
 func TestEncodedRefusal(t *testing.T) {
 	t.Parallel()
 	for tail, want := range map[string]bool{"abc-DEF_123": true, "abc-DEF_123…": false} {
-		f := host(t, "profile")
+		f := factstest.Healthy(t, "profile")
 		f.Permissions.Actions = append(f.Permissions.Actions, facts.Permission{Action: "ec2:DescribeTags", Identity: facts.SourceProfile, Verdict: facts.Inconclusive, Code: "UnauthorizedOperation",
 			Message: "You are not authorized to perform this operation. Encoded authorization failure message: " + tail, At: f.CollectedAt})
 		got := slices.ContainsFunc(judge(f).NotLooked, func(n NotLooked) bool {
@@ -241,8 +244,8 @@ func TestEncodedRefusal(t *testing.T) {
 }
 
 func FuzzJudge(f *testing.F) {
-	for _, kind := range []string{"profile", "dhmc", "hybrid"} {
-		b, err := json.Marshal(host(f, kind))
+	for _, kind := range factstest.Kinds() {
+		b, err := json.Marshal(factstest.Healthy(f, kind))
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/factstest"
 )
 
 // fault is the fault of one of causeCases.
@@ -26,7 +27,7 @@ func faulty(t *testing.T, cause string) *facts.Facts {
 	t.Helper()
 	for _, c := range causeCases {
 		if c.cause == cause {
-			f := host(t, c.kind)
+			f := factstest.Healthy(t, c.kind)
 			c.fault(f)
 			return f
 		}
@@ -191,7 +192,7 @@ func TestImageRemedies(t *testing.T) {
 		{"agent-not-installed", func(f *facts.Facts) { fault(t, "agent-not-installed", f) }, "yum install -y"},
 	} {
 		for _, root := range []string{"/", "/mnt/image", "/mnt/a;reboot"} {
-			f := host(t, "profile")
+			f := factstest.Healthy(t, "profile")
 			tc.fault(f)
 			f.Root = root
 			n := named1(image(f), tc.cause)
@@ -254,7 +255,7 @@ func TestRootCauseBreaksThePath(t *testing.T) {
 		if causes.Get(c.cause).Group == "ecs" { // no station of a node
 			continue
 		}
-		f := host(t, c.kind)
+		f := factstest.Healthy(t, c.kind)
 		c.fault(f)
 		a := judge(f)
 		broken := false
@@ -298,7 +299,7 @@ func TestDiskFullNamesTheAgentsDirectory(t *testing.T) {
 		{"own mount", "/var/lib/amazon/ssm", "/var/lib/amazon/ssm", "disk full: no space left on /var/lib/amazon/ssm"},
 		{"mount not known", "/opt/aws/ssm/data", "", "disk full: no space left for /opt/aws/ssm/data"},
 	} {
-		f := host(t, "profile")
+		f := factstest.Healthy(t, "profile")
 		if tc.full != "/" {
 			f.Host.FileSystems = []facts.FileSystem{{Dir: tc.full, Mount: tc.mount, Usage: f.Host.FileSystems[0].Usage}}
 		}
