@@ -10,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/packaging/gen/golden"
 )
 
 // testNow is a few minutes after the last line of the fixtures' logs.
@@ -68,8 +67,8 @@ func fixtures(t testing.TB) []string {
 	return out
 }
 
-// TestFixtures compares what the sources say about trees that a real agent left.
-func TestFixtures(t *testing.T) {
+// TestGoldenFixtures compares what the sources say about trees that a real agent left.
+func TestGoldenFixtures(t *testing.T) {
 	t.Parallel()
 	for _, name := range fixtures(t) {
 		t.Run(name, func(t *testing.T) {
@@ -88,20 +87,7 @@ func TestFixtures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got = append(got, '\n')
-			golden := dir + ".json"
-			if *update {
-				if err := os.WriteFile(golden, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := cmp.Diff(string(want), string(got)); d != "" {
-				t.Errorf("facts changed (-want +got):\n%s", d)
-			}
+			golden.File(t, filepath.ToSlash(dir)+".json", append(got, '\n'))
 		})
 	}
 }

@@ -5,13 +5,11 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"unicode"
 
-	"github.com/google/go-cmp/cmp"
+	"ssm-doctor/packaging/gen/golden"
 )
 
 func render(t *testing.T, format string, r *Report, s Style) string {
@@ -23,26 +21,6 @@ func render(t *testing.T, format string, r *Report, s Style) string {
 	return b.String()
 }
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", "golden", name)
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("%v; -update writes it", err)
-	}
-	if d := cmp.Diff(strings.ReplaceAll(string(want), "\r\n", "\n"), got); d != "" {
-		t.Errorf("%s (-want +got):\n%s", name, d)
-	}
-}
-
 // Every format of every report, redacted as by default, 80 columns.
 func TestGolden(t *testing.T) {
 	t.Parallel()
@@ -52,7 +30,7 @@ func TestGolden(t *testing.T) {
 		}
 		r = Redact(r)
 		for format, ext := range map[string]string{"text": "txt", "short": "short.txt", "wide": "wide.txt", "json": "json", "junit": "junit.xml", "nagios": "nagios.txt", "html": "html"} {
-			golden(t, name+"."+ext, render(t, format, r, Style{Width: 80}))
+			golden.File(t, "testdata/golden/"+name+"."+ext, []byte(render(t, format, r, Style{Width: 80})))
 		}
 	}
 }
@@ -61,11 +39,11 @@ func TestGoldenStyles(t *testing.T) {
 	t.Parallel()
 	all := samples()
 	for _, name := range []string{"not-managed", "degraded", "managed"} {
-		golden(t, name+".60.txt", render(t, "text", all[name], Style{Width: 60}))
-		golden(t, name+".200.txt", render(t, "text", all[name], Style{Width: 200}))
-		golden(t, name+".ascii.txt", render(t, "text", all[name], Style{Width: 80, ASCII: true}))
-		golden(t, name+".colour.txt", render(t, "text", all[name], Style{Width: 80, Color: true}))
-		golden(t, name+".quiet.txt", render(t, "text", all[name], Style{Quiet: true}))
+		golden.File(t, "testdata/golden/"+name+".60.txt", []byte(render(t, "text", all[name], Style{Width: 60})))
+		golden.File(t, "testdata/golden/"+name+".200.txt", []byte(render(t, "text", all[name], Style{Width: 200})))
+		golden.File(t, "testdata/golden/"+name+".ascii.txt", []byte(render(t, "text", all[name], Style{Width: 80, ASCII: true})))
+		golden.File(t, "testdata/golden/"+name+".colour.txt", []byte(render(t, "text", all[name], Style{Width: 80, Color: true})))
+		golden.File(t, "testdata/golden/"+name+".quiet.txt", []byte(render(t, "text", all[name], Style{Quiet: true})))
 	}
 }
 

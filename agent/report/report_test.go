@@ -2,14 +2,11 @@ package report
 
 import (
 	"encoding/json"
-	"flag"
 	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func encode(t *testing.T, v any) string {
 	t.Helper()

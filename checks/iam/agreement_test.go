@@ -1,17 +1,13 @@
 package iam
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"ssm-doctor/packaging/gen/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 // carrier is an identity that a document is attached to, alone.
 type carrier struct{ name, principal, node, key string }
@@ -44,9 +40,9 @@ func (c carrier) ask(a Action) Request {
 	return r
 }
 
-// TestAgreement writes down what each carried document, attached alone to each
+// TestGoldenAgreement writes down what each carried document, attached alone to each
 // kind of role, lets a node do. Simulated and real answers are held against it.
-func TestAgreement(t *testing.T) {
+func TestGoldenAgreement(t *testing.T) {
 	t.Parallel()
 	var docs []DocumentInfo
 	for _, d := range Documents() {
@@ -74,19 +70,7 @@ func TestAgreement(t *testing.T) {
 			b.WriteString("\n")
 		}
 	}
-	const name = "testdata/agreement.txt"
-	if *update {
-		if err := os.WriteFile(name, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), b.String()); d != "" {
-		t.Error(d)
-	}
+	golden.File(t, "testdata/agreement.txt", []byte(b.String()))
 }
 
 // TestAgreementGrants: what the action table calls granted everywhere is

@@ -2,25 +2,19 @@ package main
 
 import (
 	"bytes"
-	"flag"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sort"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+
+	"ssm-doctor/packaging/gen/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite packaging/man")
-
-// manDir holds the manual pages that packages install.
-const manDir = "../../packaging/man"
 
 // manPages renders one page per command that a person can run.
 func manPages(t *testing.T) map[string][]byte {
@@ -53,50 +47,9 @@ func manPages(t *testing.T) map[string][]byte {
 	return pages
 }
 
-// TestManPages keeps packaging/man what the commands say of themselves; -update
-// writes it.
-func TestManPages(t *testing.T) {
-	want := manPages(t)
-	if *update {
-		old, _ := filepath.Glob(filepath.Join(manDir, "*.1"))
-		for _, f := range old {
-			if err := os.Remove(f); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := os.MkdirAll(manDir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		for name, b := range want {
-			if err := os.WriteFile(filepath.Join(manDir, name), b, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	files, err := filepath.Glob(filepath.Join(manDir, "*.1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var have, names []string
-	for _, f := range files {
-		have = append(have, filepath.Base(f))
-	}
-	for n := range want {
-		names = append(names, n)
-	}
-	sort.Strings(names)
-	if d := cmp.Diff(names, have); d != "" {
-		t.Fatalf("pages (-want +committed), refresh with: go run ./packaging/gen man\n%s", d)
-	}
-	for _, n := range names {
-		got, err := os.ReadFile(filepath.Join(manDir, n))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d := cmp.Diff(string(want[n]), string(got)); d != "" {
-			t.Errorf("%s is stale, refresh with: go run ./packaging/gen man\n%s", n, d)
-		}
-	}
+// TestGoldenManPages keeps packaging/man what the commands say of themselves.
+func TestGoldenManPages(t *testing.T) {
+	golden.Dir(t, "../../packaging/man", "*.1", manPages(t))
 }
 
 // TestManWarnings formats each page as man does and wants no complaint.

@@ -1,57 +1,30 @@
 // Package docs holds the generated documentation: one page per cause and per
-// check. `go test ./packaging/docs -update` writes it anew.
+// check. `go run ./packaging/gen all` writes it.
 package docs
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"ssm-doctor/agent/report"
+	"ssm-doctor/packaging/gen/golden"
 )
 
-var update = flag.Bool("update", false, "write the pages anew")
-
-func TestPagesAreCurrent(t *testing.T) {
-	want := map[string]string{"README.md": index()}
+func TestGoldenPages(t *testing.T) {
+	t.Parallel()
+	pages := map[string]map[string][]byte{}
 	for _, p := range report.AllPages() {
-		want[p.Kind+"s/"+p.ID+".md"] = p.Markdown()
+		dir := p.Kind + "s"
+		if pages[dir] == nil {
+			pages[dir] = map[string][]byte{}
+		}
+		pages[dir][p.ID+".md"] = []byte(p.Markdown())
 	}
-	if *update {
-		for _, dir := range []string{"causes", "checks"} {
-			if err := os.RemoveAll(dir); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.MkdirAll(dir, 0o755); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for name, text := range want {
-			if err := os.WriteFile(filepath.FromSlash(name), []byte(text), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
+	for dir, files := range pages {
+		golden.Dir(t, dir, "*", files)
 	}
-	for name, text := range want {
-		got, err := os.ReadFile(filepath.FromSlash(name))
-		if err != nil || string(got) != text {
-			t.Errorf("%s is stale (%v); run: go test ./packaging/docs -update", name, err)
-		}
-	}
-	for _, dir := range []string{"causes", "checks"} {
-		files, err := os.ReadDir(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range files {
-			if _, ok := want[dir+"/"+f.Name()]; !ok {
-				t.Errorf("%s/%s documents nothing that exists", dir, f.Name())
-			}
-		}
-	}
+	golden.File(t, "README.md", []byte(index()))
 }
 
 // TestPagesSayEnough guards what explain promises for each page.
