@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
@@ -11,25 +10,18 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"ssm-doctor/packaging/gen/golden"
 )
 
-func TestSystemdFilesAreThoseOfTheProgram(t *testing.T) {
+// TestGoldenSystemd: packages hold the units that the program would install.
+func TestGoldenSystemd(t *testing.T) {
 	t.Parallel()
-	have, err := os.ReadDir("../systemd")
-	if err != nil {
-		t.Fatal(err)
+	files := map[string][]byte{}
+	for name, text := range systemdFiles() {
+		files[name] = []byte(text)
 	}
-	got := map[string]string{}
-	for _, e := range have {
-		b, err := os.ReadFile(filepath.Join("../systemd", e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got[e.Name()] = string(b)
-	}
-	if d := cmp.Diff(systemdFiles(), got); d != "" {
-		t.Errorf("refresh with: go run ./packaging/gen systemd (-program +committed)\n%s", d)
-	}
+	golden.Dir(t, "../systemd", "*", files)
 }
 
 // TestExposure holds the hardened unit to 1.8 of 10 (0 is best).
@@ -103,7 +95,7 @@ func TestSums(t *testing.T) {
 
 func TestUses(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{nil, {"nothing"}, {"sbom"}, {"sbom", "no-such-file"}, {"man", "x"}} {
+	for _, args := range [][]string{nil, {"nothing"}, {"sbom"}, {"sbom", "no-such-file"}, {"all", "x"}, {"check", "x"}} {
 		if err := run(t.Context(), args, &bytes.Buffer{}); err == nil {
 			t.Errorf("%q was taken", args)
 		}

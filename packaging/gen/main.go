@@ -1,11 +1,15 @@
-// Command gen writes what packages hold besides the program.
+// Command gen writes what is generated: what is committed, and what packages hold
+// besides the program.
 //
-//	gen man                  packaging/man, committed
-//	gen systemd              packaging/systemd, committed
+//	gen all                  every committed file that is generated: golden files of
+//	                         tests, pages of documentation, manual pages, units
+//	gen check                says which of them are stale; writes nothing
 //	gen completions BIN DIR  shell completions of a built program
 //	gen sbom BIN             CycloneDX 1.5 of a built program of release $VERSION, on stdout
 //	gen sums DIR             SHA256SUMS over the files of a directory, on stdout
 package main
+
+//go:generate go run . all
 
 import (
 	"context"
@@ -28,15 +32,13 @@ func main() {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
-		return errors.New("want man, systemd, completions, sbom or sums")
+		return errors.New("want all, check, completions, sbom or sums")
 	}
 	switch cmd, rest := args[0], args[1:]; {
-	case cmd == "man" && len(rest) == 0:
-		// The tree of commands belongs to package main of the program; its own
-		// test writes the pages.
-		return command(ctx, "go", "test", "./cmd/ssm-doctor", "-run", "^TestManPages$", "-update")
-	case cmd == "systemd" && len(rest) == 0:
-		return writeAll("packaging/systemd", systemdFiles())
+	case cmd == "all" && len(rest) == 0:
+		return regenerate(ctx, out)
+	case cmd == "check" && len(rest) == 0:
+		return current(ctx, out)
 	case cmd == "completions" && len(rest) == 2:
 		return completions(ctx, rest[0], rest[1])
 	case cmd == "sbom" && len(rest) == 1:
@@ -84,10 +86,4 @@ func completions(ctx context.Context, program, dir string) error {
 		files[name] = string(b)
 	}
 	return writeAll(dir, files)
-}
-
-func command(ctx context.Context, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	return cmd.Run()
 }

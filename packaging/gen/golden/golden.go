@@ -40,7 +40,12 @@ func File(t testing.TB, name string, want []byte) {
 	if err == nil && bytes.Equal(bytes.ReplaceAll(have, []byte("\r\n"), []byte("\n")), want) {
 		return
 	}
-	if !*update {
+	switch {
+	case *update:
+	case err != nil:
+		t.Errorf("%s is missing; %s", fromRoot(name), hint(t))
+		return
+	default:
 		t.Errorf("%s is stale; %s\n(-committed +made)\n%s", fromRoot(name), hint(t), cmp.Diff(string(have), string(want)))
 		return
 	}

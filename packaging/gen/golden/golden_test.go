@@ -49,7 +49,7 @@ func TestStaleFilesNameTheirCommand(t *testing.T) {
 	}{
 		{"current", map[string][]byte{"a.md": []byte("old\n")}, nil},
 		{"stale", map[string][]byte{"a.md": []byte("new\n")}, []string{"a.md is stale", command, All, "new"}},
-		{"missing", map[string][]byte{"a.md": []byte("old\n"), "b.md": []byte("new\n")}, []string{"b.md is stale", command}},
+		{"missing", map[string][]byte{"a.md": []byte("old\n"), "b.md": []byte("new\n")}, []string{"b.md is missing", command}},
 		{"left over", nil, []string{"nothing makes", "a.md", command}},
 	} {
 		r := &recorder{TB: t, name: "TestGoldenPages/part"}
