@@ -94,7 +94,7 @@ type Plan struct {
 func Migration(used []string) Plan {
 	plan := Plan{Attach: []Replacement{{Policy: Core, Managed: true, Features: []string{}}}}
 	for _, f := range Features() {
-		if f.ID != "managed-buckets" && f.Coverage[Deprecated].Result == "" || f.ID == "dhmc" {
+		if f.ID != "managed-buckets" && f.CoverageBy(Deprecated).Result == "" || f.ID == "dhmc" {
 			continue
 		}
 		if !slices.Contains(used, f.ID) {
@@ -155,7 +155,7 @@ func Table() []Row {
 		r := Row{Feature: f}
 		for _, c := range Codes() {
 			cell := ""
-			switch f.Coverage[c.Name].Result {
+			switch f.CoverageBy(c.Name).Result {
 			case "full":
 				cell = "yes"
 			case "full-limited-scope":

@@ -8,7 +8,9 @@ import (
 	"sync"
 )
 
-//go:generate go test -count=1 -run ^TestData .
+// What the documents grant goes into data/grants.json.
+//
+//go:generate go test -count=1 -run ^TestDataGrants$ . -update
 
 //go:embed data/policies/*.json
 var documents embed.FS

@@ -3,13 +3,24 @@ package iam
 import (
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
 )
 
+// Rows of features.json are written by hand. The actions of a feature are those
+// that the agent and the AWS-... documents call; level and resource types are
+// those of the Service Authorization Reference, as github.com/iann0036/iam-dataset
+// holds them. What policies grant is not typed: see grants.json.
+//
 //go:embed data/features.json
 var featureData []byte
+
+// grants.json is written by go generate from the policy documents.
+//
+//go:embed data/grants.json
+var grantData []byte
 
 // Needs of a feature for an action.
 const (
@@ -31,11 +42,9 @@ type Feature struct {
 	OS      []string `json:"os"`         // GOOS values; empty: all
 	Actions []Need   `json:"actions"`
 	// Instead is a second set of actions that does for part of the mandatory ones.
-	Instead *Instead `json:"instead"`
-	// Coverage says how much of the mandatory actions a policy grants, by its name.
-	Coverage  map[string]Coverage `json:"coverage"`
-	Recommend []string            `json:"recommend"` // names of policies, the first one first
-	Notes     string              `json:"notes"`
+	Instead   *Instead `json:"instead"`
+	Recommend []string `json:"recommend"` // names of policies, the first one first
+	Notes     string   `json:"notes"`
 }
 
 // Need is one action of a feature.
@@ -57,9 +66,9 @@ type Instead struct {
 // Coverage is how far one policy serves a feature.
 type Coverage struct {
 	// Result is full, full-limited-scope (for listed resources or under a
-	// condition only) or partial.
-	Result  string   `json:"result"`
-	Missing []string `json:"missing"` // mandatory actions it lacks
+	// condition only) or partial; empty: it grants no mandatory action, or there is none.
+	Result  string
+	Missing []string // mandatory actions it lacks
 }
 
 // Action is one row of the action table.
@@ -68,14 +77,14 @@ type Action struct {
 	Level  string `json:"level"` // Read, List, Write, Tagging, Permissions management
 	// ResourceTypes are those the action can be limited to; empty: * only.
 	ResourceTypes []string         `json:"resource_types"`
-	GrantedBy     map[string]Grant `json:"granted_by"` // by policy name
+	GrantedBy     map[string]Grant `json:"-"` // by policy name; from grants.json
 }
 
 // Grant is how a policy grants an action.
 type Grant struct {
 	Scope       string   `json:"scope"` // all, or limited
-	Resources   []string `json:"resources"`
-	Conditional bool     `json:"conditional"`
+	Resources   []string `json:"resources,omitempty"`
+	Conditional bool     `json:"conditional,omitempty"`
 }
 
 // Code is the abbreviation of a policy in tables.
@@ -89,8 +98,12 @@ type matrix struct {
 
 var loadMatrix = sync.OnceValue(func() matrix {
 	var m matrix
-	if err := json.Unmarshal(featureData, &m); err != nil {
+	var grants map[string]map[string]Grant // by action, then by policy
+	if err := errors.Join(json.Unmarshal(featureData, &m), json.Unmarshal(grantData, &grants)); err != nil {
 		panic("embedded feature matrix: " + err.Error()) // a test reads it
+	}
+	for i := range m.Actions {
+		m.Actions[i].GrantedBy = grants[m.Actions[i].Action]
 	}
 	return m
 })
@@ -134,6 +147,33 @@ func (f Feature) Of(needs ...string) []string {
 		}
 	}
 	return out
+}
+
+// CoverageBy says how much of the mandatory actions a carried policy grants.
+func (f Feature) CoverageBy(policy string) Coverage {
+	var c Coverage
+	granted, limited := 0, false
+	for _, name := range f.Of(Mandatory) {
+		a, _ := ActionByName(name)
+		switch g, ok := a.GrantedBy[policy]; {
+		case !ok:
+			c.Missing = append(c.Missing, name)
+		default:
+			granted++
+			limited = limited || g.Scope != "all"
+		}
+	}
+	switch {
+	case granted == 0:
+		return Coverage{}
+	case c.Missing != nil:
+		c.Result = "partial"
+	case limited:
+		c.Result = "full-limited-scope"
+	default:
+		c.Result = "full"
+	}
+	return c
 }
 
 // AppliesTo reports whether the feature makes sense for a credential source
