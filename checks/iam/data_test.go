@@ -141,7 +141,8 @@ func TestDataMembers(t *testing.T) {
 func TestDataFeatures(t *testing.T) {
 	t.Parallel()
 	needs := []string{Mandatory, Conditional, Optional, Legacy, Forbidden, NotInRole}
-	ids := map[string]bool{}
+	ids, told := map[string]bool{}, map[string]bool{}
+	sources := []string{SourceProfile, SourceDHMC, SourceHybrid}
 	used := map[string]bool{"sts:GetCallerIdentity": true, "iam:SimulatePrincipalPolicy": true, "ec2:DescribeInstanceStatus": true, "ssm:GetServiceSetting": true}
 	for _, f := range Features() {
 		if ids[f.ID] || !regexp.MustCompile(`^[a-z0-9-]+$`).MatchString(f.ID) || f.Title == "" || len(f.Applies) == 0 || len(f.Actions) == 0 || len(f.Recommend) == 0 {
@@ -152,9 +153,12 @@ func TestDataFeatures(t *testing.T) {
 			t.Errorf("%s: parent %s must come before it", f.ID, f.Parent)
 		}
 		for _, s := range f.Applies {
-			if !slices.Contains([]string{"ec2-instance-profile", "ec2-dhmc", "hybrid"}, s) {
+			if !slices.Contains(sources, s) {
 				t.Errorf("%s applies to %q", f.ID, s)
 			}
+		}
+		if f.JudgedRole != "" && !slices.Contains(sources, f.JudgedRole) || f.GrantTo != "" && !slices.Contains(sources, f.GrantTo) || f.InUse != nil && (f.InUse.Why == "" || f.InUse.Source != "" && !slices.Contains(sources, f.InUse.Source)) {
+			t.Errorf("%s: a source that there is not, or in use without a reason: %q %q %+v", f.ID, f.JudgedRole, f.GrantTo, f.InUse)
 		}
 		seen := map[string]bool{}
 		for _, n := range f.Actions {
@@ -162,6 +166,25 @@ func TestDataFeatures(t *testing.T) {
 				t.Errorf("%s: %+v", f.ID, n)
 			}
 			seen[n.Action], used[n.Action] = true, true
+			if grantResources[n.Resource] == nil && n.Resource != "" {
+				t.Errorf("%s: %s on %q, which is no kind of resource", f.ID, n.Action, n.Resource)
+			}
+		}
+		for _, a := range slices.Concat(f.Polled, f.ToldBy) {
+			if !seen[a] {
+				t.Errorf("%s: %s is none of its actions", f.ID, a)
+			}
+		}
+		for _, a := range f.ToldBy {
+			if told[a] {
+				t.Errorf("%s: %s tells of another feature too", f.ID, a)
+			}
+			told[a] = true
+		}
+		for _, id := range f.GrantWith {
+			if _, ok := FeatureByID(id); !ok {
+				t.Errorf("%s: granted with %q, which is no feature", f.ID, id)
+			}
 		}
 		for _, p := range f.Recommend {
 			if documentByName(p) == nil {

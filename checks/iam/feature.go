@@ -22,6 +22,13 @@ var featureData []byte
 //go:embed data/grants.json
 var grantData []byte
 
+// Sources of a node's credentials, as features and targets name them.
+const (
+	SourceProfile = "ec2-instance-profile"
+	SourceDHMC    = "ec2-dhmc" // the role of Default Host Management
+	SourceHybrid  = "hybrid"   // the service role of a hybrid activation
+)
+
 // Needs of a feature for an action.
 const (
 	Mandatory   = "mandatory"
@@ -38,13 +45,35 @@ type Feature struct {
 	Title string `json:"title"`
 	// Parent is the feature this one is a part of; empty for most.
 	Parent  string   `json:"parent"`
-	Applies []string `json:"applies_to"` // ec2-instance-profile, ec2-dhmc, hybrid
+	Applies []string `json:"applies_to"` // the sources it makes sense for
 	OS      []string `json:"os"`         // GOOS values; empty: all
+	// JudgedRole is the source whose rights decide, whatever the node uses;
+	// empty: that in use.
+	JudgedRole string `json:"judged_role"`
+	// InUse says on which nodes the feature is in use whatever is seen of it;
+	// nil: on none.
+	InUse *Use `json:"in_use"`
+	// ToldBy are actions whose calls tell that the feature is in use.
+	ToldBy []string `json:"told_by"`
+	// Polled are actions that the agent calls on every node, whether the feature
+	// is in use or not.
+	Polled  []string `json:"polled"`
 	Actions []Need   `json:"actions"`
 	// Instead is a second set of actions that does for part of the mandatory ones.
 	Instead   *Instead `json:"instead"`
 	Recommend []string `json:"recommend"` // names of policies, the first one first
+	// GrantTo is the source whose role a grant is for; empty: that in use.
+	GrantTo string `json:"grant_to"`
+	// GrantWith are features whose mandatory actions a grant includes.
+	GrantWith []string `json:"grant_with"`
+	GrantNote string   `json:"grant_note"` // what to mind with a grant
 	Notes     string   `json:"notes"`
+}
+
+// Use is a reason why a feature is in use.
+type Use struct {
+	Source string `json:"source"` // of credentials; empty: any
+	Why    string `json:"why"`
 }
 
 // Need is one action of a feature.
@@ -52,6 +81,9 @@ type Need struct {
 	Action string `json:"action"`
 	Need   string `json:"need"`
 	When   string `json:"when"`
+	// Resource is the kind of resource that a grant names, one of grantResources;
+	// empty: the usual one of the service.
+	Resource string `json:"resource"`
 }
 
 // Instead lists actions that may take the place of others.
@@ -177,17 +209,41 @@ func (f Feature) CoverageBy(policy string) Coverage {
 }
 
 // AppliesTo reports whether the feature makes sense for a credential source
-// (ec2-instance-profile, ec2-dhmc, hybrid) and operating system (a GOOS value);
-// empty means any.
+// (a Source constant) and operating system (a GOOS value); empty means any.
 func (f Feature) AppliesTo(source, goos string) bool {
 	return (source == "" || slices.Contains(f.Applies, source)) && (goos == "" || len(f.OS) == 0 || slices.Contains(f.OS, goos))
 }
 
-// On is the feature as the role of a credential source sees it: what an
-// instance profile must not allow is just what the role of Default Host
-// Management needs.
-func (f Feature) On(source string) Feature {
-	if source != "ec2-dhmc" {
+// JudgesProfile reports whether the rights of the instance profile decide,
+// whatever the node uses.
+func (f Feature) JudgesProfile() bool { return f.JudgedRole == SourceProfile }
+
+// InUseOn reports whether the feature is in use on every node with a credential
+// source, and why; the source is empty where the node has none.
+func (f Feature) InUseOn(source string) (why string, ok bool) {
+	if f.InUse == nil || f.InUse.Source != "" && f.InUse.Source != source {
+		return "", false
+	}
+	return f.InUse.Why, true
+}
+
+// IsPolled reports whether the agent calls an action of the feature on every node.
+func (f Feature) IsPolled(action string) bool { return slices.Contains(f.Polled, action) }
+
+// FeatureToldBy finds the feature that a call of an action tells to be in use.
+func FeatureToldBy(action string) (Feature, bool) {
+	for _, f := range loadMatrix().Features {
+		if slices.ContainsFunc(f.ToldBy, func(a string) bool { return strings.EqualFold(a, action) }) {
+			return f, true
+		}
+	}
+	return Feature{}, false
+}
+
+// ForRole is the feature as the role of a credential source sees it: what an
+// instance profile must not allow is just what the role that grants are for needs.
+func (f Feature) ForRole(source string) Feature {
+	if f.GrantTo == "" || f.GrantTo != source {
 		return f
 	}
 	f.Actions = slices.Clone(f.Actions)

@@ -8,23 +8,36 @@ import (
 	"strings"
 )
 
-// TrustKinds are the roles that Trust knows.
-var TrustKinds = []string{"ec2", "hybrid", "dhmc"}
-
-// Trust is the trust policy of a role: ec2 for an instance profile, hybrid for
-// the service role of activations, dhmc for Default Host Management. Region and
-// account that the target lacks stay placeholders.
-func Trust(kind string, t Target) ([]byte, error) {
-	name := map[string]string{"ec2": "TrustPolicy-EC2InstanceRole", "hybrid": "TrustPolicy-HybridServiceRole", "dhmc": "TrustPolicy-DHMCRole"}[kind]
-	d := documentByName(name)
-	if d == nil {
-		return nil, fmt.Errorf("unknown kind of role %q", kind)
-	}
-	return t.fill(d.raw), nil
+// trustDocuments are the documents with the trust policies of roles.
+var trustDocuments = []struct{ kind, name string }{
+	{"ec2", "TrustPolicy-EC2InstanceRole"},
+	{"hybrid", "TrustPolicy-HybridServiceRole"},
+	{"dhmc", "TrustPolicy-DHMCRole"},
 }
 
-// fill puts what is known of the target into a carried document.
-func (t Target) fill(raw []byte) []byte {
+// TrustKinds are the kinds of roles that Trust knows: ec2 for an instance
+// profile, hybrid for the service role of activations, dhmc for Default Host
+// Management.
+var TrustKinds = func() (kinds []string) {
+	for _, d := range trustDocuments {
+		kinds = append(kinds, d.kind)
+	}
+	return kinds
+}()
+
+// Trust is the trust policy of a kind of role. Region and account that the
+// target lacks stay placeholders.
+func Trust(kind string, t Target) ([]byte, error) {
+	for _, d := range trustDocuments {
+		if d.kind == kind {
+			return t.fillPlaceholders(documentByName(d.name).raw), nil
+		}
+	}
+	return nil, fmt.Errorf("unknown kind of role %q", kind)
+}
+
+// fillPlaceholders puts what is known of the target into a carried document.
+func (t Target) fillPlaceholders(raw []byte) []byte {
 	var out bytes.Buffer
 	if err := json.Indent(&out, raw, "", "  "); err != nil {
 		panic("embedded document: " + err.Error())
