@@ -223,7 +223,7 @@ func TestDataDocuments(t *testing.T) {
 		t.Error("no documents")
 	}
 	placeholder := regexp.MustCompile(`\b(REGION|ACCOUNT_ID|BUCKET_NAME|PREFIX|LOG_GROUP|PATH|ROLE_NAME|DIRECTORY_ID|[A-Z]+_KEY_ID|SUFFIX)\b`)
-	for _, d := range Documents() {
+	for _, d := range loadDocuments() {
 		b, ok := Document(d.Name)
 		if !ok {
 			t.Errorf("%s: name and file name differ", d.Name)
@@ -247,6 +247,9 @@ func TestDataDocuments(t *testing.T) {
 			t.Errorf("%s: no document", d.Name)
 		}
 		trust := d.Kind == "trust"
+		if trust != strings.HasPrefix(d.Name, "TrustPolicy-") {
+			t.Errorf("%s: kind %s", d.Name, d.Kind)
+		}
 		for _, s := range d.Policy.Statements {
 			if trust != (s.Principals != nil) || trust != (s.Resources == nil) {
 				t.Errorf("%s: a principal only in trust policies, a resource only in others", d.Name)

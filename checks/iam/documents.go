@@ -3,7 +3,6 @@ package iam
 import (
 	"embed"
 	"encoding/json"
-	"slices"
 	"strings"
 	"sync"
 )
@@ -15,8 +14,8 @@ import (
 //go:embed data/policies/*.json
 var documents embed.FS
 
-// DocumentInfo is a policy document that this package carries.
-type DocumentInfo struct {
+// document is a policy document that this package carries.
+type document struct {
 	Name string `json:"name"`
 	// ARN is that of an AWS-managed policy in partition aws; empty for the others.
 	ARN string `json:"arn"`
@@ -43,19 +42,19 @@ func Document(name string) ([]byte, bool) {
 	return b, err == nil
 }
 
-var loadDocuments = sync.OnceValue(func() []DocumentInfo {
+var loadDocuments = sync.OnceValue(func() []document {
 	entries, err := documents.ReadDir("data/policies")
 	if err != nil {
 		panic("embedded policies: " + err.Error())
 	}
-	var out []DocumentInfo
+	var out []document
 	for _, e := range entries {
 		b, err := documents.ReadFile("data/policies/" + e.Name())
 		if err != nil {
 			panic("embedded policies: " + err.Error())
 		}
 		var d struct {
-			DocumentInfo
+			document
 			Document json.RawMessage `json:"document"`
 		}
 		if err = json.Unmarshal(b, &d); err == nil {
@@ -65,21 +64,13 @@ var loadDocuments = sync.OnceValue(func() []DocumentInfo {
 			panic("embedded policy " + e.Name() + ": " + err.Error()) // a test reads all
 		}
 		d.raw = d.Document
-		out = append(out, d.DocumentInfo)
+		out = append(out, d.document)
 	}
 	return out
 })
 
-// Documents are all documents that this package carries, sorted by name.
-func Documents() []DocumentInfo { return slices.Clone(loadDocuments()) }
-
-// ManagedPolicies are the AWS-managed ones.
-func ManagedPolicies() []DocumentInfo {
-	return slices.DeleteFunc(Documents(), func(d DocumentInfo) bool { return d.Kind != "aws-managed" })
-}
-
 // documentByName finds a document; nil when there is none of that name.
-func documentByName(name string) *DocumentInfo {
+func documentByName(name string) *document {
 	for i, d := range loadDocuments() {
 		if d.Name == name {
 			return &loadDocuments()[i]
