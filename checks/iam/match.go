@@ -15,7 +15,7 @@ func (t truth) not() truth        { return yes - t }
 func (t truth) and(u truth) truth { return min(t, u) }
 func (t truth) or(u truth) truth  { return max(t, u) }
 
-func is(b bool) truth {
+func truthOf(b bool) truth {
 	if b {
 		return yes
 	}
@@ -151,7 +151,7 @@ func (r *Request) matchString(pattern, s string, variables bool) truth {
 	if state != yes {
 		return state
 	}
-	return is(wild(p, s))
+	return truthOf(wild(p, s))
 }
 
 // lookup is the value of a context key: yes = known, no = known to be missing,

@@ -68,8 +68,8 @@ func ParsePolicy(b []byte) (*Policy, error) {
 	return parsePolicy(b, 0)
 }
 
-// bare is a document without the byte order mark and spaces around it.
-func bare(b []byte) []byte {
+// trimText is a document without the byte order mark and spaces around it.
+func trimText(b []byte) []byte {
 	return bytes.TrimSpace(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")))
 }
 
@@ -77,7 +77,7 @@ func parsePolicy(b []byte, depth int) (*Policy, error) {
 	if depth > 4 {
 		return nil, errors.New("policy document: wrapped too deep")
 	}
-	b = bare(b)
+	b = trimText(b)
 	switch {
 	case len(b) == 0:
 		return nil, errors.New("policy document: empty")
