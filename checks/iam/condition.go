@@ -72,7 +72,8 @@ func cutFold(s, prefix string) (string, bool) {
 type comparison func(r *Request, want, have string, variables bool) truth
 
 // operator returns the positive comparison and whether the operator negates
-// it; nil for an operator that is not known.
+// it; nil for an operator that is not known. They are those of "IAM JSON policy
+// elements: Condition operators" in the IAM user guide.
 func operator(op string) (comparison, bool) {
 	switch op {
 	case "stringequals":

@@ -22,8 +22,9 @@ type document struct {
 	// Version and Date are those of the default version when it was copied.
 	Version string `json:"version"` // v2
 	Date    string `json:"date"`    // 2006-01-02
-	// Kind is aws-managed, guide-custom, trust or project-template; the last
-	// two and guide-custom may hold placeholders in capitals.
+	// Kind is aws-managed (from the AWS Managed Policy Reference), guide-custom
+	// (from an AWS user guide), trust, or project-template (written here). All but
+	// the first may hold placeholders in capitals.
 	Kind     string `json:"kind"`
 	Audience string `json:"audience"` // instance, role, user, quick-setup
 	Note     string `json:"note"`

@@ -178,12 +178,13 @@ func (n namedTally) decide(v Verdict, by origin, why string) Decision {
 
 // findDeny is the first layer with a deny, and the first one that may have one.
 func (t *tallies) findDeny() (denied, doubt *namedTally) {
-	for _, n := range append(slices.Clone(t.limits), t.identity, t.resource) {
-		if n.deny == yes {
-			return &n, nil
-		}
-		if n.deny == maybe && doubt == nil {
-			doubt = &n
+	every := append(slices.Clone(t.limits), t.identity, t.resource)
+	for i := range every {
+		switch n := &every[i]; {
+		case n.deny == yes:
+			return n, nil
+		case n.deny == maybe && doubt == nil:
+			doubt = n
 		}
 	}
 	return nil, doubt

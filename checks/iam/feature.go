@@ -91,7 +91,9 @@ type Instead struct {
 	Of    []string `json:"of"`
 	Use   []string `json:"use"`
 	Where string   `json:"where"` // the Regions in words
-	// Regions are those that have the service of Use.
+	// Regions are those that have the service of Use. Of ec2messages "Reference:
+	// ec2messages, ssmmessages, and other API operations" in the user guide says
+	// that Regions launched in 2024 and later have it not.
 	Regions []string `json:"regions"`
 }
 
@@ -282,34 +284,13 @@ type Readiness struct {
 // Region; empty: not known.
 func FeatureReady(f Feature, region string, verdict func(action string) Verdict) Readiness {
 	var r Readiness
-	denied := func(v Verdict) bool { return v == ImplicitDeny || v == ExplicitDeny }
 	mandatory := len(f.Of(Mandatory, Forbidden))
 	var soft []string // what else nothing is known of
 	for _, n := range f.Actions {
-		v := verdict(n.Action)
-		switch n.Need {
-		case Mandatory:
-			if denied(v) {
-				r.Denied = append(r.Denied, n.Action)
-			} else if v != Allow {
-				r.Unknown = append(r.Unknown, n.Action)
-			}
-		case Forbidden:
-			if v == Allow {
-				r.Forbidden = append(r.Forbidden, n.Action)
-			} else if !denied(v) {
-				r.Unknown = append(r.Unknown, n.Action)
-			}
-		case Conditional, Optional:
-			if denied(v) && (n.Need == Conditional || mandatory == 0) {
-				r.Limited = append(r.Limited, n)
-			} else if !denied(v) && v != Allow {
-				soft = append(soft, n.Action)
-			}
-		}
+		soft = append(soft, r.count(n, verdict(n.Action), mandatory == 0)...)
 	}
 	if f.Instead != nil && len(r.Denied) > 0 && (region == "" || slices.Contains(f.Instead.Regions, region)) {
-		r.instead(f.Instead, region == "", verdict)
+		r.acceptAlternative(f.Instead, region == "", verdict)
 	}
 	switch {
 	case len(r.Denied) > 0 && r.Via == "" || len(r.Forbidden) > 0:
@@ -325,9 +306,37 @@ func FeatureReady(f Feature, region string, verdict func(action string) Verdict)
 	return r
 }
 
-// instead drops denied actions whose place others take; anywhere: that hangs on
-// a Region which is not known, so they stay.
-func (r *Readiness) instead(i *Instead, anywhere bool, verdict func(string) Verdict) {
+func isDenied(v Verdict) bool { return v == ImplicitDeny || v == ExplicitDeny }
+
+// count puts an action where its verdict belongs; soft is the action when
+// nothing is known of it and the feature does not always need it.
+func (r *Readiness) count(n Need, v Verdict, nothingMandatory bool) (soft []string) {
+	switch n.Need {
+	case Mandatory:
+		if isDenied(v) {
+			r.Denied = append(r.Denied, n.Action)
+		} else if v != Allow {
+			r.Unknown = append(r.Unknown, n.Action)
+		}
+	case Forbidden:
+		if v == Allow {
+			r.Forbidden = append(r.Forbidden, n.Action)
+		} else if !isDenied(v) {
+			r.Unknown = append(r.Unknown, n.Action)
+		}
+	case Conditional, Optional:
+		if isDenied(v) && (n.Need == Conditional || nothingMandatory) {
+			r.Limited = append(r.Limited, n)
+		} else if !isDenied(v) && v != Allow {
+			return []string{n.Action}
+		}
+	}
+	return nil
+}
+
+// acceptAlternative drops denied actions whose place others take; anywhere: that
+// hangs on a Region which is not known, so they stay.
+func (r *Readiness) acceptAlternative(i *Instead, anywhere bool, verdict func(string) Verdict) {
 	var open []string
 	for _, a := range i.Use {
 		switch verdict(a) {

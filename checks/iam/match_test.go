@@ -92,7 +92,7 @@ func FuzzMatch(f *testing.F) {
 		pattern, s = strings.ToValidUTF8(pattern, ""), strings.ToValidUTF8(s, "")
 		q := strings.NewReplacer(`\*`, `(?s:.*)`, `\?`, `(?s:.)`).Replace(regexp.QuoteMeta(pattern))
 		want := regexp.MustCompile(`\A` + q + `\z`).MatchString(s)
-		if got := wild(marks(pattern), s); got != want {
+		if got := matchesWildcards(markWildcards(pattern), s); got != want {
 			t.Errorf("%q on %q: %v, want %v", pattern, s, got, want)
 		}
 	})

@@ -73,7 +73,7 @@ type Change struct {
 }
 
 // Lost reports whether the change is known to be for the worse.
-func (c Change) Lost() bool { return c.Known() && servedRank(c.New) < servedRank(c.Old) }
+func (c Change) Lost() bool { return c.Known() && rankServed(c.New) < rankServed(c.Old) }
 
 // Known reports whether both states are.
 func (c Change) Known() bool { return c.Old != ServedUnknown && c.New != ServedUnknown }
@@ -84,7 +84,7 @@ type Side struct {
 	Incomplete bool               // a document is missing: Unknown may be anything
 }
 
-func servedRank(s Served) int {
+func rankServed(s Served) int {
 	return slices.Index([]Served{ServedNo, ServedLimited, ServedYes}, s)
 }
 
@@ -99,7 +99,7 @@ type Difference struct {
 func Diff(region string, before, after Side) Difference {
 	var d Difference
 	for _, a := range loadMatrix().Actions {
-		if x, y := before.served(before.Verdicts[a.Action]), after.served(after.Verdicts[a.Action]); x != y {
+		if x, y := before.rateVerdict(before.Verdicts[a.Action]), after.rateVerdict(after.Verdicts[a.Action]); x != y {
 			d.Actions = append(d.Actions, Change{a.Action, x, y})
 		}
 	}
@@ -107,14 +107,14 @@ func Diff(region string, before, after Side) Difference {
 		if len(f.Of(Mandatory)) == 0 {
 			continue
 		}
-		if x, y := before.feature(f, region), after.feature(f, region); x != y {
+		if x, y := before.rateFeature(f, region), after.rateFeature(f, region); x != y {
 			d.Features = append(d.Features, Change{f.ID, x, y})
 		}
 	}
 	return d
 }
 
-func (s Side) served(v Verdict) Served {
+func (s Side) rateVerdict(v Verdict) Served {
 	switch {
 	case v == Allow:
 		return ServedYes
@@ -126,7 +126,7 @@ func (s Side) served(v Verdict) Served {
 	return ServedLimited
 }
 
-func (s Side) feature(f Feature, region string) Served {
+func (s Side) rateFeature(f Feature, region string) Served {
 	verdicts := map[string]Verdict{ReadyYes: Allow, ReadyNo: ImplicitDeny, ReadyUnknown: Unknown}
-	return s.served(verdicts[FeatureReady(f, region, func(a string) Verdict { return s.Verdicts[a] }).Ready])
+	return s.rateVerdict(verdicts[FeatureReady(f, region, func(a string) Verdict { return s.Verdicts[a] }).Ready])
 }
