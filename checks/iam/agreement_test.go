@@ -85,7 +85,7 @@ func TestAgreement(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(string(want), b.String()); d != "" {
-		t.Error(d)
+		t.Errorf("%s is stale, or the evaluation changed; write it again with: go generate ./checks/iam\n%s", name, d)
 	}
 }
 

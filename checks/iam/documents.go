@@ -7,9 +7,10 @@ import (
 	"sync"
 )
 
-// What the documents grant goes into data/grants.json.
+// What the documents grant goes into data/grants.json and, by kind of role, into
+// testdata/agreement.txt.
 //
-//go:generate go test -count=1 -run ^TestDataGrants$ . -update
+//go:generate go test -count=1 -run ^(TestDataGrants|TestAgreement)$ . -update
 
 //go:embed data/policies/*.json
 var documents embed.FS

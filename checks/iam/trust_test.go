@@ -65,11 +65,21 @@ func TestDiff(t *testing.T) {
 	}
 	d := diff(carried(Deprecated), carried(Core))
 	features := byID(d.Features)
-	want := map[string]Change{}
 	for _, id := range []string{"run-command-output-s3", "run-command-output-logs", "session-log-s3", "session-log-cloudwatch", "domain-join", "cloudwatch-agent"} {
-		want[id] = Change{id, ServedYes, ServedNo}
+		if x := cmp.Diff(Change{id, ServedYes, ServedNo}, features[id]); x != "" {
+			t.Error(x)
+		}
 	}
-	want["parameter-store"] = Change{"parameter-store", ServedNo, ServedYes}
+	if x := cmp.Diff(Change{"parameter-store", ServedNo, ServedYes}, features["parameter-store"]); x != "" {
+		t.Error(x)
+	}
+	want := map[string]Change{} // of every row
+	served := map[bool]Served{true: ServedYes, false: ServedNo}
+	for _, f := range Features() {
+		if old, core := f.CoverageBy(Deprecated).Result == "full", f.CoverageBy(Core).Result == "full"; old != core {
+			want[f.ID] = Change{f.ID, served[old], served[core]}
+		}
+	}
 	if x := cmp.Diff(want, features); x != "" {
 		t.Error(x)
 	}
