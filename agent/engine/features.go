@@ -17,18 +17,17 @@ func features(f *facts.Facts) []report.Feature {
 	rights, used := checks.Rights(f), checks.InUse(f)
 	var out []report.Feature
 	for _, ft := range iam.Features() {
-		identity := checks.Source(f)
-		applies := ft.AppliesTo(source, f.Host.GOOS)
-		if ft.ID == "dhmc" && source == "ec2-instance-profile" {
-			// Whether the profile leaves the node to Default Host Management.
-			identity, applies = facts.SourceProfile, true
-		}
-		if !applies && used[ft.ID] != "asked for" {
+		if !ft.AppliesTo(source, f.Host.GOOS) && used[ft.ID] != "asked for" {
 			continue
 		}
-		verdict := checks.VerdictOf(rights, identity)
-		if ft.ID == "dhmc" && source == "ec2-dhmc" {
-			verdict = profileVerdict(f, rights)
+		verdict := checks.VerdictOf(rights, checks.Source(f))
+		if ft.JudgesProfile() {
+			switch source {
+			case iam.SourceProfile:
+				verdict = checks.VerdictOf(rights, facts.SourceProfile)
+			case iam.SourceDHMC:
+				verdict = profileVerdict(f, rights)
+			}
 		}
 		out = append(out, feature(ft, used, checks.Region(f), verdict))
 	}

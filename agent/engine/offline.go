@@ -90,15 +90,13 @@ func (o Offline) Evaluate() ([]report.Feature, []report.Permission) {
 	}
 	var features []report.Feature
 	for _, ft := range iam.Features() {
-		if ft.ID == "dhmc" {
-			if o.Target.Source == "hybrid" {
-				continue // neither the role nor the node has to do with it
-			}
-			ft = ft.On(o.Target.Source)
-		} else if !ft.AppliesTo(o.Target.Source, o.Target.GOOS) && used[ft.ID] != "asked for" {
+		if ft.JudgesProfile() && o.Target.Source == iam.SourceHybrid {
+			continue // a hybrid node has no instance profile
+		}
+		if !ft.AppliesTo(o.Target.Source, o.Target.GOOS) && used[ft.ID] != "asked for" {
 			continue
 		}
-		features = append(features, feature(ft, used, o.Target.Region, func(action string) iam.Verdict { return verdicts[action] }))
+		features = append(features, feature(ft.ForRole(o.Target.Source), used, o.Target.Region, func(action string) iam.Verdict { return verdicts[action] }))
 	}
 	return features, permissions
 }

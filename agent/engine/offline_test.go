@@ -10,17 +10,17 @@ import (
 func carried(t *testing.T, names ...string) []*iam.Policy {
 	t.Helper()
 	out := []*iam.Policy{}
-	for _, d := range iam.Documents() {
-		for _, n := range names {
-			if d.Name == n {
-				p := *d.Policy
-				p.Name = n
-				out = append(out, &p)
-			}
+	for _, n := range names {
+		raw, ok := iam.Document(n)
+		if !ok {
+			t.Fatalf("no document %s", n)
 		}
-	}
-	if len(out) != len(names) {
-		t.Fatalf("documents missing among %v", names)
+		p, err := iam.ParsePolicy(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Name = n
+		out = append(out, p)
 	}
 	return out
 }

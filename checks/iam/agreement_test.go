@@ -44,8 +44,8 @@ func (c carrier) ask(a Action) Request {
 // kind of role, lets a node do. Simulated and real answers are held against it.
 func TestGoldenAgreement(t *testing.T) {
 	t.Parallel()
-	var docs []DocumentInfo
-	for _, d := range Documents() {
+	var docs []document
+	for _, d := range loadDocuments() {
 		if d.Kind != "trust" {
 			docs = append(docs, d)
 		}

@@ -2,93 +2,66 @@ package iam
 
 import "strings"
 
-// causeOfCode is the first cause to report for a code, whatever its text says.
-var causeOfCode = map[string]string{
-	"UnrecognizedClientException":         "credentials-stale",
-	"InvalidClientTokenId":                "credentials-stale",
-	"InvalidAccessKeyId":                  "credentials-stale",
-	"ExpiredTokenException":               "credentials-stale",
-	"ExpiredToken":                        "credentials-stale",
-	"RequestExpired":                      "credentials-stale",
-	"AuthFailure":                         "credentials-stale",
-	"RequestTimeTooSkewed":                "clock-skew",
-	"IncompleteSignature":                 "proxy-refuses",
-	"IncompleteSignatureException":        "proxy-refuses",
-	"MissingAuthenticationToken":          "proxy-refuses",
-	"MissingAuthenticationTokenException": "proxy-refuses",
-	"OptInRequired":                       "region-mismatch",
-	"SubscriptionRequired":                "region-mismatch",
-	"SubscriptionRequiredException":       "region-mismatch",
-	"EC2RoleRequestError":                 "no-credential-source",
-	"AssumeRoleUnauthorizedAccess":        "instance-profile-trust-broken",
-	"InvalidInstanceId":                   "registration-orphaned",
-	"MachineFingerprintDoesNotMatch":      "fingerprint-mismatch",
-	"InstanceAlreadyRegistered":           "registration-store-damaged",
-	"InvalidActivation":                   "activation-rejected",
-	"InvalidActivationId":                 "activation-rejected",
-	"AuthorizationFailureException":       "shared-credentials-shadow",
-	"UnknownOperationException":           "dns-override-stale",
-	"KMS.DisabledException":               "kms-access-denied",
-	"KMSInvalidStateException":            "kms-access-denied",
-	"DisabledException":                   "kms-access-denied",
+// Denial is what a refusal is evidence of, and how to put it.
+type Denial struct {
+	Cause string // id of the root cause; empty: no policy refused
+	Layer string // a Layer constant; LayerUnknown: the text names none
+	// Policy is the layer in words, without an article; empty: it is not known.
+	Policy string
+	// Explicit: a statement denies the action. Else nothing in the layer allows
+	// it or, where the layer is not known, which of the two is not told.
+	Explicit bool
 }
 
-// CauseOf names the root cause to look at first for an error of AWS; empty
-// where the code alone points nowhere (throttling, a server error, a signature
-// that does not match for an unknown reason).
-func CauseOf(code, message string) string {
-	r := ParseRefusal(code, message)
-	low := strings.ToLower(r.Text)
-	switch r.Code {
-	case "InvalidSignatureException", "SignatureDoesNotMatch":
-		switch {
-		case strings.Contains(low, "signature expired"), strings.Contains(low, "not yet current"), strings.Contains(low, "date in credential scope"):
-			return "clock-skew"
-		case strings.Contains(low, "scoped to a valid region"):
-			return "region-mismatch"
-		case strings.Contains(low, "correct service"):
-			return "dns-override-stale"
-		}
-		return ""
-	case "NotFoundException":
-		if strings.Contains(low, "key") && strings.Contains(low, "kms") {
-			return "kms-access-denied"
-		}
-		return ""
-	}
-	if c, ok := causeOfCode[strings.TrimSuffix(r.Code, "Fault")]; ok {
-		return c
-	}
-	if strings.Contains(low, "activationid not found") || strings.Contains(low, "activation id not found") {
-		return "activation-rejected"
-	}
-	return r.Cause()
+// Known reports whether the refusal says which kind of policy refused.
+func (d Denial) Known() bool { return d.Policy != "" }
+
+// causeOfLayer is the root cause where these layers refuse, be it by a deny or
+// because they allow nothing of the kind.
+var causeOfLayer = map[string]string{
+	LayerSCP:      "iam-explicit-deny",
+	LayerRCP:      "iam-explicit-deny",
+	LayerBoundary: "iam-explicit-deny",
+	LayerSession:  "iam-explicit-deny",
+	LayerEndpoint: "vpce-policy-deny",
+	LayerTrust:    "instance-profile-trust-broken",
 }
 
-// Cause is the root cause a refusal points to; empty when it is no refusal.
-func (r Refusal) Cause() string {
-	action := strings.ToLower(r.Action)
+// ExplainRefusal says which root cause a refusal points to. The caller knows
+// that it is one, by its code or by where it was found, and which cause to name
+// where a policy of the role merely lacks the action.
+func ExplainRefusal(r Refusal, lacking string) Denial {
+	d := Denial{Layer: r.Layer, Policy: layerName(r.Layer), Explicit: r.Explicit}
+	if d.Policy == "" {
+		d.Layer = LayerUnknown
+	}
+	atKMS := strings.HasPrefix(strings.ToLower(r.Action), "kms:") || r.Pattern == "kms-key-opaque"
 	switch {
 	case r.Pattern == "dhmc-not-configured":
-		return "no-credential-source"
-	case r.Pattern == "kms-key-opaque":
-		return "kms-access-denied"
-	case !r.Denied || r.NotIAM || r.Action == "":
-		return ""
-	case r.Layer == LayerEndpoint:
-		return "vpce-policy-deny"
-	case r.Layer == LayerTrust:
-		return "instance-profile-trust-broken"
-	case strings.HasPrefix(action, "kms:"):
-		return "kms-access-denied"
+		d.Cause = "no-credential-source"
+	case r.NotIAM: // a setting of the service, or a name that is wrong
+	case atKMS && r.Layer != LayerEndpoint:
+		d.Cause = "kms-access-denied" // the policy of the key may be what is to change
+	case causeOfLayer[r.Layer] != "":
+		d.Cause = causeOfLayer[r.Layer]
 	case r.Explicit:
-		return "iam-explicit-deny"
-	case action == "ssm:updateinstanceinformation", action == "ssm:registermanagedinstance":
-		return "iam-missing-registration-action"
-	case action == "ssm:requestmanagedinstanceroletoken":
-		return "dhmc-role-broken"
-	case strings.HasPrefix(action, "ssmmessages:"), strings.HasPrefix(action, "ec2messages:"):
-		return "iam-missing-channel-action"
+		d.Cause = "iam-explicit-deny"
+	default:
+		d.Cause = lacking
 	}
-	return "iam-missing-feature-action"
+	return d
+}
+
+// layerName names the policy of a layer as users know it; empty for a layer
+// that has none.
+func layerName(layer string) string {
+	switch layer {
+	case LayerSCP:
+		return "service control policy (SCP)"
+	case LayerRCP:
+		return "resource control policy (RCP)"
+	case LayerIdentity, LayerBoundary, LayerSession, LayerEndpoint, LayerResource, LayerTrust:
+		return layerNoun(layer)
+	}
+	return ""
 }

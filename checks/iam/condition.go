@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// condition evaluates one operator on one key.
-func (r *Request) condition(c Condition, variables bool) truth {
+// matchCondition evaluates one operator on one key.
+func (r *Request) matchCondition(c Condition, variables bool) truth {
 	op := c.Operator
 	forAll, forAny := false, false
 	if rest, ok := cutFold(op, "ForAllValues:"); ok {
@@ -37,7 +37,7 @@ func (r *Request) condition(c Condition, variables bool) truth {
 		return maybe
 	}
 	if known == no {
-		return is(ifExists || forAll || negated && !forAny)
+		return truthOf(ifExists || forAll || negated && !forAny)
 	}
 	one := func(value string) truth {
 		t := no
@@ -51,7 +51,7 @@ func (r *Request) condition(c Condition, variables bool) truth {
 	}
 	// A negated operator on several values without a qualifier wants all to differ.
 	all := forAll || negated && !forAny
-	t := is(all)
+	t := truthOf(all)
 	for _, v := range have {
 		if all {
 			t = t.and(one(v))
@@ -72,7 +72,8 @@ func cutFold(s, prefix string) (string, bool) {
 type comparison func(r *Request, want, have string, variables bool) truth
 
 // operator returns the positive comparison and whether the operator negates
-// it; nil for an operator that is not known.
+// it; nil for an operator that is not known. They are those of "IAM JSON policy
+// elements: Condition operators" in the IAM user guide.
 func operator(op string) (comparison, bool) {
 	switch op {
 	case "stringequals":
@@ -92,7 +93,7 @@ func operator(op string) (comparison, bool) {
 	case "arnnotequals", "arnnotlike":
 		return (*Request).arnLike, true
 	case "bool":
-		return func(_ *Request, want, have string, _ bool) truth { return is(strings.EqualFold(want, have)) }, false
+		return func(_ *Request, want, have string, _ bool) truth { return truthOf(strings.EqualFold(want, have)) }, false
 	case "binaryequals":
 		return binaryEquals, false
 	case "ipaddress":
@@ -117,12 +118,12 @@ func operator(op string) (comparison, bool) {
 
 func stringEquals(r *Request, want, have string, variables bool) truth {
 	w, state := r.expand(want, variables, false)
-	return state.and(is(state != yes || w == have))
+	return state.and(truthOf(state != yes || w == have))
 }
 
 func stringEqualsFold(r *Request, want, have string, variables bool) truth {
 	w, state := r.expand(want, variables, false)
-	return state.and(is(state != yes || strings.EqualFold(w, have)))
+	return state.and(truthOf(state != yes || strings.EqualFold(w, have)))
 }
 
 func (r *Request) stringLike(want, have string, variables bool) truth {
@@ -139,7 +140,7 @@ func binaryEquals(_ *Request, want, have string, _ bool) truth {
 	if err1 != nil || err2 != nil {
 		return maybe
 	}
-	return is(string(w) == string(h))
+	return truthOf(string(w) == string(h))
 }
 
 func ipIn(_ *Request, want, have string, _ bool) truth {
@@ -148,10 +149,10 @@ func ipIn(_ *Request, want, have string, _ bool) truth {
 		return maybe
 	}
 	if p, err := netip.ParsePrefix(want); err == nil {
-		return is(p.Contains(addr))
+		return truthOf(p.Contains(addr))
 	}
 	if a, err := netip.ParseAddr(want); err == nil {
-		return is(a == addr)
+		return truthOf(a == addr)
 	}
 	return maybe
 }
@@ -170,11 +171,11 @@ func ordered(op string, ok func(int) bool) comparison {
 		}
 		switch {
 		case h < w:
-			return is(ok(-1))
+			return truthOf(ok(-1))
 		case h > w:
-			return is(ok(1))
+			return truthOf(ok(1))
 		}
-		return is(ok(0))
+		return truthOf(ok(0))
 	}
 }
 

@@ -94,10 +94,7 @@ type Plan struct {
 func Migration(used []string) Plan {
 	plan := Plan{Attach: []Replacement{{Policy: Core, Managed: true, Features: []string{}}}}
 	for _, f := range Features() {
-		if f.ID != "managed-buckets" && f.Coverage[Deprecated].Result == "" || f.ID == "dhmc" {
-			continue
-		}
-		if !slices.Contains(used, f.ID) {
+		if !slices.Contains(used, f.ID) || !servedByDeprecated(f) {
 			continue
 		}
 		name := f.Recommend[0]
@@ -124,6 +121,16 @@ func Migration(used []string) Plan {
 		}
 	}
 	return plan
+}
+
+// servedByDeprecated reports whether AmazonEC2RoleforSSM grants an action that
+// the feature needs, if only in some situations.
+func servedByDeprecated(f Feature) bool {
+	return slices.ContainsFunc(f.Of(Mandatory, Conditional), func(name string) bool {
+		a, _ := ActionByName(name)
+		_, ok := a.GrantedBy[Deprecated]
+		return ok
+	})
 }
 
 // requestFor asks for an action on a resource that is not known, or on * where
@@ -155,7 +162,7 @@ func Table() []Row {
 		r := Row{Feature: f}
 		for _, c := range Codes() {
 			cell := ""
-			switch f.Coverage[c.Name].Result {
+			switch f.CoverageBy(c.Name).Result {
 			case "full":
 				cell = "yes"
 			case "full-limited-scope":

@@ -29,8 +29,32 @@ const maxRoles = 20000
 // get-account-authorization-details rather than a policy.
 func IsAuthorizationDetails(b []byte) bool {
 	var m struct{ RoleDetailList json.RawMessage }
-	b = bare(b)
+	b = trimText(b)
 	return len(b) > 0 && b[0] == '{' && len(b) <= maxDetails && json.Unmarshal(b, &m) == nil && m.RoleDetailList != nil
+}
+
+// authorizationDetails is what is read of the output.
+type authorizationDetails struct {
+	RoleDetailList []roleDetail
+	Policies       []struct {
+		PolicyName, Arn   string
+		PolicyVersionList []struct {
+			Document         json.RawMessage
+			IsDefaultVersion bool
+		}
+	}
+}
+
+type roleDetail struct {
+	RoleName, Arn            string
+	AssumeRolePolicyDocument json.RawMessage
+	InstanceProfileList      []struct{ InstanceProfileName string }
+	RolePolicyList           []struct {
+		PolicyName     string
+		PolicyDocument json.RawMessage
+	}
+	AttachedManagedPolicies []struct{ PolicyName, PolicyArn string }
+	PermissionsBoundary     *struct{ PermissionsBoundaryArn string }
 }
 
 // ParseAuthorizationDetails reads the output of aws iam
@@ -41,29 +65,8 @@ func ParseAuthorizationDetails(b []byte) ([]Role, error) {
 	if len(b) > maxDetails {
 		return nil, ErrTooLarge
 	}
-	type attached struct{ PolicyName, PolicyArn string }
-	var in struct {
-		RoleDetailList []struct {
-			RoleName, Arn            string
-			AssumeRolePolicyDocument json.RawMessage
-			InstanceProfileList      []struct{ InstanceProfileName string }
-			RolePolicyList           []struct {
-				PolicyName     string
-				PolicyDocument json.RawMessage
-			}
-			AttachedManagedPolicies []attached
-			PermissionsBoundary     *struct{ PermissionsBoundaryArn string }
-		}
-		Policies []struct {
-			PolicyName, Arn   string
-			PolicyVersionList []struct {
-				Document         json.RawMessage
-				VersionId        string
-				IsDefaultVersion bool
-			}
-		}
-	}
-	if err := json.Unmarshal(bare(b), &in); err != nil {
+	var in authorizationDetails
+	if err := json.Unmarshal(trimText(b), &in); err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotDetails, err)
 	}
 	if in.RoleDetailList == nil {
@@ -72,7 +75,24 @@ func ParseAuthorizationDetails(b []byte) ([]Role, error) {
 	if len(in.RoleDetailList) > maxRoles || len(in.Policies) > maxRoles {
 		return nil, ErrTooLarge
 	}
-	byARN := map[string]*Policy{}
+	policies, err := in.policiesByARN()
+	if err != nil {
+		return nil, err
+	}
+	var out []Role
+	for _, r := range in.RoleDetailList {
+		role, err := r.parse(policies)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, role)
+	}
+	return out, nil
+}
+
+// policiesByARN are the managed policies of the output, in their default version.
+func (in *authorizationDetails) policiesByARN() (map[string]*Policy, error) {
+	out := map[string]*Policy{}
 	for _, p := range in.Policies {
 		for _, v := range p.PolicyVersionList {
 			if !v.IsDefaultVersion {
@@ -83,59 +103,65 @@ func ParseAuthorizationDetails(b []byte) ([]Role, error) {
 				return nil, fmt.Errorf("policy %s: %w", clip(p.PolicyName), err)
 			}
 			d.Name, d.ARN = p.PolicyName, p.Arn
-			byARN[p.Arn] = d
+			out[p.Arn] = d
 		}
-	}
-	find := func(arn string) *Policy {
-		if p := byARN[arn]; p != nil {
-			return p
-		}
-		// Of another partition the documents are the same but for ARNs in them.
-		name := arn[strings.LastIndexByte(arn, '/')+1:]
-		if d := documentByName(name); d != nil && strings.Contains(arn, ":iam::aws:policy/") && strings.HasPrefix(arn, "arn:aws:") {
-			p := *d.Policy
-			p.Name, p.ARN = d.Name, d.ARN
-			return &p
-		}
-		return nil
-	}
-	var out []Role
-	for _, r := range in.RoleDetailList {
-		role := Role{Name: r.RoleName, ARN: r.Arn, Identity: []*Policy{}}
-		for _, p := range r.InstanceProfileList {
-			role.Profiles = append(role.Profiles, p.InstanceProfileName)
-		}
-		if r.AssumeRolePolicyDocument != nil {
-			t, err := ParsePolicy(r.AssumeRolePolicyDocument)
-			if err != nil {
-				return nil, fmt.Errorf("trust of %s: %w", clip(r.RoleName), err)
-			}
-			role.Trust = t
-		}
-		for _, p := range r.RolePolicyList {
-			d, err := ParseGrant(p.PolicyDocument)
-			if err != nil {
-				return nil, fmt.Errorf("inline policy %s of %s: %w", clip(p.PolicyName), clip(r.RoleName), err)
-			}
-			d.Name = p.PolicyName
-			role.Identity = append(role.Identity, d)
-		}
-		for _, a := range r.AttachedManagedPolicies {
-			if d := find(a.PolicyArn); d != nil {
-				role.Identity = append(role.Identity, d)
-			} else {
-				role.Missing = append(role.Missing, a.PolicyName)
-			}
-		}
-		if r.PermissionsBoundary != nil && r.PermissionsBoundary.PermissionsBoundaryArn != "" {
-			arn := r.PermissionsBoundary.PermissionsBoundaryArn
-			if d := find(arn); d != nil {
-				role.Boundary = []*Policy{d}
-			} else {
-				role.Missing = append(role.Missing, arn[strings.LastIndexByte(arn, '/')+1:])
-			}
-		}
-		out = append(out, role)
 	}
 	return out, nil
+}
+
+// findPolicy finds a managed policy in the output or among those carried here;
+// nil when it is in neither.
+func findPolicy(arn string, policies map[string]*Policy) *Policy {
+	if p := policies[arn]; p != nil {
+		return p
+	}
+	// Of another partition the documents are the same but for ARNs in them.
+	if d := documentByName(lastSegment(arn)); d != nil && strings.Contains(arn, ":iam::aws:policy/") && strings.HasPrefix(arn, "arn:aws:") {
+		p := *d.Policy
+		p.Name, p.ARN = d.Name, d.ARN
+		return &p
+	}
+	return nil
+}
+
+// lastSegment is the name in the ARN of a policy, without its path.
+func lastSegment(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
+
+// parse reads a role; policies are the managed ones by ARN.
+func (r *roleDetail) parse(policies map[string]*Policy) (Role, error) {
+	role := Role{Name: r.RoleName, ARN: r.Arn, Identity: []*Policy{}}
+	for _, p := range r.InstanceProfileList {
+		role.Profiles = append(role.Profiles, p.InstanceProfileName)
+	}
+	if r.AssumeRolePolicyDocument != nil {
+		t, err := ParsePolicy(r.AssumeRolePolicyDocument)
+		if err != nil {
+			return Role{}, fmt.Errorf("trust of %s: %w", clip(r.RoleName), err)
+		}
+		role.Trust = t
+	}
+	for _, p := range r.RolePolicyList {
+		d, err := ParseGrant(p.PolicyDocument)
+		if err != nil {
+			return Role{}, fmt.Errorf("inline policy %s of %s: %w", clip(p.PolicyName), clip(r.RoleName), err)
+		}
+		d.Name = p.PolicyName
+		role.Identity = append(role.Identity, d)
+	}
+	for _, a := range r.AttachedManagedPolicies {
+		if d := findPolicy(a.PolicyArn, policies); d != nil {
+			role.Identity = append(role.Identity, d)
+		} else {
+			role.Missing = append(role.Missing, a.PolicyName)
+		}
+	}
+	if r.PermissionsBoundary != nil && r.PermissionsBoundary.PermissionsBoundaryArn != "" {
+		arn := r.PermissionsBoundary.PermissionsBoundaryArn
+		if d := findPolicy(arn, policies); d != nil {
+			role.Boundary = []*Policy{d}
+		} else {
+			role.Missing = append(role.Missing, lastSegment(arn))
+		}
+	}
+	return role, nil
 }

@@ -3,26 +3,28 @@ package iam
 import (
 	"embed"
 	"encoding/json"
-	"slices"
 	"strings"
 	"sync"
 )
 
-//go:generate go test -count=1 -run ^TestData .
+// What the documents grant goes into data/grants.json and, by kind of role, into
+// testdata/agreement.txt.
+//
 
 //go:embed data/policies/*.json
 var documents embed.FS
 
-// DocumentInfo is a policy document that this package carries.
-type DocumentInfo struct {
+// document is a policy document that this package carries.
+type document struct {
 	Name string `json:"name"`
 	// ARN is that of an AWS-managed policy in partition aws; empty for the others.
 	ARN string `json:"arn"`
 	// Version and Date are those of the default version when it was copied.
 	Version string `json:"version"` // v2
 	Date    string `json:"date"`    // 2006-01-02
-	// Kind is aws-managed, guide-custom, trust or project-template; the last
-	// two and guide-custom may hold placeholders in capitals.
+	// Kind is aws-managed (from the AWS Managed Policy Reference), guide-custom
+	// (from an AWS user guide), trust, or project-template (written here). All but
+	// the first may hold placeholders in capitals.
 	Kind     string `json:"kind"`
 	Audience string `json:"audience"` // instance, role, user, quick-setup
 	Note     string `json:"note"`
@@ -41,19 +43,19 @@ func Document(name string) ([]byte, bool) {
 	return b, err == nil
 }
 
-var loadDocuments = sync.OnceValue(func() []DocumentInfo {
+var loadDocuments = sync.OnceValue(func() []document {
 	entries, err := documents.ReadDir("data/policies")
 	if err != nil {
 		panic("embedded policies: " + err.Error())
 	}
-	var out []DocumentInfo
+	var out []document
 	for _, e := range entries {
 		b, err := documents.ReadFile("data/policies/" + e.Name())
 		if err != nil {
 			panic("embedded policies: " + err.Error())
 		}
 		var d struct {
-			DocumentInfo
+			document
 			Document json.RawMessage `json:"document"`
 		}
 		if err = json.Unmarshal(b, &d); err == nil {
@@ -63,21 +65,13 @@ var loadDocuments = sync.OnceValue(func() []DocumentInfo {
 			panic("embedded policy " + e.Name() + ": " + err.Error()) // a test reads all
 		}
 		d.raw = d.Document
-		out = append(out, d.DocumentInfo)
+		out = append(out, d.document)
 	}
 	return out
 })
 
-// Documents are all documents that this package carries, sorted by name.
-func Documents() []DocumentInfo { return slices.Clone(loadDocuments()) }
-
-// ManagedPolicies are the AWS-managed ones.
-func ManagedPolicies() []DocumentInfo {
-	return slices.DeleteFunc(Documents(), func(d DocumentInfo) bool { return d.Kind != "aws-managed" })
-}
-
 // documentByName finds a document; nil when there is none of that name.
-func documentByName(name string) *DocumentInfo {
+func documentByName(name string) *document {
 	for i, d := range loadDocuments() {
 		if d.Name == name {
 			return &loadDocuments()[i]

@@ -2,6 +2,7 @@ package iam
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -80,27 +81,47 @@ type tally struct {
 
 type origin struct{ policy, statement string }
 
+// namedTally is what a layer says, with its name.
+type namedTally struct {
+	layer string
+	tally
+}
+
+// tallies is what every layer says of one request.
+type tallies struct {
+	limits     []namedTally // layers that grant nothing themselves, in the order of AWS
+	identity   namedTally
+	resource   namedTally
+	cross      truth // whether the resource belongs to another account
+	supplied   Layers
+	notCovered []string
+}
+
 // Evaluate decides a request. It never turns ignorance into an answer: what
-// hangs on an unknown value is Unknown.
+// hangs on an unknown value is Unknown. The rules are those of "Policy
+// evaluation logic" in the IAM user guide.
 func Evaluate(l Layers, r Request) Decision {
-	type named struct {
-		name string
-		tally
-	}
-	// The order is that of AWS: the first layer that refuses is the one named.
-	var layers []named
-	var notCovered []string
+	t := r.askLayers(l)
+	d := t.decide()
+	d.NotCovered = t.notCovered
+	return d
+}
+
+// askLayers asks every layer. The order is that of AWS: the first layer that
+// refuses is the one a refusal names.
+func (r *Request) askLayers(l Layers) tallies {
+	t := tallies{supplied: l}
 	add := func(layer string, levels ...[]*Policy) {
 		if len(levels) == 0 || levels[0] == nil && layer != LayerRCP && layer != LayerSCP {
-			notCovered = append(notCovered, layer)
+			t.notCovered = append(t.notCovered, layer)
 			return
 		}
 		for _, policies := range levels {
-			t := r.tally(policies, false)
+			says := r.tally(policies, false)
 			if layer == LayerRCP {
-				t = r.underRCP(t)
+				says = r.limitToRCP(says)
 			}
-			layers = append(layers, named{layer, t})
+			t.limits = append(t.limits, namedTally{layer, says})
 		}
 	}
 	add(LayerRCP, l.RCP...)
@@ -108,95 +129,120 @@ func Evaluate(l Layers, r Request) Decision {
 	add(LayerEndpoint, l.Endpoint)
 	add(LayerBoundary, l.Boundary)
 	add(LayerSession, l.Session)
-	identity := r.tally(l.Identity, false)
+	t.identity = namedTally{LayerIdentity, r.tally(l.Identity, false)}
 	if l.Identity == nil {
-		notCovered = append(notCovered, LayerIdentity)
-		identity.allow = maybe
+		t.notCovered = append(t.notCovered, LayerIdentity)
+		t.identity.allow = maybe
 	}
-	cross := maybe
+	t.cross = maybe
 	if mine := arnAccount(r.Principal); mine != "" && r.ResourceAccount != "" {
-		cross = is(mine != r.ResourceAccount)
+		t.cross = truthOf(mine != r.ResourceAccount)
 	}
-	resource := r.tally(l.Resource, cross != yes)
+	t.resource = namedTally{LayerResource, r.tally(l.Resource, t.cross != yes)}
 	if l.Resource == nil {
-		notCovered = append(notCovered, LayerResource)
+		t.notCovered = append(t.notCovered, LayerResource)
 	}
+	return t
+}
 
-	decide := func(v Verdict, layer string, by origin, format string, a ...any) Decision {
-		return Decision{Verdict: v, Layer: layer, PolicyName: by.policy, Statement: by.statement, Why: fmt.Sprintf(format, a...), NotCovered: notCovered}
+// decide weighs what the layers say: a deny, then a layer that allows nothing,
+// then what is not known.
+func (t *tallies) decide() Decision {
+	denied, doubt := t.findDeny()
+	if denied != nil {
+		return denied.decide(ExplicitDeny, denied.denyBy, "explicit deny in "+layerTitle(denied.layer))
 	}
-	every := append(append([]named{}, layers...), named{LayerIdentity, identity}, named{LayerResource, resource})
-	var doubt *named
+	grant, granter := t.findGrant()
+	limited, limit := t.findLimit(granter.layer == LayerResource)
+	switch {
+	case limited == no:
+		return limit.decide(ImplicitDeny, origin{}, "no "+layerNoun(limit.layer)+" allows it")
+	case grant == no:
+		return granter.decide(ImplicitDeny, origin{}, "no "+layerNoun(granter.layer)+" allows it")
+	case doubt != nil:
+		return doubt.decide(Unknown, doubt.denyBy, "a deny in "+layerTitle(doubt.layer)+" may apply: it hangs on a value that is not known")
+	case limited == maybe:
+		return limit.decide(Unknown, limit.allowBy, layerTitle(limit.layer)+" allows it for some resources or values only")
+	case grant == maybe && t.supplied.Identity == nil:
+		return t.identity.decide(Unknown, origin{}, "the policies of the role were not supplied")
+	case grant == maybe:
+		return granter.decide(Unknown, granter.allowBy, layerTitle(granter.layer)+" allows it for some resources or values only")
+	}
+	return granter.decide(Allow, granter.allowBy, "allowed by "+layerTitle(granter.layer))
+}
+
+// decide makes this layer the one that decided.
+func (n namedTally) decide(v Verdict, by origin, why string) Decision {
+	return Decision{Verdict: v, Layer: n.layer, PolicyName: by.policy, Statement: by.statement, Why: why}
+}
+
+// findDeny is the first layer with a deny, and the first one that may have one.
+func (t *tallies) findDeny() (denied, doubt *namedTally) {
+	every := append(slices.Clone(t.limits), t.identity, t.resource)
 	for i := range every {
-		n := &every[i]
-		if n.deny == yes {
-			return decide(ExplicitDeny, n.name, n.denyBy, "explicit deny in %s", layerTitle(n.name))
-		}
-		if n.deny == maybe && doubt == nil {
+		switch n := &every[i]; {
+		case n.deny == yes:
+			return n, nil
+		case n.deny == maybe && doubt == nil:
 			doubt = n
 		}
 	}
-	// The grant: by the role's own policies, or by the resource's, or both.
-	grant, granter := identity.allow, named{LayerIdentity, identity}
-	if l.Resource != nil {
-		either, both := identity.allow.or(resource.allow), identity.allow.and(resource.allow)
-		switch cross {
-		case yes:
-			grant = both
-			if identity.allow == yes && resource.allow != yes {
-				granter = named{LayerResource, resource}
-			}
-		case no:
-			grant = either
-			if identity.allow != yes && resource.allow == yes {
-				granter = named{LayerResource, resource}
-			}
-		default:
-			grant = both
-			if both == no && either != no {
-				grant = maybe
-			}
-		}
+	return nil, doubt
+}
+
+// findGrant is whether the role's own policies grant it, or those of the
+// resource: either within an account, both across accounts.
+func (t *tallies) findGrant() (grant truth, granter namedTally) {
+	if t.supplied.Resource == nil {
+		return t.identity.allow, t.identity
 	}
-	byResource := resource.allow != no && granter.name == LayerResource && cross == no
-	limited := yes
-	var limit named
-	for _, n := range layers {
+	either, both := t.identity.allow.or(t.resource.allow), t.identity.allow.and(t.resource.allow)
+	switch t.cross {
+	case yes:
+		if t.identity.allow == yes && t.resource.allow != yes {
+			return both, t.resource
+		}
+		return both, t.identity
+	case no:
+		if t.identity.allow != yes && t.resource.allow == yes {
+			return either, t.resource
+		}
+		return either, t.identity
+	}
+	if both == no && either != no {
+		return maybe, t.identity
+	}
+	return both, t.identity
+}
+
+// findLimit is the layer that allows it least. A grant of the resource to the
+// session itself, within the account, passes boundary and session policy.
+func (t *tallies) findLimit(byResource bool) (limited truth, limit namedTally) {
+	passes := byResource && t.cross == no && t.resource.allow != no
+	limited = yes
+	for _, n := range t.limits {
 		allow := n.allow
-		if byResource && allow == no && (n.name == LayerBoundary || n.name == LayerSession) {
-			allow = maybe // a grant to the session itself passes these
+		if passes && allow == no && (n.layer == LayerBoundary || n.layer == LayerSession) {
+			allow = maybe
 		}
 		if allow < limited {
 			limited, limit = allow, n
 		}
 	}
-	switch {
-	case limited == no:
-		return decide(ImplicitDeny, limit.name, origin{}, "no %s allows it", layerNoun(limit.name))
-	case grant == no:
-		return decide(ImplicitDeny, granter.name, origin{}, "no %s allows it", layerNoun(granter.name))
-	case doubt != nil:
-		return decide(Unknown, doubt.name, doubt.denyBy, "a deny in %s may apply: it hangs on a value that is not known", layerTitle(doubt.name))
-	case limited == maybe:
-		return decide(Unknown, limit.name, limit.allowBy, "%s allows it for some resources or values only", layerTitle(limit.name))
-	case grant == maybe && l.Identity == nil:
-		return decide(Unknown, LayerIdentity, origin{}, "the policies of the role were not supplied")
-	case grant == maybe:
-		return decide(Unknown, granter.name, granter.allowBy, "%s allows it for some resources or values only", layerTitle(granter.name))
-	}
-	return decide(Allow, granter.name, granter.allowBy, "allowed by %s", layerTitle(granter.name))
+	return limited, limit
 }
 
-// Services by whether resource control policies reach them; of others it is
+// Services by whether resource control policies reach them, from the list in
+// "Resource control policies" of the Organizations user guide; of others it is
 // not known here.
 var (
 	underRCP = map[string]bool{"s3": true, "sts": true, "kms": true, "sqs": true, "secretsmanager": true, "logs": true, "dynamodb": true, "ecr": true}
 	notRCP   = map[string]bool{"ssm": true, "ssmmessages": true, "ec2messages": true, "ec2": true, "cloudwatch": true, "ds": true}
 )
 
-// underRCP limits what a level of resource control policies says to the
+// limitToRCP limits what a level of resource control policies says to the
 // services it reaches.
-func (r *Request) underRCP(t tally) tally {
+func (r *Request) limitToRCP(t tally) tally {
 	service, _, _ := strings.Cut(strings.ToLower(r.Action), ":")
 	switch {
 	case underRCP[service]:
@@ -238,9 +284,9 @@ func layerTitle(layer string) string {
 	return "a " + n
 }
 
-// tally asks every statement of a layer. own: a grant to the whole account does
-// not count, since within an account it only delegates to the role's policies.
-func (r *Request) tally(policies []*Policy, own bool) tally {
+// tally asks every statement of a layer. With skipAccount a grant to the whole
+// account does not count: within an account it only delegates to the role's policies.
+func (r *Request) tally(policies []*Policy, skipAccount bool) tally {
 	var t tally
 	for _, p := range policies {
 		if p == nil {
@@ -248,7 +294,7 @@ func (r *Request) tally(policies []*Policy, own bool) tally {
 		}
 		for i := range p.Statements {
 			s := &p.Statements[i]
-			m := r.statement(s, p.Version == "2012-10-17", own)
+			m := r.matchStatement(s, p.Version == "2012-10-17", skipAccount)
 			o := origin{p.Name, s.Sid}
 			if s.Sid == "" {
 				o.statement = fmt.Sprintf("statement %d", i+1)
@@ -264,61 +310,57 @@ func (r *Request) tally(policies []*Policy, own bool) tally {
 	return t
 }
 
-func (r *Request) statement(s *Statement, variables, own bool) truth {
-	t := no
-	if s.NotActions != nil {
-		t = yes
-		for _, p := range s.NotActions {
-			t = t.and(is(!MatchAction(p, r.Action)))
-		}
-	}
-	for _, p := range s.Actions {
-		t = t.or(is(MatchAction(p, r.Action)))
-	}
+// matchStatement says whether a statement applies; variables: policy variables
+// work in its document.
+func (r *Request) matchStatement(s *Statement, variables, skipAccount bool) truth {
+	t := r.matchActions(s)
 	if t == no {
 		return no
 	}
 	switch {
 	case s.NotResources != nil:
-		m := no
-		for _, p := range s.NotResources {
-			m = m.or(r.resource(p, variables))
-		}
-		t = t.and(m.not())
+		t = t.and(r.matchResources(s.NotResources, variables).not())
 	case s.Resources != nil:
-		m := no
-		for _, p := range s.Resources {
-			m = m.or(r.resource(p, variables))
-		}
-		t = t.and(m)
+		t = t.and(r.matchResources(s.Resources, variables))
 	}
 	if s.Principals != nil {
-		t = t.and(r.principals(s.Principals, own && s.Allow))
+		t = t.and(r.matchPrincipals(s.Principals, skipAccount && s.Allow))
 	}
 	if s.NotPrincipals != nil {
-		t = t.and(r.principals(s.NotPrincipals, false).not())
+		t = t.and(r.matchPrincipals(s.NotPrincipals, false).not())
 	}
 	for _, c := range s.Conditions {
 		if t == no {
 			return no
 		}
-		t = t.and(r.condition(c, variables))
+		t = t.and(r.matchCondition(c, variables))
 	}
 	return t
 }
 
-func (r *Request) resource(pattern string, variables bool) truth {
-	if strings.Trim(pattern, "*") == "" && pattern != "" {
-		return yes
-	}
-	if r.Resource == "" {
-		return maybe
-	}
-	return r.matchARN(pattern, r.Resource, variables)
+func (r *Request) matchActions(s *Statement) truth {
+	covers := func(pattern string) bool { return MatchAction(pattern, r.Action) }
+	return truthOf(s.NotActions != nil && !slices.ContainsFunc(s.NotActions, covers) || slices.ContainsFunc(s.Actions, covers))
 }
 
-// principals matches the caller. own leaves out grants to the whole account.
-func (r *Request) principals(ps Principals, own bool) truth {
+func (r *Request) matchResources(patterns []string, variables bool) truth {
+	t := no
+	for _, p := range patterns {
+		switch {
+		case strings.Trim(p, "*") == "" && p != "":
+			return yes
+		case r.Resource == "":
+			t = t.or(maybe)
+		default:
+			t = t.or(r.matchARN(p, r.Resource, variables))
+		}
+	}
+	return t
+}
+
+// matchPrincipals matches the caller. skipAccount leaves out grants to the
+// whole account.
+func (r *Request) matchPrincipals(ps Principals, skipAccount bool) truth {
 	t := no
 	for kind, values := range ps {
 		for _, v := range values {
@@ -326,21 +368,22 @@ func (r *Request) principals(ps Principals, own bool) truth {
 			case kind == "*" || kind == "AWS" && v == "*":
 				return yes
 			case kind != "AWS":
-				continue
 			case r.Principal == "":
 				t = t.or(maybe)
-				continue
-			}
-			account := arnAccount(r.Principal)
-			switch {
-			case v == account || strings.HasPrefix(v, "arn:") && arnAccount(v) == account && strings.HasSuffix(v, ":root"):
-				t = t.or(is(!own))
+			case r.isAccount(v):
+				t = t.or(truthOf(!skipAccount))
 			case v == r.Principal || sameRole(v, r.Principal):
 				t = yes
 			}
 		}
 	}
 	return t
+}
+
+// isAccount reports whether a principal is the whole account of the caller.
+func (r *Request) isAccount(principal string) bool {
+	account := arnAccount(r.Principal)
+	return principal == account || strings.HasPrefix(principal, "arn:") && arnAccount(principal) == account && strings.HasSuffix(principal, ":root")
 }
 
 // sameRole compares the ARN of a role, which may have a path, with that of a session.

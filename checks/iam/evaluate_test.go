@@ -190,7 +190,7 @@ func TestConditions(t *testing.T) {
 		{"StringLike", "s", []string{"${none,'Ab'}"}, yes},
 	} {
 		r := Request{Context: known}
-		if got := r.condition(Condition{c.op, c.key, c.values}, true); got != c.want {
+		if got := r.matchCondition(Condition{c.op, c.key, c.values}, true); got != c.want {
 			t.Errorf("%s %s %q: %v, want %v", c.op, c.key, c.values, got, c.want)
 		}
 	}

@@ -3,13 +3,31 @@ package iam
 import (
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
 )
 
+// Rows of features.json are written by hand. The actions of a feature are those
+// that the agent and the AWS-... documents call; level and resource types are
+// those of the Service Authorization Reference, as github.com/iann0036/iam-dataset
+// holds them. What policies grant is not typed: see grants.json.
+//
 //go:embed data/features.json
 var featureData []byte
+
+// grants.json is written by go generate from the policy documents.
+//
+//go:embed data/grants.json
+var grantData []byte
+
+// Sources of a node's credentials, as features and targets name them.
+const (
+	SourceProfile = "ec2-instance-profile"
+	SourceDHMC    = "ec2-dhmc" // the role of Default Host Management
+	SourceHybrid  = "hybrid"   // the service role of a hybrid activation
+)
 
 // Needs of a feature for an action.
 const (
@@ -27,15 +45,35 @@ type Feature struct {
 	Title string `json:"title"`
 	// Parent is the feature this one is a part of; empty for most.
 	Parent  string   `json:"parent"`
-	Applies []string `json:"applies_to"` // ec2-instance-profile, ec2-dhmc, hybrid
+	Applies []string `json:"applies_to"` // the sources it makes sense for
 	OS      []string `json:"os"`         // GOOS values; empty: all
+	// JudgedRole is the source whose rights decide, whatever the node uses;
+	// empty: that in use.
+	JudgedRole string `json:"judged_role"`
+	// InUse says on which nodes the feature is in use whatever is seen of it;
+	// nil: on none.
+	InUse *Use `json:"in_use"`
+	// ToldBy are actions whose calls tell that the feature is in use.
+	ToldBy []string `json:"told_by"`
+	// Polled are actions that the agent calls on every node, whether the feature
+	// is in use or not.
+	Polled  []string `json:"polled"`
 	Actions []Need   `json:"actions"`
 	// Instead is a second set of actions that does for part of the mandatory ones.
-	Instead *Instead `json:"instead"`
-	// Coverage says how much of the mandatory actions a policy grants, by its name.
-	Coverage  map[string]Coverage `json:"coverage"`
-	Recommend []string            `json:"recommend"` // names of policies, the first one first
-	Notes     string              `json:"notes"`
+	Instead   *Instead `json:"instead"`
+	Recommend []string `json:"recommend"` // names of policies, the first one first
+	// GrantTo is the source whose role a grant is for; empty: that in use.
+	GrantTo string `json:"grant_to"`
+	// GrantWith are features whose mandatory actions a grant includes.
+	GrantWith []string `json:"grant_with"`
+	GrantNote string   `json:"grant_note"` // what to mind with a grant
+	Notes     string   `json:"notes"`
+}
+
+// Use is a reason why a feature is in use.
+type Use struct {
+	Source string `json:"source"` // of credentials; empty: any
+	Why    string `json:"why"`
 }
 
 // Need is one action of a feature.
@@ -43,6 +81,9 @@ type Need struct {
 	Action string `json:"action"`
 	Need   string `json:"need"`
 	When   string `json:"when"`
+	// Resource is the kind of resource that a grant names, one of grantResources;
+	// empty: the usual one of the service.
+	Resource string `json:"resource"`
 }
 
 // Instead lists actions that may take the place of others.
@@ -50,16 +91,18 @@ type Instead struct {
 	Of    []string `json:"of"`
 	Use   []string `json:"use"`
 	Where string   `json:"where"` // the Regions in words
-	// Regions are those that have the service of Use.
+	// Regions are those that have the service of Use. Of ec2messages "Reference:
+	// ec2messages, ssmmessages, and other API operations" in the user guide says
+	// that Regions launched in 2024 and later have it not.
 	Regions []string `json:"regions"`
 }
 
 // Coverage is how far one policy serves a feature.
 type Coverage struct {
 	// Result is full, full-limited-scope (for listed resources or under a
-	// condition only) or partial.
-	Result  string   `json:"result"`
-	Missing []string `json:"missing"` // mandatory actions it lacks
+	// condition only) or partial; empty: it grants no mandatory action, or there is none.
+	Result  string
+	Missing []string // mandatory actions it lacks
 }
 
 // Action is one row of the action table.
@@ -68,14 +111,14 @@ type Action struct {
 	Level  string `json:"level"` // Read, List, Write, Tagging, Permissions management
 	// ResourceTypes are those the action can be limited to; empty: * only.
 	ResourceTypes []string         `json:"resource_types"`
-	GrantedBy     map[string]Grant `json:"granted_by"` // by policy name
+	GrantedBy     map[string]Grant `json:"-"` // by policy name; from grants.json
 }
 
 // Grant is how a policy grants an action.
 type Grant struct {
 	Scope       string   `json:"scope"` // all, or limited
-	Resources   []string `json:"resources"`
-	Conditional bool     `json:"conditional"`
+	Resources   []string `json:"resources,omitempty"`
+	Conditional bool     `json:"conditional,omitempty"`
 }
 
 // Code is the abbreviation of a policy in tables.
@@ -89,8 +132,12 @@ type matrix struct {
 
 var loadMatrix = sync.OnceValue(func() matrix {
 	var m matrix
-	if err := json.Unmarshal(featureData, &m); err != nil {
+	var grants map[string]map[string]Grant // by action, then by policy
+	if err := errors.Join(json.Unmarshal(featureData, &m), json.Unmarshal(grantData, &grants)); err != nil {
 		panic("embedded feature matrix: " + err.Error()) // a test reads it
+	}
+	for i := range m.Actions {
+		m.Actions[i].GrantedBy = grants[m.Actions[i].Action]
 	}
 	return m
 })
@@ -136,18 +183,69 @@ func (f Feature) Of(needs ...string) []string {
 	return out
 }
 
+// CoverageBy says how much of the mandatory actions a carried policy grants.
+func (f Feature) CoverageBy(policy string) Coverage {
+	var c Coverage
+	granted, limited := 0, false
+	for _, name := range f.Of(Mandatory) {
+		a, _ := ActionByName(name)
+		switch g, ok := a.GrantedBy[policy]; {
+		case !ok:
+			c.Missing = append(c.Missing, name)
+		default:
+			granted++
+			limited = limited || g.Scope != "all"
+		}
+	}
+	switch {
+	case granted == 0:
+		return Coverage{}
+	case c.Missing != nil:
+		c.Result = "partial"
+	case limited:
+		c.Result = "full-limited-scope"
+	default:
+		c.Result = "full"
+	}
+	return c
+}
+
 // AppliesTo reports whether the feature makes sense for a credential source
-// (ec2-instance-profile, ec2-dhmc, hybrid) and operating system (a GOOS value);
-// empty means any.
+// (a Source constant) and operating system (a GOOS value); empty means any.
 func (f Feature) AppliesTo(source, goos string) bool {
 	return (source == "" || slices.Contains(f.Applies, source)) && (goos == "" || len(f.OS) == 0 || slices.Contains(f.OS, goos))
 }
 
-// On is the feature as the role of a credential source sees it: what an
-// instance profile must not allow is just what the role of Default Host
-// Management needs.
-func (f Feature) On(source string) Feature {
-	if source != "ec2-dhmc" {
+// JudgesProfile reports whether the rights of the instance profile decide,
+// whatever the node uses.
+func (f Feature) JudgesProfile() bool { return f.JudgedRole == SourceProfile }
+
+// InUseOn reports whether the feature is in use on every node with a credential
+// source, and why; the source is empty where the node has none.
+func (f Feature) InUseOn(source string) (why string, ok bool) {
+	if f.InUse == nil || f.InUse.Source != "" && f.InUse.Source != source {
+		return "", false
+	}
+	return f.InUse.Why, true
+}
+
+// IsPolled reports whether the agent calls an action of the feature on every node.
+func (f Feature) IsPolled(action string) bool { return slices.Contains(f.Polled, action) }
+
+// FeatureToldBy finds the feature that a call of an action tells to be in use.
+func FeatureToldBy(action string) (Feature, bool) {
+	for _, f := range loadMatrix().Features {
+		if slices.ContainsFunc(f.ToldBy, func(a string) bool { return strings.EqualFold(a, action) }) {
+			return f, true
+		}
+	}
+	return Feature{}, false
+}
+
+// ForRole is the feature as the role of a credential source sees it: what an
+// instance profile must not allow is just what the role that grants are for needs.
+func (f Feature) ForRole(source string) Feature {
+	if f.GrantTo == "" || f.GrantTo != source {
 		return f
 	}
 	f.Actions = slices.Clone(f.Actions)
@@ -186,34 +284,13 @@ type Readiness struct {
 // Region; empty: not known.
 func FeatureReady(f Feature, region string, verdict func(action string) Verdict) Readiness {
 	var r Readiness
-	denied := func(v Verdict) bool { return v == ImplicitDeny || v == ExplicitDeny }
 	mandatory := len(f.Of(Mandatory, Forbidden))
 	var soft []string // what else nothing is known of
 	for _, n := range f.Actions {
-		v := verdict(n.Action)
-		switch n.Need {
-		case Mandatory:
-			if denied(v) {
-				r.Denied = append(r.Denied, n.Action)
-			} else if v != Allow {
-				r.Unknown = append(r.Unknown, n.Action)
-			}
-		case Forbidden:
-			if v == Allow {
-				r.Forbidden = append(r.Forbidden, n.Action)
-			} else if !denied(v) {
-				r.Unknown = append(r.Unknown, n.Action)
-			}
-		case Conditional, Optional:
-			if denied(v) && (n.Need == Conditional || mandatory == 0) {
-				r.Limited = append(r.Limited, n)
-			} else if !denied(v) && v != Allow {
-				soft = append(soft, n.Action)
-			}
-		}
+		soft = append(soft, r.count(n, verdict(n.Action), mandatory == 0)...)
 	}
 	if f.Instead != nil && len(r.Denied) > 0 && (region == "" || slices.Contains(f.Instead.Regions, region)) {
-		r.instead(f.Instead, region == "", verdict)
+		r.acceptAlternative(f.Instead, region == "", verdict)
 	}
 	switch {
 	case len(r.Denied) > 0 && r.Via == "" || len(r.Forbidden) > 0:
@@ -229,9 +306,37 @@ func FeatureReady(f Feature, region string, verdict func(action string) Verdict)
 	return r
 }
 
-// instead drops denied actions whose place others take; anywhere: that hangs on
-// a Region which is not known, so they stay.
-func (r *Readiness) instead(i *Instead, anywhere bool, verdict func(string) Verdict) {
+func isDenied(v Verdict) bool { return v == ImplicitDeny || v == ExplicitDeny }
+
+// count puts an action where its verdict belongs; soft is the action when
+// nothing is known of it and the feature does not always need it.
+func (r *Readiness) count(n Need, v Verdict, nothingMandatory bool) (soft []string) {
+	switch n.Need {
+	case Mandatory:
+		if isDenied(v) {
+			r.Denied = append(r.Denied, n.Action)
+		} else if v != Allow {
+			r.Unknown = append(r.Unknown, n.Action)
+		}
+	case Forbidden:
+		if v == Allow {
+			r.Forbidden = append(r.Forbidden, n.Action)
+		} else if !isDenied(v) {
+			r.Unknown = append(r.Unknown, n.Action)
+		}
+	case Conditional, Optional:
+		if isDenied(v) && (n.Need == Conditional || nothingMandatory) {
+			r.Limited = append(r.Limited, n)
+		} else if !isDenied(v) && v != Allow {
+			return []string{n.Action}
+		}
+	}
+	return nil
+}
+
+// acceptAlternative drops denied actions whose place others take; anywhere: that
+// hangs on a Region which is not known, so they stay.
+func (r *Readiness) acceptAlternative(i *Instead, anywhere bool, verdict func(string) Verdict) {
 	var open []string
 	for _, a := range i.Use {
 		switch verdict(a) {

@@ -22,7 +22,7 @@ func TestFeatureReady(t *testing.T) {
 		{"core denied", "core", nil, core, Readiness{Ready: ReadyNo, Denied: core}},
 		{"denied wins over unknown", "run-command", nil, core, Readiness{Ready: ReadyNo, Denied: core, Unknown: channel}},
 		{"a denied extra limits", "run-command", slices.Concat(core, channel), []string{"ssm:GetParameters"}, Readiness{Ready: ReadyYes,
-			Limited: []Need{{"ssm:GetParameters", Conditional, "ssm-secure references and parameters resolved on the node"}}}},
+			Limited: []Need{{"ssm:GetParameters", Conditional, "ssm-secure references and parameters resolved on the node", ""}}}},
 		{"old channel does for commands", "run-command", slices.Concat(core, legacy), channel, Readiness{Ready: ReadyYes, Via: "ec2messages"}},
 		{"old channel may do for commands", "run-command", slices.Concat(core, legacy[1:]), channel, Readiness{Ready: ReadyUnknown, Via: "ec2messages", Unknown: legacy[:1]}},
 		{"neither channel", "run-command", core, slices.Concat(channel, legacy[:1]), Readiness{Ready: ReadyNo, Denied: channel}},
@@ -33,10 +33,10 @@ func TestFeatureReady(t *testing.T) {
 		{"dhmc unknown", "dhmc", nil, nil, Readiness{Ready: ReadyUnknown, Unknown: core}},
 		{"nothing mandatory, allowed", "managed-buckets", []string{"s3:GetObject"}, nil, Readiness{Ready: ReadyYes}},
 		{"nothing mandatory, denied", "managed-buckets", nil, []string{"s3:GetObject"}, Readiness{Ready: ReadyUnknown,
-			Limited: []Need{{"s3:GetObject", Conditional, "signed downloads; with a public path the agent falls back to an unsigned request"}}}},
+			Limited: []Need{{"s3:GetObject", Conditional, "signed downloads; with a public path the agent falls back to an unsigned request", "managed-buckets"}}}},
 		{"nothing mandatory, unknown", "managed-buckets", nil, nil, Readiness{Ready: ReadyUnknown, Unknown: []string{"s3:GetObject"}}},
 		{"optional only, denied", "agent-telemetry", nil, []string{"cloudwatch:PutMetricData"}, Readiness{Ready: ReadyUnknown,
-			Limited: []Need{{"cloudwatch:PutMetricData", Optional, "only with TelemetryMetricsToCloudWatch=true"}}}},
+			Limited: []Need{{"cloudwatch:PutMetricData", Optional, "only with TelemetryMetricsToCloudWatch=true", ""}}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -91,5 +91,44 @@ func TestAppliesTo(t *testing.T) {
 	}
 	if hybrid.AppliesTo("ec2-dhmc", "linux") || !hybrid.AppliesTo("hybrid", "linux") {
 		t.Error("hybrid activation is for hybrid nodes")
+	}
+}
+
+// TestRowProperties: what the rest of the program asks of a row instead of
+// knowing its id.
+func TestRowProperties(t *testing.T) {
+	t.Parallel()
+	type answers struct {
+		JudgesProfile                                          bool
+		Everywhere, OnProfile, OnDHMC, OnHybrid                bool
+		PollsAssociations, HeartbeatForbidden, ToldByInventory bool
+	}
+	for id, want := range map[string]answers{
+		"core":          {Everywhere: true, OnProfile: true, OnDHMC: true, OnHybrid: true},
+		"messaging":     {Everywhere: true, OnProfile: true, OnDHMC: true, OnHybrid: true},
+		"hybrid":        {OnHybrid: true},
+		"dhmc":          {OnDHMC: true, JudgesProfile: true, HeartbeatForbidden: true},
+		"state-manager": {PollsAssociations: true},
+		"inventory":     {ToldByInventory: true},
+		"run-command":   {},
+	} {
+		f, ok := FeatureByID(id)
+		if !ok {
+			t.Fatalf("no feature %s", id)
+		}
+		in := func(source string) bool { _, ok := f.InUseOn(source); return ok }
+		told, _ := FeatureToldBy("SSM:putinventory")
+		got := answers{JudgesProfile: f.JudgesProfile(), Everywhere: in(""), OnProfile: in(SourceProfile), OnDHMC: in(SourceDHMC), OnHybrid: in(SourceHybrid),
+			PollsAssociations: f.IsPolled("ssm:ListInstanceAssociations"), HeartbeatForbidden: len(f.ForRole(SourceProfile).Of(Forbidden)) > 0, ToldByInventory: told.ID == id}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s\n%s", id, d)
+		}
+	}
+	if f, ok := FeatureToldBy("ssm:GetDocument"); ok { // many features call it
+		t.Errorf("ssm:GetDocument tells of %s", f.ID)
+	}
+	dhmc, _ := FeatureByID("dhmc")
+	if role := dhmc.ForRole(SourceDHMC); len(role.Of(Forbidden)) > 0 || !slices.Contains(role.Of(Mandatory), "ssm:UpdateInstanceInformation") || len(dhmc.Of(Forbidden)) == 0 {
+		t.Errorf("the role of Default Host Management needs what the profile must not have: %+v", role.Actions)
 	}
 }

@@ -15,7 +15,7 @@ func (t truth) not() truth        { return yes - t }
 func (t truth) and(u truth) truth { return min(t, u) }
 func (t truth) or(u truth) truth  { return max(t, u) }
 
-func is(b bool) truth {
+func truthOf(b bool) truth {
 	if b {
 		return yes
 	}
@@ -29,9 +29,9 @@ const (
 	anyRune = '\ue001'
 )
 
-// wild says whether s matches a pattern with marks. Linear in practice: it
+// matchesWildcards says whether s matches a pattern with marks. Linear in practice: it
 // backtracks to the last run only.
-func wild(pattern, s string) bool {
+func matchesWildcards(pattern, s string) bool {
 	p, t := []rune(pattern), []rune(s)
 	i, j, star, mark := 0, 0, -1, 0
 	for j < len(t) {
@@ -57,17 +57,17 @@ func wild(pattern, s string) bool {
 
 var marker = strings.NewReplacer("*", string(anyRun), "?", string(anyRune), string(anyRun), "\ufffd", string(anyRune), "\ufffd")
 
-func marks(s string) string { return marker.Replace(s) }
+func markWildcards(s string) string { return marker.Replace(s) }
 
 // MatchAction says whether an action pattern covers the action; case does not count.
 func MatchAction(pattern, action string) bool {
-	return wild(marks(strings.ToLower(pattern)), strings.ToLower(action))
+	return matchesWildcards(markWildcards(strings.ToLower(pattern)), strings.ToLower(action))
 }
 
 // expand puts the values of policy variables into a pattern and marks its
 // wildcards. maybe: a value is not known. no: a variable is known to be missing.
 func (r *Request) expand(pattern string, variables, wildcards bool) (string, truth) {
-	mark := marks
+	mark := markWildcards
 	if !wildcards {
 		mark = func(s string) string { return s }
 	}
@@ -151,7 +151,7 @@ func (r *Request) matchString(pattern, s string, variables bool) truth {
 	if state != yes {
 		return state
 	}
-	return is(wild(p, s))
+	return truthOf(matchesWildcards(p, s))
 }
 
 // lookup is the value of a context key: yes = known, no = known to be missing,

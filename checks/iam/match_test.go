@@ -70,12 +70,12 @@ func TestMatchResource(t *testing.T) {
 		{"*", "*", yes},
 	} {
 		r := Request{Resource: c.arn, Context: known}
-		if got := r.resource(c.pattern, true); got != c.want {
+		if got := r.matchResources([]string{c.pattern}, true); got != c.want {
 			t.Errorf("%q on %q: %v, want %v", c.pattern, c.arn, got, c.want)
 		}
 	}
 	r := Request{Resource: "arn:aws:s3:::b/${aws:PrincipalAccount}", Context: known}
-	if got := r.resource("arn:aws:s3:::b/${aws:PrincipalAccount}", false); got != yes {
+	if got := r.matchResources([]string{"arn:aws:s3:::b/${aws:PrincipalAccount}"}, false); got != yes {
 		t.Error("language version 2008-10-17 has no variables")
 	}
 }
@@ -92,7 +92,7 @@ func FuzzMatch(f *testing.F) {
 		pattern, s = strings.ToValidUTF8(pattern, ""), strings.ToValidUTF8(s, "")
 		q := strings.NewReplacer(`\*`, `(?s:.*)`, `\?`, `(?s:.)`).Replace(regexp.QuoteMeta(pattern))
 		want := regexp.MustCompile(`\A` + q + `\z`).MatchString(s)
-		if got := wild(marks(pattern), s); got != want {
+		if got := matchesWildcards(markWildcards(pattern), s); got != want {
 			t.Errorf("%q on %q: %v, want %v", pattern, s, got, want)
 		}
 	})

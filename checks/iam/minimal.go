@@ -1,9 +1,11 @@
 package iam
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -15,9 +17,8 @@ type Target struct {
 	Partition string // aws when empty
 	Region    string
 	Account   string
-	// Source is ec2-instance-profile, ec2-dhmc or hybrid; empty: ec2-instance-profile.
-	Source string
-	GOOS   string // empty: any
+	Source    string // a Source constant; empty: SourceProfile
+	GOOS      string // empty: any
 	// Buckets take output; each may have a prefix after a slash.
 	Buckets       []string
 	ForeignBucket bool     // the buckets belong to another account
@@ -64,6 +65,9 @@ type DraftStatement struct {
 	Condition map[string]map[string]string `json:",omitempty"`
 }
 
+// buckets.json holds the names of the table in "SSM Agent communications with
+// AWS managed S3 buckets" of the Systems Manager user guide.
+//
 //go:embed data/buckets.json
 var bucketData []byte
 
@@ -116,115 +120,142 @@ func ManagedBuckets(region, goos string) (names []string, complete bool) {
 	return names, complete
 }
 
-// managedFor are the AWS-managed policies that may be suggested, in order.
-func managedFor(source string) []string {
+// suggestedPolicies are the AWS-managed policies that may be suggested, in order.
+func suggestedPolicies(source string) []string {
 	base := Core
-	if source == "ec2-dhmc" {
+	if source == SourceDHMC {
 		base = "AmazonSSMManagedEC2InstanceDefaultPolicy"
 	}
-	return []string{base, "CloudWatchAgentServerPolicy", "AmazonSSMDirectoryServiceAccess", "AmazonSSMPatchAssociation", "AWSEC2VssSnapshotPolicy"}
+	return []string{base, "CloudWatchAgentServerPolicy", "AmazonSSMDirectoryServiceAccess", "AmazonSSMPatchAssociation", vssPolicy}
+}
+
+// vssPolicy limits what it grants to snapshots with certain tags; these limits
+// are meant, so it serves in spite of them.
+const vssPolicy = "AWSEC2VssSnapshotPolicy"
+
+// wanted are actions to grant: by action, then by the feature that needs it, the
+// kind of resource it needs it on.
+type wanted map[string]map[string]string
+
+// want adds an action.
+func (w wanted) want(n Need, feature string) {
+	if w[n.Action] == nil {
+		w[n.Action] = map[string]string{}
+	}
+	w[n.Action][feature] = cmp.Or(n.Resource, usualResource(n.Action))
+}
+
+// wantFeature adds the actions that a feature needs for a target, and returns
+// those that it would use besides.
+func (w wanted) wantFeature(f Feature, t Target) (left []Need) {
+	for _, id := range f.GrantWith {
+		with, _ := FeatureByID(id)
+		for _, a := range with.Of(Mandatory) {
+			w.want(Need{Action: a}, f.ID)
+		}
+	}
+	optionalOnly := len(f.Of(Mandatory, Conditional)) == 0
+	for _, n := range f.Actions {
+		switch {
+		case n.Need == Mandatory, n.Need == Conditional && t.wants(n, f), n.Need == Optional && optionalOnly:
+			w.want(n, f.ID)
+		case n.Need == Conditional, n.Need == Optional:
+			left = append(left, n)
+		}
+	}
+	return left
 }
 
 // Minimal finds what to attach, and the smallest document for the rest, so
 // that the features work for the target. It fails on an unknown feature.
 func Minimal(features []string, t Target) (Grants, error) {
 	var g Grants
-	needed := map[string]map[string]bool{} // action -> features
-	want := func(action, feature string) {
-		if needed[action] == nil {
-			needed[action] = map[string]bool{}
-		}
-		needed[action][feature] = true
-	}
+	needed := wanted{}
 	for _, id := range features {
 		f, ok := FeatureByID(id)
 		if !ok {
 			return g, fmt.Errorf("unknown feature %q", id)
 		}
-		switch {
-		case id == "dhmc":
-			g.Notes = append(g.Notes, "Default Host Management: the instance profile must not allow ssm:UpdateInstanceInformation; this grant is for the role of Default Host Management")
-			t.Source = "ec2-dhmc"
-			core, _ := FeatureByID("core")
-			messaging, _ := FeatureByID("messaging")
-			for _, a := range slices.Concat(core.Of(Mandatory), messaging.Of(Mandatory)) {
-				want(a, id)
-			}
-		case id == "patch-manager":
-			g.Notes = append(g.Notes, "AWS-RunPatchBaselineAssociation with BaselineTags: attach AmazonSSMPatchAssociation as well")
+		t.Source = cmp.Or(f.GrantTo, t.Source)
+		if f.GrantNote != "" {
+			g.Notes = append(g.Notes, f.GrantNote)
 		}
-		for _, n := range f.Actions {
-			switch {
-			case n.Need == Mandatory, n.Need == Conditional && t.asks(n, f), n.Need == Optional && len(f.Of(Mandatory, Conditional)) == 0:
-				want(n.Action, id)
-			case n.Need == Conditional, n.Need == Optional:
-				g.Left = append(g.Left, n)
-			}
-		}
+		g.Left = append(g.Left, needed.wantFeature(f, t)...)
 	}
-	asked := len(needed)
-	rest := map[string]map[string]bool{}
-	for a, fs := range needed {
-		rest[a] = fs
-	}
-	for _, name := range managedFor(t.Source) {
-		wanted, all := serves(name, needed), slices.DeleteFunc(granted(name), legacyOnly)
-		if vss := name == "AWSEC2VssSnapshotPolicy" && len(wanted) > 0; vss || len(wanted) > 0 && 2*len(wanted) >= len(all) {
-			hit := serves(name, rest)
-			if len(hit) == 0 {
-				continue
-			}
-			g.Attach = append(g.Attach, name)
-			for _, a := range hit {
-				delete(rest, a)
-			}
-		}
-	}
+	rest := g.attachManaged(needed, t.Source)
 	if len(rest) > 0 {
 		g.Custom = t.document(rest)
 		g.Placeholders = placeholders(g.Custom)
-		g.instead(needed, asked, t.Source)
-		if rest["s3:GetObject"]["managed-buckets"] || rest["s3:GetObject"]["distributor"] {
-			if _, complete := ManagedBuckets(t.Region, t.GOOS); !complete && t.Region != "" {
-				g.Notes = append(g.Notes, "the names of the managed buckets of "+t.Region+" are not known here; put them in the place of BUCKET_NAME")
-			}
+		g.findManagedOnly(needed, t.Source)
+		if _, complete := ManagedBuckets(t.Region, t.GOOS); !complete && t.Region != "" && rest.names(managedBuckets) {
+			g.Notes = append(g.Notes, "the names of the managed buckets of "+t.Region+" are not known here; put them in the place of BUCKET_NAME")
 		}
 	}
 	g.Left = slices.DeleteFunc(g.Left, func(n Need) bool {
-		return n.Need == Optional && slices.ContainsFunc(g.Attach, func(name string) bool { return slices.Contains(granted(name), n.Action) })
+		return n.Need == Optional && slices.ContainsFunc(g.Attach, func(name string) bool { return slices.Contains(grantedActions(name), n.Action) })
 	})
 	g.Left = slices.CompactFunc(g.Left, func(a, b Need) bool { return a == b })
 	return g, nil
 }
 
-// asks reports whether a conditional action is needed for this target.
-func (t Target) asks(n Need, f Feature) bool {
+// names reports whether a grant names a kind of resource.
+func (w wanted) names(kind string) bool {
+	for _, features := range w {
+		for _, k := range features {
+			if k == kind {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// attachManaged chooses managed policies of which at least half is needed, and
+// returns what they leave.
+func (g *Grants) attachManaged(needed wanted, source string) (rest wanted) {
+	rest = maps.Clone(needed)
+	for _, name := range suggestedPolicies(source) {
+		use, all := usableActions(name, needed), slices.DeleteFunc(grantedActions(name), isLegacy)
+		if len(use) == 0 || name != vssPolicy && 2*len(use) < len(all) {
+			continue
+		}
+		if hit := usableActions(name, rest); len(hit) > 0 {
+			g.Attach = append(g.Attach, name)
+			maps.DeleteFunc(rest, func(a string, _ map[string]string) bool { return slices.Contains(hit, a) })
+		}
+	}
+	return rest
+}
+
+// wants reports whether a conditional action is needed for this target.
+func (t Target) wants(n Need, f Feature) bool {
 	switch {
 	case n.Action == "kms:GenerateDataKey", n.Action == "kms:Decrypt":
 		return len(t.Keys) > 0
 	case n.Action == "s3:PutObjectAcl":
 		return t.ForeignBucket
-	case n.Action == "s3:GetEncryptionConfiguration", f.ID == "managed-buckets":
+	case n.Action == "s3:GetEncryptionConfiguration":
 		return true
 	case n.Action == "secretsmanager:GetSecretValue":
 		return t.GOOS == "linux" || t.Conditional
 	}
-	return t.Conditional
+	// Of a feature without mandatory actions these are what it is about.
+	return t.Conditional || len(f.Of(Mandatory)) == 0
 }
 
-// granted are the actions of the table that a carried policy grants.
-func granted(name string) []string {
+// grantedActions are the actions of the table that a carried policy grants.
+func grantedActions(policy string) []string {
 	var out []string
 	for _, a := range loadMatrix().Actions {
-		if _, ok := a.GrantedBy[name]; ok {
+		if _, ok := a.GrantedBy[policy]; ok {
 			out = append(out, a.Action)
 		}
 	}
 	return out
 }
 
-// legacyOnly reports whether no feature needs the action but for old agents.
-func legacyOnly(action string) bool {
+// isLegacy reports whether no feature needs the action but for old agents.
+func isLegacy(action string) bool {
 	for _, f := range loadMatrix().Features {
 		for _, n := range f.Actions {
 			if n.Action == action && n.Need != Legacy {
@@ -235,29 +266,26 @@ func legacyOnly(action string) bool {
 	return true
 }
 
-// serves are the needed actions that a policy grants: without limits, or with
-// the limits of the VSS policy, which are meant.
-func serves(name string, needed map[string]map[string]bool) []string {
+// usableActions are the needed actions that a policy grants without limits, or
+// with limits that are meant.
+func usableActions(policy string, needed wanted) []string {
 	var out []string
 	for _, a := range loadMatrix().Actions {
-		g, ok := a.GrantedBy[name]
-		if ok && needed[a.Action] != nil && (g.Scope == "all" || name == "AWSEC2VssSnapshotPolicy") {
+		g, ok := a.GrantedBy[policy]
+		if ok && needed[a.Action] != nil && (g.Scope == "all" || policy == vssPolicy) {
 			out = append(out, a.Action)
 		}
 	}
 	return out
 }
 
-// instead looks for managed policies that cover everything needed.
-func (g *Grants) instead(needed map[string]map[string]bool, asked int, source string) {
-	rest := map[string]map[string]bool{}
-	for a, f := range needed {
-		rest[a] = f
-	}
+// findManagedOnly looks for managed policies that cover everything needed.
+func (g *Grants) findManagedOnly(needed wanted, source string) {
+	rest := maps.Clone(needed)
 	total := map[string]bool{}
 	var names []string
-	for _, name := range managedFor(source) {
-		hit := serves(name, rest)
+	for _, name := range suggestedPolicies(source) {
+		hit := usableActions(name, rest)
 		if len(hit) == 0 {
 			continue
 		}
@@ -265,11 +293,11 @@ func (g *Grants) instead(needed map[string]map[string]bool, asked int, source st
 		for _, a := range hit {
 			delete(rest, a)
 		}
-		for _, a := range granted(name) {
+		for _, a := range grantedActions(name) {
 			total[a] = true
 		}
 	}
 	if len(rest) == 0 {
-		g.Instead, g.Extra = names, len(total)-asked
+		g.Instead, g.Extra = names, len(total)-len(needed)
 	}
 }

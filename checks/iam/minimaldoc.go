@@ -1,78 +1,99 @@
 package iam
 
 import (
+	"cmp"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
 )
 
-// document writes statements for actions; features say what each is for.
-func (t Target) document(actions map[string]map[string]bool) *Draft {
-	type group struct {
-		sid       string
-		resources []string
-		condition map[string]map[string]string
+// managedBuckets is the kind of resource for the buckets that AWS keeps.
+const managedBuckets = "managed-buckets"
+
+// grantResources are the statements for each kind of resource that a grant
+// names. Kinds with the same Sid share the statement of the one that comes first.
+var grantResources = map[string]func(t Target) DraftStatement{
+	"any": func(Target) DraftStatement { return DraftStatement{Sid: "Node", Resource: []string{"*"}} },
+	managedBuckets: func(t Target) DraftStatement {
+		return DraftStatement{Sid: "ManagedBuckets", Resource: t.managedBuckets()}
+	},
+	"baseline-overrides": func(t Target) DraftStatement {
+		return DraftStatement{Sid: "PatchBaselineOverrides", Resource: t.s3([]string{"aws-quicksetup-patchpolicy-" + cmp.Or(t.Account, "ACCOUNT_ID") + "-*"}, "/*")}
+	},
+	"output-buckets": func(t Target) DraftStatement {
+		return DraftStatement{Sid: "OutputBuckets", Resource: t.s3(t.bucketNames(), "")}
+	},
+	"output-objects": func(t Target) DraftStatement {
+		return DraftStatement{Sid: "OutputObjects", Resource: t.s3(t.bucketPaths(), "/*")}
+	},
+	"output-logs": func(t Target) DraftStatement {
+		return DraftStatement{Sid: "OutputLogs", Resource: t.logGroups("LOG_GROUP")}
+	},
+	// Where commands write when the operator names no group.
+	"command-logs": func(t Target) DraftStatement {
+		return DraftStatement{Sid: "OutputLogs", Resource: t.logGroups("/aws/ssm/*")}
+	},
+	"agent-configuration": func(t Target) DraftStatement {
+		return DraftStatement{Sid: "AgentConfiguration", Resource: []string{t.arn("ssm", "parameter/AmazonCloudWatch-*")}}
+	},
+	"parameters": func(t Target) DraftStatement { return DraftStatement{Sid: "Parameters", Resource: t.parameters()} },
+	"parameter-keys": func(t Target) DraftStatement {
+		via := "ssm." + cmp.Or(t.Region, "REGION") + "." + t.suffix()
+		return DraftStatement{Sid: "ParameterKeys", Resource: t.keys("PARAMETER_KEY_ID"), Condition: map[string]map[string]string{"StringEquals": {"kms:ViaService": via}}}
+	},
+	"session-keys": func(t Target) DraftStatement {
+		return DraftStatement{Sid: "SessionKeys", Resource: t.keys("SESSION_KEY_ID")}
+	},
+	"bucket-keys": func(t Target) DraftStatement {
+		return DraftStatement{Sid: "BucketKeys", Resource: t.keys("BUCKET_KEY_ID")}
+	},
+	"join-secret": func(t Target) DraftStatement {
+		return DraftStatement{Sid: "JoinSecret", Resource: []string{t.arn("secretsmanager", "secret:aws/directory-services/"+cmp.Or(t.Directory, "DIRECTORY_ID")+"/seamless-domain-join-*")}}
+	},
+}
+
+// usualResource is the kind of resource of an action where the feature names none.
+func usualResource(action string) string {
+	service, op, _ := strings.Cut(action, ":")
+	switch {
+	case service == "s3" && isBucketAction(action):
+		return "output-buckets"
+	case service == "s3":
+		return "output-objects"
+	case service == "ssm" && strings.HasPrefix(op, "GetParameter"):
+		return "parameters"
+	case service == "logs" && op != "DescribeLogGroups":
+		return "output-logs"
+	case service == "kms":
+		return "bucket-keys"
+	case service == "secretsmanager":
+		return "join-secret"
 	}
-	order := []string{}
-	groups := map[string]group{}
-	members := map[string][]string{}
-	add := func(action string, g group) {
-		if _, ok := groups[g.sid]; !ok {
-			order = append(order, g.sid)
-			groups[g.sid] = g
-		}
-		if !slices.Contains(members[g.sid], action) {
-			members[g.sid] = append(members[g.sid], action)
-		}
-	}
+	return "any"
+}
+
+// document writes statements for actions.
+func (t Target) document(actions wanted) *Draft {
+	d := &Draft{Version: "2012-10-17"}
 	for _, a := range slices.Sorted(maps.Keys(actions)) {
-		service, op, _ := strings.Cut(a, ":")
 		for _, f := range slices.Sorted(maps.Keys(actions[a])) {
-			switch {
-			case a == "s3:GetObject" && (f == "managed-buckets" || f == "distributor"):
-				add(a, group{"ManagedBuckets", t.managedBuckets(), nil})
-			case f == "patch-manager" && service == "s3":
-				add(a, group{"PatchBaselineOverrides", t.s3([]string{"aws-quicksetup-patchpolicy-" + t.or(t.Account, "ACCOUNT_ID") + "-*"}, "/*"), nil})
-			case service == "s3" && bucketAction(a):
-				add(a, group{"OutputBuckets", t.s3(t.bucketNames(), ""), nil})
-			case service == "s3":
-				add(a, group{"OutputObjects", t.s3(t.bucketPaths(), "/*"), nil})
-			case a == "ssm:GetParameter" && f == "cloudwatch-agent":
-				add(a, group{"AgentConfiguration", []string{t.arn("ssm", "parameter/AmazonCloudWatch-*")}, nil})
-			case service == "ssm" && strings.HasPrefix(op, "GetParameter"):
-				add(a, group{"Parameters", t.parameters(), nil})
-			case service == "logs" && op != "DescribeLogGroups" && f != "cloudwatch-agent":
-				add(a, group{"OutputLogs", t.logGroups(f), nil})
-			case service == "kms" && f == "parameter-store":
-				add(a, group{"ParameterKeys", t.keys("PARAMETER_KEY_ID"), map[string]map[string]string{"StringEquals": {"kms:ViaService": "ssm." + t.or(t.Region, "REGION") + "." + t.suffix()}}})
-			case service == "kms" && f == "session-kms":
-				add(a, group{"SessionKeys", t.keys("SESSION_KEY_ID"), nil})
-			case service == "kms":
-				add(a, group{"BucketKeys", t.keys("BUCKET_KEY_ID"), nil})
-			case service == "secretsmanager":
-				add(a, group{"JoinSecret", []string{t.arn("secretsmanager", "secret:aws/directory-services/"+t.or(t.Directory, "DIRECTORY_ID")+"/seamless-domain-join-*")}, nil})
-			default:
-				add(a, group{"Node", []string{"*"}, nil})
+			s := grantResources[actions[a][f]](t)
+			i := slices.IndexFunc(d.Statement, func(x DraftStatement) bool { return x.Sid == s.Sid })
+			if i < 0 {
+				i = len(d.Statement)
+				s.Effect = "Allow"
+				d.Statement = append(d.Statement, s)
+			}
+			if !slices.Contains(d.Statement[i].Action, a) {
+				d.Statement[i].Action = append(d.Statement[i].Action, a)
 			}
 		}
-	}
-	d := &Draft{Version: "2012-10-17"}
-	for _, sid := range order {
-		g := groups[sid]
-		d.Statement = append(d.Statement, DraftStatement{Sid: sid, Effect: "Allow", Action: members[sid], Resource: g.resources, Condition: g.condition})
 	}
 	return d
 }
 
-func (t Target) or(s, placeholder string) string {
-	if s == "" {
-		return placeholder
-	}
-	return s
-}
-
-func (t Target) partition() string { return t.or(t.Partition, "aws") }
+func (t Target) partition() string { return cmp.Or(t.Partition, "aws") }
 
 // suffix is the DNS suffix of the services.
 func (t Target) suffix() string {
@@ -83,11 +104,11 @@ func (t Target) suffix() string {
 }
 
 func (t Target) arn(service, resource string) string {
-	return "arn:" + t.partition() + ":" + service + ":" + t.or(t.Region, "REGION") + ":" + t.or(t.Account, "ACCOUNT_ID") + ":" + resource
+	return "arn:" + t.partition() + ":" + service + ":" + cmp.Or(t.Region, "REGION") + ":" + cmp.Or(t.Account, "ACCOUNT_ID") + ":" + resource
 }
 
-// bucketAction reports whether an S3 action is on the bucket and not on objects.
-func bucketAction(action string) bool {
+// isBucketAction reports whether an S3 action is on the bucket and not on objects.
+func isBucketAction(action string) bool {
 	a, _ := ActionByName(action)
 	return slices.Contains(a.ResourceTypes, "bucket")
 }
@@ -123,7 +144,7 @@ func (t Target) bucketNames() []string {
 }
 
 func (t Target) managedBuckets() []string {
-	names, _ := ManagedBuckets(t.or(t.Region, anyRegion), t.GOOS)
+	names, _ := ManagedBuckets(cmp.Or(t.Region, anyRegion), t.GOOS)
 	if len(names) == 0 {
 		names = []string{"BUCKET_NAME"}
 	}
@@ -141,13 +162,10 @@ func (t Target) parameters() []string {
 	return out
 }
 
-func (t Target) logGroups(feature string) []string {
+func (t Target) logGroups(otherwise string) []string {
 	groups := t.LogGroups
 	if len(groups) == 0 {
-		groups = []string{"LOG_GROUP"}
-		if feature == "run-command-output-logs" {
-			groups = []string{"/aws/ssm/*"} // where commands write by default
-		}
+		groups = []string{otherwise}
 	}
 	var out []string
 	for _, g := range groups {

@@ -14,7 +14,8 @@ import (
 	"strings"
 )
 
-// Limits on foreign documents.
+// Limits on foreign documents; quotas are those of "IAM and AWS STS quotas" in
+// the IAM user guide.
 const (
 	maxPolicy     = 256 << 10 // bytes; the largest real quota is 20 KiB
 	maxDetails    = 64 << 20  // bytes of get-account-authorization-details
@@ -68,8 +69,8 @@ func ParsePolicy(b []byte) (*Policy, error) {
 	return parsePolicy(b, 0)
 }
 
-// bare is a document without the byte order mark and spaces around it.
-func bare(b []byte) []byte {
+// trimText is a document without the byte order mark and spaces around it.
+func trimText(b []byte) []byte {
 	return bytes.TrimSpace(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")))
 }
 
@@ -77,7 +78,7 @@ func parsePolicy(b []byte, depth int) (*Policy, error) {
 	if depth > 4 {
 		return nil, errors.New("policy document: wrapped too deep")
 	}
-	b = bare(b)
+	b = trimText(b)
 	switch {
 	case len(b) == 0:
 		return nil, errors.New("policy document: empty")
@@ -100,7 +101,7 @@ func parsePolicy(b []byte, depth int) (*Policy, error) {
 	if err := json.Unmarshal(b, &m); err != nil {
 		return nil, fmt.Errorf("policy document: %w", err)
 	}
-	if k, ok := repeated(b); ok {
+	if k, ok := findRepeatedKey(b); ok {
 		return nil, fmt.Errorf("policy document: element %q twice", clip(k))
 	}
 	if _, ok := m["Statement"]; !ok {
@@ -110,11 +111,11 @@ func parsePolicy(b []byte, depth int) (*Policy, error) {
 				if err != nil {
 					return nil, err
 				}
-				name(p, m, "PolicyName", "name", "PolicyId")
+				nameFromWrapper(p, m, "PolicyName", "name", "PolicyId")
 				summary := struct{ Name, Arn string }{}
 				_ = json.Unmarshal(m["PolicySummary"], &summary) // of aws organizations describe-policy
 				p.Name, p.ARN = cmp.Or(p.Name, summary.Name), cmp.Or(p.ARN, summary.Arn)
-				if arn := text(m["arn"]); arn != "" && p.ARN == "" {
+				if arn := stringOf(m["arn"]); arn != "" && p.ARN == "" {
 					p.ARN = arn
 				}
 				return p, nil
@@ -125,9 +126,9 @@ func parsePolicy(b []byte, depth int) (*Policy, error) {
 	return parseDocument(m)
 }
 
-// repeated finds a key that an object of a JSON document has twice. AWS refuses
+// findRepeatedKey finds a key that an object of a JSON document has twice. AWS refuses
 // such a document; taking the last one would lose what the first says.
-func repeated(b []byte) (key string, found bool) {
+func findRepeatedKey(b []byte) (key string, found bool) {
 	type level struct {
 		keys  map[string]bool // nil: a list
 		value bool            // the next token is a value
@@ -179,16 +180,17 @@ func ParseGrant(b []byte) (*Policy, error) {
 	return p, nil
 }
 
-func name(p *Policy, m map[string]json.RawMessage, keys ...string) {
+// nameFromWrapper takes the name of a policy from the first of some keys beside it.
+func nameFromWrapper(p *Policy, m map[string]json.RawMessage, keys ...string) {
 	for _, k := range keys {
-		if s := text(m[k]); s != "" && p.Name == "" {
+		if s := stringOf(m[k]); s != "" && p.Name == "" {
 			p.Name = s
 		}
 	}
 }
 
-// text is a JSON string, or "" when it is anything else.
-func text(b json.RawMessage) string {
+// stringOf is a JSON string, or "" when it is anything else.
+func stringOf(b json.RawMessage) string {
 	var s string
 	if json.Unmarshal(b, &s) != nil {
 		return ""
@@ -206,7 +208,7 @@ func parseDocument(m map[string]json.RawMessage) (*Policy, error) {
 		}
 	}
 	if v, ok := m["Version"]; ok {
-		p.Version = text(v)
+		p.Version = stringOf(v)
 		if p.Version != "2012-10-17" && p.Version != "2008-10-17" {
 			return nil, fmt.Errorf("policy document: unknown version %q", clip(p.Version))
 		}
@@ -239,9 +241,9 @@ func parseStatement(m map[string]json.RawMessage, left *int) (Statement, error) 
 	for k, v := range m {
 		switch k {
 		case "Sid":
-			s.Sid = text(v)
+			s.Sid = stringOf(v)
 		case "Effect":
-			switch e := text(v); e {
+			switch e := stringOf(v); e {
 			case "Allow":
 				s.Allow = true
 			case "Deny":
@@ -317,7 +319,7 @@ func parseStrings(b json.RawMessage, left *int) ([]string, error) {
 }
 
 func parsePrincipals(b json.RawMessage, left *int) (Principals, error) {
-	if s := text(b); s != "" {
+	if s := stringOf(b); s != "" {
 		if s != "*" {
 			return nil, fmt.Errorf("principal %q is not an object", clip(s))
 		}

@@ -11,8 +11,9 @@ import (
 // maxRefusal is the most of a message that is looked at, in bytes.
 const maxRefusal = 16 << 10
 
-// Refusal is what the text of an error says. AWS does not promise the wording,
-// so everything but Code and Text is best effort.
+// Refusal is what the text of an error says, in the wordings of "Troubleshoot
+// access denied error messages" in the IAM user guide. AWS does not promise
+// them, so everything but Code and Text is best effort.
 type Refusal struct {
 	Code string
 	Text string // white space collapsed
@@ -86,37 +87,59 @@ func ParseRefusal(code, message string) Refusal {
 	if len(message) > maxRefusal {
 		message = message[:maxRefusal]
 	}
-	message = strings.ToValidUTF8(message, "\ufffd")
-	if t := strings.TrimSpace(message); strings.HasPrefix(t, "{") {
-		var body struct {
-			Type     string `json:"__type"`
-			Code     string `json:"code"`
-			Message  string `json:"message"`
-			Message2 string `json:"Message"`
-		}
-		if json.Unmarshal([]byte(t), &body) == nil {
-			if m := body.Message + body.Message2; m != "" {
-				message = m
-			}
-			if code == "" {
-				code = body.Type + body.Code
-			}
-		}
-	}
-	if m := xmlMessage.FindStringSubmatch(message); m != nil {
-		if c := xmlCode.FindStringSubmatch(message); c != nil && code == "" {
-			code = c[1]
-		}
-		if c := xmlElement.FindStringSubmatch(message); c != nil && code == "" {
-			code = c[1]
-		}
-		message = html.UnescapeString(m[1])
-	}
+	code, message = unwrapXML(unwrapJSON(code, strings.ToValidUTF8(message, "\ufffd")))
 	if code == "" {
 		code = codeInText.FindString(message)
 	}
 	code = errorCode(code)
 	r := Refusal{Code: code, Text: strings.Join(strings.Fields(message), " "), Layer: LayerUnknown, Denied: deniedCode(code)}
+	r.matchWording()
+	if m := blobInText.FindStringSubmatch(r.Text); m != nil && r.Encoded == "" {
+		r.Encoded = m[1]
+	}
+	return r
+}
+
+// unwrapJSON takes the message out of a JSON body, and the code where none is given.
+func unwrapJSON(code, message string) (string, string) {
+	t := strings.TrimSpace(message)
+	if !strings.HasPrefix(t, "{") {
+		return code, message
+	}
+	var body struct {
+		Type     string `json:"__type"`
+		Code     string `json:"code"`
+		Message  string `json:"message"`
+		Message2 string `json:"Message"`
+	}
+	if json.Unmarshal([]byte(t), &body) != nil {
+		return code, message
+	}
+	if m := body.Message + body.Message2; m != "" {
+		message = m
+	}
+	if code == "" {
+		code = body.Type + body.Code
+	}
+	return code, message
+}
+
+// unwrapXML takes the message out of an XML body, and the code where none is given.
+func unwrapXML(code, message string) (string, string) {
+	m := xmlMessage.FindStringSubmatch(message)
+	if m == nil {
+		return code, message
+	}
+	for _, re := range []*regexp.Regexp{xmlCode, xmlElement} {
+		if c := re.FindStringSubmatch(message); c != nil && code == "" {
+			code = c[1]
+		}
+	}
+	return code, html.UnescapeString(m[1])
+}
+
+// matchWording fills what the first wording that matches says.
+func (r *Refusal) matchWording() {
 	for _, p := range refusalPatterns() {
 		m := p.re.FindStringSubmatch(r.Text)
 		if m == nil {
@@ -150,10 +173,6 @@ func ParseRefusal(code, message string) Refusal {
 	case "dhmc-not-configured", "ssm-aws-namespace":
 		r.NotIAM, r.Layer = true, LayerService
 	}
-	if m := blobInText.FindStringSubmatch(r.Text); m != nil && r.Encoded == "" {
-		r.Encoded = m[1]
-	}
-	return r
 }
 
 // errorCode drops the namespace and URL that protocols put around a code.

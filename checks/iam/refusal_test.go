@@ -139,40 +139,50 @@ func TestRefusalIsNone(t *testing.T) {
 	t.Parallel()
 	for _, s := range []string{"", "ParameterNotFound: ", "Rate exceeded", "{", `{"__type":"ThrottlingException","message":"Rate exceeded"}`,
 		"<html><body>403 Forbidden</body></html>", "The security token included in the request is expired"} {
-		if r := ParseRefusal("", s); r.Denied || r.Pattern != "" || r.Layer != LayerUnknown || r.Cause() != "" {
+		if r := ParseRefusal("", s); r.Denied || r.Pattern != "" || r.Layer != LayerUnknown || ExplainRefusal(r, "") != (Denial{Layer: LayerUnknown}) {
 			t.Errorf("%q reads as %+v", s, r)
 		}
 	}
 }
 
-func TestCauseOf(t *testing.T) {
+func TestExplainRefusal(t *testing.T) {
 	t.Parallel()
 	const who = "User: arn:aws:sts::111122223333:assumed-role/R/i-0 is not authorized to perform: "
-	for _, c := range []struct{ code, message, want string }{
-		{"UnrecognizedClientException", "The security token included in the request is invalid.", "credentials-stale"},
-		{"com.amazon.coral.service#ExpiredTokenException", "", "credentials-stale"},
-		{"InvalidSignatureException", "Signature expired: 20261122T090000Z is now earlier than 20261122T100000Z", "clock-skew"},
-		{"SignatureDoesNotMatch", "Signature not yet current: 2 is still later than 1", "clock-skew"},
-		{"InvalidSignatureException", "Credential should be scoped to a valid Region.", "region-mismatch"},
-		{"InvalidSignatureException", "Credential should be scoped to correct service: 'ssm'.", "dns-override-stale"},
-		{"InvalidSignatureException", "The request signature we calculated does not match", ""},
-		{"RequestTimeTooSkewed", "", "clock-skew"},
-		{"ThrottlingException", "Rate exceeded", ""},
-		{"MachineFingerprintDoesNotMatch", "", "fingerprint-mismatch"},
-		{"InvalidInstanceId", "", "registration-orphaned"},
-		{"AccessDeniedException", "Systems Manager's instance management role is not configured for account: 111122223333", "no-credential-source"},
-		{"AccessDeniedException", who + "ssm:UpdateInstanceInformation on resource: x", "iam-missing-registration-action"},
-		{"AccessDeniedException", who + "ssm:UpdateInstanceInformation on resource: x because no VPC endpoint policy allows the ssm:UpdateInstanceInformation action", "vpce-policy-deny"},
-		{"AccessDeniedException", who + "ssm:UpdateInstanceInformation on resource: x with an explicit deny in a service control policy", "iam-explicit-deny"},
-		{"AccessDeniedException", who + "ssmmessages:CreateControlChannel on resource: x because no identity-based policy allows the ssmmessages:CreateControlChannel action", "iam-missing-channel-action"},
-		{"AccessDeniedException", who + "ssm:PutInventory on resource: x", "iam-missing-feature-action"},
-		{"AccessDeniedException", who + "kms:Decrypt on resource: x because no identity-based policy allows the kms:Decrypt action", "kms-access-denied"},
-		{"AccessDenied", who + "sts:AssumeRole on resource: x because no role trust policy allows the sts:AssumeRole action", "instance-profile-trust-broken"},
-		{"KMS.DisabledException", "", "kms-access-denied"},
-		{"", "registration failed: ActivationId not found", "activation-rejected"},
+	const lacking = "iam-missing-feature-action"
+	none := Denial{Layer: LayerUnknown}
+	for _, c := range []struct {
+		message string
+		want    Denial
+	}{
+		{"Systems Manager's instance management role is not configured for account: 111122223333", Denial{Cause: "no-credential-source", Layer: LayerUnknown}},
+		{`No access to "aws" namespace`, none},
+		{who + `s3:PutObjectAcl on resource: "x" because public ACLs are prevented by the BlockPublicAcls setting in S3 Block Public Access`, Denial{Layer: LayerUnknown, Explicit: true}},
+		{"", Denial{Cause: lacking, Layer: LayerUnknown}},
+		{who + "ssm:UpdateInstanceInformation on resource: x", Denial{Cause: lacking, Layer: LayerUnknown}},
+		{who + "ssm:UpdateInstanceInformation on resource: x with an explicit deny", Denial{Cause: "iam-explicit-deny", Layer: LayerUnknown, Explicit: true}},
+		{who + "ssm:UpdateInstanceInformation on resource: x because no VPC endpoint policy allows the ssm:UpdateInstanceInformation action", Denial{"vpce-policy-deny", LayerEndpoint, "VPC endpoint policy", false}},
+		{who + "ssm:UpdateInstanceInformation on resource: x with an explicit deny in a VPC endpoint policy", Denial{"vpce-policy-deny", LayerEndpoint, "VPC endpoint policy", true}},
+		{who + "ssm:UpdateInstanceInformation on resource: x with an explicit deny in a service control policy", Denial{"iam-explicit-deny", LayerSCP, "service control policy (SCP)", true}},
+		{who + "ssm:UpdateInstanceInformation on resource: x because no service control policy allows the ssm:UpdateInstanceInformation action", Denial{"iam-explicit-deny", LayerSCP, "service control policy (SCP)", false}},
+		{who + "s3:GetObject on resource: x because no resource control policy allows the s3:GetObject action", Denial{"iam-explicit-deny", LayerRCP, "resource control policy (RCP)", false}},
+		{who + "ssm:PutInventory on resource: x because no permissions boundary allows the ssm:PutInventory action", Denial{"iam-explicit-deny", LayerBoundary, "permissions boundary", false}},
+		{who + "ssm:PutInventory on resource: x because no session policy allows the ssm:PutInventory action", Denial{"iam-explicit-deny", LayerSession, "session policy", false}},
+		{who + "ssmmessages:CreateControlChannel on resource: x because no identity-based policy allows the ssmmessages:CreateControlChannel action", Denial{lacking, LayerIdentity, "identity-based policy", false}},
+		{who + "ssm:PutInventory on resource: x with an explicit deny in an identity-based policy", Denial{"iam-explicit-deny", LayerIdentity, "identity-based policy", true}},
+		{who + "s3:PutObject on resource: x because no resource-based policy allows the s3:PutObject action", Denial{lacking, LayerResource, "resource-based policy", false}},
+		{who + "s3:PutObject on resource: x with an explicit deny in a resource-based policy", Denial{"iam-explicit-deny", LayerResource, "resource-based policy", true}},
+		{who + "kms:Decrypt on resource: x because no identity-based policy allows the kms:Decrypt action", Denial{"kms-access-denied", LayerIdentity, "identity-based policy", false}},
+		{who + "kms:Decrypt on resource: x with an explicit deny in a service control policy", Denial{"kms-access-denied", LayerSCP, "service control policy (SCP)", true}},
+		{who + "kms:Decrypt on resource: x because no VPC endpoint policy allows the kms:Decrypt action", Denial{"vpce-policy-deny", LayerEndpoint, "VPC endpoint policy", false}},
+		{"The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.", Denial{Cause: "kms-access-denied", Layer: LayerUnknown}},
+		{who + "sts:AssumeRole on resource: x because no role trust policy allows the sts:AssumeRole action", Denial{"instance-profile-trust-broken", LayerTrust, "role trust policy", false}},
 	} {
-		if got := CauseOf(c.code, c.message); got != c.want {
-			t.Errorf("%s %q: cause %q, want %q", c.code, c.message, got, c.want)
+		got := ExplainRefusal(ParseRefusal("AccessDeniedException", c.message), lacking)
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Errorf("%s\n%s", c.message, d)
+		}
+		if got.Known() != (got.Layer != LayerUnknown) {
+			t.Errorf("%s: known %v, layer %s", c.message, got.Known(), got.Layer)
 		}
 	}
 }
@@ -199,6 +209,8 @@ func FuzzParseRefusal(f *testing.F) {
 		if r.Layer == "" {
 			t.Error("no layer")
 		}
-		_ = CauseOf(code, message)
+		if d := ExplainRefusal(r, "lacking"); d.Cause == "" && !r.NotIAM || d.Known() == (d.Layer == LayerUnknown) {
+			t.Errorf("%+v explained as %+v", r, d)
+		}
 	})
 }

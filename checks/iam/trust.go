@@ -8,23 +8,36 @@ import (
 	"strings"
 )
 
-// TrustKinds are the roles that Trust knows.
-var TrustKinds = []string{"ec2", "hybrid", "dhmc"}
-
-// Trust is the trust policy of a role: ec2 for an instance profile, hybrid for
-// the service role of activations, dhmc for Default Host Management. Region and
-// account that the target lacks stay placeholders.
-func Trust(kind string, t Target) ([]byte, error) {
-	name := map[string]string{"ec2": "TrustPolicy-EC2InstanceRole", "hybrid": "TrustPolicy-HybridServiceRole", "dhmc": "TrustPolicy-DHMCRole"}[kind]
-	d := documentByName(name)
-	if d == nil {
-		return nil, fmt.Errorf("unknown kind of role %q", kind)
-	}
-	return t.fill(d.raw), nil
+// trustDocuments are the documents with the trust policies of roles.
+var trustDocuments = []struct{ kind, name string }{
+	{"ec2", "TrustPolicy-EC2InstanceRole"},
+	{"hybrid", "TrustPolicy-HybridServiceRole"},
+	{"dhmc", "TrustPolicy-DHMCRole"},
 }
 
-// fill puts what is known of the target into a carried document.
-func (t Target) fill(raw []byte) []byte {
+// TrustKinds are the kinds of roles that Trust knows: ec2 for an instance
+// profile, hybrid for the service role of activations, dhmc for Default Host
+// Management.
+var TrustKinds = func() (kinds []string) {
+	for _, d := range trustDocuments {
+		kinds = append(kinds, d.kind)
+	}
+	return kinds
+}()
+
+// Trust is the trust policy of a kind of role. Region and account that the
+// target lacks stay placeholders.
+func Trust(kind string, t Target) ([]byte, error) {
+	for _, d := range trustDocuments {
+		if d.kind == kind {
+			return t.fillPlaceholders(documentByName(d.name).raw), nil
+		}
+	}
+	return nil, fmt.Errorf("unknown kind of role %q", kind)
+}
+
+// fillPlaceholders puts what is known of the target into a carried document.
+func (t Target) fillPlaceholders(raw []byte) []byte {
 	var out bytes.Buffer
 	if err := json.Indent(&out, raw, "", "  "); err != nil {
 		panic("embedded document: " + err.Error())
@@ -60,7 +73,7 @@ type Change struct {
 }
 
 // Lost reports whether the change is known to be for the worse.
-func (c Change) Lost() bool { return c.Known() && servedRank(c.New) < servedRank(c.Old) }
+func (c Change) Lost() bool { return c.Known() && rankServed(c.New) < rankServed(c.Old) }
 
 // Known reports whether both states are.
 func (c Change) Known() bool { return c.Old != ServedUnknown && c.New != ServedUnknown }
@@ -71,7 +84,7 @@ type Side struct {
 	Incomplete bool               // a document is missing: Unknown may be anything
 }
 
-func servedRank(s Served) int {
+func rankServed(s Served) int {
 	return slices.Index([]Served{ServedNo, ServedLimited, ServedYes}, s)
 }
 
@@ -86,7 +99,7 @@ type Difference struct {
 func Diff(region string, before, after Side) Difference {
 	var d Difference
 	for _, a := range loadMatrix().Actions {
-		if x, y := before.served(before.Verdicts[a.Action]), after.served(after.Verdicts[a.Action]); x != y {
+		if x, y := before.rateVerdict(before.Verdicts[a.Action]), after.rateVerdict(after.Verdicts[a.Action]); x != y {
 			d.Actions = append(d.Actions, Change{a.Action, x, y})
 		}
 	}
@@ -94,14 +107,14 @@ func Diff(region string, before, after Side) Difference {
 		if len(f.Of(Mandatory)) == 0 {
 			continue
 		}
-		if x, y := before.feature(f, region), after.feature(f, region); x != y {
+		if x, y := before.rateFeature(f, region), after.rateFeature(f, region); x != y {
 			d.Features = append(d.Features, Change{f.ID, x, y})
 		}
 	}
 	return d
 }
 
-func (s Side) served(v Verdict) Served {
+func (s Side) rateVerdict(v Verdict) Served {
 	switch {
 	case v == Allow:
 		return ServedYes
@@ -113,7 +126,7 @@ func (s Side) served(v Verdict) Served {
 	return ServedLimited
 }
 
-func (s Side) feature(f Feature, region string) Served {
+func (s Side) rateFeature(f Feature, region string) Served {
 	verdicts := map[string]Verdict{ReadyYes: Allow, ReadyNo: ImplicitDeny, ReadyUnknown: Unknown}
-	return s.served(verdicts[FeatureReady(f, region, func(a string) Verdict { return s.Verdicts[a] }).Ready])
+	return s.rateVerdict(verdicts[FeatureReady(f, region, func(a string) Verdict { return s.Verdicts[a] }).Ready])
 }

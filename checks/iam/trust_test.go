@@ -65,17 +65,34 @@ func TestDiff(t *testing.T) {
 	}
 	d := diff(carried(Deprecated), carried(Core))
 	features := byID(d.Features)
-	want := map[string]Change{}
 	for _, id := range []string{"run-command-output-s3", "run-command-output-logs", "session-log-s3", "session-log-cloudwatch", "domain-join", "cloudwatch-agent"} {
-		want[id] = Change{id, ServedYes, ServedNo}
+		if x := cmp.Diff(Change{id, ServedYes, ServedNo}, features[id]); x != "" {
+			t.Error(x)
+		}
 	}
-	want["parameter-store"] = Change{"parameter-store", ServedNo, ServedYes}
+	if x := cmp.Diff(Change{"parameter-store", ServedNo, ServedYes}, features["parameter-store"]); x != "" {
+		t.Error(x)
+	}
+	want := map[string]Change{} // of every row
+	served := map[bool]Served{true: ServedYes, false: ServedNo}
+	for _, f := range Features() {
+		if old, core := f.CoverageBy(Deprecated).Result == "full", f.CoverageBy(Core).Result == "full"; old != core {
+			want[f.ID] = Change{f.ID, served[old], served[core]}
+		}
+	}
 	if x := cmp.Diff(want, features); x != "" {
 		t.Error(x)
 	}
 	actions := byID(d.Actions)
-	if !actions["s3:PutObject"].Lost() || actions["ssm:GetParameter"].Lost() || len(actions) != 18 {
-		t.Errorf("%d actions: %v", len(actions), actions)
+	if !actions["s3:PutObject"].Lost() || actions["ssm:GetParameter"].Lost() {
+		t.Errorf("actions: %v", actions)
+	}
+	for _, a := range Actions() { // both grant what they grant without limits
+		_, old := a.GrantedBy[Deprecated]
+		_, core := a.GrantedBy[Core]
+		if c, changed := actions[a.Action]; changed != (old != core) || changed && c.Lost() != old {
+			t.Errorf("%s: %+v, granted by the old policy: %v, by the new one: %v", a.Action, c, old, core)
+		}
 	}
 	if d := diff(carried(Core), carried(Core)); d.Features != nil || d.Actions != nil {
 		t.Errorf("no change: %+v", d)
