@@ -46,7 +46,6 @@ func (d *Daemon) planFirstRead(w work) {
 func (d *Daemon) start(ctx context.Context, w work) {
 	cfg, env := d.cfg.Load(), d.env
 	hold := d.limit(&w)
-	env.Forget()
 	env.Hold = hold
 	if hold == "" && !w.permissions {
 		env.Hold = "the node's rights are read at another time"

@@ -16,7 +16,13 @@ type agentSource struct{}
 
 func (agentSource) Name() string { return "agent" }
 
-func (agentSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
+func (agentSource) Reset(f *facts.Facts) {
+	// The uses source fills the other two.
+	f.Agent = facts.Agent{Uses: f.Agent.Uses, Output: f.Agent.Output}
+}
+
+func (agentSource) Gather(ctx context.Context, run *Run, f *facts.Facts) error {
+	env := run.Env
 	a := &f.Agent
 	d := agentDirs(env)
 
@@ -34,7 +40,7 @@ func (agentSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 		a.Config = facts.Known(parseConfig(b), fileURL(config))
 	}
 
-	gatherProxies(ctx, env, a)
+	gatherProxies(ctx, run, a)
 	a.Processes = gatherProcesses(ctx, env)
 	a.Channel = gatherChannel(env, a.Processes)
 	a.IPC = ipcEntries(env.FS, d.data+"/ipc")
@@ -91,7 +97,8 @@ func installedVersion(a *facts.Agent) facts.Seen[string] {
 
 // gatherProxies fills the proxies of the service and of users, and leaves the
 // values as they stand for the network source.
-func gatherProxies(ctx context.Context, env *Env, a *facts.Agent) {
+func gatherProxies(ctx context.Context, run *Run, a *facts.Agent) {
+	env := run.Env
 	shell, from := shellProxies(env)
 	if shell.https != "" || shell.http != "" {
 		a.ShellProxy = facts.Known(shell.fact(from), from)
@@ -128,7 +135,7 @@ func gatherProxies(ctx context.Context, env *Env, a *facts.Agent) {
 		slices.Sort(names)
 		a.ServiceEnv = facts.Known(names, e.from)
 	}
-	env.hand.setProxy(service, unit, shell)
+	run.setProxies(service, unit, shell)
 }
 
 // ipcEntries lists the agent's channel sockets.

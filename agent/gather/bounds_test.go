@@ -242,7 +242,7 @@ func TestDeniedIsUnknown(t *testing.T) {
 			env.FS = denyFS{env.FS, c.deny}
 			var f facts.Facts
 			for _, s := range FileSources() {
-				_ = s.Gather(t.Context(), env, &f) // a source that could fill nothing says so
+				_ = s.Gather(t.Context(), env.Begin(), &f) // a source that could fill nothing says so
 			}
 			for i, ok := range c.seen(&f) {
 				if !ok {

@@ -11,12 +11,15 @@ import (
 )
 
 // credentialsSource reads what the agent says it uses and the files that hold
-// credentials. Keys go to the signer by env.hand, never into the facts.
+// credentials. Keys go to the signer by the run, never into the facts.
 type credentialsSource struct{}
 
 func (credentialsSource) Name() string { return "credentials" }
 
-func (credentialsSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
+func (credentialsSource) Reset(f *facts.Facts) { f.Credentials = facts.Credentials{} }
+
+func (credentialsSource) Gather(ctx context.Context, run *Run, f *facts.Facts) error {
+	env := run.Env
 	d := agentDirs(env)
 	c := &f.Credentials
 
@@ -30,7 +33,7 @@ func (credentialsSource) Gather(ctx context.Context, env *Env, f *facts.Facts) e
 	var profiles []section
 	c.DHMCFile, profiles = readShared(env.FS, dhmcFile)
 	if k, ok := keysFrom(profiles, "default"); ok {
-		env.hand.setKeys(facts.SourceDHMC, k)
+		run.setKeys(facts.SourceDHMC, k)
 	}
 
 	service := serviceEnvironment(ctx, env)
@@ -42,22 +45,22 @@ func (credentialsSource) Gather(ctx context.Context, env *Env, f *facts.Facts) e
 			profile = cfg.ShareProfile
 		}
 	}
-	run := c.Runtime.Value
-	if run.ShareProfile != "" {
-		profile = run.ShareProfile
+	used := c.Runtime.Value
+	if used.ShareProfile != "" {
+		profile = used.ShareProfile
 	}
 	source := facts.SourceShared
-	if run.IdentityType == "OnPrem" {
+	if used.IdentityType == "OnPrem" {
 		source = facts.SourceHybrid
 		// A hybrid agent may share another file than root's usual one.
-		if share := winPath(run.ShareFile); share != "" && share != rootFile && share != dhmcFile {
+		if share := winPath(used.ShareFile); share != "" && share != rootFile && share != dhmcFile {
 			if _, ps := readShared(env.FS, share); ps != nil {
 				profiles = ps
 			}
 		}
 	}
 	if k, ok := keysFrom(profiles, profile); ok {
-		env.hand.setKeys(source, k)
+		run.setKeys(source, k)
 	}
 	c.EnvKeys = serviceHasKeys(service)
 	return denied(env.FS, name)

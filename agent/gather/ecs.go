@@ -21,13 +21,16 @@ type ecsSource struct{}
 
 func (ecsSource) Name() string { return "ecs" }
 
+func (ecsSource) Reset(f *facts.Facts) { f.ECS = facts.ECS{} }
+
 // managedAgentDir is where ECS mounts the agent of execute-command.
 const managedAgentDir = "managed-agents/execute-command"
 
 // maxTask bounds the task document; real ones have a few kilobytes.
 const maxTask = 256 << 10
 
-func (ecsSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
+func (ecsSource) Gather(ctx context.Context, run *Run, f *facts.Facts) error {
+	env := run.Env
 	e := &f.ECS
 	base := ""
 	if env.Live && env.Getenv != nil {

@@ -41,9 +41,9 @@ func gatherFrom(t testing.TB, dir string, sources ...Source) *facts.Facts {
 
 func gatherEnv(t testing.TB, env *Env, sources ...Source) *facts.Facts {
 	t.Helper()
-	f := &facts.Facts{}
+	f, run := &facts.Facts{}, env.Begin()
 	for _, s := range sources {
-		if err := s.Gather(context.Background(), env, f); err != nil {
+		if err := s.Gather(context.Background(), run, f); err != nil {
 			t.Errorf("%s: %v", s.Name(), err)
 		}
 	}
@@ -171,8 +171,11 @@ func TestKeysAreHandedOver(t *testing.T) {
 	t.Parallel()
 	for name, source := range map[string]string{"healthy-dhmc": facts.SourceDHMC, "hybrid-healthy": facts.SourceHybrid} {
 		env := testEnv(t, filepath.Join("testdata", "agent", name))
-		gatherEnv(t, env, credentialsSource{})
-		k, ok := env.hand.keysOf(source)
+		run := env.Begin()
+		if err := (credentialsSource{}).Gather(t.Context(), run, &facts.Facts{}); err != nil {
+			t.Error(err)
+		}
+		k, ok := run.keysOf(source)
 		if !ok || !strings.HasPrefix(k.id, "ASIA") || k.secret == "" || k.token == "" {
 			t.Errorf("%s: no usable keys for %s", name, source)
 		}
@@ -195,7 +198,7 @@ func TestSourcesEndEarly(t *testing.T) {
 	cancel()
 	env := testEnv(t, "testdata/agent/healthy-profile")
 	for _, s := range FileSources() {
-		if err := s.Gather(ctx, env, &facts.Facts{}); err != nil {
+		if err := s.Gather(ctx, env.Begin(), &facts.Facts{}); err != nil {
 			t.Errorf("%s: %v", s.Name(), err)
 		}
 	}

@@ -50,7 +50,7 @@ func FuzzVault(f *testing.F) {
 			dir + "Vault/Store/InstanceFingerprint": b, dir + "registration": b, "etc/machine-id": []byte("0123456789abcdef0123456789abcdef\n"),
 		})
 		var x facts.Facts
-		if err := (registrationSource{}).Gather(background, env, &x); err != nil {
+		if err := (registrationSource{}).Gather(background, env.Begin(), &x); err != nil {
 			t.Fatal(err)
 		}
 		sound(t, x.Registration)
@@ -185,7 +185,7 @@ func FuzzDocumentState(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		env := memEnv(map[string][]byte{"var/lib/amazon/ssm/i-0123456789abcdef0/document/state/completed/x": b})
 		var x facts.Facts
-		if err := (usesSource{}).Gather(background, env, &x); err != nil {
+		if err := (usesSource{}).Gather(background, env.Begin(), &x); err != nil {
 			t.Fatal(err)
 		}
 		sound(t, x.Agent)

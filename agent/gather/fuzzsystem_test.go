@@ -99,7 +99,7 @@ func FuzzProc(f *testing.F) {
 			"sys/fs/selinux/enforce": []byte("1"), "var/log/audit/audit.log": b, "proc/sys/fs/inotify/max_user_watches": b,
 		})
 		var x facts.Facts
-		if err := (hostSource{}).Gather(background, env, &x); err != nil {
+		if err := (hostSource{}).Gather(background, env.Begin(), &x); err != nil {
 			t.Fatal(err)
 		}
 		x.Agent.Processes = gatherProcesses(background, env)

@@ -17,7 +17,10 @@ type hostSource struct{}
 
 func (hostSource) Name() string { return "host" }
 
-func (hostSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
+func (hostSource) Reset(f *facts.Facts) { f.Host = facts.Host{} }
+
+func (hostSource) Gather(ctx context.Context, run *Run, f *facts.Facts) error {
+	env := run.Env
 	h := &f.Host
 	h.GOOS, h.Arch = env.GOOS, env.GOARCH
 	h.Privileged = privileged(env)

@@ -15,9 +15,12 @@ type identitySource struct{}
 
 func (identitySource) Name() string { return "identity" }
 
+func (identitySource) Reset(f *facts.Facts) { f.Permissions.Identities = nil }
+
 // Gather asks sts for each source of credentials that exists. It runs beside
 // the network source, so it makes its own idea of Region and domain.
-func (identitySource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
+func (identitySource) Gather(ctx context.Context, run *Run, f *facts.Facts) error {
+	env := run.Env
 	// Verdicts of an earlier run stay until the next reads replace them.
 	f.Permissions.Identities, f.Permissions.Calls, f.Permissions.Held = nil, map[string]int{}, ""
 	if !env.Live || env.Offline {
@@ -33,18 +36,18 @@ func (identitySource) Gather(ctx context.Context, env *Env, f *facts.Facts) erro
 	if c.ServiceDomain != "" {
 		view.Network.Domain = c.ServiceDomain
 	}
-	service, _ := env.hand.proxies()
+	service, _, _ := run.proxies()
 	p := prober{env: env, f: &view, proxy: service, roots: env.roots()}
 	var sources []string
 	for _, s := range []string{facts.SourceProfile, facts.SourceDHMC, facts.SourceHybrid, facts.SourceShared} {
-		if _, ok := env.hand.keysOf(s); ok && relevant(f, s) {
+		if _, ok := run.keysOf(s); ok && relevant(f, s) {
 			sources = append(sources, s)
 		}
 	}
 	out := make([]facts.Identity, len(sources))
 	var wg workers
 	for i, s := range sources {
-		k, _ := env.hand.keysOf(s)
+		k, _ := run.keysOf(s)
 		wg.Go(func() { out[i] = p.whoAmI(ctx, s, k) })
 	}
 	wg.Wait()

@@ -32,7 +32,12 @@ type imdsSource struct{}
 
 func (imdsSource) Name() string { return "imds" }
 
-func (imdsSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
+func (imdsSource) Reset(f *facts.Facts) {
+	f.IMDS = facts.IMDS{ViaProxy: f.IMDS.ViaProxy} // the proxy is asked with the network
+}
+
+func (imdsSource) Gather(ctx context.Context, run *Run, f *facts.Facts) error {
+	env := run.Env
 	i := &f.IMDS
 	*i = facts.IMDS{Endpoint: env.IMDS, ViaProxy: i.ViaProxy} // the proxy is asked with the network
 	if !env.Live || env.IMDS == "" {
@@ -86,7 +91,7 @@ func (imdsSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
 	// A new deadline: the reads follow the token, which may have taken its own.
 	rctx, done := context.WithTimeout(context.WithoutCancel(ctx), env.Limits.IMDS)
 	defer done()
-	readMetadata(rctx, env, i, c, base)
+	readMetadata(rctx, run, i, c, base)
 	return nil
 }
 
@@ -243,7 +248,7 @@ func metadataError(err error) string {
 	return oneLine(err.Error(), 160)
 }
 
-func readMetadata(ctx context.Context, env *Env, i *facts.IMDS, hc *http.Client, base string) {
+func readMetadata(ctx context.Context, run *Run, i *facts.IMDS, hc *http.Client, base string) {
 	r := reader{imds.New(imds.Options{Endpoint: base, EnableFallback: aws.FalseTernary, ClientEnableState: imds.ClientEnabled, HTTPClient: hc, Retryer: aws.NopRetryer{}})}
 	// The first read fetches the token that the others share.
 	start := time.Now()
@@ -278,7 +283,7 @@ func readMetadata(ctx context.Context, env *Env, i *facts.IMDS, hc *http.Client,
 		switch {
 		case ok && name != "" && !strings.ContainsAny(name, "\n/ ?#<"):
 			start := time.Now()
-			i.Role = r.role(ctx, env, "iam/security-credentials/"+name, name, facts.SourceProfile)
+			i.Role = r.role(ctx, run, "iam/security-credentials/"+name, name, facts.SourceProfile)
 			if i.Role.Known() {
 				i.RoleSeconds = time.Since(start).Seconds()
 			}
@@ -289,7 +294,7 @@ func readMetadata(ctx context.Context, env *Env, i *facts.IMDS, hc *http.Client,
 		}
 	})
 	wg.Go(func() {
-		i.IdentityRole = r.role(ctx, env, "identity-credentials/ec2/security-credentials/ec2-instance", "ec2-instance", "")
+		i.IdentityRole = r.role(ctx, run, "identity-credentials/ec2/security-credentials/ec2-instance", "ec2-instance", "")
 	})
 	wg.Wait()
 }
@@ -326,7 +331,7 @@ func (r reader) vpc(ctx context.Context) facts.Seen[facts.VPC] {
 }
 
 // role reads role credentials. The keys go to the signer of source, and only there.
-func (r reader) role(ctx context.Context, env *Env, path, name, source string) facts.Seen[facts.Role] {
+func (r reader) role(ctx context.Context, run *Run, path, name, source string) facts.Seen[facts.Role] {
 	t := r.text(ctx, path)
 	body, ok := t.Get()
 	if !ok {
@@ -338,7 +343,7 @@ func (r reader) role(ctx context.Context, env *Env, path, name, source string) f
 	}
 	role.Name = name
 	if source != "" && k.id != "" {
-		env.hand.setKeys(source, k)
+		run.setKeys(source, k)
 	}
 	return facts.Known(role, t.From)
 }
@@ -402,12 +407,15 @@ type imdsProxySource struct{}
 
 func (imdsProxySource) Name() string { return "imds-proxy" }
 
-func (imdsProxySource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
+func (imdsProxySource) Reset(f *facts.Facts) { f.IMDS.ViaProxy = facts.Seen[facts.Exchange]{} }
+
+func (imdsProxySource) Gather(ctx context.Context, run *Run, f *facts.Facts) error {
+	env := run.Env
 	if !env.Live || env.IMDS == "" {
 		f.IMDS.ViaProxy = facts.Unknown[facts.Exchange]("not a running host", "")
 		return nil
 	}
-	service, _ := env.hand.proxies()
+	service, _, _ := run.proxies()
 	u := service.forPlain(env.IMDS)
 	if u == nil {
 		f.IMDS.ViaProxy = facts.Absent[facts.Exchange]("no proxy applies to the metadata address", "")

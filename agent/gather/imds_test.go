@@ -133,8 +133,8 @@ func TestIMDS(t *testing.T) {
 				if c.six {
 					env.IMDS6 = "http://[fd00:ec2::254]"
 				}
-				f, start := &facts.Facts{}, time.Now()
-				if err := (imdsSource{}).Gather(t.Context(), env, f); (err != nil) != (f.IMDS.Token.Value.Outcome == "not-permitted") {
+				f, run, start := &facts.Facts{}, env.Begin(), time.Now()
+				if err := (imdsSource{}).Gather(t.Context(), run, f); (err != nil) != (f.IMDS.Token.Value.Outcome == "not-permitted") {
 					t.Fatal(err)
 				}
 				if took := time.Since(start); took != c.took {
@@ -148,7 +148,7 @@ func TestIMDS(t *testing.T) {
 				if c.net.dialedTo("192.0.2.9:80") {
 					t.Error("followed a redirect")
 				}
-				if k, ok := env.hand.keysOf(facts.SourceProfile); ok != (f.IMDS.Role.Value.KeyPrefix != "") || ok && k.secret != "profile-secret-0123456789" {
+				if k, ok := run.keysOf(facts.SourceProfile); ok != (f.IMDS.Role.Value.KeyPrefix != "") || ok && k.secret != "profile-secret-0123456789" {
 					t.Error("the profile's keys were not handed over, or others were")
 				}
 				time.Sleep(2 * time.Second) // idle connections close
@@ -178,7 +178,7 @@ func TestIMDSIsNotAskedElsewhere(t *testing.T) {
 	env.Live = false
 	var f facts.Facts
 	for _, s := range []Source{imdsSource{}, imdsProxySource{}, networkSource{}} {
-		if err := s.Gather(t.Context(), env, &f); err != nil {
+		if err := s.Gather(t.Context(), env.Begin(), &f); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -221,9 +221,10 @@ func TestIMDSThroughProxy(t *testing.T) {
 				n := &fakeNet{at: serve("10.0.0.9:3128", c.serve), names: map[string]map[string][]string{"": {"proxy.corp": {"10.0.0.9"}}}}
 				env := n.env()
 				env.Offline = c.off
-				env.hand.setProxy(c.proxy, proxyVars{}, proxyVars{})
+				run := env.Begin()
+				run.setProxies(c.proxy, proxyVars{}, proxyVars{})
 				var f facts.Facts
-				if err := (imdsProxySource{}).Gather(t.Context(), env, &f); err != nil {
+				if err := (imdsProxySource{}).Gather(t.Context(), run, &f); err != nil {
 					t.Fatal(err)
 				}
 				if !c.want(f.IMDS.ViaProxy) {

@@ -67,7 +67,10 @@ type logSource struct{}
 
 func (logSource) Name() string { return "log" }
 
-func (logSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
+func (logSource) Reset(f *facts.Facts) { f.Log = facts.Log{} }
+
+func (logSource) Gather(ctx context.Context, run *Run, f *facts.Facts) error {
+	env := run.Env
 	dir := agentDirs(env).log
 	zone, _, _ := hostZone(env)
 	l := &f.Log

@@ -26,13 +26,16 @@ type networkSource struct{}
 
 func (networkSource) Name() string { return "network" }
 
+func (networkSource) Reset(f *facts.Facts) { f.Network = facts.Network{} }
+
 // services are the endpoints of a node, in the order of importance.
 var services = []struct{ name, need string }{
 	{"ssm", facts.NeedCore}, {"ssmmessages", facts.NeedCore}, {"ec2messages", facts.NeedFallback},
 	{"sts", facts.NeedFeature}, {"s3", facts.NeedFeature}, {"kms", facts.NeedFeature}, {"logs", facts.NeedFeature}, {"monitoring", facts.NeedFeature},
 }
 
-func (networkSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
+func (networkSource) Gather(ctx context.Context, run *Run, f *facts.Facts) error {
+	env := run.Env
 	n := &f.Network
 	*n = facts.Network{}
 	if !env.Live {
@@ -53,7 +56,7 @@ func (networkSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error
 	if c.ServiceDomain != "" {
 		n.Domain = c.ServiceDomain
 	}
-	service, shell := env.hand.proxies()
+	service, unit, shell := run.proxies()
 	p := prober{env: env, f: f, proxy: service, roots: env.roots()}
 	n.Endpoints = make([]facts.Endpoint, len(services))
 	skews := make([]facts.Seen[float64], len(services))
@@ -74,7 +77,7 @@ func (networkSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error
 	})
 	wg.Go(func() {
 		if service.forHost(core) == nil {
-			n.ShellProxy = p.otherProxy(ctx, service, shell, core)
+			n.ShellProxy = p.otherProxy(ctx, core, service, unit, shell)
 		}
 	})
 	wg.Wait()
@@ -180,13 +183,13 @@ func (p proxyVars) forHost(host string) *url.URL {
 }
 
 // otherProxy probes the proxy that the service could use for a host to which it goes directly.
-func (p *prober) otherProxy(ctx context.Context, service, shell proxyVars, host string) facts.Seen[facts.ProxyProbe] {
+func (p *prober) otherProxy(ctx context.Context, host string, service, unit, shell proxyVars) facts.Seen[facts.ProxyProbe] {
 	own := service
 	own.no = ""
 	for _, o := range []struct {
 		of   string
 		vars proxyVars
-	}{{"unit", p.env.hand.unitProxy()}, {"service", own}, {"users", shell}} {
+	}{{"unit", unit}, {"service", own}, {"users", shell}} {
 		u := o.vars.forHost(host)
 		if u == nil {
 			continue

@@ -49,18 +49,18 @@ func (n *fakeNet) set(service string, serve func(net.Conn)) { n.at[n.ip(service)
 func (n *fakeNet) ip(service string) string                 { return n.names[""][regional(service)][0] }
 
 // gatherNetwork runs the network source in a Region.
-func gatherNetwork(t *testing.T, n *fakeNet, ca *authority, more func(env *Env, f *facts.Facts)) *facts.Facts {
+func gatherNetwork(t *testing.T, n *fakeNet, ca *authority, more func(run *Run, f *facts.Facts)) *facts.Facts {
 	t.Helper()
 	env := n.env()
 	env.Region, env.RootCAs = testRegion, ca.pem()
-	f := &facts.Facts{}
+	f, run := &facts.Facts{}, env.Begin()
 	f.IMDS.InstanceID = facts.Known("i-0123456789abcdef0", "")
 	f.Host.Resolver = facts.Known(facts.Resolver{Servers: []string{"10.0.0.2"}}, "")
 	f.Host.Interfaces = facts.Known([]facts.Interface{{Name: "eth0", Addresses: []string{fakeSource + "/24"}}}, "")
 	if more != nil {
-		more(env, f)
+		more(run, f)
 	}
-	if err := (networkSource{}).Gather(t.Context(), env, f); err != nil {
+	if err := (networkSource{}).Gather(t.Context(), run, f); err != nil {
 		t.Fatal(err)
 	}
 	sound(t, f.Network)
@@ -226,7 +226,7 @@ func TestEverythingIsDead(t *testing.T) {
 				n := regionNet(t, ca)
 				c.do(n)
 				start := time.Now()
-				f := gatherNetwork(t, n, ca, func(_ *Env, f *facts.Facts) {
+				f := gatherNetwork(t, n, ca, func(_ *Run, f *facts.Facts) {
 					if strings.HasPrefix(c.name, "nor") {
 						f.Host.Interfaces.Value = append(f.Host.Interfaces.Value, facts.Interface{Name: "eth1", Addresses: []string{"10.0.2.5/24", "fe80::1/64"}}, facts.Interface{Name: "lo", Addresses: []string{"127.0.0.1/8"}})
 					}
@@ -260,7 +260,7 @@ func TestOtherInterface(t *testing.T) {
 				n.silent[n.ip(s)] = true
 				n.at[n.ip(s)+":443<10.0.2.5"] = mute
 			}
-			f := gatherNetwork(t, n, ca, func(env *Env, f *facts.Facts) {
+			f := gatherNetwork(t, n, ca, func(env *Run, f *facts.Facts) {
 				env.SourceAddr = func(string) string { return source }
 				f.Host.Interfaces.Value = append(f.Host.Interfaces.Value, facts.Interface{Name: "eth1", Addresses: []string{"10.0.2.5/24"}})
 			})
@@ -294,7 +294,7 @@ func TestSearchList(t *testing.T) {
 		n := regionNet(t, ca)
 		n.names[""][name] = []string{"198.18.254.9"} // what comes of the search
 		n.names[""][name+".corp.example."] = []string{"198.18.254.9"}
-		f := gatherNetwork(t, n, ca, func(_ *Env, f *facts.Facts) { f.Host.Resolver.Value = r })
+		f := gatherNetwork(t, n, ca, func(_ *Run, f *facts.Facts) { f.Host.Resolver.Value = r })
 		if e := f.Network.Endpoint("ssm"); e.Connected() || e.DNS.Searched != name+".corp.example" {
 			t.Errorf("%+v", e)
 		}
@@ -310,7 +310,7 @@ func TestSkew(t *testing.T) {
 	for _, off := range []time.Duration{0, 2 * time.Hour, -26 * time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			n := regionNet(t, ca)
-			f := gatherNetwork(t, n, ca, func(env *Env, _ *facts.Facts) { env.Now = func() time.Time { return time.Now().Add(-off) } })
+			f := gatherNetwork(t, n, ca, func(env *Run, _ *facts.Facts) { env.Now = func() time.Time { return time.Now().Add(-off) } })
 			// A host whose clock is far off trusts no certificate, and yet learns the time.
 			got, ok := f.Network.Skew.Get()
 			if d := got - off.Seconds(); !ok || d < -1 || d > 1 {
@@ -338,8 +338,8 @@ func TestProbesAreUnsigned(t *testing.T) {
 			}
 			awsService(w, r)
 		})))
-		gatherNetwork(t, n, ca, func(env *Env, _ *facts.Facts) {
-			env.hand.setKeys(facts.SourceProfile, keys{"ASIAIOSFODNN7EXAMPLE", "secret", "token"})
+		gatherNetwork(t, n, ca, func(run *Run, _ *facts.Facts) {
+			run.setKeys(facts.SourceProfile, keys{"ASIAIOSFODNN7EXAMPLE", "secret", "token"})
 		})
 		if d := cmp.Diff([]string{"GET /", "GET /v1/control-channel/ssm-doctor"}, seen); d != "" {
 			t.Error(d)
@@ -384,7 +384,7 @@ func TestStaleOverride(t *testing.T) {
 	ca := newAuthority(t, "Test Root")
 	synctest.Test(t, func(t *testing.T) {
 		n := regionNet(t, ca)
-		f := gatherNetwork(t, n, ca, func(_ *Env, f *facts.Facts) {
+		f := gatherNetwork(t, n, ca, func(_ *Run, f *facts.Facts) {
 			f.Agent.Config = facts.Known(facts.Config{SSMEndpoint: "vpce-0dead.ssm.eu-west-1.vpce.amazonaws.com"}, "")
 		})
 		if e := f.Network.Endpoint("ssm"); e.DNS.Outcome != "nxdomain" || e.Configured != "Ssm.Endpoint" || n.dialedTo("52.0.0.1:443") {
@@ -445,7 +445,7 @@ func TestOffline(t *testing.T) {
 	env := n.env()
 	env.Offline, env.Region = true, testRegion
 	var f facts.Facts
-	if err := (networkSource{}).Gather(t.Context(), env, &f); err != nil {
+	if err := (networkSource{}).Gather(t.Context(), env.Begin(), &f); err != nil {
 		t.Fatal(err)
 	}
 	if len(n.dialed)+len(n.asked) > 0 || len(f.Network.Endpoints) > 0 || f.Network.Skew.Why != "offline" {

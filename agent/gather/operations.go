@@ -21,11 +21,3 @@ func Operations(families []string) []string {
 	slices.Sort(out)
 	return slices.Compact(out)
 }
-
-// Forget drops what a run left behind for later sources: keys and proxies. A
-// program that runs again with the same environment calls it in between.
-func (env *Env) Forget() {
-	env.hand.mu.Lock()
-	defer env.hand.mu.Unlock()
-	env.hand.keys, env.hand.proxy, env.hand.shell = nil, proxyVars{}, proxyVars{}
-}

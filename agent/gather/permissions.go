@@ -29,7 +29,11 @@ type permissionSource struct{}
 
 func (permissionSource) Name() string { return "permissions" }
 
-func (permissionSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
+// Reset empties nothing: every verdict stands for itself.
+func (permissionSource) Reset(*facts.Facts) {}
+
+func (permissionSource) Gather(ctx context.Context, run *Run, f *facts.Facts) error {
+	env := run.Env
 	if !env.Live || env.Offline || f.Network.Region == "" {
 		return nil
 	}
@@ -42,7 +46,7 @@ func (permissionSource) Gather(ctx context.Context, env *Env, f *facts.Facts) er
 		return nil
 	}
 	source := checks.Source(f)
-	k, ok := env.hand.keysOf(source)
+	k, ok := run.keysOf(source)
 	if !ok {
 		f.Permissions.Held = "no credentials could be read to sign with"
 		if source != facts.SourceNone {
@@ -51,7 +55,7 @@ func (permissionSource) Gather(ctx context.Context, env *Env, f *facts.Facts) er
 		return nil
 	}
 	p := prober{env: env, f: f, roots: env.roots()}
-	p.proxy, _ = env.hand.proxies()
+	p.proxy, _, _ = run.proxies()
 	rows := slices.Clone(defaultReads)
 	simulate := false
 	for _, family := range env.Probes {

@@ -120,7 +120,7 @@ func certificate(t *testing.T, now time.Time, names ...string) (tls.Certificate,
 }
 
 // awsEnv is a host whose AWS is s.
-func awsEnv(t *testing.T, s *fakeAWS) (*Env, *facts.Facts) {
+func awsEnv(t *testing.T, s *fakeAWS) (*Run, *facts.Facts) {
 	t.Helper()
 	now := time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)
 	cert, ca := certificate(t, now, "*.example.com", "iam.amazonaws.com")
@@ -129,12 +129,12 @@ func awsEnv(t *testing.T, s *fakeAWS) (*Env, *facts.Facts) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	dialer := net.Dialer{}
-	env := &Env{Live: true, GOOS: "linux", Root: "/", UserAgent: "ssm-doctor/1.2.3", Limits: DefaultLimits(),
+	env := &Env{Live: true, GOOS: "linux", Root: "/", UserAgent: "ssm-doctor/1.2.3", Limits: DefaultLimits(), Memory: &Memory{},
 		EndpointURL: server.Listener.Addr().String(), RootCAs: ca, Now: func() time.Time { return now },
 		Dial: func(ctx context.Context, network, address string, _ netip.Addr) (net.Conn, error) {
 			return dialer.DialContext(ctx, network, address)
 		}}
-	f := &facts.Facts{CollectedAt: now}
+	f, run := &facts.Facts{CollectedAt: now}, env.Begin()
 	f.Network.Region, f.Network.Domain = "eu-west-1", "example.com"
 	f.Network.Endpoints = []facts.Endpoint{{Service: "ssm", Host: "ssm.example.com", Need: facts.NeedCore, TLS: facts.Known(facts.TLS{OK: true}, "")}}
 	for _, name := range []string{"ec2", "logs", "s3", "ds", "secretsmanager", "tagging", "xray"} {
@@ -143,15 +143,15 @@ func awsEnv(t *testing.T, s *fakeAWS) (*Env, *facts.Facts) {
 	f.IMDS.InstanceID = facts.Known("i-0123456789abcdef0", "imds")
 	f.IMDS.Profile = facts.Known(facts.Profile{Name: "NodeRole"}, "imds")
 	f.Permissions.Identities = []facts.Identity{{Source: facts.SourceProfile, Outcome: "ok", Account: "111122223333", Role: "NodeRole", ARN: "arn:aws:sts::111122223333:assumed-role/NodeRole/i-0123456789abcdef0"}}
-	env.hand.setKeys(facts.SourceProfile, keys{"ASIAEXAMPLEPROFILE", "secret-of-profile", "token-of-profile"})
-	env.hand.setKeys(facts.SourceDHMC, keys{"ASIAEXAMPLEDHMC", "secret-of-dhmc", "token-of-dhmc"})
-	return env, f
+	run.setKeys(facts.SourceProfile, keys{"ASIAEXAMPLEPROFILE", "secret-of-profile", "token-of-profile"})
+	run.setKeys(facts.SourceDHMC, keys{"ASIAEXAMPLEDHMC", "secret-of-dhmc", "token-of-dhmc"})
+	return run, f
 }
 
 // look sends the permission reads and returns the verdicts by action.
-func look(t *testing.T, env *Env, f *facts.Facts) map[string]facts.Permission {
+func look(t *testing.T, run *Run, f *facts.Facts) map[string]facts.Permission {
 	t.Helper()
-	if err := PermissionSources()[0].Gather(t.Context(), env, f); err != nil {
+	if err := PermissionSources()[0].Gather(t.Context(), run, f); err != nil {
 		t.Fatal(err)
 	}
 	out := map[string]facts.Permission{}
@@ -362,15 +362,15 @@ func TestHeld(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name   string
-		change func(*Env, *facts.Facts)
+		change func(*Run, *facts.Facts)
 		held   string
 	}{
-		{"offline", func(e *Env, _ *facts.Facts) { e.Offline = true }, ""},
-		{"another root", func(e *Env, _ *facts.Facts) { e.Live = false }, ""},
-		{"not due", func(e *Env, _ *facts.Facts) { e.Hold = "not due" }, "not due"},
-		{"no endpoint", func(_ *Env, f *facts.Facts) { f.Network.Endpoints[0].TLS = facts.Known(facts.TLS{}, "") }, "cannot be used"},
-		{"no identity", func(_ *Env, f *facts.Facts) { f.IMDS.Profile = facts.Absent[facts.Profile]("404", "") }, "no credentials"},
-		{"hybrid keys of another user", func(_ *Env, f *facts.Facts) {
+		{"offline", func(e *Run, _ *facts.Facts) { e.Offline = true }, ""},
+		{"another root", func(e *Run, _ *facts.Facts) { e.Live = false }, ""},
+		{"not due", func(e *Run, _ *facts.Facts) { e.Hold = "not due" }, "not due"},
+		{"no endpoint", func(_ *Run, f *facts.Facts) { f.Network.Endpoints[0].TLS = facts.Known(facts.TLS{}, "") }, "cannot be used"},
+		{"no identity", func(_ *Run, f *facts.Facts) { f.IMDS.Profile = facts.Absent[facts.Profile]("404", "") }, "no credentials"},
+		{"hybrid keys of another user", func(_ *Run, f *facts.Facts) {
 			f.Registration.Hybrid = facts.Known(facts.Key{InstanceID: "mi-0123456789abcdef0", Region: "eu-west-1", HasPrivate: true}, "")
 		}, "hybrid, could not be read"},
 	} {
@@ -491,7 +491,7 @@ func TestForeignIdentity(t *testing.T) {
 	t.Parallel()
 	env, f := awsEnv(t, &fakeAWS{foreign: true})
 	f.Network.Endpoints = append(f.Network.Endpoints, facts.Endpoint{Service: "sts", Host: "sts.example.com"})
-	p := prober{env: env, f: f, roots: env.roots()}
+	p := prober{env: env.Env, f: f, roots: env.roots()}
 	id := p.whoAmI(t.Context(), facts.SourceProfile, keys{"ASIAEXAMPLEPROFILE", "secret", "token"})
 	if id.Outcome != "unreachable" || !strings.Contains(id.Message, "not by AWS") {
 		t.Errorf("%+v", id)

@@ -3,6 +3,7 @@ package gather
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"path"
 	"slices"
@@ -10,6 +11,15 @@ import (
 
 	"ssm-doctor/checks/facts"
 )
+
+// proxyVars are proxy variables as they stand, with user and password.
+type proxyVars struct {
+	https, http, no string
+	name            string // of the variable that https is from
+}
+
+// Format keeps passwords of proxies out of logs and messages, in every form of fmt.
+func (p proxyVars) Format(s fmt.State, _ rune) { fmt.Fprint(s, "proxy settings") }
 
 // proxyFrom takes the proxy variables out of an environment. As in the agent's
 // HTTP library the upper-case name wins where both are set.

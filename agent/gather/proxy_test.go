@@ -104,7 +104,7 @@ func TestProxy(t *testing.T) {
 					c.do(n)
 				}
 				start := time.Now()
-				f := gatherNetwork(t, n, ca, func(env *Env, _ *facts.Facts) { env.hand.setProxy(c.service, proxyVars{}, c.shell) })
+				f := gatherNetwork(t, n, ca, func(run *Run, _ *facts.Facts) { run.setProxies(c.service, proxyVars{}, c.shell) })
 				if took := time.Since(start); took != c.took {
 					t.Errorf("took %v, want %v", took, c.took)
 				}
@@ -160,8 +160,8 @@ func TestProxySources(t *testing.T) {
 			}
 			env, f := memEnv(files), &facts.Facts{}
 			env.Getenv = func(k string) string { return c.getenv[k] }
-			gatherProxies(t.Context(), env, &f.Agent)
-			if err := (credentialsSource{}).Gather(t.Context(), env, f); err != nil {
+			gatherProxies(t.Context(), env.Begin(), &f.Agent)
+			if err := (credentialsSource{}).Gather(t.Context(), env.Begin(), f); err != nil {
 				t.Fatal(err)
 			}
 			for _, x := range []struct {

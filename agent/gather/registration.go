@@ -26,6 +26,8 @@ type registrationSource struct{}
 
 func (registrationSource) Name() string { return "registration" }
 
+func (registrationSource) Reset(f *facts.Facts) { f.Registration = facts.Registration{} }
+
 // maxVaultFile bounds files of the vault; a key file has about 2 kB.
 const maxVaultFile = 64 << 10
 
@@ -39,7 +41,8 @@ const (
 	damageLoop      = "link-loop"
 )
 
-func (registrationSource) Gather(_ context.Context, env *Env, f *facts.Facts) error {
+func (registrationSource) Gather(_ context.Context, run *Run, f *facts.Facts) error {
+	env := run.Env
 	d := agentDirs(env)
 	r := &f.Registration
 	v := &vault{fsys: env.FS, dir: path.Join(d.data, "Vault"), r: r}

@@ -31,7 +31,7 @@ func TestMountsOfASandboxedService(t *testing.T) {
 			if s.Name() != "host" {
 				continue
 			}
-			if err := s.Gather(t.Context(), env, &f); err != nil {
+			if err := s.Gather(t.Context(), env.Begin(), &f); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -51,7 +51,7 @@ func (p *prober) simulate(ctx context.Context, source string, k keys) {
 		add(facts.Permission{Action: checks.SimulatorFrom, Verdict: facts.NotProbed, Message: "the role's ARN or the partition's IAM endpoint is not known", At: p.env.Now().UTC()})
 		return
 	}
-	if at := p.env.hand.simulatorRefused(); !at.IsZero() && p.env.Now().Sub(at) < simulatorPause {
+	if at := p.env.Memory.simulatorRefusedAt(); !at.IsZero() && p.env.Now().Sub(at) < simulatorPause {
 		add(facts.Permission{Action: checks.SimulatorFrom, Verdict: facts.NotProbed, Message: "refused less than a day ago", At: at})
 		return
 	}
@@ -83,7 +83,7 @@ func (p *prober) simulate(ctx context.Context, source string, k keys) {
 				out.Verdict, out.Layer, out.Explicit, out.PolicyARN = facts.DeniedProven, ref.Layer, ref.Explicit, ref.PolicyARN
 			}
 		}
-		p.env.hand.refuseSimulator(p.env.Now())
+		p.env.Memory.noteSimulatorRefused(p.env.Now())
 		add(out)
 		return
 	}

@@ -29,7 +29,12 @@ type usesSource struct{}
 
 func (usesSource) Name() string { return "uses" }
 
-func (usesSource) Gather(ctx context.Context, env *Env, f *facts.Facts) error {
+func (usesSource) Reset(f *facts.Facts) {
+	f.Agent.Uses, f.Agent.Output = nil, facts.Seen[facts.Output]{}
+}
+
+func (usesSource) Gather(ctx context.Context, run *Run, f *facts.Facts) error {
+	env := run.Env
 	d := agentDirs(env)
 	u := uses{env: env, seen: map[string]facts.Use{}}
 	packages := path.Join(d.data, "packages")

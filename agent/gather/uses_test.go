@@ -49,7 +49,7 @@ func TestUses(t *testing.T) {
 			t.Parallel()
 			env := gathertest.New(t, c.files)
 			var f facts.Facts
-			if err := source(t, gather.FileSources(), "uses").Gather(t.Context(), env, &f); err != nil {
+			if err := source(t, gather.FileSources(), "uses").Gather(t.Context(), env.Begin(), &f); err != nil {
 				t.Fatal(err)
 			}
 			var got []string

@@ -134,7 +134,7 @@ func TestWindowsProxy(t *testing.T) {
 				w.denied = serviceKey
 			}
 			f := &facts.Facts{}
-			gatherProxies(t.Context(), windowsEnv(t, w, nil, nil), &f.Agent)
+			gatherProxies(t.Context(), windowsEnv(t, w, nil, nil).Begin(), &f.Agent)
 			p := f.Agent.ServiceProxy
 			if d := cmp.Diff(c.want, p.Value); d != "" || p.Unknown() != (c.err != "") || p.Absent() != (c.err == "" && c.want == facts.Proxy{}) {
 				t.Errorf("%s %s\n%s", p.State, p.Why, d)
