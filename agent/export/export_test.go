@@ -15,7 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/engine"
+	"ssm-doctor/agent/gather/awsapi"
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
@@ -39,7 +40,7 @@ func full() *report.Report {
 		}
 		r.Checks = append(r.Checks, report.Check{ID: c.ID, Group: c.Group, Status: []string{"pass", "fail", "warn"}[i%3]})
 	}
-	for _, s := range slices.Concat(gather.FileSources(), gather.IMDSSources(), gather.NetworkSources(), gather.IdentitySources(), gather.PermissionSources()) {
+	for _, s := range slices.Concat(engine.Plan(engine.Waves{})...) {
 		r.Sources = append(r.Sources, report.Source{Name: s.Name(), Success: true, Duration: 0.01})
 	}
 	m := &report.Measures{Platform: "linux", AgentPackage: "snap", AgentLatest: "3.3.3050.0", AgentRunning: ptr(true), AgentStarted: testTime, Registered: ptr(true), KeyCreated: testTime, PermissionsRead: testTime,
@@ -58,7 +59,7 @@ func full() *report.Report {
 }
 
 func stats() *Stats {
-	return &Stats{Interval: 5 * time.Minute, Since: testTime, Runs: map[string]uint64{TriggerStart: 1, TriggerInterval: 3}, Operations: gather.Operations(nil),
+	return &Stats{Interval: 5 * time.Minute, Since: testTime, Runs: map[string]uint64{TriggerStart: 1, TriggerInterval: 3}, Operations: awsapi.Operations(nil),
 		Requests: map[string]uint64{"sts:GetCallerIdentity": 4}, Failures: map[Failure]uint64{{"sts:GetCallerIdentity", report.NoAnswer}: 1}, ReloadOK: true, HistoryOK: ptr(true)}
 }
 

@@ -1,5 +1,3 @@
-// Package gather is the only code that touches the host and the network. Each
-// source fills its own section of the facts.
 package gather
 
 import (

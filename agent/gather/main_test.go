@@ -1,7 +1,6 @@
 package gather
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -10,8 +9,6 @@ import (
 
 	"go.uber.org/goleak"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 // TestMain also plays the programs that runProgram is tested with.
 func TestMain(m *testing.M) {

@@ -13,46 +13,46 @@ type Run struct {
 	*Env
 
 	mu                   sync.Mutex
-	keys                 map[string]keys // by source of credentials, facts.Source constants
-	service, unit, shell proxyVars
+	keys                 map[string]Keys // by source of credentials, facts.Source constants
+	service, unit, shell ProxyVars
 }
 
 // Begin starts a run.
-func (env *Env) Begin() *Run { return &Run{Env: env, keys: map[string]keys{}} }
+func (env *Env) Begin() *Run { return &Run{Env: env, keys: map[string]Keys{}} }
 
 // Format keeps a run out of logs and messages, in every form of fmt.
 func (r *Run) Format(s fmt.State, _ rune) { fmt.Fprint(s, "a run") }
 
-// keys are credentials to sign with.
-type keys struct{ id, secret, token string }
+// Keys are credentials to sign with.
+type Keys struct{ ID, Secret, Token string }
 
 // Format keeps credentials out of logs and messages, in every form of fmt.
-func (k keys) Format(s fmt.State, _ rune) { fmt.Fprint(s, "credentials") }
+func (k Keys) Format(s fmt.State, _ rune) { fmt.Fprint(s, "credentials") }
 
-// setProxies leaves the proxy settings of the service as it runs, those that the
+// SetProxies leaves the proxy settings of the service as it runs, those that the
 // files of its unit give where they differ, and those of users.
-func (r *Run) setProxies(service, unit, shell proxyVars) {
+func (r *Run) SetProxies(service, unit, shell ProxyVars) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.service, r.unit, r.shell = service, unit, shell
 }
 
-// proxies returns what setProxies left.
-func (r *Run) proxies() (service, unit, shell proxyVars) {
+// Proxies returns what setProxies left.
+func (r *Run) Proxies() (service, unit, shell ProxyVars) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.service, r.unit, r.shell
 }
 
-// setKeys leaves the credentials of a source, a facts.Source constant.
-func (r *Run) setKeys(source string, k keys) {
+// SetKeys leaves the credentials of a source, a facts.Source constant.
+func (r *Run) SetKeys(source string, k Keys) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.keys[source] = k
 }
 
-// keysOf returns the credentials of a source.
-func (r *Run) keysOf(source string) (keys, bool) {
+// KeysOf returns the credentials of a source.
+func (r *Run) KeysOf(source string) (Keys, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	k, ok := r.keys[source]
@@ -66,8 +66,8 @@ type Memory struct {
 	simulatorRefused time.Time
 }
 
-// noteSimulatorRefused remembers when the policy simulator refused or was out of reach.
-func (m *Memory) noteSimulatorRefused(at time.Time) {
+// NoteSimulatorRefused remembers when the policy simulator refused or was out of reach.
+func (m *Memory) NoteSimulatorRefused(at time.Time) {
 	if m == nil {
 		return
 	}
@@ -76,8 +76,8 @@ func (m *Memory) noteSimulatorRefused(at time.Time) {
 	m.simulatorRefused = at
 }
 
-// simulatorRefusedAt is when that was last; zero: not that we know.
-func (m *Memory) simulatorRefusedAt() time.Time {
+// SimulatorRefusedAt is when that was last; zero: not that we know.
+func (m *Memory) SimulatorRefusedAt() time.Time {
 	if m == nil {
 		return time.Time{}
 	}

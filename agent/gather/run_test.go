@@ -13,15 +13,15 @@ func TestRunOwnsItsSecrets(t *testing.T) {
 	t.Parallel()
 	env := &Env{Memory: &Memory{}}
 	run := env.Begin()
-	login := func(name string) proxyVars { return proxyVars{https: "http://user:hunter2@" + name + ":3128"} }
-	run.setProxies(login("service"), login("unit"), login("shell"))
-	run.setKeys("profile", keys{"ASIAHUNTER2", "hunter2", "hunter2"})
+	login := func(name string) ProxyVars { return ProxyVars{HTTPS: "http://user:hunter2@" + name + ":3128"} }
+	run.SetProxies(login("service"), login("unit"), login("shell"))
+	run.SetKeys("profile", Keys{"ASIAHUNTER2", "hunter2", "hunter2"})
 	at := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
-	run.Memory.noteSimulatorRefused(at)
+	run.Memory.NoteSimulatorRefused(at)
 
-	k, _ := run.keysOf("profile")
-	service, _, _ := run.proxies()
-	if k.secret != "hunter2" || service.https == "" {
+	k, _ := run.KeysOf("profile")
+	service, _, _ := run.Proxies()
+	if k.Secret != "hunter2" || service.HTTPS == "" {
 		t.Fatal("the run lost what it was given")
 	}
 	if s := fmt.Sprintf("%v %+v %#v %s %v %+v %#v %v %#v", run, run, run, run, k, k, k, service, service); strings.Contains(strings.ToLower(s), "hunter2") {
@@ -29,14 +29,14 @@ func TestRunOwnsItsSecrets(t *testing.T) {
 	}
 
 	next := env.Begin()
-	service, unit, shell := next.proxies()
-	if _, ok := next.keysOf("profile"); ok || service != (proxyVars{}) || unit != (proxyVars{}) || shell != (proxyVars{}) {
+	service, unit, shell := next.Proxies()
+	if _, ok := next.KeysOf("profile"); ok || service != (ProxyVars{}) || unit != (ProxyVars{}) || shell != (ProxyVars{}) {
 		t.Error("keys or proxies outlive their run")
 	}
-	if got := next.Memory.simulatorRefusedAt(); !got.Equal(at) {
+	if got := next.Memory.SimulatorRefusedAt(); !got.Equal(at) {
 		t.Errorf("the refusal of the simulator is forgotten: %v", got)
 	}
-	if !(*Memory)(nil).simulatorRefusedAt().IsZero() {
+	if !(*Memory)(nil).SimulatorRefusedAt().IsZero() {
 		t.Error("no memory remembers something")
 	}
 }
