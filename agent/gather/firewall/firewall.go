@@ -133,6 +133,44 @@ func (r *fwRule) https() bool {
 // accepts reports whether the rule surely lets such a packet pass.
 func (r *fwRule) accepts() bool { return r.verdict == "accept" && !r.other && !r.never && r.out == nil }
 
+// stopsAll reports whether the rule lets nothing pass.
+func (r *fwRule) stopsAll() bool {
+	return (r.verdict == "drop" || r.verdict == "reject") && !r.other && !r.never && r.dst == nil && r.out == nil && r.ports == nil && r.proto == ""
+}
+
+// toAddresses limits the rule to destinations. Text that names no address, such
+// as a named set, leaves the rule for any, but not for sure.
+func (r *fwRule) toAddresses(vals []string, not bool) {
+	r.dst, r.dstNot = prefixes(vals), not
+	if len(r.dst) == 0 {
+		r.dst, r.other = nil, true
+		return
+	}
+	r.to, r.toNot = vals, not
+}
+
+// toPorts limits the rule to destination ports.
+func (r *fwRule) toPorts(vals []string, not bool) {
+	r.ports, r.portNot = ports(vals), not
+	if len(r.ports) == 0 {
+		r.ports, r.other = nil, true
+	}
+}
+
+// throughInterfaces limits the rule to interfaces. What leaves by the loopback
+// interface is of no interest.
+func (r *fwRule) throughInterfaces(vals []string, not bool) {
+	if len(vals) == 1 && vals[0] == "lo" {
+		r.never = r.never || !not
+		return
+	}
+	r.out, r.outNot = vals, not
+}
+
+// onlyIf limits the rule to packets that have a property. One that the packets
+// of interest cannot have, or that they have and the rule excludes, rules them out.
+func (r *fwRule) onlyIf(ours, not bool) { r.never = r.never || ours == not }
+
 // chain is a chain with its rules.
 type chain struct {
 	table, name string
@@ -141,64 +179,89 @@ type chain struct {
 	rules       []fwRule
 }
 
+// traffic says which connections are meant: to the metadata service, and to https
+// elsewhere.
+type traffic struct{ imds, https bool }
+
+func (t traffic) any() bool { return t.imds || t.https }
+
+// hit is the part of the traffic that a rule can match.
+func (t traffic) hit(r *fwRule) traffic { return traffic{t.imds && r.imds(), t.https && r.https()} }
+
+// after is the traffic that a rule leaves for the next one.
+func (t traffic) after(r *fwRule) traffic {
+	if !r.accepts() {
+		return t
+	}
+	// An accept for some addresses leaves the others.
+	return traffic{t.imds && !r.imds(), t.https && !(r.https() && r.dst == nil)}
+}
+
 // blocking lists the rules of output chains, and of chains they jump to, that
 // drop or reject what matters to the agent.
 func blocking(chains []*chain) []facts.FirewallRule {
-	byName := map[[2]string]*chain{}
+	w := walk{byName: map[[2]string]*chain{}, seen: map[string]bool{}}
 	for _, c := range chains {
-		byName[[2]string{c.table, c.name}] = c
-	}
-	var out []facts.FirewallRule
-	add := func(c *chain, text, action string, imds, https, policy bool, l limits) {
-		if len(out) < maxRules {
-			out = append(out, facts.FirewallRule{Table: c.table, Chain: c.name, Text: text, Action: action, IMDS: imds, HTTPS: https, Policy: policy, To: l.to, NotTo: l.toNot, Out: l.out, NotOut: l.outNot})
-		}
-	}
-	seen := map[string]bool{}
-	steps := 0
-	var walk func(c *chain, imds, https bool, jump limits)
-	walk = func(c *chain, imds, https bool, jump limits) {
-		if key := fmt.Sprint(c.table, " ", c.name, jump); seen[key] || len(out) >= maxRules {
-			return
-		} else {
-			seen[key] = true
-		}
-		for i := range c.rules {
-			if steps++; steps > maxChainRules {
-				return
-			}
-			r := &c.rules[i]
-			hitI, hitH := imds && r.imds(), https && r.https()
-			l := r.within(jump)
-			switch r.verdict {
-			case "drop", "reject":
-				if hitI || hitH {
-					add(c, r.text, r.verdict, hitI, hitH, false, l)
-				}
-			case "jump":
-				if t := byName[[2]string{c.table, r.target}]; t != nil && (hitI || hitH) {
-					walk(t, hitI, hitH, l)
-				}
-			}
-			if r.accepts() {
-				imds = imds && !r.imds()
-				// An accept for some addresses leaves the others.
-				https = https && !(r.https() && r.dst == nil)
-			}
-			if (r.verdict == "drop" || r.verdict == "reject") && !r.other && r.dst == nil && r.out == nil && r.ports == nil && r.proto == "" && !r.never {
-				return // nothing passes
-			}
-		}
-		if c.output && c.policy == "drop" && (imds || https) {
-			add(c, "policy drop", "drop", imds, https, true, limits{})
-		}
+		w.byName[[2]string{c.table, c.name}] = c
 	}
 	for _, c := range chains {
 		if c.output {
-			walk(c, true, true, limits{})
+			w.chain(c, traffic{true, true}, limits{})
 		}
 	}
-	return out
+	return w.found
+}
+
+// walk follows packets through chains and collects the rules that stop them.
+type walk struct {
+	byName map[[2]string]*chain // by table and name
+	seen   map[string]bool      // chains, with the limits of the jump that led there
+	steps  int                  // rules looked at
+	found  []facts.FirewallRule
+}
+
+// chain follows traffic through the rules of a chain, which the jump that led to
+// it may limit further.
+func (w *walk) chain(c *chain, t traffic, jump limits) {
+	if key := fmt.Sprint(c.table, " ", c.name, jump); w.seen[key] || len(w.found) >= maxRules {
+		return
+	} else {
+		w.seen[key] = true
+	}
+	for i := range c.rules {
+		if w.steps++; w.steps > maxChainRules {
+			return
+		}
+		r := &c.rules[i]
+		if hit := t.hit(r); hit.any() {
+			l := r.within(jump)
+			switch r.verdict {
+			case "drop", "reject":
+				w.add(facts.FirewallRule{Table: c.table, Chain: c.name, Text: r.text, Action: r.verdict}, hit, l)
+			case "jump":
+				if to := w.byName[[2]string{c.table, r.target}]; to != nil {
+					w.chain(to, hit, l)
+				}
+			}
+		}
+		t = t.after(r)
+		if r.stopsAll() {
+			return
+		}
+	}
+	if c.output && c.policy == "drop" && t.any() {
+		w.add(facts.FirewallRule{Table: c.table, Chain: c.name, Text: "policy drop", Action: "drop", Policy: true}, t, limits{})
+	}
+}
+
+// add notes a rule that stops traffic, within limits.
+func (w *walk) add(r facts.FirewallRule, t traffic, l limits) {
+	if len(w.found) >= maxRules {
+		return
+	}
+	r.IMDS, r.HTTPS = t.imds, t.https
+	r.To, r.NotTo, r.Out, r.NotOut = l.to, l.toNot, l.out, l.outNot
+	w.found = append(w.found, r)
 }
 
 const (

@@ -47,72 +47,91 @@ func parseIptables(b []byte) []facts.FirewallRule {
 	return blocking(chains)
 }
 
+// iptablesOptions are the options that are understood. Each takes a value.
+var iptablesOptions = map[string]func(r *fwRule, val string, not bool){
+	"-d": iptablesTo, "--destination": iptablesTo,
+	"-p": iptablesProtocol, "--protocol": iptablesProtocol,
+	"--dport": iptablesPorts, "--dports": iptablesPorts, "--destination-port": iptablesPorts,
+	"--uid-owner": func(r *fwRule, val string, not bool) {
+		r.onlyIf(val == "0" || val == "root" || strings.HasPrefix(val, "0-"), not)
+	},
+	"--ctstate": iptablesState, "--state": iptablesState,
+	"-o": iptablesOut, "--out-interface": iptablesOut,
+	"-j": iptablesTarget, "--jump": iptablesTarget, "-g": iptablesTarget, "--goto": iptablesTarget,
+}
+
+func iptablesTo(r *fwRule, val string, not bool)    { r.toAddresses(strings.Split(val, ","), not) }
+func iptablesPorts(r *fwRule, val string, not bool) { r.toPorts(strings.Split(val, ","), not) }
+func iptablesOut(r *fwRule, val string, not bool) {
+	r.throughInterfaces(strings.Split(val, ","), not)
+}
+
+func iptablesState(r *fwRule, val string, not bool) {
+	r.onlyIf(slices.Contains(strings.Split(val, ","), "NEW"), not)
+}
+
+func iptablesProtocol(r *fwRule, val string, not bool) {
+	switch {
+	case not:
+		r.never = r.never || val == "tcp"
+	case val != "all":
+		r.proto = val
+	}
+}
+
+func iptablesTarget(r *fwRule, val string, _ bool) {
+	switch val {
+	case "ACCEPT", "DROP", "REJECT", "RETURN":
+		r.verdict = strings.ToLower(val)
+	case "LOG", "NFLOG", "MARK", "CONNMARK", "TCPMSS": // the packet goes on
+	default:
+		r.verdict, r.target = "jump", val
+	}
+}
+
+// iptablesNotes are options that say nothing of which packets match.
+var iptablesNotes = []string{"-m", "--match", "--reject-with", "--comment", "--log-prefix", "--log-level"}
+
 // iptablesRule reads one rule; f are its words after the chain.
 func iptablesRule(s string, f []string) fwRule {
 	r := fwRule{text: gather.OneLine(s, 300)}
 	not := false
-	for i := 0; i < len(f); i++ {
-		val := ""
-		if i+1 < len(f) {
-			val = f[i+1]
-		}
-		list := strings.Split(val, ",")
-		switch f[i] {
-		case "!":
+	for len(f) > 0 {
+		word := f[0]
+		if f = f[1:]; word == "!" {
 			not = true
 			continue
-		case "-d", "--destination":
-			r.dst, r.dstNot = prefixes(list), not
-			if r.dst == nil {
-				r.other = true
-			} else {
-				r.to, r.toNot = list, not
+		}
+		option := iptablesOptions[word]
+		switch {
+		case option != nil:
+			val := ""
+			if len(f) > 0 {
+				val, f = f[0], f[1:]
 			}
-		case "-p", "--protocol":
-			if not {
-				r.never = r.never || val == "tcp"
-			} else if val != "all" {
-				r.proto = val
-			}
-		case "--dport", "--dports", "--destination-port":
-			r.ports, r.portNot = ports(list), not
-			if r.ports == nil {
-				r.other = true
-			}
-		case "--uid-owner":
-			root := val == "0" || val == "root" || strings.HasPrefix(val, "0-")
-			r.never = r.never || root == not
-		case "--ctstate", "--state":
-			r.never = r.never || slices.Contains(list, "NEW") == not
-		case "-o", "--out-interface":
-			if val == "lo" {
-				r.never = r.never || !not
-			} else {
-				r.out, r.outNot = list, not
-			}
-		case "-m", "--match", "--reject-with", "--comment", "--log-prefix", "--log-level":
-			// A comment may have several words.
-			if strings.HasPrefix(val, `"`) && (len(val) == 1 || !strings.HasSuffix(val, `"`)) {
-				for i+2 < len(f) && !strings.HasSuffix(f[i+2], `"`) {
-					i++
-				}
-				i++
-			}
-		case "-j", "--jump", "-g", "--goto":
-			switch val {
-			case "ACCEPT", "DROP", "REJECT", "RETURN":
-				r.verdict = strings.ToLower(val)
-			case "LOG", "NFLOG", "MARK", "CONNMARK", "TCPMSS":
-			default:
-				r.verdict, r.target = "jump", val
-			}
+			option(&r, val, not)
+		case slices.Contains(iptablesNotes, word):
+			f = skipText(f)
 		default:
 			r.other = true
-			not = false
-			continue
 		}
 		not = false
-		i++
 	}
 	return r
+}
+
+// skipText drops one value, which may be a quoted text of several words.
+func skipText(f []string) []string {
+	if len(f) == 0 {
+		return nil
+	}
+	if first := f[0]; !strings.HasPrefix(first, `"`) || len(first) > 1 && strings.HasSuffix(first, `"`) {
+		return f[1:]
+	}
+	for f = f[1:]; len(f) > 0; f = f[1:] {
+		if strings.HasSuffix(f[0], `"`) {
+			return f[1:]
+		}
+	}
+	return nil
 }

@@ -10,169 +10,171 @@ import (
 
 // parseNft reads the output of nft list ruleset.
 func parseNft(b []byte) []facts.FirewallRule {
-	var chains []*chain
-	var cur *chain
-	table, rules, depth := "", 0, 0
+	var p nftParser
 	gather.Lines(b, func(l []byte) bool {
-		s := strings.TrimSpace(string(l))
-		s, _, _ = strings.Cut(s, " # handle")
-		if strings.HasPrefix(s, "#") || s == "" {
-			return true
-		}
-		if s == "}" {
-			if depth--; depth <= 1 {
-				cur = nil
-			}
-			return true
-		}
-		if name, ok := strings.CutSuffix(s, " {"); ok {
-			depth++
-			f := strings.Fields(name)
-			switch {
-			case len(f) == 3 && f[0] == "table":
-				table, depth, cur = f[1]+" "+f[2], 1, nil
-			case len(f) == 2 && f[0] == "chain" && len(chains) < maxChains:
-				cur = &chain{table: gather.OneLine(table, 100), name: gather.OneLine(f[1], 100)}
-				chains = append(chains, cur)
-			}
-			return true
-		}
-		if cur == nil {
-			return true
-		}
-		if strings.HasPrefix(s, "type ") {
-			// IPv6-only, bridge and netdev tables cannot stop IPv4.
-			cur.output = strings.Contains(s, "hook output") && (strings.HasPrefix(table, "ip ") || strings.HasPrefix(table, "inet "))
-			if strings.Contains(s, "policy drop") {
-				cur.policy = "drop"
-			}
-			return true
-		}
-		if rules++; rules <= maxChainRules {
-			cur.rules = append(cur.rules, nftRule(s))
+		s, _, _ := strings.Cut(strings.TrimSpace(string(l)), " # handle")
+		if s != "" && !strings.HasPrefix(s, "#") {
+			p.line(s)
 		}
 		return true
 	})
-	return blocking(chains)
+	return blocking(p.chains)
 }
+
+// nftParser collects chains from the lines of a rule set.
+type nftParser struct {
+	chains []*chain
+	cur    *chain
+	table  string
+	rules  int
+	depth  int
+}
+
+func (p *nftParser) line(s string) {
+	if s == "}" {
+		if p.depth--; p.depth <= 1 {
+			p.cur = nil
+		}
+		return
+	}
+	if name, ok := strings.CutSuffix(s, " {"); ok {
+		p.open(strings.Fields(name))
+		return
+	}
+	if p.cur == nil {
+		return
+	}
+	if strings.HasPrefix(s, "type ") {
+		// IPv6-only, bridge and netdev tables cannot stop IPv4.
+		p.cur.output = strings.Contains(s, "hook output") && (strings.HasPrefix(p.table, "ip ") || strings.HasPrefix(p.table, "inet "))
+		if strings.Contains(s, "policy drop") {
+			p.cur.policy = "drop"
+		}
+		return
+	}
+	if p.rules++; p.rules <= maxChainRules {
+		p.cur.rules = append(p.cur.rules, nftRule(s))
+	}
+}
+
+// open enters the block that the words name.
+func (p *nftParser) open(f []string) {
+	p.depth++
+	switch {
+	case len(f) == 3 && f[0] == "table":
+		p.table, p.depth, p.cur = f[1]+" "+f[2], 1, nil
+	case len(f) == 2 && f[0] == "chain" && len(p.chains) < maxChains:
+		p.cur = &chain{table: gather.OneLine(p.table, 100), name: gather.OneLine(f[1], 100)}
+		p.chains = append(p.chains, p.cur)
+	}
+}
+
+// nftMatches are the conditions that are understood, by their words.
+var nftMatches = map[string]func(r *fwRule, vals []string, not bool){
+	"ip daddr": (*fwRule).toAddresses,
+	"tcp dport": func(r *fwRule, vals []string, not bool) {
+		r.proto = "tcp"
+		r.toPorts(vals, not)
+	},
+	"th dport":     (*fwRule).toPorts,
+	"ip protocol":  nftProtocol,
+	"meta l4proto": nftProtocol,
+	"meta nfproto": func(r *fwRule, vals []string, not bool) { r.onlyIf(slices.Contains(vals, "ipv4"), not) },
+	"ct state": func(r *fwRule, vals []string, not bool) {
+		r.onlyIf(slices.Contains(strings.Split(strings.Join(vals, ","), ","), "new"), not)
+	},
+	"skuid": nftUser, "meta skuid": nftUser,
+	"oif": nftInterface, "oifname": nftInterface, "meta oif": nftInterface, "meta oifname": nftInterface,
+}
+
+func nftProtocol(r *fwRule, vals []string, not bool) {
+	r.onlyIf(slices.Contains(vals, "tcp") || slices.Contains(vals, "6"), not)
+}
+
+func nftUser(r *fwRule, vals []string, not bool) {
+	r.onlyIf(slices.Contains(vals, "0") || slices.Contains(vals, "root"), not)
+}
+
+func nftInterface(r *fwRule, vals []string, not bool) {
+	for i, v := range vals {
+		vals[i] = strings.Trim(v, `"`)
+	}
+	r.throughInterfaces(vals, not)
+}
+
+// nftOptions are words that take a value, by the statement they belong to.
+var nftOptions = map[string][]string{"counter": {"packets", "bytes"}, "log": {"prefix", "level", "flags", "group"}}
 
 // nftRule reads one rule.
 func nftRule(s string) fwRule {
 	r := fwRule{text: gather.OneLine(s, 300)}
-	f := nftFields(s)
-	next := func(i int) (vals []string, not bool, to int) {
-		i++
-		if i < len(f) && (f[i] == "!=" || f[i] == "==") {
-			not = f[i] == "!="
-			i++
+	for f := nftFields(s); len(f) > 0; {
+		if match, rest := nftMatch(f); match != nil {
+			vals, not, rest := nftValues(rest)
+			match(&r, vals, not)
+			f = rest
+			continue
 		}
-		if i < len(f) {
-			if f[i] == "{" {
-				for i++; i < len(f) && f[i] != "}"; i++ {
-					vals = append(vals, f[i])
-				}
-			} else {
-				vals = []string{f[i]}
-			}
-		}
-		return vals, not, i
-	}
-	for i := 0; i < len(f); i++ {
-		w := f[i]
-		two := w
-		if i+1 < len(f) {
-			two = w + " " + f[i+1]
-		}
-		switch {
-		case two == "ip daddr":
-			vals, not, to := next(i + 1)
-			r.dst, r.dstNot = prefixes(vals), not
-			r.to, r.toNot = vals, not
-			if len(r.dst) == 0 {
-				r.dst, r.to, r.other = nil, nil, true // a named set
-			}
-			i = to
-		case two == "tcp dport", two == "th dport":
-			vals, not, to := next(i + 1)
-			if w == "tcp" {
-				r.proto = "tcp"
-			}
-			r.ports, r.portNot = ports(vals), not
-			if len(r.ports) == 0 {
-				r.ports, r.other = nil, true
-			}
-			i = to
-		case w == "udp", w == "icmp", w == "icmpv6", w == "ip6", w == "arp":
-			r.never = true
-		case two == "ip protocol", two == "meta l4proto":
-			vals, not, to := next(i + 1)
-			if (slices.Contains(vals, "tcp") || slices.Contains(vals, "6")) == not {
-				r.never = true
-			}
-			i = to
-		case two == "meta nfproto":
-			vals, not, to := next(i + 1)
-			r.never = r.never || slices.Contains(vals, "ipv4") == not
-			i = to
-		case two == "ct state":
-			vals, not, to := next(i + 1)
-			states := strings.Split(strings.Join(vals, ","), ",")
-			if slices.Contains(states, "new") == not {
-				r.never = true
-			}
-			i = to
-		case two == "meta skuid", w == "skuid":
-			at := i
-			if w == "meta" {
-				at++
-			}
-			vals, not, to := next(at)
-			if (slices.Contains(vals, "0") || slices.Contains(vals, "root")) == not {
-				r.never = true
-			}
-			i = to
-		case w == "oif", w == "oifname", two == "meta oifname", two == "meta oif":
-			at := i
-			if w == "meta" {
-				at++
-			}
-			vals, not, to := next(at)
-			for i, v := range vals {
-				vals[i] = strings.Trim(v, `"`)
-			}
-			if len(vals) == 1 && vals[0] == "lo" {
-				r.never = r.never || !not
-			} else {
-				r.out, r.outNot = vals, not
-			}
-			i = to
-		case w == "counter":
-			for i+2 < len(f) && (f[i+1] == "packets" || f[i+1] == "bytes") {
-				i += 2
-			}
-		case w == "log":
-			for i+2 < len(f) && (f[i+1] == "prefix" || f[i+1] == "level" || f[i+1] == "flags" || f[i+1] == "group") {
-				i += 2
-			}
-		case w == "comment":
-			i++
-		case w == "accept", w == "drop":
-			r.verdict = w
-		case w == "reject":
-			r.verdict = w
-			i = len(f)
-		case w == "return":
-			r.verdict = w
-		case w == "jump", w == "goto":
-			if i+1 < len(f) {
-				r.verdict, r.target = "jump", f[i+1]
-				i++
-			}
-		default:
-			r.other = true
-		}
+		f = nftStatement(&r, f[0], f[1:])
 	}
 	return r
+}
+
+// nftMatch is the condition that words begin with, and the words after its name.
+func nftMatch(f []string) (match func(*fwRule, []string, bool), rest []string) {
+	if len(f) > 1 {
+		if m := nftMatches[f[0]+" "+f[1]]; m != nil {
+			return m, f[2:]
+		}
+	}
+	return nftMatches[f[0]], f[1:]
+}
+
+// nftValues reads the value of a condition, one word or a set, with the operator
+// before it.
+func nftValues(f []string) (vals []string, not bool, rest []string) {
+	if len(f) > 0 && (f[0] == "!=" || f[0] == "==") {
+		not, f = f[0] == "!=", f[1:]
+	}
+	if len(f) == 0 {
+		return nil, not, nil
+	}
+	if f[0] != "{" {
+		return []string{f[0]}, not, f[1:]
+	}
+	end := slices.Index(f, "}")
+	if end < 0 {
+		return append([]string(nil), f[1:]...), not, nil
+	}
+	return append([]string(nil), f[1:end]...), not, f[end+1:]
+}
+
+// nftStatement reads a word that is no condition and returns the words after what
+// belongs to it.
+func nftStatement(r *fwRule, word string, rest []string) []string {
+	switch word {
+	case "udp", "icmp", "icmpv6", "ip6", "arp":
+		r.never = true
+	case "counter", "log":
+		for len(rest) > 1 && slices.Contains(nftOptions[word], rest[0]) {
+			rest = rest[2:]
+		}
+	case "comment":
+		return rest[min(1, len(rest)):]
+	case "accept", "drop", "return":
+		r.verdict = word
+	case "reject":
+		r.verdict = word
+		return nil // how it is refused does not matter
+	case "jump", "goto":
+		if len(rest) > 0 {
+			r.verdict, r.target = "jump", rest[0]
+			return rest[1:]
+		}
+	default:
+		r.other = true
+	}
+	return rest
 }
 
 // nftFields splits a rule into words; a quoted text is one word, braces and
