@@ -9,7 +9,7 @@ import (
 
 	"ssm-doctor/agent/config"
 	"ssm-doctor/agent/export"
-	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/awsapi"
 	"ssm-doctor/agent/report"
 )
 
@@ -38,7 +38,7 @@ func (d *Daemon) republish() {
 	old, cfg := d.now.Load(), d.cfg.Load()
 	s := d.stats
 	s.Interval = cfg.Network
-	s.Operations = gather.Operations(cfg.Probes)
+	s.Operations = awsapi.Operations(cfg.Probes)
 	s.Runs, s.Requests, s.Failures = maps.Clone(s.Runs), maps.Clone(s.Requests), maps.Clone(s.Failures)
 	if cfg.StateDir != "" {
 		err := d.history.Err()

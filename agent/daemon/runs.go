@@ -9,7 +9,7 @@ import (
 
 	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/export"
-	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/awsapi"
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks/facts"
 )
@@ -46,7 +46,6 @@ func (d *Daemon) planFirstRead(w work) {
 func (d *Daemon) start(ctx context.Context, w work) {
 	cfg, env := d.cfg.Load(), d.env
 	hold := d.limit(&w)
-	env.Forget()
 	env.Hold = hold
 	if hold == "" && !w.permissions {
 		env.Hold = "the node's rights are read at another time"
@@ -74,7 +73,7 @@ func (d *Daemon) limit(w *work) string {
 		return ""
 	}
 	cfg := d.cfg.Load()
-	need := identityCalls + len(gather.Operations(cfg.Probes))
+	need := identityCalls + len(awsapi.Operations(cfg.Probes))
 	used := d.ledger.used(d.wall())
 	var why string
 	switch {

@@ -70,7 +70,7 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 	f := kept(o, env)
 	f.Schema, f.Version, f.CollectedAt = facts.Schema, env.Version, env.Now().UTC()
 	f.Root, f.Offline, f.Asked, f.AgentLatest = env.Root, env.Offline, env.Features, env.AgentLatest
-	waves := plan(o.Waves)
+	run, waves := env.Begin(), Plan(o.Waves)
 	total, done := 0, 0
 	for _, w := range waves {
 		total += len(w)
@@ -84,7 +84,7 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 		results := make([]facts.Source, len(w))
 		for i, s := range w {
 			wg.Go(func() {
-				results[i] = gatherOne(ctx, env, s, f, o.Log)
+				results[i] = gatherOne(ctx, run, s, f, o.Log)
 				mu.Lock()
 				defer mu.Unlock()
 				done++
@@ -94,9 +94,9 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 			})
 		}
 		wg.Wait()
-		for _, r := range results {
+		for i, r := range results {
 			if r.Broken() {
-				forget(r.Name, f)
+				w[i].Reset(f)
 			}
 		}
 		f.Sources = append(f.Sources, results...)
@@ -147,7 +147,7 @@ func notRun(previous *facts.Facts, now []facts.Source) []facts.Source {
 }
 
 // gatherOne runs a source and turns a panic of it into an error.
-func gatherOne(ctx context.Context, env *gather.Env, s gather.Source, f *facts.Facts, log *slog.Logger) (r facts.Source) {
+func gatherOne(ctx context.Context, run *gather.Run, s gather.Source, f *facts.Facts, log *slog.Logger) (r facts.Source) {
 	start := time.Now()
 	r.Name = s.Name()
 	defer func() {
@@ -163,7 +163,7 @@ func gatherOne(ctx context.Context, env *gather.Env, s gather.Source, f *facts.F
 			}
 		}
 	}()
-	err := s.Gather(ctx, env, f)
+	err := s.Gather(ctx, run, f)
 	if err == nil && ctx.Err() != nil {
 		err = errors.New(facts.CutOff)
 	}
@@ -173,29 +173,6 @@ func gatherOne(ctx context.Context, env *gather.Env, s gather.Source, f *facts.F
 	}
 	r.Success = true
 	return r
-}
-
-// forget empties the section that a source left half filled: nothing is
-// unknown, a half would read as absence or as no answer.
-func forget(source string, f *facts.Facts) {
-	switch source {
-	case "host":
-		f.Host = facts.Host{}
-	case "agent":
-		f.Agent = facts.Agent{}
-	case "registration":
-		f.Registration = facts.Registration{}
-	case "imds":
-		f.IMDS = facts.IMDS{}
-	case "credentials":
-		f.Credentials = facts.Credentials{}
-	case "network":
-		f.Network = facts.Network{}
-	case "log":
-		f.Log = facts.Log{}
-	case "ecs":
-		f.ECS = facts.ECS{}
-	}
 }
 
 // Judge only judges; it needs no host.

@@ -1,20 +1,30 @@
 package engine
 
-import "ssm-doctor/agent/gather"
+import (
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/agentlog"
+	"ssm-doctor/agent/gather/awsapi"
+	"ssm-doctor/agent/gather/ecs"
+	"ssm-doctor/agent/gather/endpoint"
+	"ssm-doctor/agent/gather/imds"
+	"ssm-doctor/agent/gather/install"
+	"ssm-doctor/agent/gather/opsys"
+	"ssm-doctor/agent/gather/registration"
+)
 
-// plan is the order of sources: those of one wave run at the same time and do
-// not read each other's sections; a wave may read those before it.
-func plan(w Waves) [][]gather.Source {
-	waves := [][]gather.Source{append(gather.FileSources(), gather.IMDSSources()...)}
-	if !w.SkipNetwork {
-		network := gather.NetworkSources()
-		if !w.SkipPermissions {
-			network = append(network, gather.IdentitySources()...)
-		}
-		waves = append(waves, network)
+// Plan lists the sources in the order in which they run: those of one wave run at
+// the same time and do not read each other's sections; a wave may read those
+// before it. A new source is one line here.
+func Plan(w Waves) [][]gather.Source {
+	waves := [][]gather.Source{{
+		opsys.Source{}, install.Source{}, registration.Source{}, registration.Credentials{}, agentlog.Source{}, install.Uses{}, ecs.Source{}, imds.Source{},
+	}}
+	if w.SkipNetwork {
+		return waves
 	}
-	if !w.SkipNetwork && !w.SkipPermissions {
-		waves = append(waves, gather.PermissionSources())
+	network := []gather.Source{endpoint.Source{}, imds.ViaProxy{}}
+	if w.SkipPermissions {
+		return append(waves, network)
 	}
-	return waves
+	return append(waves, append(network, awsapi.Identities{}), []gather.Source{awsapi.Permissions{}})
 }

@@ -44,7 +44,7 @@ func build(f *facts.Facts, found diagnose.Findings, a diagnose.Answer) *report.R
 	r.Credentials = credentials(f)
 	r.Features, r.Permissions = features(f), permissions(f)
 	for _, e := range f.Network.Endpoints {
-		r.Endpoints = append(r.Endpoints, endpoint(e))
+		r.Endpoints = append(r.Endpoints, endpointReport(e))
 	}
 	for _, s := range f.Sources {
 		r.Sources = append(r.Sources, report.Source{Name: s.Name, Success: s.Success, Duration: s.DurationSeconds, Error: s.Error})
@@ -92,7 +92,8 @@ func evidence(in []checks.Evidence) []report.Evidence {
 	return out
 }
 
-// credentials says what the agent signs with and what it would try next (ssm-agent.md 5.1).
+// credentials says what the agent signs with and what it would try next.
+// Source: amazon-ssm-agent 3.3, common/identity/credentialproviders.
 func credentials(f *facts.Facts) report.Credentials {
 	c := report.Credentials{Source: checks.Source(f)}
 	if id := checks.Identity(f, c.Source); id != nil {
@@ -142,7 +143,7 @@ func sourceUnclear(f *facts.Facts) bool {
 	return f.Registration.Hybrid.Unknown() || f.Credentials.Runtime.Unknown() || (ec2 || !known) && f.IMDS.Profile.Unknown()
 }
 
-func endpoint(e facts.Endpoint) report.Endpoint {
+func endpointReport(e facts.Endpoint) report.Endpoint {
 	out := report.Endpoint{Service: e.Service, Host: e.Host, Need: e.Need, Route: e.Scope}
 	if e.Proxy.Used {
 		out.Route = "proxy"

@@ -12,7 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/engine"
+	"ssm-doctor/agent/gather/awsapi"
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
@@ -35,7 +36,7 @@ func full() *report.Report {
 		}
 		r.Checks = append(r.Checks, report.Check{ID: c.ID, Group: c.Group, Status: []string{"pass", "fail", "warn"}[i%3]})
 	}
-	for _, s := range slices.Concat(gather.FileSources(), gather.IMDSSources(), gather.NetworkSources(), gather.IdentitySources(), gather.PermissionSources()) {
+	for _, s := range slices.Concat(engine.Plan(engine.Waves{})...) {
 		r.Sources = append(r.Sources, report.Source{Name: s.Name(), Success: true, Duration: 0.01})
 	}
 	for _, f := range iam.Features() {
@@ -74,7 +75,7 @@ func stats(operations ...string) *Stats {
 
 // whole is everything that a daemon can expose.
 func whole() *Snapshot {
-	return &Snapshot{Report: full(), At: testTime.Add(2 * time.Second), Success: true, Stats: stats(gather.Operations(nil)...)}
+	return &Snapshot{Report: full(), At: testTime.Add(2 * time.Second), Success: true, Stats: stats(awsapi.Operations(nil)...)}
 }
 
 // snapshots are what the golden files show.

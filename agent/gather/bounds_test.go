@@ -1,4 +1,4 @@
-package gather
+package gather_test
 
 import (
 	"context"
@@ -6,58 +6,20 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/gathertest"
 	"ssm-doctor/checks/facts"
 )
-
-// TestLogIsBounded: of a log of 40 MB the end is read, in little memory.
-func TestLogIsBounded(t *testing.T) {
-	t.Parallel()
-	const dir = "var/log/amazon/ssm"
-	root := tree(t, map[string]string{dir + "/": ""})
-	name := filepath.Join(root, dir, "amazon-ssm-agent.log")
-	out, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	noise := []byte(strings.Repeat("2026-11-22 09:00:00.0001 DEBUG [ssm-agent-worker] nothing to see here, move along\n", 1000))
-	for n := 0; n < 40<<20; n += len(noise) {
-		if _, err := out.Write(noise); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := out.WriteString("2026-11-22 09:10:00 INFO [CredentialRefresher] Next credential rotation will be in 29.9 minutes\n"); err != nil {
-		t.Fatal(err)
-	}
-	if err := out.Close(); err != nil {
-		t.Fatal(err)
-	}
-	var before, after runtime.MemStats
-	env := testEnv(t, root)
-	runtime.ReadMemStats(&before)
-	f := gatherEnv(t, env, logSource{})
-	runtime.ReadMemStats(&after)
-	if e := f.Log.LastSuccess; !e.Known() || e.Value.ID != facts.SigRotation {
-		t.Errorf("%+v", e)
-	}
-	lf := f.Log.Files[0]
-	if lf.Read > logTail || lf.Bytes < 40<<20 {
-		t.Errorf("read %d of %d bytes", lf.Read, lf.Bytes)
-	}
-	if grown := after.TotalAlloc - before.TotalAlloc; grown > 64<<20 {
-		t.Errorf("allocated %d MB", grown>>20)
-	}
-}
 
 // TestHugeFiles: a file far larger than real ones is refused by every reader, and said so.
 func TestHugeFiles(t *testing.T) {
 	t.Parallel()
-	root := tree(t, map[string]string{})
+	root := gathertest.Tree(t, map[string]string{})
 	for _, name := range []string{"etc/amazon/ssm/amazon-ssm-agent.json", "var/lib/amazon/ssm/runtimeconfig/identity_config.json", "var/lib/amazon/ssm/credentials", "etc/os-release", "etc/resolv.conf", "etc/hosts", "etc/passwd",
 		"etc/environment", "usr/lib/systemd/system/amazon-ssm-agent.service", "var/lib/amazon/ssm/Vault/Manifest", "etc/netplan/x.yaml", "proc/42/environ", "proc/stat", "var/lib/amazon/ssm/i-0123456789abcdef0/document/state/completed/x"} {
 		p := filepath.Join(root, name)
@@ -71,9 +33,9 @@ func TestHugeFiles(t *testing.T) {
 			t.Skip(err)
 		}
 	}
-	f := gatherFrom(t, root, FileSources()...)
+	f := gathertest.GatherDir(t, root, fileSources...)
 	for what, w := range map[string]string{"config": f.Agent.Config.Why, "runtime": f.Credentials.Runtime.Why, "credentials": f.Credentials.DHMCFile.Why, "distro": f.Host.Distro.Why, "resolver": f.Host.Resolver.Why, "manifest": f.Registration.Manifest.Why} {
-		if w != ErrTooLarge.Error() {
+		if w != gather.ErrTooLarge.Error() {
 			t.Errorf("%s: %q", what, w)
 		}
 	}
@@ -82,7 +44,7 @@ func TestHugeFiles(t *testing.T) {
 // spyFS notes what is opened. FileSystem has no way to write; this shows what
 // the sources look at.
 type spyFS struct {
-	FileSystem
+	gather.FileSystem
 	opened *[]string
 }
 
@@ -103,15 +65,15 @@ func TestNothingIsWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := listing(t, root)
-			env := testEnv(t, root)
+			env := gathertest.Plain(t, root)
 			var opened, programs []string
 			env.FS = spyFS{env.FS, &opened}
 			env.Exec = func(_ context.Context, name string, args ...string) ([]byte, error) {
 				programs = append(programs, strings.Join(append([]string{name}, args...), " "))
-				return nil, ErrNoProgram
+				return nil, gather.ErrNoProgram
 			}
-			env.Dial = (&fakeNet{}).dial
-			f := gatherEnv(t, env, FileSources()...)
+			env.Dial = (&gathertest.Network{}).Dial
+			f := gathertest.Gather(t, env, fileSources...)
 			if after := listing(t, root); !slices.Equal(before, after) {
 				t.Errorf("the tree changed:\n%s\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
 			}
@@ -154,34 +116,34 @@ func listing(t *testing.T, root string) []string {
 // TestRootIsNotLeft: links of the examined tree to the outside show nothing of it.
 func TestRootIsNotLeft(t *testing.T) {
 	t.Parallel()
-	outside := tree(t, map[string]string{"secret-config": `{"Agent":{"Region":"xx-outside-1"}}`, "secret-log/amazon-ssm-agent.log": "2026-11-22 09:10:00 INFO Credentials ready outside\n", "passwd": "root:x:0:0::/outside:/bin/sh\n"})
+	outside := gathertest.Tree(t, map[string]string{"secret-config": `{"Agent":{"Region":"xx-outside-1"}}`, "secret-log/amazon-ssm-agent.log": "2026-11-22 09:10:00 INFO Credentials ready outside\n", "passwd": "root:x:0:0::/outside:/bin/sh\n"})
 	o := filepath.ToSlash(outside)
-	root := tree(t, map[string]string{
+	root := gathertest.Tree(t, map[string]string{
 		"etc/amazon/ssm/amazon-ssm-agent.json": "-> " + o + "/secret-config", "var/log/amazon/ssm": "-> " + o + "/secret-log", "etc/passwd": "-> ../../../../../../../.." + o + "/passwd",
 		"var/lib/amazon/ssm/Vault/Manifest": `{"RegistrationKey":"` + o + `/secret-config"}`,
 	})
-	f := gatherFrom(t, root, FileSources()...)
+	f := gathertest.GatherDir(t, root, fileSources...)
 	if !f.Agent.Config.Absent() || f.Log.LastLine.Known() || len(f.Log.Matches) > 0 || f.Registration.Hybrid.Known() {
 		t.Errorf("%+v %+v", f.Agent.Config, f.Log)
 	}
-	noSecret(t, f, "xx-outside-1", "ready outside", "/outside/.aws")
+	gathertest.NoSecret(t, f, "xx-outside-1", "ready outside", "/outside/.aws")
 }
 
 // denyFS refuses some names as the kernel does.
 type denyFS struct {
-	FileSystem
+	gather.FileSystem
 	deny string
 }
 
 func (d denyFS) check(op, name string) error {
-	if strings.HasPrefix(clean(name), d.deny+"/") {
+	if strings.HasPrefix(gather.Clean(name), d.deny+"/") {
 		return &fs.PathError{Op: op, Path: name, Err: fs.ErrPermission}
 	}
 	return nil
 }
 
 func (d denyFS) Open(name string) (fs.File, error) {
-	if err := d.check("open", name); err != nil || clean(name) == d.deny {
+	if err := d.check("open", name); err != nil || gather.Clean(name) == d.deny {
 		return nil, errors.Join(err, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission})
 	}
 	return d.FileSystem.Open(name)
@@ -202,7 +164,7 @@ func (d denyFS) Lstat(name string) (fs.FileInfo, error) {
 }
 
 func (d denyFS) ReadDir(name string) ([]fs.DirEntry, error) {
-	if err := d.check("open", name); err != nil || clean(name) == d.deny {
+	if err := d.check("open", name); err != nil || gather.Clean(name) == d.deny {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
 	}
 	return d.FileSystem.ReadDir(name)
@@ -238,11 +200,11 @@ func TestDeniedIsUnknown(t *testing.T) {
 	} {
 		t.Run(c.deny, func(t *testing.T) {
 			t.Parallel()
-			env := testEnv(t, filepath.Join("testdata", "agent", "hybrid-healthy"))
+			env := gathertest.Plain(t, filepath.Join("testdata", "agent", "hybrid-healthy"))
 			env.FS = denyFS{env.FS, c.deny}
 			var f facts.Facts
-			for _, s := range FileSources() {
-				_ = s.Gather(t.Context(), env, &f) // a source that could fill nothing says so
+			for _, s := range fileSources {
+				_ = s.Gather(t.Context(), env.Begin(), &f) // a source that could fill nothing says so
 			}
 			for i, ok := range c.seen(&f) {
 				if !ok {

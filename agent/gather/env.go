@@ -1,5 +1,3 @@
-// Package gather is the only code that touches the host and the network. Each
-// source fills its own section of the facts.
 package gather
 
 import (
@@ -7,7 +5,6 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
-	"sync"
 	"time"
 
 	"ssm-doctor/checks/facts"
@@ -83,78 +80,8 @@ type Env struct {
 
 	Limits Limits
 
-	// hand carries what must not enter the facts from one source to a later one.
-	hand handover
-}
-
-// handover is what one source leaves for another within a run. It holds secrets
-// and never leaves this package.
-type handover struct {
-	mu sync.Mutex
-	// proxy is the proxy environment of the agent's service as it stands, with
-	// user and password; unit what its unit's files would give it now; shell that of users.
-	proxy, unit, shell proxyVars
-	// keys are credentials by source (facts.Source constants).
-	keys map[string]keys
-	// refused is when the policy simulator was last refused or out of reach.
-	refused time.Time
-}
-
-// proxyVars are proxy variables as they stand.
-type proxyVars struct {
-	https, http, no string
-	name            string // of the variable that https is from
-}
-
-// keys are credentials to sign with.
-type keys struct{ id, secret, token string }
-
-func (h *handover) setProxy(service, unit, shell proxyVars) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.proxy, h.unit, h.shell = service, unit, shell
-}
-
-func (h *handover) proxies() (service, shell proxyVars) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.proxy, h.shell
-}
-
-// unitProxy is the proxy environment that the unit's files give, where the
-// running process has another.
-func (h *handover) unitProxy() proxyVars {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.unit
-}
-
-func (h *handover) setKeys(source string, k keys) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.keys == nil {
-		h.keys = map[string]keys{}
-	}
-	h.keys[source] = k
-}
-
-func (h *handover) keysOf(source string) (keys, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	k, ok := h.keys[source]
-	return k, ok
-}
-
-func (h *handover) refuseSimulator(at time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.refused = at
-}
-
-func (h *handover) simulatorRefused() time.Time {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.refused
+	// Memory keeps what a later run may know of earlier ones; nil: nothing is kept.
+	Memory *Memory
 }
 
 // Limits are the deadlines of single steps.
@@ -162,7 +89,7 @@ type Limits struct {
 	IMDS, Connect, TLS, HTTP, DNS, Exec time.Duration
 }
 
-// DefaultLimits are those of design.md section 3.
+// DefaultLimits are those of a run on a host: a dead network costs one of them.
 func DefaultLimits() Limits {
 	return Limits{IMDS: time.Second, Connect: 2 * time.Second, TLS: 3 * time.Second, HTTP: 3 * time.Second, DNS: 2 * time.Second, Exec: time.Second}
 }
@@ -182,5 +109,8 @@ type Source interface {
 	Name() string // kebab-case; metric label and log field
 	// Gather fills what it can and returns an error when it could not look at what
 	// it is for. That a thing is not there, or does not answer, is no error.
-	Gather(ctx context.Context, env *Env, f *facts.Facts) error
+	Gather(ctx context.Context, run *Run, f *facts.Facts) error
+	// Reset empties what Gather fills. The engine calls it when Gather did not end
+	// by itself: what nobody looked at is unknown, but a half would read as absence.
+	Reset(f *facts.Facts)
 }

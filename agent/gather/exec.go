@@ -101,7 +101,7 @@ func runProgram(ctx context.Context, limit time.Duration, name, file string, arg
 	case out.over:
 		return out.b.Bytes(), fmt.Errorf("run %s: output: %w", name, ErrTooLarge)
 	case err != nil:
-		if s := oneLine(errOut.b.String(), 200); s != "" {
+		if s := OneLine(errOut.b.String(), 200); s != "" {
 			return out.b.Bytes(), fmt.Errorf("run %s: %w: %s", name, err, s)
 		}
 		return out.b.Bytes(), fmt.Errorf("run %s: %w", name, err)

@@ -22,6 +22,19 @@ func TestProgramIsOnTheList(t *testing.T) {
 	}
 }
 
+func TestMacProgramsAreOnTheList(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{
+		"launchctl print system/com.amazon.aws.ssm", "launchctl print-disabled system", "scutil --proxy", "pkgutil --pkg-info com.amazon.aws.ssm",
+		"ps -axo pid=,ppid=,uid=,lstart=,comm=", "route -n get 169.254.169.254", "route -n get -inet6 default",
+	} {
+		c := strings.Fields(line)
+		if _, err := program(c[0], c[1:]); errors.Is(err, errNotAllowed) {
+			t.Errorf("%q is refused", line)
+		}
+	}
+}
+
 func TestRunProgram(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()

@@ -1,4 +1,4 @@
-package gather
+package gather_test
 
 import (
 	"bytes"
@@ -10,43 +10,82 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/agentlog"
+	"ssm-doctor/agent/gather/ecs"
+	"ssm-doctor/agent/gather/gathertest"
+	"ssm-doctor/agent/gather/install"
+	"ssm-doctor/agent/gather/opsys"
+	"ssm-doctor/agent/gather/registration"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/packaging/gen/golden"
 )
 
-// testNow is a few minutes after the last line of the fixtures' logs.
-var testNow = time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)
+// fileSources are the sources that read files of the host.
+var fileSources = []gather.Source{opsys.Source{}, install.Source{}, registration.Source{}, registration.Credentials{}, agentlog.Source{}, install.Uses{}, ecs.Source{}}
 
-// testEnv is a Linux host whose root is dir, taken as the running system, with
-// no programs and no network.
-func testEnv(t testing.TB, dir string) *Env {
-	t.Helper()
-	env, err := Host(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	env.Live, env.Root, env.GOOS, env.GOARCH, env.UID = true, "/", "linux", "amd64", 0
-	env.Now = func() time.Time { return testNow }
-	env.Getenv = func(string) string { return "" }
-	env.Exec, env.Dial, env.Lookup, env.StatFS, env.Attr, env.Kernel, env.Owner = nil, nil, nil, nil, nil, nil, nil
-	return env
+// expectation is what a tree must show by the situation it was recorded in; the
+// golden files hold everything else.
+type expectation struct {
+	Hybrid, EC2 bool   // complete registrations
+	Identity    string // of the runtime configuration
+	Source      string
+	Expired     bool   // of its credentials, at the end of the log
+	File        string // whose keys are on disk: dhmc, root
+	LastFailure string // signature
+	Succeeded   bool   // a success after the last failure
+	Backoff     bool
+	Config      bool // the file exists
 }
 
-// gatherFrom runs sources over a directory.
-func gatherFrom(t testing.TB, dir string, sources ...Source) *facts.Facts {
-	t.Helper()
-	return gatherEnv(t, testEnv(t, dir), sources...)
-}
-
-func gatherEnv(t testing.TB, env *Env, sources ...Source) *facts.Facts {
-	t.Helper()
-	f := &facts.Facts{}
-	for _, s := range sources {
-		if err := s.Gather(context.Background(), env, f); err != nil {
-			t.Errorf("%s: %v", s.Name(), err)
+func TestExpectations(t *testing.T) {
+	t.Parallel()
+	got := map[string]expectation{}
+	for _, name := range fixtures(t) {
+		f := gathertest.GatherDir(t, filepath.Join("testdata", "agent", name), fileSources...)
+		last, _ := f.Log.LastLine.Get()
+		// The back-off is judged where the recording ends.
+		env := gathertest.Plain(t, filepath.Join("testdata", "agent", name))
+		env.Now = func() time.Time { return last }
+		end := gathertest.Gather(t, env, agentlog.Source{})
+		e := expectation{
+			Hybrid: f.Registration.Hybrid.Value.Complete(), EC2: f.Registration.EC2.Value.Complete(), Identity: f.Credentials.Runtime.Value.IdentityType, Source: f.Credentials.Runtime.Value.Source,
+			LastFailure: f.Log.LastFailure.Value.ID, Succeeded: f.Log.LastSuccess.Known() && f.Log.LastSuccess.Value.At.After(f.Log.LastFailure.Value.At), Backoff: end.Log.Backoff.Known(), Config: f.Agent.Config.Known(),
 		}
+		e.Expired = !f.Credentials.Runtime.Value.ExpiresAt.IsZero() && f.Credentials.Runtime.Value.ExpiresAt.Before(last)
+		switch {
+		case len(f.Credentials.DHMCFile.Value.Profiles) > 0:
+			e.File = "dhmc"
+		case len(f.Credentials.RootFile.Value.Profiles) > 0:
+			e.File = "root"
+		}
+		if r := f.Agent.Running; !r.Known() || r.Value != "3.3.0.0" || len(f.Registration.Damage) > 0 || f.Log.LastStart.Unknown() {
+			t.Errorf("%s: %+v %+v", name, r, f.Registration.Damage)
+		}
+		got[name] = e
 	}
-	return f
+	want := map[string]expectation{
+		"assume-role-unauthorized":    {EC2: true, Identity: "EC2", LastFailure: facts.SigDHMCOff, Backoff: true},
+		"blackholed-all":              {Identity: "EC2"}, // the first call had not timed out yet
+		"clock-skew":                  {Identity: "EC2", LastFailure: facts.SigClock, Backoff: true},
+		"healthy-dhmc":                {EC2: true, Identity: "EC2", Source: "SSM", File: "dhmc", LastFailure: facts.SigProfileFailed, Succeeded: true},
+		"healthy-profile":             {EC2: true, Identity: "EC2", Source: "EC2", Succeeded: true},
+		"hybrid-fingerprint-mismatch": {Hybrid: true, Identity: "OnPrem", LastFailure: facts.SigFingerprint, Backoff: true},
+		"hybrid-healthy":              {Hybrid: true, Identity: "OnPrem", Source: "SSM", File: "root", Succeeded: true},
+		"imds-disabled":               {LastFailure: facts.SigNoIdentity},
+		"imds-unreachable":            {LastFailure: facts.SigNoIdentity},
+		"legacy-AmazonEC2RoleforSSM":  {EC2: true, Identity: "EC2", Source: "EC2", Succeeded: true},
+		"missing-ssmmessages":         {EC2: true, Identity: "EC2", Source: "EC2", LastFailure: facts.SigChannelToken},
+		"no-profile-no-dhmc":          {EC2: true, Identity: "EC2", LastFailure: facts.SigDHMCOff, Backoff: true},
+		"profile-blocks-dhmc":         {EC2: true, Identity: "EC2", Source: "EC2", LastFailure: facts.SigChannelToken},
+		"scp-deny":                    {EC2: true, Identity: "EC2", LastFailure: facts.SigDHMCOff, Backoff: true},
+		"tls-intercepting-proxy":      {Identity: "EC2", LastFailure: facts.SigDHMCSkipped, Backoff: true},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
 }
 
 func fixtures(t testing.TB) []string {
@@ -74,7 +113,7 @@ func TestGoldenFixtures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join("testdata", "agent", name)
-			f := gatherFrom(t, dir, FileSources()...)
+			f := gathertest.GatherDir(t, dir, fileSources...)
 			// Modes and times of a checkout are not those of the host.
 			f.Registration.Paths = nil
 			f.Credentials.Runtime.Value.ModifiedAt = time.Time{}
@@ -99,7 +138,7 @@ func TestNoSecretInFacts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join("testdata", "agent", name)
-			f := gatherFrom(t, dir, FileSources()...)
+			f := gathertest.GatherDir(t, dir, fileSources...)
 			b, err := json.Marshal(f)
 			if err != nil {
 				t.Fatal(err)
@@ -138,40 +177,13 @@ func secretsOf(t testing.TB, dir string) []string {
 		if err != nil {
 			continue
 		}
-		sections, err := parseINI(b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, s := range sections {
-			for k, v := range s.values {
-				if strings.HasPrefix(k, "aws_") {
-					out = append(out, v)
-				}
+		for line := range strings.Lines(string(b)) {
+			if k, v, ok := strings.Cut(line, "="); ok && strings.HasPrefix(strings.TrimSpace(k), "aws_") {
+				out = append(out, strings.TrimSpace(v))
 			}
 		}
 	}
 	return out
-}
-
-func TestKeysAreHandedOver(t *testing.T) {
-	t.Parallel()
-	for name, source := range map[string]string{"healthy-dhmc": facts.SourceDHMC, "hybrid-healthy": facts.SourceHybrid} {
-		env := testEnv(t, filepath.Join("testdata", "agent", name))
-		gatherEnv(t, env, credentialsSource{})
-		k, ok := env.hand.keysOf(source)
-		if !ok || !strings.HasPrefix(k.id, "ASIA") || k.secret == "" || k.token == "" {
-			t.Errorf("%s: no usable keys for %s", name, source)
-		}
-	}
-}
-
-func hasDamage(f *facts.Facts, kind string) bool {
-	for _, d := range f.Registration.Damage {
-		if d.Kind == kind {
-			return true
-		}
-	}
-	return false
 }
 
 // TestSourcesEndEarly: a source whose time is up returns what it has.
@@ -179,9 +191,9 @@ func TestSourcesEndEarly(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	env := testEnv(t, "testdata/agent/healthy-profile")
-	for _, s := range FileSources() {
-		if err := s.Gather(ctx, env, &facts.Facts{}); err != nil {
+	env := gathertest.Plain(t, "testdata/agent/healthy-profile")
+	for _, s := range fileSources {
+		if err := s.Gather(ctx, env.Begin(), &facts.Facts{}); err != nil {
 			t.Errorf("%s: %v", s.Name(), err)
 		}
 	}

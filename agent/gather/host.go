@@ -35,7 +35,7 @@ func Host(root string) (*Env, error) {
 		GOOS: runtime.GOOS, GOARCH: runtime.GOARCH, UID: hostUID(),
 		Now: time.Now, Getenv: os.Getenv, Owner: fileOwner,
 		Dial:   hostDial,
-		Limits: DefaultLimits(),
+		Limits: DefaultLimits(), Memory: &Memory{},
 		StatFS: func(name string) (facts.Usage, error) {
 			p, err := fsys.real(name)
 			if err != nil {

@@ -12,7 +12,8 @@ const openNonblock = 0
 
 const cleanDir = ""
 
-func isLoop(error) bool   { return false }
+func isLoop(error) bool { return false }
+
 func isNotDir(error) bool { return false }
 
 // hostRoot is the root of the running system: the system drive.

@@ -15,7 +15,8 @@ const openNonblock = syscall.O_NONBLOCK
 
 const cleanDir = "/"
 
-func isLoop(err error) bool   { return errors.Is(err, syscall.ELOOP) }
+func isLoop(err error) bool { return errors.Is(err, syscall.ELOOP) }
+
 func isNotDir(err error) bool { return errors.Is(err, syscall.ENOTDIR) }
 
 // hostRoot is the root of the running system.

@@ -3,10 +3,13 @@ package gather
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"time"
 
 	"ssm-doctor/checks/facts"
 )
+
+var IMDSIP = netip.MustParseAddr(IMDSAddr)
 
 // Kernel is what only the running kernel can tell.
 type Kernel struct {
@@ -25,11 +28,11 @@ type Kernel struct {
 	WindowsRoutes facts.Seen[[]string]
 }
 
-// errUnsupported is returned for a question this operating system has no answer to.
-var errUnsupported = errors.New("not available on this operating system")
+// ErrUnsupported is returned for a question this operating system has no answer to.
+var ErrUnsupported = errors.New("not available on this operating system")
 
-// imdsAddr is the metadata service's address.
-const imdsAddr = "169.254.169.254"
+// IMDSAddr is the metadata service's address.
+const IMDSAddr = "169.254.169.254"
 
 const maxInterfaces = 100
 
@@ -37,14 +40,14 @@ const maxInterfaces = 100
 func hostInterfaces() facts.Seen[[]facts.Interface] {
 	all, err := net.Interfaces()
 	if err != nil {
-		return facts.Unknown[[]facts.Interface](why(err), "")
+		return facts.Unknown[[]facts.Interface](Why(err), "")
 	}
 	out := []facts.Interface{}
 	for _, i := range all {
 		if i.Flags&net.FlagUp == 0 || len(out) >= maxInterfaces {
 			continue
 		}
-		x := facts.Interface{Name: oneLine(i.Name, 50), Addresses: []string{}}
+		x := facts.Interface{Name: OneLine(i.Name, 50), Addresses: []string{}}
 		if as, err := i.Addrs(); err == nil {
 			for _, a := range as[:min(len(as), 50)] {
 				x.Addresses = append(x.Addresses, a.String())

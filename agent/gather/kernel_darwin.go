@@ -11,8 +11,8 @@ import (
 func hostKernel() Kernel {
 	k := Kernel{
 		Interfaces: hostInterfaces(),
-		IMDSRoute:  facts.Unknown[facts.Route](errUnsupported.Error(), ""),
-		Synced:     facts.Unknown[bool](errUnsupported.Error(), ""),
+		IMDSRoute:  facts.Unknown[facts.Route](ErrUnsupported.Error(), ""),
+		Synced:     facts.Unknown[bool](ErrUnsupported.Error(), ""),
 		ImageState: facts.Absent[string]("not Windows", ""),
 		Hostname:   ownName(),
 	}
@@ -33,4 +33,4 @@ func hostStatFS(path string) (facts.Usage, error) {
 	return facts.Usage{TotalBytes: st.Blocks * size, FreeBytes: st.Bavail * size, AvailableBytes: st.Bfree * size}, nil
 }
 
-func hostAttr(string, string) (string, error) { return "", errUnsupported }
+func hostAttr(string, string) (string, error) { return "", ErrUnsupported }

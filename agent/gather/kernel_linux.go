@@ -35,7 +35,7 @@ func hostKernel() Kernel {
 	}
 	k.ImageState = facts.Absent[string]("not Windows", "")
 	k.Interfaces = hostInterfaces()
-	k.IMDSRoute = routeTo(netip.MustParseAddr(imdsAddr))
+	k.IMDSRoute = routeTo(netip.MustParseAddr(IMDSAddr))
 	return k
 }
 

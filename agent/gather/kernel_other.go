@@ -2,17 +2,19 @@
 
 package gather
 
-import "ssm-doctor/checks/facts"
+import (
+	"ssm-doctor/checks/facts"
+)
 
 func hostKernel() Kernel {
 	return Kernel{
 		Interfaces: hostInterfaces(),
-		IMDSRoute:  facts.Unknown[facts.Route](errUnsupported.Error(), ""),
-		Synced:     facts.Unknown[bool](errUnsupported.Error(), ""),
+		IMDSRoute:  facts.Unknown[facts.Route](ErrUnsupported.Error(), ""),
+		Synced:     facts.Unknown[bool](ErrUnsupported.Error(), ""),
 		ImageState: facts.Absent[string]("not Windows", ""),
 	}
 }
 
-func hostStatFS(string) (facts.Usage, error) { return facts.Usage{}, errUnsupported }
+func hostStatFS(string) (facts.Usage, error) { return facts.Usage{}, ErrUnsupported }
 
-func hostAttr(string, string) (string, error) { return "", errUnsupported }
+func hostAttr(string, string) (string, error) { return "", ErrUnsupported }

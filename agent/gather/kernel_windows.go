@@ -17,8 +17,8 @@ func hostKernel() Kernel {
 		Release:    fmt.Sprintf("%d.%d.%d", v.MajorVersion, v.MinorVersion, v.BuildNumber),
 		Hostname:   ownName(),
 		Interfaces: hostInterfaces(),
-		IMDSRoute:  facts.Unknown[facts.Route](errUnsupported.Error(), ""),
-		Synced:     facts.Unknown[bool](errUnsupported.Error(), ""),
+		IMDSRoute:  facts.Unknown[facts.Route](ErrUnsupported.Error(), ""),
+		Synced:     facts.Unknown[bool](ErrUnsupported.Error(), ""),
 		WindowsRoutes: func() facts.Seen[[]string] {
 			const key = `SYSTEM\CurrentControlSet\Services\Tcpip\Parameters\PersistentRoutes`
 			from := `registry:HKLM\` + key
@@ -26,12 +26,12 @@ func hostKernel() Kernel {
 			if errors.Is(err, registry.ErrNotExist) {
 				return facts.Known([]string{}, from)
 			} else if err != nil {
-				return facts.Unknown[[]string](why(err), from)
+				return facts.Unknown[[]string](Why(err), from)
 			}
 			defer k.Close()
 			names, err := k.ReadValueNames(-1)
 			if err != nil {
-				return facts.Unknown[[]string](why(err), from)
+				return facts.Unknown[[]string](Why(err), from)
 			}
 			return facts.Known(names, from)
 		}(),
@@ -41,14 +41,14 @@ func hostKernel() Kernel {
 			from := `registry:HKLM\` + key
 			k, err := registry.OpenKey(registry.LOCAL_MACHINE, key, registry.QUERY_VALUE)
 			if err != nil {
-				return facts.Unknown[string](why(err), from)
+				return facts.Unknown[string](Why(err), from)
 			}
 			defer k.Close()
 			s, _, err := k.GetStringValue("ImageState")
 			if err != nil {
-				return facts.Unknown[string](why(err), from)
+				return facts.Unknown[string](Why(err), from)
 			}
-			return facts.Known(oneLine(s, 100), from)
+			return facts.Known(OneLine(s, 100), from)
 		}(),
 	}
 }
@@ -65,4 +65,4 @@ func hostStatFS(path string) (facts.Usage, error) {
 	return facts.Usage{TotalBytes: total, FreeBytes: avail, AvailableBytes: free}, nil
 }
 
-func hostAttr(string, string) (string, error) { return "", errUnsupported }
+func hostAttr(string, string) (string, error) { return "", ErrUnsupported }

@@ -2,7 +2,9 @@
 
 package gather
 
-import "os"
+import (
+	"os"
+)
 
 // ownName is the name this machine gives itself; empty when unknown.
 func ownName() string {

@@ -2,6 +2,7 @@ package gather
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,12 +14,12 @@ import (
 	"ssm-doctor/checks/facts"
 )
 
-// maxSmall bounds files that are small on every real host.
-const maxSmall = 1 << 20
+// MaxSmall bounds files that are small on every real host.
+const MaxSmall = 1 << 20
 
-// readFile reads a whole file of at most limit bytes, else ErrTooLarge.
-func readFile(fsys fs.FS, name string, limit int64) ([]byte, error) {
-	f, err := fsys.Open(clean(name))
+// ReadFile reads a whole file of at most limit bytes, else ErrTooLarge.
+func ReadFile(fsys fs.FS, name string, limit int64) ([]byte, error) {
+	f, err := fsys.Open(Clean(name))
 	if err != nil {
 		return nil, err
 	}
@@ -45,45 +46,45 @@ func readFile(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// readText is readFile for a small file, trimmed.
-func readText(fsys fs.FS, name string) (string, error) {
-	b, err := readFile(fsys, name, maxSmall)
+// ReadText is ReadFile for a small file, trimmed.
+func ReadText(fsys fs.FS, name string) (string, error) {
+	b, err := ReadFile(fsys, name, MaxSmall)
 	return strings.TrimSpace(string(b)), err
 }
 
-// denied is an error when a file may not be read by this user.
-func denied(fsys fs.FS, name string) error {
-	f, err := fsys.Open(clean(name))
+// Denied is an error when a file may not be read by this user.
+func Denied(fsys fs.FS, name string) error {
+	f, err := fsys.Open(Clean(name))
 	if err == nil {
 		return f.Close()
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return errors.New(why(err) + ": /" + clean(name))
+		return errors.New(Why(err) + ": /" + Clean(name))
 	}
 	return nil
 }
 
-// missing reports whether an error means that the thing does not exist.
-func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) || isNotDir(err) }
+// Missing reports whether an error means that the thing does not exist.
+func Missing(err error) bool { return errors.Is(err, fs.ErrNotExist) || isNotDir(err) }
 
-// fileURL names a file in a fact; the name may come from another file.
-func fileURL(name string) string { return "file:/" + oneLine(clean(name), 500) }
+// FileURL names a file in a fact; the name may come from another file.
+func FileURL(name string) string { return "file:/" + OneLine(Clean(name), 500) }
 
-// unseen turns an error into absent or unknown.
-func unseen[T any](err error, name string) facts.Seen[T] {
-	if missing(err) {
-		return facts.Absent[T]("no such file", fileURL(name))
+// Unseen turns an error into absent or unknown.
+func Unseen[T any](err error, name string) facts.Seen[T] {
+	if Missing(err) {
+		return facts.Absent[T]("no such file", FileURL(name))
 	}
-	return facts.Unknown[T](why(err), fileURL(name))
+	return facts.Unknown[T](Why(err), FileURL(name))
 }
 
-// why is an error's text for a fact: one printable line of bounded length.
-func why(err error) string { return oneLine(reason(err).Error(), 300) }
+// Why is an error's text for a fact: one printable line of bounded length.
+func Why(err error) string { return OneLine(reason(err).Error(), 300) }
 
-// oneLine makes text printable: line ends and tabs become spaces, other
+// OneLine makes text printable: line ends and tabs become spaces, other
 // control characters, direction marks and broken UTF-8 become escapes; at most
 // about limit bytes.
-func oneLine(s string, limit int) string {
+func OneLine(s string, limit int) string {
 	var b strings.Builder
 	space := false
 	for i := 0; i < len(s); {
@@ -115,32 +116,32 @@ func oneLine(s string, limit int) string {
 	return strings.TrimSpace(b.String())
 }
 
-// saneTime is t in UTC, or the zero time where its year cannot be that of a
+// SaneTime is t in UTC, or the zero time where its year cannot be that of a
 // file's content; facts are written as JSON, which knows no others.
-func saneTime(t time.Time) time.Time {
+func SaneTime(t time.Time) time.Time {
 	if y := t.Year(); y <= 1 || y > 9998 {
 		return time.Time{}
 	}
 	return t.UTC()
 }
 
-// exists reports whether a name is there, links followed.
-func exists(fsys fs.StatFS, name string) bool {
-	_, err := fsys.Stat(clean(name))
+// Exists reports whether a name is there, links followed.
+func Exists(fsys fs.StatFS, name string) bool {
+	_, err := fsys.Stat(Clean(name))
 	return err == nil
 }
 
-// modTime is a file's modification time in UTC; zero when unknown.
-func modTime(fsys fs.StatFS, name string) time.Time {
-	fi, err := fsys.Stat(clean(name))
+// ModTime is a file's modification time in UTC; zero when unknown.
+func ModTime(fsys fs.StatFS, name string) time.Time {
+	fi, err := fsys.Stat(Clean(name))
 	if err != nil {
 		return time.Time{}
 	}
-	return saneTime(fi.ModTime())
+	return SaneTime(fi.ModTime())
 }
 
-// lines calls fn for every line without its end; fn returns false to stop.
-func lines(b []byte, fn func(line []byte) bool) {
+// Lines calls fn for every line without its end; fn returns false to stop.
+func Lines(b []byte, fn func(line []byte) bool) {
 	for len(b) > 0 {
 		line := b
 		if i := bytes.IndexByte(b, '\n'); i >= 0 {
@@ -154,5 +155,16 @@ func lines(b []byte, fn func(line []byte) bool) {
 	}
 }
 
-// notLive says why a fact of the running system is not known.
-const notLive = "the examined root is not that of the running system"
+// NotLive says why a fact of the running system is not known.
+const NotLive = "the examined root is not that of the running system"
+
+// JSONError is the text of a JSON error without values of the file.
+func JSONError(err error) string {
+	if te, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Sprintf("%s of the wrong type (%s)", te.Field, strings.Fields(te.Value + " ?")[0])
+	}
+	if se, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Sprintf("not JSON at byte %d", se.Offset)
+	}
+	return "not JSON"
+}

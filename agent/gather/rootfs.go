@@ -54,8 +54,8 @@ func reason(err error) error {
 	return err
 }
 
-// clean gives a name the form of io/fs: relative to the root.
-func clean(name string) string {
+// Clean gives a name the form of io/fs: relative to the root.
+func Clean(name string) string {
 	name = strings.TrimPrefix(path.Clean("/"+name), "/")
 	if name == "" {
 		return "."
@@ -66,7 +66,7 @@ func clean(name string) string {
 // resolve returns the name without links. With last false the last component
 // is left as it is.
 func (f *rootFS) resolve(name string, last bool) (string, error) {
-	rest := strings.Split(clean(name), "/")
+	rest := strings.Split(Clean(name), "/")
 	at := make([]string, 0, len(rest))
 	links := 0
 	for len(rest) > 0 {
@@ -117,7 +117,7 @@ func pathError(op, name string, err error) error {
 	if isLoop(err) {
 		err = ErrLinkLoop
 	}
-	return &fs.PathError{Op: op, Path: "/" + clean(name), Err: err}
+	return &fs.PathError{Op: op, Path: "/" + Clean(name), Err: err}
 }
 
 // Open opens a regular file or a directory; it never waits for a FIFO's writer
@@ -152,7 +152,7 @@ func (f *rootFS) Open(name string) (fs.File, error) {
 
 func openable(fi fs.FileInfo) bool { return fi.Mode().IsRegular() || fi.IsDir() }
 
-func (f *rootFS) host(name string) string { return f.dir + clean(name) }
+func (f *rootFS) host(name string) string { return f.dir + Clean(name) }
 
 // Stat follows links.
 func (f *rootFS) Stat(name string) (fs.FileInfo, error) {

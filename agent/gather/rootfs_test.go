@@ -82,11 +82,11 @@ func TestRootFSLinks(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			b, err := readFile(f, tt.name, maxSmall)
+			b, err := ReadFile(f, tt.name, MaxSmall)
 			if !errors.Is(err, tt.err) || string(b) != tt.want {
 				t.Errorf("got %q, %v; want %q, %v", b, err, tt.want, tt.err)
 			}
-			if err != nil && !strings.Contains(err.Error(), clean(tt.name)) {
+			if err != nil && !strings.Contains(err.Error(), Clean(tt.name)) {
 				t.Errorf("error %q does not name the file", err)
 			}
 		})
@@ -102,10 +102,10 @@ func TestRootFSLinks(t *testing.T) {
 func TestReadFileBounds(t *testing.T) {
 	t.Parallel()
 	f := rootOf(t, map[string]string{"a": strings.Repeat("x", 100)})
-	if _, err := readFile(f, "a", 99); !errors.Is(err, ErrTooLarge) {
+	if _, err := ReadFile(f, "a", 99); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("99 of 100 bytes: %v", err)
 	}
-	if b, err := readFile(f, "a", 100); err != nil || len(b) != 100 {
+	if b, err := ReadFile(f, "a", 100); err != nil || len(b) != 100 {
 		t.Errorf("100 of 100 bytes: %d, %v", len(b), err)
 	}
 }
@@ -154,7 +154,7 @@ func TestOneLine(t *testing.T) {
 		{"", 10, ""},
 	}
 	for _, tt := range tests {
-		if got := oneLine(tt.in, tt.limit); got != tt.want {
+		if got := OneLine(tt.in, tt.limit); got != tt.want {
 			t.Errorf("oneLine(%q) = %q, want %q", tt.in, got, tt.want)
 		}
 	}

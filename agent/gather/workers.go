@@ -7,11 +7,11 @@ import (
 	"sync/atomic"
 )
 
-// workers are functions that run beside each other. A panic in one of them
+// Workers are functions that run beside each other. A panic in one of them
 // would end the program wherever it is; here it goes on in Wait, in the
 // goroutine of the source, where the engine makes it the source's failure.
 // The zero value is ready for use.
-type workers struct {
+type Workers struct {
 	group    sync.WaitGroup
 	panicked atomic.Pointer[Panic]
 }
@@ -25,7 +25,7 @@ type Panic struct {
 func (p *Panic) Error() string { return fmt.Sprint(p.Value) }
 
 // Go runs f in a goroutine.
-func (w *workers) Go(f func()) {
+func (w *Workers) Go(f func()) {
 	w.group.Go(func() {
 		defer func() {
 			v := recover()
@@ -43,7 +43,7 @@ func (w *workers) Go(f func()) {
 }
 
 // Wait waits for all and panics with a *Panic if one of them did.
-func (w *workers) Wait() {
+func (w *Workers) Wait() {
 	w.group.Wait()
 	if p := w.panicked.Load(); p != nil {
 		panic(p)

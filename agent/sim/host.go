@@ -224,7 +224,7 @@ func (h *Host) Env() *gather.Env {
 		},
 		Owner: owner, Kernel: func() gather.Kernel { return h.world.Load().kernel() },
 		IMDS: "http://169.254.169.254", IMDS6: "http://[fd00:ec2::254]",
-		RootCAs: h.ca.pem(), UserAgent: "ssm-doctor/sim", Version: "sim",
+		RootCAs: h.ca.pem(), Memory: &gather.Memory{}, UserAgent: "ssm-doctor/sim", Version: "sim",
 		Limits: gather.Limits{IMDS: patience, Connect: patience, TLS: patience, HTTP: patience, DNS: patience, Exec: patience},
 	}
 	if w.GOOS == "windows" {

@@ -12,14 +12,14 @@ import (
 	"strings"
 	"testing"
 
-	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/awsapi"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
 )
 
 // every probe family but that which needs rights over its own role.
 func families() string {
-	return strings.Join(slices.DeleteFunc(slices.Clone(gather.ProbeFamilies), func(s string) bool { return s == "simulator" }), ",")
+	return strings.Join(slices.DeleteFunc(slices.Clone(awsapi.ProbeFamilies), func(s string) bool { return s == "simulator" }), ",")
 }
 
 // TestVerdictsAgreeInLab attaches every document alone, in each way a node gets
@@ -120,7 +120,7 @@ func TestProbesInLab(t *testing.T) {
 	}
 	plain := sent("check")
 	fmt.Fprintf(&text, "default\n  %s\n", strings.Join(plain, "\n  "))
-	for _, family := range gather.ProbeFamilies {
+	for _, family := range awsapi.ProbeFamilies {
 		more := slices.DeleteFunc(sent("check --probe "+family), func(a string) bool { return slices.Contains(plain, a) })
 		if len(more) == 0 {
 			more = []string{"nothing: the lab has no such endpoint"}

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"ssm-doctor/agent/engine"
-	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/awsapi"
 	"ssm-doctor/agent/sim"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
@@ -80,7 +80,7 @@ func TestVerdictsAgreeWithDocuments(t *testing.T) {
 				t.Fatal(err)
 			}
 			env := h.Env()
-			env.Probes = gather.ProbeFamilies
+			env.Probes = awsapi.ProbeFamilies
 			f := engine.Collect(t.Context(), env, engine.Options{})
 			full := h.Scenario()
 			asked := map[string]string{} // action to resource

@@ -21,6 +21,7 @@ import (
 	"ssm-doctor/agent/config"
 	"ssm-doctor/agent/export"
 	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/awsapi"
 	"ssm-doctor/agent/report"
 )
 
@@ -63,7 +64,7 @@ func (t *target) validate() error {
 		}
 	}
 	for _, f := range t.probes {
-		if err := oneOf("--probe", f, gather.ProbeFamilies...); err != nil {
+		if err := oneOf("--probe", f, awsapi.ProbeFamilies...); err != nil {
 			return err
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ssm-doctor/agent/engine"
-	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/awsapi"
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/facts"
@@ -84,7 +84,7 @@ func newPermissionsCmd(a *app) *cobra.Command {
 	fs.StringVar(&p.node.Directory, "directory", "", "directory `id` for domain-join")
 	fs.BoolVar(&p.node.Conditional, "conditional", false, "--minimal also grants what is needed in some situations only")
 	fs.StringVar(&p.failOn, "fail-on", "denied", "exit code other than 0 on: denied, never")
-	for flag, values := range map[string][]string{"output": report.PermissionFormats, "trust": iam.TrustKinds, "kind": {"ec2", "dhmc", "hybrid"}, "fail-on": {"denied", "never"}, "feature": featureIDs(), "probe": gather.ProbeFamilies} {
+	for flag, values := range map[string][]string{"output": report.PermissionFormats, "trust": iam.TrustKinds, "kind": {"ec2", "dhmc", "hybrid"}, "fail-on": {"denied", "never"}, "feature": featureIDs(), "probe": awsapi.ProbeFamilies} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 	return cmd

@@ -17,6 +17,7 @@ import (
 	"ssm-doctor/agent/daemon/svc"
 	"ssm-doctor/agent/export"
 	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/awsapi"
 	"ssm-doctor/agent/sim"
 )
 
@@ -24,7 +25,7 @@ import (
 const memoryLimit = 22 << 20
 
 func configNames() config.Names {
-	return config.Names{MetricGroups: export.Groups(), Features: featureIDs(), Probes: gather.ProbeFamilies}
+	return config.Names{MetricGroups: export.Groups(), Features: featureIDs(), Probes: awsapi.ProbeFamilies}
 }
 
 func newServeCmd(a *app) *cobra.Command {

@@ -18,60 +18,30 @@ import (
 // Now is the clock of every environment.
 var Now = time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)
 
-// Option changes an environment.
-type Option func(*gather.Env)
-
-// Image makes the tree one that does not run: no processes, no programs.
-func Image(e *gather.Env) { e.Live, e.Exec = false, nil }
-
-// Getenv gives the environment variables.
-func Getenv(vars map[string]string) Option {
-	return func(e *gather.Env) { e.Getenv = func(k string) string { return vars[k] } }
-}
-
-// Programs gives the output of programs by name, or by name and arguments.
-func Programs(out map[string]string) Option {
-	return func(e *gather.Env) {
-		e.Exec = func(_ context.Context, name string, args ...string) ([]byte, error) {
-			for _, k := range []string{name + " " + strings.Join(args, " "), name} {
-				if s, ok := out[k]; ok {
-					return []byte(s), nil
-				}
-			}
-			return nil, fmt.Errorf("run %s: %w", name, gather.ErrNoProgram)
-		}
+// New makes the environment of a Linux host whose files are given by path, which
+// are root's, and on which no program is installed. A name that ends in / is a
+// directory, a content that begins with "-> " a link.
+func New(t testing.TB, files map[string]string, opts ...func(*gather.Env)) *gather.Env {
+	t.Helper()
+	env := Plain(t, Tree(t, files))
+	env.Owner = func(fs.FileInfo) (int, bool) { return 0, true }
+	env.Exec = func(_ context.Context, name string, _ ...string) ([]byte, error) {
+		return nil, fmt.Errorf("run %s: %w", name, gather.ErrNoProgram)
 	}
+	for _, o := range opts {
+		o(env)
+	}
+	return env
 }
 
-// New makes the environment of a Linux host whose files are given by path. A
-// name that ends in / is a directory, a content that begins with "-> " a link.
-func New(t testing.TB, files map[string]string, opts ...Option) *gather.Env {
+// Tree makes files below a new directory, in the form that New takes.
+func Tree(t testing.TB, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, content := range files {
 		write(t, dir, name, content)
 	}
-	return Dir(t, dir, opts...)
-}
-
-// Dir makes the environment of a host whose root is an existing directory.
-func Dir(t testing.TB, dir string, opts ...Option) *gather.Env {
-	t.Helper()
-	env, err := gather.Host(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	env.Live, env.Root = true, "/"
-	env.GOOS, env.GOARCH, env.UID = "linux", "amd64", 0
-	env.Now = func() time.Time { return Now }
-	env.Getenv = func(string) string { return "" }
-	env.Dial, env.Lookup, env.StatFS, env.Attr, env.Kernel = nil, nil, nil, nil, nil
-	env.Owner = func(fs.FileInfo) (int, bool) { return 0, true }
-	Programs(nil)(env)
-	for _, o := range opts {
-		o(env)
-	}
-	return env
+	return dir
 }
 
 func write(t testing.TB, dir, name, content string) {

@@ -1,0 +1,525 @@
+// Package agentlog reads the log of the agent: what its entries say, when, and
+// in which time zone.
+package agentlog
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/checks/facts"
+)
+
+const (
+	// logTail is how much of the end of one log file is read, logTotal of all.
+	logTail  = 4 << 20
+	logTotal = 10 << 20
+	// logEnough is the size below which an older, rotated file is read too.
+	logEnough = 256 << 10
+	logChunk  = 64 << 10
+	// maxEntry bounds one entry with its continuation lines.
+	maxEntry    = 8 << 10
+	maxMatch    = 600
+	maxRefusals = 50
+	// maxAhead is how far in the future an entry may lie.
+	maxAhead = 5 * time.Minute
+)
+
+// Source reads the agent's log files from their end.
+type Source struct{}
+
+func (Source) Name() string { return "log" }
+
+func (Source) Reset(f *facts.Facts) { f.Log = facts.Log{} }
+
+func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error {
+	env := run.Env
+	dir := gather.AgentDirs(env).Log
+	zone, _, _ := gather.HostZone(env)
+	l := &f.Log
+	es, err := env.FS.ReadDir(dir)
+	if err != nil {
+		name := path.Join(dir, "amazon-ssm-agent.log")
+		l.LastLine, l.LastStart = gather.Unseen[time.Time](err, name), gather.Unseen[time.Time](err, name)
+		l.LastSuccess, l.LastFailure = gather.Unseen[facts.Event](err, name), gather.Unseen[facts.Event](err, name)
+		l.Backoff = gather.Unseen[facts.Backoff](err, name)
+		if gather.Missing(err) {
+			return nil
+		}
+		l.Files = append(l.Files, facts.LogFile{Path: "/" + name, Error: gather.Why(err)})
+		return errors.New(gather.Why(err))
+	}
+	budget := int64(logTotal)
+	groups := logFiles(es)
+	if len(groups) > 0 {
+		zone = logZone(env.FS, path.Join(dir, groups[0][0]), zone)
+	}
+	s := newLogScan(zone, env.Now())
+	for _, group := range groups {
+		read := int64(0)
+		for _, name := range group {
+			if ctx.Err() != nil || budget <= 0 {
+				break
+			}
+			lf := s.file(ctx, env.FS, path.Join(dir, name), min(logTail, budget))
+			l.Files = append(l.Files, lf)
+			budget -= lf.Read
+			if read += lf.Read; read >= logEnough {
+				break
+			}
+		}
+		s.endGroup()
+	}
+	s.fill(l, gather.FileURL(dir), ctx.Err())
+	return nil
+}
+
+// logFiles sorts the files of the log directory into groups that continue each
+// other, newest first: the main log (on Windows one per executable), the
+// hibernation log, and the errors, which repeat lines of the main log.
+func logFiles(es []fs.DirEntry) [][]string {
+	type file struct {
+		name string
+		n    int
+	}
+	groups := map[string][]file{}
+	for _, e := range es {
+		base, ext, ok := strings.Cut(e.Name(), ".log")
+		if !ok || strings.ContainsAny(base, ".") {
+			continue
+		}
+		switch base {
+		case "amazon-ssm-agent", "ssm-agent-worker", "ssm-document-worker", "ssm-session-worker", "hibernate", "errors":
+		default:
+			continue
+		}
+		n := 1 << 30 // the current file is the newest
+		if ext != "" {
+			var err error
+			if n, err = strconv.Atoi(strings.TrimPrefix(ext, ".")); err != nil {
+				continue
+			}
+		}
+		groups[base] = append(groups[base], file{e.Name(), n})
+	}
+	var out [][]string
+	for _, base := range []string{"amazon-ssm-agent", "ssm-agent-worker", "hibernate", "ssm-document-worker", "ssm-session-worker", "errors"} {
+		g := groups[base]
+		// A higher number is newer.
+		slices.SortFunc(g, func(a, b file) int { return cmp.Compare(b.n, a.n) })
+		var names []string
+		for _, x := range g[:min(len(g), 3)] {
+			names = append(names, x.name)
+		}
+		if names != nil {
+			out = append(out, names)
+		}
+	}
+	return out
+}
+
+// logScan collects what the entries of several files say.
+type logScan struct {
+	zone     *time.Location
+	now      time.Time
+	table    *logTable
+	matches  map[string]*facts.Match
+	kinds    map[string]string
+	refusals []facts.Refusal
+	backoffs []facts.Backoff
+
+	path     string
+	errors   bool      // the file repeats entries of the main log
+	fresh    bool      // no entry of the file was seen yet
+	main     time.Time // first entry of the main log that was read
+	first    time.Time // first entry of the group
+	stamp    []byte    // beginning of the latest entry without a signature
+	lastLine time.Time
+	start    time.Time
+}
+
+func newLogScan(zone *time.Location, now time.Time) *logScan {
+	if zone == nil {
+		zone = time.UTC
+	}
+	return &logScan{zone: zone, now: now, table: signatureTable(), matches: map[string]*facts.Match{}, kinds: map[string]string{}}
+}
+
+// file reads the end of one file.
+func (s *logScan) file(ctx context.Context, fsys gather.FileSystem, name string, limit int64) facts.LogFile {
+	lf := facts.LogFile{Path: "/" + name}
+	s.path, s.fresh = lf.Path, true
+	s.errors = strings.HasPrefix(path.Base(name), "errors.")
+	f, err := fsys.Open(name)
+	if err != nil {
+		lf.Error = gather.Why(err)
+		return lf
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		lf.Error = gather.Why(err)
+		return lf
+	}
+	if fi.IsDir() {
+		lf.Error = gather.ErrNotAFile.Error()
+		return lf
+	}
+	lf.Bytes = fi.Size()
+	skip := false
+	if off := fi.Size() - limit; off > 0 {
+		sk, ok := f.(io.Seeker)
+		if !ok {
+			lf.Error = gather.ErrTooLarge.Error()
+			return lf
+		}
+		if _, err := sk.Seek(off, io.SeekStart); err != nil {
+			lf.Error = gather.Why(err)
+			return lf
+		}
+		skip = true
+	}
+	lf.Read, err = s.read(ctx, io.LimitReader(f, limit), skip, &lf)
+	if t, _, ok := ParseStamp(s.stamp, s.zone); ok && t.After(s.lastLine) {
+		s.lastLine = t
+	}
+	s.stamp = s.stamp[:0]
+	if err != nil {
+		lf.Error = gather.Why(err)
+	}
+	return lf
+}
+
+// read takes a stream of lines. With skip the first, incomplete one is dropped.
+func (s *logScan) read(ctx context.Context, r io.Reader, skip bool, lf *facts.LogFile) (int64, error) {
+	buf := make([]byte, logChunk)
+	var n int // bytes in buf
+	var total int64
+	var e entry
+	drop := false // the rest of an overlong line follows
+	line := func(b []byte) {
+		switch {
+		case skip:
+			skip = false
+		case drop:
+			drop = false
+		default:
+			s.line(b, &e, lf)
+		}
+	}
+	for ctx.Err() == nil {
+		m, err := r.Read(buf[n:])
+		total += int64(m)
+		n += m
+		rest := buf[:n]
+		gather.Lines(rest, func(l []byte) bool {
+			end := len(l)
+			if end < len(rest) && rest[end] == '\r' {
+				end++
+			}
+			if end >= len(rest) || rest[end] != '\n' {
+				return false
+			}
+			rest = rest[end+1:]
+			line(l)
+			return true
+		})
+		if len(rest) == len(buf) { // one line fills the buffer: keep its beginning
+			line(rest[:maxEntry])
+			drop, rest = true, nil
+		}
+		n = copy(buf, rest)
+		if err != nil {
+			if n > 0 {
+				line(buf[:n])
+			}
+			s.flush(&e)
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return total, err
+		}
+	}
+	s.flush(&e)
+	return total, ctx.Err()
+}
+
+// entry is a line with a time and the lines that continue it.
+type entry struct {
+	text []byte
+	h    hits
+	any  bool
+	open bool
+}
+
+// stampLen is the length of "2006-01-02 15:04:05".
+const stampLen = 19
+
+// stamped reports whether a line begins with the agent's form of a time.
+func stamped(b []byte) bool {
+	return len(b) > stampLen && b[4] == '-' && b[7] == '-' && b[10] == ' ' && b[13] == ':' && b[16] == ':' && b[0] >= '0' && b[0] <= '9'
+}
+
+func (s *logScan) line(b []byte, e *entry, lf *facts.LogFile) {
+	if stamped(b) {
+		s.flush(e)
+		e.text = append(e.text[:0], b[:min(len(b), maxEntry)]...)
+		e.h, e.open = hits{}, true
+		e.any = s.table.scan(b, &e.h)
+		lf.Lines++
+		return
+	}
+	if !e.open {
+		if len(b) > 0 {
+			lf.Foreign++
+		}
+		return
+	}
+	if s.table.scan(b, &e.h) {
+		e.any = true
+	}
+	if room := maxEntry - len(e.text); room > 1 {
+		e.text = append(e.text, '\n')
+		e.text = append(e.text, b[:min(len(b), room-1)]...)
+	}
+}
+
+// ParseStamp reads the time and level of an entry; ok is false for another form.
+func ParseStamp(b []byte, zone *time.Location) (at time.Time, rest string, ok bool) {
+	if !stamped(b) {
+		return at, "", false
+	}
+	end := stampLen
+	for end < len(b) && b[end] != ' ' {
+		end++
+	}
+	at, err := time.ParseInLocation("2006-01-02 15:04:05", string(b[:end]), zone) // a fraction is accepted
+	if err != nil || end > stampLen+10 {
+		return time.Time{}, "", false
+	}
+	if at = gather.SaneTime(at); at.IsZero() {
+		return at, "", false
+	}
+	return at, strings.TrimSpace(string(b[end:])), true
+}
+
+// flush judges a complete entry.
+func (s *logScan) flush(e *entry) {
+	if !e.open {
+		return
+	}
+	e.open = false
+	at := time.Time{}
+	if !e.any && !s.fresh && !s.errors {
+		// Only the time of the newest entry matters; parsing it can wait.
+		s.stamp = append(s.stamp[:0], e.text[:min(len(e.text), stampLen+12)]...)
+		return
+	}
+	at, rest, ok := ParseStamp(e.text, s.zone)
+	if !ok {
+		return
+	}
+	s.fresh = false
+	if s.first.IsZero() || at.Before(s.first) {
+		s.first = at
+	}
+	if at.After(s.lastLine) {
+		s.lastLine = at
+	}
+	if !e.any || s.errors && !s.main.IsZero() && !at.Before(s.main) {
+		return
+	}
+	i := s.table.signature(&e.h)
+	id, kind := "", ""
+	if i >= 0 {
+		id, kind = facts.Signatures[i].ID, facts.Signatures[i].Kind
+	}
+	if kind != "" && kind != facts.KindNoise && !(kind == facts.KindFailure && ofCommand(s.path, rest)) {
+		s.match(id, kind, at, rest)
+	}
+	if e.h.has(s.table.backoff) {
+		s.healthBackoff(at, rest)
+	}
+	for _, n := range s.table.refusal {
+		if e.h.has(n) {
+			s.refusal(at, id, rest)
+			break
+		}
+	}
+}
+
+// ofCommand reports whether an entry is of a worker for one command or session,
+// whose errors are those of what it runs, not of the node.
+func ofCommand(file, text string) bool {
+	for _, worker := range []string{"ssm-document-worker", "ssm-session-worker"} {
+		if strings.Contains(text, "["+worker+"]") || strings.HasPrefix(path.Base(file), worker+".log") {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *logScan) match(id, kind string, at time.Time, text string) {
+	m := s.matches[id]
+	if m == nil {
+		m = &facts.Match{ID: id, First: at}
+		s.matches[id], s.kinds[id] = m, kind
+	}
+	m.Count++
+	if at.Before(m.First) {
+		m.First = at
+	}
+	switch {
+	case !s.known(at).Before(s.known(m.Last)):
+		m.Before, m.Last, m.Text, m.File = m.Last, at, gather.OneLine(scrub(text), maxMatch), s.path
+	case s.known(at).After(s.known(m.Before)):
+		m.Before = at
+	}
+	switch id {
+	case facts.SigStart:
+		if s.known(at).After(s.known(s.start)) {
+			s.start = at
+		}
+	case facts.SigSleeping:
+		if d, ok := sleepOf(text); ok {
+			s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds(), Until: at.Add(d), Kind: "credentials"})
+		}
+	case facts.SigHibernate:
+		// The first pause of a hibernating worker is five minutes.
+		d := 5 * time.Minute
+		s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds(), Until: at.Add(d), Kind: "hibernation"})
+	}
+}
+
+// known is a time as far as it can be right: one in the future was written by a
+// clock that was ahead, and counts only where there is no other.
+func (s *logScan) known(at time.Time) time.Time {
+	if at.After(s.now.Add(maxAhead)) {
+		return time.Time{}
+	}
+	return at
+}
+
+func (s *logScan) healthBackoff(at time.Time, text string) {
+	if d, ok := everyOf(text); ok {
+		s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds(), Until: at.Add(d), Kind: "hibernation"})
+	}
+}
+
+// keepLast bounds the list; only the latest can matter.
+func keepLast(b []facts.Backoff) []facts.Backoff {
+	if len(b) >= 64 {
+		b = append(b[:0], b[32:]...)
+	}
+	return b
+}
+
+func (s *logScan) refusal(at time.Time, id, text string) {
+	r, ok := parseRefusal(text)
+	if !ok {
+		return
+	}
+	r.At, r.Match = at, id
+	for i, x := range s.refusals {
+		if x.Code == r.Code && x.Action == r.Action && x.Match == r.Match {
+			if !s.known(at).Before(s.known(x.At)) {
+				s.refusals[i] = r
+			}
+			return
+		}
+	}
+	if len(s.refusals) < maxRefusals {
+		s.refusals = append(s.refusals, r)
+	}
+}
+
+// endGroup closes a group of files that continue each other.
+func (s *logScan) endGroup() {
+	if s.main.IsZero() && !s.errors {
+		s.main = s.first
+	}
+	s.first = time.Time{}
+}
+
+// fill turns what was collected into facts. Times after now are kept: a clock
+// that jumped is for the checks to judge.
+func (s *logScan) fill(l *facts.Log, from string, ended error) {
+	for _, m := range s.matches {
+		l.Matches = append(l.Matches, *m)
+	}
+	slices.SortFunc(l.Matches, func(a, b facts.Match) int { return cmp.Or(a.Last.Compare(b.Last), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(s.refusals, func(a, b facts.Refusal) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Action, b.Action))
+	})
+	l.Refusals = s.refusals
+
+	nothing := "not in the part of the log that was read"
+	l.LastLine, l.LastStart = seenTime(s.lastLine, nothing, from), seenTime(s.start, nothing, from)
+	latest := func(kinds ...string) facts.Seen[facts.Event] {
+		var e facts.Event
+		for _, m := range l.Matches {
+			if slices.Contains(kinds, s.kinds[m.ID]) && !m.Last.Before(e.At) {
+				e = facts.Event{ID: m.ID, At: m.Last, Text: m.Text}
+			}
+		}
+		if e.ID == "" {
+			return facts.Absent[facts.Event](nothing, from)
+		}
+		return facts.Known(e, from)
+	}
+	l.LastSuccess, l.LastFailure = latest(facts.KindSuccess), latest(facts.KindFailure)
+
+	l.Backoff = facts.Absent[facts.Backoff]("no announced sleep is still running", from)
+	var last facts.Backoff
+	for _, b := range s.backoffs {
+		if !b.Since.Before(last.Since) && !s.known(b.Since).IsZero() {
+			last = b
+		}
+	}
+	// Within hibernation the shorter announcements of its schedule repeat; what
+	// ends a sleep is its time, a later start or a later success.
+	over := last.Since.IsZero() || !last.Until.After(s.now) || s.start.After(last.Since)
+	if e, ok := l.LastSuccess.Get(); ok && e.At.After(last.Since) {
+		over = true
+	}
+	if !over {
+		l.Backoff = facts.Known(last, from)
+	}
+	if unread := unreadable(l.Files); ended != nil || unread != "" {
+		w := unread
+		if ended != nil {
+			w = ended.Error()
+		}
+		if !l.LastLine.Known() {
+			l.LastLine = facts.Unknown[time.Time](w, from)
+			l.LastStart = facts.Unknown[time.Time](w, from)
+			l.LastSuccess, l.LastFailure = facts.Unknown[facts.Event](w, from), facts.Unknown[facts.Event](w, from)
+			l.Backoff = facts.Unknown[facts.Backoff](w, from)
+		}
+	}
+}
+
+// unreadable is why a log file could not be read.
+func unreadable(files []facts.LogFile) string {
+	for _, f := range files {
+		if f.Error != "" {
+			return f.Path + ": " + f.Error
+		}
+	}
+	return ""
+}
+
+func seenTime(t time.Time, nothing, from string) facts.Seen[time.Time] {
+	if t.IsZero() {
+		return facts.Absent[time.Time](nothing, from)
+	}
+	return facts.Known(t, from)
+}

@@ -1,0 +1,89 @@
+package agentsvc
+
+import (
+	"testing"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/gathertest"
+	"ssm-doctor/agent/gather/hostfile"
+	"ssm-doctor/checks/facts"
+)
+
+func FuzzSystemctlShow(f *testing.F) {
+	gathertest.AddSeeds(f, "Id=amazon-ssm-agent.service\nLoadState=loaded\nActiveState=active\nSubState=running\nNRestarts=3\nExecStart={ path=/usr/bin/amazon-ssm-agent ; argv[]=/usr/bin/amazon-ssm-agent ; ignore_errors=no }\nRestartPreventExitStatus=194 x\nActiveEnterTimestamp=Sun 2026-11-22 09:10:22 UTC\n\nId=x\n",
+		"ActiveEnterTimestamp=@99999999999999999\nId=\x1b\n", "=\n\n=", "NRestarts=999999999999999999999\nId=a")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		units := parseUnits(b)
+		gathertest.Sound(t, units)
+		if len(units) > 20 {
+			t.Errorf("%d units", len(units))
+		}
+	})
+}
+
+func FuzzUnitFile(f *testing.F) {
+	gathertest.AddSeeds(f, "[Unit]\nA=b\n[Service]\nExecStart=-/usr/bin/amazon-ssm-agent\nEnvironment=\"http_proxy=http://u:p@h:1\" 'x=y z'\nEnvironmentFile=-/etc/x\n", "[Service]\nEnvironment=a\\\n  b=c\\", "[Service]\n\\\n\n[", "[Manager]\nDefaultEnvironment=A=b")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		env := gathertest.InMemory(map[string][]byte{"usr/lib/systemd/system/amazon-ssm-agent.service": b, "etc/systemd/system/amazon-ssm-agent.service.d/a.conf": b, "etc/systemd/system.conf": b, "etc/x": b, "etc/environment": b})
+		u, _ := unitFromFiles(env.FS, unitNames[0])
+		gathertest.Sound(t, u)
+		e := unitEnvironment(env.FS)
+		if len(e.Vars) > hostfile.MaxVars {
+			t.Errorf("%d variables", len(e.Vars))
+		}
+		p, from := shellProxies(env)
+		gathertest.Sound(t, p.Fact(from))
+		gathertest.Sound(t, gather.ProxyFrom(e.Vars).Fact(e.From))
+		for _, w := range unquoteUnit(string(b)) {
+			if len(w) > len(b) {
+				t.Error("a word longer than the line")
+			}
+		}
+		hostfile.ShellAssignments(b)
+	})
+}
+
+// FuzzProcesses feeds what is read of a process and its connections.
+func FuzzProcesses(f *testing.F) {
+	gathertest.AddSeeds(f, gathertest.ProcFiles...)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, s := range parseTCP(b, 443) {
+			if s.remote.Port() != 443 || s.txQueue < 0 || s.retransmits < 0 {
+				t.Errorf("%+v", s)
+			}
+		}
+		if d, ok := startTicks(b); ok && d < 0 {
+			t.Errorf("started %v before boot", d)
+		}
+		env := gathertest.InMemory(map[string][]byte{"proc/stat": b, "proc/net/tcp": b, "proc/42/comm": []byte("amazon-ssm-agent"), "proc/42/status": b, "proc/42/stat": b})
+		ps := Processes(t.Context(), env)
+		gathertest.Sound(t, ps)
+		gathertest.Sound(t, Channel(env, ps))
+	})
+}
+
+// FuzzLaunchd feeds the programs that tell of the agent's service on macOS.
+func FuzzLaunchd(f *testing.F) {
+	gathertest.AddSeeds(f, gathertest.LaunchctlPrint, gathertest.ScutilProxy, gathertest.PsTable, "\"com.amazon.aws.ssm\" => true")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		gathertest.Sound(t, parsePS(b))
+		gathertest.Sound(t, parseScutil(b).Fact("scutil"))
+		var u facts.Unit
+		parseLaunchd(b, &u)
+		gathertest.Sound(t, u)
+		launchdDisabled(b, MacLabel)
+	})
+}
+
+func FuzzWindowsProxy(f *testing.F) {
+	f.Add(winHTTP(3, "proxy:8080", "<local>;*.x"), "http=a:1;https=b:2")
+	f.Add("\x28\x00\x00\x00\x01\x00\x00\x00\x03\x00\x00\x00\xff\xff\xff\xff", ";;==")
+	f.Fuzz(func(t *testing.T, blob, server string) {
+		s, b := parseWinHTTP([]byte(blob))
+		if len(s)+len(b) > len(blob) {
+			t.Error("more text than bytes")
+		}
+		gathertest.Sound(t, proxyOf(server, b).Fact("registry"))
+		gathertest.Sound(t, windowsUnit(facts.Known(gather.WindowsService{Path: blob, Account: server}, "")))
+	})
+}

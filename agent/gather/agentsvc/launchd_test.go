@@ -1,0 +1,48 @@
+package agentsvc
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ssm-doctor/agent/gather/gathertest"
+	"ssm-doctor/checks/facts"
+)
+
+func TestLaunchdStates(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		print  string
+		list   string
+		plist  string
+		want   facts.Unit
+		failed bool
+	}{
+		{"not installed", "! run launchctl: exit status 113: Could not find service", "x", "", facts.Unit{Name: MacLabel, Load: "not-found", Active: "inactive", Sub: "not loaded"}, false},
+		{"not loaded", "! run launchctl: exit status 113", "\"com.amazon.aws.ssm\" => disabled\n", gathertest.LaunchdPlist, facts.Unit{Name: MacLabel, Load: "loaded", Active: "inactive", Sub: "not loaded", Enabled: "disabled", Exec: "/opt/aws/ssm/bin/amazon-ssm-agent", File: "/" + macPlist}, false},
+		{"older form of disabled", "! run launchctl: exit status 113", "\t\"com.amazon.aws.ssm\" => true\n", gathertest.LaunchdPlist, facts.Unit{Name: MacLabel, Load: "loaded", Active: "inactive", Sub: "not loaded", Enabled: "disabled", Exec: "/opt/aws/ssm/bin/amazon-ssm-agent", File: "/" + macPlist}, false},
+		{"waits to start again", "x = {\n\tstate = spawn scheduled\n\tlast exit code = 78: EX_CONFIG\n}\n", "", gathertest.LaunchdPlist, facts.Unit{Name: MacLabel, Load: "loaded", Active: "activating", Sub: "spawn scheduled", Enabled: "enabled", Result: "exit-code", ExitStatus: 78, Exec: "/opt/aws/ssm/bin/amazon-ssm-agent", File: "/" + macPlist}, false},
+		{"never exited", "x = {\n\tstate = not running\n\tlast exit code = (never exited)\n}\n", "", gathertest.LaunchdPlist, facts.Unit{Name: MacLabel, Load: "loaded", Active: "inactive", Sub: "not running", Enabled: "enabled", Exec: "/opt/aws/ssm/bin/amazon-ssm-agent", File: "/" + macPlist}, false},
+		{"cannot be asked", "! run launchctl: context deadline exceeded", "", gathertest.LaunchdPlist, facts.Unit{}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			files := map[string]string{}
+			if c.plist != "" {
+				files[macPlist] = c.plist
+			}
+			var a facts.Agent
+			gatherLaunchd(t.Context(), gathertest.MacEnv(t, files, map[string]string{"launchctl print system/" + MacLabel: c.print, "launchctl print-disabled system": c.list}), &a)
+			if c.failed {
+				if !a.Manager.Unknown() || len(a.Units) > 0 {
+					t.Errorf("%+v", a)
+				}
+				return
+			}
+			if d := cmp.Diff([]facts.Unit{c.want}, a.Units); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}

@@ -1,0 +1,251 @@
+package agentsvc
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/hostfile"
+	"ssm-doctor/checks/facts"
+)
+
+// executables of the agent and the list each belongs to.
+const (
+	ExeCore     = "amazon-ssm-agent"
+	ExeWorker   = "ssm-agent-worker"
+	exeDocument = "ssm-document-worker"
+	exeSession  = "ssm-session-worker"
+)
+
+// maxComm is how much of a program's name the kernel keeps in comm.
+const maxComm = 15
+
+// maxProcesses bounds the agent's processes that are described.
+const maxProcesses = 200
+
+// exeOf returns the executable of a process. Without the right to read the
+// link, the name the kernel keeps must do; then exe is only that name.
+func exeOf(fsys gather.FileSystem, pid string) (exe string, deleted bool) {
+	s, err := fsys.Readlink("proc/" + pid + "/exe")
+	if err == nil {
+		return strings.CutSuffix(s, " (deleted)")
+	}
+	if gather.Missing(err) {
+		return "", false
+	}
+	comm, err := gather.ReadText(fsys, "proc/"+pid+"/comm")
+	if err != nil {
+		return "", false
+	}
+	for _, n := range []string{ExeCore, ExeWorker, exeDocument, exeSession} {
+		if comm == n[:min(len(n), maxComm)] {
+			return n, false
+		}
+	}
+	return "", false
+}
+
+// coreProcesses lists the process ids of the core agent.
+func coreProcesses(env *gather.Env) []string {
+	ps, err := hostfile.PIDs(env.FS)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, p := range ps {
+		if exe, _ := exeOf(env.FS, p); path.Base(exe) == ExeCore && len(out) < 10 {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Processes reads the agent's processes.
+func Processes(ctx context.Context, env *gather.Env) facts.Seen[facts.Processes] {
+	const from = "file:/proc"
+	if !env.Live {
+		return facts.Unknown[facts.Processes](gather.NotLive, from)
+	}
+	switch {
+	case env.GOOS == "windows" && env.Windows != nil:
+		return windowsProcesses(env.Windows.Processes([]string{ExeCore, ExeWorker, exeDocument, exeSession}))
+	case env.GOOS == "darwin":
+		return macProcesses(ctx, env)
+	case env.GOOS != "linux":
+		return facts.Unknown[facts.Processes](gather.ErrUnsupported.Error(), "")
+	}
+	all, err := hostfile.PIDs(env.FS)
+	if err != nil {
+		return facts.Unknown[facts.Processes](gather.Why(err), from)
+	}
+	boot := hostfile.BootTime(env.FS)
+	out := facts.Processes{Core: []facts.Process{}, Worker: []facts.Process{}, Document: []facts.Process{}, Session: []facts.Process{}}
+	n := 0
+	for _, pid := range all {
+		exe, deleted := exeOf(env.FS, pid)
+		list := processList(&out, path.Base(exe))
+		if list == nil || n >= maxProcesses {
+			continue
+		}
+		n++
+		p := facts.Process{Exe: gather.OneLine(exe, 300), Deleted: deleted, UID: -1}
+		p.PID, _ = strconv.Atoi(pid)
+		if b, err := gather.ReadFile(env.FS, "proc/"+pid+"/status", gather.MaxSmall); err == nil {
+			p.UID, p.Parent = hostfile.ParseStatus(b)
+		}
+		if b, err := gather.ReadFile(env.FS, "proc/"+pid+"/stat", gather.MaxSmall); err == nil && !boot.IsZero() {
+			if t, ok := startTicks(b); ok {
+				p.Started = gather.SaneTime(boot.Add(t))
+			}
+		}
+		*list = append(*list, p)
+	}
+	for _, l := range []*[]facts.Process{&out.Core, &out.Worker, &out.Document, &out.Session} {
+		slices.SortFunc(*l, func(a, b facts.Process) int { return cmp.Compare(a.PID, b.PID) })
+	}
+	return facts.Known(out, from)
+}
+
+// startTicks reads a process's start since boot from /proc/PID/stat, in hundredths of a second there.
+func startTicks(b []byte) (time.Duration, bool) {
+	i := bytes.LastIndexByte(b, ')') // the name may hold anything
+	if i < 0 {
+		return 0, false
+	}
+	f := bytes.Fields(b[i+1:])
+	if len(f) < 20 {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(f[19]), 10, 64)
+	if err != nil || n < 0 || n > 1<<40 {
+		return 0, false
+	}
+	return time.Duration(n) * 10 * time.Millisecond, true
+}
+
+// socket is a line of /proc/net/tcp.
+type socket struct {
+	local, remote netip.AddrPort
+	state         int
+	txQueue       int
+	retransmits   int
+	inode         string
+}
+
+const tcpEstablished = 1
+
+// parseTCP reads established connections to port from /proc/net/tcp or tcp6; at most 1000.
+func parseTCP(b []byte, port uint16) []socket {
+	var out []socket
+	gather.Lines(b, func(l []byte) bool {
+		f := strings.Fields(string(l))
+		if len(f) < 10 || len(out) >= 1000 {
+			return true
+		}
+		st, err := strconv.ParseUint(f[3], 16, 8)
+		if err != nil || st != tcpEstablished {
+			return true
+		}
+		remote, err := procAddr(f[2])
+		if err != nil || remote.Port() != port {
+			return true
+		}
+		local, err := procAddr(f[1])
+		if err != nil {
+			return true
+		}
+		s := socket{local: local, remote: remote, state: int(st), inode: f[9]}
+		if q, _, ok := strings.Cut(f[4], ":"); ok {
+			n, _ := strconv.ParseUint(q, 16, 31)
+			s.txQueue = int(n)
+		}
+		n, _ := strconv.ParseUint(f[6], 16, 31)
+		s.retransmits = int(n)
+		out = append(out, s)
+		return true
+	})
+	return out
+}
+
+// procAddr reads ADDRESS:PORT of /proc/net/tcp: 32-bit words in host order, in hex.
+func procAddr(s string) (netip.AddrPort, error) {
+	a, p, ok := strings.Cut(s, ":")
+	port, err := strconv.ParseUint(p, 16, 16)
+	b, err2 := hex.DecodeString(a)
+	if !ok || err != nil || err2 != nil || len(b)%4 != 0 {
+		return netip.AddrPort{}, fmt.Errorf("not an address: %q", gather.OneLine(s, 60))
+	}
+	for i := 0; i < len(b); i += 4 {
+		binary.NativeEndian.PutUint32(b[i:], binary.BigEndian.Uint32(b[i:]))
+	}
+	ip, ok := netip.AddrFromSlice(b)
+	if !ok {
+		return netip.AddrPort{}, fmt.Errorf("not an address: %q", gather.OneLine(s, 60))
+	}
+	return netip.AddrPortFrom(ip.Unmap(), uint16(port)), nil
+}
+
+// Channel finds the agent's connections to port 443.
+func Channel(env *gather.Env, ps facts.Seen[facts.Processes]) facts.Seen[[]facts.Socket] {
+	const from = "file:/proc/net/tcp"
+	if env.GOOS != "linux" {
+		return facts.Unknown[[]facts.Socket](gather.ErrUnsupported.Error(), "")
+	}
+	if !ps.Known() {
+		return facts.Unknown[[]facts.Socket](ps.Reason(), from)
+	}
+	owner := map[string]int{} // inode to process
+	var denied error
+	n := 0
+	for _, list := range [][]facts.Process{ps.Value.Worker, ps.Value.Core} {
+		for _, p := range list {
+			n++
+			dir := fmt.Sprintf("proc/%d/fd", p.PID)
+			es, err := env.FS.ReadDir(dir)
+			if err != nil {
+				if !gather.Missing(err) {
+					denied = err
+				}
+				continue
+			}
+			for _, e := range es {
+				l, err := env.FS.Readlink(dir + "/" + e.Name())
+				if err != nil {
+					continue
+				}
+				if i, ok := strings.CutPrefix(l, "socket:["); ok {
+					owner[strings.TrimSuffix(i, "]")] = p.PID
+				}
+			}
+		}
+	}
+	if denied != nil {
+		return facts.Unknown[[]facts.Socket](gather.Why(denied), from)
+	}
+	out := []facts.Socket{}
+	if n == 0 {
+		return facts.Known(out, from)
+	}
+	for _, name := range []string{"proc/net/tcp", "proc/net/tcp6"} {
+		b, err := gather.ReadFile(env.FS, name, 8<<20)
+		if err != nil && !gather.Missing(err) {
+			return facts.Unknown[[]facts.Socket](gather.Why(err), gather.FileURL(name))
+		}
+		for _, s := range parseTCP(b, 443) {
+			if pid, ok := owner[s.inode]; ok {
+				out = append(out, facts.Socket{Local: s.local.String(), Remote: s.remote.String(), Retransmits: s.retransmits, Unacked: s.txQueue, PID: pid})
+			}
+		}
+	}
+	return facts.Known(out, from)
+}

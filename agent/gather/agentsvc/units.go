@@ -1,0 +1,363 @@
+// Package agentsvc looks at the agent as a service: what its manager says, its
+// processes, its environment and its proxy.
+package agentsvc
+
+import (
+	"context"
+	"errors"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/checks/facts"
+)
+
+// unitNames are the agent's units, of deb/rpm and of snap.
+var unitNames = []string{"amazon-ssm-agent.service", "snap.amazon-ssm-agent.amazon-ssm-agent.service"}
+
+// unitDirs are systemd's directories, the most binding first.
+var unitDirs = []string{"etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"}
+
+// unitProperties are what is asked of systemd; all are read-only.
+const unitProperties = "Id,LoadState,ActiveState,SubState,UnitFileState,Result,ExecMainStatus,NRestarts,MainPID,User,ExecStart,FragmentPath,DropInPaths," +
+	"RestartPreventExitStatus,ActiveEnterTimestamp,InactiveEnterTimestamp,ExecMainStartTimestamp,ExecMainExitTimestamp"
+
+// GatherUnits fills manager and units.
+func GatherUnits(ctx context.Context, env *gather.Env, a *facts.Agent) {
+	switch {
+	case env.GOOS == "windows" && env.Windows != nil:
+		gatherService(env.Windows, a)
+		return
+	case env.GOOS == "darwin":
+		gatherLaunchd(ctx, env, a)
+		return
+	case env.GOOS != "linux":
+		a.Manager = facts.Unknown[string](gather.NotLive, "")
+		return
+	}
+	w := gather.NotLive
+	if env.Live && env.Exec != nil {
+		out, err := env.Exec(ctx, "systemctl", append([]string{"show", "--no-pager", "-p", unitProperties}, unitNames...)...)
+		units := parseUnits(out)
+		if len(units) > 0 {
+			a.Manager = facts.Known("systemd", "systemctl show")
+			for i := range units {
+				units[i].DanglingLink = danglingWants(env.FS, units[i].Name)
+			}
+			a.Units = units
+			return
+		}
+		switch {
+		case errors.Is(err, gather.ErrNoProgram):
+			if gather.Exists(env.FS, "etc/init/amazon-ssm-agent.conf") {
+				a.Manager = facts.Known("upstart", "file:/etc/init/amazon-ssm-agent.conf")
+				return
+			}
+			a.Manager = facts.Absent[string]("no systemctl on this host", "")
+			return
+		case err != nil && (strings.Contains(err.Error(), "not been booted with systemd") || strings.Contains(err.Error(), "connect to bus")) && !gather.Exists(env.FS, "run/systemd/system"):
+			a.Manager = facts.Absent[string]("systemd does not run here", "systemctl show")
+			return
+		case err != nil:
+			w = gather.Why(err)
+		default:
+			w = "systemctl printed no unit"
+		}
+	}
+	// From files: what systemd would load.
+	for _, name := range unitNames {
+		if u, ok := unitFromFiles(env.FS, name); ok {
+			a.Units = append(a.Units, u)
+		}
+	}
+	switch {
+	case env.Live:
+		a.Manager = facts.Unknown[string](w, "systemctl show")
+	case len(a.Units) > 0 || gather.Exists(env.FS, "usr/lib/systemd/systemd") || gather.Exists(env.FS, "lib/systemd/systemd"):
+		a.Manager = facts.Known("systemd", "unit files")
+	case gather.Exists(env.FS, "etc/init/amazon-ssm-agent.conf"):
+		a.Manager = facts.Known("upstart", "file:/etc/init/amazon-ssm-agent.conf")
+	default:
+		a.Manager = facts.Unknown[string](w, "")
+	}
+}
+
+// parseUnits reads the output of systemctl show: Property=value lines, a blank
+// line between units. At most 20 units.
+func parseUnits(b []byte) []facts.Unit {
+	var out []facts.Unit
+	u, any := facts.Unit{}, false
+	end := func() {
+		if any && u.Name != "" && len(out) < 20 {
+			out = append(out, u)
+		}
+		u, any = facts.Unit{}, false
+	}
+	gather.Lines(b, func(l []byte) bool {
+		if len(l) == 0 {
+			end()
+			return true
+		}
+		k, v, ok := strings.Cut(string(l), "=")
+		if !ok {
+			return true
+		}
+		any = true
+		setProperty(&u, k, v)
+		return true
+	})
+	end()
+	return out
+}
+
+func setProperty(u *facts.Unit, k, v string) {
+	num := func() int { n, _ := strconv.Atoi(v); return n }
+	switch k {
+	case "Id":
+		u.Name = gather.OneLine(v, 200)
+	case "LoadState":
+		u.Load = gather.OneLine(v, 50)
+	case "ActiveState":
+		u.Active = gather.OneLine(v, 50)
+	case "SubState":
+		u.Sub = gather.OneLine(v, 50)
+	case "UnitFileState":
+		u.Enabled = gather.OneLine(v, 50)
+	case "Result":
+		u.Result = gather.OneLine(v, 50)
+	case "ExecMainStatus":
+		u.ExitStatus = num()
+	case "NRestarts":
+		u.Restarts = num()
+	case "MainPID":
+		u.MainPID = num()
+	case "User":
+		u.User = gather.OneLine(v, 100)
+	case "ExecStart":
+		if _, rest, ok := strings.Cut(v, "path="); ok {
+			p, _, _ := strings.Cut(rest, " ;")
+			u.Exec = gather.OneLine(p, 300)
+		}
+	case "FragmentPath":
+		u.File = gather.OneLine(v, 300)
+	case "DropInPaths":
+		for _, p := range strings.Fields(v) {
+			if len(u.DropIns) < 50 {
+				u.DropIns = append(u.DropIns, gather.OneLine(p, 300))
+			}
+		}
+	case "RestartPreventExitStatus":
+		u.NoRestart = exitCodes(v)
+	case "ActiveEnterTimestamp":
+		u.ActiveSince = unitTime(v)
+	case "InactiveEnterTimestamp":
+		u.StoppedSince = unitTime(v)
+	case "ExecMainStartTimestamp":
+		u.StartedAt = unitTime(v)
+	case "ExecMainExitTimestamp":
+		u.ExitedAt = unitTime(v)
+	}
+}
+
+func exitCodes(v string) []int {
+	var out []int
+	for _, w := range strings.Fields(v) {
+		if n, err := strconv.Atoi(w); err == nil && len(out) < 50 {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// unitTime reads systemd's time text; programs run with TZ=UTC.
+func unitTime(v string) time.Time {
+	for _, layout := range []string{"Mon 2006-01-02 15:04:05 MST", "Mon 2006-01-02 15:04:05.999999 MST"} {
+		if t, err := time.Parse(layout, v); err == nil {
+			return gather.SaneTime(t)
+		}
+	}
+	if s, ok := strings.CutPrefix(v, "@"); ok {
+		if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+			return gather.SaneTime(time.Unix(n, 0))
+		}
+	}
+	return time.Time{}
+}
+
+// unitFiles are the file of a unit and its drop-ins in the order they apply.
+func unitFiles(fsys gather.FileSystem, unit string) []string {
+	var out []string
+	for _, d := range unitDirs {
+		if f := path.Join(d, unit); gather.Exists(fsys, f) {
+			out = append(out, f)
+			break
+		}
+	}
+	return append(out, dropIns(fsys, unit)...)
+}
+
+// dropIns are the .conf files of a unit by name; a name in a more binding
+// directory hides the others.
+func dropIns(fsys gather.FileSystem, unit string) []string {
+	seen := map[string]string{}
+	for _, d := range unitDirs {
+		dir := path.Join(d, unit+".d")
+		es, err := fsys.ReadDir(dir)
+		if err != nil {
+			continue
+		}
+		for _, e := range es {
+			if strings.HasSuffix(e.Name(), ".conf") && seen[e.Name()] == "" && len(seen) < 50 {
+				seen[e.Name()] = path.Join(dir, e.Name())
+			}
+		}
+	}
+	names := make([]string, 0, len(seen))
+	for n := range seen {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	for i, n := range names {
+		names[i] = seen[n]
+	}
+	return names
+}
+
+// unitValues returns the key and value pairs of one section of a unit file,
+// with continued lines joined.
+func unitValues(b []byte, section string) [][2]string {
+	var out [][2]string
+	in, cont := false, ""
+	gather.Lines(b, func(l []byte) bool {
+		s := strings.TrimSpace(string(l))
+		if cont == "" && (s == "" || s[0] == '#' || s[0] == ';') {
+			return true
+		}
+		s = cont + s
+		cont = ""
+		if t, ok := strings.CutSuffix(s, `\`); ok && len(t) < 64<<10 {
+			cont = t + " "
+			return true
+		}
+		if s[0] == '[' {
+			in = s == "["+section+"]"
+			return true
+		}
+		if k, v, ok := strings.Cut(s, "="); ok && in && len(out) < 500 {
+			out = append(out, [2]string{strings.TrimSpace(k), strings.TrimSpace(v)})
+		}
+		return true
+	})
+	return out
+}
+
+// unquoteUnit splits a value of a unit file into words, quotes removed.
+func unquoteUnit(v string) []string {
+	var out []string
+	var w strings.Builder
+	quote, any := byte(0), false
+	for i := 0; i < len(v); i++ {
+		c := v[i]
+		switch {
+		case c == '\\' && i+1 < len(v):
+			i++
+			w.WriteByte(v[i])
+			any = true
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			} else {
+				w.WriteByte(c)
+			}
+		case c == '"' || c == '\'':
+			quote, any = c, true
+		case c == ' ' || c == '\t':
+			if any {
+				out = append(out, w.String())
+				w.Reset()
+				any = false
+			}
+		default:
+			w.WriteByte(c)
+			any = true
+		}
+	}
+	if any {
+		out = append(out, w.String())
+	}
+	return out
+}
+
+// unitFromFiles describes a unit of a tree that does not run: enablement, file,
+// drop-ins, user and executable. Active stays empty.
+func unitFromFiles(fsys gather.FileSystem, name string) (facts.Unit, bool) {
+	u := facts.Unit{Name: name, Load: "not-found", DanglingLink: danglingWants(fsys, name)}
+	for _, d := range unitDirs {
+		f := path.Join(d, name)
+		if target, err := fsys.Readlink(f); err == nil && target == "/dev/null" {
+			u.Load, u.Enabled, u.File = "masked", "masked", "/"+f
+			return u, true
+		}
+	}
+	files := unitFiles(fsys, name)
+	main := false
+	for i, f := range files {
+		b, err := gather.ReadFile(fsys, f, gather.MaxSmall)
+		if err != nil {
+			continue
+		}
+		if strings.HasSuffix(f, ".conf") {
+			u.DropIns = append(u.DropIns, "/"+f)
+		} else if i == 0 {
+			main = true
+			u.Load, u.File = "loaded", "/"+f
+		}
+		for _, kv := range unitValues(b, "Service") {
+			switch kv[0] {
+			case "User":
+				u.User = gather.OneLine(kv[1], 100)
+			case "ExecStart":
+				if w := unquoteUnit(kv[1]); len(w) > 0 {
+					u.Exec = gather.OneLine(strings.TrimLeft(w[0], "-@:+!"), 300)
+				}
+			case "RestartPreventExitStatus":
+				u.NoRestart = append(u.NoRestart, exitCodes(kv[1])...)
+			}
+		}
+	}
+	if !main {
+		return u, u.DanglingLink
+	}
+	u.Enabled = "disabled"
+	if len(wants(fsys, name)) > 0 {
+		u.Enabled = "enabled"
+	}
+	return u, true
+}
+
+// wants are the links that start a unit at boot.
+func wants(fsys gather.FileSystem, name string) []string {
+	var out []string
+	for _, d := range []string{"etc/systemd/system", "usr/lib/systemd/system"} {
+		for _, t := range []string{"multi-user.target.wants", "default.target.wants", "graphical.target.wants", "network-online.target.wants"} {
+			f := path.Join(d, t, name)
+			if _, err := fsys.Lstat(f); err == nil {
+				out = append(out, f)
+			}
+		}
+	}
+	return out
+}
+
+// danglingWants reports whether a link that starts the unit leads nowhere.
+func danglingWants(fsys gather.FileSystem, name string) bool {
+	for _, f := range wants(fsys, name) {
+		if _, err := fsys.Stat(f); err != nil && gather.Missing(err) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,107 @@
+package awsapi
+
+import (
+	"context"
+	"encoding/xml"
+	"strings"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/endpoint"
+	"ssm-doctor/checks/facts"
+)
+
+type Identities struct{}
+
+func (Identities) Name() string { return "identity" }
+
+func (Identities) Reset(f *facts.Facts) { f.Permissions.Identities = nil }
+
+// Gather asks sts for each source of credentials that exists. It runs beside
+// the network source, so it makes its own idea of Region and domain.
+func (Identities) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error {
+	env := run.Env
+	// Verdicts of an earlier run stay until the next reads replace them.
+	f.Permissions.Identities, f.Permissions.Calls, f.Permissions.Held = nil, map[string]int{}, ""
+	if !env.Live || env.Offline {
+		return nil
+	}
+	region, _ := endpoint.Region(env, f)
+	if region == "" {
+		return nil
+	}
+	c, _ := f.Agent.Config.Get()
+	view := facts.Facts{Host: f.Host, IMDS: facts.IMDS{}}
+	view.Network.Region, view.Network.Domain = region, endpoint.Domain(region)
+	if c.ServiceDomain != "" {
+		view.Network.Domain = c.ServiceDomain
+	}
+	p := newCaller(run, &view)
+	var sources []string
+	for _, s := range []string{facts.SourceProfile, facts.SourceDHMC, facts.SourceHybrid, facts.SourceShared} {
+		if _, ok := run.KeysOf(s); ok && relevant(f, s) {
+			sources = append(sources, s)
+		}
+	}
+	out := make([]facts.Identity, len(sources))
+	var wg gather.Workers
+	for i, s := range sources {
+		k, _ := run.KeysOf(s)
+		wg.Go(func() { out[i] = p.whoAmI(ctx, s, k) })
+	}
+	wg.Wait()
+	f.Permissions.Identities = out
+	f.Permissions.Calls[callerIdentity.action] = len(sources)
+	return nil
+}
+
+// relevant leaves out keys that the node would not use: root's own file on a
+// host where neither the agent nor its commands read it is still of interest,
+// a left-over of Default Host Management beside a hybrid registration is not.
+func relevant(f *facts.Facts, source string) bool {
+	if source != facts.SourceDHMC {
+		return true
+	}
+	k, ok := f.Registration.Hybrid.Get()
+	return !ok || !k.Complete()
+}
+
+func (c *caller) whoAmI(ctx context.Context, source string, k gather.Keys) facts.Identity {
+	r := c.signAndSend(ctx, callerIdentity, k, func(s string) string { return s })
+	id := facts.Identity{Source: source, From: "sts:GetCallerIdentity", At: r.at}
+	switch {
+	case r.network != nil:
+		id.Outcome, id.Message = "unreachable", gather.OneLine(r.network.Error(), 200)
+	case !r.aws:
+		id.Outcome, id.Message = "unreachable", r.foreign()
+	case r.status == 200:
+		var d struct {
+			Result struct{ Arn, Account string } `xml:"GetCallerIdentityResult"`
+		}
+		if xml.Unmarshal(r.body, &d) == nil {
+			id.ARN, id.Account = gather.OneLine(d.Result.Arn, 300), gather.OneLine(d.Result.Account, 20)
+		}
+		id.Role, id.Session = principalParts(id.ARN)
+		id.Outcome = "ok"
+	default:
+		id.Outcome, id.Code, id.Message = "refused", r.err.Code, r.err.Message
+	}
+	return id
+}
+
+// principalParts are role (or user) and session of a principal's ARN.
+func principalParts(arn string) (role, session string) {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) < 6 {
+		return "", ""
+	}
+	f := strings.Split(parts[5], "/")
+	switch f[0] {
+	case "assumed-role":
+		if len(f) > 2 {
+			return f[len(f)-2], f[len(f)-1]
+		}
+	case "user":
+		return f[len(f)-1], ""
+	}
+	return "", ""
+}

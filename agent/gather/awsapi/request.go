@@ -1,0 +1,195 @@
+// Package awsapi sends the signed requests: who the credentials belong to, and
+// harmless reads that show what they may do.
+package awsapi
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/endpoint"
+	"ssm-doctor/checks/facts"
+)
+
+// row is one request to AWS as data. No other package signs requests, and this
+// one signs rows only: those of rows.go, and the question to the policy simulator
+// in simulator.go. None of them registers, sends a heartbeat, asks for a role
+// token, opens a channel, takes or answers a message, or writes what exists.
+type row struct {
+	action   string // ssm:GetDocument
+	service  string // endpoint and signing name
+	protocol string // json, query, rest
+	target   string // X-Amz-Target for json, Action for query
+	method   string // rest
+	path     string // rest
+	body     string // with {instance}, {document}, {region}
+	resource string // what the verdict is about, same placeholders
+	// invented: the resource is a made-up name, of which a narrow policy knows nothing.
+	invented bool
+	// allowed are error codes that prove the action is allowed.
+	allowed []string
+	// proves: order of evaluation is documented or observed, so these codes are
+	// proof and not only a prediction.
+	proves bool
+	rule   string
+	// allowedBy are actions whose refusal proves that this one was allowed.
+	allowedBy []string
+	oneByte   bool   // asks for the first byte only
+	host      string // of a global service; empty: the regional endpoint
+	region    string // to sign for; empty: that of the node
+}
+
+// caller sends signed requests over the ways that a prober finds.
+type caller struct {
+	env   *gather.Env
+	f     *facts.Facts
+	probe *endpoint.Prober
+}
+
+func newCaller(run *gather.Run, f *facts.Facts) *caller {
+	return &caller{env: run.Env, f: f, probe: endpoint.NewProber(run, f)}
+}
+
+// reply is what came back.
+type reply struct {
+	status  int
+	body    []byte
+	err     endpoint.AWSError
+	aws     bool  // carries what only AWS answers with
+	network error // no answer of the service
+	at      time.Time
+}
+
+// signAndSend signs a row with the given keys and sends it once. It goes only
+// over a connection whose certificate is trusted.
+func (c *caller) signAndSend(ctx context.Context, r row, k gather.Keys, fill func(string) string) reply {
+	host := r.service + "." + c.f.Network.Region + "." + c.f.Network.Domain
+	for _, e := range c.f.Network.Endpoints {
+		if e.Service == r.service {
+			host = e.Host
+		}
+	}
+	out := reply{at: c.env.Now().UTC()}
+	region := c.f.Network.Region
+	if r.host != "" {
+		host, region = r.host, r.region
+	}
+	body := fill(r.body)
+	method, path := r.method, fill(r.path)
+	if method == "" {
+		method, path = http.MethodPost, "/"
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "https://"+host+path, bytes.NewReader([]byte(body)))
+	if err != nil {
+		out.network = err
+		return out
+	}
+	switch r.protocol {
+	case "json":
+		req.Header.Set("Content-Type", "application/x-amz-json-1.1")
+		req.Header.Set("X-Amz-Target", r.target)
+	case "query":
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+	}
+	if r.oneByte {
+		req.Header.Set("Range", "bytes=0-0")
+	}
+	req.Header.Set("User-Agent", cmp.Or(c.env.UserAgent, "ssm-doctor"))
+	sum := sha256.Sum256([]byte(body))
+	hash := hex.EncodeToString(sum[:])
+	if r.service == "s3" {
+		req.Header.Set("X-Amz-Content-Sha256", hash)
+	}
+	creds := aws.Credentials{AccessKeyID: k.ID, SecretAccessKey: k.Secret, SessionToken: k.Token}
+	if err := v4.NewSigner().SignHTTP(ctx, creds, req, hash, r.service, region, c.env.Now()); err != nil {
+		out.network = err
+		return out
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.env.Limits.HTTP)
+	defer cancel()
+	conn, err := c.trusted(ctx, host)
+	if err != nil {
+		out.network = err
+		return out
+	}
+	defer conn.Close()
+	resp, err := overConn(conn).Do(req.WithContext(ctx))
+	if err != nil {
+		out.network = endpoint.UnwrapURL(err)
+		return out
+	}
+	defer resp.Body.Close()
+	out.status = resp.StatusCode
+	out.aws = fromAWS(resp.Header)
+	out.body, _ = io.ReadAll(io.LimitReader(resp.Body, 256<<10))
+	if resp.StatusCode >= 300 {
+		out.err = endpoint.ParseAWSError(out.body)
+		if out.err.Code == "" {
+			out.err.Code, _, _ = strings.Cut(resp.Header.Get("X-Amzn-Errortype"), ":")
+		}
+	}
+	return out
+}
+
+// fromAWS reports whether an answer carries the request id that AWS gives.
+// A proxy or portal that answers in its place does not.
+func fromAWS(h http.Header) bool {
+	return h.Get("X-Amzn-Requestid") != "" || h.Get("X-Amz-Request-Id") != ""
+}
+
+// foreign says what came back from somebody else than AWS.
+func (r reply) foreign() string {
+	return "answered " + strconv.Itoa(r.status) + ", but not by AWS: a proxy or portal in between"
+}
+
+// trusted connects as the probes do and shakes hands with who proves to be host.
+func (c *caller) trusted(ctx context.Context, host string) (net.Conn, error) {
+	e := &facts.Endpoint{Host: host, Port: 443, Need: facts.NeedFeature}
+	conn := c.probe.Connect(ctx, e)
+	if conn == nil {
+		return nil, errors.New(connectFailure(e))
+	}
+	roots, err := c.probe.Roots()
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	tc := tls.Client(conn, &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12, Time: c.env.Now})
+	ctx, cancel := context.WithTimeout(ctx, c.env.Limits.TLS)
+	defer cancel()
+	if err := tc.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return tc, nil
+}
+
+// overConn is a client for one request over a connection that stands.
+func overConn(conn net.Conn) *http.Client {
+	t := &http.Transport{DisableKeepAlives: true, DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
+	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+func connectFailure(e *facts.Endpoint) string {
+	switch {
+	case e.Proxy.Used:
+		return "proxy: " + e.Proxy.Outcome
+	case len(e.TCP) > 0:
+		return cmp.Or(e.TCP[0].Error, e.TCP[0].Outcome)
+	}
+	return cmp.Or(e.DNS.Error, "not connected")
+}

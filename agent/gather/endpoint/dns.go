@@ -1,0 +1,231 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/checks/facts"
+)
+
+// vpcResolver is the VPC's resolver at its link-local address.
+const vpcResolver = "169.254.169.253"
+
+// Resolve looks a name up as the host does, hosts file first.
+func Resolve(ctx context.Context, env *gather.Env, f *facts.Facts, host string) (facts.DNS, []netip.Addr) {
+	var d facts.DNS
+	start := time.Now()
+	defer func() { d.Seconds = time.Since(start).Seconds() }()
+	if r, ok := f.Host.Resolver.Get(); ok && len(r.Servers) > 0 {
+		d.Server = r.Servers[0]
+	}
+	if pins := pinned(env, host); len(pins) > 0 {
+		d.Pinned, d.Outcome = pins[0].String(), "ok"
+		for _, a := range pins {
+			if a.Is4() {
+				d.A = append(d.A, a.String())
+			} else {
+				d.AAAA = append(d.AAAA, a.String())
+			}
+		}
+		return d, pins
+	}
+	ctx, cancel := context.WithTimeout(ctx, env.Limits.DNS)
+	defer cancel()
+	var four, six []netip.Addr
+	var err4, err6 error
+	var wg gather.Workers
+	wg.Go(func() { four, err4 = env.Lookup(ctx, "", "ip4", host) })
+	wg.Go(func() { six, err6 = env.Lookup(ctx, "", "ip6", host) })
+	longer := searched(f.Host.Resolver.Value, host)
+	found := make([][]netip.Addr, len(longer))
+	for i, name := range longer {
+		wg.Go(func() { found[i], _ = env.Lookup(ctx, "", "ip4", name) })
+	}
+	wg.Wait()
+	for i, name := range longer {
+		if len(found[i]) > 0 {
+			d.Searched = strings.TrimSuffix(name, ".")
+			break
+		}
+	}
+	_ = err6 // most names have no IPv6 address
+	for _, a := range four {
+		d.A = append(d.A, a.Unmap().String())
+	}
+	for _, a := range six {
+		d.AAAA = append(d.AAAA, a.String())
+	}
+	d.Outcome = "ok"
+	if len(four)+len(six) == 0 {
+		d.Outcome, d.Error = dnsOutcome(err4)
+		var e *net.DNSError
+		if errors.As(err4, &e) && e.Server != "" {
+			d.Server = e.Server
+		}
+	}
+	return d, append(four, six...)
+}
+
+// maxSearch is how many domains of a search list count.
+const maxSearch = 6
+
+// searched are the names that resolvers ask for before a name itself: those with
+// a domain of the search list, where the name has fewer dots than ndots.
+func searched(r facts.Resolver, host string) []string {
+	ndots := 1
+	for _, o := range r.Options {
+		if v, ok := strings.CutPrefix(o, "ndots:"); ok {
+			ndots, _ = strconv.Atoi(v)
+		}
+	}
+	if strings.HasSuffix(host, ".") || strings.Count(host, ".") >= min(ndots, 15) {
+		return nil
+	}
+	var out []string
+	for _, s := range r.Search[:min(len(r.Search), maxSearch)] {
+		if s = strings.Trim(s, "."); s != "" {
+			out = append(out, host+"."+s+".")
+		}
+	}
+	return out
+}
+
+// dnsOutcome sorts the ways in which a query fails.
+func dnsOutcome(err error) (outcome, text string) {
+	var e *net.DNSError
+	switch {
+	case err == nil:
+		return "no-data", "no addresses"
+	case errors.As(err, &e) && e.IsNotFound:
+		return "nxdomain", "no such host"
+	case errors.As(err, &e) && e.IsTimeout, errors.Is(err, context.DeadlineExceeded):
+		return "timeout", "i/o timeout"
+	case strings.Contains(err.Error(), "server misbehaving"):
+		return "servfail", "server misbehaving"
+	case strings.Contains(err.Error(), "connection refused"):
+		return "refused", "connection refused"
+	}
+	return "other", gather.Why(err)
+}
+
+// maxPins bounds the addresses of one name in the hosts file.
+const maxPins = 20
+
+// pinned are the addresses that the hosts file gives for a name; none where
+// name resolution does not look into that file.
+func pinned(env *gather.Env, host string) []netip.Addr {
+	name := "etc/hosts"
+	if env.GOOS == "windows" {
+		name = "Windows/System32/drivers/etc/hosts"
+	} else if b, err := gather.ReadFile(env.FS, "etc/nsswitch.conf", gather.MaxSmall); err == nil && !hostsFileUsed(b) {
+		return nil
+	}
+	b, err := gather.ReadFile(env.FS, name, gather.MaxSmall)
+	if err != nil {
+		return nil
+	}
+	return parseHosts(b, host)
+}
+
+// hostsFileUsed reports whether nsswitch.conf lets names be looked up in the
+// hosts file; without a line for hosts they are.
+func hostsFileUsed(b []byte) bool {
+	used := true
+	gather.Lines(b, func(l []byte) bool {
+		s, _, _ := strings.Cut(string(l), "#")
+		v, ok := strings.CutPrefix(strings.TrimSpace(s), "hosts:")
+		if ok {
+			used = slices.Contains(strings.Fields(v), "files")
+		}
+		return !ok
+	})
+	return used
+}
+
+func parseHosts(b []byte, host string) []netip.Addr {
+	var out []netip.Addr
+	gather.Lines(b, func(l []byte) bool {
+		line, _, _ := strings.Cut(string(l), "#")
+		fields := strings.Fields(line)
+		if len(fields) < 2 {
+			return true
+		}
+		a, err := netip.ParseAddr(fields[0])
+		if err != nil {
+			return true
+		}
+		for _, n := range fields[1:] {
+			if strings.EqualFold(strings.TrimSuffix(n, "."), host) {
+				out = append(out, a.WithZone("")) // a zone may hold any text
+				break
+			}
+		}
+		return len(out) < maxPins
+	})
+	return out
+}
+
+// views asks the resolvers that the host does not use: the VPC's own, and the
+// further ones of resolv.conf.
+func views(ctx context.Context, env *gather.Env, f *facts.Facts, host string) []facts.View {
+	servers := []string{vpcResolver}
+	if r, ok := f.Host.Resolver.Get(); ok {
+		for _, s := range r.Servers {
+			if s == vpcResolver {
+				servers = nil // the host's own answer is the VPC's
+			}
+		}
+		for _, s := range r.Servers[min(1, len(r.Servers)):] {
+			if !strings.HasPrefix(s, "127.") {
+				servers = append(servers, s)
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, env.Limits.DNS)
+	defer cancel()
+	out := make([]facts.View, len(servers))
+	var wg gather.Workers
+	for i, s := range servers {
+		wg.Go(func() {
+			addrs, err := env.Lookup(ctx, s, "ip4", host)
+			v := facts.View{Server: s, Outcome: "ok", Scope: scope(addrs)}
+			for _, a := range addrs {
+				v.A = append(v.A, a.Unmap().String())
+			}
+			if len(addrs) == 0 {
+				v.Outcome, _ = dnsOutcome(err)
+			}
+			out[i] = v
+		})
+	}
+	wg.Wait()
+	return slices.DeleteFunc(out, func(v facts.View) bool { return v.Server == "" })
+}
+
+// scope tells private from public addresses.
+func scope(addrs []netip.Addr) string {
+	private, public := 0, 0
+	for _, a := range addrs {
+		if a = a.Unmap(); a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
+			private++
+		} else {
+			public++
+		}
+	}
+	switch {
+	case private+public == 0:
+		return ""
+	case public == 0:
+		return "private"
+	case private == 0:
+		return "public"
+	}
+	return "mixed"
+}

@@ -1,0 +1,187 @@
+package endpoint
+
+import (
+	"bufio"
+	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/checks/facts"
+)
+
+// maxAddresses is how many addresses of one endpoint are tried.
+const maxAddresses = 4
+
+// Prober asks endpoints, all at once.
+type Prober struct {
+	env   *gather.Env
+	f     *facts.Facts
+	proxy gather.ProxyVars
+	Roots func() (*x509.CertPool, error)
+}
+
+// NewProber makes a prober that takes the way of the agent's service, through its
+// proxy if it has one. It reads the sections of f that tell where endpoints are.
+func NewProber(run *gather.Run, f *facts.Facts) *Prober {
+	service, _, _ := run.Proxies()
+	return &Prober{env: run.Env, f: f, proxy: service, Roots: run.Roots()}
+}
+
+// endpoint fills in what can be seen of one endpoint and returns the clock's difference.
+func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Seen[float64]) {
+	e.TLS, e.HTTP, e.WebSocket = facts.Unknown[facts.TLS]("not connected", ""), facts.Unknown[facts.HTTP]("not connected", ""), facts.Unknown[facts.HTTP]("not asked", "")
+	if e.Service != "ssmmessages" {
+		e.WebSocket = facts.Absent[facts.HTTP]("no websocket there", "")
+	}
+	conn := p.Connect(ctx, e)
+	if conn == nil {
+		return skew
+	}
+	defer func() { conn.Close() }()
+	if e.Need != facts.NeedCore {
+		e.TLS, e.HTTP = facts.Unknown[facts.TLS]("not asked: no feature that needs it", ""), facts.Unknown[facts.HTTP]("not asked", "")
+		return skew
+	}
+	tc := p.handshake(ctx, e, conn)
+	if tc == nil {
+		return skew
+	}
+	conn = tc
+	trusted := e.TLS.Value.OK
+	br := bufio.NewReader(tc)
+	h, reuse := p.get(tc, br, e.Host, "/", nil)
+	skew = h.skew
+	if !trusted {
+		e.HTTP = facts.Unknown[facts.HTTP]("the certificate is not trusted", "")
+		return skew
+	}
+	e.HTTP = facts.Known(h.HTTP, "https:GET "+e.Host+"/")
+	if e.Service != "ssmmessages" {
+		return skew
+	}
+	if !reuse {
+		if c := p.Connect(ctx, &facts.Endpoint{Service: e.Service, Host: e.Host, Port: e.Port}); c != nil {
+			conn.Close()
+			scratch := *e
+			if t := p.handshake(ctx, &scratch, c); t != nil {
+				tc, br, conn = t, bufio.NewReader(t), t
+			} else {
+				conn = c
+			}
+		}
+	}
+	w, _ := p.get(tc, br, e.Host, "/v1/control-channel/ssm-doctor?role=subscribe&stream=input", http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-WebSocket-Version": {"13"}, "Sec-WebSocket-Key": {base64.StdEncoding.EncodeToString([]byte("ssm-doctor probe"))},
+	})
+	e.WebSocket = facts.Known(w.HTTP, "https:GET "+e.Host+"/v1/control-channel, upgrade, unsigned")
+	return skew
+}
+
+// Connect makes the connection the agent would make; nil when there is none.
+func (p *Prober) Connect(ctx context.Context, e *facts.Endpoint) net.Conn {
+	if u := p.proxy.ForHost(e.Host); u != nil {
+		conn, c := p.connectProxy(ctx, u, e.Host)
+		e.Proxy = c
+		e.Proxy.Used = true
+		return conn
+	}
+	if p.env.EndpointURL != "" {
+		return p.tcp(ctx, e, []string{p.env.EndpointURL})
+	}
+	viewCtx, stop := context.WithCancel(ctx)
+	defer stop()
+	var seen []facts.View
+	var wg gather.Workers
+	if ec2 := p.f.IMDS.InstanceID.Known(); ec2 && e.Need == facts.NeedCore {
+		wg.Go(func() { seen = views(viewCtx, p.env, p.f, e.Host) })
+	}
+	d, addrs := Resolve(ctx, p.env, p.f, e.Host)
+	e.DNS, e.Scope = d, scope(addrs)
+	var conn net.Conn
+	if len(addrs) > 0 {
+		var to []string
+		for _, a := range addrs[:min(len(addrs), maxAddresses)] {
+			to = append(to, netip.AddrPortFrom(a.Unmap(), uint16(e.Port)).String())
+		}
+		conn = p.tcp(ctx, e, to)
+	}
+	if conn != nil {
+		stop() // a working endpoint needs no second opinion
+	}
+	wg.Wait()
+	if conn == nil {
+		e.DNS.Views = seen
+	}
+	return conn
+}
+
+// tcp tries all addresses at once, records each and keeps one connection.
+func (p *Prober) tcp(ctx context.Context, e *facts.Endpoint, to []string) net.Conn {
+	ctx, cancel := context.WithTimeout(ctx, p.env.Limits.Connect)
+	defer cancel()
+	attempts, conns := make([]facts.Attempt, len(to)), make([]net.Conn, len(to))
+	var wg gather.Workers
+	for i, addr := range to {
+		wg.Go(func() {
+			start := time.Now()
+			conn, err := p.env.Dial(ctx, "tcp", addr, netip.Addr{})
+			host, _, _ := net.SplitHostPort(addr)
+			t := facts.Attempt{Address: host, Outcome: TCPOutcome(err), Error: DialText(err), Seconds: time.Since(start).Seconds()}
+			if err == nil {
+				conns[i] = conn
+				cancel() // the others need not end
+				t.Source, _, _ = net.SplitHostPort(conn.LocalAddr().String())
+			} else {
+				t.Source = p.source(host)
+			}
+			t.Interface = p.interfaceOf(t.Source)
+			attempts[i] = t
+		})
+	}
+	wg.Wait()
+	var keep net.Conn
+	for _, c := range conns {
+		switch {
+		case c == nil:
+		case keep == nil:
+			keep = c
+		default:
+			c.Close()
+		}
+	}
+	for _, a := range attempts {
+		if keep != nil && a.Outcome != "ok" {
+			continue // cancelled, says nothing
+		}
+		e.TCP = append(e.TCP, a)
+	}
+	return keep
+}
+
+func (p *Prober) source(host string) string {
+	if p.env.SourceAddr != nil {
+		return p.env.SourceAddr(host)
+	}
+	return gather.SourceFor(host)
+}
+
+func (p *Prober) interfaceOf(source string) string {
+	a, err := netip.ParseAddr(source)
+	ifs, ok := p.f.Host.Interfaces.Get()
+	if err != nil || !ok {
+		return ""
+	}
+	for _, i := range ifs {
+		for _, c := range i.Addresses {
+			if pre, err := netip.ParsePrefix(c); err == nil && pre.Addr() == a {
+				return i.Name
+			}
+		}
+	}
+	return ""
+}

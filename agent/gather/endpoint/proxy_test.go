@@ -1,0 +1,129 @@
+package endpoint
+
+import (
+	"bufio"
+	"encoding/base64"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/gathertest"
+	"ssm-doctor/checks/facts"
+)
+
+// connectProxy is a proxy that carries CONNECT to the addresses of a network,
+// or answers with a status.
+func connectProxy(n *gathertest.Network, status int, login string) func(net.Conn) {
+	return func(c net.Conn) {
+		br := bufio.NewReader(c)
+		req, err := http.ReadRequest(br)
+		if err != nil {
+			return
+		}
+		code := status
+		if login != "" && req.Header.Get("Proxy-Authorization") != "Basic "+base64.StdEncoding.EncodeToString([]byte(login)) {
+			code = http.StatusProxyAuthRequired
+		}
+		host, _, _ := net.SplitHostPort(req.URL.Host)
+		serve := n.At[strings.Join(n.Names["proxy"][host], "")+":443"]
+		if code != 200 || req.Method != http.MethodConnect || serve == nil {
+			if code == 200 {
+				code = http.StatusBadGateway
+			}
+			rec := httptest.NewRecorder()
+			rec.WriteHeader(code)
+			_ = rec.Result().Write(c)
+			return
+		}
+		_, _ = io.WriteString(c, "HTTP/1.1 200 Connection established\r\n\r\n")
+		serve(c)
+	}
+}
+
+func TestProxy(t *testing.T) {
+	t.Parallel()
+	ca := gathertest.NewAuthority(t, "Test Root")
+	const login = "svc:hunter2-hunter2"
+	for _, c := range []struct {
+		name           string
+		service, shell gather.ProxyVars
+		serve          func(n *gathertest.Network) func(net.Conn)
+		do             func(n *gathertest.Network)
+		probe          string // outcome of the probe of the service's proxy
+		status         int
+		endpoint       string // outcome of the ssm endpoint's CONNECT; empty: not through a proxy
+		shellProbe     string
+		took           time.Duration
+	}{
+		{name: "none"},
+		{name: "works", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, probe: "ok", status: 200, endpoint: "ok"},
+		{name: "works with a login", service: gather.ProxyVars{HTTPS: "http://" + login + "@proxy.corp:3128"}, serve: func(n *gathertest.Network) func(net.Conn) { return connectProxy(n, 200, login) }, probe: "ok", status: 200, endpoint: "ok"},
+		{name: "wants a login", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, serve: func(n *gathertest.Network) func(net.Conn) { return connectProxy(n, 200, login) }, probe: "auth", status: 407, endpoint: "refused-auth"},
+		{name: "forbids", service: gather.ProxyVars{HTTPS: "proxy.corp:3128"}, serve: func(n *gathertest.Network) func(net.Conn) { return connectProxy(n, 403, "") }, probe: "forbidden", status: 403, endpoint: "refused"},
+		{name: "is not there", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, do: func(n *gathertest.Network) { delete(n.At, "10.0.0.9:3128") }, probe: "refused", endpoint: "unreachable"},
+		{name: "does not answer", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, do: func(n *gathertest.Network) { n.Silent["10.0.0.9"] = true }, probe: "timeout", endpoint: "unreachable", took: 2 * time.Second},
+		{name: "accepts and says nothing", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, serve: func(*gathertest.Network) func(net.Conn) { return gathertest.Mute }, probe: "other", endpoint: "other", took: 3 * time.Second},
+		{name: "has no such name", service: gather.ProxyVars{HTTPS: "http://gone.corp:3128"}, probe: "dns", endpoint: "unreachable"},
+		{name: "speaks TLS", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, serve: func(*gathertest.Network) func(net.Conn) {
+			return func(c net.Conn) {
+				go gathertest.Mute(c)
+				_, _ = c.Write([]byte("\x15\x03\x01\x00\x02\x02\x46"))
+				time.Sleep(time.Second)
+			}
+		}, probe: "tls", endpoint: "scheme"},
+		{name: "does not speak TLS", service: gather.ProxyVars{HTTPS: "https://proxy.corp:3128"}, serve: func(*gathertest.Network) func(net.Conn) {
+			return func(c net.Conn) { go gathertest.Mute(c); _, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")) }
+		}, probe: "not-tls", endpoint: "scheme"},
+		{name: "is excepted", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128", No: ".amazonaws.com"}, shellProbe: "ok"},
+		{name: "is for plain HTTP only", service: gather.ProxyVars{HTTP: "http://proxy.corp:3128"}},
+		{name: "only users have it", shell: gather.ProxyVars{HTTPS: "http://" + login + "@proxy.corp:3128"}, shellProbe: "ok"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := regionNet(t, ca)
+				n.Names["proxy"] = map[string][]string{}
+				for _, s := range services {
+					n.Names["proxy"][gathertest.Regional(s.name)] = n.Names[""][gathertest.Regional(s.name)]
+				}
+				if c.endpoint != "" { // the host itself resolves no AWS name
+					n.Names[""] = map[string][]string{}
+				}
+				n.Names[""]["proxy.corp"] = []string{"10.0.0.9"}
+				n.At["10.0.0.9:3128"] = connectProxy(n, 200, "")
+				if c.serve != nil {
+					n.At["10.0.0.9:3128"] = c.serve(n)
+				}
+				if c.do != nil {
+					c.do(n)
+				}
+				start := time.Now()
+				f := gatherNetwork(t, n, ca, func(run *gather.Run, _ *facts.Facts) { run.SetProxies(c.service, gather.ProxyVars{}, c.shell) })
+				if took := time.Since(start); took != c.took {
+					t.Errorf("took %v, want %v", took, c.took)
+				}
+				if p := f.Network.Proxy; p.Value.Outcome != c.probe || p.Value.Status != c.status || p.Absent() != (c.probe == "") {
+					t.Errorf("probe %+v", p)
+				}
+				if p := f.Network.ShellProxy; p.Value.Outcome != c.shellProbe || p.Absent() != (c.shellProbe == "") {
+					t.Errorf("probe of another proxy %+v", p)
+				}
+				e := f.Network.Endpoint("ssm")
+				if e.Proxy.Outcome != c.endpoint || e.Proxy.Used != (c.endpoint != "") || e.Usable() != (c.endpoint == "ok" || c.endpoint == "") {
+					t.Errorf("endpoint %+v", e)
+				}
+				if e.Proxy.Used && len(e.TCP) > 0 {
+					t.Error("connected beside the proxy")
+				}
+				gathertest.NoSecret(t, f, "hunter2")
+				time.Sleep(time.Minute)
+			})
+		})
+	}
+}

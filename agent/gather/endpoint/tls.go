@@ -1,0 +1,112 @@
+package endpoint
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/checks/facts"
+)
+
+// handshake verifies as the agent would, but keeps what was shown when it
+// refuses. It returns nil when there is no TLS connection at all.
+func (p *Prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn) *tls.Conn {
+	from := "tls:" + e.Host + ":443"
+	roots, err := p.Roots()
+	if err != nil {
+		e.TLS = facts.Known(facts.TLS{Kind: "no-roots", Error: gather.Why(err)}, from)
+		return nil
+	}
+	var t facts.TLS
+	start := time.Now()
+	tc := tls.Client(conn, &tls.Config{ServerName: e.Host, MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, VerifyConnection: func(s tls.ConnectionState) error { // verified below, against the same roots
+		leaf := s.PeerCertificates[0]
+		last := s.PeerCertificates[len(s.PeerCertificates)-1]
+		t.Version, t.NotAfter = tls.VersionName(s.Version), leaf.NotAfter
+		t.Subject, t.Issuer, t.Root = gather.OneLine(name(leaf.Subject.String(), leaf.DNSNames), 300), gather.OneLine(leaf.Issuer.String(), 300), gather.OneLine(last.Issuer.String(), 300)
+		inter := x509.NewCertPool()
+		for _, c := range s.PeerCertificates[1:] {
+			inter.AddCert(c)
+		}
+		t.Seconds = time.Since(start).Seconds()
+		chains, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: inter, DNSName: e.Host, CurrentTime: p.env.Now()})
+		t.OK = err == nil
+		t.FirstExpiry = firstExpiry(chains)
+		t.Kind, t.Error = certKind(err, leaf, p.env.Now())
+		return nil
+	}})
+	ctx, cancel := context.WithTimeout(ctx, p.env.Limits.TLS)
+	defer cancel()
+	if err := tc.HandshakeContext(ctx); err != nil {
+		t.Error = gather.Why(err)
+		var rec tls.RecordHeaderError
+		switch out := TCPOutcome(err); {
+		case errors.As(err, &rec):
+			t.Kind = "not-tls"
+		case out == "timeout":
+			t.Kind = "timeout"
+		case out == "reset", errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			t.Kind = "reset"
+		default:
+			t.Kind = "other"
+		}
+		e.TLS = facts.Known(t, from)
+		tc.Close()
+		return nil
+	}
+	e.TLS = facts.Known(t, from)
+	return tc
+}
+
+// firstExpiry is when the first certificate of the longest lasting chain expires.
+func firstExpiry(chains [][]*x509.Certificate) time.Time {
+	var best time.Time
+	for _, c := range chains {
+		first := c[0].NotAfter
+		for _, x := range c[1:] {
+			if x.NotAfter.Before(first) {
+				first = x.NotAfter
+			}
+		}
+		if first.After(best) {
+			best = first
+		}
+	}
+	return best
+}
+
+func name(subject string, dns []string) string {
+	if len(dns) > 0 {
+		return strings.Join(dns[:min(3, len(dns))], ", ")
+	}
+	return subject
+}
+
+// certKind sorts the reasons for which a certificate is refused.
+func certKind(err error, leaf *x509.Certificate, now time.Time) (kind, text string) {
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	var host x509.HostnameError
+	if err == nil {
+		return "", ""
+	}
+	text = gather.Why(err)
+	switch {
+	case errors.As(err, &unknown):
+		return "unknown-authority", text
+	case errors.As(err, &host):
+		return "wrong-name", text
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		if now.Before(leaf.NotBefore) {
+			return "not-yet-valid", text
+		}
+		return "expired", text
+	}
+	return "other", text
+}

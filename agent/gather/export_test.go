@@ -1,0 +1,4 @@
+package gather
+
+// LookupBy is for the fuzz target that plays a DNS server.
+var LookupBy = lookupBy

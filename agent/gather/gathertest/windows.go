@@ -1,0 +1,44 @@
+package gathertest
+
+import (
+	"testing"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/checks/facts"
+)
+
+// Windows answers from maps; registry keys are KEY|VALUE.
+type Windows struct {
+	Service  facts.Seen[gather.WindowsService]
+	Registry map[string][]string
+	Denied   string // key that may not be read
+	Ps       []facts.Process
+	Routes   facts.Seen[[]gather.WindowsRoute]
+}
+
+func (w *Windows) Ask() *gather.Windows {
+	return &gather.Windows{
+		Service: func(string) facts.Seen[gather.WindowsService] { return w.Service },
+		Strings: func(key, value string) facts.Seen[[]string] {
+			if key == w.Denied {
+				return facts.Unknown[[]string]("Access is denied.", gather.RegistryURL(key))
+			}
+			if v, ok := w.Registry[key+"|"+value]; ok {
+				return facts.Known(v, gather.RegistryURL(key))
+			}
+			return facts.Absent[[]string]("no such value", gather.RegistryURL(key))
+		},
+		Processes: func([]string) facts.Seen[[]facts.Process] { return facts.Known(w.Ps, "toolhelp snapshot") },
+		Routes:    func() facts.Seen[[]gather.WindowsRoute] { return w.Routes },
+		Servers:   func() facts.Seen[[]string] { return facts.Known([]string{"10.0.0.2"}, "adapters") },
+		Elevated:  func() facts.Seen[bool] { return facts.Known(false, "process token") },
+	}
+}
+
+func WindowsEnv(t *testing.T, w *Windows, files map[string]string, vars map[string]string) *gather.Env {
+	t.Helper()
+	env := Plain(t, Tree(t, files))
+	env.GOOS, env.Windows, env.UID = "windows", w.Ask(), -1
+	env.Getenv = func(k string) string { return vars[k] }
+	return env
+}

@@ -1,0 +1,387 @@
+// Package imds asks the instance metadata service.
+package imds
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/endpoint"
+	"ssm-doctor/checks/facts"
+)
+
+// maxMetadata bounds one metadata document.
+const maxMetadata = 64 << 10
+
+type Source struct{}
+
+func (Source) Name() string { return "imds" }
+
+func (Source) Reset(f *facts.Facts) {
+	f.IMDS = facts.IMDS{ViaProxy: f.IMDS.ViaProxy} // the proxy is asked with the network
+}
+
+func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error {
+	env := run.Env
+	i := &f.IMDS
+	*i = facts.IMDS{Endpoint: env.IMDS, ViaProxy: i.ViaProxy} // the proxy is asked with the network
+	if !env.Live || env.IMDS == "" {
+		i.Token, i.Bare = facts.Unknown[facts.Exchange]("not a running host", ""), facts.Unknown[facts.Exchange]("not a running host", "")
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, env.Limits.IMDS)
+	defer cancel()
+	c := metadataClient(env, nil)
+	defer c.CloseIdleConnections()
+	var token, bare facts.Exchange
+	var wg gather.Workers
+	wg.Go(func() { token = tokenRequest(ctx, env, c, env.IMDS) })
+	wg.Go(func() { bare = bareRequest(ctx, env, c, env.IMDS) })
+	wg.Wait()
+	i.Token = facts.Known(token, "imds:PUT /latest/api/token")
+	i.Bare = facts.Known(bare, "imds:GET /latest/meta-data/ without token")
+	i.IPv6 = facts.Unknown[facts.Exchange]("not asked: IPv4 answers", "")
+	base := env.IMDS
+	if token.Status == 0 && env.IMDS6 != "" {
+		six, done := context.WithTimeout(context.WithoutCancel(ctx), 300*time.Millisecond)
+		i.IPv6 = facts.Known(tokenRequest(six, env, c, env.IMDS6), "imds:PUT [fd00:ec2::254]/latest/api/token")
+		done()
+		if i.IPv6.Value.Token {
+			base = env.IMDS6
+		}
+	}
+	switch {
+	case token.Token || i.IPv6.Value.Token:
+		i.V2 = facts.Known(true, i.Token.From)
+	case token.Status != 0:
+		i.V2 = facts.Known(false, i.Token.From)
+	default:
+		i.V2 = facts.Unknown[bool](cmp.Or(token.Error, token.Outcome), i.Token.From)
+	}
+	switch bare.Status {
+	case 200:
+		i.V1Allowed = facts.Known(bare.Body == "", i.Bare.From)
+	case 401:
+		i.V1Allowed = facts.Known(false, i.Bare.From)
+	default:
+		i.V1Allowed = facts.Unknown[bool](cmp.Or(bare.Error, fmt.Sprintf("HTTP %d", bare.Status)), i.Bare.From)
+	}
+	if v, _ := i.V2.Get(); !v {
+		noMetadata(i, "the metadata service gives no token")
+		if token.Outcome == "not-permitted" {
+			return errors.New("this process may not connect to the metadata service")
+		}
+		return nil
+	}
+	// A new deadline: the reads follow the token, which may have taken its own.
+	rctx, done := context.WithTimeout(context.WithoutCancel(ctx), env.Limits.IMDS)
+	defer done()
+	readMetadata(rctx, run, i, c, base)
+	return nil
+}
+
+// noMetadata marks everything as unknown for one reason.
+func noMetadata(i *facts.IMDS, why string) {
+	i.InstanceID, i.Region, i.AZ, i.Account = unknownText(why), unknownText(why), unknownText(why), unknownText(why)
+	i.InstanceType, i.ImageID, i.Partition, i.Domain = unknownText(why), unknownText(why), unknownText(why), unknownText(why)
+	i.VPC = facts.Unknown[facts.VPC](why, "")
+	i.Profile = facts.Unknown[facts.Profile](why, "")
+	i.Role, i.IdentityRole = facts.Unknown[facts.Role](why, ""), facts.Unknown[facts.Role](why, "")
+}
+
+func unknownText(why string) facts.Seen[string] { return facts.Unknown[string](why, "") }
+
+// tcpSeen tells whether a connection was established during a request.
+type tcpSeen struct{ ok atomic.Bool }
+
+type tcpKey struct{}
+
+// metadataClient is an HTTP client without proxy, or through the given one.
+func metadataClient(env *gather.Env, proxy *url.URL) *http.Client {
+	t := &http.Transport{
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			// A transport lets a dial go on after its request has ended.
+			dctx, cancel := context.WithTimeout(ctx, env.Limits.IMDS)
+			defer cancel()
+			conn, err := env.Dial(dctx, network, addr, netip.Addr{})
+			if seen, ok := ctx.Value(tcpKey{}).(*tcpSeen); ok && err == nil {
+				seen.ok.Store(true)
+			}
+			return conn, err
+		},
+		MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Second,
+	}
+	if proxy != nil {
+		t.Proxy = http.ProxyURL(proxy)
+	}
+	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// tokenRequest asks for an IMDSv2 token. The token itself is dropped.
+func tokenRequest(ctx context.Context, env *gather.Env, c *http.Client, base string) facts.Exchange {
+	e, body := request(ctx, env, c, http.MethodPut, base+"/latest/api/token", http.Header{"X-Aws-Ec2-Metadata-Token-Ttl-Seconds": {"60"}})
+	e.Token = e.Status == 200 && tokenLike(body)
+	if e.Status != 0 && !e.Token {
+		e.Body = gather.OneLine(string(body), 120)
+	}
+	return e
+}
+
+// tokenLike reports whether text has the form of a token: base64 of some length, no white space.
+func tokenLike(b []byte) bool {
+	if len(b) < 16 || len(b) > 512 {
+		return false
+	}
+	for _, c := range b {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-_=+/", rune(c)) {
+			return false
+		}
+	}
+	return true
+}
+
+// bareRequest asks without a token. An answer 200 whose body is not a listing
+// of metadata keeps its start, since it is not the metadata service's.
+func bareRequest(ctx context.Context, env *gather.Env, c *http.Client, base string) facts.Exchange {
+	e, body := request(ctx, env, c, http.MethodGet, base+"/latest/meta-data/", nil)
+	if e.Status == 200 && !strings.Contains(string(body), "instance-id") {
+		e.Body = gather.OneLine(string(body), 120)
+	}
+	return e
+}
+
+func request(ctx context.Context, env *gather.Env, c *http.Client, method, target string, h http.Header) (facts.Exchange, []byte) {
+	var e facts.Exchange
+	seen := &tcpSeen{}
+	req, err := http.NewRequestWithContext(context.WithValue(ctx, tcpKey{}, seen), method, target, nil)
+	if err != nil {
+		e.Outcome, e.Error = "other", gather.Why(err)
+		return e, nil
+	}
+	for k, v := range h {
+		req.Header[k] = v
+	}
+	req.Header.Set("User-Agent", env.UserAgent)
+	start := time.Now()
+	resp, err := c.Do(req)
+	e.Seconds = time.Since(start).Seconds()
+	e.TCP = seen.ok.Load()
+	if err != nil {
+		e.Outcome, e.Error = endpoint.TCPOutcome(err), endpoint.DialText(endpoint.UnwrapURL(err))
+		if e.Outcome == "timeout" {
+			e.Error = "no answer in time"
+			if !e.TCP {
+				e.Outcome = "connect-timeout"
+			}
+		}
+		return e, nil
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxMetadata))
+	e.Status, e.Server, e.ContentType = resp.StatusCode, gather.OneLine(resp.Header.Get("Server"), 60), gather.OneLine(resp.Header.Get("Content-Type"), 60)
+	e.TCP = true
+	return e, body
+}
+
+// reader reads metadata through the SDK's client, which asks for its own token.
+type reader struct {
+	c *imds.Client
+}
+
+// text returns the body of a path under meta-data; status 404 is absent.
+func (r reader) text(ctx context.Context, path string) facts.Seen[string] {
+	from := "imds:GET /latest/meta-data/" + path
+	out, err := r.c.GetMetadata(ctx, &imds.GetMetadataInput{Path: path})
+	if err != nil {
+		var re *smithyhttp.ResponseError
+		if errors.As(err, &re) && re.HTTPStatusCode() == 404 {
+			return facts.Absent[string]("404", from)
+		}
+		return facts.Unknown[string](metadataError(err), from)
+	}
+	defer out.Content.Close()
+	b, err := io.ReadAll(io.LimitReader(out.Content, maxMetadata))
+	if err != nil {
+		return facts.Unknown[string](gather.Why(err), from)
+	}
+	return facts.Known(strings.TrimSpace(string(b)), from)
+}
+
+func metadataError(err error) string {
+	var re *smithyhttp.ResponseError
+	if errors.As(err, &re) {
+		return fmt.Sprintf("HTTP %d", re.HTTPStatusCode())
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	return gather.OneLine(err.Error(), 160)
+}
+
+func readMetadata(ctx context.Context, run *gather.Run, i *facts.IMDS, hc *http.Client, base string) {
+	r := reader{imds.New(imds.Options{Endpoint: base, EnableFallback: aws.FalseTernary, ClientEnableState: imds.ClientEnabled, HTTPClient: hc, Retryer: aws.NopRetryer{}})}
+	// The first read fetches the token that the others share.
+	start := time.Now()
+	doc, err := r.c.GetDynamicData(ctx, &imds.GetDynamicDataInput{Path: "instance-identity/document"})
+	from := "imds:GET /latest/dynamic/instance-identity/document"
+	if err != nil {
+		noMetadata(i, metadataError(err))
+	} else {
+		b, _ := io.ReadAll(io.LimitReader(doc.Content, maxMetadata))
+		doc.Content.Close()
+		i.IdentitySeconds = time.Since(start).Seconds()
+		if d, err := parseIdentityDocument(b); err != nil {
+			noMetadata(i, err.Error())
+		} else {
+			i.InstanceID, i.Region, i.AZ, i.Account = knownText(d.InstanceID, from), knownText(d.Region, from), knownText(d.AZ, from), knownText(d.Account, from)
+			i.InstanceType, i.ImageID = knownText(d.Type, from), knownText(d.Image, from)
+		}
+	}
+	var wg gather.Workers
+	wg.Go(func() {
+		if id := r.text(ctx, "instance-id"); !i.InstanceID.Known() {
+			i.InstanceID = id
+		}
+	})
+	wg.Go(func() { i.Partition = r.text(ctx, "services/partition") })
+	wg.Go(func() { i.Domain = r.text(ctx, "services/domain") })
+	wg.Go(func() { i.VPC = r.vpc(ctx) })
+	wg.Go(func() { i.Profile = parseProfile(r.text(ctx, "iam/info")) })
+	wg.Go(func() {
+		role := r.text(ctx, "iam/security-credentials/")
+		name, ok := role.Get()
+		switch {
+		case ok && name != "" && !strings.ContainsAny(name, "\n/ ?#<"):
+			start := time.Now()
+			i.Role = r.role(ctx, run, "iam/security-credentials/"+name, name, facts.SourceProfile)
+			if i.Role.Known() {
+				i.RoleSeconds = time.Since(start).Seconds()
+			}
+		case ok:
+			i.Role = facts.Absent[facts.Role]("the list of roles is empty", role.From)
+		default:
+			i.Role = facts.Seen[facts.Role]{State: role.State, Why: role.Why, From: role.From}
+		}
+	})
+	wg.Go(func() {
+		i.IdentityRole = r.role(ctx, run, "identity-credentials/ec2/security-credentials/ec2-instance", "ec2-instance", "")
+	})
+	wg.Wait()
+}
+
+func knownText(v, from string) facts.Seen[string] {
+	if v == "" {
+		return facts.Absent[string]("empty", from)
+	}
+	return facts.Known(gather.OneLine(v, 128), from)
+}
+
+// vpc describes the first interface.
+func (r reader) vpc(ctx context.Context) facts.Seen[facts.VPC] {
+	macs := r.text(ctx, "network/interfaces/macs/")
+	list, ok := macs.Get()
+	if !ok {
+		return facts.Seen[facts.VPC]{State: macs.State, Why: macs.Why, From: macs.From}
+	}
+	mac, _, _ := strings.Cut(strings.TrimSpace(list), "\n")
+	mac = strings.TrimSuffix(mac, "/")
+	if _, err := net.ParseMAC(mac); err != nil {
+		return facts.Unknown[facts.VPC]("not a hardware address: "+gather.OneLine(mac, 40), macs.From)
+	}
+	var v facts.VPC
+	var groups string
+	var wg gather.Workers
+	base := "network/interfaces/macs/" + mac + "/"
+	for path, to := range map[string]*string{"vpc-id": &v.ID, "subnet-id": &v.Subnet, "vpc-ipv4-cidr-block": &v.CIDR, "security-group-ids": &groups} {
+		wg.Go(func() { *to = gather.OneLine(r.text(ctx, base+path).Value, 200) })
+	}
+	wg.Wait()
+	v.SecurityGroups = strings.Fields(groups)
+	return facts.Known(v, "imds:GET /latest/meta-data/"+base)
+}
+
+// role reads role credentials. The keys go to the signer of source, and only there.
+func (r reader) role(ctx context.Context, run *gather.Run, path, name, source string) facts.Seen[facts.Role] {
+	t := r.text(ctx, path)
+	body, ok := t.Get()
+	if !ok {
+		return facts.Seen[facts.Role]{State: t.State, Why: t.Why, From: t.From}
+	}
+	role, k, err := parseRole([]byte(body))
+	if err != nil {
+		return facts.Unknown[facts.Role](err.Error(), t.From)
+	}
+	role.Name = name
+	if source != "" && k.ID != "" {
+		run.SetKeys(source, k)
+	}
+	return facts.Known(role, t.From)
+}
+
+type identityDocument struct {
+	InstanceID string `json:"instanceId"`
+	Region     string `json:"region"`
+	AZ         string `json:"availabilityZone"`
+	Account    string `json:"accountId"`
+	Type       string `json:"instanceType"`
+	Image      string `json:"imageId"`
+}
+
+// parseIdentityDocument decodes the instance identity document.
+func parseIdentityDocument(b []byte) (identityDocument, error) {
+	var d identityDocument
+	if err := json.Unmarshal(b, &d); err != nil {
+		return d, errors.New("the identity document is not JSON")
+	}
+	if !strings.HasPrefix(d.InstanceID, "i-") {
+		return d, errors.New("the identity document names no instance")
+	}
+	return d, nil
+}
+
+// parseRole decodes role credentials and splits off the keys.
+func parseRole(b []byte) (facts.Role, gather.Keys, error) {
+	var d struct {
+		Code, Message, AccessKeyId, SecretAccessKey, Token, Expiration, LastUpdated string
+	}
+	if err := json.Unmarshal(b, &d); err != nil {
+		return facts.Role{}, gather.Keys{}, errors.New("the role credentials are not JSON")
+	}
+	r := facts.Role{Code: gather.OneLine(d.Code, 80), Message: gather.OneLine(d.Message, 300)}
+	if len(d.AccessKeyId) >= 4 {
+		r.KeyPrefix = gather.OneLine(d.AccessKeyId[:4], 4)
+	}
+	at := func(s string) time.Time { t, _ := time.Parse(time.RFC3339, s); return gather.SaneTime(t) }
+	r.Expires, r.LastUpdated = at(d.Expiration), at(d.LastUpdated)
+	return r, gather.Keys{ID: d.AccessKeyId, Secret: d.SecretAccessKey, Token: d.Token}, nil
+}
+
+// parseProfile decodes iam/info.
+func parseProfile(t facts.Seen[string]) facts.Seen[facts.Profile] {
+	body, ok := t.Get()
+	if !ok {
+		return facts.Seen[facts.Profile]{State: t.State, Why: t.Why, From: t.From}
+	}
+	var d struct{ Code, Message, InstanceProfileArn string }
+	if err := json.Unmarshal([]byte(body), &d); err != nil {
+		return facts.Unknown[facts.Profile]("iam/info is not JSON", t.From)
+	}
+	p := facts.Profile{ARN: gather.OneLine(d.InstanceProfileArn, 300), Code: gather.OneLine(d.Code, 80), Message: gather.OneLine(d.Message, 300)}
+	p.Name = p.ARN[strings.LastIndex(p.ARN, "/")+1:]
+	return facts.Known(p, t.From)
+}

@@ -1,0 +1,371 @@
+package install
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"path"
+	"regexp"
+	"strings"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/agentsvc"
+	"ssm-doctor/checks/facts"
+)
+
+// pkgName is the agent's name in every package database.
+const pkgName = "amazon-ssm-agent"
+
+// dpkgStatus is a stanza of dpkg's status file.
+type dpkgStatus struct{ status, version string }
+
+// parseDpkg finds the stanza of a package in dpkg's status file, read as a
+// stream: the file may have several megabytes.
+func parseDpkg(r io.Reader, pkg string) (dpkgStatus, bool, error) {
+	want := []byte("Package: " + pkg)
+	buf := make([]byte, 64<<10)
+	var st dpkgStatus
+	in, n := false, 0
+	start := true // at the beginning of a line
+	for {
+		m, err := r.Read(buf[n:])
+		n += m
+		rest := buf[:n]
+		for {
+			i := bytes.IndexByte(rest, '\n')
+			if i < 0 {
+				break
+			}
+			l := rest[:i]
+			rest = rest[i+1:]
+			if !start {
+				start = true
+				continue
+			}
+			switch {
+			case len(l) == 0:
+				if in {
+					return st, true, nil
+				}
+			case bytes.Equal(bytes.TrimRight(l, " \r"), want):
+				in, st = true, dpkgStatus{}
+			case in && bytes.HasPrefix(l, []byte("Package:")):
+				return st, true, nil
+			case in && bytes.HasPrefix(l, []byte("Status: ")):
+				st.status = gather.OneLine(string(l[8:]), 100)
+			case in && bytes.HasPrefix(l, []byte("Version: ")):
+				st.version = gather.OneLine(string(l[9:]), 100)
+			}
+		}
+		if len(rest) == len(buf) { // an overlong line
+			rest, start = nil, false
+		}
+		n = copy(buf, rest)
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return st, in, err
+		}
+	}
+}
+
+var versionRE = regexp.MustCompile(`^\d+(\.\d+){1,3}$`)
+
+// agentVersion removes a package revision; empty when it is no version.
+func agentVersion(s string) string {
+	s = strings.TrimSpace(s)
+	if _, v, ok := strings.Cut(s, ":"); ok {
+		s = v
+	}
+	s, _, _ = strings.Cut(s, "-")
+	if len(s) > 40 || !versionRE.MatchString(s) {
+		return ""
+	}
+	return s
+}
+
+// gatherInstallations looks at every place an agent may be installed in.
+func gatherInstallations(ctx context.Context, env *gather.Env, a *facts.Agent) {
+	a.Installations = []facts.Installation{}
+	a.InstallationsRead = facts.Known(true, "")
+	note := func(in facts.Installation, ok bool, err error) {
+		if err != nil {
+			a.InstallationsRead = facts.Unknown[bool](gather.Why(err), "")
+		}
+		if ok {
+			a.Installations = append(a.Installations, in)
+		}
+	}
+	switch env.GOOS {
+	case "windows":
+		note(bare(ctx, env, "windows", gather.ProgramFolder(env), ".exe"))
+	case "darwin":
+		note(bare(ctx, env, "macos", "opt/aws/ssm/bin", ""))
+	default:
+		deb, ok, err := debInstall(env)
+		note(deb, ok, err)
+		rpm, rpmOK, err := rpmInstall(ctx, env)
+		note(rpm, rpmOK, err)
+		snap, snapOK, err := snapInstall(env)
+		note(snap, snapOK, err)
+		if !ok && !rpmOK {
+			note(bare(ctx, env, "binary", "usr/bin", ""))
+		}
+		note(bare(ctx, env, "binary", "usr/local/bin", ""))
+		if !env.Live && len(a.Installations) == 0 && !gather.Exists(env.FS, "usr/bin") {
+			a.InstallationsRead = facts.Unknown[bool]("the examined tree has no /usr/bin", "")
+		}
+	}
+}
+
+// inspect looks at the executables of an installation.
+func inspect(env *gather.Env, in *facts.Installation, suffix string) error {
+	dir := gather.Clean(in.Dir)
+	core := path.Join(dir, agentsvc.ExeCore+suffix)
+	fi, err := env.FS.Stat(core)
+	switch {
+	case err == nil:
+		in.CoreMode = fi.Mode().String()
+		in.Core = facts.Known(fi.Mode().IsRegular() && (fi.Mode()&0o111 != 0 || env.GOOS == "windows"), gather.FileURL(core))
+		if env.Attr != nil {
+			if l, err := env.Attr(core, "security.selinux"); err == nil {
+				in.CoreLabel = gather.OneLine(l, 200)
+			}
+		}
+	case gather.Missing(err):
+		in.Core = facts.Known(false, gather.FileURL(core))
+	default:
+		in.Core = facts.Unknown[bool](gather.Why(err), gather.FileURL(core))
+	}
+	worker := path.Join(dir, agentsvc.ExeWorker+suffix)
+	_, werr := env.FS.Stat(worker)
+	switch {
+	case werr == nil:
+		in.Worker = facts.Known(true, gather.FileURL(worker))
+	case gather.Missing(werr):
+		in.Worker = facts.Known(false, gather.FileURL(worker))
+	default:
+		in.Worker = facts.Unknown[bool](gather.Why(werr), gather.FileURL(worker))
+	}
+	if err != nil && !gather.Missing(err) {
+		return err
+	}
+	return nil
+}
+
+// bare is an agent that no package database knows. Only then is it run to tell
+// its version, and only on the running system.
+func bare(ctx context.Context, env *gather.Env, kind, dir, suffix string) (facts.Installation, bool, error) {
+	in := facts.Installation{Kind: kind, Dir: "/" + dir}
+	if err := inspect(env, &in, suffix); err != nil {
+		return in, false, err
+	}
+	if ok, known := in.Core.Get(); known && !ok && in.CoreMode == "" {
+		return in, false, nil
+	}
+	core := "/" + path.Join(dir, agentsvc.ExeCore+suffix)
+	if env.GOOS == "windows" {
+		core = `C:\` + strings.ReplaceAll(path.Join(dir, agentsvc.ExeCore+suffix), "/", `\`)
+	}
+	in.Version = facts.Unknown[string]("no package database names it", "")
+	switch {
+	case kind == "windows" && env.Windows != nil:
+		in.Version = registryVersion(env.Windows)
+	case kind == "macos":
+		in.Version = receiptVersion(ctx, env)
+	}
+	if in.Version.Known() {
+		return in, true, nil
+	}
+	if env.Exec != nil && in.Core.Value {
+		out, err := env.Exec(ctx, core, "-version")
+		if v := parseVersionOutput(out); v != "" {
+			in.Version = facts.Known(v, core+" -version")
+		} else if err != nil {
+			in.Version = facts.Unknown[string](gather.Why(err), core+" -version")
+		}
+	}
+	return in, true, nil
+}
+
+// parseVersionOutput reads "SSM Agent version: 3.3.1142.0".
+func parseVersionOutput(b []byte) string {
+	_, v, ok := strings.Cut(string(b), "SSM Agent version: ")
+	if !ok {
+		return ""
+	}
+	f := strings.Fields(v)
+	if len(f) == 0 {
+		return ""
+	}
+	return agentVersion(f[0])
+}
+
+func debInstall(env *gather.Env) (facts.Installation, bool, error) {
+	const name = "var/lib/dpkg/status"
+	in := facts.Installation{Kind: "deb", Dir: "/usr/bin"}
+	f, err := env.FS.Open(name)
+	if err != nil {
+		if gather.Missing(err) {
+			err = nil
+		}
+		return in, false, err
+	}
+	defer f.Close()
+	st, ok, err := parseDpkg(io.LimitReader(f, 64<<20), pkgName)
+	if err != nil || !ok {
+		return in, false, err
+	}
+	words := strings.Fields(st.status)
+	if len(words) < 3 || words[2] == "config-files" || words[2] == "not-installed" {
+		return in, false, nil
+	}
+	in.Package = st.status
+	if words[2] != "installed" {
+		in.Broken = "dpkg: " + st.status
+	}
+	if v := agentVersion(st.version); v != "" {
+		in.Version = facts.Known(v, gather.FileURL(name))
+	} else {
+		in.Version = facts.Unknown[string]("no version in the package database", gather.FileURL(name))
+	}
+	if err := inspect(env, &in, ""); err != nil {
+		return in, true, err
+	}
+	if ok, known := in.Core.Get(); known && !ok && in.Broken == "" {
+		in.Broken = "the package is installed but its executable is not usable"
+	}
+	return in, true, nil
+}
+
+// rpmDatabases are where rpm keeps its database; it can only be read by rpm.
+var rpmDatabases = []string{"usr/lib/sysimage/rpm", "var/lib/rpm"}
+
+func rpmInstall(ctx context.Context, env *gather.Env) (facts.Installation, bool, error) {
+	in := facts.Installation{Kind: "rpm", Dir: "/usr/bin"}
+	found := false
+	for _, d := range rpmDatabases {
+		for _, f := range []string{"rpmdb.sqlite", "Packages", "Packages.db"} {
+			found = found || gather.Exists(env.FS, path.Join(d, f))
+		}
+	}
+	if !found {
+		return in, false, nil
+	}
+	if err := inspect(env, &in, ""); err != nil {
+		return in, false, err
+	}
+	if env.Exec == nil {
+		// The executable of another root with an rpm database and without dpkg is most likely rpm's.
+		in.Version = facts.Unknown[string]("the rpm database is only read on the running system", "")
+		return in, in.CoreMode != "" && !gather.Exists(env.FS, "var/lib/dpkg/status"), nil
+	}
+	out, err := env.Exec(ctx, "rpm", "-q", "--qf", "%{VERSION}\n", pkgName)
+	v := agentVersion(strings.TrimSpace(string(out)))
+	switch {
+	case v != "":
+		in.Package, in.Version = "installed", facts.Known(v, "rpm -q")
+	case errors.Is(err, gather.ErrNoProgram), strings.Contains(string(out), "is not installed"):
+		return in, false, nil
+	case err != nil && in.CoreMode == "":
+		return in, false, nil
+	case err != nil:
+		in.Version = facts.Unknown[string](gather.Why(err), "rpm -q")
+		return in, true, nil
+	default:
+		return in, false, nil
+	}
+	if ok, known := in.Core.Get(); known && !ok {
+		in.Broken = "the package is installed but its executable is not usable"
+	}
+	return in, true, nil
+}
+
+var snapVersionRE = regexp.MustCompile(`(?m)^version:\s*['"]?([0-9.]+)`)
+
+// parseSnapVersion reads the version of snap.yaml; empty when there is none.
+func parseSnapVersion(b []byte) string {
+	if m := snapVersionRE.FindSubmatch(b); m != nil {
+		return agentVersion(string(m[1]))
+	}
+	return ""
+}
+
+func snapInstall(env *gather.Env) (facts.Installation, bool, error) {
+	const dir = "snap/amazon-ssm-agent"
+	in := facts.Installation{Kind: "snap", Dir: "/" + dir + "/current"}
+	if _, err := env.FS.Lstat(dir + "/current"); err != nil {
+		if !gather.Missing(err) {
+			return in, false, err
+		}
+		es, err := env.FS.ReadDir(dir)
+		if err != nil || len(es) == 0 {
+			return in, false, nil
+		}
+		in.Broken = "the snap has revisions but none is current"
+		in.Core, in.Worker = facts.Known(false, gather.FileURL(dir)), facts.Known(false, gather.FileURL(dir))
+		in.Version = facts.Unknown[string]("no current revision", gather.FileURL(dir))
+		return in, true, nil
+	}
+	if rev, err := env.FS.Readlink(dir + "/current"); err == nil {
+		in.Revision = gather.OneLine(path.Base(rev), 50)
+	}
+	meta := dir + "/current/meta/snap.yaml"
+	b, err := gather.ReadFile(env.FS, meta, gather.MaxSmall)
+	if v := parseSnapVersion(b); v != "" {
+		in.Version = facts.Known(v, gather.FileURL(meta))
+	} else if err != nil {
+		in.Version = facts.Unknown[string](gather.Why(err), gather.FileURL(meta))
+	} else {
+		in.Version = facts.Unknown[string]("no version in the snap's metadata", gather.FileURL(meta))
+	}
+	if err := inspect(env, &in, ""); err != nil {
+		return in, true, err
+	}
+	if ok, known := in.Core.Get(); known && !ok {
+		in.Broken = "the current revision has no usable executable"
+	}
+	return in, true, nil
+}
+
+// receiptVersion is the version of the installed package.
+func receiptVersion(ctx context.Context, env *gather.Env) facts.Seen[string] {
+	const from = "pkgutil --pkg-info"
+	if env.Exec == nil {
+		return facts.Unknown[string](gather.NotLive, from)
+	}
+	out, err := env.Exec(ctx, "pkgutil", "--pkg-info", agentsvc.MacLabel)
+	if v := parseReceipt(out); v != "" {
+		return facts.Known(v, from)
+	}
+	if err != nil {
+		return facts.Unknown[string](gather.Why(err), from)
+	}
+	return facts.Unknown[string]("the receipt names no version", from)
+}
+
+// parseReceipt reads "version: 3.3.1142.0".
+func parseReceipt(b []byte) string {
+	v := ""
+	gather.Lines(b, func(l []byte) bool {
+		if s, ok := strings.CutPrefix(strings.TrimSpace(string(l)), "version:"); ok {
+			v = agentVersion(s)
+		}
+		return v == ""
+	})
+	return v
+}
+
+// registryVersion is the version that the installer left at the service.
+func registryVersion(w *gather.Windows) facts.Seen[string] {
+	v := w.Strings(agentsvc.ServiceKey, "Version")
+	if v.Known() && len(v.Value) == 1 {
+		if s := agentVersion(v.Value[0]); s != "" {
+			return facts.Known(s, v.From)
+		}
+		return facts.Unknown[string]("the value is no version", v.From)
+	}
+	return facts.Seen[string]{State: v.State, Why: v.Why, From: v.From}
+}

@@ -1,0 +1,116 @@
+// Package install looks at how the agent is installed and configured, which
+// versions ran and what they were used for.
+package install
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"path"
+	"slices"
+	"strings"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/agentsvc"
+	"ssm-doctor/checks/facts"
+)
+
+// Source looks at the agent: installations, service, processes, configuration, proxy.
+type Source struct{}
+
+func (Source) Name() string { return "agent" }
+
+func (Source) Reset(f *facts.Facts) {
+	// The uses source fills the other two.
+	f.Agent = facts.Agent{Uses: f.Agent.Uses, Output: f.Agent.Output}
+}
+
+func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error {
+	env := run.Env
+	a := &f.Agent
+	d := gather.AgentDirs(env)
+
+	// The service manager answers slowest: it is asked beside the files.
+	var service facts.Agent
+	var wg gather.Workers
+	wg.Go(func() { agentsvc.GatherUnits(ctx, env, &service) })
+
+	config := ConfigFile(env)
+	a.ConfigPath = "/" + config
+	b, err := gather.ReadFile(env.FS, config, gather.MaxSmall)
+	if err != nil {
+		a.Config = gather.Unseen[facts.Config](err, config)
+	} else {
+		a.Config = facts.Known(ParseConfig(b), gather.FileURL(config))
+	}
+
+	agentsvc.GatherProxies(ctx, run, a)
+	a.Processes = agentsvc.Processes(ctx, env)
+	a.Channel = agentsvc.Channel(env, a.Processes)
+	a.IPC = ipcEntries(env.FS, d.Data+"/ipc")
+	a.UpdateLock = updateLock(env, d.SSM+"/update.lock")
+	a.LogConfig = logConfig(env, d)
+	gatherStarts(ctx, env, a)
+	gatherInstallations(ctx, env, a)
+	wg.Wait()
+	a.Manager, a.Units = service.Manager, service.Units
+	a.Installed = installedVersion(a)
+	if a.InstallationsRead.Unknown() {
+		return errors.New(a.InstallationsRead.Reason())
+	}
+	return nil
+}
+
+// ConfigFile is the configuration in force. On Windows one beside the
+// executables wins; elsewhere the agent demands owners and modes for that which
+// packages never have.
+func ConfigFile(env *gather.Env) string {
+	config := gather.AgentDirs(env).Config
+	if beside := path.Join(path.Dir(config), "configuration", path.Base(config)); env.GOOS == "windows" && gather.Exists(env.FS, beside) {
+		return beside
+	}
+	return config
+}
+
+// installedVersion is that of the installation whose unit is active, else of
+// the first with a version.
+func installedVersion(a *facts.Agent) facts.Seen[string] {
+	rank := func(in facts.Installation) int {
+		for _, u := range a.Units {
+			if u.Active == "active" && strings.HasPrefix(u.Name, "snap.") == (in.Kind == "snap") {
+				return 0
+			}
+		}
+		return 1
+	}
+	list := slices.Clone(a.Installations)
+	slices.SortStableFunc(list, func(x, y facts.Installation) int { return cmp.Compare(rank(x), rank(y)) })
+	for _, in := range list {
+		if in.Version.Known() {
+			return in.Version
+		}
+	}
+	if len(list) > 0 {
+		return list[0].Version
+	}
+	if a.InstallationsRead.Known() {
+		return facts.Absent[string]("no installation was found", "")
+	}
+	return facts.Unknown[string](a.InstallationsRead.Reason(), "")
+}
+
+// ipcEntries lists the agent's channel sockets.
+func ipcEntries(fsys gather.FileSystem, dir string) facts.Seen[[]string] {
+	es, err := fsys.ReadDir(dir)
+	if err != nil {
+		return gather.Unseen[[]string](err, dir)
+	}
+	out := []string{}
+	for _, e := range es {
+		if len(out) < 50 {
+			out = append(out, gather.OneLine(e.Name(), 100))
+		}
+	}
+	slices.Sort(out)
+	return facts.Known(out, gather.FileURL(dir))
+}

@@ -1,0 +1,83 @@
+package gather
+
+import (
+	"context"
+	"crypto/x509"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+)
+
+// setNet fills the network functions of the real environment.
+func setNet(env *Env) {
+	if env.Dial == nil {
+		env.Dial = hostDial
+	}
+	env.Lookup = hostLookup
+	env.IMDS = "http://169.254.169.254"
+	env.IMDS6 = "http://[fd00:ec2::254]"
+}
+
+// hostLookup asks a resolver for the addresses of a host. An empty server means
+// the host's own way, hosts file and search list included, as the agent asks.
+func hostLookup(ctx context.Context, server, network, host string) ([]netip.Addr, error) {
+	host = asked(server, host)
+	if server == "" {
+		return lookupBy(ctx, nil, network, host)
+	}
+	return lookupBy(ctx, func(ctx context.Context, proto, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, proto, net.JoinHostPort(server, "53"))
+	}, network, host)
+}
+
+// asked is the name in the form in which it is Asked for. A dot at its end keeps
+// the search list out, which is for the host's own way only.
+func asked(server, host string) string {
+	if server == "" {
+		return host
+	}
+	return strings.TrimSuffix(host, ".") + "."
+}
+
+// lookupBy asks through the connections that dial makes; nil is the host's own way.
+func lookupBy(ctx context.Context, dial func(ctx context.Context, proto, address string) (net.Conn, error), network, host string) ([]netip.Addr, error) {
+	r := net.Resolver{PreferGo: true, Dial: dial}
+	return r.LookupNetIP(ctx, network, host)
+}
+
+// Roots yields the trusted certificates: the host's and those of the simulator.
+// They are loaded once per process, at the latest when a handshake needs them.
+func (env *Env) Roots() func() (*x509.CertPool, error) {
+	if env.RootCAs == nil {
+		return systemRoots
+	}
+	return sync.OnceValues(func() (*x509.CertPool, error) {
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM(env.RootCAs)
+		return pool, nil
+	})
+}
+
+func systemRoots() (*x509.CertPool, error) { return x509.SystemCertPool() }
+
+// LoadRoots reads the host's trusted certificates, which takes some 20 ms once
+// per process, so that no handshake waits for them.
+func (env *Env) LoadRoots() {
+	if env.RootCAs == nil && !env.Offline {
+		_, _ = systemRoots()
+	}
+}
+
+// SourceFor is the local address that routing chooses for a destination; no
+// packet is sent. Empty when there is no route.
+func SourceFor(host string) string {
+	conn, err := net.Dial("udp", net.JoinHostPort(host, "443"))
+	if err != nil {
+		return ""
+	}
+	defer conn.Close()
+	s, _, _ := net.SplitHostPort(conn.LocalAddr().String())
+	return s
+}

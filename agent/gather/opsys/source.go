@@ -1,0 +1,220 @@
+// Package opsys looks at the machine and its operating system.
+package opsys
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/firewall"
+	"ssm-doctor/agent/gather/hostfile"
+	"ssm-doctor/checks/facts"
+)
+
+// Source looks at the machine and its operating system.
+type Source struct{}
+
+func (Source) Name() string { return "host" }
+
+func (Source) Reset(f *facts.Facts) { f.Host = facts.Host{} }
+
+func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error {
+	env := run.Env
+	h := &f.Host
+	h.GOOS, h.Arch = env.GOOS, env.GOARCH
+	h.Privileged = privileged(env)
+	h.Distro = distro(env.FS)
+	if env.GOOS == "darwin" {
+		h.Distro = macDistro(env.FS)
+	}
+	h.Hostname = hostname(env)
+	gatherDMI(env, &h.DMI)
+	h.Container = container(env)
+	gatherZone(env, h)
+
+	k := gather.Kernel{Synced: facts.Unknown[bool](gather.NotLive, ""), ImageState: facts.Unknown[string](gather.NotLive, ""),
+		Interfaces: facts.Unknown[[]facts.Interface](gather.NotLive, ""), IMDSRoute: facts.Unknown[facts.Route](gather.NotLive, ""), WindowsRoutes: facts.Unknown[[]string](gather.NotLive, "")}
+	if env.Kernel != nil {
+		k = env.Kernel()
+	}
+	if h.Hostname.State != facts.IsKnown && k.Hostname != "" {
+		h.Hostname = facts.Known(gather.OneLine(k.Hostname, 255), "hostname")
+	}
+	h.Kernel = facts.Unknown[string](gather.NotLive, "")
+	if k.Release != "" {
+		h.Kernel = facts.Known(gather.OneLine(k.Release, 100), "uname")
+	}
+	h.NTPSynchronized, h.ImageState, h.Interfaces = k.Synced, k.ImageState, k.Interfaces
+	h.IMDSRoute = k.IMDSRoute
+	h.Resolver = resolver(env.FS)
+	h.DefaultIPv4, h.DefaultIPv6 = defaultRoutes(env)
+	switch {
+	case env.GOOS == "windows" && env.Windows != nil:
+		windowsHost(env.Windows, h)
+	case env.GOOS == "darwin":
+		macRoutes(ctx, env, h)
+	}
+	if r, ok := h.IMDSRoute.Get(); ok {
+		h.IMDSRoute.Value.OnLink = onLink(r.Gateway, h.Interfaces.Value)
+	}
+	h.BootTime = facts.Unknown[time.Time](gather.NotLive, "")
+	if env.Live {
+		if t := hostfile.BootTime(env.FS); !t.IsZero() {
+			h.BootTime = facts.Known(t, "file:/proc/stat")
+		} else if !k.Boot.IsZero() {
+			h.BootTime = facts.Known(k.Boot.UTC(), "")
+		}
+	}
+	h.PersistentRoutes = firewall.PersistentRoutes(env.FS)
+	if env.GOOS == "windows" {
+		h.PersistentRoutes = firewall.WindowsRoutes(k.WindowsRoutes)
+	}
+	for i, r := range h.PersistentRoutes.Value {
+		h.PersistentRoutes.Value[i].OnLink = onLink(r.Gateway, h.Interfaces.Value)
+	}
+	h.FileSystems = fileSystems(env)
+	h.SELinux = selinux(env)
+	h.FApolicyd = fapolicyd(env)
+	h.Firewall = firewall.List(ctx, env)
+	h.Inotify = inotify(ctx, env)
+	return nil
+}
+
+func privileged(env *gather.Env) facts.Seen[bool] {
+	if env.UID < 0 {
+		return facts.Unknown[bool]("no user id on this operating system", "")
+	}
+	return facts.Known(env.UID == 0, "effective user id")
+}
+
+// parseOSRelease reads os-release.
+func parseOSRelease(b []byte) facts.Distro {
+	var d facts.Distro
+	for _, kv := range hostfile.ShellAssignments(b) {
+		switch kv[0] {
+		case "ID":
+			d.ID = gather.OneLine(kv[1], 50)
+		case "VERSION_ID":
+			d.Version = gather.OneLine(kv[1], 50)
+		case "PRETTY_NAME":
+			d.Name = gather.OneLine(kv[1], 100)
+		}
+	}
+	return d
+}
+
+func distro(fsys gather.FileSystem) facts.Seen[facts.Distro] {
+	var last facts.Seen[facts.Distro]
+	for _, name := range []string{"etc/os-release", "usr/lib/os-release"} {
+		b, err := gather.ReadFile(fsys, name, gather.MaxSmall)
+		if err == nil {
+			return facts.Known(parseOSRelease(b), gather.FileURL(name))
+		}
+		if last.State != facts.IsUnknown {
+			last = gather.Unseen[facts.Distro](err, name)
+		}
+	}
+	return last
+}
+
+func hostname(env *gather.Env) facts.Seen[string] {
+	names := []string{"etc/hostname"}
+	if env.Live {
+		names = []string{"proc/sys/kernel/hostname", "etc/hostname"}
+	}
+	var last facts.Seen[string]
+	for _, name := range names {
+		s, err := gather.ReadText(env.FS, name)
+		if err == nil && s != "" {
+			return facts.Known(gather.OneLine(s, 255), gather.FileURL(name))
+		}
+		if err != nil && last.State != facts.IsUnknown {
+			last = gather.Unseen[string](err, name)
+		}
+	}
+	return last
+}
+
+func gatherDMI(env *gather.Env, d *facts.DMI) {
+	const dir = "sys/class/dmi/id/"
+	read := func(name string) facts.Seen[string] {
+		if !env.Live && !gather.Exists(env.FS, dir+name) {
+			return facts.Unknown[string](gather.NotLive, gather.FileURL(dir+name))
+		}
+		s, err := gather.ReadText(env.FS, dir+name)
+		if err != nil {
+			return gather.Unseen[string](err, dir+name)
+		}
+		return facts.Known(gather.OneLine(s, 100), gather.FileURL(dir+name))
+	}
+	d.Vendor, d.Product, d.AssetTag = read("sys_vendor"), read("product_name"), read("board_asset_tag")
+	uuid := read("product_uuid")
+	if !uuid.Known() {
+		// Xen instances have it here, readable by all.
+		if s, err := gather.ReadText(env.FS, "sys/hypervisor/uuid"); err == nil && env.Live {
+			uuid = facts.Known(s, "file:/sys/hypervisor/uuid")
+		}
+	}
+	if s, ok := uuid.Get(); ok {
+		d.EC2UUID = facts.Known(ec2UUID(s), uuid.From)
+	} else {
+		d.EC2UUID = facts.Seen[bool]{State: uuid.State, Why: uuid.Why, From: uuid.From}
+	}
+}
+
+// ec2UUID reports whether a product UUID is that of an EC2 instance: it begins
+// with ec2, or with the same bytes in little-endian order.
+func ec2UUID(s string) bool {
+	s = strings.ToLower(strings.TrimSpace(s))
+	return strings.HasPrefix(s, "ec2") || len(s) >= 8 && s[6:8] == "ec" && s[4] == '2'
+}
+
+func container(env *gather.Env) facts.Seen[facts.Container] {
+	if !env.Live {
+		return facts.Unknown[facts.Container](gather.NotLive, "")
+	}
+	known := func(runtime, name string) facts.Seen[facts.Container] {
+		return facts.Known(facts.Container{Runtime: runtime, Evidence: "/" + name}, gather.FileURL(name))
+	}
+	for _, m := range [][2]string{{".dockerenv", "docker"}, {"run/.containerenv", "podman"}, {"var/run/secrets/kubernetes.io", "kubernetes"}} {
+		if gather.Exists(env.FS, m[0]) {
+			return known(m[1], m[0])
+		}
+	}
+	if s, err := gather.ReadText(env.FS, "run/systemd/container"); err == nil && s != "" {
+		return known(gather.OneLine(s, 50), "run/systemd/container")
+	}
+	if b, err := gather.ReadFile(env.FS, "proc/1/environ", gather.MaxSmall); err == nil {
+		if v := hostfile.ParseEnviron(b)["container"]; v != "" {
+			return known(gather.OneLine(v, 50), "proc/1/environ")
+		}
+	}
+	for _, name := range []string{"proc/self/cgroup", "proc/1/cgroup"} {
+		s, err := gather.ReadText(env.FS, name)
+		if err != nil {
+			continue
+		}
+		for _, m := range [][2]string{{"kubepods", "kubernetes"}, {"/docker/", "docker"}, {"/ecs/", "docker"}, {"libpod", "podman"}, {"/lxc/", "lxc"}, {"cri-containerd", "containerd"}} {
+			if strings.Contains(s, m[0]) {
+				return known(m[1], name)
+			}
+		}
+	}
+	return facts.Absent[facts.Container]("no mark of a container", "")
+}
+
+func gatherZone(env *gather.Env, h *facts.Host) {
+	zone, name, err := gather.HostZone(env)
+	const from = "file:/etc/localtime"
+	if err != nil {
+		h.TimeZone, h.UTCOffset = facts.Unknown[string](gather.Why(err), from), facts.Unknown[int](gather.Why(err), from)
+		return
+	}
+	h.TimeZone = facts.Known(name, from)
+	if name == "" {
+		h.TimeZone = facts.Unknown[string]("the zone has no name", from)
+	}
+	_, off := env.Now().In(zone).Zone()
+	h.UTCOffset = facts.Known(off, from)
+}

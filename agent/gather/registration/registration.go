@@ -1,0 +1,390 @@
+// Package registration reads the state that the agent keeps: its registration and
+// its credentials. Keys leave it for the run only, never for the facts.
+package registration
+
+import (
+	"bytes"
+	"context"
+	"encoding/asn1"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"math/big"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/checks/facts"
+)
+
+// Source reads the vault and the rest of the agent's state. No key
+// material leaves this file.
+type Source struct{}
+
+func (Source) Name() string { return "registration" }
+
+func (Source) Reset(f *facts.Facts) { f.Registration = facts.Registration{} }
+
+// maxVaultFile bounds files of the vault; a key file has about 2 kB.
+const maxVaultFile = 64 << 10
+
+// Kinds of damage, facts.Damage.Kind.
+const (
+	damageJSON      = "not-json"
+	damageMissing   = "missing-file"
+	damageKey       = "bad-key"
+	damageTruncated = "truncated"
+	damageNotAFile  = "not-a-file"
+	damageLoop      = "link-loop"
+)
+
+func (Source) Gather(_ context.Context, run *gather.Run, f *facts.Facts) error {
+	env := run.Env
+	d := gather.AgentDirs(env)
+	r := &f.Registration
+	v := &vault{fsys: env.FS, dir: path.Join(d.Data, "Vault"), r: r}
+
+	hybrid, ec2 := v.manifest("Manifest"), v.manifest("EC2Manifest")
+	r.Manifest, r.EC2Manifest = hybrid.seen, ec2.seen
+	index := map[string]string{}
+	for _, m := range []manifest{ec2, hybrid} {
+		for k, p := range m.paths {
+			index[k] = p
+		}
+	}
+	for _, dir := range []string{v.dir, path.Join(v.dir, "Store")} {
+		if fi, err := env.FS.Stat(dir); err == nil && !fi.IsDir() {
+			v.damage(dir, damageNotAFile, "a directory is expected here")
+		}
+	}
+	r.Hybrid = v.key("RegistrationKey", index)
+	r.EC2 = v.key("EC2RegistrationKey", index)
+	r.Fingerprint = v.fingerprint(index, env.FS)
+	v.missingFiles(&r.Manifest, hybrid)
+	v.missingFiles(&r.EC2Manifest, ec2)
+	r.Informational = v.informational(path.Join(d.Data, "registration"))
+	r.NodeFolders = nodeFolders(env.FS, d.Data)
+	r.Paths = statePaths(env, d)
+	return gather.Denied(env.FS, path.Join(v.dir, "Manifest"))
+}
+
+// vault reads the files under Vault and notes what is damaged.
+type vault struct {
+	fsys gather.FileSystem
+	dir  string
+	r    *facts.Registration
+}
+
+type manifest struct {
+	seen  facts.Seen[facts.Manifest]
+	paths map[string]string
+}
+
+func (v *vault) damage(name, kind, what string) {
+	v.r.Damage = append(v.r.Damage, facts.Damage{Path: "/" + gather.OneLine(gather.Clean(name), 500), Kind: kind, What: gather.OneLine(what, 200)})
+}
+
+// noteErr records an error that is damage and not only lack of permission.
+func (v *vault) noteErr(name string, err error) {
+	switch {
+	case errors.Is(err, gather.ErrNotAFile):
+		v.damage(name, damageNotAFile, "a regular file is expected here")
+	case errors.Is(err, gather.ErrLinkLoop):
+		v.damage(name, damageLoop, "links lead in a circle")
+	case errors.Is(err, gather.ErrTooLarge):
+		v.damage(name, damageJSON, "far larger than what the agent writes")
+	case gather.Missing(err) && isLink(v.fsys, name):
+		v.damage(name, damageMissing, "a link to a file that does not exist")
+	}
+}
+
+func isLink(fsys gather.FileSystem, name string) bool {
+	fi, err := fsys.Lstat(gather.Clean(name))
+	return err == nil && fi.Mode()&fs.ModeSymlink != 0
+}
+
+// read returns a file of the vault; ok is false when seen says why not.
+func (v *vault) read(name string) ([]byte, error) {
+	b, err := gather.ReadFile(v.fsys, name, maxVaultFile)
+	if err != nil {
+		v.noteErr(name, err)
+	}
+	return b, err
+}
+
+// jsonDamage tells a partial write from other text.
+func jsonDamage(b []byte, err error) (kind, what string) {
+	switch {
+	case len(bytes.TrimSpace(b)) == 0:
+		return damageTruncated, "the file is empty"
+	case errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "unexpected end of JSON input"):
+		return damageTruncated, "the file ends in the middle"
+	}
+	return damageJSON, gather.JSONError(err)
+}
+
+// parseManifest decodes the vault's index: key to absolute path.
+func parseManifest(b []byte) (map[string]string, error) {
+	var m map[string]string
+	if err := json.Unmarshal(b, &m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+const maxManifestKeys = 50
+
+func (v *vault) manifest(name string) manifest {
+	name = path.Join(v.dir, name)
+	b, err := v.read(name)
+	if err != nil {
+		return manifest{seen: gather.Unseen[facts.Manifest](err, name)}
+	}
+	paths, err := parseManifest(b)
+	if err != nil {
+		kind, what := jsonDamage(b, err)
+		v.damage(name, kind, what)
+		return manifest{seen: facts.Unknown[facts.Manifest](what, gather.FileURL(name))}
+	}
+	m := facts.Manifest{Keys: []string{}, Missing: []string{}}
+	for k := range paths {
+		m.Keys = append(m.Keys, gather.OneLine(k, 100))
+	}
+	slices.Sort(m.Keys)
+	m.Keys = m.Keys[:min(len(m.Keys), maxManifestKeys)]
+	return manifest{seen: facts.Known(m, gather.FileURL(name)), paths: paths}
+}
+
+// missingFiles notes the keys of a manifest whose file is gone.
+func (v *vault) missingFiles(s *facts.Seen[facts.Manifest], m manifest) {
+	for _, k := range s.Value.Keys {
+		p, ok := m.paths[k]
+		if !ok {
+			continue
+		}
+		if _, err := v.fsys.Stat(v.inRoot(p)); err != nil && gather.Missing(err) {
+			s.Value.Missing = append(s.Value.Missing, k)
+			v.damage(p, damageMissing, "named in the vault's manifest")
+		}
+	}
+}
+
+// inRoot makes a path of a manifest relative to the root.
+func (v *vault) inRoot(p string) string {
+	p = strings.ReplaceAll(p, `\`, "/")
+	if len(p) > 1 && p[1] == ':' {
+		p = p[2:]
+	}
+	return gather.Clean(p)
+}
+
+// store finds the file of a key: where a manifest says, else the usual place.
+func (v *vault) store(key string, index map[string]string) string {
+	usual := path.Join(v.dir, "Store", key)
+	if p, ok := index[key]; ok && p != "" {
+		if p = v.inRoot(p); gather.Exists(v.fsys, p) || !gather.Exists(v.fsys, usual) {
+			return p
+		}
+	}
+	return usual
+}
+
+func (v *vault) key(key string, index map[string]string) facts.Seen[facts.Key] {
+	name := v.store(key, index)
+	b, err := v.read(name)
+	if err != nil {
+		return gather.Unseen[facts.Key](err, name)
+	}
+	k, err := parseKey(b)
+	if err != nil {
+		kind, what := jsonDamage(b, err)
+		v.damage(name, kind, what)
+		return facts.Unknown[facts.Key](what, gather.FileURL(name))
+	}
+	if k.HasPrivate && !k.KeyValid {
+		v.damage(name, damageKey, "the private key is not base64 of a PKCS#1 RSA key")
+	}
+	return facts.Known(k, gather.FileURL(name))
+}
+
+// keyDate is the layout of privateKeyCreatedDate, Go's time text.
+const keyDate = "2006-01-02 15:04:05.999999999 -0700 MST"
+
+// parseKey decodes RegistrationKey or EC2RegistrationKey. Of the private key
+// only its presence and validity are kept.
+func parseKey(b []byte) (facts.Key, error) {
+	var in struct {
+		InstanceID  string `json:"instanceID"`
+		Region      string `json:"region"`
+		PrivateKey  string `json:"privateKey"`
+		PublicKey   string `json:"publicKey"`
+		KeyType     string `json:"privateKeyType"`
+		CreatedDate string `json:"privateKeyCreatedDate"`
+	}
+	if err := json.Unmarshal(b, &in); err != nil {
+		return facts.Key{}, err
+	}
+	k := facts.Key{
+		InstanceID: gather.OneLine(in.InstanceID, 100), Region: gather.OneLine(in.Region, 100), KeyType: gather.OneLine(in.KeyType, 20),
+		HasPrivate: in.PrivateKey != "", HasPublic: in.PublicKey != "",
+	}
+	if der, err := base64.StdEncoding.DecodeString(in.PrivateKey); err == nil && len(der) > 0 {
+		k.KeyValid = rsaPrivateKey(der)
+	}
+	if t, err := time.Parse(keyDate, in.CreatedDate); err == nil {
+		k.CreatedAt = gather.SaneTime(t)
+	}
+	return k, nil
+}
+
+// rsaPrivateKey reports whether DER bytes are a PKCS#1 RSA private key. Checking
+// that its primes are prime would cost more than the rest of the source.
+func rsaPrivateKey(der []byte) bool {
+	var k struct {
+		Version          int
+		N                *big.Int
+		E                int
+		D, P, Q          *big.Int
+		DP, DQ, QInverse *big.Int `asn1:"optional"`
+	}
+	rest, err := asn1.Unmarshal(der, &k)
+	if err != nil || len(rest) > 0 || k.Version != 0 || k.E < 2 {
+		return false
+	}
+	return k.N.BitLen() >= 1024 && new(big.Int).Mul(k.P, k.Q).Cmp(k.N) == 0
+}
+
+// hardwareHashes is how many hashes a fingerprint has.
+const hardwareHashes = 9
+
+// parseFingerprint decodes InstanceFingerprint. machineID is the stored one; it
+// must not become a fact.
+func parseFingerprint(b []byte) (fp facts.Fingerprint, machineID string, err error) {
+	var in struct {
+		Fingerprint string            `json:"fingerprint"`
+		Hashes      map[string]string `json:"hardwareHash"`
+		Threshold   int               `json:"similarityThreshold"`
+	}
+	if err := json.Unmarshal(b, &in); err != nil {
+		return fp, "", err
+	}
+	fp.Threshold = in.Threshold
+	for _, h := range in.Hashes {
+		if strings.TrimSpace(h) != "" && fp.Hashes < hardwareHashes {
+			fp.Hashes++
+		}
+	}
+	return fp, strings.TrimSpace(in.Hashes["machine-id"]), nil
+}
+
+func (v *vault) fingerprint(index map[string]string, fsys gather.FileSystem) facts.Seen[facts.Fingerprint] {
+	name := v.store("InstanceFingerprint", index)
+	b, err := v.read(name)
+	if err != nil {
+		return gather.Unseen[facts.Fingerprint](err, name)
+	}
+	fp, id, err := parseFingerprint(b)
+	if err != nil {
+		kind, what := jsonDamage(b, err)
+		v.damage(name, kind, what)
+		return facts.Unknown[facts.Fingerprint](what, gather.FileURL(name))
+	}
+	fp.MachineIDMatches = machineIDMatches(fsys, id)
+	return facts.Known(fp, gather.FileURL(name))
+}
+
+// machineIDMatches compares the stored machine id with this host's.
+func machineIDMatches(fsys gather.FileSystem, stored string) facts.Seen[bool] {
+	if stored == "" {
+		return facts.Unknown[bool]("no machine id is stored", "")
+	}
+	w := "no machine id on this host"
+	for _, name := range []string{"etc/machine-id", "var/lib/dbus/machine-id"} {
+		s, err := gather.ReadText(fsys, name)
+		if err == nil && s != "" {
+			return facts.Known(s == stored, gather.FileURL(name))
+		}
+		if err != nil && !gather.Missing(err) {
+			w = gather.Why(err)
+		}
+	}
+	return facts.Unknown[bool](w, "file:/etc/machine-id")
+}
+
+// parseInformational decodes the registration file.
+func parseInformational(b []byte) (facts.Informational, error) {
+	var in struct{ ManagedInstanceID, Region string }
+	if err := json.Unmarshal(b, &in); err != nil {
+		return facts.Informational{}, err
+	}
+	return facts.Informational{InstanceID: gather.OneLine(in.ManagedInstanceID, 100), Region: gather.OneLine(in.Region, 100)}, nil
+}
+
+func (v *vault) informational(name string) facts.Seen[facts.Informational] {
+	b, err := v.read(name)
+	if err != nil {
+		return gather.Unseen[facts.Informational](err, name)
+	}
+	i, err := parseInformational(b)
+	if err != nil {
+		_, what := jsonDamage(b, err)
+		return facts.Unknown[facts.Informational](what, gather.FileURL(name))
+	}
+	return facts.Known(i, gather.FileURL(name))
+}
+
+var nodeRE = regexp.MustCompile(`^m?i-[0-9a-f]{8,17}$`)
+
+// nodeFolders lists the node ids that have a folder in the data directory.
+func nodeFolders(fsys gather.FileSystem, data string) facts.Seen[[]string] {
+	es, err := fsys.ReadDir(data)
+	if err != nil {
+		return gather.Unseen[[]string](err, data)
+	}
+	ids := []string{}
+	for _, e := range es {
+		if e.IsDir() && nodeRE.MatchString(e.Name()) && len(ids) < 100 {
+			ids = append(ids, e.Name())
+		}
+	}
+	slices.Sort(ids)
+	return facts.Known(ids, gather.FileURL(data))
+}
+
+// statePaths looks at owner and mode of what the agent must be able to use.
+func statePaths(env *gather.Env, d gather.Dirs) []facts.PathInfo {
+	v := path.Join(d.Data, "Vault")
+	names := []string{
+		d.Data, v, path.Join(v, "Manifest"), path.Join(v, "EC2Manifest"), path.Join(v, "Store"),
+		path.Join(v, "Store", "RegistrationKey"), path.Join(v, "Store", "EC2RegistrationKey"), path.Join(v, "Store", "InstanceFingerprint"),
+		path.Join(d.Data, "registration"), path.Join(d.Data, "credentials"), path.Join(d.Data, "ipc"),
+		d.Runtime, path.Join(d.Runtime, "identity_config.json"), d.Log, path.Join(d.Log, "amazon-ssm-agent.log"), d.Config,
+	}
+	out := make([]facts.PathInfo, 0, len(names))
+	for _, name := range names {
+		p := facts.PathInfo{Path: "/" + gather.Clean(name), UID: -1}
+		fi, err := env.FS.Stat(name)
+		switch {
+		case err == nil:
+			p.Exists, p.Dir, p.Mode = true, fi.IsDir(), fi.Mode().String()
+			if env.Owner != nil {
+				if uid, ok := env.Owner(fi); ok {
+					p.UID = uid
+				}
+			}
+		case gather.Missing(err):
+			if isLink(env.FS, name) {
+				p.Error = "dangling link"
+			}
+		default:
+			p.Error = gather.Why(err)
+		}
+		out = append(out, p)
+	}
+	return out
+}

@@ -1,0 +1,87 @@
+package gather
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Run is one look at a host. It carries what sources leave for later ones and
+// must not enter the facts: keys to sign with and the passwords of proxies. It
+// is made for one run and dropped after it, so that nothing of this outlives it.
+type Run struct {
+	*Env
+
+	mu                   sync.Mutex
+	keys                 map[string]Keys // by source of credentials, facts.Source constants
+	service, unit, shell ProxyVars
+}
+
+// Begin starts a run.
+func (env *Env) Begin() *Run { return &Run{Env: env, keys: map[string]Keys{}} }
+
+// Format keeps a run out of logs and messages, in every form of fmt.
+func (r *Run) Format(s fmt.State, _ rune) { fmt.Fprint(s, "a run") }
+
+// Keys are credentials to sign with.
+type Keys struct{ ID, Secret, Token string }
+
+// Format keeps credentials out of logs and messages, in every form of fmt.
+func (k Keys) Format(s fmt.State, _ rune) { fmt.Fprint(s, "credentials") }
+
+// SetProxies leaves the proxy settings of the service as it runs, those that the
+// files of its unit give where they differ, and those of users.
+func (r *Run) SetProxies(service, unit, shell ProxyVars) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.service, r.unit, r.shell = service, unit, shell
+}
+
+// Proxies returns what setProxies left.
+func (r *Run) Proxies() (service, unit, shell ProxyVars) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.service, r.unit, r.shell
+}
+
+// SetKeys leaves the credentials of a source, a facts.Source constant.
+func (r *Run) SetKeys(source string, k Keys) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keys[source] = k
+}
+
+// KeysOf returns the credentials of a source.
+func (r *Run) KeysOf(source string) (Keys, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k, ok := r.keys[source]
+	return k, ok
+}
+
+// Memory is what outlives a run for as long as the process does. It holds no
+// secrets. A nil Memory keeps nothing.
+type Memory struct {
+	mu               sync.Mutex
+	simulatorRefused time.Time
+}
+
+// NoteSimulatorRefused remembers when the policy simulator refused or was out of reach.
+func (m *Memory) NoteSimulatorRefused(at time.Time) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.simulatorRefused = at
+}
+
+// SimulatorRefusedAt is when that was last; zero: not that we know.
+func (m *Memory) SimulatorRefusedAt() time.Time {
+	if m == nil {
+		return time.Time{}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.simulatorRefused
+}

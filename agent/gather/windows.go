@@ -1,0 +1,53 @@
+package gather
+
+import (
+	"net/netip"
+	"strings"
+
+	"ssm-doctor/checks/facts"
+)
+
+// Windows is how a running Windows is asked. The functions return plain data;
+// what it means is decided here, where it is tested on every system.
+type Windows struct {
+	// Service describes a service of the service manager; absent: no such service.
+	Service func(name string) facts.Seen[WindowsService]
+	// Strings reads values of a registry key under HKEY_LOCAL_MACHINE, or under
+	// HKEY_USERS for a key that begins with .DEFAULT: a text as one string, a
+	// multi-text as several, a number in decimal, bytes as they are.
+	Strings func(key, value string) facts.Seen[[]string]
+	// Processes lists running programs by the base name of their file.
+	Processes func(names []string) facts.Seen[[]facts.Process]
+	// Routes are the routes of IPv4 and IPv6.
+	Routes func() facts.Seen[[]WindowsRoute]
+	// Servers are the DNS servers of the interfaces, in order.
+	Servers  func() facts.Seen[[]string]
+	Elevated func() facts.Seen[bool]
+}
+
+// WindowsService is the configuration and state of a service.
+type WindowsService struct {
+	State     uint32 // SERVICE_STOPPED and so on
+	StartType uint32 // SERVICE_AUTO_START and so on
+	ExitCode  uint32 // Win32 code; 1066: SpecificCode tells
+	Specific  uint32
+	PID       uint32
+	Path      string // command line
+	Account   string
+}
+
+// WindowsRoute is a row of the forwarding table.
+type WindowsRoute struct {
+	Prefix    netip.Prefix
+	Gateway   netip.Addr // unspecified: on link
+	Interface string
+	Metric    uint32
+}
+
+// RegistryURL names a key of the registry in a fact.
+func RegistryURL(key string) string {
+	if strings.HasPrefix(key, ".DEFAULT") {
+		return `registry:HKU\` + key
+	}
+	return `registry:HKLM\` + key
+}

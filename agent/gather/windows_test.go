@@ -1,0 +1,98 @@
+package gather_test
+
+import (
+	"net/netip"
+	"path"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/agentsvc"
+	"ssm-doctor/agent/gather/gathertest"
+	"ssm-doctor/agent/gather/opsys"
+	"ssm-doctor/checks/facts"
+)
+
+func TestWindowsHost(t *testing.T) {
+	t.Parallel()
+	row := func(prefix, gw string, metric uint32) gather.WindowsRoute {
+		g := netip.Addr{}
+		if gw != "" {
+			g = netip.MustParseAddr(gw)
+		}
+		return gather.WindowsRoute{Prefix: netip.MustParsePrefix(prefix), Gateway: g, Metric: metric, Interface: "if7"}
+	}
+	w := &gathertest.Windows{
+		Registry: map[string][]string{
+			`SOFTWARE\Microsoft\Windows NT\CurrentVersion` + "|ProductName": {"Windows Server 2022 Datacenter"}, `SOFTWARE\Microsoft\Windows NT\CurrentVersion` + "|CurrentBuild": {"20348"}, `HARDWARE\DESCRIPTION\System\BIOS` + "|SystemManufacturer": {"Amazon EC2"}, `HARDWARE\DESCRIPTION\System\BIOS` + "|SystemProductName": {"t3.micro"},
+			`SYSTEM\CurrentControlSet\Control\TimeZoneInformation|TimeZoneKeyName`: {"W. Europe Standard Time"}, agentsvc.ServiceKey + "|Version": {"3.3.1142.0"},
+		},
+		Service: facts.Known(gather.WindowsService{State: 4, StartType: 2, PID: 42, Path: `C:\Program Files\Amazon\SSM\amazon-ssm-agent.exe`, Account: "LocalSystem"}, ""),
+		Ps: []facts.Process{{PID: 42, Exe: `C:\Program Files\Amazon\SSM\amazon-ssm-agent.exe`, Started: gathertest.Now.Add(-time.Hour), UID: -1},
+			{PID: 43, Exe: `SSM-Agent-Worker.exe`, Parent: 42, UID: -1}, {PID: 44, Exe: `C:\Windows\explorer.exe`}},
+		Routes: facts.Known([]gather.WindowsRoute{row("0.0.0.0/0", "10.0.0.1", 10), row("169.254.169.254/32", "10.4.0.1", 50), row("169.254.169.254/32", "10.4.0.9", 99), row("10.0.0.0/24", "0.0.0.0", 1), row("fe80::/64", "", 1)}, "table"),
+	}
+	const data = "ProgramData/Amazon/SSM/"
+	env := gathertest.WindowsEnv(t, w, map[string]string{
+		"Program Files/Amazon/SSM/amazon-ssm-agent.exe": "x", "Program Files/Amazon/SSM/ssm-agent-worker.exe": "x", "Program Files/Amazon/SSM/amazon-ssm-agent.json": `{"Agent":{"Region":"eu-west-1"}}`,
+		"Program Files/Amazon/SSM/configuration/amazon-ssm-agent.json": `{"Agent":{"Region":"eu-west-3"}}`, "Program Files/Amazon/SSM/credentials": "[default]\naws_access_key_id=ASIAIOSFODNN7EXAMPLE\naws_secret_access_key=hunter2hunter2\naws_session_token=hunter3hunter3\n",
+		data + "InstanceData/Vault/Manifest":                     `{"RegistrationKey":"C:\\ProgramData\\Amazon\\SSM\\InstanceData\\Vault\\Store\\RegistrationKey"}`,
+		data + "InstanceData/Vault/Store/RegistrationKey":        `{"instanceID":"mi-0123456789abcdef0","region":"eu-west-1","privateKey":"QUJD"}`,
+		data + "InstanceData/i-0123456789abcdef0/x":              "",
+		data + "runtimeconfig/identity_config.json":              `{"InstanceId":"mi-0123456789abcdef0","IdentityType":"OnPrem"}`,
+		data + "Logs/amazon-ssm-agent.log":                       "2026-11-22 09:10:22 INFO [amazon-ssm-agent] amazon-ssm-agent - v3.3.1142.0\n",
+		data + "Logs/ssm-agent-worker.log":                       "2026-11-22 09:11:22 INFO [ssm-agent-worker] [MessageService] [MGSInteractor] Set up control channel successfully\n",
+		"Windows/System32/config/systemprofile/.aws/credentials": "[default]\naws_access_key_id=ASIAIOSFODNN7EXAMPLE\naws_secret_access_key=hunter2hunter2\n",
+	}, map[string]string{"SystemDrive": "C:", "ProgramData": `C:\ProgramData`, "ProgramW6432": `C:\Program Files`})
+	env.Kernel = func() gather.Kernel {
+		return gather.Kernel{Hostname: "WIN-1", ImageState: facts.Known("IMAGE_STATE_COMPLETE", "registry"), WindowsRoutes: facts.Known([]string{"169.254.169.254,255.255.255.255,10.4.0.1,25"}, "registry"),
+			Interfaces: facts.Known([]facts.Interface{{Name: "Ethernet", Addresses: []string{"10.0.0.5/24"}}}, "")}
+	}
+	f := gathertest.Gather(t, env, fileSources...)
+	h, a := f.Host, f.Agent
+	for _, s := range gathertest.Wrong(
+		gathertest.Is(h.Distro, facts.Distro{ID: "windows", Name: "Windows Server 2022 Datacenter", Version: "20348"}), gathertest.Is(h.Hostname, "WIN-1"), gathertest.Is(h.Privileged, false), gathertest.Is(h.DMI.Vendor, "Amazon EC2"), gathertest.Is(h.DMI.Product, "t3.micro"),
+		gathertest.Is(h.TimeZone, "W. Europe Standard Time"), gathertest.Is(h.DefaultIPv4, true), gathertest.Is(h.DefaultIPv6, false), gathertest.Is(h.ImageState, "IMAGE_STATE_COMPLETE"),
+		gathertest.Is(h.IMDSRoute, facts.Route{Destination: "169.254.169.254/32", Gateway: "10.4.0.1", Interface: "if7", Kind: "unicast"}), gathertest.Holds("resolver", cmp.Equal(h.Resolver.Value.Servers, []string{"10.0.0.2"})),
+		gathertest.Holds("persistent route", len(h.PersistentRoutes.Value) == 1 && !h.PersistentRoutes.Value[0].OnLink),
+		gathertest.Is(a.Installed, "3.3.1142.0"), gathertest.Is(a.Manager, "scm"), gathertest.Holds("unit", len(a.Units) == 1 && a.Units[0].Active == "active"),
+		gathertest.Holds("processes", len(a.Processes.Value.Core) == 1 && len(a.Processes.Value.Worker) == 1 && a.Processes.Value.Core[0].PID == 42),
+		gathertest.Holds("installation", len(a.Installations) == 1 && a.Installations[0].Kind == "windows" && a.Installations[0].Worker.Value && a.Installations[0].Core.Value),
+		gathertest.Holds("configuration beside the programs", a.Config.Value.Region == "eu-west-3"), gathertest.Holds("hybrid", f.Registration.Hybrid.Value.InstanceID == "mi-0123456789abcdef0"),
+		gathertest.Holds("folders", cmp.Equal(f.Registration.NodeFolders.Value, []string{"i-0123456789abcdef0"})), gathertest.Holds("runtime", f.Credentials.Runtime.Value.IdentityType == "OnPrem"),
+		gathertest.Holds("DHMC file", f.Credentials.DHMCFile.Value.Profiles[0].HasToken), gathertest.Holds("SYSTEM's file", f.Credentials.RootFile.Known()), gathertest.Holds("log", f.Log.LastSuccess.Value.ID == facts.SigChannelUp && len(f.Log.Files) == 2),
+		gathertest.Holds("channel", a.Channel.Unknown()), gathertest.Holds("disk", len(h.FileSystems) == 4), gathertest.Holds("firewall", h.Firewall.Unknown()),
+	) {
+		t.Error(s)
+	}
+	gathertest.Sound(t, f)
+	gathertest.NoSecret(t, f, "hunter2", "hunter3", "ASIAIOSFODNN7EXAMPLE")
+
+	w.Routes = facts.Known([]gather.WindowsRoute{row("10.0.0.0/24", "", 1)}, "table")
+	if h = gathertest.Gather(t, env, opsys.Source{}).Host; !h.IMDSRoute.Absent() || h.DefaultIPv4.Value {
+		t.Errorf("%+v %+v", h.IMDSRoute, h.DefaultIPv4)
+	}
+	w.Routes = facts.Unknown[[]gather.WindowsRoute]("no", "table")
+	if h = gathertest.Gather(t, env, opsys.Source{}).Host; !h.IMDSRoute.Unknown() || !h.DefaultIPv4.Unknown() {
+		t.Errorf("%+v %+v", h.IMDSRoute, h.DefaultIPv4)
+	}
+}
+
+func TestWindowsFolders(t *testing.T) {
+	t.Parallel()
+	env := gathertest.InMemory(nil)
+	env.GOOS = "windows"
+	vars := map[string]string{}
+	env.Getenv = func(k string) string { return vars[k] }
+	for _, c := range []struct{ data, drive, want string }{
+		{"", "", "ProgramData"}, {`C:\ProgramData`, "C:", "ProgramData"}, {`c:\Data\Program`, "C:", "Data/Program"}, {`D:\ProgramData`, "C:", "ProgramData"}, {`..\x`, "C:", "ProgramData"}, {`C:\..\..\x`, "C:", "x"},
+	} {
+		vars["ProgramData"], vars["SystemDrive"] = c.data, c.drive
+		if got := gather.AgentDirs(env); got.SSM != path.Join(c.want, "Amazon/SSM") || !strings.HasPrefix(got.Log, got.SSM+"/") {
+			t.Errorf("%q: %+v", c.data, got)
+		}
+	}
+}
