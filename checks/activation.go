@@ -5,28 +5,41 @@ import (
 	"strings"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
 )
 
-var reActivation = regexp.MustCompile(`(?i)\b(ActivationExpired|ActivationLimitExceeded|RegistrationLimitExceeded|Invalid(Hybrid)?Activation\w*)\b`)
+// activationCodes are the errors of RegisterManagedInstance that are about the activation.
+// Source: AWS Systems Manager API reference, RegisterManagedInstance is not public;
+// the codes are those that the agent logs.
+var activationCodes = regexp.MustCompile(`(?i)\b(ActivationExpired|ActivationLimitExceeded|RegistrationLimitExceeded|Invalid(Hybrid)?Activation\w*)\b`)
 
-var _ = register(Check{
+// Activation is activation.
+var Activation = register(Check{
 	ID: "activation", Group: "identity", Title: "The last registration attempt was not refused",
+	Station: AtAgent, Behind: AtCredentials,
 	Causes: []string{"activation-rejected"},
-	Needs:  []string{"agent-installed", "clock", "tls-trust", "dns", "network-egress", "proxy"},
 	Doc: "Looks for a refused activation in the agent's log: expired, used up, invalid, or made in another Region. The activation itself is not on the host, and a failed attempt " +
 		"leaves the vault without an id.",
-	Eval: func(f *facts.Facts) Finding {
-		if !hybridMeant(f) {
+	Eval: func(n *node.Node) Finding {
+		switch n.Identity.HybridMeant {
+		case node.No:
 			return skip("an EC2 instance needs no activation")
+		case node.Unknown:
+			return unknown("whether this host is meant to have a hybrid registration is not known")
 		}
-		m, ok := current(f, facts.SigRegisterFailed)
-		if !ok {
+		m := n.Log.Current(facts.SigRegisterFailed)
+		key := n.Facts.Registration.Hybrid
+		switch {
+		case key.Known() && key.Value.Complete():
+			return pass("registered as %s", key.Value.InstanceID)
+		case m.Unread():
+			return unreadLog(n)
+		case !m.Yes():
 			return pass("no refused registration on record")
+		case key.Unknown():
+			return unread("registration", key)
 		}
-		if k, ok := f.Registration.Hybrid.Get(); ok && k.Complete() {
-			return pass("registered as %s", k.InstanceID)
-		}
-		code := reActivation.FindString(m.Text)
+		code := activationCodes.FindString(m.Text)
 		if code == "" {
 			return pass("the last attempt failed for another reason")
 		}
@@ -39,6 +52,6 @@ var _ = register(Check{
 		case strings.HasPrefix(low, "invalid"):
 			why = "is invalid: mistyped, deleted, or made in another Region or account"
 		}
-		return fail("activation-rejected", Likely, "the hybrid activation %s (%s)", why, code).logged(m)
+		return stops(n, "activation-rejected", Likely, "the hybrid activation %s (%s)", why, code).logged(m)
 	},
 })

@@ -6,96 +6,126 @@ import (
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-var _ = register(Check{
-	ID: "agent-backoff", Group: "agent", Title: "The agent is not asleep after a fault that is gone",
+// AgentBackoff is agent-backoff.
+var AgentBackoff = register(Check{
+	ID: "agent-backoff", Group: "agent", Title: "The agent is awake and does not wait for its next try",
+	Station: AtAgent, Behind: AtAcceptance,
+	Needs:  []*Check{AgentStable, CredentialsFresh},
 	Causes: []string{"agent-backoff-wait"},
-	Needs:  append([]string{"agent-service", "agent-stable", "agent-regression", "profile-vs-dhmc", "permission-channel"}, acceptance...),
 	Doc: "After a refusal the agent sleeps up to 30 minutes, after other errors up to 60, and from the fourth failure on its log says nothing at the default level. When nothing stands in the way any more, " +
 		"a restart makes it try at once. Whether the retry will be accepted is known only after it.",
-	Eval: func(f *facts.Facts) Finding {
-		if running, known := coreRunning(f); known && !running {
+	Eval: func(n *node.Node) Finding {
+		switch {
+		case n.Agent.Core == node.No:
 			return skip("the agent does not run")
+		case n.Acceptance.Now == node.Yes:
+			return pass("awake, accepted %s", n.Ago(n.Acceptance.Proof.At))
+		case n.Agent.Core == node.Unknown:
+			return unread("processes", n.Facts.Agent.Processes)
 		}
-		if p, ok := Managed(f); ok {
-			return pass("awake, accepted %s", ago(f, p.At))
-		}
-		failed := lastNodeFailure(f)
-		if failed.ID == "" {
+		failed := n.Log.Last(n.Acceptance.Failed.ID)
+		switch {
+		case failed.Unread():
+			return unreadLog(n)
+		case !failed.Yes():
 			return skip("no failure on record")
-		}
-		if startedAfter(f, failed) {
+		case n.Log.StartedAfter(failed.Match):
 			return skip("the agent was started after its last failure")
-		}
-		if lastSuccess(f).At.After(failed.Last) {
+		case n.Acceptance.Last.At.After(failed.Last) && n.Log.Read() != node.Yes:
+			return unreadLog(n) // a later failure may be in the part that was not read
+		case n.Acceptance.Last.At.After(failed.Last):
 			return pass("accepted after its last failure")
 		}
-		if held, why := stillRefused(f); held {
-			return unknown("%s", why)
-		}
-		b, sleeping := f.Log.Backoff.Get()
-		sleeping = sleeping && b.Until.After(f.CollectedAt)
-		until := failed.Last.Add(time.Hour)
-		when := "within an hour of its last failure, that is before " + clockTime(f, until)
-		if sleeping {
-			until = b.Until
-			when = fmt.Sprintf("at %s, in %s", clockTime(f, until), span(b.Until.Sub(f.CollectedAt)))
-		} else if w, known := workerRunning(f); !known || w || until.Before(f.CollectedAt) {
-			return skip("not asleep")
-		}
-		fd := Finding{Status: Fail, Cause: "agent-backoff-wait", Severity: causes.Info, Confidence: Likely,
-			Summary: fmt.Sprintf("the agent still sleeps after an earlier failure and retries %s; wait, or restart it", when)}
-		fd = fd.logged(failed).with("until", clockTime(f, until))
-		if sleeping {
-			fd = fd.sawAt("back-off", fmt.Sprintf("sleeping %s until %s", span(time.Duration(b.Seconds)*time.Second), clockTime(f, b.Until)), "file:agent log", b.Since)
-			fd = fd.with("minutes", fmt.Sprint(int(b.Until.Sub(f.CollectedAt).Minutes())+1))
-		}
-		if u := mainUnit(f); u != nil {
-			fd = fd.with("unit", u.Name)
-		}
-		for _, r := range loggedRefusals(f) {
-			if r.Denied && r.Refusal.Action == heartbeat {
-				fd = fd.fix(causes.Get(fd.Cause).Fix...).fix(causes.Step{Where: causes.OperatorCLI,
-					Text:    "If it is refused again, the permission is still missing or still denied: see what the role allows",
-					Command: "aws iam simulate-principal-policy --policy-source-arn arn:{partition}:iam::{account}:role/{role} --action-names " + heartbeat}).with("role", roleOf(f, r))
-				break
-			}
-		}
-		return fd
+		return judgeSleep(n, failed)
 	},
 })
 
-// stillRefused reports whether the latest failure may well stand: a refusal
-// that no probe of this run contradicts.
-func stillRefused(f *facts.Facts) (bool, string) {
-	if core := f.Network.Endpoint("ssm"); core == nil || !core.Usable() {
-		return true, "whether the fault is gone cannot be told without an answer of the ssm endpoint"
+// judgeSleep tells whether an agent whose latest attempt failed waits, and whether
+// anything but that wait is left.
+func judgeSleep(n *node.Node, failed node.Entry) Finding {
+	if fd, stands := faultMayStand(n); stands {
+		return fd
 	}
-	if n, all := readsDenied(f); n > 0 && all {
-		return true, "the identity in use is refused the harmless reads as well"
+	b, sleeping := n.Sleeping()
+	until := failed.Last.Add(time.Hour) // the longest sleep; from the fourth failure on it is not announced
+	switch {
+	case sleeping == node.Yes:
+		until = b.Until
+	case n.Agent.Worker == node.No && until.After(n.Now()):
+	case sleeping == node.Unknown:
+		return unread("announced sleep", n.Facts.Log.Backoff)
+	case n.Agent.Worker == node.Unknown:
+		return unread("processes", n.Facts.Agent.Processes)
+	default:
+		return skip("not asleep")
 	}
-	if onProfile(f) {
-		if r, ok := f.IMDS.Role.Get(); !ok || r.Code != "Success" || !r.Expires.IsZero() && !r.Expires.After(f.CollectedAt) {
-			return true, "whether the fault is gone cannot be told without valid credentials of the instance profile"
-		}
-		// These come fresh from the metadata service, not from what the agent stored.
-		if id := identity(f, facts.SourceProfile); id != nil && id.Outcome == "refused" {
-			return true, "the credentials of the instance profile are refused by AWS: " + orWord(id.Code, "no code")
-		}
-		if code := undecided(f); code != "" {
-			return true, "this run's own reads with the instance profile are not answered either: " + code
+	when := text.New("within an hour of its last failure, that is before %s", n.ClockTime(until))
+	if sleeping == node.Yes {
+		when = text.New("at %s, in %s", n.ClockTime(until), text.Span(until.Sub(n.Now())))
+	}
+	fd := notes("agent-backoff-wait", Likely, "the agent still sleeps after an earlier failure and retries %s; wait, or restart it", when).
+		logged(failed).with("until", n.ClockTime(until))
+	if sleeping == node.Yes {
+		fd = fd.sawAt("back-off", fmt.Sprintf("sleeping %s until %s", text.Span(time.Duration(b.Seconds)*time.Second), n.ClockTime(until)), n.Facts.Log.Backoff.From, b.Since).
+			with("minutes", fmt.Sprint(int(until.Sub(n.Now()).Minutes())+1))
+	}
+	if u := n.Agent.Unit; u != nil {
+		fd = fd.with("unit", u.Name)
+	}
+	for _, r := range n.Refusals.Logged {
+		if r.Denied && r.Action == node.Heartbeat {
+			return fd.fix(causes.Get(fd.Cause).Fix...).fix(causes.Step{Where: causes.OperatorCLI,
+				Text:    "If it is refused again, the permission is still missing or still denied: see what the role allows",
+				Command: "aws iam simulate-principal-policy --policy-source-arn arn:{partition}:iam::{account}:role/{role} --action-names " + node.Heartbeat}).with("role", n.RoleOf(r))
 		}
 	}
-	return false, ""
+	return fd
 }
 
-// undecided is the error code of this run's reads with the identity in use, when
+// faultMayStand reports whether what failed last may fail again: no answer of this
+// run contradicts it. The finding says why.
+func faultMayStand(n *node.Node) (Finding, bool) {
+	f := n.Facts
+	if ssm := n.Endpoints.Of("ssm"); ssm == nil || !ssm.Usable() {
+		return unknown("whether the fault is gone cannot be told without an answer of the ssm endpoint"), true
+	}
+	switch {
+	case f.Credentials.Runtime.Unknown():
+		return unread("runtime configuration", f.Credentials.Runtime), true
+	case n.Credentials.Source == "":
+		return unknown("what the agent signs with is not known"), true
+	case !f.Permissions.Actions.LookedAt():
+		return unread("this run's own reads with the identity in use", f.Permissions.Actions), true
+	}
+	if answered, all := n.ReadsDenied(); answered > 0 && all {
+		return unknown("the identity in use is refused the harmless reads as well"), true
+	}
+	if n.Credentials.OnProfile != node.Yes {
+		return Finding{}, false
+	}
+	if r, ok := f.IMDS.Role.Get(); !ok || r.Code != "Success" || !r.Expires.IsZero() && !r.Expires.After(n.Now()) {
+		return unknown("whether the fault is gone cannot be told without valid credentials of the instance profile"), true
+	}
+	// These come fresh from the metadata service, not from what the agent stored.
+	if id := n.Called(facts.SourceProfile); id != nil && id.Outcome == facts.CallRefused {
+		return unknown("AWS refuses the credentials of the instance profile: %s", text.Or(id.Code, "no code")), true
+	}
+	if code := undecidedCode(n); code != "" {
+		return unknown("this run's own reads with the instance profile are not answered either: %s", code), true
+	}
+	return Finding{}, false
+}
+
+// undecidedCode is the error code of this run's reads with the identity in use, when
 // all of them ended in one that says nothing of rights; empty otherwise.
-func undecided(f *facts.Facts) string {
+func undecidedCode(n *node.Node) string {
 	code := ""
-	for _, p := range f.Permissions.Actions {
-		if p.Identity != source(f) {
+	for _, p := range n.Facts.Permissions.Actions.Some() {
+		if p.Identity != n.Credentials.Source {
 			continue
 		}
 		if p.Verdict != facts.Inconclusive || p.Code == "" {
@@ -104,12 +134,4 @@ func undecided(f *facts.Facts) string {
 		code = p.Code
 	}
 	return code
-}
-
-// clockTime renders a time as the host's own clock shows it.
-func clockTime(f *facts.Facts, t time.Time) string {
-	if off, ok := f.Host.UTCOffset.Get(); ok && off != 0 {
-		return t.In(time.FixedZone("", off)).Format("15:04:05 -07:00")
-	}
-	return t.UTC().Format("15:04:05 UTC")
 }

@@ -1,101 +1,142 @@
 package checks
 
 import (
-	"regexp"
 	"strings"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-var reRegion = regexp.MustCompile(`^[A-Za-z0-9-]{1,100}$`)
-
-// rePlausibleRegion is the form of every Region name in use.
-var rePlausibleRegion = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$`)
-
-var _ = register(Check{
+// AgentConfig is agent-config.
+var AgentConfig = register(Check{
 	ID: "agent-config", Group: "agent", Title: "The agent's configuration can be used",
-	Causes: []string{"agent-config-invalid"},
-	Needs:  []string{"agent-installed"},
+	Station:  AtAgent,
+	Profiles: []Profile{ProfileHost, ProfileImage},
+	Causes:   []string{"agent-config-invalid"},
 	Doc: "Parses amazon-ssm-agent.json as the agent does: strict JSON, any case of keys, unknown keys ignored. A file that cannot be parsed ends the agent at start with exit " +
 		"code 0; an endpoint or Region override with a wrong value sends it to the wrong place; an order of identities that leaves out those of this host gives it none. Values that are merely unusual pass.",
-	Eval: func(f *facts.Facts) Finding {
-		c, ok := f.Agent.Config.Get()
-		path := f.Agent.ConfigPath
-		if path == "" {
-			path = "/etc/amazon/ssm/amazon-ssm-agent.json"
-		}
-		if !ok {
-			if f.Agent.Config.Absent() {
-				if m, ok := current(f, facts.SigConfigUnusable); ok {
-					return fail("agent-config-invalid", Likely, "the agent could not load amazon-ssm-agent.json").logged(m).with("config", path, "path", path)
-				}
-				return pass("no file, built-in defaults")
-			}
-			return unknown("%s: %s", path, f.Agent.Config.Reason())
-		}
-		if c.ParseError != "" {
-			fd := fail("agent-config-invalid", Proven, "%s cannot be parsed: %s", path, c.ParseError).
-				saw("parse "+path, c.ParseError, "file:"+path).with("config", path, "path", path)
-			if m, ok := f.Log.Last(facts.SigConfigUnusable); ok {
-				fd = fd.logged(m)
-			}
-			return fd
+	Eval: func(n *node.Node) Finding {
+		path := text.Or(n.Facts.Agent.ConfigPath, n.Layout().Config)
+		c, known := n.Facts.Agent.Config.Get()
+		switch {
+		case !known:
+			return judgeNoConfig(n, path)
+		case c.ParseError != "":
+			return configInvalid(n, path, Proven, "parse "+path, c.ParseError, "%s cannot be parsed: %s", path, c.ParseError).
+				logged(n.Log.Last(facts.SigConfigUnusable))
 		}
 		for _, o := range []struct{ key, value string }{
 			{"Agent.Region", c.Region}, {"Mgs.Region", c.MgsRegion},
 		} {
-			if o.value != "" && (!reRegion.MatchString(o.value) || !rePlausibleRegion.MatchString(o.value)) {
-				return fail("agent-config-invalid", Proven, "%s sets %s to %s, which is no Region", path, o.key, quote(o.value)).
-					saw(o.key+" in "+path, quote(o.value), "file:"+path).with("config", path, "path", path)
+			if o.value != "" && !facts.IsRegion(o.value) {
+				return configInvalid(n, path, Proven, o.key+" in "+path, text.Quote(o.value), "%s sets %s to %s, which is not a Region", path, o.key, text.Quote(o.value))
 			}
 		}
-		// An override whose host does not answer while the default would.
-		for _, e := range f.Network.Endpoints {
-			if e.Configured == "" || e.Configured == "default" || e.Need != facts.NeedCore {
-				continue
-			}
-			wrongRegion := Region(f) != "" && strings.Contains(e.Host, ".amazonaws.") && !strings.Contains(e.Host, Region(f))
-			dead := e.DNS.Outcome == "nxdomain" || (e.TLS.Known() && e.TLS.Value.Kind == "wrong-name")
-			if wrongRegion || dead {
-				what := "does not exist"
-				if wrongRegion {
-					what = "belongs to another Region than " + Region(f)
-				}
-				return fail("agent-config-invalid", Proven, "%s overrides %s with %s, which %s", path, e.Configured, e.Host, what).
-					saw(e.Configured+" in "+path, e.Host, "file:"+path).with("config", path, "path", path, "endpoint", e.Host)
-			}
+		endpoints := judgeOverrides(n, path, c)
+		if endpoints.Cause != "" {
+			return endpoints
 		}
-		if has, left := leftOut(f, c); left {
-			return fail("agent-config-invalid", Proven, "Identity.ConsumptionOrder in %s lets the agent be only %s, but what this host has is %s", path, strings.Join(c.ConsumptionOrder, ", "), has).
-				saw("Identity.ConsumptionOrder in "+path, strings.Join(c.ConsumptionOrder, ", "), "file:"+path).with("config", path, "path", path).
-				fix(causes.Step{Text: "Add what this host has (OnPrem for a hybrid registration, EC2) to Identity.ConsumptionOrder in {config}, or remove that key", Command: "grep -n -A 6 ConsumptionOrder {config}", Where: causes.OnHost, Root: true, GOOS: "linux darwin"},
-					causes.Step{Text: "Add what this host has (OnPrem for a hybrid registration, EC2) to Identity.ConsumptionOrder in {config}, or remove that key", Command: "Select-String -Path {config} -Pattern ConsumptionOrder -Context 0,6", Where: causes.OnHost, Root: true, GOOS: "windows"}).
-				fix(causes.Reload...)
+		order := judgeOrder(n, path, c)
+		switch {
+		case order.Cause != "":
+			return order
+		case len(c.UnknownKeys) > 0:
+			return warns("keys that the agent ignores: %s", strings.Join(c.UnknownKeys, ", "))
+		case endpoints.Status != Pass:
+			return endpoints
 		}
-		if len(c.UnknownKeys) > 0 {
-			return Finding{Status: Warn, Summary: "keys the agent ignores: " + strings.Join(c.UnknownKeys, ", ")}
-		}
-		return pass("%s parses", path)
+		return order
 	},
 })
 
-// leftOut tells what identity this host has when Identity.ConsumptionOrder
-// names none that it has. Source: ssm-agent.md 2.3.
-func leftOut(f *facts.Facts, c facts.Config) (has string, left bool) {
-	if len(c.ConsumptionOrder) == 0 || Kind(f) == KindECS || identityAllowed(f, "ECS") || c.CustomIdentity && identityAllowed(f, "CustomIdentity") {
-		return "", false
+func configInvalid(n *node.Node, path string, c Confidence, what, seen, format string, a ...any) Finding {
+	return stops(n, "agent-config-invalid", c, format, a...).saw(what, seen, "file:"+path).with("config", path, "path", path)
+}
+
+// judgeNoConfig judges a host without a configuration that was read.
+func judgeNoConfig(n *node.Node, path string) Finding {
+	if !n.Facts.Agent.Config.Absent() {
+		return unread(path, n.Facts.Agent.Config)
 	}
-	key, hybrid := f.Registration.Hybrid.Get()
-	hybrid = hybrid && key.Complete()
-	ec2, known := OnEC2(f)
+	switch e := n.Log.Current(facts.SigConfigUnusable); {
+	case e.Yes():
+		return stops(n, "agent-config-invalid", Likely, "the agent could not load amazon-ssm-agent.json").logged(e).with("config", path, "path", path)
+	case e.Unread():
+		return unreadLog(n)
+	}
+	return pass("no file, built-in defaults")
+}
+
+// judgeOverrides looks for an override of an endpoint that does not exist or belongs
+// to another Region. An image has no Region yet, and nothing is asked there.
+func judgeOverrides(n *node.Node, path string, c facts.Config) Finding {
+	list, undecided := n.Endpoints.All()
+	region := n.Identity.Region
+	if n.Identity.Hybrid == node.Unknown {
+		region = "" // a hybrid registration may give another one
+	}
+	for _, e := range list {
+		if e.Configured == "" || e.Configured == "default" || e.Need != facts.NeedCore {
+			continue
+		}
+		regional := strings.Contains(e.Host, ".amazonaws.")
+		what := text.Text{}
+		switch tls, _ := e.TLS.Get(); {
+		case regional && region != "" && !strings.Contains(e.Host, region):
+			what = text.New("belongs to another Region than %s", region)
+		case e.DNS.Outcome == facts.NXDomain, tls.Kind == facts.WrongName:
+			what = text.New("does not exist")
+		default:
+			undecided = undecided || e.DNS.Outcome == "" && !e.Tried() || regional && region == ""
+			continue
+		}
+		return configInvalid(n, path, Proven, e.Configured+" in "+path, e.Host, "%s overrides %s with %s, which %s", path, e.Configured, e.Host, what).with("endpoint", e.Host)
+	}
+	overrides := c.SSMEndpoint != "" || c.MgsEndpoint != "" || c.MgsRegion != "" || c.ServiceDomain != ""
 	switch {
-	case identityAllowed(f, "OnPrem") && (hybrid || f.Registration.Hybrid.Unknown()):
-		return "", false
-	case identityAllowed(f, "EC2") && (ec2 || !known):
-		return "", false
-	case hybrid:
-		return "the hybrid registration " + key.InstanceID + " (OnPrem)", true
+	case !overrides || !undecided || !n.Facts.Live():
+		return pass("%s parses", path)
+	case n.Facts.Network.Endpoints.Unknown():
+		return unread("endpoints that "+path+" overrides", n.Endpoints.Unseen())
 	}
-	return "the identity of an EC2 instance (EC2)", ec2
+	return unknown("%s overrides an endpoint; its name was not asked for, or the Region of this node is not known", path)
+}
+
+// judgeOrder looks for an Identity.ConsumptionOrder that names no identity that this
+// host has. An image has none yet.
+// Source: amazon-ssm-agent, common/identity/identity_selector.go.
+func judgeOrder(n *node.Node, path string, c facts.Config) Finding {
+	fine := pass("%s parses", path)
+	if len(c.ConsumptionOrder) == 0 || n.Identity.InECS == node.Yes || !n.Facts.Live() ||
+		n.MayBe("ECS") == node.Yes || c.CustomIdentity && n.MayBe("CustomIdentity") == node.Yes {
+		return fine
+	}
+	key, registered := n.Facts.Registration.Hybrid.Get()
+	registered = registered && key.Complete()
+	hybridAllowed, ec2Allowed := n.MayBe("OnPrem") == node.Yes, n.MayBe("EC2") == node.Yes
+	has := text.New("the identity of an EC2 instance (EC2)")
+	if registered {
+		has = text.New("the hybrid registration %s (OnPrem)", key.InstanceID)
+	}
+	const inOrder = "Identity.ConsumptionOrder in %s lets the agent be only %s"
+	order := strings.Join(c.ConsumptionOrder, ", ")
+	switch {
+	case hybridAllowed && registered, ec2Allowed && n.Identity.OnEC2 == node.Yes:
+		return fine
+	case n.Facts.Registration.Hybrid.Unknown() && (hybridAllowed || n.Identity.OnEC2 != node.Yes):
+		return unread("hybrid registration", n.Facts.Registration.Hybrid).add("; "+inOrder, path, order)
+	case !registered && n.Identity.OnEC2 == node.Unknown, ec2Allowed && n.Identity.OnEC2 == node.Unknown:
+		return unknown("whether this is an EC2 instance is not known; "+inOrder, path, order)
+	case n.Identity.InECS == node.Unknown:
+		return unread("whether this is a task of Amazon ECS", n.Facts.ECS.Task).add("; "+inOrder, path, order)
+	case !registered && n.Identity.OnEC2 == node.No:
+		return fine // this host has none that the order could leave out
+	}
+	const add = "Add what this host has (OnPrem for a hybrid registration, EC2) to Identity.ConsumptionOrder in {config}, or remove that key"
+	return configInvalid(n, path, Proven, "Identity.ConsumptionOrder in "+path, order, inOrder+", but what this host has is %s", path, order, has).
+		fix(causes.Step{Text: add, Command: "grep -n -A 6 ConsumptionOrder {config}", Where: causes.OnHost, Root: true, GOOS: "linux darwin"},
+			causes.Step{Text: add, Command: "Select-String -Path {config} -Pattern ConsumptionOrder -Context 0,6", Where: causes.OnHost, Root: true, GOOS: "windows"}).
+		fix(causes.Reload...)
 }

@@ -1,92 +1,86 @@
 package checks
 
 import (
-	"fmt"
 	"time"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-var _ = register(Check{
+// AgentRegression is agent-regression.
+var AgentRegression = register(Check{
 	ID: "agent-regression", Group: "agent", Title: "No update broke an agent that worked",
+	Station: AtAgent, Behind: AtAcceptance,
 	Causes: []string{"agent-version-regression"},
-	Needs: []string{"agent-installed", "agent-config", "agent-exec", "agent-packaging", "disk-space", "disk-inodes", "filesystem-writable", "state-dir-access",
-		"imds-reachable", "dns", "network-egress", "tls-trust", "proxy", "clock"},
 	Doc: "Compares the versions that started, from audit files and log, with the last accepted call: an older version that was accepted, followed by another that never was and keeps ending, " +
 		"points at the update. It needs the history on this host; lists of known bad releases age and are not kept.",
-	Eval: func(f *facts.Facts) Finding {
-		vs := f.Agent.Versions
-		if len(vs) < 2 {
-			return skip("only one version on record")
+	Eval: func(n *node.Node) Finding {
+		versions := n.Facts.Agent.Versions
+		before, first := lastUpdate(versions.Some())
+		switch {
+		case before.Version == "" && versions.Unknown():
+			return unread("versions that started", versions)
+		case before.Version == "":
+			return skip("no update is on record")
 		}
-		last := vs[len(vs)-1]
-		first := last // first start of the run of starts of the present version
-		var before *facts.VersionStart
-		for i := len(vs) - 1; i >= 0; i-- {
-			if vs[i].Version != last.Version {
-				before = &vs[i]
-				break
-			}
-			first = vs[i]
+		accepted := n.Acceptance.Last
+		switch {
+		case versions.Unknown() && (accepted.At.After(first.At) || n.Acceptance.Now == node.Yes):
+			return unread("versions that started", versions)
+		case accepted.At.After(first.At), n.Acceptance.Now == node.Yes:
+			return pass("%s works; %s ran before", first.Version, before.Version)
+		case n.Log.Read() != node.Yes:
+			return unreadLog(n) // the newer version may have been accepted
+		case n.Facts.Credentials.Runtime.Unknown():
+			return unread("runtime configuration", n.Facts.Credentials.Runtime)
 		}
-		if before == nil {
-			return skip("only one version on record")
+		ranLong := first.At.Sub(before.At) > time.Hour
+		what, trouble := troubleSince(n, first.At)
+		if len(trouble) == 0 || accepted.At.IsZero() && !ranLong {
+			return unknown("%s followed %s; nothing tells whether either worked", first.Version, before.Version)
 		}
-		ok := lastSuccess(f)
-		if ok.At.After(first.At) {
-			return pass("%s works; %s ran before", last.Version, before.Version)
-		}
-		if _, managed := Managed(f); managed {
-			return pass("%s works; %s ran before", last.Version, before.Version)
-		}
-		trouble, what := troubleSince(f, first.At)
-		if ok.At.IsZero() && !ranLong(vs, before, first) || trouble == nil {
-			return unknown("%s followed %s; nothing tells whether either worked", last.Version, before.Version)
-		}
-		fd := fail("agent-version-regression", Possible, "agent %s fails (%s) since it replaced %s, which worked", last.Version, what, before.Version).
-			sawAt("first start of "+last.Version, last.Version, "file:audits", first.At).
-			sawAt("last start of "+before.Version, before.Version, "file:audits", before.At).
+		fd := stops(n, "agent-version-regression", Possible, "agent %s fails (%s) since it replaced %s, which worked", first.Version, what, before.Version).
+			sawAt("first start of "+first.Version, first.Version, versions.From, first.At).
+			sawAt("last start of "+before.Version, before.Version, versions.From, before.At).
 			with("version", before.Version)
-		if !ok.At.IsZero() {
-			fd = fd.sawAt("last accepted call", ok.What, ok.From, ok.At)
+		if !accepted.At.IsZero() {
+			fd = fd.sawAt("last accepted call", accepted.What, accepted.From, accepted.At)
 		}
 		fd.Evidence = append(fd.Evidence, trouble...)
-		return withPackage(f, fd)
+		return withPackaging(n, fd)
 	},
 })
 
-// ranLong reports whether the earlier version ran for more than an hour without a restart.
-func ranLong(vs []facts.VersionStart, before *facts.VersionStart, first facts.VersionStart) bool {
-	return before != nil && first.At.Sub(before.At) > time.Hour && len(vs) > 1
+// lastUpdate is the first start of the version that started last, and the start of
+// another version before it; without a version when there was none.
+func lastUpdate(starts []facts.VersionStart) (before, first facts.VersionStart) {
+	for i := len(starts) - 1; i >= 0; i-- {
+		if first.Version != "" && starts[i].Version != first.Version {
+			return starts[i], first
+		}
+		first = starts[i]
+	}
+	return facts.VersionStart{}, first
 }
 
-// troubleSince is evidence that the agent itself ends or breaks since a time.
-func troubleSince(f *facts.Facts, since time.Time) (ev []Evidence, what string) {
+// troubleSince is evidence that the agent itself ends or breaks since a time, and
+// words for the first of it.
+func troubleSince(n *node.Node, since time.Time) (what text.Text, seen []Evidence) {
 	for _, id := range []string{facts.SigPanic, facts.SigBusStart, facts.SigDocWorker, facts.SigWorkerRestart, facts.SigStream, facts.SigStartFailed} {
-		if m, ok := f.Log.Last(id); ok && !m.Last.Before(since) {
-			ev = append(ev, Evidence{What: "agent log", Seen: m.Text, From: "file:" + m.File, At: stamp(m.Last)})
-			if what == "" {
-				what = "its log says " + quote(cut(m.Text, 120))
+		if e := n.Log.Last(id); e.Yes() && !e.Last.Before(since) {
+			seen = append(seen, Evidence{What: "agent log", Seen: e.Text, From: "file:" + e.File, At: text.Stamp(e.Last)})
+			if what.IsZero() {
+				what = text.New("its log says %s", text.Quote(text.Cut(e.Text, 120)))
 			}
 		}
 	}
-	if u := mainUnit(f); u != nil && (u.Active == "failed" || u.Active == "activating") {
-		s := fmt.Sprintf("%s (%s), exit status %d, %d restarts", u.Active, u.Sub, u.ExitStatus, u.Restarts)
-		ev = append(ev, Evidence{What: "state of " + u.Name, Seen: s, From: "systemctl:" + u.Name})
-		if what == "" {
-			what = s
+	if u := n.Agent.Unit; u != nil && (u.Active == "failed" || u.Active == "activating") {
+		state := text.New("%s (%s), exit status %d, %d restarts", u.Active, u.Sub, u.ExitStatus, u.Restarts)
+		seen = append(seen, Evidence{What: "state of " + u.Name, Seen: state.String(), From: n.ServiceManager(u.Name)})
+		if what.IsZero() {
+			what = state
 		}
 	}
-	return ev, what
-}
-
-// cut shortens text to n bytes at a rune boundary.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && s[n]&0xc0 == 0x80 {
-		n--
-	}
-	return s[:n] + "…"
+	return what, seen
 }

@@ -6,95 +6,128 @@ import (
 	"time"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-// A healthy agent starts once per boot or update. Restart=always with
-// RestartSec=90 gives a failing one 40 starts an hour.
+// A healthy agent starts once per boot or update. Restart=always with RestartSec=90,
+// as the unit of the deb and rpm packages has it, gives a failing one 40 starts an hour.
 const (
 	loopStarts = 6
 	loopWindow = time.Hour
 )
 
-var _ = register(Check{
+// AgentStable is agent-stable.
+var AgentStable = register(Check{
 	ID: "agent-stable", Group: "agent", Title: "The agent stays up once started",
+	Station: AtAgent, Behind: AtAcceptance,
+	Needs:  []*Check{AgentRegression},
 	Causes: []string{"agent-crash-loop"},
-	Needs: []string{"agent-installed", "agent-config", "agent-exec", "agent-packaging", "state-dir-access", "filesystem-writable", "disk-space", "disk-inodes",
-		"hybrid-registration", "activation", "region", "registration-store", "imds-reachable", "imds-at-boot", "imds-v2-agent", "agent-regression"},
 	Doc: "Restarts counted by the service manager, starts in the audit files, and entries that end a start: a message bus address in use, a crash. " +
-		"The agent exits with code 0 on fatal start errors, so the service manager may call every one of these ends clean.",
-	Eval: func(f *facts.Facts) Finding {
-		if yes, known := agentInstalled(f); known && !yes {
+		"The agent exits with code 0 on fatal start errors, so the service manager may count each of these exits as clean.",
+	Eval: func(n *node.Node) Finding {
+		switch {
+		case n.Agent.Installed == node.No:
 			return skip("no agent is installed")
-		}
-		if _, ok := Managed(f); ok {
+		case n.Acceptance.Now == node.Yes:
 			return pass("running and accepted")
 		}
-		u := mainUnit(f)
-		var seen []Evidence
-		why, own := "", false
-		if m, ok := current(f, facts.SigBusStart); ok {
-			// An address in use is nobody's consequence, unless an update came with it.
-			own = strings.Contains(m.Text, "address in use") && len(f.Agent.Versions) < 2
-			why = "the agent cannot start its message bus: " + tail(m.Text, "failed to")
-			seen = append(seen, Evidence{What: "agent log", Seen: m.Text, From: "file:" + m.File, At: stamp(m.Last)})
+		bus, crash := n.Log.Current(facts.SigBusStart), n.Log.Current(facts.SigPanic)
+		state, failing := unitFailing(n)
+		starts := recentStarts(n)
+		fd := stops(n, "agent-crash-loop", Likely, "")
+		switch {
+		case crash.Yes():
+			fd = fd.say("the agent crashes: %s", textFrom(crash.Text, "Core Agent crashed"))
+		case bus.Yes():
+			fd = fd.say("the agent cannot start its message bus: %s", textFrom(bus.Text, "failed to"))
+		case failing:
+			fd = fd.say("%s does not stay up: %s", n.Agent.UnitName(), state)
+		case starts >= loopStarts:
+			fd = fd.say("the agent started %d times in the last hour", starts)
+		case bus.Unread() || crash.Unread():
+			return unreadLog(n)
+		default:
+			return passStable(n)
 		}
-		if m, ok := current(f, facts.SigPanic); ok {
-			why = "the agent crashes: " + tail(m.Text, "Core Agent crashed")
-			seen = append(seen, Evidence{What: "agent log", Seen: m.Text, From: "file:" + m.File, At: stamp(m.Last)})
+		if n.Acceptance.Now == node.Unknown {
+			return unreadAcceptance(n, fd)
 		}
-		if u != nil {
-			state := fmt.Sprintf("%s (%s), %d restarts, last exit status %d", u.Active, u.Sub, u.Restarts, u.ExitStatus)
-			switch {
-			case u.Active == "failed", u.Active == "activating" && u.Restarts > 0, u.Restarts >= loopStarts && u.Active != "active":
-				if why == "" {
-					why = fmt.Sprintf("%s does not stay up: %s", u.Name, state)
-				}
-				seen = append(seen, Evidence{What: "state of " + u.Name, Seen: state, From: "systemctl:" + u.Name})
-			}
+		fd = fd.logged(bus, crash)
+		if failing {
+			fd = fd.saw("state of "+n.Agent.UnitName(), state.String(), n.ServiceManager(n.Agent.UnitName()))
 		}
-		if starts, ok := f.Agent.Starts.Get(); ok {
-			n := 0
-			for _, t := range starts {
-				if a := age(f, t); a >= 0 && a <= loopWindow {
-					n++
-				}
-			}
-			if n >= loopStarts {
-				if why == "" {
-					why = fmt.Sprintf("the agent started %d times in the last hour", n)
-				}
-				seen = append(seen, Evidence{What: "starts in the last hour", Seen: fmt.Sprint(n), From: f.Agent.Starts.From})
-			}
+		if starts >= loopStarts {
+			fd = fd.saw("starts in the last hour", fmt.Sprint(starts), n.Facts.Agent.Starts.From)
 		}
-		if why == "" {
-			if u == nil && f.Agent.Starts.Unknown() {
-				return unknown("neither a service manager nor audit files tell of restarts")
-			}
-			return pass("no repeated starts")
+		// An address in use follows from nothing else, unless an update came with it.
+		versions := n.Facts.Agent.Versions
+		fd.Stands = bus.Yes() && strings.Contains(bus.Text, "address in use") && !versions.Unknown() && len(versions.Some()) < 2
+		if crash.Yes() || !bus.Yes() {
+			fd = fd.logged(n.Log.Current(facts.SigStartFailed))
 		}
-		fd := fail("agent-crash-loop", Likely, "%s", why)
-		fd.Evidence, fd.Stands = seen, own
-		if m, ok := firstCurrent(f, facts.SigStartFailed); ok && !strings.Contains(why, "message bus") {
-			fd = fd.logged(m)
-		}
-		if u != nil {
+		if u := n.Agent.Unit; u != nil {
 			fd = fd.with("unit", u.Name)
 		}
 		return fd
 	},
 })
 
-// tail is the text from a fragment on, so that a summary starts where the news is.
-func tail(text, fragment string) string {
-	if i := strings.Index(strings.ToLower(text), strings.ToLower(fragment)); i >= 0 {
-		return text[i:]
+// unitFailing reports whether the service manager shows that the agent does not stay
+// up, and the state that shows it.
+func unitFailing(n *node.Node) (text.Text, bool) {
+	u := n.Agent.Unit
+	if u == nil {
+		return text.Text{}, false
 	}
-	return text
+	return text.New("%s (%s), %d restarts, last exit status %d", u.Active, u.Sub, u.Restarts, u.ExitStatus),
+		u.Active == "failed" || u.Active == "activating" && u.Restarts > 0 || u.Restarts >= loopStarts && u.Active != "active"
 }
 
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
+// recentStarts counts the starts on record within loopWindow.
+func recentStarts(n *node.Node) int {
+	count := 0
+	for _, t := range n.Facts.Agent.Starts.Some() {
+		if a := n.Age(t); a >= 0 && a <= loopWindow {
+			count++
+		}
 	}
-	return t.UTC().Format(time.RFC3339)
+	return count
+}
+
+// unreadAcceptance is a finding on a node that may be accepted all the same.
+func unreadAcceptance(n *node.Node, fd Finding) Finding {
+	out := unread("runtime configuration", n.Facts.Credentials.Runtime)
+	switch {
+	case n.Log.Read() != node.Yes:
+		out = unreadLog(n)
+	case n.Agent.Core == node.Unknown:
+		out = unread("processes", n.Facts.Agent.Processes)
+	}
+	return out.add("; %s", fd.Summary)
+}
+
+// passStable is the answer where nothing speaks for a fault: pass, if all that could
+// was read.
+func passStable(n *node.Node) Finding {
+	a := n.Facts.Agent
+	switch {
+	case a.Installations.Unknown() && n.Agent.Installed == node.Unknown:
+		return unread("installations", a.Installations)
+	case n.Log.Read() != node.Yes:
+		return unreadLog(n)
+	case n.Agent.HasUnit == node.Unknown:
+		return unread("service units", a.Units)
+	case a.Starts.Unknown():
+		return unread("starts on record", a.Starts)
+	}
+	return pass("no repeated starts")
+}
+
+// textFrom is the text from a fragment on, so that a summary starts where the news is.
+func textFrom(s, fragment string) string {
+	if i := strings.Index(strings.ToLower(s), strings.ToLower(fragment)); i >= 0 {
+		return s[i:]
+	}
+	return s
 }

@@ -1,62 +1,74 @@
 package checks
 
 import (
-	"fmt"
-
-	"ssm-doctor/checks/causes"
-	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-// Versions from which the agent has a feature. Source: ssm-agent.md 1.5.
+// Versions from which the agent has a feature. Source: AWS Systems Manager User
+// Guide, on Default Host Management Configuration, on prerequisites of Session
+// Manager, and on ssm-cli get-diagnostics.
 const (
-	leastDHMC    = "3.2.582.0" // Default Host Management
-	leastSession = "2.3.68.0"  // Session Manager
-	leastSplit   = "3.1.501.0" // runtime configuration, diagnostics
+	leastDHMC        = "3.2.582.0"
+	leastSession     = "2.3.68.0"
+	leastDiagnostics = "3.1.501.0" // released in 2021
 )
 
-var _ = register(Check{
+// AgentVersion is agent-version.
+var AgentVersion = register(Check{
 	ID: "agent-version", Group: "agent", Title: "The agent is new enough for what this host depends on",
-	Causes: []string{"agent-version-too-old"},
-	Needs:  []string{"agent-installed", "imds-v2-agent"},
+	Station: AtAgent,
+	Needs:   []*Check{ImdsV2Agent},
+	Causes:  []string{"agent-version-too-old"},
 	Doc: "Compares the agent's version with what this host needs: Default Host Management from 3.2.582.0 where no instance profile is attached, Session Manager from 2.3.68.0. " +
 		"Whether a newer release exists is not asked: that would need the network.",
-	Eval: func(f *facts.Facts) Finding {
-		v := AgentVersion(f)
-		if v == "" {
-			if yes, known := agentInstalled(f); known && !yes {
-				return skip("no agent is installed")
-			}
-			return unknown("version: %s", f.Agent.Installed.Reason())
-		}
-		if _, ok := parseVersion(v); !ok {
-			return unknown("version %s cannot be read", quote(v))
-		}
-		from := f.Agent.Running.From
-		if from == "" {
-			from = f.Agent.Installed.From
-		}
-		ec2, _ := OnEC2(f)
-		if ec2 && !hybridActive(f) && f.IMDS.Profile.Absent() && olderThan(v, leastDHMC) {
-			fd := fail("agent-version-too-old", Proven, "agent %s cannot use Default Host Management, which needs %s, and no instance profile is attached", v, leastDHMC).
-				saw("agent version", v, from).saw("imds GET iam/info", "404, no instance profile attached", f.IMDS.Profile.From).with("version", leastDHMC)
-			return withPackage(f, fd)
-		}
-		if olderThan(v, leastSession) {
-			fd := warn("agent-version-too-old", Proven, "agent %s has no Session Manager, which needs %s", v, leastSession).
-				severity(causes.Warning).saw("agent version", v, from).with("version", leastSession)
-			return withPackage(f, fd)
-		}
-		if olderThan(v, leastSplit) {
-			return Finding{Status: Warn, Summary: fmt.Sprintf("agent %s is of 2021 or older; update it", v)}
+	Eval: func(n *node.Node) Finding {
+		v := n.Agent.Version
+		beforeDHMC := n.Agent.OlderThan(leastDHMC)
+		dhmc, unsure := needsDHMC(n)
+		switch {
+		case v == "" && n.Agent.Installed == node.No:
+			return skip("no agent is installed")
+		case v == "":
+			return unread("version", n.Facts.Agent.Installed)
+		case beforeDHMC == node.Unknown:
+			return unknown("version %s cannot be read", text.Quote(v))
+		case beforeDHMC == node.Yes && dhmc == node.Yes:
+			return tooOld(n, leastDHMC, "agent %s cannot use Default Host Management, which needs %s, and no instance profile is attached").
+				saw("imds GET iam/info", n.Facts.IMDS.Profile.Reason()+", no instance profile attached", n.Facts.IMDS.Profile.From)
+		case n.Agent.OlderThan(leastSession) == node.Yes:
+			return tooOld(n, leastSession, "agent %s has no Session Manager, which needs %s").as(Breaks)
+		case n.Agent.OlderThan(leastDiagnostics) == node.Yes:
+			return warns("agent %s is too old: released in 2021 or before; update it", v)
+		case beforeDHMC == node.Yes && dhmc == node.Unknown:
+			return unsure.add("; agent %s could not use Default Host Management, which needs %s", v, leastDHMC)
 		}
 		return pass("%s", v)
 	},
 })
 
-// withPackage adds how this agent is packaged, for the remedy.
-func withPackage(f *facts.Facts, fd Finding) Finding {
-	for _, in := range f.Agent.Installations {
-		fd = fd.saw("installed as", in.Kind+" "+in.Version.Value, in.Version.From).with("package", in.Kind)
+// needsDHMC tells whether only Default Host Management can give this host credentials,
+// and what is not known of that.
+func needsDHMC(n *node.Node) (answer node.Answer, unsure Finding) {
+	switch profile := n.Facts.IMDS.Profile; {
+	case n.Identity.OnEC2 == node.No, n.Identity.Hybrid == node.Yes, profile.Known():
+		return node.No, Finding{}
+	case n.Identity.OnEC2 == node.Unknown:
+		return node.Unknown, unknown("whether this is an EC2 instance is not known")
+	case n.Identity.Hybrid == node.Unknown:
+		return node.Unknown, unread("hybrid registration", n.Facts.Registration.Hybrid)
+	case profile.Unknown():
+		return node.Unknown, unread("instance profile", profile)
 	}
-	return fd
+	return node.Yes, Finding{}
+}
+
+// tooOld names the version, of which the summary says that it is older than least.
+func tooOld(n *node.Node, least, format string) Finding {
+	from := n.Facts.Agent.Running.From
+	if v, ok := n.Facts.Agent.Running.Get(); !ok || v == "" {
+		from = n.Facts.Agent.Installed.From
+	}
+	return withPackaging(n, stops(n, "agent-version-too-old", Proven, format, n.Agent.Version, least).
+		saw("agent version", n.Agent.Version, from).with("version", least))
 }

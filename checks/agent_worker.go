@@ -1,37 +1,29 @@
 package checks
 
-import "ssm-doctor/checks/facts"
+import "ssm-doctor/checks/node"
 
-var _ = register(Check{
+// AgentWorker is agent-worker.
+var AgentWorker = register(Check{
 	ID: "agent-worker", Group: "agent", Title: "The agent's worker process runs",
-	Needs: append([]string{"agent-service", "agent-stable"}, acceptance...),
+	Station: AtAgent, Behind: AtAcceptance,
+	Needs: []*Check{AgentStable},
 	Doc: "From 3.2 on the core process starts its worker only once credentials are ready, so a core without a worker is the best local sign of a node that is not accepted. " +
 		"It is a consequence: other checks name the cause.",
-	Eval: func(f *facts.Facts) Finding {
-		core, known := coreRunning(f)
-		if !known {
-			return unknown("processes: %s", f.Agent.Processes.Reason())
-		}
-		if !core {
-			return skip("the agent does not run")
-		}
-		if !splitAgent(f) {
-			return skip("agents before 3.0 have no worker")
-		}
-		w, known := workerRunning(f)
+	Eval: func(n *node.Node) Finding {
 		switch {
-		case !known:
-			return unknown("processes: %s", f.Agent.Processes.Reason())
-		case w:
+		case n.Agent.Core == node.Unknown:
+			return unread("processes", n.Facts.Agent.Processes)
+		case n.Agent.Core == node.No:
+			return skip("the agent does not run")
+		case n.Agent.Separate == node.No:
+			return skip("agents before 3.0 have no worker")
+		case n.Agent.Worker == node.Unknown:
+			return unread("processes", n.Facts.Agent.Processes)
+		case n.Agent.Worker == node.Yes:
 			return pass("core and worker run")
+		case n.Agent.Separate == node.Unknown:
+			return unknown("the core runs without a worker, and whether this agent has one is not known: its version is not known")
 		}
-		return Finding{Status: Fail, Summary: "the core runs without its worker: the agent has no usable credentials since its start"}
+		return symptom("the core runs without its worker: the agent has had no usable credentials since its start")
 	},
 })
-
-// acceptance are the checks behind which a node that is set up rightly is accepted.
-var acceptance = []string{
-	"hybrid-registration", "activation", "registration-known", "registration-fingerprint", "registration-store", "region",
-	"imds-reachable", "imds-v2-agent", "clock", "tls-trust", "proxy", "proxy-applied", "dns", "dns-pin", "dns-private", "network-egress",
-	"credential-source", "instance-profile-trust", "dhmc-role", "hybrid-role", "credentials-fresh", "permission-registration", "agent-version",
-}

@@ -3,97 +3,89 @@ package checks
 import (
 	"fmt"
 
-	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
 )
 
-// deadRetransmits is how many unanswered retransmissions of one segment make a
-// connection dead: with Linux's timers 3 take over a second, which no healthy
-// path needs.
-const deadRetransmits = 3
-
-var _ = register(Check{
+// ChannelConnection is channel-connection.
+var ChannelConnection = register(Check{
 	ID: "channel-connection", Group: "network", Title: "The agent's channel is on a living connection",
-	Causes: []string{"channel-stale-connection", "channel-down"},
-	Needs:  []string{"agent-service", "agent-worker", "network-egress", "tls-trust", "websocket", "permission-channel"},
+	Station: AtChannel,
+	Needs:   []*Check{AgentService, PermissionChannel},
+	Causes:  []string{"channel-stale-connection", "channel-down"},
 	Doc: "The kernel's view of the agent's connections to port 443: one whose data goes unanswered while new connections work sits on a flow that a NAT gateway, firewall or changed route has dropped. " +
 		"The agent notices only after its own time-outs. Without any, or with the older channel in use, its log tells whether it fails to open one.",
-	Eval: func(f *facts.Facts) Finding {
-		socks, ok := f.Agent.Channel.Get()
-		m, failing := channelFails(f)
-		if !ok {
-			if failing && age(f, m.Last) < healthGap(f) {
-				return channelDown(f, m)
-			}
-			return unknown("connections of the agent: %s", f.Agent.Channel.Reason())
-		}
+	Eval: func(n *node.Node) Finding {
+		seen := n.Facts.Agent.Channel
+		m := channelFailure(n)
+		lately := m.Yes() && n.Age(m.Last) < n.Agent.HealthGap()
 		live := 0
-		var dead *facts.Socket
-		for i, s := range socks {
-			if s.Retransmits >= deadRetransmits {
-				dead = &socks[i]
-			} else {
-				live++
+		for _, s := range seen.Some() {
+			if node.DeadSocket(s) {
+				return judgeDeadSocket(n, s)
 			}
+			live++
 		}
-		if dead == nil && failing && (live == 0 || onMessages(f) && age(f, m.Last) < healthGap(f)) {
-			fd := channelDown(f, m)
-			if live == 0 {
-				fd = fd.saw("connections of the agent to port 443", "none", f.Agent.Channel.From)
-			}
-			return fd
-		}
-		if dead == nil {
+		switch {
+		case seen.Unknown() && seen.Obstacle() == facts.NotAskable && lately:
+			return blameChannel(n, m)
+		case seen.Unknown():
+			return unread("connections of the agent", seen)
+		case m.Yes() && live == 0:
+			return blameChannel(n, m).saw("connections of the agent to port 443", "none", seen.From)
+		case lately && n.OnMessages() == node.Yes:
+			return blameChannel(n, m)
+		case m.Unread():
+			return unreadLog(n).say("%d connections to port 443; whether the agent fails to open its channel was not read: %s", live, n.Log.Unseen().Reason())
+		case live > 0:
 			return pass("%d connections to port 443", live)
+		case n.Agent.Core == node.No, n.Agent.Worker == node.No && n.Agent.Separate != node.No:
+			return skip("the agent does not run, or waits for credentials")
+		case n.Endpoints.Proxied == node.Yes:
+			return skip("the agent's connections go to its proxy")
 		}
-		if e := f.Network.Endpoint("ssmmessages"); e == nil || !e.Connected() {
-			return unknown("a connection to %s goes unanswered, and whether a new one works is not known", dead.Remote)
-		}
-		return warn("channel-stale-connection", Proven, "the agent's connection to %s is dead: its data goes unanswered, while a new connection works; a restart reconnects it", dead.Remote).
-			saw("connection "+dead.Local+" to "+dead.Remote, fmt.Sprintf("%d retransmissions without answer, %d bytes queued", dead.Retransmits, dead.Unacked), f.Agent.Channel.From).
-			saw("new connection to ssmmessages", "connected", "connect")
+		return unknown("the agent has no connection to port 443, and its log does not say why")
 	},
 })
 
-// channelFails is the latest failure to open the channel that no success has
+// judgeDeadSocket judges a connection whose data goes unanswered.
+func judgeDeadSocket(n *node.Node, s facts.Socket) Finding {
+	if e := n.Endpoints.Of("ssmmessages"); e == nil || !e.Connected() {
+		return unknown("a connection to %s goes unanswered, and whether a new one works is not known", s.Remote)
+	}
+	return breaks("channel-stale-connection", Proven, "the agent's connection to %s is dead: its data goes unanswered, while a new connection works; a restart reconnects it", s.Remote).
+		saw("connection "+s.Local+" to "+s.Remote, fmt.Sprintf("%d retransmissions without answer, %d bytes queued", s.Retransmits, s.Unacked), n.Facts.Agent.Channel.From).
+		saw("new connection to ssmmessages", "connected", "connect")
+}
+
+// channelFailure is the latest failure to open the channel that no success has
 // overtaken. Refusals are for permission-channel.
-func channelFails(f *facts.Facts) (facts.Match, bool) {
-	var last facts.Match
+func channelFailure(n *node.Node) node.Entry {
+	last := node.Entry{Found: node.No}
 	for _, id := range []string{facts.SigChannelFailed, facts.SigWebSocketFailed, facts.SigChannelToken} {
-		if m, ok := currentChannel(f, id); ok && m.Last.After(last.Last) {
+		m := n.Log.CurrentChannel(id)
+		if m.Yes() && (!last.Yes() || m.Last.After(last.Last)) || m.Unread() && !last.Yes() {
 			last = m
 		}
 	}
-	return last, last.Count > 0 && !refusedText(last.Text)
-}
-
-// onMessages reports whether the agent has fallen back to ec2messages.
-func onMessages(f *facts.Facts) bool {
-	m, ok := currentChannel(f, facts.SigChannelMDS)
-	bad, failed := f.Log.Last(facts.SigMDSFailed)
-	return ok && (!failed || m.Last.After(bad.Last))
-}
-
-// blockedAt says what a fault on the way to an endpoint means. The channel is
-// ssmmessages or ec2messages: without the former a node whose agent fell back to
-// the latter, and whose heartbeats are accepted, is managed without sessions.
-func blockedAt(f *facts.Facts, e facts.Endpoint, fd Finding) Finding {
-	_, accepted := Managed(f)
-	if ssm := f.Network.Endpoint("ssm"); e.Service != "ssmmessages" || !accepted || !onMessages(f) || ssm == nil || !ssm.Usable() {
-		return fd.blocking()
+	if last.Yes() && node.SaysRefused(last.Text) {
+		return node.Entry{Found: node.No}
 	}
-	fd.Status = Warn
-	fd.Summary += "; commands come over ec2messages, sessions do not work"
-	return fd.severity(causes.Warning)
+	return last
 }
 
-func channelDown(f *facts.Facts, m facts.Match) Finding {
-	what := "neither sessions nor commands reach this node"
-	if onMessages(f) {
-		what = "commands come over ec2messages, sessions do not work"
+// blameChannel says that the agent does not get its channel open, and what that means.
+func blameChannel(n *node.Node, m node.Entry) Finding {
+	fd := breaks("channel-down", Likely, "the agent fails to open its message channel, last %s: ", n.Ago(m.Last)).logged(m)
+	switch n.OnMessages() {
+	case node.Yes:
+		fd = fd.add("commands come over ec2messages, sessions do not work")
+	case node.No:
+		fd = fd.add("neither sessions nor commands reach this node")
+	default:
+		fd = fd.add("sessions do not work")
 	}
-	fd := warn("channel-down", Likely, "the agent fails to open its message channel, last %s: %s", ago(f, m.Last), what).logged(m)
-	if e := f.Network.Endpoint("ssmmessages"); e != nil {
+	if e := n.Endpoints.Of("ssmmessages"); e != nil {
 		fd = fd.with("endpoint", e.Host)
 	}
 	return fd

@@ -1,14 +1,18 @@
-// Package checks judges facts. Each check is one file named after its id; it
-// reads facts and returns a finding, and never touches host or network.
+// Package checks judges a node. Each check is one file named after its id; it
+// reads the model of the node and returns a finding, and never touches host or
+// network. A check's file uses nothing that another check's file declares, but for
+// the checks that it names in Needs.
 package checks
 
 import (
 	"fmt"
+	"slices"
 	"sort"
+	"strings"
 	"sync"
 
 	"ssm-doctor/checks/causes"
-	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
 )
 
 // Status is the outcome of a check.
@@ -18,8 +22,8 @@ type Status string
 const (
 	Pass    Status = "pass"
 	Warn    Status = "warn"
-	Fail    Status = "fail"
-	Skip    Status = "skip"    // does not apply; the summary says why
+	Fail    Status = "fail"    // the node is kept from being managed
+	Skip    Status = "skip"    // does not apply, and that is known; the summary says why
 	Unknown Status = "unknown" // could not be told; the summary says why
 )
 
@@ -28,7 +32,7 @@ type Confidence string
 
 // Confidences, strongest first.
 const (
-	Proven   Confidence = "proven"   // probed now
+	Proven   Confidence = "proven"   // probed now, or said so literally by AWS
 	Likely   Confidence = "likely"   // read from state or log
 	Possible Confidence = "possible" // inferred
 )
@@ -44,58 +48,132 @@ func (c Confidence) Rank() int {
 	return 2
 }
 
-// Check is one question about a host.
+// Station is a place on the way from the host to the message channel.
+type Station uint8
+
+// Stations in the order of the way. Acceptance is its end: what shows whether all
+// of it works.
+const (
+	OffTheWay Station = iota // says nothing of the way, and nothing on it explains it
+	AtHost
+	AtAgent
+	AtMetadata
+	AtCredentials
+	AtDNS
+	AtTCP
+	AtTLS
+	AtPermissions
+	AtChannel
+	AtAcceptance
+)
+
+// Stations are those that a report shows, in order.
+var Stations = []Station{AtHost, AtAgent, AtMetadata, AtCredentials, AtDNS, AtTCP, AtTLS, AtPermissions, AtChannel}
+
+func (s Station) String() string {
+	return [...]string{"", "host", "agent", "metadata", "credentials", "dns", "tcp", "tls", "permissions", "channel", "acceptance"}[s]
+}
+
+// earlier are the stations that must work for what is seen at one of them. What
+// AWS refused an agent is not explained by the state of its host or service.
+var earlier = map[Station][]Station{
+	AtAgent:       {AtHost},
+	AtTCP:         {AtDNS},
+	AtTLS:         {AtDNS, AtTCP},
+	AtCredentials: {AtMetadata, AtDNS, AtTCP, AtTLS},
+	AtPermissions: {AtMetadata, AtDNS, AtTCP, AtTLS, AtCredentials},
+	AtChannel:     {AtMetadata, AtDNS, AtTCP, AtTLS, AtCredentials, AtPermissions},
+	AtAcceptance:  {AtHost, AtAgent, AtMetadata, AtDNS, AtTCP, AtTLS, AtCredentials, AtPermissions, AtChannel},
+}
+
+// Profile is what is judged.
+type Profile string
+
+// Profiles. The zero Profiles of a check is the host alone.
+const (
+	ProfileHost  Profile = ""
+	ProfileImage Profile = "image" // a machine image
+)
+
+// Check is one question about a node.
 type Check struct {
 	ID    string // kebab-case, frozen once released
 	Title string // a statement that is true when the check passes
 	Group string // one of causes.Groups
-	// Needs are checks that must not fail for this one to mean anything: a
-	// failure here is then a consequence of theirs.
-	Needs []string
+	// Station is where the check stands on the way. What fails there, or on an
+	// earlier station, explains what a later one only read from state or log.
+	Station Station
+	// Behind is the station at which the check looks at the node, where that is
+	// not its own: a crash loop is shown at the agent, and may follow from
+	// anything that keeps an agent from being accepted. Zero: Station.
+	Behind Station
+	// Needs are further checks whose failure explains any finding of this one,
+	// what it probed itself included. None of them is implied by the stations or
+	// by another of them.
+	Needs []*Check
+	// Systems are the operating systems that the check is for, by Go's names;
+	// empty: all.
+	Systems []string
+	// Profiles are what the check is for; empty: the host.
+	Profiles []Profile
 	// Causes are the root causes this check may name.
 	Causes []string
-	// Profile is empty for checks of a node, ProfileImage for those of a machine image.
-	Profile string
 	// Doc is one paragraph: what is tested, why it matters, what it cannot see.
 	Doc string
 	// Eval judges. It must not panic on any facts.
-	Eval func(*facts.Facts) Finding
+	Eval func(*node.Node) Finding
 }
 
-// Finding is the answer of a check.
-type Finding struct {
-	Status     Status
-	Cause      string          // of causes, for warn and fail; may be empty for warn
-	Severity   causes.Severity // of the cause on this host; empty: the catalogue's
-	Confidence Confidence
-	Summary    string // one line with this host's values
-	Evidence   []Evidence
-	Values     causes.Values // more values for the remedy
-	Fix        []causes.Step // replaces the catalogue's remedy when set
-	More       []Finding     // further findings with another cause
-	// Blocks says that the finding by itself keeps the node from being managed
-	// even when an older success is on record.
-	Blocks bool
-	// Stands: what was seen cannot be the consequence of a failed prerequisite.
-	Stands bool
+// Judge evaluates the check, or says that it is not for this system.
+func (c *Check) Judge(n *node.Node) Finding {
+	if len(c.Systems) > 0 {
+		switch goos := n.Facts.Host.GOOS; {
+		case goos == "":
+			return unknown("the operating system is not known")
+		case !slices.Contains(c.Systems, goos):
+			return skip("only on %s", strings.Join(c.Systems, " and "))
+		}
+	}
+	return c.Eval(n)
 }
 
-// Evidence is one observation behind a finding.
-type Evidence struct {
-	What string `json:"what"` // what was asked
-	Seen string `json:"seen"` // what came back
-	From string `json:"from"`
-	At   string `json:"at"` // RFC 3339, empty: at the time of the run
+// IsFor reports whether the check belongs to a profile.
+func (c *Check) IsFor(p Profile) bool {
+	if len(c.Profiles) == 0 {
+		return p == ProfileHost
+	}
+	return slices.Contains(c.Profiles, p)
 }
 
-// ProfileImage is the gate for machine images.
-const ProfileImage = "image"
+func (c *Check) behind() Station {
+	if c.Behind != OffTheWay {
+		return c.Behind
+	}
+	return c.Station
+}
+
+// ComesAfter reports whether an earlier station of the way holds another check: what
+// fails there explains what this one only read.
+func (c *Check) ComesAfter(other *Check) bool {
+	return slices.Contains(earlier[c.behind()], other.behind())
+}
+
+// NeedsCheck reports whether another check is among the prerequisites that this one
+// names, directly or by one of them.
+func (c *Check) NeedsCheck(other *Check) bool {
+	for _, n := range c.Needs {
+		if n == other || n.NeedsCheck(other) {
+			return true
+		}
+	}
+	return false
+}
 
 var registry = map[string]*Check{}
 
-// register adds a check. It panics on a duplicate id or an unknown cause: both
-// are programming errors that every test run shows.
-func register(c Check) struct{} {
+// register adds a check. It panics on a duplicate id or an unknown cause: both are
+// programming errors that every test run shows.
+func register(c Check) *Check {
 	if registry[c.ID] != nil {
 		panic(fmt.Sprintf("duplicate check %q", c.ID))
 	}
@@ -105,14 +183,14 @@ func register(c Check) struct{} {
 		}
 	}
 	registry[c.ID] = &c
-	return struct{}{}
+	return &c
 }
 
 // Get returns the check with an id, or nil.
 func Get(id string) *Check { return registry[id] }
 
-// All returns every check, by group and then id. The slice is shared: callers
-// do not change it.
+// All returns every check, by group and then id. The slice is shared: callers do
+// not change it.
 func All() []*Check { return sorted() }
 
 var sorted = sync.OnceValue(func() []*Check {

@@ -6,53 +6,42 @@ import (
 	"time"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-// maxSkew is how far the clock may be off before AWS refuses signatures, 5 min.
-const maxSkew = 300
-
-var _ = register(Check{
+// Clock is clock.
+var Clock = register(Check{
 	ID: "clock", Group: "tls-proxy-clock", Title: "The clock agrees with AWS",
-	Causes: []string{"clock-skew"},
+	Station: AtTLS,
+	Causes:  []string{"clock-skew"},
 	Doc: "The Date header of an AWS answer against this host's clock at the same moment. Signatures are refused from five minutes on; the agent does not correct for it. " +
 		"Without an answer, the agent's log may tell of expired signatures.",
-	Eval: func(f *facts.Facts) Finding {
-		m, logged := current(f, facts.SigClock)
-		skew, ok := f.Network.Skew.Get()
-		if !ok {
-			if logged {
-				fd := fail("clock-skew", Likely, "the agent's requests were refused because of the host's clock or time zone: it is slow or fast").logged(m)
-				return ntp(f, fd)
-			}
-			return unknown("server time: %s", f.Network.Skew.Reason())
+	Eval: func(n *node.Node) Finding {
+		refused := n.Log.Current(facts.SigClock)
+		skew, ok := n.Facts.Network.Skew.Get()
+		switch {
+		case !ok && refused.Yes() && n.Facts.Network.Skew.LookedAt():
+			return withTimeSync(n, stops(n, "clock-skew", Likely, "AWS refused the agent's requests because of their time: the clock or the time zone of this host is wrong, slow or fast").logged(refused))
+		case !ok:
+			return unread("server time", n.Facts.Network.Skew)
 		}
-		off := time.Duration(math.Abs(skew) * float64(time.Second))
-		by := span(off)
-		if off < 10*time.Minute { // a minute's fraction matters beside the limit
-			by = fmt.Sprintf("%.0f s", off.Seconds())
+		off := math.Abs(skew)
+		by := text.Span(time.Duration(off * float64(time.Second)))
+		if off < 600 { // a minute's fraction matters beside the limit
+			by = fmt.Sprintf("%.0f s", off)
 		}
 		word := "fast, ahead of"
 		if skew > 0 {
 			word = "slow, behind"
 		}
 		switch {
-		case math.Abs(skew) >= maxSkew:
-			fd := fail("clock-skew", Proven, "the clock of this host is %s %s AWS time; requests more than 5 min off are refused", by, word).
-				saw("Date header of AWS minus host clock", fmt.Sprintf("%+.0f s", skew), f.Network.Skew.From).blocking()
-			if logged {
-				fd = fd.logged(m)
-			}
-			return ntp(f, fd)
-		case math.Abs(skew) >= 60:
-			return Finding{Status: Warn, Summary: fmt.Sprintf("the clock is %s %s AWS time; from 5 min on requests are refused", by, word)}
+		case off >= maxSkew:
+			return withTimeSync(n, blocks("clock-skew", Proven, "the clock of this host is %s %s AWS time; requests more than 5 min off are refused", by, word).
+				saw("Date header of AWS minus host clock", fmt.Sprintf("%+.0f s", skew), n.Facts.Network.Skew.From).logged(refused))
+		case off >= 60:
+			return warns("the clock is %s %s AWS time; from 5 min on requests are refused", by, word)
 		}
-		return pass("within %.0f s of AWS time", math.Ceil(math.Abs(skew)))
+		return pass("within %.0f s of AWS time", math.Ceil(off))
 	},
 })
-
-func ntp(f *facts.Facts, fd Finding) Finding {
-	if s, ok := f.Host.NTPSynchronized.Get(); ok {
-		fd = fd.saw("time synchronisation", fmt.Sprintf("synchronized: %v", s), f.Host.NTPSynchronized.From)
-	}
-	return fd
-}

@@ -4,88 +4,57 @@ import (
 	"strings"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-var _ = register(Check{
+// CredentialSource is credential-source.
+var CredentialSource = register(Check{
 	ID: "credential-source", Group: "credentials", Title: "The agent has a source of credentials",
-	Causes: []string{"no-credential-source"},
-	Needs: []string{"imds-reachable", "imds-v2-agent", "agent-version", "registration-store", "dhmc-role",
-		"clock", "tls-trust", "proxy", "proxy-applied", "dns", "dns-pin", "dns-private", "network-egress"},
+	Station: AtCredentials,
+	Needs:   []*Check{AgentVersion, DhmcRole},
+	Causes:  []string{"no-credential-source"},
 	Doc: "An EC2 instance signs with its instance profile or, without one, with the role of Default Host Management Configuration; either is enough. Whether Default Host Management is on " +
 		"cannot be asked from the host: it shows once the agent tried.",
-	Eval: func(f *facts.Facts) Finding {
-		switch Kind(f) {
-		case KindHybrid, KindNone, KindECS:
+	Eval: func(n *node.Node) Finding {
+		p := n.Facts.IMDS.Profile
+		switch {
+		case n.Identity.InECS == node.Yes, n.Identity.OnEC2 == node.No:
 			return skip("not an EC2 instance")
-		}
-		if hybridActive(f) {
+		case n.Identity.OnEC2 == node.Unknown, n.Identity.InECS == node.Unknown:
+			return unknown("whether this is an EC2 instance is not known")
+		case n.Identity.Hybrid == node.Yes:
 			return skip("the hybrid registration is used")
-		}
-		p := f.IMDS.Profile
-		if p.Known() {
-			return pass("instance profile %s", orWord(RoleName(f), p.Value.ARN))
-		}
-		if _, off := current(f, facts.SigDHMCOff); onDHMC(f) && !off {
+		case n.MayBeHybrid():
+			return unread("registration", n.Facts.Registration.Hybrid)
+		case p.Known():
+			return pass("instance profile %s", text.Or(n.Identity.Role, p.Value.ARN))
+		case n.Credentials.OnDHMC == node.Yes && n.Log.Current(facts.SigDHMCOff).Found == node.No:
 			return pass("Default Host Management")
+		case p.Unknown():
+			return unread("instance profile", p)
+		case n.Identity.Hybrid == node.Unknown:
+			return unread("registration", n.Facts.Registration.Hybrid)
 		}
-		if p.Unknown() {
-			return unknown("instance profile: %s", p.Reason())
-		}
-		m, ok := firstCurrent(f, facts.SigDHMCOff, facts.SigDHMCFailed, facts.SigNotYetRegistered, facts.SigProfileFailed, facts.SigCredsFailed, facts.SigHibernate)
-		if !ok {
-			if _, managed := Managed(f); managed {
-				return pass("accepted without an instance profile: Default Host Management")
-			}
+		m := n.Log.Current(facts.SigDHMCOff, facts.SigDHMCFailed, facts.SigNotYetRegistered, facts.SigProfileFailed, facts.SigCredsFailed, facts.SigHibernate)
+		switch {
+		case m.Unread():
+			return unreadLog(n)
+		case !m.Yes() && n.Acceptance.Now == node.Yes:
+			return pass("accepted without an instance profile: Default Host Management")
+		case !m.Yes():
 			return unknown("no instance profile is attached; whether Default Host Management is on shows once the agent has tried")
-		}
-		if startedAfter(f, m) {
+		case n.Log.StartedAfter(m.Match):
 			return unknown("no instance profile is attached; the agent was started after its last refusal, and whether Default Host Management is on now shows once it has tried")
 		}
-		fd := fail("no-credential-source", Likely, "no credentials: no instance profile is attached and Default Host Management gives none").
-			saw("imds GET iam/info", "404, no instance profile attached", p.From)
+		fd := stops(n, "no-credential-source", Likely, "no credentials: no instance profile is attached and Default Host Management gives none")
 		if strings.Contains(m.Text, "not configured for account") {
-			fd.Confidence = Proven
-			fd.Summary = "no credentials: no instance profile is attached, and Default Host Management is off for this account and Region"
+			fd = fd.say("no credentials: no instance profile is attached, and Default Host Management is off for this account and Region").sure(Proven)
 		}
-		fd = fd.logged(m)
-		if b, ok := f.Log.Backoff.Get(); ok && b.Until.After(f.CollectedAt) {
-			fd = fd.sawAt("back-off", "sleeping until "+clockTime(f, b.Until), "file:agent log", b.Since)
+		fd = fd.saw("imds GET iam/info", "404, no instance profile attached", p.From).logged(m)
+		if b, asleep := n.Sleeping(); asleep == node.Yes {
+			fd = fd.sawAt("back-off", "sleeping until "+n.ClockTime(b.Until), "file:agent log", b.Since)
 		}
 		return fd
 	},
 })
-
-// onProfile reports whether the agent signs with the instance profile, or would.
-func onProfile(f *facts.Facts) bool {
-	ec2, _ := OnEC2(f)
-	return ec2 && !hybridActive(f) && f.IMDS.Profile.Known() && !onDHMC(f)
-}
-
-// onDHMC reports whether the agent uses the role of Default Host Management,
-// by its runtime configuration or its latest success.
-func onDHMC(f *facts.Facts) bool {
-	if ec2, _ := OnEC2(f); !ec2 || hybridActive(f) {
-		return false
-	}
-	if r, ok := f.Credentials.Runtime.Get(); ok && r.IdentityType == "EC2" && r.HasSource {
-		return r.Source == "SSM"
-	}
-	d, ok := f.Log.Last(facts.SigDHMCOK)
-	p, _ := f.Log.Last(facts.SigProfileOK)
-	return ok && d.Last.After(p.Last)
-}
-
-// source is the facts.Source constant of the credentials in use.
-func source(f *facts.Facts) string {
-	switch {
-	case Kind(f) == KindECS:
-		return facts.SourceTask
-	case hybridActive(f):
-		return facts.SourceHybrid
-	case onDHMC(f):
-		return facts.SourceDHMC
-	case f.IMDS.Profile.Known():
-		return facts.SourceProfile
-	}
-	return facts.SourceNone
-}

@@ -3,67 +3,56 @@ package checks
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-var _ = register(Check{
+// CredentialsFresh is credentials-fresh.
+var CredentialsFresh = register(Check{
 	ID: "credentials-fresh", Group: "credentials", Title: "The agent's credentials are fresh",
+	Station: AtCredentials, Behind: AtAcceptance,
 	Causes: []string{"credentials-stale"},
-	Needs: []string{"agent-service", "imds-reachable", "credential-source", "instance-profile-trust", "dhmc-role", "hybrid-role", "registration-known", "registration-fingerprint",
-		"clock", "tls-trust", "proxy", "proxy-applied", "dns", "dns-pin", "dns-private", "network-egress", "permission-registration", "disk-space", "disk-inodes", "filesystem-writable"},
-	Doc: "The agent renews its credentials halfway to their end. Stored credentials that are past their end while the agent runs, is not waiting, and fresh ones could be had, mean that it holds on to old or failed ones. On a full disk that record is not kept, so that nothing can be told from it alone.",
-	Eval: func(f *facts.Facts) Finding {
-		r, ok := f.Credentials.Runtime.Get()
-		if !ok {
-			if f.Credentials.Runtime.Absent() {
-				return skip("the agent has not stored a state of credentials")
-			}
-			return unknown("runtime configuration: %s", f.Credentials.Runtime.Reason())
-		}
-		if r.ExpiresAt.IsZero() || r.ExpiresAt.Year() <= 1 {
+	Doc:    "The agent renews its credentials halfway to their end. Stored credentials that are past their end while the agent runs, is not waiting, and fresh ones could be had, mean that it holds on to old or failed ones. On a full disk that record is not kept, so that nothing can be told from it alone.",
+	Eval: func(n *node.Node) Finding {
+		seen := n.Facts.Credentials.Runtime
+		r, ok := seen.Get()
+		switch {
+		case seen.Unknown():
+			return unread("runtime configuration", seen)
+		case !ok:
+			return skip("the agent has not stored a state of credentials")
+		case r.ExpiresAt.IsZero() || r.ExpiresAt.Year() <= 1:
 			return skip("no expiry is recorded")
-		}
-		if r.ExpiresAt.After(f.CollectedAt) {
-			return pass("valid until %s, obtained %s", clockTime(f, r.ExpiresAt), ago(f, r.RetrievedAt))
-		}
-		if s := lastSuccess(f); s.At.After(r.ExpiresAt) {
+		case r.ExpiresAt.After(n.Now()):
+			return pass("valid until %s, obtained %s", n.ClockTime(r.ExpiresAt), n.Ago(r.RetrievedAt))
+		case n.Acceptance.Last.At.After(r.ExpiresAt):
 			return pass("renewed since the recorded end")
-		}
-		if running, known := coreRunning(f); !known || !running {
+		case n.Agent.Core == node.No:
 			return skip("the agent does not run")
+		case n.Agent.Core == node.Unknown:
+			return unread("processes", n.Facts.Agent.Processes)
+		case n.Log.Read() != node.Yes:
+			return unreadLog(n)
 		}
-		if b, ok := f.Log.Backoff.Get(); ok && b.Until.After(f.CollectedAt) {
-			return skip("expired; the agent waits to retry until %s", clockTime(f, b.Until))
+		if fd, ok := waitsOrCannotTell(n, r); ok {
+			return fd
 		}
-		if m := lastNodeFailure(f); m.Last.After(r.RetrievedAt) && age(f, m.Last) < time.Hour && !onlyExpired(f, m) {
-			return skip("expired; the agent failed to renew them %s and will retry", ago(f, m.Last))
+		fresh := text.New("could be had")
+		if n.Credentials.OnProfile == node.Yes {
+			fresh = text.New("of the role %s are there", n.Identity.Role)
 		}
-		mount, full := noRoom(f, f.Credentials.Runtime.From)
-		if m := lastNodeFailure(f); full && (!onlyExpired(f, m) || m.Last.Before(r.ExpiresAt)) {
-			return unknown("identity_config.json names an end that is past, but no file can be written on %s: the agent may have renewed them since", mount)
+		fd := stops(n, "credentials-stale", Likely, "the agent's credentials expired %s, although it runs and fresh ones %s; a restart makes it fetch them", n.Ago(r.ExpiresAt), fresh).
+			sawAt("identity_config.json", fmt.Sprintf("source %s, obtained %s, expired %s", text.Or(r.Source, "none"), text.Stamp(r.RetrievedAt), text.Stamp(r.ExpiresAt)), seen.From, r.ModifiedAt)
+		if role, ok := n.Facts.IMDS.Role.Get(); ok && n.Credentials.OnProfile == node.Yes {
+			fd = fd.saw("imds GET iam/security-credentials/"+role.Name, "Success, valid until "+text.Stamp(role.Expires), n.Facts.IMDS.Role.From)
 		}
-		fresh := "could be had"
-		if onProfile(f) {
-			role, ok := f.IMDS.Role.Get()
-			if !ok || role.Code != "Success" || !role.Expires.After(f.CollectedAt) {
-				return unknown("expired, and whether fresh ones can be had is not known")
-			}
-			fresh = "of the role " + role.Name + " are there"
-		} else if e := f.Network.Endpoint("ssm"); e == nil || !e.Usable() {
-			return unknown("expired, and whether fresh ones can be had is not known")
-		}
-		fd := fail("credentials-stale", Likely, "the agent's credentials expired %s, although it runs and fresh ones %s; a restart makes it fetch them", ago(f, r.ExpiresAt), fresh).
-			sawAt("identity_config.json", fmt.Sprintf("source %s, obtained %s, expired %s", orWord(r.Source, "none"), r.RetrievedAt.UTC().Format(time.RFC3339), r.ExpiresAt.UTC().Format(time.RFC3339)), f.Credentials.Runtime.From, r.ModifiedAt)
-		if role, ok := f.IMDS.Role.Get(); ok && onProfile(f) {
-			fd = fd.saw("imds GET iam/security-credentials/"+role.Name, "Success, valid until "+role.Expires.UTC().Format(time.RFC3339), f.IMDS.Role.From)
-		}
-		if m, ok := current(f, facts.SigCredsExpired); ok {
-			fd = fd.logged(m)
-		}
-		if full {
+		fd = fd.logged(n.Log.Current(facts.SigCredsExpired))
+		if mount, full := fullAt(n, seen.From); full {
 			first := causes.Step{Text: "First free space and inodes on {mount}: on a full disk the agent does not start again", Command: "df -h {mount}; df -i {mount}", Where: causes.OnHost, GOOS: "linux darwin"}
 			fd = fd.fix(first).fix(causes.Get("credentials-stale").Fix...).with("mount", mount)
 		}
@@ -71,9 +60,47 @@ var _ = register(Check{
 	},
 })
 
-// onlyExpired reports whether a failure says no more than that the credentials are expired.
-func onlyExpired(f *facts.Facts, m facts.Match) bool {
-	return m.ID == facts.SigCredsExpired || reExpired.MatchString(m.Text)
+// waitsOrCannotTell is the answer about expired credentials that the agent will
+// renew by itself, or of which it cannot be told whether fresh ones can be had.
+func waitsOrCannotTell(n *node.Node, r facts.Runtime) (Finding, bool) {
+	if b, asleep := n.Sleeping(); asleep == node.Yes {
+		return skip("expired; the agent waits to retry until %s", n.ClockTime(b.Until)), true
+	}
+	m := n.Acceptance.Failed
+	if m.Last.After(r.RetrievedAt) && n.Age(m.Last) < time.Hour && !saysOnlyExpired(m) {
+		return skip("expired; the agent failed to renew them %s and will retry", n.Ago(m.Last)), true
+	}
+	if mount, full := fullAt(n, n.Facts.Credentials.Runtime.From); full && (!saysOnlyExpired(m) || m.Last.Before(r.ExpiresAt)) {
+		return unknown("identity_config.json names an end that is past, but no file can be written on %s: the agent may have renewed them since", mount), true
+	}
+	if n.Facts.Host.FileSystems.Unknown() {
+		return unread("whether the agent can store renewed credentials", n.Facts.Host.FileSystems), true
+	}
+	role, ok := n.Facts.IMDS.Role.Get()
+	ssm := n.Endpoints.Of("ssm")
+	if n.Credentials.Source == "" || n.Credentials.OnProfile == node.Yes && (!ok || role.Code != "Success" || !role.Expires.After(n.Now())) ||
+		n.Credentials.OnProfile != node.Yes && (ssm == nil || !ssm.Usable()) {
+		return unknown("expired, and whether fresh ones can be had is not known"), true
+	}
+	return Finding{}, false
 }
 
-var reExpired = regexp.MustCompile(`Expired(Token|TokenException)\b|security token included in the request is expired`)
+// fullAt reports whether the file system that holds a file can take nothing new, and
+// where it is mounted. The file is given as a file: URL.
+func fullAt(n *node.Node, file string) (mount string, full bool) {
+	for _, fs := range n.Facts.Host.FileSystems.Some() {
+		u, ok := fs.Usage.Get()
+		if ok && strings.HasPrefix(file, "file:"+fs.Dir+"/") && (u.FreeBytes < fullBytes || lacksInodes(u)) {
+			return text.Or(fs.Mount, fs.Dir), true
+		}
+	}
+	return "", false
+}
+
+// saysOnlyExpired reports whether a failure says no more than that the credentials
+// are expired.
+func saysOnlyExpired(m facts.Match) bool {
+	return m.ID == facts.SigCredsExpired || expiredToken.MatchString(m.Text)
+}
+
+var expiredToken = regexp.MustCompile(`Expired(Token|TokenException)\b|security token included in the request is expired`)

@@ -1,28 +1,32 @@
 package checks
 
 import (
-	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-var _ = register(Check{
+// DhmcVsProfile is dhmc-vs-profile.
+var DhmcVsProfile = register(Check{
 	ID: "dhmc-vs-profile", Group: "credentials", Title: "The role that Systems Manager uses is the one attached",
-	Causes: []string{"dhmc-shadows-profile"},
-	Needs:  []string{"credential-source"},
-	Doc:    "A profile without ssm:UpdateInstanceInformation is passed over in favour of Default Host Management. The node is managed then, but its commands run with the other role and do not have the profile's permissions.",
-	Eval: func(f *facts.Facts) Finding {
-		if !onDHMC(f) || !f.IMDS.Profile.Known() {
+	Station: AtCredentials,
+	Causes:  []string{"dhmc-shadows-profile"},
+	Doc:     "A profile without ssm:UpdateInstanceInformation is passed over in favour of Default Host Management. The node is managed then, but its commands run with the other role and do not have the profile's permissions.",
+	Eval: func(n *node.Node) Finding {
+		p := n.Facts.IMDS.Profile
+		switch {
+		case n.Credentials.OnDHMC == node.No, p.Absent():
 			return skip("not both a profile and Default Host Management")
+		case n.Credentials.OnDHMC == node.Unknown:
+			return unknown("whether the agent uses Default Host Management is not known")
+		case p.Unknown():
+			return unread("instance profile", p)
 		}
-		role := orWord(RoleName(f), "of the instance profile")
-		fd := warn("dhmc-shadows-profile", Likely, "the node is managed with the Default Host Management role; the permissions of the attached role %s do not apply to what Systems Manager runs", role).
-			severity(causes.Info).saw("CredentialSource", "SSM", f.Credentials.Runtime.From).saw("imds GET iam/info", f.IMDS.Profile.Value.Name, f.IMDS.Profile.From).
-			with("role", RoleName(f), "profile", f.IMDS.Profile.Value.Name)
-		if m, ok := f.Log.Last(facts.SigProfileFailed); ok {
-			fd = fd.logged(m)
-		}
-		for _, r := range featureRefusals(f) {
-			fd = fd.severity(causes.Warning).sawAt("agent log", cut(r.Message, 200), "file:agent log", r.At)
+		fd := notes("dhmc-shadows-profile", Likely, "the node is managed with the Default Host Management role; the permissions of the attached role %s do not apply to what Systems Manager runs", text.Or(n.Identity.Role, "of the instance profile")).
+			saw("CredentialSource", "SSM", n.Facts.Credentials.Runtime.From).saw("imds GET iam/info", p.Value.Name, p.From).
+			with("role", n.Identity.Role, "profile", p.Value.Name).logged(n.Log.Last(facts.SigProfileFailed))
+		for _, r := range n.OfFeatures() {
+			fd = fd.as(Breaks).sawAt("agent log", text.Cut(r.Text, 200), r.From, r.At)
 		}
 		return fd
 	},

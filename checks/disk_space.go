@@ -2,98 +2,61 @@ package checks
 
 import (
 	"fmt"
-	"strings"
 
-	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-// fullBytes is the free space below which the agent can no longer write a
-// command's state: one document with its output is below 1 MiB.
-const fullBytes = 1 << 20
-
-var _ = register(Check{
+// DiskSpace is disk-space.
+var DiskSpace = register(Check{
 	ID: "disk-space", Group: "host", Title: "The agent's directories have free space",
-	Causes: []string{"disk-full"},
+	Station: AtHost,
+	Causes:  []string{"disk-full"},
 	Doc: "Free space of the file systems that hold the agent's state, log and temporary files. Without space the agent keeps its heartbeat " +
 		"but cannot store commands, session state or credentials, and reports misleading errors such as an unknown plug-in. Quotas of single users are not seen.",
-	Eval: func(f *facts.Facts) Finding {
-		return eachFS(f, "free space", func(fs facts.FileSystem, u facts.Usage) (Finding, bool) {
-			free := fmt.Sprintf("%s (%s): %s free of %s", fs.Mount, fs.Dir, size(u.FreeBytes), size(u.TotalBytes))
-			if u.FreeBytes >= fullBytes {
-				if u.FreeBytes < 100<<20 && u.FreeBytes*100 < u.TotalBytes {
-					return Finding{Status: Warn, Summary: free}, true
-				}
-				return Finding{}, false
-			}
-			fd := warn("disk-full", Proven, "disk full: no space left %s", full(f, fs)).
-				saw("statfs "+fs.Dir, free, "statfs:"+fs.Dir).with("mount", orWord(fs.Mount, fs.Dir), "path", fs.Dir)
-			for _, id := range []string{facts.SigNoSpace, facts.SigCredsWrite, facts.SigStream} {
-				if m, ok := recently(f, id); ok {
-					fd = fd.logged(m)
-				}
-			}
-			if _, ok := current(f, facts.SigCredsWrite); ok {
-				fd = fd.severity(causes.Critical)
-			}
-			return fd, true
+	Eval: func(n *node.Node) Finding {
+		const what = "free space"
+		full := eachFileSystem(n, what, func(fs facts.FileSystem, u facts.Usage) (Finding, bool) {
+			return diskFull(n, fs, u), u.FreeBytes < fullBytes
+		})
+		if full.Cause != "" {
+			return full
+		}
+		return eachFileSystem(n, what, func(fs facts.FileSystem, u facts.Usage) (Finding, bool) {
+			return warns("little space left on %s", freeSpace(fs, u)), u.FreeBytes < 100<<20 && u.FreeBytes*100 < u.TotalBytes
 		})
 	},
 })
 
-// full says where no space is left: the mount, and the directory of the agent
-// that it holds. The mount is not known on every system.
-func full(f *facts.Facts, fs facts.FileSystem) string {
+func diskFull(n *node.Node, fs facts.FileSystem, u facts.Usage) Finding {
+	fd := breaks("disk-full", Proven, "disk full: no space left %s", placeOf(n, fs)).
+		saw("statfs "+fs.Dir, freeSpace(fs, u).String(), "statfs:"+fs.Dir).with("mount", text.Or(fs.Mount, fs.Dir), "path", fs.Dir).
+		logged(n.Log.Recent(facts.SigNoSpace), n.Log.Recent(facts.SigCredsWrite), n.Log.Recent(facts.SigStream))
+	if n.Log.Current(facts.SigCredsWrite).Yes() {
+		return fd.as(Blocks)
+	}
+	return fd
+}
+
+func freeSpace(fs facts.FileSystem, u facts.Usage) text.Text {
+	free := fmt.Sprintf("%s free of %s", text.Size(u.FreeBytes), text.Size(u.TotalBytes))
 	if fs.Mount == "" {
-		return "for " + fs.Dir
+		return text.New("%s: %s", fs.Dir, free)
 	}
-	for _, o := range append([]facts.FileSystem{fs}, f.Host.FileSystems...) {
+	return text.New("%s (%s): %s", fs.Mount, fs.Dir, free)
+}
+
+// placeOf says where a file system is: its mount, and the directory of the agent that
+// it holds. The mount is not known on every system.
+func placeOf(n *node.Node, fs facts.FileSystem) text.Text {
+	if fs.Mount == "" {
+		return text.New("for %s", fs.Dir)
+	}
+	for _, o := range append([]facts.FileSystem{fs}, n.Facts.Host.FileSystems.Some()...) {
 		if o.Mount == fs.Mount && o.Dir != o.Mount {
-			return "on " + fs.Mount + ", which holds the agent's " + o.Dir
+			return text.New("on %s, which holds the agent's %s", fs.Mount, o.Dir)
 		}
 	}
-	return "on " + fs.Mount
-}
-
-// eachFS asks judge about every file system whose usage is known and returns
-// its first answer.
-func eachFS(f *facts.Facts, what string, judge func(facts.FileSystem, facts.Usage) (Finding, bool)) Finding {
-	looked, why := 0, "not looked at"
-	for _, fs := range f.Host.FileSystems {
-		u, ok := fs.Usage.Get()
-		if !ok {
-			why = fs.Usage.Reason()
-			continue
-		}
-		looked++
-		if fd, ok := judge(fs, u); ok {
-			return fd
-		}
-	}
-	if looked == 0 {
-		return unknown("%s: %s", what, why)
-	}
-	return pass("enough %s on %d file systems", what, looked)
-}
-
-// noRoom reports whether the file system that holds a file can take nothing
-// new, and where it is mounted. The file is given as a file: URL.
-func noRoom(f *facts.Facts, file string) (mount string, full bool) {
-	for _, fs := range f.Host.FileSystems {
-		u, ok := fs.Usage.Get()
-		if ok && strings.HasPrefix(file, "file:"+fs.Dir+"/") && (u.FreeBytes < fullBytes || noInodes(u)) {
-			return orWord(fs.Mount, fs.Dir), true
-		}
-	}
-	return "", false
-}
-
-func size(n uint64) string {
-	switch {
-	case n >= 10<<30:
-		return fmt.Sprintf("%d GiB", n>>30)
-	case n >= 10<<20:
-		return fmt.Sprintf("%d MiB", n>>20)
-	}
-	return fmt.Sprintf("%d KiB", n>>10)
+	return text.New("on %s", fs.Mount)
 }

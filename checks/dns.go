@@ -1,160 +1,69 @@
 package checks
 
 import (
-	"fmt"
 	"net/netip"
 	"strings"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-var _ = register(Check{
+// Dns is dns.
+var Dns = register(Check{
 	ID: "dns", Group: "network", Title: "The endpoint names resolve",
-	Causes: []string{"dns-resolution-failed"},
-	Needs:  []string{"region", "proxy", "proxy-applied"},
-	Doc:    "Resolves the ssm and ssmmessages endpoints as the agent does, hosts file included, and says which resolver was asked and how it failed. With a proxy the names are resolved there and this is skipped.",
-	Eval: packetsOfRoot(namesOfAgent(func(f *facts.Facts) Finding {
-		var bad, good []facts.Endpoint
-		for _, e := range coreEndpoints(f) {
+	Station: AtDNS,
+	Needs:   []*Check{AgentConfig, Region, Proxy, ProxyApplied},
+	Causes:  []string{"dns-resolution-failed"},
+	Doc:     "Resolves the ssm and ssmmessages endpoints as the agent does, hosts file included, and says which resolver was asked and how it failed. With a proxy the names are resolved there and this is skipped.",
+	Eval: asAgent(func(n *node.Node) Finding {
+		var bad []facts.Endpoint
+		good, proxied := 0, 0
+		for _, e := range n.Endpoints.Core {
 			switch {
 			case e.Proxy.Used:
-			case e.DNS.Outcome == "ok" || len(e.DNS.A)+len(e.DNS.AAAA) > 0:
-				good = append(good, e)
+				proxied++
+			case len(e.DNS.A)+len(e.DNS.AAAA) > 0:
+				good++
 			case e.DNS.Outcome != "":
 				bad = append(bad, e)
 			}
 		}
-		if len(bad) == 0 {
-			if len(good) == 0 {
-				if proxied(f) {
-					return skip("the proxy resolves the names")
-				}
-				return unknown("no name was resolved: %s", noNetwork(f))
-			}
-			return pass("%d names resolve", len(good))
+		switch {
+		case len(bad) > 0:
+			return blameResolver(n, bad)
+		case !coreTried(n), good+proxied < len(n.Endpoints.Core):
+			return unread("names of the endpoints", n.Endpoints.Unseen())
+		case good == 0:
+			return skip("the proxy resolves the names")
 		}
-		e := bad[0]
-		asked := e.DNS.Server
-		if asked == "" {
-			if r, ok := f.Host.Resolver.Get(); ok {
-				asked = strings.Join(r.Servers, ", ")
-			}
-		}
-		fd := fail("dns-resolution-failed", Proven, "%s cannot be resolved: the resolver %s %s", e.Host, orWord(asked, "of this host"), dnsWord(e.DNS)).with("endpoint", e.Host, "resolver", address(firstWord(asked))).blocking()
-		for _, e := range bad {
-			fd = fd.saw("DNS "+e.Host, strings.TrimSpace(e.DNS.Outcome+" "+e.DNS.Error), "resolver:"+orWord(e.DNS.Server, asked))
-			for _, v := range e.DNS.Views {
-				fd = fd.saw("DNS "+e.Host+" at "+v.Server, strings.TrimSpace(v.Outcome+" "+strings.Join(v.A, " ")), "resolver:"+v.Server)
-			}
-		}
-		return fd
-	})),
+		return pass("%d names resolve", good)
+	}),
 })
 
-// address is a resolver without its port.
-func address(server string) string {
+// blameResolver names the resolver that gives no address for endpoints.
+func blameResolver(n *node.Node, bad []facts.Endpoint) Finding {
+	e := bad[0]
+	asked := e.DNS.Server
+	if r, ok := n.Facts.Host.Resolver.Get(); ok && asked == "" {
+		asked = strings.Join(r.Servers, ", ")
+	}
+	fd := blocks("dns-resolution-failed", Proven, "%s cannot be resolved: the resolver %s %s", e.Host, text.Or(asked, "of this host"), dnsWord(e.DNS)).
+		with("endpoint", e.Host, "resolver", firstAddress(asked))
+	for _, e := range bad {
+		fd = fd.saw("DNS "+e.Host, renderOutcome(e.DNS.Outcome, e.DNS.Error), "resolver:"+text.Or(e.DNS.Server, asked))
+		for _, v := range e.DNS.Views {
+			fd = fd.saw("DNS "+e.Host+" at "+v.Server, renderOutcome(v.Outcome, strings.Join(v.A, " ")), "resolver:"+v.Server)
+		}
+	}
+	return fd
+}
+
+// firstAddress is the first resolver of a list, without its port.
+func firstAddress(servers string) string {
+	server, _, _ := strings.Cut(servers, ",")
 	if ap, err := netip.ParseAddrPort(server); err == nil {
 		return ap.Addr().String()
 	}
 	return server
-}
-
-func dnsWord(d facts.DNS) string {
-	switch d.Outcome {
-	case "nxdomain":
-		return "says that there is no such host"
-	case "timeout":
-		return "does not answer"
-	case "servfail":
-		return "fails (SERVFAIL)"
-	case "refused":
-		return "refuses the query"
-	case "no-data":
-		return "has no address for it"
-	}
-	return "fails: " + orWord(d.Error, d.Outcome)
-}
-
-func firstWord(s string) string {
-	s, _, _ = strings.Cut(s, ",")
-	s, _, _ = strings.Cut(s, " ")
-	return s
-}
-
-// coreEndpoints are those a node needs to be managed.
-func coreEndpoints(f *facts.Facts) []facts.Endpoint {
-	var out []facts.Endpoint
-	for _, e := range f.Network.Endpoints {
-		if e.Need == facts.NeedCore {
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
-// coreDown are the core endpoints to which no connection could be made; tried
-// is false when none was attempted.
-func coreDown(f *facts.Facts) (down []facts.Endpoint, tried bool) {
-	for _, e := range coreEndpoints(f) {
-		if !e.Tried() && e.DNS.Outcome == "" {
-			continue
-		}
-		tried = true
-		if !e.Connected() {
-			down = append(down, e)
-		}
-	}
-	return down, tried
-}
-
-func proxied(f *facts.Facts) bool {
-	for _, e := range coreEndpoints(f) {
-		if e.Proxy.Used {
-			return true
-		}
-	}
-	return false
-}
-
-func noNetwork(f *facts.Facts) string {
-	switch {
-	case f.Offline:
-		return "offline"
-	case !f.Live():
-		return "not a running host"
-	case f.Network.Region == "":
-		return "no Region is known"
-	}
-	return "not looked at"
-}
-
-// tcpState says how the attempts to connect ended.
-func tcpState(e facts.Endpoint) string {
-	if e.Proxy.Used {
-		return strings.TrimSpace(fmt.Sprintf("through the proxy: %s %s", e.Proxy.Outcome, e.Proxy.Error))
-	}
-	var out []string
-	for _, t := range e.TCP {
-		out = append(out, fmt.Sprintf("%s %s", t.Address, tcpWord(t)))
-	}
-	if len(out) == 0 {
-		return "no address to connect to"
-	}
-	return strings.Join(out, ", ")
-}
-
-func tcpWord(t facts.Attempt) string {
-	switch t.Outcome {
-	case "ok":
-		return "connected"
-	case "timeout":
-		return "timed out"
-	case "refused":
-		return "connection refused"
-	case "unreachable":
-		return orWord(t.Error, "network is unreachable")
-	case "not-permitted":
-		return orWord(t.Error, "operation not permitted")
-	}
-	return orWord(t.Error, t.Outcome)
 }

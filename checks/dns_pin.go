@@ -6,77 +6,96 @@ import (
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-var _ = register(Check{
+// DnsPin is dns-pin.
+var DnsPin = register(Check{
 	ID: "dns-pin", Group: "network", Title: "No hosts-file entry or search list sends an endpoint to a dead address",
-	Causes: []string{"dns-override-stale"},
-	Needs:  []string{"proxy", "proxy-applied"},
+	Station: AtDNS,
+	Needs:   []*Check{Proxy, ProxyApplied},
+	Causes:  []string{"dns-override-stale"},
 	Doc: "Entries for Systems Manager endpoints in the hosts file. Addresses of endpoints change; a pinned one that no longer answers, or that answers with a certificate of another name, " +
 		"must go. The same holds for a wildcard in a domain of resolv.conf's search list, asked first where ndots is large. A pin in a local DNS zone cannot be told from a resolver's own answer.",
-	Eval: packetsOfRoot(namesOfAgent(func(f *facts.Facts) Finding {
-		pinned := 0
-		if fd, ok := searchedAway(f); ok {
+	Eval: asAgent(func(n *node.Node) Finding {
+		if fd, ok := judgeSearchList(n); ok {
 			return fd
 		}
-		for _, e := range f.Network.Endpoints {
-			if e.DNS.Pinned == "" || e.Proxy.Used {
+		list, _ := n.Endpoints.All()
+		pinned := 0
+		for _, e := range list {
+			switch {
+			case e.DNS.Pinned == "" || e.Proxy.Used:
 				continue
+			case isDead(e) || answersAsOther(e):
+				return blamePin(n, e)
+			case !e.Connected():
+				return unknown("the hosts file pins %s to %s, and whether it answers there was not tried", e.Host, e.DNS.Pinned)
 			}
 			pinned++
-			t, shown := e.TLS.Get()
-			dead := e.Tried() && !e.Connected()
-			foreign := shown && t.Kind == "wrong-name"
-			if !dead && !foreign {
-				continue
-			}
-			what := "which " + tcpState(e)
-			if foreign {
-				what = fmt.Sprintf("where another name (%s) answers", quote(t.Subject))
-			}
-			if dead {
-				what = "which does not answer on 443"
-			}
-			fd := fail("dns-override-stale", Proven, "the hosts file pins %s to %s, %s", e.Host, e.DNS.Pinned, what).
-				saw("hosts file", e.DNS.Pinned+" "+e.Host, "file:/etc/hosts").saw("connect to "+e.Host+":443", tcpState(e), "connect").
-				with("endpoint", e.Host, "address", e.DNS.Pinned)
-			for _, v := range e.DNS.Views {
-				fd = fd.saw("DNS "+e.Host+" at "+v.Server, fmt.Sprint(v.A), "resolver:"+v.Server)
-			}
-			if e.Need == facts.NeedCore {
-				return fd.blocking()
-			}
-			fd.Status = Warn
-			return fd.severity("warning")
 		}
-		if pinned > 0 {
+		switch {
+		case !coreTried(n):
+			return unreadEndpoints(n)
+		case pinned > 0:
 			return pass("%d names pinned in the hosts file, all answer", pinned)
-		}
-		if len(f.Network.Endpoints) == 0 {
-			return unknown("endpoints: %s", noNetwork(f))
+		case coreProxied(n):
+			return skip("the proxy resolves the names")
 		}
 		return pass("no endpoint is pinned")
-	})),
+	}),
 })
 
-// searchedAway finds an endpoint whose name the search list turns into another,
-// at whose address the endpoint does not answer.
-func searchedAway(f *facts.Facts) (Finding, bool) {
-	for _, e := range coreEndpoints(f) {
-		t, shown := e.TLS.Get()
-		dead, foreign := e.Tried() && !e.Connected(), shown && t.Kind == "wrong-name"
-		if e.DNS.Searched == "" || e.DNS.Pinned != "" || e.Proxy.Used || !dead && !foreign {
+// isDead reports whether no connection to an endpoint was made.
+func isDead(e facts.Endpoint) bool { return e.Tried() && !e.Connected() }
+
+// answersAsOther reports whether what answers for an endpoint shows a certificate for
+// another name.
+func answersAsOther(e facts.Endpoint) bool {
+	t, shown := e.TLS.Get()
+	return shown && t.Kind == facts.WrongName
+}
+
+// blamePin names the entry of the hosts file for an endpoint that does not answer there.
+func blamePin(n *node.Node, e facts.Endpoint) Finding {
+	fd := breaks("dns-override-stale", Proven, "the hosts file pins %s to %s", e.Host, e.DNS.Pinned)
+	if e.Need == facts.NeedCore {
+		fd = fd.as(Blocks)
+	}
+	if isDead(e) {
+		fd = fd.add(", which does not answer on 443")
+	} else {
+		fd = fd.add(", where another name (%s) answers", text.Quote(e.TLS.Value.Subject))
+	}
+	fd = fd.saw("hosts file", e.DNS.Pinned+" "+e.Host, "file:"+n.Layout().Hosts).saw("connect to "+e.Host+":443", tcpState(e), "connect").
+		with("endpoint", e.Host, "address", e.DNS.Pinned)
+	for _, v := range e.DNS.Views {
+		fd = fd.saw("DNS "+e.Host+" at "+v.Server, fmt.Sprint(v.A), "resolver:"+v.Server)
+	}
+	return fd
+}
+
+// judgeSearchList finds an endpoint whose name the search list turns into another,
+// at whose address the endpoint does not answer; false: there is none.
+func judgeSearchList(n *node.Node) (Finding, bool) {
+	for _, e := range n.Endpoints.Core {
+		if e.DNS.Searched == "" || e.DNS.Pinned != "" || e.Proxy.Used || !isDead(e) && !answersAsOther(e) {
 			continue
 		}
-		r := f.Host.Resolver.Value
-		return fail("dns-override-stale", Proven, "the search list of resolv.conf turns %s into %s (%s), where the endpoint does not answer: a wildcard in that domain catches it", e.Host, e.DNS.Searched, strings.Join(e.DNS.A, ", ")).
-			saw("DNS "+e.DNS.Searched, strings.Join(e.DNS.A, " "), "resolver:"+e.DNS.Server).
-			saw("resolv.conf", "search "+strings.Join(r.Search, " ")+"; options "+strings.Join(r.Options, " "), f.Host.Resolver.From).
-			saw("connect to "+e.Host+":443", tcpState(e), "connect").
-			with("endpoint", e.Host, "address", firstOf(e.DNS.A)).blocking().fix(
-			causes.Step{Text: "See what the name gives with the search list, and what it gives with a dot at its end", Command: "cat /etc/resolv.conf; getent ahosts {endpoint}; getent ahosts {endpoint}.", Where: causes.OnHost},
-			causes.Step{Text: "Remove the wildcard record from that domain, or the domain from the search list, or set ndots:1 (in Kubernetes in dnsConfig of the pod)", Command: "grep -nE 'search|ndots' /etc/resolv.conf", Where: causes.OnHost},
-		).fix(causes.Reload...), true
+		fd := blocks("dns-override-stale", Proven, "the search list of resolv.conf turns %s into %s (%s), where the endpoint does not answer: a wildcard in that domain catches it", e.Host, e.DNS.Searched, strings.Join(e.DNS.A, ", ")).
+			saw("DNS "+e.DNS.Searched, strings.Join(e.DNS.A, " "), "resolver:"+e.DNS.Server)
+		if r, ok := n.Facts.Host.Resolver.Get(); ok {
+			fd = fd.saw("resolv.conf", "search "+strings.Join(r.Search, " ")+"; options "+strings.Join(r.Options, " "), n.Facts.Host.Resolver.From)
+		}
+		return fd.saw("connect to "+e.Host+":443", tcpState(e), "connect").
+			with("endpoint", e.Host, "address", firstOf(e.DNS.A)).fix(searchSteps...).fix(causes.Reload...), true
 	}
 	return Finding{}, false
+}
+
+// searchSteps are for a wildcard that the search list leads to.
+var searchSteps = []causes.Step{
+	{Text: "See what the name gives with the search list, and what it gives with a dot at its end", Command: "cat /etc/resolv.conf; getent ahosts {endpoint}; getent ahosts {endpoint}.", Where: causes.OnHost},
+	{Text: "Remove the wildcard record from that domain, or the domain from the search list, or set ndots:1 (in Kubernetes in dnsConfig of the pod)", Command: "grep -nE 'search|ndots' /etc/resolv.conf", Where: causes.OnHost},
 }

@@ -1,32 +1,43 @@
 package checks
 
-import "ssm-doctor/checks/facts"
+import (
+	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+)
 
-var _ = register(Check{
+// EcsRootfs is ecs-rootfs.
+var EcsRootfs = register(Check{
 	ID: "ecs-rootfs", Group: "ecs", Title: "The managed agent can write in the container",
-	Causes: []string{"ecs-readonly-rootfs"},
-	Doc:    "The agent of ECS Exec writes below /var/lib/amazon and /var/log/amazon. With readonlyRootFilesystem it needs volumes there.",
-	Eval: func(f *facts.Facts) Finding {
-		if Kind(f) != KindECS {
-			return skip("not an ECS task")
+	Station: AtHost,
+	Causes:  []string{"ecs-readonly-rootfs"},
+	Doc:     "The agent of ECS Exec writes below /var/lib/amazon and /var/log/amazon. With readonlyRootFilesystem it needs volumes there.",
+	Eval: func(n *node.Node) Finding {
+		if fd, ok := notInTask(n); ok {
+			return fd
 		}
-		ro, ok := f.ECS.ReadOnlyRoot.Get()
-		if !ok {
-			return unknown("root file system: %s", f.ECS.ReadOnlyRoot.Reason())
-		}
-		if !ro {
+		root, mounts, data := n.Facts.ECS.ReadOnlyRoot, n.Facts.Host.FileSystems, n.Layout().Data
+		switch readOnly, ok := root.Get(); {
+		case !ok:
+			return unread("root file system", root)
+		case !readOnly:
 			return pass("the root file system is writable")
+		case mounts.Unknown():
+			return unread("file systems", mounts)
 		}
-		for _, fs := range f.Host.FileSystems {
-			if r, ok := fs.ReadOnly.Get(); fs.Dir == "/var/lib/amazon/ssm" && ok && !r {
-				return pass("the root file system is read-only, %s is writable", fs.Dir)
+		fd := stops(n, "ecs-readonly-rootfs", Proven, "the container's root file system is read-only and the managed agent has no writable path").
+			saw("mount flags of /", "read-only", root.From)
+		for _, fs := range mounts.Some() {
+			if fs.Dir != data {
+				continue
 			}
+			switch readOnly, ok := fs.ReadOnly.Get(); {
+			case !ok:
+				return unread("mount flags of "+data, fs.ReadOnly)
+			case !readOnly:
+				return pass("the root file system is read-only, %s is writable", data)
+			}
+			fd = fd.saw("mount flags of "+data, "read-only", fs.ReadOnly.From)
 		}
-		fd := fail("ecs-readonly-rootfs", Proven, "the container's root file system is read-only and the managed agent has no writable path").
-			saw("mount flags of /", "read-only", f.ECS.ReadOnlyRoot.From)
-		if m, ok := current(f, facts.SigReadOnly); ok {
-			fd = fd.logged(m)
-		}
-		return fd
+		return fd.logged(n.Log.Current(facts.SigReadOnly))
 	},
 })

@@ -4,29 +4,38 @@ import (
 	"strings"
 
 	"ssm-doctor/checks/facts"
-	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-var _ = register(Check{
+// EcsTaskRole is ecs-task-role.
+var EcsTaskRole = register(Check{
 	ID: "ecs-task-role", Group: "ecs", Title: "The task role allows the message channel",
+	Station: AtPermissions, Behind: AtAcceptance,
+	Needs:  []*Check{AgentStable},
 	Causes: []string{"ecs-task-role-missing"},
-	Needs:  []string{"ecs-exec", "agent-stable", "network-egress"},
 	Doc:    "ECS Exec needs the four ssmmessages actions on the task role (not on the execution role). Read from the refusals in the agent's log.",
-	Eval: func(f *facts.Facts) Finding {
-		if Kind(f) != KindECS {
-			return skip("not an ECS task")
+	Eval: func(n *node.Node) Finding {
+		if fd, ok := notInTask(n); ok {
+			return fd
 		}
-		if m, ok := channelRefusal(f); ok {
-			r := refusal{Refusal: iam.ParseRefusal("", m.Text)}
-			return fail("ecs-task-role-missing", Likely, "the task role may not call %s: it lacks the ssmmessages actions that ECS Exec needs", channelAction).
-				logged(m).with("role", roleOf(f, r), "action", channelAction)
+		if e, r := n.ChannelRefused(); e.Yes() {
+			return lacksChannel(n, r, text.Or(r.Action, "ssmmessages:CreateControlChannel")).logged(e)
 		}
-		for _, r := range loggedRefusals(f) {
-			if strings.HasPrefix(r.Refusal.Action, "ssmmessages:") && !laterChannel(f, r) {
-				return fail("ecs-task-role-missing", Likely, "the task role may not call %s: it lacks the ssmmessages actions that ECS Exec needs", r.Refusal.Action).
-					sawAt("agent log", cut(r.Text, 300), r.From, r.At).with("role", roleOf(f, r), "action", r.Refusal.Action)
+		up := n.Log.Latest(facts.SigChannelMGS, facts.SigChannelUp)
+		for _, r := range n.Refusals.Logged {
+			if strings.HasPrefix(r.Action, "ssmmessages:") && r.Denied && !up.Last.After(r.At) {
+				return lacksChannel(n, r, r.Action).sawAt("agent log", text.Cut(r.Text, 300), r.From, r.At)
 			}
+		}
+		if n.Log.Read() != node.Yes || n.Refusals.Read != node.Yes {
+			return unreadLog(n)
 		}
 		return pass("no refusal on record")
 	},
 })
+
+func lacksChannel(n *node.Node, r node.Refusal, action string) Finding {
+	return stops(n, "ecs-task-role-missing", Likely, "the task role may not call %s: it lacks the ssmmessages actions that ECS Exec needs", action).
+		with("role", n.RoleOf(r), "action", action)
+}

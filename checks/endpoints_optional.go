@@ -2,71 +2,88 @@ package checks
 
 import (
 	"strings"
-	"time"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
 )
 
-var _ = register(Check{
+// EndpointsOptional is endpoints-optional.
+var EndpointsOptional = register(Check{
 	ID: "endpoints-optional", Group: "network", Title: "Endpoints of features in use can be reached",
-	Causes: []string{"optional-endpoint-unreachable"},
-	Needs:  []string{"proxy", "proxy-applied"},
+	Station: AtTCP,
+	Needs:   []*Check{Proxy, ProxyApplied},
+	Causes:  []string{"optional-endpoint-unreachable"},
 	Doc: "s3, kms, logs, monitoring and ec2messages are needed only by features. An unreachable one counts when the agent's log shows that a feature asked for it; otherwise it is mentioned and no more. " +
 		"ec2messages alone is harmless from agent 3.3.40 on.",
-	Eval: func(f *facts.Facts) Finding {
-		var closed []facts.Endpoint
-		tried := 0
-		for _, e := range f.Network.Endpoints {
-			if e.Need == facts.NeedCore || e.Service == "sts" || !e.Tried() && e.DNS.Outcome == "" {
+	Eval: func(n *node.Node) Finding {
+		list, partly := n.Endpoints.All()
+		tried, all := 0, !partly
+		var closed []string
+		unclear := false
+		for _, e := range list {
+			switch {
+			case e.Need == facts.NeedCore || e.Service == "sts":
+				continue
+			case !e.Tried() && e.DNS.Outcome == "":
+				all = false
 				continue
 			}
 			tried++
-			if !e.Connected() {
-				closed = append(closed, e)
-			}
-		}
-		if tried == 0 {
-			return unknown("not looked at")
-		}
-		var names []string
-		for _, e := range closed {
-			names = append(names, e.Service)
-			m, used := usedBy(f, e)
-			if !used {
+			if e.Connected() {
 				continue
 			}
-			return warn("optional-endpoint-unreachable", Proven, "%s cannot be reached (%s), and a feature of this managed node uses it", e.Host, tcpState(e)).
-				saw("connect to "+e.Host+":443", tcpState(e), "connect").logged(m).with("service", e.Service, "endpoint", e.Host)
+			closed = append(closed, e.Service)
+			m := failureOfFeature(n, e)
+			if m.Yes() {
+				return breaks("optional-endpoint-unreachable", Proven, "%s cannot be reached (%s), and a feature of this managed node uses it", e.Host, tcpState(e)).
+					saw("connect to "+e.Host+":443", tcpState(e), "connect").logged(m).with("service", e.Service, "endpoint", e.Host)
+			}
+			unclear = unclear || m.Unread()
 		}
-		if len(closed) > 0 {
-			return skip("not reachable, and no sign of use: %s", strings.Join(names, ", "))
+		switch names := strings.Join(closed, ", "); {
+		case tried == 0 || !all:
+			return unreadEndpoints(n)
+		case len(closed) == 0:
+			return pass("%d endpoints", tried)
+		case unclear && n.Log.Read() != node.Yes:
+			return unreadLog(n).say("not reachable: %s; whether a feature uses them was not read: %s", names, n.Log.Unseen().Reason())
+		case unclear:
+			return unread("version of the agent", n.Facts.Agent.Installed)
+		default:
+			return skip("not reachable, and no sign of use: %s", names)
 		}
-		return pass("%d endpoints", tried)
 	},
 })
 
-// usedBy finds an entry of the last day in which a feature failed at an endpoint.
-func usedBy(f *facts.Facts, e facts.Endpoint) (facts.Match, bool) {
-	ids := map[string][]string{
-		"logs":        {facts.SigSessionLogs},
-		"s3":          {facts.SigDownload},
-		"kms":         {facts.SigKMS},
-		"ec2messages": {facts.SigMDSFailed, facts.SigMDSStopped},
-	}[e.Service]
-	if e.Service == "ec2messages" && !olderThan(AgentVersion(f), "3.3.40.0") {
-		return facts.Match{}, false
-	}
-	for _, id := range ids {
-		m, ok := recently(f, id)
-		if ok && (strings.Contains(m.Text, e.Host) || strings.Contains(m.Text, "i/o timeout") || strings.Contains(m.Text, "no such host")) {
-			return m, true
-		}
-	}
-	return facts.Match{}, false
+// lastMessages is the agent that no longer needs ec2messages.
+// Source: AWS Systems Manager user guide, "Reference: ec2messages, ssmmessages, and
+// other API operations".
+const lastMessages = "3.3.40.0"
+
+// featureFailures are the signatures of features that fail at an endpoint, by service.
+var featureFailures = map[string][]string{
+	"logs":        {facts.SigSessionLogs},
+	"s3":          {facts.SigDownload},
+	"kms":         {facts.SigKMS},
+	"ec2messages": {facts.SigMDSFailed, facts.SigMDSStopped},
 }
 
-// healthGap is how old an entry of a retrying part of the agent may be and
-// still describe now.
-func healthGap(f *facts.Facts) time.Duration {
-	return time.Duration(2*healthMinutes(f)+10) * time.Minute
+// failureOfFeature is an entry of the last day in which a feature failed at an endpoint.
+func failureOfFeature(n *node.Node, e facts.Endpoint) node.Entry {
+	needed := node.Yes
+	if e.Service == "ec2messages" {
+		needed = n.Agent.OlderThan(lastMessages)
+	}
+	out := node.Entry{Found: node.No}
+	for _, id := range featureFailures[e.Service] {
+		switch m := n.Log.Recent(id); {
+		case needed == node.No:
+		case m.Yes() && !strings.Contains(m.Text, e.Host) && !strings.Contains(m.Text, "i/o timeout") && !strings.Contains(m.Text, "no such host"):
+		case m.Yes() && needed == node.Yes:
+			return m
+		case m.Yes() || m.Unread():
+			out = node.Entry{}
+		}
+	}
+	return out
 }

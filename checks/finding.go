@@ -1,68 +1,172 @@
 package checks
 
 import (
-	"fmt"
 	"time"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-func pass(format string, a ...any) Finding {
-	return Finding{Status: Pass, Summary: fmt.Sprintf(format, a...)}
+// Effect is what a finding does to the node. Nothing else decides how severe it is.
+type Effect uint8
+
+// Effects.
+const (
+	Notes  Effect = iota // nothing to mend now
+	Breaks               // a part of what the node is for does not work
+	Blocks               // the node is not managed, or is about to be lost
+)
+
+// Severity is the word of the report for an effect.
+func (e Effect) Severity() causes.Severity {
+	return [...]causes.Severity{causes.Info, causes.Warning, causes.Critical}[e]
 }
 
+// Finding is the answer of a check.
+type Finding struct {
+	Status Status
+	Effect Effect // of warn and fail; fail blocks, warn does not
+	// Cause is the root cause that was found; empty for pass, skip and unknown, for
+	// a warning that needs no remedy, and for a symptom that others explain.
+	Cause      string
+	Confidence Confidence
+	Summary    text.Text // one line with this host's values
+	Evidence   []Evidence
+	Values     causes.Values // more values for the remedy
+	Fix        []causes.Step // replaces the catalogue's remedy when set
+	More       []Finding     // further findings with another cause
+	// Stands: it is seen for itself, and no failed prerequisite explains it.
+	Stands bool
+	// Obstacle is what kept an unknown from being told, where that has a name.
+	Obstacle facts.Reason
+	// Crashed: the check itself failed, which is an error of this program.
+	Crashed bool
+}
+
+// Evidence is one observation behind a finding.
+type Evidence struct {
+	What string `json:"what"` // what was asked
+	Seen string `json:"seen"` // what came back
+	From string `json:"from"`
+	At   string `json:"at"` // RFC 3339, empty: at the time of the run
+}
+
+func pass(format string, a ...any) Finding {
+	return Finding{Status: Pass, Summary: text.New(format, a...)}
+}
+
+// skip says that a check does not apply, which must be known.
 func skip(format string, a ...any) Finding {
-	return Finding{Status: Skip, Summary: fmt.Sprintf(format, a...)}
+	return Finding{Status: Skip, Summary: text.New(format, a...)}
 }
 
 func unknown(format string, a ...any) Finding {
-	return Finding{Status: Unknown, Summary: fmt.Sprintf(format, a...)}
+	return Finding{Status: Unknown, Summary: text.New(format, a...)}
 }
 
-// fail names a cause that keeps the node from working.
-func fail(cause string, c Confidence, format string, a ...any) Finding {
-	return Finding{Status: Fail, Cause: cause, Confidence: c, Summary: fmt.Sprintf(format, a...)}
+// unread is unknown since something was not read; what names it, such as "agent log".
+func unread(what string, u facts.Unseen) Finding {
+	fd := unknown("%s: %s", what, u.Reason())
+	fd.Obstacle = u.Obstacle()
+	return fd
 }
 
-// warn names a cause that leaves the node managed, or none at all.
-func warn(cause string, c Confidence, format string, a ...any) Finding {
-	return Finding{Status: Warn, Cause: cause, Confidence: c, Severity: causes.Warning, Summary: fmt.Sprintf(format, a...)}
+// unreadLog is unread for the agent's log.
+func unreadLog(n *node.Node) Finding { return unread("agent log", n.Log.Unseen()) }
+
+// blocks names a cause that keeps the node from being managed by itself, whatever
+// success is on record.
+func blocks(cause string, c Confidence, format string, a ...any) Finding {
+	return Finding{Status: Fail, Effect: Blocks, Cause: cause, Confidence: c, Summary: text.New(format, a...)}
 }
 
-func (f Finding) severity(s causes.Severity) Finding { f.Severity = s; return f }
-func (f Finding) blocking() Finding                  { f.Blocks = true; return f }
-func (f Finding) standing() Finding                  { f.Stands = true; return f }
-func (f Finding) and(more ...Finding) Finding        { f.More = append(f.More, more...); return f }
-func (f Finding) fix(steps ...causes.Step) Finding   { f.Fix = append(f.Fix, steps...); return f }
+// stops names a cause that keeps an agent from being accepted. A node that is
+// accepted all the same has lost no more than a part: until its next start, or on
+// one of several ways.
+func stops(n *node.Node, cause string, c Confidence, format string, a ...any) Finding {
+	fd := blocks(cause, c, format, a...)
+	if n.Acceptance.Now == node.Yes {
+		return fd.as(Breaks)
+	}
+	return fd
+}
+
+// breaks names a cause that leaves the node managed, and breaks a part of it.
+func breaks(cause string, c Confidence, format string, a ...any) Finding {
+	return blocks(cause, c, format, a...).as(Breaks)
+}
+
+// notes names a cause behind which nothing needs mending now.
+func notes(cause string, c Confidence, format string, a ...any) Finding {
+	return blocks(cause, c, format, a...).as(Notes)
+}
+
+// warns is a warning without a cause.
+func warns(format string, a ...any) Finding {
+	return Finding{Status: Warn, Summary: text.New(format, a...)}
+}
+
+// symptom is a failure whose cause other checks name.
+func symptom(format string, a ...any) Finding {
+	return Finding{Status: Fail, Effect: Blocks, Summary: text.New(format, a...)}
+}
+
+// as gives a finding another effect.
+func (f Finding) as(e Effect) Finding {
+	f.Effect, f.Status = e, Warn
+	if e == Blocks {
+		f.Status = Fail
+	}
+	return f
+}
+
+func (f Finding) standing() Finding                { f.Stands = true; return f }
+func (f Finding) and(more ...Finding) Finding      { f.More = append(f.More, more...); return f }
+func (f Finding) fix(steps ...causes.Step) Finding { f.Fix = append(f.Fix, steps...); return f }
+
+// say replaces the summary.
+func (f Finding) say(format string, a ...any) Finding { f.Summary = text.New(format, a...); return f }
+
+// add appends to the summary.
+func (f Finding) add(format string, a ...any) Finding {
+	f.Summary = f.Summary.Add(format, a...)
+	return f
+}
+
+// sure sets the confidence.
+func (f Finding) sure(c Confidence) Finding { f.Confidence = c; return f }
 
 func (f Finding) saw(what, seen, from string) Finding {
-	f.Evidence = append(f.Evidence, Evidence{What: what, Seen: seen, From: from})
-	return f
+	return f.sawAt(what, seen, from, time.Time{})
 }
 
 // sawAt is saw with the time of the observation.
 func (f Finding) sawAt(what, seen, from string, at time.Time) Finding {
-	e := Evidence{What: what, Seen: seen, From: from}
-	if !at.IsZero() {
-		e.At = at.UTC().Format(time.RFC3339)
-	}
-	f.Evidence = append(f.Evidence, e)
+	f.Evidence = append(f.Evidence, Evidence{What: what, Seen: seen, From: from, At: text.Stamp(at)})
 	return f
 }
 
-// logged adds a log entry as evidence.
-func (f Finding) logged(m facts.Match) Finding {
-	return f.sawAt("agent log", m.Text, "file:"+m.File, m.Last)
+// logged adds an entry of the agent's log as evidence; nothing when there is none.
+func (f Finding) logged(list ...node.Entry) Finding {
+	for _, e := range list {
+		if e.Yes() {
+			f = f.sawAt("agent log", e.Text, "file:"+e.File, e.Last)
+		}
+	}
+	return f
 }
 
 // with sets values for the remedy, as name, value pairs.
 func (f Finding) with(pairs ...string) Finding {
-	if f.Values == nil {
-		f.Values = causes.Values{}
+	v := causes.Values{}
+	for k, s := range f.Values {
+		v[k] = s
 	}
 	for i := 0; i+1 < len(pairs); i += 2 {
-		f.Values[pairs[i]] = pairs[i+1]
+		v[pairs[i]] = pairs[i+1]
 	}
+	f.Values = v
 	return f
 }

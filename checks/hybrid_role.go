@@ -1,25 +1,43 @@
 package checks
 
-import "ssm-doctor/checks/facts"
+import (
+	"regexp"
 
-var _ = register(Check{
+	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+)
+
+var roleInEntry = regexp.MustCompile(`(?i)assume (?:the )?role:? (?:arn:[a-z-]+:iam::[0-9]*:role/)?([A-Za-z0-9+=,.@_/-]{1,64})`)
+
+// HybridRole is hybrid-role.
+var HybridRole = register(Check{
 	ID: "hybrid-role", Group: "credentials", Title: "The hybrid service role can be used",
-	Causes: []string{"hybrid-role-broken"},
-	Needs:  []string{"hybrid-registration", "registration-known", "registration-fingerprint", "clock", "tls-trust", "network-egress"},
-	Doc:    "A hybrid node works with the service role named in its activation. A role that was deleted or does not trust ssm.amazonaws.com keeps the service from handing out tokens, which the agent logs.",
-	Eval: func(f *facts.Facts) Finding {
-		if !hybridActive(f) {
+	Station: AtCredentials,
+	Needs:   []*Check{HybridRegistration, RegistrationFingerprint},
+	Causes:  []string{"hybrid-role-broken"},
+	Doc:     "A hybrid node works with the service role named in its activation. A role that was deleted or does not trust ssm.amazonaws.com keeps the service from handing out tokens, which the agent logs.",
+	Eval: func(n *node.Node) Finding {
+		switch n.Identity.Hybrid {
+		case node.No:
 			return skip("no hybrid registration in use")
+		case node.Unknown:
+			return unread("registration", n.Facts.Registration.Hybrid)
 		}
+		read := true
 		for _, id := range []string{facts.SigCredsFailed, facts.SigHibernate, facts.SigHealthFailed} {
-			if m, ok := current(f, id); ok && roleBroken(m.Text) {
-				fd := fail("hybrid-role-broken", Likely, "the service role of this hybrid node cannot be assumed: it was deleted or does not trust ssm.amazonaws.com").logged(m)
-				if r := reRoleName.FindStringSubmatch(m.Text); r != nil {
-					fd = fd.with("role", r[1])
-					fd.Summary = "the service role " + r[1] + " of this hybrid node cannot be assumed: it was deleted or does not trust ssm.amazonaws.com"
-				}
-				return fd
+			m := n.Log.Current(id)
+			read = read && !m.Unread()
+			if !m.Yes() || !roleNotAssumed(m.Text) {
+				continue
 			}
+			fd := stops(n, "hybrid-role-broken", Likely, "the service role of this hybrid node cannot be assumed: it was deleted or does not trust ssm.amazonaws.com").logged(m)
+			if r := roleInEntry.FindStringSubmatch(m.Text); r != nil {
+				fd = fd.say("the service role %s of this hybrid node cannot be assumed: it was deleted or does not trust ssm.amazonaws.com", r[1]).with("role", r[1])
+			}
+			return fd
+		}
+		if !read {
+			return unreadLog(n)
 		}
 		return pass("no refusal on record")
 	},

@@ -1,20 +1,26 @@
 package checks
 
-import "ssm-doctor/checks/facts"
+import (
+	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
+)
 
-var _ = register(Check{
-	ID: "image-registration", Group: "identity", Title: "The image carries no registration", Profile: ProfileImage,
-	Causes: []string{"registration-cloned-image"},
+// ImageRegistration is image-registration.
+var ImageRegistration = register(Check{
+	ID: "image-registration", Group: "identity", Title: "The image carries no registration",
+	Profiles: []Profile{ProfileImage},
+	Causes:   []string{"registration-cloned-image"},
 	Doc: "Keys, fingerprint or registration file of the machine the image was made from. Every machine started from the image would claim the same identity, or be refused for its fingerprint. " +
 		"Reading the vault needs root.",
-	Eval: func(f *facts.Facts) Finding {
-		fd := fail("registration-cloned-image", Proven, "")
-		r := &f.Registration
+	Eval: func(n *node.Node) Finding {
+		r := &n.Facts.Registration
+		var fd Finding
 		if k, ok := r.Hybrid.Get(); ok && (k.InstanceID != "" || k.HasPrivate) {
-			fd = fd.saw("Vault/Store/RegistrationKey", orWord(k.InstanceID, "a private key"), r.Hybrid.From)
+			fd = fd.saw("Vault/Store/RegistrationKey", text.Or(k.InstanceID, "a private key"), r.Hybrid.From)
 		}
 		if k, ok := r.EC2.Get(); ok && (k.InstanceID != "" || k.HasPrivate) {
-			fd = fd.saw("Vault/Store/EC2RegistrationKey", orWord(k.InstanceID, "a private key"), r.EC2.From)
+			fd = fd.saw("Vault/Store/EC2RegistrationKey", text.Or(k.InstanceID, "a private key"), r.EC2.From)
 		}
 		if r.Fingerprint.Known() {
 			fd = fd.saw("Vault/Store/InstanceFingerprint", "exists", r.Fingerprint.From)
@@ -22,15 +28,16 @@ var _ = register(Check{
 		if i, ok := r.Informational.Get(); ok {
 			fd = fd.saw("registration", i.InstanceID, r.Informational.From)
 		}
-		if len(fd.Evidence) > 0 {
-			fd.Summary = "the image carries the registration of another machine: " + fd.Evidence[0].What + " (" + fd.Evidence[0].Seen + ")"
-			return fd.fix(cleanImage(f)...)
+		if seen := fd.Evidence; len(seen) > 0 {
+			fd = blocks("registration-cloned-image", Proven, "the image carries the registration of another machine: %s (%s)", seen[0].What, seen[0].Seen).fix(cleanImage(n)...)
+			fd.Evidence = seen
+			return fd
 		}
-		for _, s := range []facts.Seen[facts.Key]{r.Hybrid, r.EC2} {
+		for _, s := range []facts.Unseen{r.Hybrid, r.EC2, r.Fingerprint, r.Informational} {
 			if s.Unknown() {
-				return unknown("vault: %s", s.Reason())
+				return unread("registration", s)
 			}
 		}
-		return pass("none")
+		return pass("no key, fingerprint or registration file")
 	},
 })

@@ -1,28 +1,37 @@
 package checks
 
 import (
+	"strings"
+
 	"ssm-doctor/checks/causes"
-	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
 )
 
-var _ = register(Check{
-	ID: "image-routes", Group: "imds", Title: "The image carries no route to the metadata service", Profile: ProfileImage,
-	Causes: []string{"imds-route-wrong"},
-	Doc:    "Persistent routes to 169.254.169.254 in network configuration. They name the gateway of the subnet the image was made in, and in any other subnet the metadata service is lost.",
-	Eval: func(f *facts.Facts) Finding {
-		rs, ok := f.Host.PersistentRoutes.Get()
-		if !ok && f.Host.PersistentRoutes.Unknown() {
-			return unknown("network configuration: %s", f.Host.PersistentRoutes.Reason())
-		}
-		for _, r := range rs {
-			if r.Gateway != "" {
-				return fail("imds-route-wrong", Proven, "the image keeps a route to %s via %s", imdsAddress, r.Gateway).
-					saw(r.From, r.Destination+" via "+r.Gateway, "file:"+r.From).with("gateway", r.Gateway, "path", r.From).
-					fix(imageFix(
-						causes.Step{Text: "Remove the route from {root}{path} with an editor", Command: "grep -n " + imdsAddress + " {root}{path}", GOOS: "linux darwin"},
-						causes.Step{Text: "Remove the persistent route", Command: "route delete " + imdsAddress, GOOS: "windows"})...)
+// ImageRoutes is image-routes.
+var ImageRoutes = register(Check{
+	ID: "image-routes", Group: "imds", Title: "The image carries no route to the metadata service",
+	Profiles: []Profile{ProfileImage},
+	Causes:   []string{"imds-route-wrong"},
+	Doc:      "Persistent routes to 169.254.169.254 in network configuration. They name the gateway of the subnet the image was made in, and in any other subnet the metadata service is lost.",
+	Eval: func(n *node.Node) Finding {
+		kept := n.Facts.Host.PersistentRoutes
+		for _, r := range kept.Some() {
+			if r.Gateway == "" {
+				continue
 			}
+			from, path := r.From, strings.TrimPrefix(r.From, "file:")
+			if strings.HasPrefix(from, "/") {
+				from = "file:" + from
+			}
+			return blocks("imds-route-wrong", Proven, "the image keeps a route to %s via %s", imdsAddress, r.Gateway).
+				saw(path, r.Destination+" via "+r.Gateway, from).with("gateway", r.Gateway, "path", path).
+				fix(imageFix(
+					causes.Step{Text: "Remove the route from {root}{path} with an editor", Command: "grep -n " + imdsAddress + " {root}{path}", GOOS: "linux darwin"},
+					causes.Step{Text: "Remove the persistent route", Command: "route delete " + imdsAddress, GOOS: "windows"})...)
 		}
-		return pass("none")
+		if kept.Unknown() {
+			return unread("network configuration", kept)
+		}
+		return pass("no such route is kept in network configuration")
 	},
 })

@@ -4,198 +4,230 @@ import (
 	"fmt"
 	"strings"
 
-	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-const imdsAddress = "169.254.169.254"
-
-var _ = register(Check{
+// ImdsReachable is imds-reachable.
+var ImdsReachable = register(Check{
 	ID: "imds-reachable", Group: "imds", Title: "The metadata service answers over IMDSv2",
-	Causes: []string{"imds-disabled", "imds-hop-limit", "imds-blocked-by-host", "imds-route-wrong", "imds-via-proxy", "imds-impostor", "imds-unreachable"},
+	Station: AtMetadata,
+	Causes:  []string{"imds-disabled", "imds-hop-limit", "imds-blocked-by-host", "imds-route-wrong", "imds-via-proxy", "imds-impostor", "imds-unreachable"},
 	Doc: "A token request as the agent sends it, beside one request without a token, the kernel's route, local firewall rules and the service's proxy settings; together they tell apart a disabled endpoint, " +
 		"a hop limit, a wrong route, a local block, a proxy in between and something else that answers at the address. The hop limit itself is not visible from inside.",
-	Eval: packetsOfRoot(func(f *facts.Facts) Finding {
-		if Kind(f) == KindECS {
+	Eval: rootsPackets(func(n *node.Node) Finding {
+		switch n.Identity.InECS {
+		case node.Yes:
 			return skip("an ECS task does not need it")
+		case node.Unknown:
+			return unread("whether this is a task of Amazon ECS", n.Facts.ECS.Task)
 		}
-		ec2, known := OnEC2(f)
-		i := &f.IMDS
+		i := &n.Facts.IMDS
 		token, asked := i.Token.Get()
-		if known && !ec2 {
-			return imdsOffEC2(f, token, asked)
+		switch {
+		case n.Identity.OnEC2 == node.No:
+			return judgeOffEC2(n, token, asked)
+		case n.Identity.OnEC2 == node.Unknown && !token.Token && wrongRoute(n) == nil: // only an instance has a route of its own for the address
+			return unknown("whether this is an EC2 instance is not known, and no token was given: %s", text.Or(renderExchange(token), i.Token.Reason()))
 		}
-		if !known && !token.Token && wrongRoute(f) == nil { // only an instance has a route of its own for the address
-			return unknown("whether this is an EC2 instance is not known, and no token was given: %s", orWord(exchange(token), i.Token.Reason()))
-		}
-		if v, ok := i.ViaProxy.Get(); ok && !v.Token && identityAllowed(f, "EC2") {
-			seen := fmt.Sprintf("HTTP %d from %s", v.Status, orWord(v.Server, "the proxy"))
-			if v.Status == 0 {
-				seen = v.Outcome + " " + v.Error
-			}
-			fd := fail("imds-via-proxy", Proven, "the agent's http_proxy sends metadata requests to the proxy: its no_proxy lacks %s", imdsAddress).
-				saw("imds PUT /latest/api/token via proxy", strings.TrimSpace(seen), i.ViaProxy.From)
-			if p, ok := f.Agent.ServiceProxy.Get(); ok {
-				fd = fd.saw("no_proxy of the service", quote(p.No), p.From).with("proxy", p.HTTP)
-			}
-			if asked {
-				fd = fd.saw("imds PUT /latest/api/token direct", exchange(token), i.Token.From)
-			}
-			return soften(f, fd)
+		if fd, ok := judgeProxiedMetadata(n, token, asked); ok {
+			return fd
 		}
 		if !asked {
-			return unknown("metadata service: %s", i.Token.Reason())
+			return unread("metadata service", i.Token)
 		}
-		if token.Token {
+		six, _ := i.IPv6.Get()
+		switch {
+		case (token.Token || six.Token) && i.ViaProxy.Unknown() && n.MayBe("EC2") != node.No:
+			return unread("whether the agent's http_proxy takes metadata requests", i.ViaProxy)
+		case token.Token:
 			return pass("IMDSv2 answers in %.0f ms", token.Seconds*1000)
-		}
-		if six, ok := i.IPv6.Get(); ok && six.Token {
+		case six.Token:
 			return pass("IMDSv2 answers at its IPv6 address only")
 		}
-		fd := imdsFailure(f, token)
+		fd := explainNoToken(n, token)
 		if fd.Status != Fail {
 			return fd
 		}
-		if m, ok := current(f, facts.SigIMDSFailed); ok {
-			fd = fd.logged(m)
-		}
-		return soften(f, fd)
+		return lowerToInfoOnHybrid(n, fd.logged(n.Log.Current(facts.SigIMDSFailed)))
 	}),
 })
 
-// imdsFailure tells why a token request on EC2 got no token.
-func imdsFailure(f *facts.Facts, token facts.Exchange) Finding {
-	i := &f.IMDS
-	bare, _ := i.Bare.Get()
+// judgeProxiedMetadata tells what the agent's proxy does to metadata requests; false: there
+// is none in the way.
+func judgeProxiedMetadata(n *node.Node, token facts.Exchange, asked bool) (Finding, bool) {
+	i := &n.Facts.IMDS
+	v, ok := i.ViaProxy.Get()
+	switch {
+	case !ok, v.Token, n.MayBe("EC2") == node.No:
+		return Finding{}, false
+	case n.MayBe("EC2") == node.Unknown:
+		return unread("configuration of the agent", n.Facts.Agent.Config), true
+	}
+	seen := fmt.Sprintf("HTTP %d from %s", v.Status, text.Or(v.Server, "the proxy"))
+	if v.Status == 0 {
+		seen = strings.TrimSpace(string(v.Outcome) + " " + v.Error)
+	}
+	fd := blocks("imds-via-proxy", Proven, "the agent's http_proxy sends metadata requests to the proxy: its no_proxy lacks %s", imdsAddress).
+		saw("imds PUT /latest/api/token via proxy", seen, i.ViaProxy.From)
+	if p, ok := n.Facts.Agent.ServiceProxy.Get(); ok {
+		fd = fd.saw("no_proxy of the service", text.Quote(p.No), p.From).with("proxy", p.HTTP)
+	}
+	if asked {
+		fd = fd.saw("imds PUT /latest/api/token direct", renderExchange(token), i.Token.From)
+	}
+	return lowerToInfoOnHybrid(n, fd), true
+}
+
+// explainNoToken tells why a token request on EC2 got no token.
+func explainNoToken(n *node.Node, token facts.Exchange) Finding {
+	i, host := &n.Facts.IMDS, &n.Facts.Host
 	put := func(fd Finding) Finding {
-		fd = fd.saw("imds PUT /latest/api/token", exchange(token), i.Token.From)
-		if i.Bare.Known() {
-			fd = fd.saw("imds GET /latest/meta-data/ without token", exchange(bare), i.Bare.From)
+		fd = fd.saw("imds PUT /latest/api/token", renderExchange(token), i.Token.From)
+		if bare, ok := i.Bare.Get(); ok {
+			fd = fd.saw("imds GET /latest/meta-data/ without token", renderExchange(bare), i.Bare.From)
 		}
 		return fd
 	}
-	if token.Outcome == "no-local-address" {
+	if token.Outcome == facts.NoLocalAddress {
 		return unknown("metadata service: this host has no local port or address left to connect from (%s)", token.Error)
 	}
-	route, routed := f.Host.IMDSRoute.Get()
-	if routed {
-		switch route.Kind {
-		case "blackhole", "unreachable", "prohibit":
-			return put(fail("imds-blocked-by-host", Proven, "a %s route on this host stops packets to %s", route.Kind, imdsAddress)).
-				saw("route to "+imdsAddress, route.Kind, f.Host.IMDSRoute.From)
-		}
+	route, _ := host.IMDSRoute.Get()
+	switch route.Kind {
+	case "blackhole", "unreachable", "prohibit":
+		return put(blocks("imds-blocked-by-host", Proven, "a %s route on this host stops packets to %s", route.Kind, imdsAddress)).
+			saw("route to "+imdsAddress, route.Kind, host.IMDSRoute.From)
 	}
 	if token.Status == 403 {
-		return put(fail("imds-disabled", Proven, "the metadata service answers 403: its endpoint is disabled for this instance"))
+		return put(blocks("imds-disabled", Proven, "the metadata service answers 403: its endpoint is disabled for this instance"))
 	}
-	if token.Status != 0 && (html(token) || token.Status == 200) {
-		return put(fail("imds-impostor", Proven, "what answers at %s is not the EC2 metadata service: %s", imdsAddress, exchange(token)))
+	if token.Status != 0 && (isHTML(token) || token.Status == 200) {
+		return put(blocks("imds-impostor", Proven, "what answers at %s is not the EC2 metadata service: %s", imdsAddress, renderExchange(token)))
 	}
-	if fw, ok := f.Host.Firewall.Get(); ok && token.Status == 0 {
+	if fw := host.Firewall.Some(); token.Status == 0 {
 		for _, r := range fw.Rules {
-			if r.IMDS && !r.Policy && ruleHits(r, imdsAddress, route.Interface) {
-				return put(fail("imds-blocked-by-host", Proven, "a firewall rule on this host drops packets to %s: %s", imdsAddress, cut(r.Text, 160))).
-					saw(fw.Tool+" rule in "+r.Table+" "+r.Chain, r.Text, f.Host.Firewall.From)
+			if r.IMDS && !r.Policy && node.RuleHits(r, imdsAddress, route.Interface) {
+				return put(blocks("imds-blocked-by-host", Proven, "a firewall rule on this host drops packets to %s: %s", imdsAddress, text.Cut(r.Text, 160))).
+					saw(fw.Tool+" rule in "+r.Table+" "+r.Chain, r.Text, host.Firewall.From)
 			}
 		}
 	}
-	if r := wrongRoute(f); r != nil {
-		return put(fail("imds-route-wrong", Proven, "the route to %s points to the gateway %s, which is in no network of this host", imdsAddress, r.Gateway)).
-			saw("route to "+imdsAddress, r.Destination+" via "+r.Gateway+" "+r.Interface, orWord(r.From, f.Host.IMDSRoute.From)).with("gateway", r.Gateway)
+	if r := wrongRoute(n); r != nil {
+		return put(blocks("imds-route-wrong", Proven, "the route to %s points to the gateway %s, which is in no network of this host", imdsAddress, r.Gateway)).
+			saw("route to "+imdsAddress, strings.TrimSpace(r.Destination+" via "+r.Gateway+" "+r.Interface), text.Or(r.From, host.IMDSRoute.From)).with("gateway", r.Gateway)
 	}
-	switch token.Outcome {
-	case "not-permitted":
-		return put(fail("imds-blocked-by-host", Proven, "this host itself refuses packets to %s (%s)", imdsAddress, token.Error))
-	case "unreachable", "invalid":
-		return put(fail("imds-blocked-by-host", Likely, "this host has no usable route to %s: %s", imdsAddress, token.Error))
-	case "timeout", "connect-timeout":
-		if token.TCP && (bare.Status == 401 || bare.Status == 200) || !token.TCP && bare.Status != 0 {
-			in, sure := "a container, or another network hop, stands between", Likely
-			if c, ok := f.Host.Container.Get(); ok {
-				in, sure = "this is a container ("+c.Runtime+")", Proven
-			}
-			return put(fail("imds-hop-limit", sure, "the token answer of the metadata service is lost on the way: the hop limit is too low; %s", in)).
-				saw("container", containerState(f), f.Host.Container.From)
-		}
+	if fd, ok := explainBySend(n, token); ok {
+		return put(fd)
 	}
 	if token.Outcome == "" {
-		return put(fail("imds-unreachable", Proven, "the metadata service answers a token request with HTTP %d", token.Status))
+		return put(blocks("imds-unreachable", Proven, "the metadata service answers a token request with HTTP %d", token.Status))
 	}
-	return put(fail("imds-unreachable", Proven, "the metadata service at %s does not answer: %s", imdsAddress, orWord(token.Error, token.Outcome)))
+	if seen := unseenBlock(n); seen != nil {
+		return put(unread("the metadata service does not answer, and what on this host may stop the packets was not read", seen))
+	}
+	return put(blocks("imds-unreachable", Proven, "the metadata service at %s does not answer: %s", imdsAddress, text.Or(token.Error, string(token.Outcome))))
 }
 
-// imdsOffEC2 judges the address on a machine that is not an EC2 instance.
-func imdsOffEC2(f *facts.Facts, token facts.Exchange, asked bool) Finding {
-	if !asked || token.Status == 0 || token.Token {
+// explainBySend tells what the end of a token request says by itself.
+func explainBySend(n *node.Node, token facts.Exchange) (Finding, bool) {
+	bare, _ := n.Facts.IMDS.Bare.Get()
+	switch token.Outcome {
+	case facts.NotPermitted:
+		return blocks("imds-blocked-by-host", Proven, "this host itself refuses packets to %s (%s)", imdsAddress, token.Error), true
+	case facts.NoRoute, facts.Invalid:
+		return blocks("imds-blocked-by-host", Likely, "this host has no usable route to %s: %s", imdsAddress, token.Error), true
+	case facts.Timeout, facts.ConnectTimeout:
+		if token.TCP && bare.Status != 401 && bare.Status != 200 || !token.TCP && bare.Status == 0 {
+			break
+		}
+		in := &n.Facts.Host.Container
+		c, ok := in.Get()
+		if !ok {
+			return blocks("imds-hop-limit", Likely, "the IMDSv2 token response does not reach this host: the hop limit is too low, and a container or another network hop is in between").
+				saw("container", "not seen to be a container", in.From), true
+		}
+		return blocks("imds-hop-limit", Proven, "the IMDSv2 token response does not reach this container (%s): the hop limit is too low", c.Runtime).
+			saw("container", "container: "+c.Runtime+", "+c.Evidence, in.From), true
+	}
+	return Finding{}, false
+}
+
+// unseenBlock is what may stop packets on this host and could have been read, but was
+// not; nil: all of it was.
+func unseenBlock(n *node.Node) facts.Unseen {
+	h := &n.Facts.Host
+	missing := func(u facts.Unseen) bool { return u.Unknown() && u.Obstacle() != facts.NotAskable }
+	switch {
+	case missing(h.Firewall):
+		return h.Firewall
+	case missing(h.IMDSRoute) && missing(h.PersistentRoutes):
+		return h.IMDSRoute
+	}
+	return nil
+}
+
+// judgeOffEC2 judges the address on a machine that is not an EC2 instance.
+func judgeOffEC2(n *node.Node, token facts.Exchange, asked bool) Finding {
+	switch {
+	case !asked:
+		return unread("whether something answers for the metadata service", n.Facts.IMDS.Token)
+	case token.Status == 0 || token.Token:
 		return skip("not an EC2 instance")
 	}
-	fd := fail("imds-impostor", Proven, "this is not an EC2 instance, but something answers at %s: %s", imdsAddress, exchange(token)).
-		saw("imds PUT /latest/api/token", exchange(token), f.IMDS.Token.From)
-	if hybridActive(f) {
-		// The registration is taken first; the impostor only costs time.
-		return fd.severity(causes.Info)
-	}
-	if _, ok := Managed(f); ok {
-		return fd.severity(causes.Info)
+	fd := stops(n, "imds-impostor", Proven, "this is not an EC2 instance, but something answers at %s: %s", imdsAddress, renderExchange(token)).
+		saw("imds PUT /latest/api/token", renderExchange(token), n.Facts.IMDS.Token.From)
+	// A registration is taken first; what answers then only costs time.
+	if n.Identity.Hybrid != node.No || n.Acceptance.Now == node.Yes {
+		return fd.as(Notes)
 	}
 	return fd
 }
 
-// soften lowers a metadata fault where the node does not depend on it.
-func soften(f *facts.Facts, fd Finding) Finding {
-	if hybridActive(f) {
-		return fd.severity(causes.Info)
+// lowerToInfoOnHybrid lowers a metadata fault where the node does not depend on it.
+func lowerToInfoOnHybrid(n *node.Node, fd Finding) Finding {
+	if n.Identity.Hybrid == node.Yes {
+		return fd.as(Notes)
 	}
-	return fd.blocking()
+	return fd
 }
 
-// wrongRoute is a route to the metadata service whose gateway is not on link.
-func wrongRoute(f *facts.Facts) *facts.Route {
-	if r, ok := f.Host.IMDSRoute.Get(); ok && r.Gateway != "" && !r.OnLink {
+// wrongRoute is a route to the metadata service whose gateway is not on link; nil when
+// none was seen.
+func wrongRoute(n *node.Node) *facts.Route {
+	if r, ok := n.Facts.Host.IMDSRoute.Get(); ok && r.Gateway != "" && !r.OnLink {
 		return &r
 	}
-	if rs, ok := f.Host.PersistentRoutes.Get(); ok {
-		for _, r := range rs {
-			if r.Gateway != "" && !r.OnLink {
-				return &r
-			}
+	for _, r := range n.Facts.Host.PersistentRoutes.Some() {
+		if r.Gateway != "" && !r.OnLink {
+			return &r
 		}
 	}
 	return nil
 }
 
-func html(e facts.Exchange) bool {
-	return strings.Contains(strings.ToLower(e.ContentType), "html") || strings.Contains(strings.ToLower(e.Body), "<html") || strings.Contains(strings.ToLower(e.Body), "<!doctype")
+// isHTML reports whether a web page was answered, which the metadata service never does
+// to a token request that it grants.
+func isHTML(e facts.Exchange) bool {
+	body := strings.ToLower(e.Body)
+	return strings.Contains(strings.ToLower(e.ContentType), "html") || strings.Contains(body, "<html") || strings.Contains(body, "<!doctype")
 }
 
-// exchange renders a metadata request's end.
-func exchange(e facts.Exchange) string {
+// renderExchange says how a metadata request ended.
+func renderExchange(e facts.Exchange) string {
 	if e.Status == 0 {
+		end := text.Or(e.Error, string(e.Outcome))
 		if e.TCP {
-			return strings.TrimSpace("connected, then " + orWord(e.Error, e.Outcome))
+			return strings.TrimSpace("connected, then " + end)
 		}
-		return orWord(e.Error, e.Outcome)
+		return end
 	}
 	s := fmt.Sprintf("HTTP %d", e.Status)
 	if e.Server != "" {
 		s += " from " + e.Server
 	}
 	if e.Body != "" {
-		s += ", " + quote(cut(e.Body, 60))
-	}
-	return s
-}
-
-func containerState(f *facts.Facts) string {
-	if c, ok := f.Host.Container.Get(); ok {
-		return "container: " + c.Runtime + ", " + c.Evidence
-	}
-	return "not seen to be a container"
-}
-
-func orWord(s, other string) string {
-	if s == "" {
-		return other
+		s += ", " + text.Quote(text.Cut(e.Body, 60))
 	}
 	return s
 }

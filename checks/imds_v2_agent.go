@@ -1,34 +1,46 @@
 package checks
 
-import "ssm-doctor/checks/facts"
+import "ssm-doctor/checks/node"
 
-// leastV2 is the first agent that asks for an IMDSv2 token. Source: ssm-agent.md 1.5.
+// leastV2 is the first agent that asks for an IMDSv2 token.
+// Source: amazon-ssm-agent, RELEASENOTES.md, 3.0.413.0: "Use IMDSv1 after IMDSv2".
 const leastV2 = "3.0.413.0"
 
-var _ = register(Check{
+// ImdsV2Agent is imds-v2-agent.
+var ImdsV2Agent = register(Check{
 	ID: "imds-v2-agent", Group: "imds", Title: "The agent speaks the metadata version that is required",
-	Causes: []string{"imdsv2-required-old-agent"},
-	Needs:  []string{"agent-installed", "imds-reachable"},
-	Doc:    "Agents before 3.0.413.0 speak only IMDSv1. Where the instance requires tokens, they cannot read metadata at all.",
-	Eval: func(f *facts.Facts) Finding {
-		if ec2, _ := OnEC2(f); !ec2 || hybridActive(f) {
+	Station: AtMetadata,
+	Needs:   []*Check{ImdsReachable},
+	Causes:  []string{"imdsv2-required-old-agent"},
+	Doc:     "Agents before 3.0.413.0 speak only IMDSv1. Where the instance requires tokens, they cannot read metadata at all.",
+	Eval: func(n *node.Node) Finding {
+		v := n.Agent.Version
+		one, told := n.Facts.IMDS.V1Allowed.Get()
+		switch {
+		case n.Identity.OnEC2 == node.No:
 			return skip("the agent does not use the metadata service here")
-		}
-		v := AgentVersion(f)
-		if v == "" {
-			return unknown("version: %s", f.Agent.Installed.Reason())
-		}
-		if !olderThan(v, leastV2) {
+		case n.Identity.OnEC2 == node.Unknown:
+			return unknown("whether this is an EC2 instance is not known")
+		case v == "":
+			return unread("version", n.Facts.Agent.Installed)
+		case n.Agent.OlderThan(leastV2) == node.Unknown:
+			return unknown("the version %s cannot be compared with %s", v, leastV2)
+		case n.Agent.OlderThan(leastV2) == node.No:
 			return pass("agent %s speaks IMDSv2", v)
+		case n.Identity.Hybrid == node.Yes:
+			return skip("the agent does not use the metadata service here")
+		case n.Identity.Hybrid == node.Unknown:
+			return unread("registration", n.Facts.Registration.Hybrid)
+		case !told:
+			return unread("whether IMDSv1 is allowed", n.Facts.IMDS.V1Allowed)
+		case one:
+			return warns("agent %s speaks only IMDSv1, which is still allowed here", v)
 		}
-		one, ok := f.IMDS.V1Allowed.Get()
-		if !ok {
-			return unknown("whether IMDSv1 is allowed: %s", f.IMDS.V1Allowed.Reason())
+		from := n.Facts.Agent.Installed.From
+		if n.Facts.Agent.Running.Known() {
+			from = n.Facts.Agent.Running.From
 		}
-		if one {
-			return Finding{Status: Warn, Summary: "agent " + v + " speaks only IMDSv1, which is still allowed here"}
-		}
-		return withPackage(f, fail("imdsv2-required-old-agent", Proven, "agent %s speaks only IMDSv1, but this instance requires IMDSv2 tokens; IMDSv2 needs %s", v, leastV2).
-			saw("agent version", v, f.Agent.Installed.From).saw("imds GET without token", "401", f.IMDS.Bare.From).with("version", leastV2))
+		return withPackaging(n, stops(n, "imdsv2-required-old-agent", Proven, "agent %s speaks only IMDSv1, but this instance requires IMDSv2 tokens; IMDSv2 needs %s", v, leastV2).
+			saw("agent version", v, from).saw("imds GET without token", "401", n.Facts.IMDS.Bare.From).with("version", leastV2))
 	},
 })

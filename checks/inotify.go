@@ -1,39 +1,40 @@
 package checks
 
 import (
-	"fmt"
-
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-var _ = register(Check{
+// Inotify is inotify.
+var Inotify = register(Check{
 	ID: "inotify", Group: "host", Title: "inotify watches are available",
-	Causes: []string{"inotify-exhausted"},
+	Station: AtHost,
+	Systems: []string{"linux"},
+	Causes:  []string{"inotify-exhausted"},
 	Doc: "Watches and instances of inotify in use against the kernel's limits. The document worker watches its channel folder with inotify; when none is left, " +
 		"commands and sessions fail with \"no space left on device\" while the disk is half empty. Watches of processes that cannot be read are not counted.",
-	Eval: func(f *facts.Facts) Finding {
-		in, known := f.Host.Inotify.Get()
-		m, logged := recently(f, facts.SigInotify)
-		if !known && !logged {
-			return unknown("inotify: %s", f.Host.Inotify.Reason())
+	Eval: func(n *node.Node) Finding {
+		// Of a count that is known only in part the rest would add to it.
+		in, refused := n.Facts.Host.Inotify.Some(), n.Log.Recent(facts.SigInotify)
+		watches := in.MaxWatches > 0 && in.UsedWatches >= in.MaxWatches-max(8, in.MaxWatches/200)
+		instances := in.MaxInstances > 0 && in.UsedInstances >= in.MaxInstances-1
+		usage := text.New("%d of %d watches, %d of %d instances in use", in.UsedWatches, in.MaxWatches, in.UsedInstances, in.MaxInstances)
+		switch {
+		case watches, instances, refused.Yes():
+			fd := breaks("inotify-exhausted", Likely, "inotify is exhausted: the agent cannot add a watch, though the disk has space")
+			if watches || instances {
+				fd = fd.sure(Proven)
+			}
+			if in.MaxWatches > 0 || in.MaxInstances > 0 {
+				fd = fd.saw("/proc/sys/fs/inotify and open watches", usage.String(), n.Facts.Host.Inotify.From)
+			}
+			return fd.logged(refused)
+		case !n.Facts.Host.Inotify.Known():
+			return unread("inotify", n.Facts.Host.Inotify)
+		case refused.Unread():
+			return unreadLog(n)
 		}
-		watches := known && in.MaxWatches > 0 && in.UsedWatches >= in.MaxWatches-max(8, in.MaxWatches/200)
-		instances := known && in.MaxInstances > 0 && in.UsedInstances >= in.MaxInstances-1
-		if !watches && !instances && !logged {
-			return pass("%d of %d watches, %d of %d instances in use", in.UsedWatches, in.MaxWatches, in.UsedInstances, in.MaxInstances)
-		}
-		seen := fmt.Sprintf("%d of %d watches, %d of %d instances in use", in.UsedWatches, in.MaxWatches, in.UsedInstances, in.MaxInstances)
-		confidence := Proven
-		if !watches && !instances {
-			confidence = Likely
-		}
-		fd := warn("inotify-exhausted", confidence, "inotify is exhausted: the agent cannot add a watch, though the disk has space")
-		if known {
-			fd = fd.saw("/proc/sys/fs/inotify and open watches", seen, f.Host.Inotify.From)
-		}
-		if logged {
-			fd = fd.logged(m)
-		}
-		return fd
+		return pass("%s", usage)
 	},
 })

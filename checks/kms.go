@@ -2,30 +2,36 @@ package checks
 
 import (
 	"ssm-doctor/checks/facts"
-	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
 )
 
-var _ = register(Check{
+// Kms is kms.
+var Kms = register(Check{
 	ID: "kms", Group: "permissions", Title: "The key for sessions can be used",
-	Causes: []string{"kms-access-denied"},
-	Needs:  []string{"permission-registration", "credential-source", "clock", "tls-trust"},
-	Doc:    "Sessions encrypted with a KMS key need kms:Decrypt for the node's role, in its policies and in the key's. Seen only when a session failed: which key the preferences name is not on the host.",
-	Eval: func(f *facts.Facts) Finding {
-		for _, r := range loggedRefusals(f) {
-			if serviceOf(r.Refusal.Action) == "kms" && r.Denied && age(f, r.At) < day {
-				fd := asFeature(denial(f, r, "kms-access-denied"))
-				fd.Cause = "kms-access-denied"
-				return fd
+	Station: AtPermissions,
+	Needs:   []*Check{PermissionRegistration},
+	Causes:  []string{"kms-access-denied", "vpce-policy-deny"},
+	Doc:     "Sessions encrypted with a KMS key need kms:Decrypt for the node's role, in its policies and in the key's. Seen only when a session failed: which key the preferences name is not on the host.",
+	Eval: func(n *node.Node) Finding {
+		for _, r := range n.Refusals.Logged {
+			if serviceOf(r.Action) == "kms" && r.Denied && n.Age(r.At) < node.RecentWindow {
+				return denial(n, r, "kms-access-denied").as(Breaks)
 			}
 		}
-		m, ok := recently(f, facts.SigKMS)
-		if !ok {
-			return pass("no refusal on record")
+		m := n.Log.Recent(facts.SigKMS)
+		switch {
+		case m.Yes():
+			fd := breaks("kms-access-denied", Likely, "the key that sessions are encrypted with cannot be used by this node").logged(m).
+				with("role", n.RoleOf(node.Refusal{}), "action", "kms:Decrypt")
+			for _, r := range n.Refusals.Logged {
+				if r.Match == facts.SigKMS && r.Resource != "" {
+					return fd.with("resource", r.Resource)
+				}
+			}
+			return fd
+		case m.Unread() || n.Refusals.Read != node.Yes:
+			return unreadLog(n)
 		}
-		fd := warn("kms-access-denied", Likely, "the key that sessions are encrypted with cannot be used by this node").logged(m).with("role", roleOf(f, refusal{}), "action", "kms:Decrypt")
-		if p := iam.ParseRefusal("", m.Text); p.Resource != "" {
-			fd = fd.with("resource", p.Resource)
-		}
-		return fd
+		return pass("no refusal on record")
 	},
 })

@@ -1,90 +1,90 @@
 package checks
 
 import (
-	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-var _ = register(Check{
-	ID: "network-egress", Group: "network", Title: "The endpoints can be connected on port 443",
-	Causes: []string{"network-no-egress", "vpce-service-missing", "vpce-sg-blocked", "host-firewall-egress", "ipv6-no-endpoint", "route-wrong-interface"},
-	Needs:  []string{"dns", "dns-pin", "dns-private", "proxy", "proxy-applied"},
+// NetworkEgress is network-egress.
+var NetworkEgress = register(Check{
+	ID: "network-egress", Group: "network", Title: "The endpoints can be reached on port 443",
+	Station: AtTCP,
+	Needs:   []*Check{DnsPrivate},
+	Causes:  []string{"network-no-egress", "vpce-service-missing", "vpce-sg-blocked", "host-firewall-egress", "ipv6-no-endpoint", "route-wrong-interface"},
 	Doc: "TCP connections to ssm and ssmmessages, with the way each one failed, the address chosen and the interface used. Security groups, network ACLs and route tables are not visible from inside: " +
-		"a time-out to a private address points at the endpoint's security group, one to public addresses at the missing way out.",
-	Eval: packetsOfRoot(namesOfAgent(func(f *facts.Facts) Finding {
-		down, tried := coreDown(f)
-		if !tried {
-			return unknown("endpoints: %s", noNetwork(f))
+		"a time-out to a private address points at the endpoint's security group, one to public addresses at the missing way out. Firewall, interfaces and default routes of this host come first: where those cannot be read, nothing outside the host is blamed.",
+	Eval: asAgent(func(n *node.Node) Finding {
+		if n.Endpoints.Tried != node.Yes {
+			return unreadEndpoints(n)
 		}
-		var up []facts.Endpoint
-		for _, e := range coreEndpoints(f) {
-			if e.Connected() {
+		var up, open []facts.Endpoint // connected; failed at TCP, not before
+		for _, e := range n.Endpoints.Core {
+			switch {
+			case e.Connected():
 				up = append(up, e)
-			}
-		}
-		if len(down) == 0 {
-			if fd, silent := unanswered(up); silent {
-				return fd
-			}
-			return pass("%d endpoints connected", len(up))
-		}
-		var open []facts.Endpoint // failed at TCP, not before
-		for _, e := range down {
-			if !e.Proxy.Used && len(e.TCP) > 0 {
+			case !e.Proxy.Used && len(e.TCP) > 0:
 				open = append(open, e)
 			}
 		}
-		if len(open) == 0 {
-			if e := down[0]; e.Proxy.Used {
-				return unknown("%s is not connected %s", e.Host, tcpState(e))
+		down := n.Endpoints.Down
+		switch {
+		case len(down) == 0:
+			if fd, silent := blameSilence(n, up); silent {
+				return fd
 			}
+			if !coreTried(n) {
+				return unreadEndpoints(n)
+			}
+			return pass("%d endpoints connected", len(up))
+		case len(open) == 0 && down[0].Proxy.Used:
+			return unknown("%s is not connected %s", down[0].Host, tcpState(down[0]))
+		case len(open) == 0:
 			return unknown("no connection was attempted: the names do not resolve")
 		}
-		fd := egress(f, open, up)
+		fd := explainClosed(n, open, up)
 		for _, e := range open {
-			src := ""
-			if len(e.TCP) > 0 && e.TCP[0].Interface != "" {
-				src = " from " + e.TCP[0].Interface
+			from := ""
+			if e.TCP[0].Interface != "" {
+				from = " from " + e.TCP[0].Interface
 			}
-			fd = fd.saw("connect to "+e.Host+":443"+src, tcpState(e), "connect")
+			fd = fd.saw("connect to "+e.Host+":443"+from, tcpState(e), "connect")
 		}
 		for _, e := range up {
 			fd = fd.saw("connect to "+e.Host+":443", "connected", "connect")
 		}
 		e := open[0]
 		fd = fd.with("service", e.Service, "endpoint", e.Host, "address", e.TCP[0].Address)
-		if len(down) > 1 {
-			return fd.blocking()
+		if fd.Cause == "" {
+			return fd
 		}
-		return blockedAt(f, e, fd)
-	})),
+		return stopsAt(n, e, fd)
+	}),
 })
 
-// unanswered finds an endpoint that can be connected but from which nothing of
-// AWS comes back.
-func unanswered(up []facts.Endpoint) (Finding, bool) {
+// blameSilence finds an endpoint that accepts connections, but from which nothing of
+// AWS comes back; false: there is none.
+func blameSilence(n *node.Node, up []facts.Endpoint) (Finding, bool) {
 	for _, e := range up {
 		t, shown := e.TLS.Get()
 		h, asked := e.HTTP.Get()
 		var fd Finding
 		switch {
-		case shown && !t.OK && (t.Kind == "timeout" || t.Kind == "reset"):
-			what := map[string]string{"timeout": "is never answered", "reset": "is cut off"}[t.Kind]
-			fd = fail("network-no-egress", Likely, "%s accepts connections on 443, but a TLS handshake %s: a firewall on the way, or packets that are too large for it", e.Host, what).
-				saw("TLS to "+e.Host, orWord(t.Error, t.Kind), e.TLS.From)
-		case shown && t.OK && asked && !h.AWS:
-			what := fmt.Sprintf("HTTP %d", h.Status)
-			if h.Status == 0 {
-				what = orWord(h.Error, h.Outcome)
-			} else if h.Server != "" {
-				what += " from " + h.Server
+		case shown && !t.OK && (t.Kind == facts.TLSTimeout || t.Kind == facts.TLSReset):
+			what := text.New("is never answered")
+			if t.Kind == facts.TLSReset {
+				what = text.New("is cut off")
 			}
-			fd = fail("network-no-egress", Likely, "TLS to %s works, but AWS does not answer there: %s; something on the way answers in its place or drops the request", e.Host, what).
-				saw("GET https://"+e.Host+"/", what, e.HTTP.From)
+			fd = stops(n, "network-no-egress", Likely, "%s accepts connections on 443, but a TLS handshake %s: a firewall on the way, or packets that are too large for the path (MTU)", e.Host, what).
+				saw("TLS to "+e.Host, text.Or(t.Error, string(t.Kind)), e.TLS.From)
+		case shown && t.OK && asked && !h.AWS:
+			fd = stops(n, "network-no-egress", Likely, "TLS to %s works, but AWS does not answer there: %s; something on the way answers in its place or drops the request", e.Host, httpWord(h)).
+				saw("GET https://"+e.Host+"/", httpWord(h), e.HTTP.From)
 		default:
 			continue
 		}
@@ -93,74 +93,125 @@ func unanswered(up []facts.Endpoint) (Finding, bool) {
 	return Finding{}, false
 }
 
-// egress names why connections end before they begin. open is not empty.
-func egress(f *facts.Facts, open, up []facts.Endpoint) Finding {
+// explainClosed names why connections to open endpoints end before they begin, or says
+// what has to be read for that. Neither open nor the attempts of one is empty.
+func explainClosed(n *node.Node, open, up []facts.Endpoint) Finding {
+	if fd, ok := blameHost(n, open); ok {
+		return fd
+	}
+	if seen := unseenOnHost(n, open); seen != nil {
+		return unread("the endpoints cannot be reached, and what on this host may be in the way was not read", seen)
+	}
+	if fd, ok := blameRouting(n, open); ok {
+		return fd
+	}
+	return blameOutside(n, open[0], up)
+}
+
+// blameHost names what on this host itself keeps connections from being made; false:
+// nothing that was seen.
+func blameHost(n *node.Node, open []facts.Endpoint) (Finding, bool) {
 	e := open[0]
-	at := e.TCP[0]
 	for _, e := range open {
-		if allTCP([]facts.Endpoint{e}, "no-local-address") {
-			return fail("network-no-egress", Proven, "this host has no local port or address left to connect to %s from (%s): too many connections are open, or the range of local ports is too small", e.Host, tcpWord(e.TCP[0])).
-				fix(portSteps...)
+		if allEnded([]facts.Endpoint{e}, facts.NoLocalAddress) {
+			return blocks("network-no-egress", Proven, "this host has no local port or address left to connect to %s from (%s): too many connections are open, or the range of local ports is too small", e.Host, tcpWord(e.TCP[0])).
+				fix(portSteps...), true
 		}
 	}
-	rule, known := firewallRule(f, open)
-	saw := func(fd Finding) Finding {
-		if !known {
-			return fd
-		}
-		return fd.saw(f.Host.Firewall.Value.Tool+" rule in "+strings.TrimSpace(rule.Table+" "+rule.Chain), rule.Text, f.Host.Firewall.From)
+	in := n.Facts.Host.Firewall
+	rule, known := firewallRule(in.Some(), open)
+	tool := in.Some().Tool
+	var fd Finding
+	switch {
+	case someEnded(open, facts.NotPermitted):
+		fd = blocks("host-firewall-egress", Proven, "a firewall on this host itself refuses connections to %s on 443 (%s)", e.Host, tcpWord(e.TCP[0]))
+	case known && someEnded(open, stoppedByRule...):
+		fd = blocks("host-firewall-egress", Likely, "%s:443 cannot be reached, and a %s rule on this host %ss outbound HTTPS: %s", e.Host, tool, rule.Action, text.Cut(rule.Text, 160))
+	default:
+		return Finding{}, false
 	}
-	if anyTCP(open, "not-permitted") {
-		return saw(fail("host-firewall-egress", Proven, "a firewall on this host itself refuses connections to %s on 443 (%s)", e.Host, tcpWord(at)))
+	if known {
+		fd = fd.saw(tool+" rule in "+strings.TrimSpace(rule.Table+" "+rule.Chain), rule.Text, in.From)
 	}
-	if known && (anyTCP(open, "timeout") || anyTCP(open, "refused") || anyTCP(open, "unreachable")) {
-		return saw(fail("host-firewall-egress", Likely, "%s:443 cannot be connected, and a %s rule on this host %ss outbound HTTPS: %s", e.Host, f.Host.Firewall.Value.Tool, rule.Action, cut(rule.Text, 160)))
+	return fd, true
+}
+
+// stoppedByRule is how a connection ends that a rule drops or rejects.
+var stoppedByRule = []facts.Outcome{facts.Timeout, facts.Refused, facts.NoRoute}
+
+// unseenOnHost is what on this host may be in the way and could have been read, but
+// was not; nil: all of it was.
+func unseenOnHost(n *node.Node, open []facts.Endpoint) facts.Unseen {
+	h := &n.Facts.Host
+	list := []facts.Unseen{h.Interfaces}
+	if someEnded(open, stoppedByRule...) {
+		list = append(list, h.Firewall)
 	}
-	if four, ok := f.Host.DefaultIPv4.Get(); ok && !four && allTCP(open, "unreachable") {
-		if six, ok := f.Host.DefaultIPv6.Get(); ok && six {
-			return fail("ipv6-no-endpoint", Proven, "this host has only IPv6, and %s has no address it can reach over IPv6 (%s: %s)", e.Host, at.Address, tcpWord(at)).
-				saw("default route", "IPv6 only", f.Host.DefaultIPv6.From)
-		}
-	}
-	for _, o := range f.Network.Others {
-		if o.Outcome == "ok" {
-			return fail("route-wrong-interface", Proven, "%s cannot be connected by the interface %s that routing chooses, but can be by %s (%s)", e.Host, orWord(at.Interface, "in use"), o.Interface, o.Source).
-				saw("connect to "+o.Address+":443 from "+o.Interface, "connected", "connect").with("interface", o.Interface)
-		}
-	}
-	if name := ownSubnet(f, e); name != "" {
-		return fail("route-wrong-interface", Likely, "%s (%s) lies in the network of interface %s, but traffic leaves by %s", e.Host, at.Address, name, at.Interface).with("interface", name)
-	}
-	scope := e.Scope
-	if len(up) > 0 {
-		if up[0].Scope == "private" && scope != "private" {
-			return fail("vpce-service-missing", Proven, "%s is reached over a private VPC endpoint, but %s resolves to the public address %s, which %s: there is no VPC endpoint for %s",
-				up[0].Host, e.Host, at.Address, tcpWord(at), e.Service)
-		}
-		if scope != "private" {
-			return fail("network-no-egress", Likely, "%s:443 cannot be connected (%s %s) although %s can: a firewall on the way lets only some names through", e.Host, at.Address, tcpWord(at), up[0].Host)
+	if allEnded(open, facts.NoRoute) {
+		list = append(list, h.DefaultIPv4)
+		if four, ok := h.DefaultIPv4.Get(); ok && !four {
+			list = append(list, h.DefaultIPv6)
 		}
 	}
-	if at.Outcome == "unreachable" { // the kernel's word: a security group only drops
-		return fail("network-no-egress", Proven, "%s (%s) cannot be connected on port 443: %s; this host has no route to it", e.Host, at.Address, tcpWord(at))
-	}
-	if scope == "private" {
-		if at.Outcome == "refused" {
-			return fail("vpce-sg-blocked", Likely, "%s resolves to the private address %s, which refuses connections on 443", e.Host, at.Address)
+	for _, u := range list {
+		if u.Unknown() && u.Obstacle() != facts.NotAskable {
+			return u
 		}
-		return fail("vpce-sg-blocked", Likely, "%s resolves to the private address %s of a VPC endpoint, but port 443 is not let in (%s): its security group most likely lacks inbound 443 from this host", e.Host, at.Address, tcpWord(at))
 	}
-	if p, ok := f.Network.ShellProxy.Get(); ok && p.Outcome == "ok" && f.Agent.ServiceProxy.Unknown() {
-		return unknown("%s cannot be connected directly (%s); a proxy works for users (%s), and whether the agent's service has it is not known", e.Host, tcpWord(at), p.URL)
+	return nil
+}
+
+// blameRouting names a route of this host that leads the wrong way; false: none that
+// was seen.
+func blameRouting(n *node.Node, open []facts.Endpoint) (Finding, bool) {
+	e, at, h := open[0], open[0].TCP[0], &n.Facts.Host
+	four, known4 := h.DefaultIPv4.Get()
+	six, _ := h.DefaultIPv6.Get()
+	if known4 && !four && six && allEnded(open, facts.NoRoute) {
+		return blocks("ipv6-no-endpoint", Proven, "this host has only IPv6, and %s has no address it can reach over IPv6 (%s: %s)", e.Host, at.Address, tcpWord(at)).
+			saw("default route", "IPv6 only", h.DefaultIPv6.From), true
 	}
-	return fail("network-no-egress", Proven, "%s (%s) and the other Systems Manager endpoints cannot be connected on port 443: %s; this host has no way out to them", e.Host, at.Address, tcpWord(at))
+	for _, o := range n.Facts.Network.Others.Some() {
+		if o.Outcome == facts.OK {
+			return blocks("route-wrong-interface", Proven, "%s cannot be reached by the interface %s that routing chooses, but can be by %s (%s)", e.Host, text.Or(at.Interface, "in use"), o.Interface, o.Source).
+				saw("connect to "+o.Address+":443 from "+o.Interface, "connected", "connect").with("interface", o.Interface), true
+		}
+	}
+	if name := ownSubnet(h.Interfaces.Some(), at); name != "" {
+		return blocks("route-wrong-interface", Likely, "%s (%s) lies in the network of interface %s, but traffic leaves by %s", e.Host, at.Address, name, at.Interface).with("interface", name), true
+	}
+	return Finding{}, false
+}
+
+// blameOutside names what outside of this host keeps connections to an endpoint from
+// being made.
+func blameOutside(n *node.Node, e facts.Endpoint, up []facts.Endpoint) Finding {
+	at, private := e.TCP[0], e.Scope == "private"
+	p, _ := n.Facts.Network.ShellProxy.Get()
+	switch {
+	case len(up) > 0 && !private && up[0].Scope == "private":
+		return blocks("vpce-service-missing", Proven, "%s is reached over a private VPC endpoint, but %s resolves to the public address %s, which %s: there is no VPC endpoint for %s",
+			up[0].Host, e.Host, at.Address, tcpWord(at), e.Service)
+	case len(up) > 0 && !private:
+		return blocks("network-no-egress", Likely, "%s:443 cannot be reached (%s %s) although %s can: a firewall on the way lets only some names through", e.Host, at.Address, tcpWord(at), up[0].Host)
+	case at.Outcome == facts.NoRoute: // the kernel's word: a security group only drops
+		return blocks("network-no-egress", Proven, "%s (%s) cannot be reached on port 443: %s; this host has no route to it", e.Host, at.Address, tcpWord(at))
+	case private && at.Outcome == facts.Refused:
+		return blocks("vpce-sg-blocked", Likely, "%s resolves to the private address %s, which refuses connections on 443", e.Host, at.Address)
+	case private:
+		return blocks("vpce-sg-blocked", Likely, "%s resolves to the private address %s of a VPC endpoint, but port 443 is not let in (%s): its security group most likely lacks inbound 443 from this host", e.Host, at.Address, tcpWord(at))
+	case p.Outcome == facts.OK && n.Facts.Agent.ServiceProxy.Unknown():
+		fd := unread("environment of the service", n.Facts.Agent.ServiceProxy)
+		return fd.say("%s cannot be reached directly (%s); a proxy works for users (%s), and whether the agent's service has it is not known", e.Host, tcpWord(at), p.URL)
+	}
+	return blocks("network-no-egress", Proven, "%s (%s) and the other Systems Manager endpoints cannot be reached on port 443: %s; this host has no way out to them", e.Host, at.Address, tcpWord(at))
 }
 
 // portSteps are for a host that has used up its local ports.
 var portSteps = []causes.Step{
 	{Text: "See how many connections there are, and the range of local ports", Command: "ss -s; sysctl net.ipv4.ip_local_port_range", Where: causes.OnHost, GOOS: "linux"},
 	{Text: "Find the processes that hold them and stop or mend those", Command: "ss -tanpH | awk '{print $NF}' | sort | uniq -c | sort -rn | head", Where: causes.OnHost, Root: true, GOOS: "linux"},
-	{Text: "Or give the host its whole range of local ports", Command: "sysctl -w net.ipv4.ip_local_port_range='1024 65535'", Where: causes.OnHost, Root: true, GOOS: "linux"},
+	{Text: "Or give the host its whole range of local ports", Alternative: true, Command: "sysctl -w net.ipv4.ip_local_port_range='1024 65535'", Where: causes.OnHost, Root: true, GOOS: "linux"},
 	{Text: "See how many connections there are, and the range of local ports", Command: "netstat -an -p tcp; sysctl net.inet.ip.portrange", Where: causes.OnHost, GOOS: "darwin"},
 	{Text: "See which processes hold connections, and the range of local ports", Command: "Get-NetTCPConnection | Group-Object OwningProcess; netsh int ipv4 show dynamicport tcp", Where: causes.OnHost, GOOS: "windows"},
 	{Text: "Check again", Command: "ssm-doctor check --wait 5m", Where: causes.OnHost},
@@ -168,14 +219,11 @@ var portSteps = []causes.Step{
 
 // firewallRule is the first rule of this host's firewall that stops HTTPS to one
 // of the endpoints by the way it was tried.
-func firewallRule(f *facts.Facts, open []facts.Endpoint) (facts.FirewallRule, bool) {
-	for _, r := range f.Host.Firewall.Value.Rules {
-		if !r.HTTPS {
-			continue
-		}
+func firewallRule(fw facts.Firewall, open []facts.Endpoint) (facts.FirewallRule, bool) {
+	for _, r := range fw.Rules {
 		for _, e := range open {
 			for _, t := range e.TCP {
-				if t.Outcome != "ok" && ruleHits(r, t.Address, t.Interface) {
+				if r.HTTPS && t.Outcome != facts.OK && node.RuleHits(r, t.Address, t.Interface) {
 					return r, true
 				}
 			}
@@ -184,44 +232,32 @@ func firewallRule(f *facts.Facts, open []facts.Endpoint) (facts.FirewallRule, bo
 	return facts.FirewallRule{}, false
 }
 
-func anyTCP(es []facts.Endpoint, outcome string) bool {
-	for _, e := range es {
-		for _, t := range e.TCP {
-			if t.Outcome == outcome {
-				return true
-			}
-		}
-	}
-	return false
+// someEnded reports whether an attempt to connect ended in one of these ways.
+func someEnded(list []facts.Endpoint, ways ...facts.Outcome) bool {
+	return slices.ContainsFunc(list, func(e facts.Endpoint) bool {
+		return slices.ContainsFunc(e.TCP, func(t facts.Attempt) bool { return slices.Contains(ways, t.Outcome) })
+	})
 }
 
-func allTCP(es []facts.Endpoint, outcome string) bool {
-	for _, e := range es {
-		for _, t := range e.TCP {
-			if t.Outcome != outcome {
-				return false
-			}
-		}
-	}
-	return true
+// allEnded reports whether all attempts to connect ended in one way.
+func allEnded(list []facts.Endpoint, way facts.Outcome) bool {
+	return !slices.ContainsFunc(list, func(e facts.Endpoint) bool {
+		return slices.ContainsFunc(e.TCP, func(t facts.Attempt) bool { return t.Outcome != way })
+	})
 }
 
-// ownSubnet is the interface whose network holds the endpoint's address while
-// another one was used; empty when there is none.
-func ownSubnet(f *facts.Facts, e facts.Endpoint) string {
-	ifs, ok := f.Host.Interfaces.Get()
-	if !ok || len(e.TCP) == 0 || e.TCP[0].Interface == "" {
+// ownSubnet is the interface whose network holds an address while another interface
+// was used; empty when there is none.
+func ownSubnet(list []facts.Interface, at facts.Attempt) string {
+	a, err := netip.ParseAddr(at.Address)
+	if err != nil || at.Interface == "" {
 		return ""
 	}
-	a, err := netip.ParseAddr(e.TCP[0].Address)
-	if err != nil {
-		return ""
-	}
-	for _, i := range ifs {
+	for _, i := range list {
 		for _, c := range i.Addresses {
 			p, err := netip.ParsePrefix(c)
-			if err == nil && p.Contains(a) && i.Name != e.TCP[0].Interface {
-				return fmt.Sprint(i.Name)
+			if err == nil && p.Contains(a) && i.Name != at.Interface {
+				return i.Name
 			}
 		}
 	}

@@ -1,27 +1,30 @@
 package checks
 
 import (
-	"time"
-
-	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-const day = 24 * time.Hour
-
-var _ = register(Check{
+// NodeManaged is node-managed.
+var NodeManaged = register(Check{
 	ID: "node-managed", Group: "none", Title: "The service accepts this node",
-	Needs: append([]string{"agent-service", "agent-stable", "agent-worker", "agent-backoff", "permission-channel", "profile-vs-dhmc", "websocket"}, acceptance...),
+	Station: AtAcceptance,
+	Needs:   []*Check{AgentWorker, AgentBackoff},
 	Doc: "Looks for something that only an accepted call leaves behind: a heartbeat, a renewed credential, an open channel, recent enough and with no failure after it. " +
 		"This is the proof of a managed node; everything else is the search for what is in the way.",
-	Eval: func(f *facts.Facts) Finding {
-		if p, ok := Managed(f); ok {
-			return Finding{Status: Pass, Summary: "accepted " + ago(f, p.At), Evidence: []Evidence{{What: "last accepted call", Seen: cut(p.What, 200), From: p.From, At: stamp(p.At)}}}
+	Eval: func(n *node.Node) Finding {
+		if p := n.Acceptance.Proof; n.Acceptance.Now == node.Yes {
+			return pass("accepted %s", n.Ago(p.At)).sawAt("last accepted call", text.Cut(p.What, 200), p.From, p.At)
 		}
-		if why, ok := logReadable(f); !ok {
-			return unknown("agent log: %s", why)
-		}
-		if p := lastSuccess(f); !p.At.IsZero() {
-			return unknown("last accepted %s, too long ago or followed by a failure", ago(f, p.At))
+		switch {
+		case n.Log.Read() != node.Yes:
+			return unreadLog(n)
+		case n.Agent.Core == node.Unknown:
+			return unread("processes", n.Facts.Agent.Processes)
+		case !n.Acceptance.Last.At.IsZero():
+			return unknown("last accepted %s, too long ago or followed by a failure", n.Ago(n.Acceptance.Last.At))
+		case n.Facts.Credentials.Runtime.Unknown():
+			return unread("runtime configuration", n.Facts.Credentials.Runtime)
 		}
 		return unknown("no accepted call is on record")
 	},

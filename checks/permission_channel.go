@@ -1,66 +1,76 @@
 package checks
 
 import (
-	"fmt"
 	"strings"
 
-	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
-	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
+// channelAction is the first call of the message channel, and the one that a
+// refusal without a name is about.
 const channelAction = "ssmmessages:CreateControlChannel"
 
-var _ = register(Check{
+// PermissionChannel is permission-channel.
+var PermissionChannel = register(Check{
 	ID: "permission-channel", Group: "permissions", Title: "The message channel is allowed",
-	Causes: []string{"iam-missing-channel-action", "iam-explicit-deny", "vpce-policy-deny"},
-	Needs:  []string{"permission-registration", "profile-vs-dhmc", "credential-source", "instance-profile-trust", "network-egress", "websocket", "clock", "tls-trust"},
+	Station: AtChannel,
+	Needs:   []*Check{ProfileVsDhmc},
+	Causes:  []string{"iam-missing-channel-action", "iam-explicit-deny", "vpce-policy-deny"},
 	Doc: "Commands and sessions reach a node over ssmmessages; agents fall back to ec2messages for commands when it is refused. Opening a channel could displace the agent's own, so it is never tried: " +
 		"refusals come from the agent's log.",
-	Eval: func(f *facts.Facts) Finding {
-		if Kind(f) == KindECS {
+	Eval: func(n *node.Node) Finding {
+		switch n.Identity.InECS {
+		case node.Yes:
 			return skip("see ecs-task-role")
+		case node.Unknown:
+			return unknown("whether this is an ECS task is not known")
 		}
-		m, refused := channelRefusal(f)
-		if !refused {
-			for _, r := range loggedRefusals(f) {
-				if strings.HasPrefix(r.Refusal.Action, "ssmmessages:") && r.Denied && !laterChannel(f, r) {
-					return channelFinding(f, r, false)
+		if n.Credentials.Source == "" {
+			return unknown("what the agent signs with is not known")
+		}
+		up := n.Log.Latest(facts.SigChannelMGS, facts.SigChannelUp)
+		if entry, r := n.ChannelRefused(); entry.Yes() {
+			r.Action = text.Or(r.Action, channelAction)
+			if r.ByUser() {
+				return unknown("an IAM user was refused %s, not the role of this node: see shared-credentials", r.Action)
+			}
+			return channelFinding(n, r, n.MessagesWork(entry.Match))
+		}
+		var ofSessions *node.Refusal
+		for _, r := range n.Refusals.Logged {
+			switch {
+			case !strings.HasPrefix(r.Action, "ssmmessages:") || !r.Denied || r.ByUser():
+			case strings.HasSuffix(r.Action, "DataChannel"):
+				if ofSessions == nil && n.Age(r.At) < node.RecentWindow {
+					ofSessions = &r
 				}
+			case !up.Last.After(r.At):
+				return channelFinding(n, r, node.No)
 			}
-			if up, ok := f.Log.Last(facts.SigChannelMGS); ok {
-				return pass("channel over ssmmessages %s", ago(f, up.Last))
-			}
-			if up, ok := f.Log.Last(facts.SigChannelUp); ok {
-				return pass("channel opened %s", ago(f, up.Last))
-			}
-			return unknown("no attempt to open a channel is on record")
 		}
-		r := refusal{Refusal: iam.ParseRefusal("", m.Text), At: m.Last, From: "file:" + m.File}
-		if r.Refusal.Action == "" {
-			r.Refusal.Action = channelAction
-			r.Layer = orWord(r.Layer, iam.LayerUnknown)
+		if ofSessions != nil { // each session opens one of its own, whatever the control channel does
+			return denial(n, *ofSessions, "iam-missing-channel-action").as(Breaks).add("; sessions to this node do not open")
 		}
-		return channelFinding(f, r, messagesWork(f, m))
+		switch {
+		case n.Log.Read() != node.Yes:
+			return unreadLog(n)
+		case up.Yes() && up.ID == facts.SigChannelMGS:
+			return pass("channel over ssmmessages %s", n.Ago(up.Last))
+		case up.Yes():
+			return pass("channel opened %s", n.Ago(up.Last))
+		}
+		return unknown("no attempt to open a channel is on record")
 	},
 })
 
-func laterChannel(f *facts.Facts, r refusal) bool {
-	a, _ := f.Log.Last(facts.SigChannelMGS)
-	b, _ := f.Log.Last(facts.SigChannelUp)
-	return a.Last.After(r.At) || b.Last.After(r.At)
-}
-
-func channelFinding(f *facts.Facts, r refusal, commands bool) Finding {
-	fd := denial(f, r, "iam-missing-channel-action")
-	switch {
-	case commands:
-		fd = fd.severity(causes.Warning)
-		fd.Status = Warn
-		fd.Summary = fmt.Sprintf("%s may not call %s: Run Command works over ec2messages, Session Manager does not", principalName(f, r), r.Refusal.Action)
-	default:
-		fd.Summary += "; neither Session Manager nor Run Command can reach this node"
-		fd = fd.blocking()
+// channelFinding is the finding of a refused channel; commands tells whether those
+// come over ec2messages instead.
+func channelFinding(n *node.Node, r node.Refusal, commands node.Answer) Finding {
+	fd := denial(n, r, "iam-missing-channel-action")
+	if commands == node.Yes {
+		return fd.say("%s may not call %s: Run Command works over ec2messages, Session Manager does not", principalName(n, r), r.Action).as(Breaks)
 	}
-	return fd
+	return fd.add("; neither Session Manager nor Run Command can reach this node")
 }

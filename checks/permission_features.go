@@ -1,99 +1,107 @@
 package checks
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
 )
 
-var _ = register(Check{
+// PermissionFeatures is permission-features.
+var PermissionFeatures = register(Check{
 	ID: "permission-features", Group: "permissions", Title: "Features in use are allowed what they need",
+	Station: AtPermissions, Behind: AtChannel,
+	Needs:  []*Check{ProfileVsDhmc, PermissionRegistration},
 	Causes: []string{"iam-missing-feature-action", "iam-explicit-deny", "vpce-policy-deny"},
-	Needs:  []string{"permission-registration", "profile-vs-dhmc", "credential-source", "instance-profile-trust", "shared-credentials", "clock", "tls-trust", "network-egress"},
 	Doc: "Refusals of the last day in the agent's log, and this run's own harmless reads, of actions that single features need: State Manager, Distributor, inventory, patching, logs. " +
 		"A feature that nobody used yet leaves no trace; the permissions command shows the whole matrix.",
-	Eval: func(f *facts.Facts) Finding {
+	Eval: func(n *node.Node) Finding {
+		if n.Credentials.Source == "" {
+			return unknown("what the agent signs with is not known")
+		}
 		var out []Finding
-		for _, lr := range featureRefusals(f) {
-			r := refusal{Refusal: iam.ParseRefusal(lr.Code, lr.Message), At: lr.At, From: "file:agent log"}
-			r.Refusal.Action = lr.Action
-			fd := asFeature(denial(f, r, "iam-missing-feature-action"))
-			fd.Summary = butManaged(f) + fd.Summary
-			out = append(out, fd)
+		for _, r := range n.OfFeatures() {
+			out = append(out, denial(n, r, "iam-missing-feature-action").as(Breaks))
 		}
-		if m, ok := recently(f, facts.SigDownload); ok && strings.Contains(m.Text, "AccessDenied") && !mentions(out, "s3:") {
-			bucket := "amazon-ssm-packages-" + Region(f)
-			if !strings.Contains(m.Text, "configurePackage") {
-				bucket = "the bucket it names"
-			}
-			fd := warn("iam-missing-feature-action", Likely, butManaged(f)+"a download from S3 was refused: s3:GetObject on %s is not allowed", bucket).logged(m).
-				with("action", "s3:GetObject", "role", roleOf(f, refusal{}), "resource", "arn:"+Partition(f)+":s3:::"+bucket+"/*", "service", "s3")
-			out = append(out, fd)
+		if m := n.Log.Recent(facts.SigDownload); m.Yes() && strings.Contains(m.Text, "AccessDenied") && !mentions(out, "s3:") {
+			out = append(out, downloadRefused(n, m))
 		}
-		used := InUse(f)
-		for _, r := range liveRefusals(f) {
-			feature, ok := needing(used, r.Refusal.Action)
-			if !ok || mentions(out, r.Refusal.Action) {
-				continue
-			}
-			if n, all := readsDenied(f); n > 1 && all && used[feature.ID] != "asked for" {
-				continue // no Systems Manager permissions at all: not a matter of one feature
-			}
-			fd := asFeature(denial(f, r, "iam-missing-feature-action"))
-			fd.Summary = feature.Title + ": " + fd.Summary
-			out = append(out, fd)
+		out = append(out, readsRefused(n, out)...)
+		if len(out) > 0 {
+			return onePerCause(out)
 		}
-		if len(out) == 0 {
-			if n, _ := readsDenied(f); n == 0 && len(f.Log.Matches) == 0 {
-				return unknown("nothing was asked and no log tells")
-			}
-			return pass("no refusal on record")
+		switch {
+		case n.Log.Read() != node.Yes || n.Refusals.Read != node.Yes:
+			return unreadLog(n)
+		case n.Facts.Permissions.Actions.Unknown():
+			return unread("no refusal in the log; this run's own reads", n.Facts.Permissions.Actions)
 		}
-		fd := out[0]
-		// One entry per cause: further actions are evidence of the same gap.
-		for _, o := range out[1:] {
-			if o.Cause == fd.Cause {
-				fd.Evidence = append(fd.Evidence, o.Evidence...)
-				fd.Summary += fmt.Sprintf("; also %s", o.Values["action"])
-				continue
-			}
-			fd = fd.and(o)
-		}
-		return fd
+		return pass("no refusal on record")
 	},
 })
 
-// butManaged begins a sentence about a feature, where the node is known to be managed.
-func butManaged(f *facts.Facts) string {
-	if _, ok := Managed(f); ok {
-		return "the node is managed, but "
+// downloadRefused is the finding of a download from S3 that was refused.
+func downloadRefused(n *node.Node, m node.Entry) Finding {
+	fd := breaks("iam-missing-feature-action", Likely, "a download from S3 was refused: s3:GetObject on the bucket it names is not allowed").logged(m).
+		with("action", "s3:GetObject", "role", n.RoleOf(node.Refusal{}), "service", "s3")
+	if !strings.Contains(m.Text, "configurePackage") || n.Identity.Region == "" {
+		return fd
 	}
-	return ""
+	bucket := "amazon-ssm-packages-" + n.Identity.Region
+	return fd.say("a download from S3 was refused: s3:GetObject on %s is not allowed", bucket).
+		with("resource", "arn:"+n.Identity.Partition+":s3:::"+bucket+"/*")
+}
+
+// readsRefused are the findings of this run's own reads that features in use need,
+// but for what is among those known already.
+func readsRefused(n *node.Node, known []Finding) []Finding {
+	used := n.InUse()
+	answered, all := n.ReadsDenied()
+	var out []Finding
+	for _, r := range n.Refusals.Live {
+		feature, ok := featureNeeding(used, r.Action)
+		if !ok || mentions(known, r.Action) || mentions(out, r.Action) {
+			continue
+		}
+		if answered > 1 && all && used[feature.ID] != "asked for" {
+			continue // no Systems Manager permissions at all: not a matter of one feature
+		}
+		fd := denial(n, r, "iam-missing-feature-action").as(Breaks)
+		out = append(out, fd.say("%s: %s", feature.Title, fd.Summary))
+	}
+	return out
+}
+
+// onePerCause joins findings: further actions with the same cause are evidence of
+// the same gap.
+func onePerCause(list []Finding) Finding {
+	fd := list[0]
+	for _, o := range list[1:] {
+		if o.Cause == fd.Cause {
+			fd.Evidence = append(fd.Evidence[:len(fd.Evidence):len(fd.Evidence)], o.Evidence...)
+			fd = fd.add("; also %s", o.Values["action"])
+			continue
+		}
+		fd = fd.and(o)
+	}
+	return fd
 }
 
 func mentions(list []Finding, action string) bool {
-	for _, fd := range list {
-		if strings.HasPrefix(fd.Values["action"], action) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(list, func(fd Finding) bool { return strings.HasPrefix(fd.Values["action"], action) })
 }
 
-// needing is a feature in use that always needs an action. What registration
+// featureNeeding is a feature in use that always needs an action. What registration
 // and channel need is for other checks.
-func needing(used map[string]string, action string) (iam.Feature, bool) {
-	if nodeAction(action) {
+func featureNeeding(used map[string]string, action string) (iam.Feature, bool) {
+	if node.IsNodeAction(action) {
 		return iam.Feature{}, false
 	}
 	for _, ft := range iam.Features() {
-		if ft.ID == "state-manager" && action == "ssm:ListInstanceAssociations" {
-			return ft, true // polled on every node
-		}
-		if _, ok := used[ft.ID]; ok && slices.Contains(ft.Of(iam.Mandatory), action) {
+		_, ok := used[ft.ID]
+		if ft.IsPolled(action) || ok && slices.Contains(ft.Of(iam.Mandatory), action) {
 			return ft, true
 		}
 	}

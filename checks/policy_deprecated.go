@@ -6,26 +6,35 @@ import (
 	"strings"
 
 	"ssm-doctor/checks/causes"
-	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-var _ = register(Check{
+// PolicyDeprecated is policy-deprecated.
+var PolicyDeprecated = register(Check{
 	ID: "policy-deprecated", Group: "permissions", Title: "The role does not carry the deprecated AmazonEC2RoleforSSM",
 	Causes: []string{"policy-deprecated"},
 	Doc: "AmazonEC2RoleforSSM allows far more than a node needs, among it reading and writing every S3 bucket and parameter of the account. The host cannot list its role's policies; " +
 		"the combination of actions that only this policy gives tells it, where those actions were seen or asked for (--probe deprecated). It never changes the state of the node.",
-	Eval: func(f *facts.Facts) Finding {
-		rights := Rights(f)
-		sign := iam.DeprecatedSignature(shapeOf(rights, source(f)))
-		role := orWord(RoleName(f), "of this node")
+	Eval: func(n *node.Node) Finding {
+		if n.Credentials.Source == "" {
+			return unknown("what the agent signs with is not known")
+		}
+		rights := n.Rights()
+		sign := iam.DeprecatedSignature(node.ShapeOf(rights, n.Credentials.Source))
+		role := text.Or(n.Identity.Role, "of this node")
 		switch {
 		case sign.Excluded && sign.Policy != "":
 			return pass("the role %s allows what %s does, not what AmazonEC2RoleforSSM does", role, sign.Policy)
 		case sign.Excluded:
 			return pass("ec2:DescribeInstanceStatus is denied, which that policy allows")
+		case n.Facts.Permissions.Actions.Unknown():
+			return unread("this run's own reads", n.Facts.Permissions.Actions)
 		case slices.Contains(sign.Missing, iam.SignatureActions[0]):
 			return skip("not asked: --probe deprecated looks for its signs, permissions --policy tells offline")
+		case sign.Policy == "" && len(sign.Missing) == 0:
+			return unknown("the signs do not decide: the role %s has the shape of no known policy", role)
 		case sign.Policy == "":
 			return unknown("the signs do not decide: nothing is known of %s", strings.Join(sign.Missing, ", "))
 		case sign.Policy != iam.Deprecated:
@@ -41,11 +50,11 @@ var _ = register(Check{
 		if !sign.Likely {
 			c, how = Possible, how+"; "+strings.Join(sign.Or, " or ")+" would look the same"
 		}
-		fd := warn("policy-deprecated", c, "the role %s allows what AmazonEC2RoleforSSM does, %s; that policy is deprecated and opens every S3 bucket", role, how).
-			severity(causes.Info).with("role", RoleName(f)).fix(MigrationSteps(f)...)
+		fd := notes("policy-deprecated", c, "the role %s allows what AmazonEC2RoleforSSM does, %s; that policy is deprecated and opens every S3 bucket", role, how).
+			with("role", n.Identity.Role).fix(MigrationSteps(n)...)
 		for _, a := range iam.SignatureActions {
 			for _, p := range rights {
-				if p.Action == a && p.Identity == source(f) {
+				if p.Action == a && p.Identity == n.Credentials.Source {
 					fd = fd.sawAt(a, p.Verdict, p.From, p.At)
 				}
 			}
@@ -56,8 +65,8 @@ var _ = register(Check{
 
 // MigrationSteps are the way off the deprecated policy for the features in use:
 // attach, check, detach, check.
-func MigrationSteps(f *facts.Facts) []causes.Step {
-	used := InUse(f)
+func MigrationSteps(n *node.Node) []causes.Step {
+	used := n.InUse()
 	plan := iam.Migration(slices.Sorted(maps.Keys(used)))
 	var steps []causes.Step
 	for _, r := range plan.Attach {
@@ -67,7 +76,7 @@ func MigrationSteps(f *facts.Facts) []causes.Step {
 		}
 		if r.Managed {
 			steps = append(steps, causes.Step{Text: "Attach " + r.Policy + " (" + what + ")", Where: causes.OperatorCLI,
-				Command: "aws iam attach-role-policy --role-name {role} --policy-arn " + iam.PolicyARN(r.Policy, Partition(f))})
+				Command: "aws iam attach-role-policy --role-name {role} --policy-arn " + iam.PolicyARN(r.Policy, n.Identity.Partition)})
 			continue
 		}
 		steps = append(steps, causes.Step{Text: "Print a policy for " + what + " and put it on the role", Where: causes.OnHost,
@@ -76,6 +85,6 @@ func MigrationSteps(f *facts.Facts) []causes.Step {
 	return append(steps,
 		causes.Step{Text: "Check again with the replacements in place; applications on the host that used the old policy's rights to S3 buckets, logs or directories need grants of their own", Command: "ssm-doctor check --probe deprecated", Where: causes.OnHost},
 		causes.Step{Text: "Then detach the old policy; it may not be attachable again", Where: causes.OperatorCLI,
-			Command: "aws iam detach-role-policy --role-name {role} --policy-arn " + iam.PolicyARN(iam.Deprecated, Partition(f))},
+			Command: "aws iam detach-role-policy --role-name {role} --policy-arn " + iam.PolicyARN(iam.Deprecated, n.Identity.Partition)},
 		causes.Step{Text: "Check once more", Command: "ssm-doctor check --wait 5m", Where: causes.OnHost})
 }

@@ -1,80 +1,83 @@
 package checks
 
 import (
-	"ssm-doctor/checks/causes"
+	"fmt"
+
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
 )
 
-var _ = register(Check{
+// RegistrationFingerprint is registration-fingerprint.
+var RegistrationFingerprint = register(Check{
 	ID: "registration-fingerprint", Group: "identity", Title: "The hybrid registration was made on this machine",
+	Station: AtAgent, Behind: AtCredentials,
+	Needs:  []*Check{RegistrationKnown},
 	Causes: []string{"registration-cloned-image", "fingerprint-mismatch"},
-	Needs:  []string{"agent-installed", "registration-known"},
 	Doc: "A hybrid registration is tied to the machine by a fingerprint. A changed machine id means that the registration came with a cloned disk or template; enough changed hardware hashes mean " +
 		"a drift past the similarity threshold. The agent overwrites its own evidence at the first mismatch, so afterwards only its log and the service's refusals tell.",
-	Eval: func(f *facts.Facts) Finding {
-		if !hybridActive(f) {
+	Eval: func(n *node.Node) Finding {
+		switch n.Identity.Hybrid {
+		case node.No:
 			return skip("no hybrid registration in use")
+		case node.Unknown:
+			return unread("registration", n.Facts.Registration.Hybrid)
 		}
-		fp, known := f.Registration.Fingerprint.Get()
-		refused, isRefused := current(f, facts.SigFingerprint)
-		if isRefused && registeredAnew(f, refused) {
-			if startedAfter(f, refused) {
-				return unknown("the agent was registered anew and started since the fingerprint was refused; whether it still is shows once it has tried")
+		refused := n.Log.Current(facts.SigFingerprint)
+		if refused.Yes() && registeredAgain(n, refused.Match) {
+			if n.Log.StartedAfter(refused.Match) {
+				return unknown("the agent was registered again and started since the fingerprint was refused; whether it still is shows once it has tried")
 			}
-			return stillOld(f, refused, "fingerprint-mismatch")
+			return notRestarted(n, refused, "fingerprint-mismatch")
 		}
-		if m, ok := current(f, facts.SigHardwareID); ok {
-			fd := fail("registration-cloned-image", Likely, "the hardware ID differs from the registered one: this registration was copied from another machine with a disk image, clone or template").logged(m)
-			if isRefused {
-				fd = fd.logged(refused)
-			}
+		if fd, ok := copiedRegistration(n, refused); ok {
 			return fd
 		}
-		if same, ok := fp.MachineIDMatches.Get(); known && ok && !same {
-			fd := fail("registration-cloned-image", Proven, "the hardware ID (machine-id) is not the one registered: this registration was copied from another machine with a disk image, clone or template").
-				saw("machine-id in InstanceFingerprint", "differs from this machine's", f.Registration.Fingerprint.From)
-			if _, ok := Managed(f); ok && !isRefused {
-				fd.Summary += "; the agent will be refused at its next start"
-				fd = fd.severity(causes.Warning)
-			}
-			if isRefused {
-				fd = fd.logged(refused)
-			}
-			return fd.standing()
+		drifted, damaged := n.Log.Current(facts.SigHardwareDrift), n.Log.Current(facts.SigFingerprintBad)
+		switch {
+		case n.Facts.Registration.Fingerprint.Unknown():
+			return unread("fingerprint", n.Facts.Registration.Fingerprint)
+		case drifted.Yes():
+			return driftedFingerprint(n, "the machine's fingerprint changed past the similarity threshold, so the registration is no longer accepted", drifted, damaged, refused)
+		case refused.Yes():
+			return driftedFingerprint(n, "the service refuses this machine's fingerprint (MachineFingerprintDoesNotMatch): its hardware changed past the similarity threshold, or its fingerprint was made again", damaged, refused)
+		case !n.Log.IsCertain():
+			return unreadLog(n)
+		case damaged.Yes():
+			return warns("the stored fingerprint was damaged and made again")
 		}
-		m, drifted := current(f, facts.SigHardwareDrift)
-		bad, damaged := current(f, facts.SigFingerprintBad)
-		if !drifted && !isRefused && !damaged {
-			if f.Registration.Fingerprint.Unknown() {
-				return unknown("fingerprint: %s", f.Registration.Fingerprint.Reason())
-			}
-			return pass("no mismatch seen")
-		}
-		if damaged && !drifted && !isRefused {
-			return Finding{Status: Warn, Summary: "the stored fingerprint was damaged and made anew"}
-		}
-		why := "the service refuses this machine's fingerprint (MachineFingerprintDoesNotMatch): its hardware changed past the similarity threshold, or its fingerprint was made anew"
-		if drifted {
-			why = "the machine's fingerprint changed past the similarity threshold, so the registration is no longer accepted"
-		}
-		fd := fail("fingerprint-mismatch", Likely, "%s", why)
-		if drifted {
-			fd = fd.logged(m)
-		}
-		if damaged {
-			fd = fd.logged(bad)
-		}
-		if isRefused {
-			fd = fd.logged(refused)
-		}
-		if known {
-			switch {
-			case fp.Threshold == 0:
-				fd = fd.saw("InstanceFingerprint", "similarity threshold 0: it was rewritten after damage", f.Registration.Fingerprint.From)
-			default:
-				fd = fd.saw("InstanceFingerprint", quoteInt("similarity threshold", fp.Threshold), f.Registration.Fingerprint.From)
-			}
-		}
-		return fd
+		return pass("no mismatch seen")
 	},
 })
+
+// copiedRegistration finds a registration that came from another machine.
+func copiedRegistration(n *node.Node, refused node.Entry) (Finding, bool) {
+	if m := n.Log.Current(facts.SigHardwareID); m.Yes() {
+		return stops(n, "registration-cloned-image", Likely, "the hardware ID differs from the registered one: this registration was copied from another machine with a disk image, clone or template").
+			logged(m, refused), true
+	}
+	seen := n.Facts.Registration.Fingerprint
+	fp, known := seen.Get()
+	if same, ok := fp.MachineIDMatches.Get(); !known || !ok || same {
+		return Finding{}, false
+	}
+	fd := blocks("registration-cloned-image", Proven, "the hardware ID (machine-id) is not the one registered: this registration was copied from another machine with a disk image, clone or template").
+		saw("machine-id in InstanceFingerprint", "differs from this machine's", seen.From).logged(refused)
+	if n.Acceptance.Now == node.Yes && !refused.Yes() {
+		fd = fd.add("; the agent will be refused at its next start").as(Breaks)
+	}
+	return fd.standing(), true
+}
+
+// driftedFingerprint is the finding of a fingerprint that is no longer accepted.
+func driftedFingerprint(n *node.Node, why string, entries ...node.Entry) Finding {
+	fd := stops(n, "fingerprint-mismatch", Likely, "%s", why).logged(entries...)
+	seen := n.Facts.Registration.Fingerprint
+	switch fp, known := seen.Get(); {
+	case !known:
+	case fp.Threshold == 0:
+		fd = fd.saw("InstanceFingerprint", "similarity threshold 0: it was rewritten after damage", seen.From)
+	default:
+		fd = fd.saw("InstanceFingerprint", fmt.Sprintf("similarity threshold %d", fp.Threshold), seen.From)
+	}
+	return fd
+}

@@ -5,81 +5,96 @@ import (
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-var _ = register(Check{
+// RegistrationStore is registration-store.
+var RegistrationStore = register(Check{
 	ID: "registration-store", Group: "identity", Title: "The agent's vault can be used",
-	Causes: []string{"registration-store-damaged"},
-	Needs:  []string{"agent-installed", "state-dir-access", "filesystem-writable", "disk-space", "disk-inodes"},
+	Station: AtAgent,
+	Needs:   []*Check{StateDirAccess, DiskSpace, DiskInodes},
+	Causes:  []string{"registration-store-damaged"},
 	Doc: "The manifests and stores of the vault: present, parsable, with a usable key. On EC2 the stored key pair is needed only for Default Host Management; once the service has registered " +
 		"an instance, a lost key cannot be made anew from the host. Reading the vault needs root.",
-	Eval: func(f *facts.Facts) Finding {
-		ec2, _ := OnEC2(f)
-		hybrid := hybridActive(f) || !ec2
-		_, managed := Managed(f)
-		grade := func(fd Finding) Finding {
-			fd = fd.with("path", "/var/lib/amazon/ssm/Vault")
-			switch {
-			case managed:
-				return fd.severity(causes.Warning)
-			case ec2 && !hybrid && !f.IMDS.Profile.Absent():
-				// With an instance profile the EC2 key pair is not needed.
-				return fd.severity(causes.Info)
-			}
-			return fd
-		}
-		var damaged []Finding
-		for _, d := range f.Registration.Damage {
-			fd := fail("registration-store-damaged", Proven, "%s cannot be used: %s", d.Path, d.What).saw("read "+d.Path, d.Kind+": "+d.What, "file:"+d.Path)
-			for _, id := range []string{facts.SigVaultManifest, facts.SigVaultMissing} {
-				if m, ok := current(f, id); ok {
-					fd = fd.logged(m)
-				}
-			}
-			damaged = append(damaged, fd)
-		}
-		if len(damaged) > 0 {
-			first := damaged[0]
-			for _, d := range damaged[1:] {
-				first.Evidence = append(first.Evidence, d.Evidence...)
-			}
-			return grade(first)
-		}
-		if m, ok := current(f, facts.SigAlreadyRegistered); ok && ec2 && !hybrid {
-			k, has := f.Registration.EC2.Get()
-			if !has || !k.Complete() {
-				fd := fail("registration-store-damaged", Likely,
-					"the instance is already registered, but its key in /var/lib/amazon/ssm/Vault is lost, so Default Host Management cannot be used").logged(m).
-					fix(causes.AttachProfile...)
-				return grade(fd.saw("EC2RegistrationKey", storeState(f.Registration.EC2), f.Registration.EC2.From))
+	Eval: func(n *node.Node) Finding {
+		vault := n.Layout().Vault
+		for _, judgeVault := range []func(*node.Node, string) (Finding, bool){damagedVault, lostKey, vaultInLog, vanishedRegistration} {
+			if fd, ok := judgeVault(n, vault); ok {
+				return fd
 			}
 		}
-		for _, id := range []string{facts.SigVaultManifest, facts.SigVaultMissing} {
-			if m, ok := current(f, id); ok {
-				return grade(fail("registration-store-damaged", Likely, "the agent cannot use its vault: %s", cut(m.Text, 160)).logged(m))
-			}
-		}
-		if i, ok := f.Registration.Informational.Get(); ok && !ec2 && f.Registration.Hybrid.Absent() && i.InstanceID != "" {
-			return fail("registration-store-damaged", Likely, "this host was registered as %s, but the registration key in /var/lib/amazon/ssm/Vault is gone", i.InstanceID).
-				saw("registration", i.InstanceID+" "+i.Region, f.Registration.Informational.From).
-				saw("RegistrationKey", "does not exist", f.Registration.Hybrid.From).with("path", "/var/lib/amazon/ssm/Vault", "node", i.InstanceID)
-		}
-		if hybrid && f.Registration.Hybrid.Unknown() {
-			return unknown("vault: %s", f.Registration.Hybrid.Reason())
+		r := &n.Facts.Registration
+		switch {
+		case n.Identity.OnEC2 != node.Yes && r.Hybrid.Unknown():
+			return unread("vault", r.Hybrid)
+		case r.Damage.Unknown():
+			return unread("vault", r.Damage)
+		case n.Identity.OnEC2 == node.Unknown:
+			return unread("whether this is an EC2 instance", n.Facts.Host.DMI.Vendor)
+		case !n.Log.IsCertain():
+			return unreadLog(n)
 		}
 		return pass("no damage seen")
 	},
 })
 
-func storeState(s facts.Seen[facts.Key]) string {
-	k, ok := s.Get()
-	switch {
-	case !ok:
-		return s.Reason()
-	case k.InstanceID == "":
-		return "no instance id"
+// vaultFault is a finding about the vault with the effect that it has here: with an
+// instance profile the EC2 key pair is not needed.
+func vaultFault(n *node.Node, fd Finding, vault string) Finding {
+	fd = fd.with("path", vault)
+	if n.Acceptance.Now != node.Yes && n.Identity.OnEC2 == node.Yes && n.Identity.Hybrid != node.Yes && !n.Facts.IMDS.Profile.Absent() {
+		return fd.as(Notes)
 	}
-	return fmt.Sprintf("%s, private key %v", k.InstanceID, k.HasPrivate)
+	return fd
 }
 
-func quoteInt(what string, n int) string { return fmt.Sprintf("%s %d", what, n) }
+// damagedVault finds what the agent would stumble over in its vault.
+func damagedVault(n *node.Node, vault string) (Finding, bool) {
+	damage := n.Facts.Registration.Damage.Some()
+	if len(damage) == 0 {
+		return Finding{}, false
+	}
+	fd := stops(n, "registration-store-damaged", Proven, "%s cannot be used: %s", damage[0].Path, damage[0].What)
+	for _, d := range damage {
+		fd = fd.saw("read "+d.Path, d.Kind+": "+d.What, "file:"+d.Path)
+	}
+	return vaultFault(n, fd.logged(n.Log.Current(facts.SigVaultManifest), n.Log.Current(facts.SigVaultMissing)), vault), true
+}
+
+// lostKey finds an instance that the service knows while its key is gone.
+func lostKey(n *node.Node, vault string) (Finding, bool) {
+	m, ec2 := n.Log.Current(facts.SigAlreadyRegistered), n.Facts.Registration.EC2
+	k, has := ec2.Get()
+	if !m.Yes() || n.Identity.OnEC2 != node.Yes || n.Identity.Hybrid == node.Yes || ec2.Unknown() || has && k.Complete() {
+		return Finding{}, false
+	}
+	state := ec2.Reason()
+	if has {
+		state = fmt.Sprintf("%s, private key %v", text.Or(k.InstanceID, "no instance id"), k.HasPrivate)
+	}
+	fd := stops(n, "registration-store-damaged", Likely, "the instance is already registered, but its key in %s is lost, so Default Host Management cannot be used", vault).
+		logged(m).fix(causes.AttachProfile...).saw("EC2RegistrationKey", state, ec2.From)
+	return vaultFault(n, fd, vault), true
+}
+
+// vaultInLog finds an agent that says that it cannot use its vault.
+func vaultInLog(n *node.Node, vault string) (Finding, bool) {
+	m := n.Log.Current(facts.SigVaultManifest, facts.SigVaultMissing)
+	if !m.Yes() {
+		return Finding{}, false
+	}
+	return vaultFault(n, stops(n, "registration-store-damaged", Likely, "the agent cannot use its vault: %s", text.Cut(m.Text, 160)).logged(m), vault), true
+}
+
+// vanishedRegistration finds a host that was registered and whose key is gone.
+func vanishedRegistration(n *node.Node, vault string) (Finding, bool) {
+	r := &n.Facts.Registration
+	i, ok := r.Informational.Get()
+	if !ok || i.InstanceID == "" || n.Identity.OnEC2 != node.No || !r.Hybrid.Absent() {
+		return Finding{}, false
+	}
+	return stops(n, "registration-store-damaged", Likely, "this host was registered as %s, but the registration key in %s is gone", i.InstanceID, vault).
+		saw("registration", i.InstanceID+" "+i.Region, r.Informational.From).
+		saw("RegistrationKey", "does not exist", r.Hybrid.From).with("path", vault, "node", i.InstanceID), true
+}

@@ -6,60 +6,101 @@ import (
 	"strings"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-var _ = register(Check{
+// StateDirAccess is state-dir-access.
+var StateDirAccess = register(Check{
 	ID: "state-dir-access", Group: "host", Title: "The agent can own and write its state directory",
-	Causes: []string{"state-dir-permissions"},
-	Needs:  []string{"filesystem-writable"},
+	Station: AtHost,
+	Needs:   []*Check{FilesystemWritable},
+	Causes:  []string{"state-dir-permissions"},
 	Doc: "Owner of the agent's state directories, the user its service runs as, and refusals in its log. The agent must run as root: it changes owner and mode of its " +
 		"vault at every start and gives up when it may not. The vault's own odd mode (a directory with 0600) is normal.",
-	Eval: func(f *facts.Facts) Finding {
-		m, logged := current(f, facts.SigVaultPermission)
-		u := mainUnit(f)
+	Eval: func(n *node.Node) Finding {
+		refused, u, foreign := n.Log.Current(facts.SigVaultPermission), n.Agent.Unit, foreignPaths(n)
+		dir := n.Layout().Data
+		why := text.New("the agent is refused access to %s, which must belong to %s", dir, administrator(n))
 		otherUser := u != nil && !slices.Contains([]string{"", "root", "0", "SYSTEM"}, u.User)
-		var foreign []facts.PathInfo
-		for _, p := range f.Registration.Paths {
-			if p.Exists && p.UID != 0 && f.Host.GOOS != "windows" {
-				foreign = append(foreign, p)
-			}
-		}
-		if !otherUser && !logged && len(foreign) == 0 {
-			for _, p := range f.Registration.Paths {
-				if p.Exists {
-					return pass("state directories belong to root")
-				}
-				if p.Error != "" {
-					return unknown("%s: %s", p.Path, p.Error)
-				}
-			}
-			return skip("the agent has no state directory yet")
-		}
-		dir := "/var/lib/amazon/ssm"
-		why := "the agent is refused access to " + dir + ", which must belong to root"
 		switch {
 		case otherUser:
-			why = fmt.Sprintf("the agent's service runs as user %s, but %s needs root", quote(u.User), dir)
+			why = text.New("the agent's service runs as user %s, but %s needs %s", text.Quote(u.User), dir, administrator(n))
 		case len(foreign) > 0:
-			why = fmt.Sprintf("%s belongs to uid %d, not to root; the agent runs as root and owns %s", foreign[0].Path, foreign[0].UID, dir)
+			why = text.New("%s belongs to uid %d, not to root; the agent runs as root and owns %s", foreign[0].Path, foreign[0].Owner.Value, dir)
+		case !refused.Yes():
+			return passStateDir(n, refused)
 		}
-		fd := fail("state-dir-permissions", Likely, "%s", why)
+		fd := stops(n, "state-dir-permissions", Likely, "%s", why)
 		if otherUser {
-			fd = fd.saw("systemctl show "+u.Name, "User="+u.User, "systemctl:"+u.Name).with("unit", u.Name)
-			fd.Confidence = Proven
+			fd = fd.saw(n.ShowUnit(u.Name), "User="+u.User, n.ServiceManager(u.Name)).with("unit", u.Name).sure(Proven)
 		}
 		for _, p := range foreign {
-			fd = fd.saw("owner of "+p.Path, fmt.Sprintf("uid %d, %s", p.UID, p.Mode), "file:"+p.Path).with("path", p.Path)
+			fd = fd.saw("owner of "+p.Path, fmt.Sprintf("uid %d, %s", p.Owner.Value, p.Mode), "file:"+p.Path).with("path", p.Path)
 		}
-		if logged {
-			fd = fd.logged(m)
+		if otherUser || refused.Yes() {
+			return fd.logged(refused)
 		}
-		if !otherUser && !logged {
-			// An unusual owner alone has not stopped anything.
-			if _, ok := Managed(f); ok || !strings.HasPrefix(foreign[0].Path, dir) {
-				return pass("%s", why)
-			}
+		// An unusual owner alone has not stopped anything.
+		inDir := strings.HasPrefix(foreign[0].Path, dir)
+		switch {
+		case inDir && n.Acceptance.Now == node.No:
+			return fd
+		case refused.Unread():
+			return unreadLog(n)
+		case !inDir && n.Facts.Host.GOOS == "":
+			return unknown("%s; where the agent of this system keeps its state is not known", why)
+		case inDir && n.Acceptance.Now == node.Unknown:
+			return unknown("%s; whether that stops the agent is not known", why)
 		}
-		return fd
+		return pass("%s", why)
 	},
 })
+
+// administrator is the user that the agent's service must run as.
+func administrator(n *node.Node) string {
+	if n.Facts.Host.GOOS == "windows" {
+		return "SYSTEM"
+	}
+	return "root"
+}
+
+// foreignPaths are the agent's files and directories that do not belong to root.
+func foreignPaths(n *node.Node) []facts.PathInfo {
+	var out []facts.PathInfo
+	for _, p := range n.Facts.Registration.Paths.Some() {
+		if uid, ok := p.Owner.Get(); ok && p.Exists && uid != 0 && n.Facts.Host.GOOS != "windows" {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// passStateDir is the answer where nothing speaks for a fault: pass, if all that could
+// was read.
+func passStateDir(n *node.Node, refused node.Entry) Finding {
+	paths := n.Facts.Registration.Paths
+	exists, damaged := false, facts.PathInfo{}
+	for _, p := range paths.Some() {
+		if p.Owner.Unknown() && (p.Exists || p.Error != "") {
+			return unread("owner of "+p.Path, p.Owner)
+		}
+		exists = exists || p.Exists
+		if p.Error != "" && damaged.Error == "" {
+			damaged = p
+		}
+	}
+	switch {
+	case paths.Unknown():
+		return unread("state directories", paths)
+	case refused.Unread():
+		return unreadLog(n)
+	case n.Agent.HasUnit == node.Unknown:
+		return unread("user of the agent's service", n.Facts.Agent.Units)
+	case exists:
+		return pass("state directories belong to root")
+	case damaged.Error != "":
+		return unknown("%s: %s", damaged.Path, damaged.Error)
+	}
+	return skip("the agent has no state directory yet")
+}

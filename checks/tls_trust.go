@@ -1,62 +1,71 @@
 package checks
 
 import (
-	"fmt"
 	"math"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-var _ = register(Check{
+// TlsTrust is tls-trust.
+var TlsTrust = register(Check{
 	ID: "tls-trust", Group: "tls-proxy-clock", Title: "The endpoints' certificates are trusted",
-	Causes: []string{"tls-untrusted-ca", "clock-skew"},
-	Needs:  []string{"dns", "dns-pin", "dns-private", "network-egress", "proxy", "clock"},
+	Station: AtTLS,
+	Needs:   []*Check{NetworkEgress, Clock},
+	Causes:  []string{"tls-untrusted-ca", "clock-skew"},
 	Doc: "A TLS handshake with each endpoint the node needs, verified against this host's trust store as the agent verifies. A certificate by an unknown authority is nearly always a TLS-inspecting " +
 		"proxy or firewall whose CA this host does not have. A CA set only for the AWS SDK (AWS_CA_BUNDLE) does not help the agent's message channel.",
-	Eval: namesOfAgent(func(f *facts.Facts) Finding {
-		tried, good := 0, 0
-		for _, e := range f.Network.Endpoints {
+	Eval: agentsNames(func(n *node.Node) Finding {
+		good := 0
+		for _, e := range n.Endpoints.Core {
 			t, ok := e.TLS.Get()
-			if !ok || e.Need != facts.NeedCore {
-				continue
-			}
-			tried++
-			if t.OK {
+			if ok && t.OK {
 				good++
-				continue
 			}
-			saw := func(fd Finding) Finding {
-				return blockedAt(f, e, fd.saw("TLS to "+e.Host, t.Error, e.TLS.From).saw("certificate issuer of "+e.Host, t.Issuer, e.TLS.From).with("issuer", t.Issuer, "endpoint", e.Host))
-			}
-			switch t.Kind {
-			case "unknown-authority", "no-roots":
-				why := fmt.Sprintf("the certificate of %s was issued by %s, which this host does not trust", e.Host, quote(t.Issuer))
-				if t.Kind == "no-roots" {
-					why = "this host has no trusted CA certificates at all"
-				}
-				return saw(fail("tls-untrusted-ca", Proven, "%s", why))
-			case "expired", "not-yet-valid":
-				if skew, ok := f.Network.Skew.Get(); !ok || math.Abs(skew) >= maxSkew {
-					return ntp(f, saw(fail("clock-skew", Likely, "by this host's clock (%s) the certificate of %s is %s: the clock is wrong, or something in between shows its own certificate",
-						f.CollectedAt.UTC().Format("2006-01-02 15:04"), e.Host, t.Kind)))
-				}
-				return saw(fail("tls-untrusted-ca", Proven, "the certificate shown for %s, issued by %s, is %s", e.Host, quote(t.Issuer), t.Kind)).fix(expiredSteps...).fix(causes.Reload...)
-			case "wrong-name":
-				return saw(fail("tls-untrusted-ca", Proven, "what answers for %s shows a certificate for another name (%s, issued by %s)", e.Host, quote(t.Subject), quote(t.Issuer))).fix(otherNameSteps...).fix(causes.Reload...)
-			case "not-tls":
-				return saw(fail("tls-untrusted-ca", Likely, "what answers for %s does not speak TLS", e.Host))
+			if fd, bad := judgeCertificate(n, e, t); bad {
+				return fd
 			}
 		}
-		if tried == 0 {
-			return unknown("no TLS connection was made")
-		}
-		if good < tried {
-			return unknown("%d of %d handshakes ended before a certificate was shown", tried-good, tried)
+		switch core := len(n.Endpoints.Core); {
+		case !coreTried(n):
+			return unreadEndpoints(n)
+		case good < core:
+			return unknown("%d of %d endpoints showed no certificate that can be judged", core-good, core)
 		}
 		return pass("%d endpoints trusted", good)
 	}),
 })
+
+// judgeCertificate names what is wrong with the certificate that was shown for an
+// endpoint; false: nothing, or none was shown.
+func judgeCertificate(n *node.Node, e facts.Endpoint, t facts.TLS) (Finding, bool) {
+	saw := func(fd Finding) Finding {
+		return stopsAt(n, e, fd.saw("TLS to "+e.Host, t.Error, e.TLS.From).saw("certificate issuer of "+e.Host, t.Issuer, e.TLS.From).with("issuer", t.Issuer, "endpoint", e.Host))
+	}
+	switch t.Kind {
+	case facts.UnknownAuthority:
+		return saw(blocks("tls-untrusted-ca", Proven, "the certificate of %s was issued by %s, which this host does not trust", e.Host, text.Quote(t.Issuer))), true
+	case facts.NoRoots:
+		return saw(blocks("tls-untrusted-ca", Proven, "this host has no trusted CA certificates at all")), true
+	case facts.Expired, facts.NotYetValid:
+		is := "expired"
+		if t.Kind == facts.NotYetValid {
+			is = "not valid yet"
+		}
+		if skew, ok := n.Facts.Network.Skew.Get(); !ok || math.Abs(skew) >= maxSkew {
+			return withTimeSync(n, saw(blocks("clock-skew", Likely, "by this host's clock (%s) the certificate of %s is %s: the clock is wrong, or something in between shows its own certificate",
+				n.Now().UTC().Format("2006-01-02 15:04"), e.Host, is))), true
+		}
+		return saw(blocks("tls-untrusted-ca", Proven, "the certificate shown for %s, issued by %s, is %s", e.Host, text.Quote(t.Issuer), is)).fix(expiredSteps...).fix(causes.Reload...), true
+	case facts.WrongName:
+		return saw(blocks("tls-untrusted-ca", Proven, "what answers for %s shows a certificate for another name (%s, issued by %s)", e.Host, text.Quote(t.Subject), text.Quote(t.Issuer))).fix(otherNameSteps...).fix(causes.Reload...), true
+	case facts.NoTLS:
+		return saw(blocks("tls-untrusted-ca", Likely, "what answers for %s does not speak TLS", e.Host)), true
+	}
+	return Finding{}, false
+}
 
 // Trusting one more authority does not help against a certificate that is
 // expired or for another name.

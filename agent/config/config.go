@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"strconv"
 	"time"
+
+	"ssm-doctor/checks/facts"
 )
 
 // Config is one validated configuration. It is not changed after Load.
@@ -154,7 +156,6 @@ func checkListen(s string) error {
 var (
 	hostName      = regexp.MustCompile(`^(\*|[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)$`)
 	versionNumber = regexp.MustCompile(`^[0-9]+(\.[0-9]+){3}$`)
-	regionName    = regexp.MustCompile(`^[a-z]{2}[a-z-]{1,20}-\d$`)
 )
 
 // CheckEndpoint refuses what is no host:port; empty is none.
@@ -183,7 +184,7 @@ func checkHost(s string) error {
 
 // CheckRegion refuses what cannot be the name of a Region; empty is none.
 func CheckRegion(s string) error {
-	if s != "" && !regionName.MatchString(s) {
+	if s != "" && !facts.IsRegion(s) {
 		return fmt.Errorf("%q does not look like a Region", s)
 	}
 	return nil

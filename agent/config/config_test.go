@@ -105,7 +105,7 @@ func TestRefused(t *testing.T) {
 		{"no YAML", "a: [\n", "yaml"},
 		{"list of lists", "web: {listen_addresses: [[':1']]}\n", "a list of words"},
 	} {
-		err := Check(write(t, c.text), names)
+		_, err := Check(write(t, c.text), names)
 		if c.want == "" {
 			if err != nil {
 				t.Errorf("%s: %v", c.name, err)
@@ -116,16 +116,16 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 	}
-	if err := Check(write(t, strings.Repeat("#", maxFile+1)), names); err == nil {
+	if _, err := Check(write(t, strings.Repeat("#", maxFile+1)), names); err == nil {
 		t.Error("a file beyond the limit was read")
 	}
-	if err := Check(filepath.Join(t.TempDir(), "none.yml"), names); err == nil {
+	if _, err := Check(filepath.Join(t.TempDir(), "none.yml"), names); err == nil {
 		t.Error("a missing file that was named is no error")
 	}
 	if _, err := Load(filepath.Join(t.TempDir(), "none.yml"), false, none, nil, names); err != nil {
 		t.Errorf("a missing file that was not named: %v", err)
 	}
-	if err := Check(t.TempDir(), names); err == nil {
+	if _, err := Check(t.TempDir(), names); err == nil {
 		t.Error("a directory was read")
 	}
 }

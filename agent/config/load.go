@@ -89,9 +89,8 @@ func Load(file string, named bool, getenv func(string) string, flags Overrides, 
 }
 
 // Check reads a configuration by itself, without environment and flags.
-func Check(file string, n Names) error {
-	_, err := Load(file, true, func(string) string { return "" }, nil, n)
-	return err
+func Check(file string, n Names) (*Config, error) {
+	return Load(file, true, func(string) string { return "" }, nil, n)
 }
 
 func readFile(name string) ([]byte, error) {

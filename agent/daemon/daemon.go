@@ -133,9 +133,6 @@ func (d *Daemon) wall() time.Time { return d.o.Wall().Round(0) }
 // Snapshot is the last result, for the collector.
 func (d *Daemon) Snapshot() *export.Snapshot { return d.now.Load().snapshot }
 
-// Report is the last report, redacted; nil before the first one.
-func (d *Daemon) Report() *report.Report { return d.now.Load().shown }
-
 // Loop runs the schedule until ctx ends. It owns all of the daemon but what
 // readers see.
 func (d *Daemon) Loop(ctx context.Context) {

@@ -11,6 +11,7 @@ import (
 	"ssm-doctor/agent/export"
 	"ssm-doctor/agent/gather/awsapi"
 	"ssm-doctor/agent/report"
+	"ssm-doctor/checks/facts"
 )
 
 // shownHistory is how many transitions a report carries.
@@ -63,44 +64,43 @@ func (d *Daemon) writeFiles(r *report.Report) {
 	cfg := d.cfg.Load()
 	if cfg.Textfile != "" {
 		err := export.WriteTextfile(cfg.Textfile, d.Snapshot(), metricOptions(cfg))
-		d.once("textfile", "textfile not written", text(err))
+		d.once("textfile", "textfile not written", errorText(err))
 	}
 	usual, dir := "", ""
-	if r.Node.ID != "" && r.Measures != nil {
-		usual = inventoryDir(r.Measures.Platform, r.Node.ID)
+	if r.Node.ID != "" {
+		usual = inventoryDir(r.Node.GOOS, r.Node.ID)
 	}
 	item := cmp.Or(cfg.InventoryDir, usual)
 	if cfg.Inventory {
 		dir = item
 	} else if !d.tidied && item != "" { // of a start with it
 		d.tidied = true
-		d.once("inventory", "inventory item not removed", text(export.RemoveInventory(item)))
+		d.once("inventory", "inventory item not removed", errorText(export.RemoveInventory(item)))
 	}
 	if d.inDir != "" && d.inDir != dir {
-		d.once("inventory", "inventory item not removed", text(export.RemoveInventory(d.inDir)))
+		d.once("inventory", "inventory item not removed", errorText(export.RemoveInventory(d.inDir)))
 		d.inDir = ""
 	}
 	if dir != "" {
 		err := export.WriteInventory(dir, r)
-		d.once("inventory", "inventory item not written", text(err))
+		d.once("inventory", "inventory item not written", errorText(err))
 		if err == nil {
 			d.inDir = dir
 		}
 	}
 }
 
-// inventoryDir is the agent's folder for custom inventory (ssm-agent.md 12).
+// inventoryDir is the agent's folder for custom inventory.
+// Source: amazon-ssm-agent, agent/plugins/inventory/gatherers/custom/customGatherer.go.
 func inventoryDir(goos, node string) string {
 	if node != filepath.Base(node) {
 		return ""
 	}
-	switch goos {
-	case "windows":
-		return filepath.Join(`C:\ProgramData\Amazon\SSM\InstanceData`, node, `inventory\custom`)
-	case "darwin":
-		return filepath.Join("/opt/aws/ssm/data", node, "inventory/custom")
+	data := facts.LayoutOf(goos).Data
+	if goos == "windows" {
+		data = "C:" + data
 	}
-	return filepath.Join("/var/lib/amazon/ssm", node, "inventory/custom")
+	return filepath.Join(filepath.FromSlash(data), node, "inventory", "custom")
 }
 
 // RemoveInventory removes the custom inventory item from the agent's folder of
@@ -115,7 +115,7 @@ func RemoveInventory(goos string) error {
 	return err
 }
 
-func text(err error) string {
+func errorText(err error) string {
 	if err == nil {
 		return ""
 	}

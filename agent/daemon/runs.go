@@ -12,6 +12,8 @@ import (
 	"ssm-doctor/agent/gather/awsapi"
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
 // result is what a run brought.
@@ -21,6 +23,7 @@ type result struct {
 	facts    *facts.Facts
 	panicked string
 	probes   []string
+	held     string // why requests that were due were not sent
 }
 
 // readDue reports whether rights are read with the very first run.
@@ -55,7 +58,7 @@ func (d *Daemon) start(ctx context.Context, w work) {
 	d.busy, d.stuck, d.started = true, false, time.Now()
 	d.o.Log.Debug("run started", "trigger", w.trigger, "network", w.network, "permissions", w.permissions)
 	go func() {
-		r := result{work: w, probes: cfg.Probes}
+		r := result{work: w, probes: cfg.Probes, held: hold}
 		defer func() {
 			if p := recover(); p != nil {
 				r.report, r.facts = nil, nil
@@ -124,8 +127,8 @@ func (d *Daemon) finish(ctx context.Context, r result) {
 	}
 	before := d.now.Load().shown
 	success := r.panicked == "" && export.Completed(r.report)
-	if hold := d.env.Hold; r.report.CallsHeld == "" && !r.work.permissions && strings.Contains(hold, "requests to AWS") {
-		r.report.CallsHeld = hold
+	if r.report.CallsHeld == "" {
+		r.report.CallsHeld = r.held
 	}
 	d.publish(r.report, wall, wall, success)
 	if r.work.network {
@@ -216,7 +219,7 @@ func causeOf(r *report.Report) string {
 func (d *Daemon) declareStuck() {
 	d.stuck = true
 	d.o.Log.Warn("run takes longer than its budget", "seconds", time.Since(d.started).Seconds())
-	r := failed(d.wall(), d.env.Version, "the run does not end; what this host is cannot be told meanwhile")
+	r := failed(d.wall(), d.env.Version, "the run does not end; this host cannot be identified right now")
 	r.Duration = time.Since(d.started).Seconds()
 	d.publish(r, d.wall(), d.now.Load().snapshot.At, false)
 	d.writeFiles(r)
@@ -224,7 +227,7 @@ func (d *Daemon) declareStuck() {
 
 // failed is the report of a run that brought nothing.
 func failed(at time.Time, version, why string) *report.Report {
-	r := &report.Report{GeneratedAt: at.UTC(), Version: version, State: report.Unknown, Summary: why, Interrupted: true}
+	r := &report.Report{GeneratedAt: at.UTC(), Version: version, Node: report.Node{Kind: string(node.KindUnknown)}, State: report.Unknown, Summary: text.New(why), Interrupted: true}
 	r.Normalize()
 	return r
 }

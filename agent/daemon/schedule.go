@@ -7,7 +7,7 @@ import (
 	"ssm-doctor/agent/config"
 )
 
-// Bounds of the rhythm (permissions.md 7.3).
+// Bounds of the rhythm: a fleet must not ask for its rights all at once, nor a node often.
 const (
 	firstReadMin    = 5 * time.Minute    // earliest first read of rights after start
 	firstReadMax    = 30 * time.Minute   // latest

@@ -138,9 +138,6 @@ func listen(ctx context.Context, addresses []string) ([]net.Listener, error) {
 	return out, nil
 }
 
-// Handler is what the daemon serves now.
-func (d *Daemon) Handler() http.Handler { return *d.handler.Load() }
-
 // swapHandler builds the handler anew for the configuration.
 func (d *Daemon) swapHandler() {
 	cfg := d.cfg.Load()

@@ -23,6 +23,7 @@ import (
 	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/report"
+	"ssm-doctor/checks/text"
 )
 
 // shown makes a daemon that has finished one run.
@@ -44,7 +45,7 @@ func shown(t testing.TB, edit func(*config.Config)) *Daemon {
 	}
 	r, _ := imdsGone()
 	r.Normalize()
-	r.Node.Account, r.Summary = "111122223333", "role AppRole <script>alert(1)</script>"
+	r.Node.Account, r.Summary = "111122223333", text.New("role %s", "AppRole <script>alert(1)</script>")
 	d.publish(r, time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), true)
 	return d
 }
@@ -55,7 +56,7 @@ func ask(d *Daemon, method, host, path string, header ...string) *httptest.Respo
 		r.Header.Set(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
-	d.Handler().ServeHTTP(w, r)
+	(*d.handler.Load()).ServeHTTP(w, r)
 	return w
 }
 
@@ -300,7 +301,7 @@ func TestReportNeedsAuthenticationNow(t *testing.T) {
 	r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{}}}
 	write(certificates)
 	w := httptest.NewRecorder()
-	if d.Handler().ServeHTTP(w, r); w.Code != 200 {
+	if (*d.handler.Load()).ServeHTTP(w, r); w.Code != 200 {
 		t.Errorf("with a certificate: %d", w.Code)
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/diagnose"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
 // DefaultBudget is the longest a run may take.
@@ -28,8 +30,8 @@ type Options struct {
 	Budget time.Duration // 0: DefaultBudget
 	// Only and Skip hold check or group ids, with * as wildcard.
 	Only, Skip []string
-	// Profile is empty for a node, or "image" for the image gate.
-	Profile string
+	// Profile is what is judged: the host, or a machine image.
+	Profile checks.Profile
 	// Log receives trouble of our own; nil: none.
 	Log *slog.Logger
 	// Waves says which parts of the plan run; the daemon gathers them at
@@ -118,12 +120,17 @@ func kept(o Options, env *gather.Env) *facts.Facts {
 	}
 	p := o.Previous.Permissions
 	f.Permissions.Identities = p.Identities
-	for _, a := range p.Actions {
+	var recent []facts.Permission
+	for _, a := range p.Actions.Some() {
 		if o.ReadsLast == 0 || env.Now().Sub(a.At) <= o.ReadsLast {
-			f.Permissions.Actions = append(f.Permissions.Actions, a)
+			recent = append(recent, a)
 		}
 	}
-	if len(f.Permissions.Actions) > 0 && o.Waves.SkipPermissions {
+	if len(recent) > 0 {
+		f.Permissions.Actions = p.Actions
+		f.Permissions.Actions.Value = recent
+	}
+	if len(recent) > 0 && o.Waves.SkipPermissions {
 		f.Permissions.Held = p.Held
 	}
 	if o.Waves.SkipNetwork {
@@ -153,7 +160,7 @@ func gatherOne(ctx context.Context, run *gather.Run, s gather.Source, f *facts.F
 	defer func() {
 		r.DurationSeconds = time.Since(start).Seconds()
 		if p := recover(); p != nil {
-			r.Success, r.Error = false, facts.Panicked+fmt.Sprint(p)
+			r.Success, r.Error, r.Ending = false, "panic: "+fmt.Sprint(p), facts.Panicked
 			stack := debug.Stack()
 			if w, ok := p.(*gather.Panic); ok {
 				stack = w.Stack
@@ -165,7 +172,7 @@ func gatherOne(ctx context.Context, run *gather.Run, s gather.Source, f *facts.F
 	}()
 	err := s.Gather(ctx, run, f)
 	if err == nil && ctx.Err() != nil {
-		err = errors.New(facts.CutOff)
+		err, r.Ending = errors.New("the run ended before this could be read"), facts.CutOff
 	}
 	if err != nil {
 		r.Error = err.Error()
@@ -177,35 +184,36 @@ func gatherOne(ctx context.Context, run *gather.Run, s gather.Source, f *facts.F
 
 // Judge only judges; it needs no host.
 func Judge(f *facts.Facts, o Options) *report.Report {
-	found := evaluate(f, o)
+	n := node.Of(f)
+	found := evaluate(n, o)
 	if o.Profile == checks.ProfileImage {
-		return judgeImage(f, found)
+		return judgeImage(n, found)
 	}
-	return build(f, found, diagnose.Diagnose(f, found))
+	return build(n, found, diagnose.Diagnose(n, found))
 }
 
 // evaluate runs the selected checks. A check that panics is unknown.
-func evaluate(f *facts.Facts, o Options) diagnose.Findings {
+func evaluate(n *node.Node, o Options) diagnose.Findings {
 	found := diagnose.Findings{}
 	for _, c := range checks.All() {
-		if !inProfile(c, o.Profile) || !Selected(c, o.Only, o.Skip) {
+		if !c.IsFor(o.Profile) || !Selected(c, o.Only, o.Skip) {
 			continue
 		}
-		found[c.ID] = evaluateOne(c, f, o.Log)
+		found[c.ID] = evaluateOne(c, n, o.Log)
 	}
 	return found
 }
 
-func evaluateOne(c *checks.Check, f *facts.Facts, log *slog.Logger) (fd checks.Finding) {
+func evaluateOne(c *checks.Check, n *node.Node, log *slog.Logger) (fd checks.Finding) {
 	defer func() {
 		if p := recover(); p != nil {
-			fd = checks.Finding{Status: checks.Unknown, Summary: fmt.Sprintf("this check failed: %v", p)}
+			fd = checks.Finding{Status: checks.Unknown, Crashed: true, Summary: text.New("this check failed: %s", fmt.Sprint(p))}
 			if log != nil {
 				log.Error("check panicked", "check", c.ID, "err", fmt.Sprint(p), "stack", string(debug.Stack()))
 			}
 		}
 	}()
-	return c.Eval(f)
+	return c.Judge(n)
 }
 
 // Selected reports whether a check runs under the given selections of check and

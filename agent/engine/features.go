@@ -1,35 +1,37 @@
 package engine
 
 import (
+	"slices"
+
 	"ssm-doctor/agent/report"
-	"ssm-doctor/checks"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
 )
 
 // features says for each Systems Manager feature that this host could use
 // whether the rights of its identity are known to suffice.
-func features(f *facts.Facts) []report.Feature {
-	source := checks.FeatureSource(f)
+func features(n *node.Node, rights []facts.Permission) []report.Feature {
+	source, goos := n.FeatureSource(), n.Facts.Host.GOOS
 	if source == "" {
 		return nil
 	}
-	rights, used := checks.Rights(f), checks.InUse(f)
+	used := n.InUse()
 	var out []report.Feature
 	for _, ft := range iam.Features() {
-		if !ft.AppliesTo(source, f.Host.GOOS) && used[ft.ID] != "asked for" {
+		if !ft.AppliesTo(source, goos) && !slices.Contains(n.Facts.Asked, ft.ID) {
 			continue
 		}
-		verdict := checks.VerdictOf(rights, checks.Source(f))
+		verdict := node.VerdictOf(rights, n.Credentials.Source)
 		if ft.JudgesProfile() {
 			switch source {
 			case iam.SourceProfile:
-				verdict = checks.VerdictOf(rights, facts.SourceProfile)
+				verdict = node.VerdictOf(rights, facts.SourceProfile)
 			case iam.SourceDHMC:
-				verdict = profileVerdict(f, rights)
+				verdict = profileVerdict(n, rights)
 			}
 		}
-		out = append(out, feature(ft, used, checks.Region(f), verdict))
+		out = append(out, feature(ft, used, n.Identity.Region, verdict))
 	}
 	return out
 }
@@ -44,11 +46,11 @@ func feature(ft iam.Feature, used map[string]string, region string, verdict func
 
 // profileVerdict is that of the instance profile; a host without one is not
 // kept from Default Host Management.
-func profileVerdict(f *facts.Facts, rights []facts.Permission) func(string) iam.Verdict {
-	if f.IMDS.Profile.Absent() {
+func profileVerdict(n *node.Node, rights []facts.Permission) func(string) iam.Verdict {
+	if n.Facts.IMDS.Profile.Absent() {
 		return func(string) iam.Verdict { return iam.ImplicitDeny }
 	}
-	return checks.VerdictOf(rights, facts.SourceProfile)
+	return node.VerdictOf(rights, facts.SourceProfile)
 }
 
 func limited(needs []iam.Need) []string {

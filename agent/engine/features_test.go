@@ -9,21 +9,28 @@ import (
 
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
 )
+
+func featuresOf(f *facts.Facts) []report.Feature {
+	n := node.Of(f)
+	return features(n, n.Rights())
+}
 
 func TestFeatures(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)
 	f := &facts.Facts{CollectedAt: now, Asked: []string{"parameter-store"}}
 	f.Host.GOOS = "linux"
+	f.ECS.Task, f.Registration.Hybrid = facts.Absent[facts.ECSTask]("", ""), facts.Absent[facts.Key]("", "")
 	f.IMDS.InstanceID = facts.Known("i-0123456789abcdef0", "imds")
 	f.IMDS.Profile = facts.Known(facts.Profile{Name: "NodeRole"}, "imds")
 	ago := now.Add(-time.Minute)
-	f.Log.Matches = []facts.Match{{ID: facts.SigProfileOK, Count: 1, First: ago, Last: ago}, {ID: facts.SigChannelUp, Count: 1, First: ago, Last: ago}}
-	f.Permissions.Actions = []facts.Permission{
+	f.Log.Matches = facts.Known([]facts.Match{{ID: facts.SigProfileOK, Count: 1, First: ago, Last: ago}, {ID: facts.SigChannelUp, Count: 1, First: ago, Last: ago}}, "")
+	f.Permissions.Actions = facts.Known([]facts.Permission{
 		{Action: "ssm:GetParameters", Identity: facts.SourceProfile, Verdict: facts.DeniedProven, At: ago},
 		{Action: "ssm:GetParameter", Identity: facts.SourceHybrid, Verdict: facts.AllowedProven, At: ago},
-	}
+	}, "")
 	type row struct {
 		Ready   string
 		InUse   bool
@@ -32,7 +39,7 @@ func TestFeatures(t *testing.T) {
 	}
 	got := map[string]row{}
 	var ids []string
-	for _, x := range features(f) {
+	for _, x := range featuresOf(f) {
 		ids = append(ids, x.ID)
 		got[x.ID] = row{x.Ready, x.InUse, x.Denied, len(x.Limited)}
 	}
@@ -58,7 +65,7 @@ func TestFeatures(t *testing.T) {
 
 func TestFeaturesWithoutIdentity(t *testing.T) {
 	t.Parallel()
-	if got := features(&facts.Facts{}); got != nil {
+	if got := featuresOf(&facts.Facts{}); got != nil {
 		t.Errorf("a host that is no node has features: %v", got)
 	}
 	var r report.Report
@@ -73,11 +80,11 @@ func TestFeatureDHMC(t *testing.T) {
 	t.Parallel()
 	f := &facts.Facts{CollectedAt: time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)}
 	f.IMDS.InstanceID = facts.Known("i-0123456789abcdef0", "imds")
+	f.ECS.Task, f.Registration.Hybrid = facts.Absent[facts.ECSTask]("", ""), facts.Absent[facts.Key]("", "")
 	f.IMDS.Profile = facts.Absent[facts.Profile]("404", "imds")
 	f.Credentials.Runtime = facts.Known(facts.Runtime{IdentityType: "EC2", Source: "SSM", HasSource: true}, "")
-	for _, x := range features(f) {
-		if x.ID == "dhmc" && (x.Ready != "yes" || !x.InUse) {
-			t.Errorf("%+v", x)
-		}
+	i := slices.IndexFunc(featuresOf(f), func(x report.Feature) bool { return x.ID == "dhmc" && x.Ready == "yes" && x.InUse })
+	if i < 0 {
+		t.Errorf("%+v", featuresOf(f))
 	}
 }

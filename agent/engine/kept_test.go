@@ -6,6 +6,7 @@ import (
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
 )
 
 // TestKept: what a run takes over from the one before, and what it does not.
@@ -14,11 +15,11 @@ func TestKept(t *testing.T) {
 	now := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
 	env := &gather.Env{Now: func() time.Time { return now }, Hold: "another time"}
 	previous := &facts.Facts{Permissions: facts.Permissions{
-		Identities: []facts.Identity{{Source: facts.SourceProfile}},
-		Actions: []facts.Permission{
+		Identities: facts.Known([]facts.Identity{{Source: facts.SourceProfile}}, ""),
+		Actions: facts.Known([]facts.Permission{
 			{Action: "ssm:GetDocument", Verdict: facts.DeniedProven, At: now.Add(-49 * time.Hour)},
 			{Action: "ssm:DescribeDocument", Verdict: facts.DeniedProven, At: now.Add(-47 * time.Hour)},
-		},
+		}, ""),
 		Calls: map[string]int{"ssm:GetDocument": 1},
 	}}
 	previous.Network.Region = "eu-central-1"
@@ -38,7 +39,7 @@ func TestKept(t *testing.T) {
 		{"for ever", Options{Waves: Waves{SkipPermissions: true}, Previous: previous}, 2, "", "", 1},
 	} {
 		f := kept(c.o, env)
-		if len(f.Permissions.Actions) != c.actions || len(f.Permissions.Identities) != c.identities || f.Network.Region != c.region ||
+		if len(f.Permissions.Actions.Value) != c.actions || f.Permissions.Actions.Known() != (c.actions > 0) || len(f.Permissions.Identities.Value) != c.identities || f.Network.Region != c.region ||
 			f.Permissions.Held != c.held || len(f.Permissions.Calls) != 0 {
 			t.Errorf("%s: %+v, Region %q", c.name, f.Permissions, f.Network.Region)
 		}
@@ -49,17 +50,18 @@ func TestKept(t *testing.T) {
 func TestCredentialsUnseen(t *testing.T) {
 	t.Parallel()
 	f := &facts.Facts{}
-	if c := credentials(f); c.Source != "" {
+	if c := credentials(node.Of(f)); c.Source != "" {
 		t.Errorf("from nothing: %+v", c)
 	}
+	f.Log.Matches = facts.Absent[[]facts.Match]("no log", "")
 	f.Registration.Hybrid = facts.Absent[facts.Key]("no file", "")
 	f.Credentials.Runtime = facts.Absent[facts.Runtime]("no file", "")
 	f.IMDS.Profile = facts.Absent[facts.Profile]("404", "")
-	if c := credentials(f); c.Source != facts.SourceNone {
+	if c := credentials(node.Of(f)); c.Source != facts.SourceNone {
 		t.Errorf("without any: %+v", c)
 	}
 	f.Credentials.Runtime = facts.Unknown[facts.Runtime]("permission denied", "")
-	if c := credentials(f); c.Source != "" {
+	if c := credentials(node.Of(f)); c.Source != "" {
 		t.Errorf("without root: %+v", c)
 	}
 }

@@ -9,20 +9,23 @@ import (
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
 // measures picks the observations that machines want to follow.
-func measures(f *facts.Facts, r *report.Report) *report.Measures {
-	m := &report.Measures{Platform: f.Host.GOOS, AgentPackage: packaging(f), AgentLatest: f.AgentLatest}
-	m.AgentRunning, m.AgentStarted = running(f)
-	m.Registered, m.KeyCreated = registered(f)
+func measures(n *node.Node, r *report.Report) *report.Measures {
+	f := n.Facts
+	m := &report.Measures{Platform: f.Host.GOOS, AgentPackage: packaging(n), AgentLatest: f.AgentLatest, AgentRunning: known(n.Agent.Core), AgentStarted: n.Agent.Since}
+	m.Registered, m.KeyCreated = registered(n)
 	imdsMeasures(f, m)
-	for _, e := range f.Network.Endpoints {
+	endpoints, _ := n.Endpoints.All()
+	for _, e := range endpoints {
 		if e.Tried() || e.DNS.Outcome != "" {
 			m.Endpoints = append(m.Endpoints, phases(e))
 		}
 	}
-	for _, p := range f.Permissions.Actions {
+	for _, p := range f.Permissions.Actions.Some() {
 		if p.At.After(m.PermissionsRead) {
 			m.PermissionsRead = p.At.UTC()
 		}
@@ -41,68 +44,39 @@ func measures(f *facts.Facts, r *report.Report) *report.Measures {
 	return m
 }
 
+// packages are the kinds of packaging that package managers call otherwise.
+var packages = map[string]string{"windows": "msi", "macos": "pkg"}
+
 // packaging names the installation that is in use, as package managers call it.
-func packaging(f *facts.Facts) string {
-	kinds := map[string]string{"windows": "msi", "macos": "pkg"}
-	for _, i := range f.Agent.Installations {
-		if i.Broken == "" || len(f.Agent.Installations) == 1 {
-			return orElse(kinds[i.Kind], i.Kind)
-		}
-	}
-	if len(f.Agent.Installations) > 0 {
-		return orElse(kinds[f.Agent.Installations[0].Kind], f.Agent.Installations[0].Kind)
-	}
-	if all, ok := f.Agent.InstallationsRead.Get(); ok && all {
+func packaging(n *node.Node) string {
+	if n.Agent.Installed == node.No {
 		return "none"
 	}
-	return ""
+	return text.Or(packages[n.Agent.Packaging], n.Agent.Packaging)
 }
 
-// running tells whether the core agent runs and since when.
-func running(f *facts.Facts) (*bool, time.Time) {
-	if ps, ok := f.Agent.Processes.Get(); ok {
-		yes := len(ps.Core) > 0
-		if yes {
-			return &yes, ps.Core[0].Started
-		}
-		return &yes, time.Time{}
+// known is an answer as a metric has it: nil when it could not be told.
+func known(a node.Answer) *bool {
+	if a == node.Unknown {
+		return nil
 	}
-	known, yes, since := false, false, time.Time{}
-	for _, u := range f.Agent.Units {
-		if u.Load == "not-found" || u.Active == "" {
-			continue
-		}
-		known = true
-		if u.Active == "active" {
-			yes, since = true, u.StartedAt
-		}
-	}
-	if !known {
-		return nil, time.Time{}
-	}
-	return &yes, since
+	yes := a == node.Yes
+	return &yes
 }
 
-// registered tells whether the vault holds an identity, and the age of its key.
-func registered(f *facts.Facts) (*bool, time.Time) {
-	yes, unknown := false, false
-	var created time.Time
-	for _, s := range []facts.Seen[facts.Key]{f.Registration.Hybrid, f.Registration.EC2} {
-		k, ok := s.Get()
-		switch {
-		case ok && k.InstanceID != "":
-			if !yes {
-				created = k.CreatedAt
-			}
-			yes = true
-		case !ok && !s.Absent():
-			unknown = true
-		}
-	}
-	if !yes && unknown {
+// registered tells whether the agent's state gives this host an identity, and the
+// age of its key.
+func registered(n *node.Node) (*bool, time.Time) {
+	own, ok := n.Facts.Registration.EC2.Get()
+	switch {
+	case n.Identity.Hybrid == node.Yes:
+		return known(node.Yes), n.Facts.Registration.Hybrid.Value.CreatedAt
+	case ok && own.InstanceID != "":
+		return known(node.Yes), own.CreatedAt
+	case n.Identity.Hybrid == node.Unknown, n.Facts.Registration.EC2.Unknown():
 		return nil, time.Time{}
 	}
-	return &yes, created
+	return known(node.No), time.Time{}
 }
 
 func imdsMeasures(f *facts.Facts, m *report.Measures) {
@@ -130,7 +104,7 @@ func positive(seconds float64) *float64 {
 func phases(e facts.Endpoint) report.EndpointMeasure {
 	out := report.EndpointMeasure{Service: e.Service, Resolve: positive(e.DNS.Seconds)}
 	for _, a := range e.TCP {
-		if a.Outcome == "ok" {
+		if a.Outcome == facts.OK {
 			out.Connect = positive(a.Seconds)
 			break
 		}
@@ -151,12 +125,12 @@ func phases(e facts.Endpoint) report.EndpointMeasure {
 func failures(f *facts.Facts) []report.CallFailure {
 	n := map[report.CallFailure]int{}
 	sent := f.Permissions.Calls // verdicts of earlier runs are no failures of this one
-	for _, id := range f.Permissions.Identities {
-		if sent["sts:GetCallerIdentity"] > 0 && id.Outcome != "ok" && id.Outcome != "no-credentials" {
-			n[report.CallFailure{Action: "sts:GetCallerIdentity", Reason: reason(id.Code, id.Outcome == "unreachable")}]++
+	for _, id := range f.Permissions.Identities.Some() {
+		if sent["sts:GetCallerIdentity"] > 0 && id.Outcome != facts.CallOK && id.Outcome != facts.CallNoCredentials {
+			n[report.CallFailure{Action: "sts:GetCallerIdentity", Reason: reason(id.Code, id.Outcome == facts.CallUnreachable)}]++
 		}
 	}
-	for _, p := range f.Permissions.Actions {
+	for _, p := range f.Permissions.Actions.Some() {
 		switch {
 		case sent[p.Action] == 0:
 		case p.Verdict == facts.Unreachable:

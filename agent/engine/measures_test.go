@@ -8,6 +8,7 @@ import (
 
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
 )
 
 func TestMeasures(t *testing.T) {
@@ -22,14 +23,14 @@ func TestMeasures(t *testing.T) {
 		{"nobody looked", func(*facts.Facts) {}, report.Measures{}},
 		{"agent stopped, nothing registered", func(f *facts.Facts) {
 			f.Agent.Processes = facts.Known(facts.Processes{}, "proc")
-			f.Agent.InstallationsRead = facts.Known(true, "")
+			f.Agent.Installations = facts.Known([]facts.Installation(nil), "")
 			f.Registration.Hybrid, f.Registration.EC2 = facts.Absent[facts.Key]("", ""), facts.Absent[facts.Key]("", "")
 		}, report.Measures{AgentPackage: "none", AgentRunning: &no, Registered: &no}},
 		{"vault not readable", func(f *facts.Facts) {
 			f.Registration.Hybrid, f.Registration.EC2 = facts.Unknown[facts.Key]("permission denied", ""), facts.Absent[facts.Key]("", "")
 		}, report.Measures{}},
 		{"agent runs on a registered host", func(f *facts.Facts) {
-			f.Agent.Installations = []facts.Installation{{Kind: "windows"}}
+			f.Agent.Installations = facts.Known([]facts.Installation{{Kind: "windows"}}, "")
 			f.Agent.Processes = facts.Known(facts.Processes{Core: []facts.Process{{Started: now}}}, "proc")
 			f.Registration.EC2 = facts.Known(facts.Key{InstanceID: "i-0123", CreatedAt: now}, "")
 			f.IMDS.Token = facts.Known(facts.Exchange{Status: 200, Token: true, Seconds: half}, "")
@@ -40,20 +41,20 @@ func TestMeasures(t *testing.T) {
 			f.IMDS.Token = facts.Known(facts.Exchange{Outcome: "timeout", Seconds: 1}, "")
 		}, report.Measures{IMDSReachable: &no}},
 		{"throttled and refused", func(f *facts.Facts) {
-			f.Permissions.Actions = []facts.Permission{
+			f.Permissions.Actions = facts.Known([]facts.Permission{
 				{Action: "ssm:GetDocument", Verdict: facts.Inconclusive, Code: "ThrottlingException", At: now},
 				{Action: "ssm:GetDocument", Verdict: facts.DeniedProven, Code: "AccessDeniedException"},
 				{Action: "ssm:GetManifest", Verdict: facts.AllowedPredicted, Code: "ResourceNotFoundException"},
 				{Action: "ssm:GetManifest", Verdict: facts.Unreachable},
-			}
-			f.Permissions.Identities = []facts.Identity{{Outcome: "refused", Code: "InvalidClientTokenId"}, {Outcome: "ok"}}
+			}, "")
+			f.Permissions.Identities = facts.Known([]facts.Identity{{Outcome: "refused", Code: "InvalidClientTokenId"}, {Outcome: "ok"}}, "")
 			f.Permissions.Calls = map[string]int{"sts:GetCallerIdentity": 2, "ssm:GetDocument": 2, "ssm:GetManifest": 2}
 		}, report.Measures{PermissionsRead: now, Failures: []report.CallFailure{
 			{Action: "ssm:GetDocument", Reason: "access-denied", Count: 1}, {Action: "ssm:GetDocument", Reason: "throttled", Count: 1},
 			{Action: "ssm:GetManifest", Reason: "network", Count: 1}, {Action: "sts:GetCallerIdentity", Reason: "other", Count: 1}}}},
 		{"refused in an earlier run", func(f *facts.Facts) {
-			f.Permissions.Actions = []facts.Permission{{Action: "ssm:GetDocument", Verdict: facts.DeniedProven, Code: "AccessDeniedException", At: now}}
-			f.Permissions.Identities = []facts.Identity{{Outcome: "refused", Code: "InvalidClientTokenId"}}
+			f.Permissions.Actions = facts.Known([]facts.Permission{{Action: "ssm:GetDocument", Verdict: facts.DeniedProven, Code: "AccessDeniedException", At: now}}, "")
+			f.Permissions.Identities = facts.Known([]facts.Identity{{Outcome: "refused", Code: "InvalidClientTokenId"}}, "")
 			f.Permissions.Calls = map[string]int{}
 		}, report.Measures{PermissionsRead: now}},
 	} {
@@ -61,7 +62,7 @@ func TestMeasures(t *testing.T) {
 			t.Parallel()
 			f := &facts.Facts{}
 			c.set(f)
-			got := *measures(f, &report.Report{})
+			got := *measures(node.Of(f), &report.Report{})
 			if len(got.Failures) == 0 {
 				got.Failures = nil
 			}

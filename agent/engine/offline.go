@@ -2,12 +2,14 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"ssm-doctor/agent/report"
-	"ssm-doctor/checks"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
 // Offline says what documents grant, without a request.
@@ -76,7 +78,7 @@ func (o Offline) Evaluate() ([]report.Feature, []report.Permission) {
 			p.Verdict = facts.DeniedPredicted
 		}
 		if d.Statement != "" {
-			p.Evidence += fmt.Sprintf(" (%s, %s)", orElse(d.PolicyName, "unnamed policy"), d.Statement)
+			p.Evidence += fmt.Sprintf(" (%s, %s)", text.Or(d.PolicyName, "unnamed policy"), d.Statement)
 		}
 		permissions = append(permissions, p)
 	}
@@ -84,7 +86,7 @@ func (o Offline) Evaluate() ([]report.Feature, []report.Permission) {
 	if f == nil {
 		f = &facts.Facts{}
 	}
-	used := checks.InUse(f)
+	used := node.Of(f).InUse()
 	for _, id := range o.Asked {
 		used[id] = "asked for"
 	}
@@ -93,7 +95,7 @@ func (o Offline) Evaluate() ([]report.Feature, []report.Permission) {
 		if ft.JudgesProfile() && o.Target.Source == iam.SourceHybrid {
 			continue // a hybrid node has no instance profile
 		}
-		if !ft.AppliesTo(o.Target.Source, o.Target.GOOS) && used[ft.ID] != "asked for" {
+		if !ft.AppliesTo(o.Target.Source, o.Target.GOOS) && !slices.Contains(f.Asked, ft.ID) && !slices.Contains(o.Asked, ft.ID) {
 			continue
 		}
 		features = append(features, feature(ft.ForRole(o.Target.Source), used, o.Target.Region, func(action string) iam.Verdict { return verdicts[action] }))
@@ -104,7 +106,7 @@ func (o Offline) Evaluate() ([]report.Feature, []report.Permission) {
 // request asks for an action on the resource of the node, where it is known.
 func (o Offline) request(a iam.Action) iam.Request {
 	t := o.Target
-	partition := orElse(t.Partition, "aws")
+	partition := text.Or(t.Partition, "aws")
 	r := iam.Request{Action: a.Action, Context: map[string][]string{"aws:SecureTransport": {"true"}}}
 	if len(a.ResourceTypes) == 0 {
 		r.Resource = "*"
@@ -119,28 +121,27 @@ func (o Offline) request(a iam.Action) iam.Request {
 	if o.Facts == nil {
 		return r
 	}
-	id := checks.NodeID(o.Facts)
-	node := ""
+	id := node.Of(o.Facts).Identity.ID
+	arn := ""
 	switch {
 	case t.Region == "" || t.Account == "" || id == "":
 	case strings.HasPrefix(id, "mi-"):
-		node = "arn:" + partition + ":ssm:" + t.Region + ":" + t.Account + ":managed-instance/" + id
-		r.Context["ssm:SourceInstanceARN"] = []string{node}
+		arn = "arn:" + partition + ":ssm:" + t.Region + ":" + t.Account + ":managed-instance/" + id
+		r.Context["ssm:SourceInstanceARN"] = []string{arn}
 	default:
-		node = "arn:" + partition + ":ec2:" + t.Region + ":" + t.Account + ":instance/" + id
-		r.Context["ec2:SourceInstanceARN"] = []string{node}
+		arn = "arn:" + partition + ":ec2:" + t.Region + ":" + t.Account + ":instance/" + id
+		r.Context["ec2:SourceInstanceARN"] = []string{arn}
 	}
-	switch a.Action {
-	case "ssm:UpdateInstanceInformation", "ssm:ListInstanceAssociations", "ssm:PutComplianceItems":
-		r.Resource = node
+	if len(a.ResourceTypes) > 0 && !slices.ContainsFunc(a.ResourceTypes, func(t string) bool { return t != "instance" && t != "managed-instance" }) {
+		r.Resource = arn
 	}
 	return r
 }
 
-// TargetOf is the node of facts as a target for policies.
-func TargetOf(f *facts.Facts) iam.Target {
-	t := iam.Target{Partition: checks.Partition(f), Region: checks.Region(f), Account: checks.Account(f), Source: checks.FeatureSource(f), GOOS: f.Host.GOOS}
-	if out, ok := f.Agent.Output.Get(); ok {
+// TargetOf is a node as a target for policies.
+func TargetOf(n *node.Node) iam.Target {
+	t := iam.Target{Partition: n.Identity.Partition, Region: n.Identity.Region, Account: n.Identity.Account, Source: n.FeatureSource(), GOOS: n.Facts.Host.GOOS}
+	if out, ok := n.Facts.Agent.Output.Get(); ok {
 		t.Buckets, t.LogGroups = out.Buckets, out.LogGroups
 	}
 	return t

@@ -5,6 +5,7 @@ import (
 
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
 )
 
 func carried(t *testing.T, names ...string) []*iam.Policy {
@@ -87,7 +88,7 @@ func TestOfflineNode(t *testing.T) {
 	if got := core(); got != "unknown" {
 		t.Errorf("node not known: %s", got)
 	}
-	o.Facts, o.Target = f, TargetOf(f)
+	o.Facts, o.Target = f, TargetOf(node.Of(f))
 	if got := core(); got != "yes" {
 		t.Errorf("this node: %s", got)
 	}

@@ -47,7 +47,7 @@ func findings(e *emitter) {
 	if r.RootCause != nil {
 		n[r.RootCause.Severity]++
 	}
-	for _, s := range severities {
+	for _, s := range report.Severities {
 		e.send(float64(n[s]), s)
 	}
 }

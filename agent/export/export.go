@@ -58,12 +58,12 @@ func OneRun(r *report.Report) *Snapshot {
 // failed in an unexpected way.
 func Completed(r *report.Report) bool {
 	for _, s := range r.Sources {
-		if strings.HasPrefix(s.Error, facts.Panicked) {
+		if s.Ending == string(facts.Panicked) {
 			return false
 		}
 	}
 	for _, c := range r.Checks {
-		if strings.HasPrefix(c.Summary, "this check failed:") {
+		if c.Crashed {
 			return false
 		}
 	}

@@ -17,7 +17,9 @@ import (
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/text"
 	"ssm-doctor/packaging/gen/golden"
 )
 
@@ -31,7 +33,7 @@ func full() *report.Report {
 	r := small()
 	r.Checks, r.Sources, r.Features, r.Measures.Features = nil, nil, nil, nil
 	for i, c := range checks.All() {
-		if c.Profile != "" { // a daemon does not judge images
+		if !c.IsFor(checks.ProfileHost) { // a daemon does not judge images
 			continue
 		}
 		r.Checks = append(r.Checks, report.Check{ID: c.ID, Group: c.Group, Status: []string{"pass", "fail", "warn"}[i%3]})
@@ -150,12 +152,12 @@ func TestSeriesOfReport(t *testing.T) {
 	want := map[string]map[string]float64{"ssm_doctor_check_success": {}, "ssm_doctor_checks": {}, "ssm_doctor_source_success": {}, "ssm_doctor_source_duration_seconds": {},
 		"ssm_doctor_feature_ready": {}, "ssm_doctor_feature_permissions": {}, "ssm_doctor_aws_requests_total": {}, "ssm_doctor_aws_request_failures_total": {}}
 	success := map[string]float64{"pass": 1, "warn": 0, "fail": 0}
-	for _, status := range statuses {
+	for _, status := range report.Statuses {
 		want["ssm_doctor_checks"]["status="+status] = 0
 	}
 	for i := range r.Checks {
 		c := &r.Checks[i]
-		c.Status = statuses[i%len(statuses)]
+		c.Status = report.Statuses[i%len(report.Statuses)]
 		want["ssm_doctor_checks"]["status="+c.Status]++
 		if v, ok := success[c.Status]; ok {
 			want["ssm_doctor_check_success"]["check="+c.ID] = v
@@ -351,6 +353,34 @@ func BenchmarkCollect(b *testing.B) {
 	for b.Loop() {
 		if _, err := reg.Gather(); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// A run is complete when it ended by itself and this program made no error in it;
+// what it says of the host does not matter.
+func TestCompleted(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		edit func(*report.Report)
+		want bool
+	}{
+		"as it was":      {func(*report.Report) {}, true},
+		"a failed check": {func(r *report.Report) { r.Checks[0].Status = "fail" }, true},
+		"a failed source": {func(r *report.Report) {
+			r.Sources[0].Success, r.Sources[0].Error = false, "panic: says the host"
+		}, true},
+		"a summary of that form":  {func(r *report.Report) { r.Checks[0].Summary = text.Plain("this check failed: says the host") }, true},
+		"a crashed check":         {func(r *report.Report) { r.Checks[0].Crashed = true }, false},
+		"a source that panicked":  {func(r *report.Report) { r.Sources[0].Ending = string(facts.Panicked) }, false},
+		"a source that was cut":   {func(r *report.Report) { r.Sources[0].Ending = string(facts.CutOff) }, true},
+		"interrupted":             {func(r *report.Report) { r.Interrupted = true }, false},
+		"the time limit was over": {func(r *report.Report) { r.TimedOut = true }, false},
+	} {
+		r := small()
+		c.edit(r)
+		if got := Completed(r); got != c.want {
+			t.Errorf("%s: completed %v", name, got)
 		}
 	}
 }

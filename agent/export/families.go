@@ -70,13 +70,8 @@ func (o Options) families() []*family {
 
 // Closed lists of label values.
 var (
-	states     = []string{report.Managed, report.Degraded, report.NotManaged, report.Unknown}
-	severities = []string{"critical", "warning", "info"}
-	statuses   = []string{"pass", "warn", "fail", "skip", "unknown"}
-	kinds      = []string{"ec2", "hybrid", "ecs", "none"}
-	packages   = []string{"rpm", "deb", "snap", "msi", "pkg", "binary", "managed", "none"}
-	sources    = []string{"instance-profile", "default-host-management", "hybrid", "shared-file", "task-role", "none"}
-	endpoints  = []string{"ssm", "ssmmessages", "ec2messages", "s3", "kms", "logs", "monitoring", "sts"}
+	packages  = []string{"rpm", "deb", "snap", "msi", "pkg", "binary", "managed", "none"}
+	endpoints = []string{"ssm", "ssmmessages", "ec2messages", "s3", "kms", "logs", "monitoring", "sts"}
 	// nodeEndpoints are those that make a managed node.
 	nodeEndpoints = []string{"ssm", "ssmmessages", "ec2messages"}
 	routes        = []string{"public", "private", "mixed", "proxy"}
@@ -84,14 +79,14 @@ var (
 
 // families is every family, in the order of the reference.
 var families = []*family{
-	{name: "ssm_doctor_node_state", group: "node", lean: true, labels: []string{"state"}, values: map[string][]string{"state": states},
+	{name: "ssm_doctor_node_state", group: "node", lean: true, labels: []string{"state"}, values: map[string][]string{"state": report.States},
 		help: "Whether this host is a managed node, as of the last run. Exactly one state is 1.",
 		collect: func(e *emitter) {
 			now := report.Unknown
-			if r := e.snapshot.Report; r != nil && slices.Contains(states, r.State) {
+			if r := e.snapshot.Report; r != nil && slices.Contains(report.States, r.State) {
 				now = r.State
 			}
-			for _, s := range states {
+			for _, s := range report.States {
 				e.send(number(s == now), s)
 			}
 		}},
@@ -101,7 +96,7 @@ var families = []*family{
 	{name: "ssm_doctor_root_cause_info", group: "node", lean: true, labels: []string{"cause", "group"},
 		help:    "Most probable root cause as of the last run; healthy when nothing is wrong, undetermined when it cannot be told.",
 		collect: rootCause},
-	{name: "ssm_doctor_findings", group: "node", lean: true, needsFacts: true, labels: []string{"severity"}, values: map[string][]string{"severity": severities}, absent: "before the first run",
+	{name: "ssm_doctor_findings", group: "node", lean: true, needsFacts: true, labels: []string{"severity"}, values: map[string][]string{"severity": report.Severities}, absent: "before the first run",
 		help: "Findings of the last run.", collect: findings},
 	{name: "ssm_doctor_check_success", group: "checks", needsFacts: true, labels: []string{"check"}, absent: "for checks that were skipped or could not tell",
 		help: "1 when the check passed, 0 when it warns or fails, as of the last run; absent for checks that were skipped or could not tell.",
@@ -115,14 +110,14 @@ var families = []*family{
 				}
 			}
 		}},
-	{name: "ssm_doctor_checks", group: "node", needsFacts: true, labels: []string{"status"}, values: map[string][]string{"status": statuses}, absent: "before the first run",
+	{name: "ssm_doctor_checks", group: "node", needsFacts: true, labels: []string{"status"}, values: map[string][]string{"status": report.Statuses}, absent: "before the first run",
 		help: "Checks by outcome, as of the last run.",
 		collect: func(e *emitter) {
 			n := map[string]int{}
 			for _, c := range e.snapshot.Report.Checks {
 				n[c.Status]++
 			}
-			for _, s := range statuses {
+			for _, s := range report.Statuses {
 				e.send(float64(n[s]), s)
 			}
 		}},
@@ -140,7 +135,7 @@ var families = []*family{
 				e.send(s.Duration, s.Name)
 			}
 		}},
-	{name: "ssm_doctor_node_info", group: "node", needsFacts: true, labels: []string{"node_id", "kind", "platform"}, values: map[string][]string{"kind": kinds}, absent: "before the first run",
+	{name: "ssm_doctor_node_info", group: "node", needsFacts: true, labels: []string{"node_id", "kind", "platform"}, values: map[string][]string{"kind": report.Kinds}, absent: "before the first run",
 		help: "Identity of this node as of the last run.",
 		collect: func(e *emitter) {
 			r := e.snapshot.Report
@@ -148,7 +143,7 @@ var families = []*family{
 			if r.Measures != nil {
 				platform = r.Measures.Platform
 			}
-			e.send(1, r.Node.ID, oneOf(r.Node.Kind, kinds), platform)
+			e.send(1, r.Node.ID, oneOf(r.Node.Kind, report.Kinds), platform)
 		}},
 	{name: "ssm_doctor_agent_info", group: "agent", lean: true, needsFacts: true, labels: []string{"version", "latest_version", "package"}, values: map[string][]string{"package": packages}, absent: "before the first run",
 		help: "SSM Agent found here, as of the last run; empty labels are not known.",
@@ -180,10 +175,10 @@ var families = []*family{
 			e.float(m.IMDSIdentitySeconds, "identity")
 			e.float(m.IMDSCredentialsSeconds, "credentials")
 		}},
-	{name: "ssm_doctor_credentials_info", group: "credentials", needsFacts: true, labels: []string{"source"}, values: map[string][]string{"source": sources}, absent: "before the first run",
+	{name: "ssm_doctor_credentials_info", group: "credentials", needsFacts: true, labels: []string{"source"}, values: map[string][]string{"source": report.Sources}, absent: "before the first run",
 		help: "Where the agent's credentials come from, as of the last run.",
 		collect: func(e *emitter) {
-			if s := oneOf(e.snapshot.Report.Credentials.Source, sources); s != "" {
+			if s := oneOf(e.snapshot.Report.Credentials.Source, report.Sources); s != "" {
 				e.send(1, s)
 			}
 		}},

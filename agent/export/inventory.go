@@ -29,7 +29,7 @@ const InventoryFile = "ssm-doctor.json"
 func Inventory(r *report.Report) ([]byte, error) {
 	r = report.Redact(r)
 	c := map[string]string{
-		"State": r.State, "Summary": r.Summary, "CheckedAt": r.GeneratedAt.UTC().Format(time.RFC3339), "DoctorVersion": r.Version,
+		"State": r.State, "Summary": r.Summary.String(), "CheckedAt": r.GeneratedAt.UTC().Format(time.RFC3339), "DoctorVersion": r.Version,
 		"AgentVersion": r.AgentVersion, "CredentialSource": r.Credentials.Source, "Cause": "healthy", "CauseTitle": "", "Severity": "", "Fix": "",
 	}
 	if r.State != report.Managed {
@@ -38,10 +38,10 @@ func Inventory(r *report.Report) ([]byte, error) {
 	if k := r.RootCause; k != nil {
 		c["Cause"], c["CauseTitle"], c["Severity"] = k.ID, k.Title, k.Severity
 		if len(k.Fix) > 0 {
-			c["Fix"] = k.Fix[0].Text
+			c["Fix"] = k.Fix[0].Text.String()
 		}
 	}
-	for _, s := range statuses {
+	for _, s := range report.Statuses {
 		n := 0
 		for _, k := range r.Checks {
 			if k.Status == s {

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"ssm-doctor/agent/report"
+	"ssm-doctor/checks/text"
 )
 
 func TestOpenMetrics(t *testing.T) {
@@ -86,9 +87,9 @@ func TestWriteTextfileRefuses(t *testing.T) {
 func TestInventory(t *testing.T) {
 	t.Parallel()
 	r := full()
-	r.Summary = strings.Repeat("ü", 5000)
+	r.Summary = text.Plain(strings.Repeat("ü", 5000))
 	r.Credentials.Role = "SecretRoleName"
-	r.RootCause.Title = "role SecretRoleName\x1b[31m in 111122223333"
+	r.RootCause.Fix = []report.Step{{Text: text.New("Grant it to the role %s in %s", "SecretRoleName\x1b[31m", "111122223333")}}
 	dir := t.TempDir()
 	if err := WriteInventory(filepath.Join(dir, "none"), r); err == nil {
 		t.Error("a folder that is not there was written to")

@@ -34,10 +34,13 @@ func TestHugeFiles(t *testing.T) {
 		}
 	}
 	f := gathertest.GatherDir(t, root, fileSources...)
-	for what, w := range map[string]string{"config": f.Agent.Config.Why, "runtime": f.Credentials.Runtime.Why, "credentials": f.Credentials.DHMCFile.Why, "distro": f.Host.Distro.Why, "resolver": f.Host.Resolver.Why, "manifest": f.Registration.Manifest.Why} {
+	for what, w := range map[string]string{"config": f.Agent.Config.Why, "runtime": f.Credentials.Runtime.Why, "credentials": f.Credentials.DHMCFile.Why, "distro": f.Host.Distro.Why, "resolver": f.Host.Resolver.Why} {
 		if w != gather.ErrTooLarge.Error() {
 			t.Errorf("%s: %q", what, w)
 		}
+	}
+	if d := f.Registration.Damage.Value; len(d) != 1 || !strings.HasSuffix(d[0].Path, "/Manifest") {
+		t.Errorf("damage %+v", d)
 	}
 }
 
@@ -77,7 +80,7 @@ func TestNothingIsWritten(t *testing.T) {
 			if after := listing(t, root); !slices.Equal(before, after) {
 				t.Errorf("the tree changed:\n%s\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
 			}
-			if len(opened) < 20 || f.Log.LastLine.Unknown() {
+			if len(opened) < 20 || !f.Log.Matches.Known() {
 				t.Errorf("looked at %d files only", len(opened))
 			}
 			allowed := []string{"systemctl show ", "rpm -q ", "nft -a list ruleset", "iptables-save", "/usr/bin/amazon-ssm-agent -version", "/usr/local/bin/amazon-ssm-agent -version"}
@@ -123,7 +126,7 @@ func TestRootIsNotLeft(t *testing.T) {
 		"var/lib/amazon/ssm/Vault/Manifest": `{"RegistrationKey":"` + o + `/secret-config"}`,
 	})
 	f := gathertest.GatherDir(t, root, fileSources...)
-	if !f.Agent.Config.Absent() || f.Log.LastLine.Known() || len(f.Log.Matches) > 0 || f.Registration.Hybrid.Known() {
+	if !f.Agent.Config.Absent() || !f.Log.Matches.Absent() || f.Registration.Hybrid.Known() {
 		t.Errorf("%+v %+v", f.Agent.Config, f.Log)
 	}
 	gathertest.NoSecret(t, f, "xx-outside-1", "ready outside", "/outside/.aws")
@@ -179,21 +182,21 @@ func TestDeniedIsUnknown(t *testing.T) {
 	}{
 		{"var/lib/amazon/ssm/Vault", func(f *facts.Facts) []bool {
 			r := f.Registration
-			return []bool{r.Hybrid.Unknown(), r.EC2.Unknown(), r.Manifest.Unknown(), r.EC2Manifest.Unknown(), r.Fingerprint.Unknown(), len(r.Damage) == 0}
+			return []bool{r.Hybrid.Unknown(), r.EC2.Unknown(), r.Fingerprint.Unknown(), r.Damage.Unknown(), len(r.Damage.Some()) == 0, r.Hybrid.Code == facts.NeedsRoot}
 		}},
 		{"var/lib/amazon/ssm", func(f *facts.Facts) []bool {
-			return []bool{f.Registration.NodeFolders.Unknown(), f.Registration.Informational.Unknown(), f.Credentials.Runtime.Unknown(), f.Credentials.DHMCFile.Unknown(), f.Agent.IPC.Unknown()}
+			return []bool{f.Registration.NodeFolders.Unknown(), f.Registration.Informational.Unknown(), f.Credentials.Runtime.Unknown(), f.Credentials.DHMCFile.Unknown()}
 		}},
 		{"var/log/amazon/ssm", func(f *facts.Facts) []bool {
 			l := f.Log
-			return []bool{l.LastLine.Unknown(), l.LastStart.Unknown(), l.LastSuccess.Unknown(), l.LastFailure.Unknown(), l.Backoff.Unknown(), f.Agent.Starts.Unknown(), f.Agent.Running.Unknown()}
+			return []bool{l.Matches.Unknown(), l.Matches.Code == facts.NeedsRoot, l.Refusals.Unknown(), l.Backoff.Unknown(), f.Agent.Versions.Unknown(), f.Agent.Starts.Unknown(), f.Agent.Running.Unknown()}
 		}},
 		{"root", func(f *facts.Facts) []bool { return []bool{f.Credentials.RootFile.Unknown()} }},
 		{"etc/amazon", func(f *facts.Facts) []bool { return []bool{f.Agent.Config.Unknown()} }},
 		{"usr/bin", func(f *facts.Facts) []bool {
-			return []bool{f.Agent.InstallationsRead.Unknown(), f.Agent.Installed.Unknown()}
+			return []bool{f.Agent.Installations.Unknown(), f.Agent.Installed.Unknown()}
 		}},
-		{"var/lib/dpkg", func(f *facts.Facts) []bool { return []bool{f.Agent.InstallationsRead.Unknown()} }},
+		{"var/lib/dpkg", func(f *facts.Facts) []bool { return []bool{f.Agent.Installations.Unknown()} }},
 		{"proc", func(f *facts.Facts) []bool {
 			return []bool{f.Agent.Processes.Unknown(), f.Agent.Channel.Unknown(), f.Host.DefaultIPv4.Unknown(), f.Host.Inotify.Unknown()}
 		}},
@@ -201,10 +204,11 @@ func TestDeniedIsUnknown(t *testing.T) {
 		t.Run(c.deny, func(t *testing.T) {
 			t.Parallel()
 			env := gathertest.Plain(t, filepath.Join("testdata", "agent", "hybrid-healthy"))
-			env.FS = denyFS{env.FS, c.deny}
+			env.FS, env.Privileged = denyFS{env.FS, c.deny}, facts.Known(false, "effective user id")
 			var f facts.Facts
+			run := env.Begin()
 			for _, s := range fileSources {
-				_ = s.Gather(t.Context(), env.Begin(), &f) // a source that could fill nothing says so
+				_ = s.Gather(t.Context(), run, &f) // a source that could fill nothing says so
 			}
 			for i, ok := range c.seen(&f) {
 				if !ok {

@@ -27,9 +27,10 @@ type Env struct {
 	Offline bool
 
 	GOOS, GOARCH string
-	UID          int
-	Now          func() time.Time
-	Getenv       func(string) string
+	// Privileged: this process runs as root or Administrator.
+	Privileged facts.Seen[bool]
+	Now        func() time.Time
+	Getenv     func(string) string
 
 	// Dial opens a TCP connection. local, when valid, is the source address.
 	Dial func(ctx context.Context, network, address string, local netip.Addr) (net.Conn, error)
@@ -43,8 +44,6 @@ type Env struct {
 	Exec func(ctx context.Context, name string, args ...string) ([]byte, error)
 	// StatFS tells usage and mount flags of the file system under a path.
 	StatFS func(path string) (facts.Usage, error)
-	// Attr reads an extended attribute.
-	Attr func(path, name string) (string, error)
 	// Owner is the user id of a file's owner; nil or false: not known here.
 	Owner func(fi fs.FileInfo) (int, bool)
 	// Kernel asks the running kernel; nil: not the running system.

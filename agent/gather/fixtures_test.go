@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,19 +41,32 @@ type expectation struct {
 	Config      bool // the file exists
 }
 
+// latest is the latest entry of the log of some kinds; "" is any.
+func latest(f *facts.Facts, kinds ...string) facts.Match {
+	var last facts.Match
+	for _, m := range f.Log.Matches.Value {
+		i := slices.IndexFunc(facts.Signatures, func(s facts.Signature) bool { return s.ID == m.ID })
+		if !m.Last.Before(last.Last) && (kinds[0] == "" || slices.Contains(kinds, facts.Signatures[i].Kind)) {
+			last = m
+		}
+	}
+	return last
+}
+
 func TestExpectations(t *testing.T) {
 	t.Parallel()
 	got := map[string]expectation{}
 	for _, name := range fixtures(t) {
 		f := gathertest.GatherDir(t, filepath.Join("testdata", "agent", name), fileSources...)
-		last, _ := f.Log.LastLine.Get()
+		last := latest(f, "").Last
 		// The back-off is judged where the recording ends.
 		env := gathertest.Plain(t, filepath.Join("testdata", "agent", name))
 		env.Now = func() time.Time { return last }
 		end := gathertest.Gather(t, env, agentlog.Source{})
+		failed := latest(f, facts.KindNode, facts.KindFailure)
 		e := expectation{
 			Hybrid: f.Registration.Hybrid.Value.Complete(), EC2: f.Registration.EC2.Value.Complete(), Identity: f.Credentials.Runtime.Value.IdentityType, Source: f.Credentials.Runtime.Value.Source,
-			LastFailure: f.Log.LastFailure.Value.ID, Succeeded: f.Log.LastSuccess.Known() && f.Log.LastSuccess.Value.At.After(f.Log.LastFailure.Value.At), Backoff: end.Log.Backoff.Known(), Config: f.Agent.Config.Known(),
+			LastFailure: failed.ID, Succeeded: latest(f, facts.KindSuccess).Last.After(failed.Last), Backoff: end.Log.Backoff.Known(), Config: f.Agent.Config.Known(),
 		}
 		e.Expired = !f.Credentials.Runtime.Value.ExpiresAt.IsZero() && f.Credentials.Runtime.Value.ExpiresAt.Before(last)
 		switch {
@@ -61,7 +75,7 @@ func TestExpectations(t *testing.T) {
 		case len(f.Credentials.RootFile.Value.Profiles) > 0:
 			e.File = "root"
 		}
-		if r := f.Agent.Running; !r.Known() || r.Value != "3.3.0.0" || len(f.Registration.Damage) > 0 || f.Log.LastStart.Unknown() {
+		if r := f.Agent.Running; !r.Known() || r.Value != "3.3.0.0" || len(f.Registration.Damage.Value) > 0 || !f.Registration.Damage.Known() || !f.Log.Matches.Known() {
 			t.Errorf("%s: %+v %+v", name, r, f.Registration.Damage)
 		}
 		got[name] = e
@@ -115,7 +129,7 @@ func TestGoldenFixtures(t *testing.T) {
 			dir := filepath.Join("testdata", "agent", name)
 			f := gathertest.GatherDir(t, dir, fileSources...)
 			// Modes and times of a checkout are not those of the host.
-			f.Registration.Paths = nil
+			f.Registration.Paths.Value = nil
 			f.Credentials.Runtime.Value.ModifiedAt = time.Time{}
 			f.Credentials.DHMCFile.Value.ModifiedAt = time.Time{}
 			f.Credentials.RootFile.Value.ModifiedAt = time.Time{}

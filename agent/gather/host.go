@@ -32,7 +32,7 @@ func Host(root string) (*Env, error) {
 	}
 	env := &Env{
 		FS: fsys, Root: dir, Live: live,
-		GOOS: runtime.GOOS, GOARCH: runtime.GOARCH, UID: hostUID(),
+		GOOS: runtime.GOOS, GOARCH: runtime.GOARCH, Privileged: hostPrivilege(),
 		Now: time.Now, Getenv: os.Getenv, Owner: fileOwner,
 		Dial:   hostDial,
 		Limits: DefaultLimits(), Memory: &Memory{},
@@ -46,16 +46,6 @@ func Host(root string) (*Env, error) {
 				return u, pathError("statfs", name, err)
 			}
 			return u, nil
-		},
-		Attr: func(name, attr string) (string, error) {
-			p, err := fsys.real(name)
-			if err == nil {
-				var v string
-				if v, err = hostAttr(p, attr); err == nil {
-					return v, nil
-				}
-			}
-			return "", pathError("getxattr", name, err)
 		},
 	}
 	setNet(env)

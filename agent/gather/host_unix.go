@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+
+	"ssm-doctor/checks/facts"
 )
 
 // openNonblock keeps an open from waiting for a FIFO's writer.
@@ -37,9 +39,11 @@ func ownGroup(cmd *exec.Cmd) {
 func fileOwner(fi fs.FileInfo) (int, bool) {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	if !ok {
-		return -1, false
+		return 0, false
 	}
 	return int(st.Uid), true
 }
 
-func hostUID() int { return os.Geteuid() }
+func hostPrivilege() facts.Seen[bool] {
+	return facts.Known(os.Geteuid() == 0, "effective user id")
+}

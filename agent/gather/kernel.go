@@ -13,7 +13,6 @@ var IMDSIP = netip.MustParseAddr(IMDSAddr)
 
 // Kernel is what only the running kernel can tell.
 type Kernel struct {
-	Release  string
 	Hostname string // where no file holds it
 	// Synced: the clock is disciplined by a time service.
 	Synced facts.Seen[bool]
@@ -40,7 +39,7 @@ const maxInterfaces = 100
 func hostInterfaces() facts.Seen[[]facts.Interface] {
 	all, err := net.Interfaces()
 	if err != nil {
-		return facts.Unknown[[]facts.Interface](Why(err), "")
+		return Unknown[[]facts.Interface](err, "")
 	}
 	out := []facts.Interface{}
 	for _, i := range all {

@@ -11,12 +11,11 @@ import (
 func hostKernel() Kernel {
 	k := Kernel{
 		Interfaces: hostInterfaces(),
-		IMDSRoute:  facts.Unknown[facts.Route](ErrUnsupported.Error(), ""),
-		Synced:     facts.Unknown[bool](ErrUnsupported.Error(), ""),
+		IMDSRoute:  NotAskable[facts.Route](ErrUnsupported.Error(), ""),
+		Synced:     NotAskable[bool](ErrUnsupported.Error(), ""),
 		ImageState: facts.Absent[string]("not Windows", ""),
 		Hostname:   ownName(),
 	}
-	k.Release, _ = unix.Sysctl("kern.osrelease")
 	if tv, err := unix.SysctlTimeval("kern.boottime"); err == nil {
 		k.Boot = time.Unix(tv.Unix())
 	}
@@ -30,7 +29,5 @@ func hostStatFS(path string) (facts.Usage, error) {
 	}
 	size := uint64(st.Bsize)
 	// No blocks are reserved for root; inodes have no fixed number on APFS.
-	return facts.Usage{TotalBytes: st.Blocks * size, FreeBytes: st.Bavail * size, AvailableBytes: st.Bfree * size}, nil
+	return facts.Usage{TotalBytes: st.Blocks * size, FreeBytes: st.Bavail * size}, nil
 }
-
-func hostAttr(string, string) (string, error) { return "", ErrUnsupported }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -23,10 +22,6 @@ var hostOrder = binary.NativeEndian
 
 func hostKernel() Kernel {
 	var k Kernel
-	var u unix.Utsname
-	if unix.Uname(&u) == nil {
-		k.Release = unix.ByteSliceToString(u.Release[:])
-	}
 	var t unix.Timex // Modes 0 only reads
 	if _, err := unix.Adjtimex(&t); err != nil {
 		k.Synced = facts.Unknown[bool]("adjtimex: "+err.Error(), "adjtimex")
@@ -46,18 +41,9 @@ func hostStatFS(path string) (facts.Usage, error) {
 	}
 	size := uint64(st.Bsize)
 	return facts.Usage{
-		TotalBytes: st.Blocks * size, FreeBytes: st.Bavail * size, AvailableBytes: st.Bfree * size,
+		TotalBytes: st.Blocks * size, FreeBytes: st.Bavail * size,
 		TotalInodes: st.Files, FreeInodes: st.Ffree,
 	}, nil
-}
-
-func hostAttr(path, name string) (string, error) {
-	b := make([]byte, 512)
-	n, err := unix.Getxattr(path, name, b)
-	if err != nil {
-		return "", err
-	}
-	return strings.TrimRight(string(b[:n]), "\x00"), nil
 }
 
 // routeTo asks the kernel by rtnetlink for its route to an IPv4 address.

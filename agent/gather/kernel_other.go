@@ -9,12 +9,10 @@ import (
 func hostKernel() Kernel {
 	return Kernel{
 		Interfaces: hostInterfaces(),
-		IMDSRoute:  facts.Unknown[facts.Route](ErrUnsupported.Error(), ""),
-		Synced:     facts.Unknown[bool](ErrUnsupported.Error(), ""),
+		IMDSRoute:  NotAskable[facts.Route](ErrUnsupported.Error(), ""),
+		Synced:     NotAskable[bool](ErrUnsupported.Error(), ""),
 		ImageState: facts.Absent[string]("not Windows", ""),
 	}
 }
 
 func hostStatFS(string) (facts.Usage, error) { return facts.Usage{}, ErrUnsupported }
-
-func hostAttr(string, string) (string, error) { return "", ErrUnsupported }

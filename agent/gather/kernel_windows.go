@@ -2,7 +2,6 @@ package gather
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"golang.org/x/sys/windows"
@@ -12,13 +11,11 @@ import (
 )
 
 func hostKernel() Kernel {
-	v := windows.RtlGetVersion()
 	return Kernel{
-		Release:    fmt.Sprintf("%d.%d.%d", v.MajorVersion, v.MinorVersion, v.BuildNumber),
 		Hostname:   ownName(),
 		Interfaces: hostInterfaces(),
-		IMDSRoute:  facts.Unknown[facts.Route](ErrUnsupported.Error(), ""),
-		Synced:     facts.Unknown[bool](ErrUnsupported.Error(), ""),
+		IMDSRoute:  NotAskable[facts.Route](ErrUnsupported.Error(), ""),
+		Synced:     NotAskable[bool](ErrUnsupported.Error(), ""),
 		WindowsRoutes: func() facts.Seen[[]string] {
 			const key = `SYSTEM\CurrentControlSet\Services\Tcpip\Parameters\PersistentRoutes`
 			from := `registry:HKLM\` + key
@@ -26,12 +23,12 @@ func hostKernel() Kernel {
 			if errors.Is(err, registry.ErrNotExist) {
 				return facts.Known([]string{}, from)
 			} else if err != nil {
-				return facts.Unknown[[]string](Why(err), from)
+				return Unknown[[]string](err, from)
 			}
 			defer k.Close()
 			names, err := k.ReadValueNames(-1)
 			if err != nil {
-				return facts.Unknown[[]string](Why(err), from)
+				return Unknown[[]string](err, from)
 			}
 			return facts.Known(names, from)
 		}(),
@@ -41,12 +38,12 @@ func hostKernel() Kernel {
 			from := `registry:HKLM\` + key
 			k, err := registry.OpenKey(registry.LOCAL_MACHINE, key, registry.QUERY_VALUE)
 			if err != nil {
-				return facts.Unknown[string](Why(err), from)
+				return Unknown[string](err, from)
 			}
 			defer k.Close()
 			s, _, err := k.GetStringValue("ImageState")
 			if err != nil {
-				return facts.Unknown[string](Why(err), from)
+				return Unknown[string](err, from)
 			}
 			return facts.Known(OneLine(s, 100), from)
 		}(),
@@ -62,7 +59,5 @@ func hostStatFS(path string) (facts.Usage, error) {
 	if err := windows.GetDiskFreeSpaceEx(p, &avail, &total, &free); err != nil {
 		return facts.Usage{}, err
 	}
-	return facts.Usage{TotalBytes: total, FreeBytes: avail, AvailableBytes: free}, nil
+	return facts.Usage{TotalBytes: total, FreeBytes: avail}, nil
 }
-
-func hostAttr(string, string) (string, error) { return "", ErrUnsupported }

@@ -24,22 +24,22 @@ func TestMacHost(t *testing.T) {
 	}
 	env := gathertest.MacEnv(t, files, gathertest.MacPrograms())
 	env.Kernel = func() gather.Kernel {
-		return gather.Kernel{Release: "23.6.0", Hostname: "mac-1", Boot: gathertest.Now.Add(-time.Hour)}
+		return gather.Kernel{Hostname: "mac-1", Boot: gathertest.Now.Add(-time.Hour)}
 	}
 	f := gathertest.Gather(t, env, fileSources...)
 	h, a := f.Host, f.Agent
 	for _, s := range gathertest.Wrong(
-		gathertest.Is(h.Distro, facts.Distro{ID: "macos", Version: "14.6.1", Name: "macOS 14.6.1"}), gathertest.Is(h.Hostname, "mac-1"), gathertest.Is(h.BootTime, gathertest.Now.Add(-time.Hour)), gathertest.Is(h.DefaultIPv4, true), gathertest.Is(h.DefaultIPv6, false),
+		gathertest.Is(h.Distro, facts.Distro{ID: "macos", Name: "macOS 14.6.1"}), gathertest.Is(h.Hostname, "mac-1"), gathertest.Is(h.BootTime, gathertest.Now.Add(-time.Hour)), gathertest.Is(h.DefaultIPv4, true), gathertest.Is(h.DefaultIPv6, false),
 		gathertest.Is(h.IMDSRoute, facts.Route{Destination: "169.254.169.254/32", Gateway: "10.0.0.1", Interface: "en0", Kind: "unicast"}), gathertest.Is(a.Installed, "3.3.1142.0"), gathertest.Is(a.Manager, "launchd"),
-		gathertest.Holds("processes", len(a.Processes.Value.Core) == 1 && a.Processes.Value.Core[0].PID == 77 && a.Processes.Value.Worker[0].Started.Day() == 1 && a.Processes.Value.Worker[0].Parent == 77),
-		gathertest.Holds("proxy", a.ServiceProxy.Value == facts.Proxy{HTTPS: "http://proxy.corp:3128", No: ".local,169.254/16", From: "scutil --proxy"}), gathertest.Holds("environment", cmp.Equal(a.ServiceEnv.Value, []string{"AWS_CA_BUNDLE"})),
+		gathertest.Holds("processes", len(a.Processes.Value.Core) == 1 && a.Processes.Value.Core[0].PID == 77 && a.Processes.Value.Worker[0].Started.Day() == 1),
+		gathertest.Holds("proxy", a.ServiceProxy.Value == facts.Proxy{HTTPS: "http://proxy.corp:3128", No: ".local,169.254/16", From: "scutil --proxy"}),
 		gathertest.Holds("DHMC file", f.Credentials.DHMCFile.Known()), gathertest.Holds("EC2 key", f.Registration.EC2.Value.InstanceID == "i-0123456789abcdef0"), gathertest.Holds("runtime", f.Credentials.Runtime.Value.Source == "SSM"),
-		gathertest.Holds("log", f.Log.LastStart.Known()), gathertest.Holds("resolver", len(h.Resolver.Value.Servers) == 1), gathertest.Holds("configuration", a.Config.Value.Region == "eu-west-1"),
+		gathertest.Holds("log", latest(f, facts.KindStart).ID != ""), gathertest.Holds("resolver", len(h.Resolver.Value.Servers) == 1), gathertest.Holds("configuration", a.Config.Value.Region == "eu-west-1"),
 	) {
 		t.Error(s)
 	}
 	want := []facts.Unit{{Name: agentsvc.MacLabel, Load: "loaded", Active: "active", Sub: "running", Enabled: "enabled", Result: "exit-code", ExitStatus: 1, Restarts: 3, MainPID: 77, Exec: "/opt/aws/ssm/bin/amazon-ssm-agent", File: "/" + macPlist}}
-	if d := cmp.Diff(want, a.Units); d != "" {
+	if d := cmp.Diff(want, a.Units.Value); d != "" {
 		t.Error(d)
 	}
 	gathertest.Sound(t, f)

@@ -75,7 +75,42 @@ func Unseen[T any](err error, name string) facts.Seen[T] {
 	if Missing(err) {
 		return facts.Absent[T]("no such file", FileURL(name))
 	}
-	return facts.Unknown[T](Why(err), FileURL(name))
+	return Unknown[T](err, FileURL(name))
+}
+
+// Unknown says that an error kept a thing from being seen.
+func Unknown[T any](err error, from string) facts.Seen[T] {
+	return facts.Unknown[T](Why(err), from).Because(Obstacle(err))
+}
+
+// Partly is a list of which an error hid a part; without one it is known.
+func Partly[T any](list []T, err error, from string) facts.Seen[[]T] {
+	if list == nil {
+		list = []T{}
+	}
+	if err == nil {
+		return facts.Known(list, from)
+	}
+	return facts.Partly(list, Why(err), from).Because(Obstacle(err))
+}
+
+// Likewise says of one thing that it is absent or unknown for the reason for which
+// another is.
+func Likewise[T, U any](other facts.Seen[U]) facts.Seen[T] {
+	return facts.Seen[T]{Mark: facts.Mark{State: other.State, Why: other.Reason(), Code: other.Code, From: other.From}}
+}
+
+// NotAskable says that a thing cannot be asked here.
+func NotAskable[T any](why, from string) facts.Seen[T] {
+	return facts.Unknown[T](why, from).Because(facts.NotAskable)
+}
+
+// Obstacle is the kind of an error: whether root rights would remove it.
+func Obstacle(err error) facts.Reason {
+	if _, ok := errors.AsType[rootNeeded](err); ok {
+		return facts.NeedsRoot
+	}
+	return ""
 }
 
 // Why is an error's text for a fact: one printable line of bounded length.

@@ -17,8 +17,24 @@ type Run struct {
 	service, unit, shell ProxyVars
 }
 
-// Begin starts a run.
-func (env *Env) Begin() *Run { return &Run{Env: env, keys: map[string]Keys{}} }
+// Begin starts a run. It does not see later changes of env.
+func (env *Env) Begin() *Run {
+	own := *env
+	if own.FS != nil && !own.privileged() {
+		own.FS = userFS{own.FS}
+	}
+	return &Run{Env: &own, keys: map[string]Keys{}}
+}
+
+// privileged reports whether this process is known to have root rights.
+func (env *Env) privileged() bool {
+	seen := env.Privileged
+	if env.Windows != nil {
+		seen = env.Windows.Elevated()
+	}
+	yes, known := seen.Get()
+	return known && yes
+}
 
 // Format keeps a run out of logs and messages, in every form of fmt.
 func (r *Run) Format(s fmt.State, _ rune) { fmt.Fprint(s, "a run") }

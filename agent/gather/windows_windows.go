@@ -26,31 +26,31 @@ func queryService(name string) facts.Seen[WindowsService] {
 	from := "scm:" + name
 	m, err := windows.OpenSCManager(nil, nil, windows.SC_MANAGER_CONNECT)
 	if err != nil {
-		return facts.Unknown[WindowsService](Why(err), from)
+		return Unknown[WindowsService](err, from)
 	}
 	defer windows.CloseServiceHandle(m)
 	n, err := windows.UTF16PtrFromString(name)
 	if err != nil {
-		return facts.Unknown[WindowsService](Why(err), from)
+		return Unknown[WindowsService](err, from)
 	}
 	h, err := windows.OpenService(m, n, windows.SERVICE_QUERY_STATUS|windows.SERVICE_QUERY_CONFIG)
 	if errors.Is(err, windows.ERROR_SERVICE_DOES_NOT_EXIST) {
 		return facts.Absent[WindowsService]("no such service", from)
 	} else if err != nil {
-		return facts.Unknown[WindowsService](Why(err), from)
+		return Unknown[WindowsService](err, from)
 	}
 	defer windows.CloseServiceHandle(h)
 	var st windows.SERVICE_STATUS_PROCESS
 	var need uint32
 	if err := windows.QueryServiceStatusEx(h, windows.SC_STATUS_PROCESS_INFO, (*byte)(unsafe.Pointer(&st)), uint32(unsafe.Sizeof(st)), &need); err != nil {
-		return facts.Unknown[WindowsService](Why(err), from)
+		return Unknown[WindowsService](err, from)
 	}
 	s := WindowsService{State: st.CurrentState, ExitCode: st.Win32ExitCode, Specific: st.ServiceSpecificExitCode, PID: st.ProcessId}
 	// 8 KiB is the documented maximum; words keep the structure aligned.
 	buf := make([]uint64, 1024)
 	cfg := (*windows.QUERY_SERVICE_CONFIG)(unsafe.Pointer(&buf[0]))
 	if err := windows.QueryServiceConfig(h, cfg, uint32(len(buf)*8), &need); err != nil {
-		return facts.Unknown[WindowsService](Why(err), from)
+		return Unknown[WindowsService](err, from)
 	}
 	s.StartType, s.Path, s.Account = cfg.StartType, windows.UTF16PtrToString(cfg.BinaryPathName), windows.UTF16PtrToString(cfg.ServiceStartName)
 	return facts.Known(s, from)
@@ -65,14 +65,14 @@ func registryStrings(key, value string) facts.Seen[[]string] {
 	if errors.Is(err, registry.ErrNotExist) {
 		return facts.Absent[[]string]("no such key", from)
 	} else if err != nil {
-		return facts.Unknown[[]string](Why(err), from)
+		return Unknown[[]string](err, from)
 	}
 	defer k.Close()
 	_, kind, err := k.GetValue(value, nil)
 	if errors.Is(err, registry.ErrNotExist) {
 		return facts.Absent[[]string]("no such value", from)
 	} else if err != nil && !errors.Is(err, registry.ErrShortBuffer) {
-		return facts.Unknown[[]string](Why(err), from)
+		return Unknown[[]string](err, from)
 	}
 	var out []string
 	switch kind {
@@ -92,7 +92,7 @@ func registryStrings(key, value string) facts.Seen[[]string] {
 		out = []string{s}
 	}
 	if err != nil {
-		return facts.Unknown[[]string](Why(err), from)
+		return Unknown[[]string](err, from)
 	}
 	return facts.Known(out, from)
 }
@@ -104,7 +104,7 @@ func listProcesses(names []string) facts.Seen[[]facts.Process] {
 	const from = "toolhelp snapshot"
 	snap, err := windows.CreateToolhelp32Snapshot(windows.TH32CS_SNAPPROCESS, 0)
 	if err != nil {
-		return facts.Unknown[[]facts.Process](Why(err), from)
+		return Unknown[[]facts.Process](err, from)
 	}
 	defer windows.CloseHandle(snap)
 	out := []facts.Process{}
@@ -113,14 +113,14 @@ func listProcesses(names []string) facts.Seen[[]facts.Process] {
 		exe := windows.UTF16ToString(e.ExeFile[:])
 		for _, n := range names {
 			if strings.EqualFold(exe, n+".exe") && len(out) < maxListed {
-				p := facts.Process{PID: int(e.ProcessID), Parent: int(e.ParentProcessID), Exe: exe, UID: -1}
+				p := facts.Process{PID: int(e.ProcessID), Exe: exe}
 				describe(e.ProcessID, &p)
 				out = append(out, p)
 			}
 		}
 	}
 	if !errors.Is(err, windows.ERROR_NO_MORE_FILES) {
-		return facts.Unknown[[]facts.Process](Why(err), from)
+		return Unknown[[]facts.Process](err, from)
 	}
 	return facts.Known(out, from)
 }
@@ -147,7 +147,7 @@ func listRoutes() facts.Seen[[]WindowsRoute] {
 	const from = "GetIpForwardTable2"
 	var t *windows.MibIpForwardTable2
 	if err := windows.GetIpForwardTable2(windows.AF_UNSPEC, &t); err != nil {
-		return facts.Unknown[[]WindowsRoute](Why(err), from)
+		return Unknown[[]WindowsRoute](err, from)
 	}
 	defer windows.FreeMibTable(unsafe.Pointer(t))
 	out := []WindowsRoute{}
@@ -184,7 +184,7 @@ func dnsServers() facts.Seen[[]string] {
 			break
 		}
 		if !errors.Is(err, windows.ERROR_BUFFER_OVERFLOW) || size > 1<<20 {
-			return facts.Unknown[[]string](Why(err), from)
+			return Unknown[[]string](err, from)
 		}
 		buf = nil
 	}

@@ -46,18 +46,6 @@ func Pages(id string) []Page {
 	return out
 }
 
-// AllPages returns the pages of every cause and every check.
-func AllPages() []Page {
-	var out []Page
-	for _, c := range causes.All() {
-		out = append(out, causePage(c))
-	}
-	for _, c := range checks.All() {
-		out = append(out, checkPage(c))
-	}
-	return out
-}
-
 func causePage(c *causes.Cause) Page {
 	p := Page{Kind: "cause", ID: c.ID, Title: c.Title, Facts: [][2]string{{"Group", c.Group}, {"Severity", string(c.Severity)}}}
 	p.Parts = append(p.Parts, Part{Head: "What is the matter", Text: c.Meaning})
@@ -66,8 +54,8 @@ func causePage(c *causes.Cause) Page {
 	}
 	fix := Part{Head: "What repairs it", Text: "Words in capitals stand for values of your host or account; a report fills in those it knows."}
 	for _, s := range c.Fix {
-		s = s.Fill(nil)
-		fix.Items = append(fix.Items, Item{Text: s.Text + " (" + place(s) + ")", Command: s.Command})
+		f := s.Fill(nil)
+		fix.Items = append(fix.Items, Item{Text: f.Text.String() + " (" + placeOf(f) + ")", Command: f.Command.String()})
 	}
 	p.Parts = append(p.Parts, fix)
 	named := Part{Head: "Checks that name it"}
@@ -86,8 +74,14 @@ func causePage(c *causes.Cause) Page {
 
 func checkPage(c *checks.Check) Page {
 	p := Page{Kind: "check", ID: c.ID, Title: c.Title, Facts: [][2]string{{"Group", c.Group}}}
-	if c.Profile != "" {
-		p.Facts = append(p.Facts, [2]string{"Only with", "check --profile " + c.Profile})
+	if c.Station != checks.OffTheWay {
+		p.Facts = append(p.Facts, [2]string{"Station", c.Station.String()})
+	}
+	if len(c.Systems) > 0 {
+		p.Facts = append(p.Facts, [2]string{"Only on", strings.Join(c.Systems, ", ")})
+	}
+	if !c.IsFor(checks.ProfileHost) {
+		p.Facts = append(p.Facts, [2]string{"Only with", "check --profile " + string(checks.ProfileImage)})
 	}
 	p.Parts = append(p.Parts, Part{Head: "What is tested, and what it cannot see", Text: c.Doc})
 	if len(c.Causes) > 0 {
@@ -97,10 +91,14 @@ func checkPage(c *checks.Check) Page {
 		}
 		p.Parts = append(p.Parts, part)
 	}
+	earlier := stationsBefore(c)
+	if len(earlier) > 0 {
+		p.Facts = append(p.Facts, [2]string{"Explained by what fails at", strings.Join(earlier, ", ")})
+	}
 	if len(c.Needs) > 0 {
 		part := Part{Head: "Depends on", Text: "When one of these fails, this check is listed as a consequence of it."}
-		for _, id := range c.Needs {
-			part.Items = append(part.Items, Item{Link: "checks/" + id, Text: checks.Get(id).Title})
+		for _, n := range c.Needs {
+			part.Items = append(part.Items, Item{Link: "checks/" + n.ID, Text: n.Title})
 		}
 		p.Parts = append(p.Parts, part)
 	}
@@ -120,6 +118,20 @@ func checkPage(c *checks.Check) Page {
 	return append1(p, docsPart(docs))
 }
 
+// stationsBefore are the stations of the way that must work for what a check looks at.
+func stationsBefore(c *checks.Check) []string {
+	var out []string
+	for _, s := range checks.Stations {
+		for _, other := range checks.All() {
+			if other.Station == s && c.ComesAfter(other) {
+				out = append(out, s.String())
+				break
+			}
+		}
+	}
+	return out
+}
+
 func append1(p Page, part Part) Page {
 	if len(part.Items) > 0 {
 		p.Parts = append(p.Parts, part)
@@ -135,8 +147,8 @@ func docsPart(urls []string) Part {
 	return p
 }
 
-// place says where a step is carried out.
-func place(s causes.Step) string {
+// placeOf says where a step is carried out.
+func placeOf(s causes.Filled) string {
 	switch s.Where {
 	case causes.OperatorCLI:
 		return "AWS CLI"

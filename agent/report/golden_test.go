@@ -9,6 +9,7 @@ import (
 	"testing"
 	"unicode"
 
+	"ssm-doctor/checks/text"
 	"ssm-doctor/packaging/gen/golden"
 )
 
@@ -53,19 +54,19 @@ func TestCommandInSight(t *testing.T) {
 	t.Parallel()
 	all := samples()
 	long := samples()["not-managed"]
-	long.RootCause.Summary = strings.Repeat("a reason that goes on and on ", 30)
-	long.RootCause.Fix[0].Text = strings.Repeat("a step with many words ", 5)
+	long.RootCause.Summary = text.Plain(strings.Repeat("a reason that goes on and on ", 30))
+	long.RootCause.Fix[0].Text = text.Plain(strings.Repeat("a step with many words ", 5))
 	long.Node.OS = strings.Repeat("Operating System ", 10)
 	all["long"] = long
 	step := samples()["not-managed"]
 	step.RootCause.ID, step.RootCause.Title, step.RootCause.Confidence = "iam-missing-registration-action", "role may not register the node", "likely"
-	step.RootCause.Summary = "the role WebNode may not call ssm:UpdateInstanceInformation: no policy of the role allows it"
-	step.RootCause.Fix[0].Text = "Attach the managed policy for the core actions (AmazonSSMManagedInstanceCore; AmazonSSMManagedEC2InstanceDefaultPolicy for a Default Host Management role) to the role WebNode"
+	step.RootCause.Summary = text.Plain("the role WebNode may not call ssm:UpdateInstanceInformation: no policy of the role allows it")
+	step.RootCause.Fix[0].Text = text.Plain("Attach the managed policy for the core actions (AmazonSSMManagedInstanceCore; AmazonSSMManagedEC2InstanceDefaultPolicy for a Default Host Management role) to the role WebNode")
 	all["long step"] = step
 	role := samples()["degraded"]
 	role.RootCause.ID, role.RootCause.Confidence = "iam-missing-channel-action", "likely"
-	role.RootCause.Summary = "the role WebNode may not call ssmmessages:CreateControlChannel: Run Command works over ec2messages, Session Manager does not"
-	role.RootCause.Fix[0].Text = "Allow the four ssmmessages actions to the role WebNode"
+	role.RootCause.Summary = text.Plain("the role WebNode may not call ssmmessages:CreateControlChannel: Run Command works over ec2messages, Session Manager does not")
+	role.RootCause.Fix[0].Text = text.Plain("Allow the four ssmmessages actions to the role WebNode")
 	all["long verdict"] = role
 	for name, r := range all {
 		for _, width := range []int{60, 80, 200} {
@@ -76,13 +77,13 @@ func TestCommandInSight(t *testing.T) {
 			if name == "hostile" || r.RootCause == nil || len(r.RootCause.Fix) == 0 {
 				continue
 			}
-			first, _, _ := strings.Cut(r.RootCause.Fix[0].Command, "\n")
+			first, _, _ := strings.Cut(r.RootCause.Fix[0].Command.String(), "\n")
 			if !strings.Contains(strings.Join(lines[:10], "\n"), first) {
 				t.Errorf("%s, %d: no command in\n%s", name, width, strings.Join(lines[:14], "\n"))
 			}
 			above, _, _ := strings.Cut(strings.Join(lines, "\n"), first)
 			above = strings.Join(strings.Fields(above), " ")
-			for _, want := range []string{"[" + r.RootCause.ID + "]", strings.TrimSpace(r.RootCause.Fix[0].Text), "where: " + whereText(r.RootCause.Fix[0], r)} {
+			for _, want := range []string{"[" + r.RootCause.ID + "]", strings.TrimSpace(r.RootCause.Fix[0].Text.String()), "where: " + whereText(r.RootCause.Fix[0], r)} {
 				if !strings.Contains(above, want) {
 					t.Errorf("%s, %d: %q is not above the first command:\n%s", name, width, want, above)
 				}

@@ -9,6 +9,8 @@ import (
 	"unicode"
 
 	"golang.org/x/net/html"
+
+	"ssm-doctor/checks/text"
 )
 
 func page(t *testing.T, r *Report, l Live) string {
@@ -155,7 +157,7 @@ func TestHTMLCommands(t *testing.T) {
 		}
 	}
 	for i, s := range r.RootCause.Fix {
-		if i >= len(got) || got[i] != s.Command {
+		if i >= len(got) || got[i] != s.Command.String() {
 			t.Errorf("command %d: got %q, want %q", i, got, s.Command)
 		}
 	}
@@ -164,7 +166,7 @@ func TestHTMLCommands(t *testing.T) {
 func TestHTMLHostileText(t *testing.T) {
 	t.Parallel()
 	for _, evil := range hostileTexts() {
-		r := rewrite(*filled(t), func(string, string) string { return evil })
+		r := rewrite(*filled(t), everywhere(evil))
 		r.RootCause.Docs = append(r.RootCause.Docs, "https://example.com/"+evil)
 		doc := page(t, &r, Live{Refresh: time.Minute, Links: []Link{{"JSON", "/report.json"}}})
 		if len(doc) > 1_000_000 {
@@ -192,7 +194,7 @@ func TestHTMLSize(t *testing.T) {
 	t.Parallel()
 	r := samples()["not-managed"]
 	for i := range 60 {
-		r.Checks = append(r.Checks, Check{ID: fmt.Sprintf("check-%d", i), Group: fmt.Sprintf("group-%d", i/8), Status: "unknown", Summary: strings.Repeat("word ", 30), Evidence: r.RootCause.Evidence})
+		r.Checks = append(r.Checks, Check{ID: fmt.Sprintf("check-%d", i), Group: fmt.Sprintf("group-%d", i/8), Status: "unknown", Summary: text.Plain(strings.Repeat("word ", 30)), Evidence: r.RootCause.Evidence})
 		r.Permissions = append(r.Permissions, Permission{Action: fmt.Sprintf("ssm:Action%d", i), Identity: "hybrid", Verdict: "denied-proven", Evidence: strings.Repeat("word ", 20)})
 	}
 	if n := len(page(t, r, Live{})); n > 150_000 {

@@ -34,16 +34,15 @@ type groupView struct {
 }
 
 type stepView struct {
-	Step
-	N     int
-	Or    bool
-	Where string
+	Words, Command, Where string
+	N                     int
+	Or                    bool
 }
 
 func newPageView(r *Report, l Live) *pageView {
-	t := &text{r: r}
+	t := &screen{r: r}
 	v := &pageView{R: r, CSS: template.CSS(pageCSS), RefreshSeconds: int(l.Refresh.Seconds()), Reload: l.Reload, Next: l.Next, Links: l.Links,
-		Verdict: t.word(), Class: statusClass(r.State), Lead: capital(r.Summary), Path: newPathView(r.Path), Times: newTimesView(r), StandIns: r.Redacted && r.RootCause != nil && standsIn(r.RootCause.Fix)}
+		Verdict: t.word(), Class: statusClass(r.State), Lead: capital(r.Summary.String()), Path: newPathView(r.Path), Times: newTimesView(r), StandIns: r.Redacted && r.RootCause != nil && standsIn(r.RootCause.Fix)}
 	switch {
 	case r.Profile == "" && r.State == Degraded:
 		v.Verdict = "MANAGED, BUT DEGRADED"
@@ -63,7 +62,7 @@ func newPageView(r *Report, l Live) *pageView {
 	v.notes(r, l)
 	n := tally(r)
 	var counts []string
-	for _, s := range statuses {
+	for _, s := range Statuses {
 		counts = append(counts, fmt.Sprintf("%d %s", n[s], s))
 	}
 	v.Counts = strings.Join(counts, ", ")
@@ -150,10 +149,8 @@ func stepViews(fix []Step, r *Report) []stepView {
 	var out []stepView
 	n := 0
 	for _, s := range fix[:min(len(fix), htmlRows)] {
-		v := stepView{Step: s, Or: alternative(s)}
-		if v.Or {
-			v.Text = strings.TrimLeft(s.Text[2:], " ,:")
-		} else {
+		v := stepView{Words: s.words(), Command: s.Command.String(), Or: s.Alternative}
+		if !v.Or {
 			n++
 		}
 		if v.N = n; s.Where != "" {
@@ -177,7 +174,7 @@ type hopView struct {
 	X, From, To, Mid                      int
 	Y, YText, Up, Down                    int
 	LinkClass, LinkColor                  string
-	Cut                                   bool // the way ends before this station
+	Cut                                   bool // the path breaks before this station
 }
 
 func newPathView(path []Hop) *pathView {
@@ -191,7 +188,7 @@ func newPathView(path []Hop) *pathView {
 	var said []string
 	for i, h := range path {
 		m := markOf(h.Status)
-		hop := hopView{Name: Printable(clip(h.Name, 24)), Status: h.Status, Word: strings.ToLower(m.word), Text: h.Note, Sign: m.glyph,
+		hop := hopView{Name: Printable(clip(h.Name, 24)), Status: h.Status, Word: strings.ToLower(m.word), Text: h.Note.String(), Sign: m.glyph,
 			X: step*i + step/2, Y: row*i + row/2, YText: row*i + row/2 + 5, Color: statusClass(h.Status)}
 		if hop.Color == "dim" {
 			hop.Color = "off"
@@ -208,9 +205,9 @@ func newPathView(path []Hop) *pathView {
 		if h.Status == "fail" && !broken {
 			broken = true
 			hop.Cut, hop.LinkColor = i > 0, "bad"
-			v.Note = "The way ends at " + hop.Name
-			if h.Note != "" {
-				v.Note += ": " + Printable(clip(h.Note, htmlClip))
+			v.Note = "The path breaks at " + hop.Name
+			if !h.Note.IsZero() {
+				v.Note += ": " + Printable(clip(h.Note.String(), htmlClip))
 			}
 		}
 		v.Hops = append(v.Hops, hop)

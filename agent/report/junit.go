@@ -62,12 +62,12 @@ func writeJUnit(w io.Writer, r *Report) error {
 		}
 		s := &all.Suites[i]
 		k := junitCase{Class: Printable(c.Group), Name: Printable(c.ID)}
-		note := &junitNote{Message: Printable(c.Summary), Type: Printable(c.Cause), Text: junitText(r, c)}
+		note := &junitNote{Message: Printable(c.Summary.String()), Type: Printable(c.Cause), Text: junitText(r, c)}
 		s.Tests++
 		switch c.Status {
 		case "pass":
 		case "warn":
-			k.Out = Printable(c.Summary) + "\n" + note.Text
+			k.Out = Printable(c.Summary.String()) + "\n" + note.Text
 		case "fail":
 			k.Failure = note
 			s.Failures++
@@ -115,8 +115,8 @@ func junitText(r *Report, c Check) string {
 			continue
 		}
 		for _, s := range k.Fix {
-			fmt.Fprintf(&b, "%s (%s)\n", Printable(s.Text), Printable(whereText(s, r)))
-			for l := range strings.SplitSeq(s.Command, "\n") {
+			fmt.Fprintf(&b, "%s (%s)\n", Printable(s.Text.String()), Printable(whereText(s, r)))
+			for l := range strings.SplitSeq(s.Command.String(), "\n") {
 				if l != "" {
 					fmt.Fprintf(&b, "    %s\n", Printable(l))
 				}

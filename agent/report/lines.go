@@ -3,12 +3,14 @@ package report
 import (
 	"fmt"
 	"strings"
+
+	"ssm-doctor/checks/text"
 )
 
 // renderShort is the verdict and one line per check that did not pass, made
 // for grep: status, check, cause or -, text.
 func renderShort(r *Report, s Style) string {
-	t := &text{s: s, r: r}
+	t := &screen{s: s, r: r}
 	painted, _ := t.verdict()
 	line := painted
 	for _, p := range t.nodeParts() {
@@ -29,11 +31,7 @@ func renderShort(r *Report, s Style) string {
 			if c.Status != want {
 				continue
 			}
-			cause := c.Cause
-			if cause == "" {
-				cause = "-"
-			}
-			t.add("%s %s %s %s", s.paint(markOf(want).style, markOf(want).word), t.show(c.ID), t.show(cause), t.show(c.Summary))
+			t.add("%s %s %s %s", s.paint(markOf(want).style, markOf(want).word), t.show(c.ID), t.show(text.Or(c.Cause, "-")), t.show(c.Summary.String()))
 		}
 	}
 	return strings.Join(t.lines, "\n") + "\n"
@@ -42,11 +40,8 @@ func renderShort(r *Report, s Style) string {
 // pluginLine is the line of a monitoring plugin: "SSM NOT-MANAGED - imds-disabled: …",
 // with perfdata behind a bar if wanted.
 func pluginLine(r *Report, perfdata bool) string {
-	state := strings.ToUpper(r.State)
-	if state == "" {
-		state = "UNKNOWN"
-	}
-	msg := r.Summary
+	state := strings.ToUpper(text.Or(r.State, Unknown))
+	msg := r.Summary.String()
 	if r.RootCause != nil {
 		msg = r.RootCause.ID + ": " + causeText(*r.RootCause)
 	} else if r.State == Managed && r.Node.ID != "" {
@@ -66,7 +61,7 @@ func pluginLine(r *Report, perfdata bool) string {
 	}
 	n := tally(r)
 	line += fmt.Sprintf(" | duration=%ss;;;0", number(r.Duration))
-	for _, s := range statuses {
+	for _, s := range Statuses {
 		line += fmt.Sprintf(" %s=%d;;;0", s, n[s])
 	}
 	if !r.LastPing.IsZero() {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/iam"
 )
 
@@ -27,7 +28,7 @@ type Permissions struct {
 	Permissions []Permission `json:"permissions"`
 	Calls       []Call       `json:"calls"`
 	CallsHeld   string       `json:"calls_held,omitempty"`
-	Also        []Cause      `json:"also"` // policy-deprecated, if it was recognised
+	Also        []Cause      `json:"also"` // what there is to say of the policies themselves
 }
 
 // PermissionsOf takes the members about rights from a report.
@@ -39,11 +40,17 @@ func PermissionsOf(r *Report) Permissions {
 		p.GeneratedAt = r.GeneratedAt.UTC().Format("2006-01-02T15:04:05Z")
 	}
 	for _, c := range r.Also {
-		if c.ID == "policy-deprecated" {
+		if isOnPolicies(c) {
 			p.Also = append(p.Also, c)
 		}
 	}
 	return p
+}
+
+// isOnPolicies reports whether a cause is a note on the policies of the node, such
+// as that one of them is deprecated.
+func isOnPolicies(c Cause) bool {
+	return c.Group == "permissions" && c.Severity == string(causes.Info)
 }
 
 // WritePermissions renders the rights of a node: features, and in the longer
@@ -58,7 +65,7 @@ func WritePermissions(w io.Writer, format string, r *Report, s Style) error {
 	case "csv":
 		return permissionsCSV(w, r)
 	}
-	t := &text{s: s, r: r, wide: format == "wide"}
+	t := &screen{s: s, r: r, wide: format == "wide"}
 	t.rights()
 	out := strings.Join(t.lines, "\n") + "\n"
 	if s.ASCII {
@@ -71,7 +78,7 @@ func WritePermissions(w io.Writer, format string, r *Report, s Style) error {
 // readyStatus is the glyph of an answer.
 var readyStatus = map[string]string{"yes": "pass", "no": "fail", "unknown": "unknown"}
 
-func (t *text) rights() {
+func (t *screen) rights() {
 	r := t.r
 	head := "Rights"
 	switch {
@@ -142,9 +149,9 @@ func (t *text) rights() {
 		}
 	}
 	for _, c := range r.Also {
-		if c.ID == "policy-deprecated" {
+		if isOnPolicies(c) {
 			t.gap()
-			t.deprecated(c)
+			t.note(c)
 		}
 	}
 }
@@ -216,7 +223,7 @@ func refusingLayer(action string, permissions []Permission) string {
 }
 
 // actions lists what a feature calls, with verdict and evidence.
-func (t *text) actions(f Feature) {
+func (t *screen) actions(f Feature) {
 	def, ok := iam.FeatureByID(f.ID)
 	if !ok {
 		return
@@ -255,20 +262,23 @@ func permissionOf(r *Report, action string) Permission {
 	return found
 }
 
-func (t *text) deprecated(c Cause) {
-	for _, l := range wrap(t.s.glyph("warn")+" "+t.show(c.Summary), t.s.Width) {
+func (t *screen) note(c Cause) {
+	for _, l := range wrap(t.s.glyph("warn")+" "+t.show(c.Summary.String()), t.s.Width) {
 		t.add("%s", l)
 	}
 	for i, s := range c.Fix {
-		for j, l := range wrap(t.show(s.Text), t.s.Width-5) {
+		for j, l := range wrap(t.show(s.Text.String()), t.s.Width-5) {
 			if j == 0 {
 				t.add("  %d. %s", i+1, l)
 			} else {
 				t.add("     %s", l)
 			}
 		}
-		if s.Command != "" {
-			t.add("       %s", t.show(s.Command))
+		if s.Command.IsZero() {
+			continue
+		}
+		for _, l := range t.command(s.Command) {
+			t.add("       %s", l)
 		}
 	}
 }

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/text"
 )
 
 // Redact returns a copy without what tells outsiders whose host this is.
@@ -22,18 +24,18 @@ import (
 // Redacting twice changes nothing.
 func Redact(r *Report) *Report {
 	if r.Redacted { // or judged from redacted facts
-		out := rewrite(*r, func(field, s string) string {
-			if s = stripSecrets(s); field == "Command" {
-				s = standIns(s)
+		out := rewrite(*r, editor{secretless.leaf, func(at place, t text.Text) text.Text {
+			if t = withoutSecretsIn(t); at.field == "Command" {
+				t = editValues(t, "", func(_, v string) any { return standIns(v) })
 			}
-			return s
-		})
+			return t
+		}})
 		return &out
 	}
 	d := &redactor{address: numbered()}
 	d.learn(*r)
 	d.name("role", r.Credentials.Role)
-	out := rewrite(*r, d.edit)
+	out := rewrite(*r, d.editor())
 	out.Redacted = true
 	return &out
 }
@@ -62,7 +64,7 @@ func RedactFacts(f *facts.Facts) *facts.Facts {
 			}
 		}
 	}
-	for _, i := range f.Permissions.Identities {
+	for _, i := range f.Permissions.Identities.Some() {
 		d.name("role", i.Role)
 		if !reNodeID.MatchString(i.Session) {
 			d.name("user", i.Session)
@@ -73,7 +75,7 @@ func RedactFacts(f *facts.Facts) *facts.Facts {
 			d.name("host", p.Host)
 		}
 	}
-	for _, u := range f.Agent.Units {
+	for _, u := range f.Agent.Units.Some() {
 		d.name("user", u.User)
 	}
 	for _, n := range []string{f.ECS.Task.Value.Cluster, f.ECS.Task.Value.Family} {
@@ -84,7 +86,7 @@ func RedactFacts(f *facts.Facts) *facts.Facts {
 			d.name("host", n)
 		}
 	}
-	out := rewrite(*f, d.edit)
+	out := rewrite(*f, d.editor())
 	out.Redacted = true
 	return &out
 }
@@ -92,54 +94,24 @@ func RedactFacts(f *facts.Facts) *facts.Facts {
 // StripFacts takes out secrets only. Facts should hold none; what the host
 // logged is foreign text all the same.
 func StripFacts(f *facts.Facts) *facts.Facts {
-	out := rewrite(*f, func(_, s string) string { return stripSecrets(s) })
+	out := rewrite(*f, secretless)
 	return &out
 }
 
 func withoutSecrets(r *Report) *Report {
-	out := rewrite(*r, func(_, s string) string { return stripSecrets(s) })
+	out := rewrite(*r, secretless)
 	return &out
 }
 
-// Placeholders reports whether a remedy of a redacted report holds stand-ins
-// that a reader has to fill in.
-func (r *Report) Placeholders() bool {
-	if !r.Redacted {
-		return false
-	}
-	causes := r.Also
-	if r.RootCause != nil {
-		causes = append([]Cause{*r.RootCause}, causes...)
-	}
-	for _, c := range causes {
-		if standsIn(c.Fix) {
-			return true
-		}
-	}
-	for _, n := range r.NotLookedAt {
-		if reStandIn.MatchString(n.Command) {
-			return true
-		}
-	}
-	return false
-}
-
 func standsIn(fix []Step) bool {
-	for _, s := range fix {
-		if reStandIn.MatchString(s.Command) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(fix, func(s Step) bool { return holdsStandIn(s.Command) })
 }
-
-var reStandIn = regexp.MustCompile(`\b(?:ACCOUNT_ID|(?:ROLE|USER|PROFILE|POLICY|HOST|RESOURCE)_NAME|ADDRESS)\b`)
 
 // redactor knows the names of one report or facts file.
 type redactor struct {
 	names   map[string]string // name -> kind and hash
-	list    []string          // all names in lower case
-	order   *regexp.Regexp    // all names, longest first; nil: none
+	list    []string          // names that are replaced wherever they occur, in lower case
+	order   *regexp.Regexp    // those, longest first; nil: none
 	address func(netip.Addr) string
 }
 
@@ -150,41 +122,77 @@ var fixedFields = map[string]bool{
 	"Route": true, "Need": true, "Kind": true, "Outcome": true, "Partition": true, "Arch": true, "GOOS": true, "AgentVersion": true, "Installed": true, "Running": true,
 }
 
-func (d *redactor) edit(field, s string) string {
-	s = stripSecrets(s)
-	if s == "" || fixedFields[field] && !strings.ContainsAny(s, ":@/ ") {
-		return s
-	}
-	s = d.text(s, addressFields[field])
-	if field == "Command" {
-		s = standIns(s)
-	}
-	return s
+// nameFields hold one value of the host, often a name: one that is also a word of
+// ours, such as a role called node, is known there.
+var nameFields = map[place]bool{
+	{"Credentials", "Role"}: true, {"Evidence", "Seen"}: true,
+	{"Role", "Name"}: true, {"Profile", "Name"}: true, {"Identity", "Role"}: true, {"Identity", "Session"}: true, {"Unit", "User"}: true,
+	{"ECSTask", "Cluster"}: true, {"ECSTask", "Family"}: true, {"Host", "Hostname"}: true,
 }
 
-// text redacts one string; address says that it can hold no version number.
-func (d *redactor) text(s string, address bool) string {
+// catalogueFields hold sentences of ours without values.
+var catalogueFields = map[place]bool{
+	{"Cause", "Title"}: true, {"Cause", "Docs"}: true, {"Check", "Title"}: true, {"Feature", "Title"}: true, {"Credentials", "Why"}: true, {"NotLooked", "What"}: true, {"NotLooked", "Why"}: true,
+}
+
+func (d *redactor) editor() editor { return editor{d.edit, d.sentence} }
+
+func (d *redactor) edit(at place, s string) string {
+	s = stripSecrets(s)
+	if s == "" || fixedFields[at.field] && !strings.ContainsAny(s, ":@/ ") {
+		return s
+	}
+	if t, ok := d.names[strings.ToLower(s)]; ok && nameFields[at] {
+		return t
+	}
+	if !catalogueFields[at] {
+		s = d.everywhere(s)
+	}
+	return d.text("", s, addressFields[at.field])
+}
+
+// sentence redacts the values of a sentence. A value that is a name as a whole is
+// replaced whatever else the name means.
+func (d *redactor) sentence(at place, t text.Text) text.Text {
+	return editValues(withoutSecretsIn(t), "", func(before, v string) any {
+		if token, ok := d.names[strings.ToLower(v)]; ok {
+			v = token
+		} else {
+			v = d.text(before, d.everywhere(v), false)
+		}
+		if at.field == "Command" {
+			return standIns(v)
+		}
+		return v
+	})
+}
+
+// everywhere replaces the names that were learned.
+func (d *redactor) everywhere(s string) string {
+	if d.order == nil || !containsAny(strings.ToLower(s), d.list) {
+		return s
+	}
+	return d.order.ReplaceAllStringFunc(s, d.known)
+}
+
+// text redacts what the form or place of a part of a string tells. before is what stands before it where it is a value in
+// a sentence, which may tell what it is; address says that it can hold no version number.
+func (d *redactor) text(before, s string, address bool) string {
 	if strings.Contains(s, "arn:") {
 		s = reARN.ReplaceAllStringFunc(s, d.arn)
 	}
 	// The searches are slow, so each has a cheap test before it.
+	before = before[max(0, len(before)-contextBytes):]
 	low := strings.ToLower(s)
-	if d.order != nil && containsAny(low, d.list) {
-		s = d.order.ReplaceAllStringFunc(s, d.known)
+	around := strings.ToLower(before) + low
+	if maybeNamed(around) {
+		s = replaceBehind(before, s, reNamed, 2, func(m []string) string { return d.marked(namedKind(m[1]), m[2]) })
 	}
-	if maybeNamed(low) {
-		s = replaceSub(s, reNamed, 2, func(m []string) string { return d.token(namedKind(m[1]), m[2]) })
+	if strings.Contains(around, "home") || strings.Contains(around, "users") {
+		s = replaceBehind(before, s, reHome, 2, func(m []string) string { return d.marked("user", m[2]) })
 	}
-	if strings.Contains(low, "home") || strings.Contains(low, "users") {
-		s = replaceSub(s, reHome, 2, func(m []string) string {
-			if publicUsers[strings.ToLower(m[2])] {
-				return m[2]
-			}
-			return d.token("user", m[2])
-		})
-	}
-	if strings.Contains(s, "://") || strings.Contains(low, "lookup ") {
-		s = replaceSub(s, reURLHost, 1, func(m []string) string { return d.hostAt(m[1]) })
+	if strings.Contains(around, "://") || strings.Contains(around, "lookup ") {
+		s = replaceBehind(before, s, reURLHost, 1, func(m []string) string { return d.hostAt(m[1]) })
 	}
 	if strings.Contains(s, ".") || strings.Contains(low, "ip-") {
 		s = reDNS.ReplaceAllStringFunc(s, d.host)
@@ -193,7 +201,7 @@ func (d *redactor) text(s string, address bool) string {
 		return s
 	}
 	for range 2 { // neighbours share the sign between them
-		s = replaceSub(s, reAccount, 2, func(m []string) string { return shortAccount(m[2]) })
+		s = replaceBehind("", s, reAccount, 2, func(m []string) string { return shortAccount(m[2]) })
 	}
 	if strings.Contains(s, "A") {
 		s = reUniqueID.ReplaceAllString(s, "${1}…")
@@ -203,6 +211,9 @@ func (d *redactor) text(s string, address bool) string {
 	}
 	return d.addresses(s, address)
 }
+
+// contextBytes is how much before a value may tell what it is.
+const contextBytes = 40
 
 var (
 	reAccount  = regexp.MustCompile(`(^|[^0-9A-Za-z])([0-9]{12}|[0-9]{4}-[0-9]{4}-[0-9]{4})($|[^0-9A-Za-z])`)
@@ -219,18 +230,22 @@ func shortAccount(s string) string {
 	return digits[:4] + "…" + digits[8:]
 }
 
-// standIns replaces what redaction left in a command by words that a reader
-// knows to replace; they are those of commands without a known value.
-func standIns(s string) string {
-	s = reShortAccount.ReplaceAllString(s, "ACCOUNT_ID")
-	s = reNumbered.ReplaceAllString(s, "ADDRESS")
-	return reToken.ReplaceAllStringFunc(s, func(m string) string {
+// standIns replaces what redaction left of a value in a command by words that a
+// reader knows to replace; they are those of commands without a known value.
+func standIns(s string) any {
+	out := reShortAccount.ReplaceAllString(s, "ACCOUNT_ID")
+	out = reNumbered.ReplaceAllString(out, "ADDRESS")
+	out = reToken.ReplaceAllStringFunc(out, func(m string) string {
 		kind, _, _ := strings.Cut(m, "-")
 		if kind == "name" {
 			kind = "resource"
 		}
 		return strings.ToUpper(kind) + "_NAME"
 	})
+	if out == s {
+		return s
+	}
+	return standIn(out)
 }
 
 var (
@@ -241,7 +256,7 @@ var (
 
 // token is a stable stand-in for a name.
 func (d *redactor) token(kind, name string) string {
-	if keepName(kind, name) {
+	if isPublic(kind, name) {
 		return name
 	}
 	if t, ok := d.names[strings.ToLower(name)]; ok {
@@ -249,6 +264,15 @@ func (d *redactor) token(kind, name string) string {
 	}
 	sum := sha256.Sum256([]byte(strings.ToLower(name)))
 	return kind + "-" + hex.EncodeToString(sum[:3])
+}
+
+// marked is token for a word that only the words before it call a name. One of our
+// own is left, unless it is known to be a name.
+func (d *redactor) marked(kind, name string) string {
+	if isOurs(name) && d.names[strings.ToLower(name)] == "" {
+		return name
+	}
+	return d.token(kind, name)
 }
 
 // known is token for a name that was learned, in whatever case it is written.
@@ -259,26 +283,30 @@ func (d *redactor) known(name string) string {
 	return name
 }
 
-// replaceSub replaces one group of every match.
-func replaceSub(s string, re *regexp.Regexp, group int, to func(m []string) string) string {
-	found := re.FindAllStringSubmatchIndex(s, -1)
-	if found == nil {
-		return s
-	}
+// replaceBehind replaces one group of every match in s, which stands behind
+// before. A match may begin in before; what it replaces does not.
+func replaceBehind(before, s string, re *regexp.Regexp, group int, to func(m []string) string) string {
+	whole, start := before+s, len(before)
 	var b strings.Builder
-	end := 0
-	for _, at := range found {
+	end := start
+	for _, at := range re.FindAllStringSubmatchIndex(whole, -1) {
+		if at[2*group] < start {
+			continue
+		}
 		m := make([]string, len(at)/2)
 		for i := range m {
 			if at[2*i] >= 0 {
-				m[i] = s[at[2*i]:at[2*i+1]]
+				m[i] = whole[at[2*i]:at[2*i+1]]
 			}
 		}
-		b.WriteString(s[end:at[2*group]])
+		b.WriteString(whole[end:at[2*group]])
 		b.WriteString(to(m))
 		end = at[2*group+1]
 	}
-	return b.String() + s[end:]
+	if end == start {
+		return s
+	}
+	return b.String() + whole[end:]
 }
 
 // factsKey makes the shuffling of addresses depend on all that is taken out,

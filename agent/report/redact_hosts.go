@@ -34,12 +34,12 @@ func ownedByAWS(name string) bool {
 
 func (d *redactor) host(name string) string {
 	if awsPrivate.MatchString(name) {
-		return d.token("host", strings.TrimSuffix(strings.ToLower(name), "."))
+		return d.marked("host", strings.TrimSuffix(strings.ToLower(name), "."))
 	}
 	if ownedByAWS(name) {
 		return name
 	}
-	return d.token("host", name)
+	return d.marked("host", name)
 }
 
 // reURLHost finds hosts by where they stand, whatever they are called.

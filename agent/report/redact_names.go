@@ -4,46 +4,64 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"ssm-doctor/checks/text"
 )
 
 // learn collects names from the places where text marks them as such, so that
 // they are replaced wherever else they occur.
 func (d *redactor) learn(v any) {
-	note := func(_, s string) string {
-		if strings.Contains(s, "arn:") {
-			for _, a := range reARN.FindAllString(s, -1) {
-				d.arn(a)
-			}
-		}
-		for _, m := range reURLHost.FindAllStringSubmatch(s, -1) {
-			// A plain word is left to where it stands: others may use it too.
-			if h := m[1]; d.hostAt(h) != h && strings.ContainsAny(h, ".-0123456789") {
-				d.name("host", h)
-			}
-		}
-		if !maybeNamed(strings.ToLower(s)) {
-			return s
-		}
-		for _, m := range reNamed.FindAllStringSubmatch(s, -1) {
-			d.name(namedKind(m[1]), m[2])
-		}
-		return s
-	}
-	walk(v, note)
+	walk(v, editor{
+		leaf: func(_ place, s string) string { d.learnFrom("", s); return s },
+		sentence: func(_ place, t text.Text) text.Text {
+			return editValues(t, "", func(before, v string) any { d.learnFrom(before, v); return v })
+		},
+	})
 }
 
-// name learns one name.
+// learnFrom collects the names of one string; before is what stands before it.
+func (d *redactor) learnFrom(before, s string) {
+	if strings.Contains(s, "arn:") {
+		for _, a := range reARN.FindAllString(s, -1) {
+			d.arn(a)
+		}
+	}
+	before = before[max(0, len(before)-contextBytes):]
+	replaceBehind(before, s, reURLHost, 1, func(m []string) string {
+		// A plain word is left to where it stands: others may use it too.
+		if h := m[1]; d.hostAt(h) != h && strings.ContainsAny(h, ".-0123456789") {
+			d.name("host", h)
+		}
+		return m[1]
+	})
+	if !maybeNamed(strings.ToLower(before + s)) {
+		return
+	}
+	replaceBehind(before, s, reNamed, 2, func(m []string) string {
+		if !isOurs(m[2]) {
+			d.name(namedKind(m[1]), m[2])
+		}
+		return m[2]
+	})
+}
+
+// name learns one name. One that is a word of ours is replaced only where it is
+// the whole value, else it would turn sentences into hashes.
 func (d *redactor) name(kind, name string) {
-	if keepName(kind, name) || d.names[strings.ToLower(name)] != "" {
+	low := strings.ToLower(name)
+	if isPublic(kind, name) || d.names[low] != "" {
 		return
 	}
 	if d.names == nil {
 		d.names = map[string]string{}
 	}
-	d.names[strings.ToLower(name)] = d.token(kind, name)
-	d.list = append(d.list, strings.ToLower(name))
-	list := make([]string, 0, len(d.names))
-	for n := range d.names {
+	d.names[low] = d.token(kind, name)
+	if isOurs(name) {
+		return
+	}
+	d.list = append(d.list, low)
+	list := make([]string, 0, len(d.list))
+	for _, n := range d.list {
 		list = append(list, regexp.QuoteMeta(n))
 	}
 	slices.SortFunc(list, func(a, b string) int {
@@ -87,18 +105,33 @@ func kindOf(word string) string {
 	return "name"
 }
 
-// keepName spares what names nobody: names that AWS gives out, node ids, our
-// own words (which a name must not turn into hashes all over a report),
-// wildcards and what is redacted already.
-func keepName(kind, name string) bool {
+// isPublic spares what names nobody: names that AWS gives out, those that every
+// host has, node ids, wildcards and what is redacted already.
+func isPublic(kind, name string) bool {
 	low := strings.ToLower(name)
-	if len(name) < 2 || ownWords[low] || reKept.MatchString(name) || reNumbered.MatchString(name) || reAWSRole.MatchString(name) {
+	switch {
+	case len(name) < 2 || reKept.MatchString(name) || reNumbered.MatchString(name) || reAWSRole.MatchString(name):
 		return true
-	}
-	if kind == "name" || kind == "policy" { // documents, buckets, managed policies
+	case kind == "user":
+		return publicUsers[low]
+	case kind == "name", kind == "policy": // documents, buckets, managed policies
 		return strings.HasPrefix(low, "aws") || strings.HasPrefix(low, "amazon")
 	}
-	return kind == "host" && ownedByAWS(low) && !awsPrivate.MatchString(low)
+	return kind == "host" && (publicHosts[low] || ownedByAWS(low) && !awsPrivate.MatchString(low))
+}
+
+// isOurs reports whether a name is made of words that sentences use, or is so
+// short that it occurs in other words.
+func isOurs(name string) bool {
+	if len(name) < 4 {
+		return true
+	}
+	for word := range strings.FieldsSeq(strings.ToLower(name)) {
+		if !ownWords[word] {
+			return false
+		}
+	}
+	return true
 }
 
 // reAWSRole are roles that AWS creates under a fixed name.
@@ -117,7 +150,10 @@ var ownWords = func() map[string]bool {
 	return m
 }()
 
-var publicUsers = map[string]bool{"default": true, "public": true, "all": true, "default user": true, "ssm-user": true, "ec2-user": true, "ubuntu": true, "administrator": true, "admin": true, "shared": true}
+var publicUsers = map[string]bool{"default": true, "public": true, "all": true, "default user": true, "ssm-user": true, "ec2-user": true, "ubuntu": true, "administrator": true,
+	"admin": true, "shared": true, "root": true, "system": true, "localsystem": true}
+
+var publicHosts = map[string]bool{"localhost": true, "localdomain": true, "localhost.localdomain": true}
 
 // reHome finds user names in paths of home directories.
 var reHome = regexp.MustCompile(`(?i)(/home/|/Users/|[a-z]:\\+Users\\+)([^\s/\\"':;,…]+)`)
@@ -177,7 +213,7 @@ func (d *redactor) part(kind, name string) string {
 	if name == "" || reResourceID.MatchString(name) {
 		return name
 	}
-	if strings.Trim(name, "*?") != name && !keepName(kind, strings.Trim(name, "*?")) {
+	if strings.Trim(name, "*?") != name && !isPublic(kind, strings.Trim(name, "*?")) {
 		return d.token(kind, strings.Trim(name, "*?")) + "*"
 	}
 	if kind != "name" {

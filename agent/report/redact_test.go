@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/text"
 )
 
 // Samples have the form of the real thing; none of them ever worked.
@@ -124,16 +125,16 @@ func namedReport() *Report {
 		GeneratedAt: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), Version: "1.2.3", AgentVersion: "3.3.40.0", State: NotManaged,
 		Node:        Node{ID: "i-0123456789abcdef0", Kind: "ec2", Region: "eu-west-1", Account: "123456789012", Partition: "aws"},
 		Credentials: Credentials{Source: "instance-profile", Role: "Prod-Web-Node"},
-		Summary:     "the role Prod-Web-Node of 123456789012 is refused on web-17",
-		RootCause: &Cause{ID: "iam-missing-registration-action", Severity: "critical", Title: "t", Summary: "User: arn:aws:sts::123456789012:assumed-role/Prod-Web-Node/i-0123456789abcdef0 is not authorized",
+		Summary:     text.New("the role %s of %s is refused on %s", "Prod-Web-Node", "123456789012", "web-17"),
+		RootCause: &Cause{ID: "iam-missing-registration-action", Severity: "critical", Title: "t", Summary: text.Plain("User: arn:aws:sts::123456789012:assumed-role/Prod-Web-Node/i-0123456789abcdef0 is not authorized"),
 			Evidence: []Evidence{
 				{What: "host named web-17", Seen: "arn:aws:iam::210987654321:user/people/jane.doe, AROAEXAMPLEROLEID123", From: "file:/home/jane.doe/.aws/credentials"},
 				{What: "dial", Seen: "dial tcp 10.20.30.40:443: lookup proxy.corp.example.com on 172.16.5.9:53, then 203.0.113.77 and [fd12:3456::7]:443; 169.254.169.254 answered; ip-10-20-30-40.eu-west-1.compute.internal"},
 				{What: "agent", Seen: "3.3.40.0, needs 3.2.582.0"},
 				{What: "bucket", Seen: "arn:aws:s3:::acme-session-logs/x of arn:aws:ssm:eu-west-1:123456789012:parameter/acme/prod/db"},
 			},
-			Fix: []Step{{Text: "Attach it", Command: "aws iam attach-role-policy --role-name Prod-Web-Node --policy-arn arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore", Where: "operator-cli"},
-				{Text: "Look", Command: "aws iam list-policies --account 123456789012 --cidr 10.20.30.40/32"}}},
+			Fix: []Step{{Text: text.Plain("Attach it"), Command: text.Plain("aws iam attach-role-policy --role-name Prod-Web-Node --policy-arn arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"), Where: "operator-cli"},
+				{Text: text.Plain("Look"), Command: text.Plain("aws iam list-policies --account 123456789012 --cidr 10.20.30.40/32")}}},
 		Endpoints: []Endpoint{{Service: "ssm", Host: "ssm.eu-west-1.amazonaws.com", Reachable: &yes}},
 	}
 	r.Normalize()
@@ -161,13 +162,13 @@ func TestRedact(t *testing.T) {
 			t.Errorf("%q is gone from %s", keep, text)
 		}
 	}
-	if !got.Placeholders() || r.Placeholders() {
-		t.Error("placeholders are not recognised")
+	if !standsIn(got.RootCause.Fix) || standsIn(r.RootCause.Fix) {
+		t.Error("stand-ins are not recognised")
 	}
 	if again := Redact(got); encode(t, again) != text {
 		t.Error(cmp.Diff(got, again))
 	}
-	if !strings.HasPrefix(got.Credentials.Role, "role-") || !strings.Contains(got.Summary, got.Credentials.Role) {
+	if !strings.HasPrefix(got.Credentials.Role, "role-") || !strings.Contains(got.Summary.String(), got.Credentials.Role) {
 		t.Errorf("role %q, summary %q", got.Credentials.Role, got.Summary)
 	}
 }
@@ -195,7 +196,7 @@ func TestRedactText(t *testing.T) {
 		"/home/ec2-user/x and /home/jdoe/x":                                                             "/home/ec2-user/x and /home/user-d30a5f/x",
 	} {
 		d := &redactor{address: numbered()}
-		if got := d.text(in, false); got != want {
+		if got := d.text("", in, false); got != want {
 			t.Errorf("%q became %q, want %q", in, got, want)
 		}
 	}
@@ -205,7 +206,7 @@ func TestRedactText(t *testing.T) {
 func TestRedactReachesEveryField(t *testing.T) {
 	t.Parallel()
 	const arn = "arn:aws:iam::123456789012:role/Prod-Web-Node"
-	r := rewrite(*filled(t), func(string, string) string { return arn + " AKIAIOSFODNN7EXAMPLE" })
+	r := rewrite(*filled(t), everywhere(arn+" AKIAIOSFODNN7EXAMPLE"))
 	r.Redacted = false
 	text := encode(t, Redact(&r))
 	for _, leak := range []string{"123456789012", "Prod-Web-Node", "IOSFODNN7"} {
@@ -215,10 +216,72 @@ func TestRedactReachesEveryField(t *testing.T) {
 	}
 }
 
+// A role may be named like a word of ours: our sentences stay whole, and what is
+// its name is taken out.
+func TestRedactNamesThatAreOurWords(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"role", "node", "managed", "the agent", "Host", "registration", "is", "dev", "Prod-Web-Node"} {
+		r := &Report{
+			State: NotManaged, Node: Node{ID: "i-0123456789abcdef0", Kind: "ec2"}, Credentials: Credentials{Source: "instance-profile", Role: name},
+			Summary: text.New("the role %s of this node is not managed by the agent of host %s", name, "web-17"),
+			RootCause: &Cause{ID: "role-node-managed", Title: "the role of the managed node is the agent's", Summary: text.New("the host is not a managed node: ").Append(text.New("%q is refused", name)),
+				Evidence: []Evidence{{What: "the role of the node", Seen: name}, {What: "the agent's log", Seen: "arn:aws:sts::111122223333:assumed-role/" + name + "/i-0123456789abcdef0 is not authorized: the managed node has no registration"}},
+				Fix:      []Step{{Text: text.New("Give the role of this managed node what the agent needs: %s", name), Command: text.New("aws iam get-role --role-name %s --query 'is the node managed'", name)}}},
+			Checks: []Check{{ID: "node-managed", Title: "The node is managed by the agent", Summary: text.New("the registration of this host is whole")}},
+			Path:   []Hop{{Name: "host", Note: text.New("the agent is managed")}},
+		}
+		r.Normalize()
+		got := Redact(r)
+		token := got.Credentials.Role
+		if !strings.HasPrefix(token, "role-") {
+			t.Errorf("%s: the role is still %q", name, token)
+		}
+		c := got.RootCause
+		for what, s := range map[string][2]string{
+			"summary":  {got.Summary.String(), "the role " + token + " of this node is not managed by the agent of host web-17"},
+			"cause":    {c.Summary.String(), "the host is not a managed node: \"" + token + "\" is refused"},
+			"title":    {c.Title, r.RootCause.Title},
+			"label":    {c.Evidence[0].What, "the role of the node"},
+			"value":    {c.Evidence[0].Seen, token},
+			"log":      {c.Evidence[1].Seen, "arn:aws:sts::1111…3333:assumed-role/" + token + "/i-0123456789abcdef0 is not authorized: the managed node has no registration"},
+			"step":     {c.Fix[0].Text.String(), "Give the role of this managed node what the agent needs: " + token},
+			"command":  {c.Fix[0].Command.String(), "aws iam get-role --role-name ROLE_NAME --query 'is the node managed'"},
+			"check":    {got.Checks[0].Title + ": " + got.Checks[0].Summary.String(), "The node is managed by the agent: the registration of this host is whole"},
+			"station":  {got.Path[0].Name + ": " + got.Path[0].Note.String(), "host: the agent is managed"},
+			"identity": {got.Node.ID + got.Node.Kind + got.Credentials.Source + c.ID, r.Node.ID + r.Node.Kind + r.Credentials.Source + r.RootCause.ID},
+		} {
+			if what == "log" && strings.Contains(name, " ") {
+				continue // no ARN holds a space
+			}
+			if s[0] != s[1] {
+				t.Errorf("a role named %q: %s is\n%s\nwant\n%s", name, what, s[0], s[1])
+			}
+		}
+	}
+}
+
+// What stands before a value in our sentence tells what the value is.
+func TestRedactByTheWordsBefore(t *testing.T) {
+	t.Parallel()
+	for want, in := range map[string]text.Text{
+		"arn of the role named role-": text.New("arn of the role named %s", "WebRole"),
+		"--user-name user-":           text.New("--user-name %s", "jdoe"),
+		"http://host-":                text.New("http://%s:%d", "squid", 3128),
+		"/home/user-":                 text.New("/home/%s", "jdoe"),
+		"of 1 file: /home/user-":      text.New("of %d file%s: %s", 1, "", []string{"/home/jdoe"}),
+	} {
+		r := &Report{Summary: in}
+		want = strings.Replace(want, "of 1 file: /", "of 1 file: [/", 1)
+		if got := Redact(r).Summary.String(); !strings.HasPrefix(got, want) {
+			t.Errorf("%s became %s, want %s…", in, got, want)
+		}
+	}
+}
+
 func TestSecretsNeverPrinted(t *testing.T) {
 	t.Parallel()
 	for name, secret := range secretSamples {
-		r := rewrite(*filled(t), func(string, string) string { return "found " + secret + " there" })
+		r := rewrite(*filled(t), everywhere("found "+secret+" there"))
 		for _, format := range Formats {
 			var b bytes.Buffer
 			if err := Write(&b, format, &r, Style{Width: 100}); err != nil {
@@ -231,18 +294,16 @@ func TestSecretsNeverPrinted(t *testing.T) {
 	}
 }
 
-const stateKnown = facts.IsKnown
-
 func TestRedactFacts(t *testing.T) {
 	t.Parallel()
 	f := &facts.Facts{Schema: facts.Schema, Root: "/"}
-	f.Host.Hostname = facts.Seen[string]{Value: "web-17", State: stateKnown}
-	f.Host.Interfaces = facts.Seen[[]facts.Interface]{State: stateKnown, Value: []facts.Interface{{Name: "eth0", Addresses: []string{"10.20.30.40/20", "fe80::1/64"}}}}
-	f.Agent.Installed = facts.Seen[string]{Value: "3.3.40.0", State: stateKnown}
-	f.IMDS.Role = facts.Seen[facts.Role]{State: stateKnown, Value: facts.Role{Name: "Prod-Web-Node", Message: "Prod-Web-Node in 123456789012"}}
-	f.Network.Endpoints = []facts.Endpoint{{Service: "ssm", Host: "ssm.eu-west-1.amazonaws.com", TCP: []facts.Attempt{{Address: "10.20.31.7", Source: "10.20.30.40"}, {Address: "3.5.140.2"}}}}
-	f.Permissions.Identities = []facts.Identity{{Source: facts.SourceProfile, ARN: "arn:aws:sts::123456789012:assumed-role/Prod-Web-Node/i-0123456789abcdef0", Account: "123456789012", Role: "Prod-Web-Node", Session: "i-0123456789abcdef0"}}
-	f.Log.Matches = []facts.Match{{ID: "x", Text: "web-17 said aws_secret_access_key = short-secret"}}
+	f.Host.Hostname = facts.Known("web-17", "")
+	f.Host.Interfaces = facts.Known([]facts.Interface{{Name: "eth0", Addresses: []string{"10.20.30.40/20", "fe80::1/64"}}}, "")
+	f.Agent.Installed = facts.Known("3.3.40.0", "")
+	f.IMDS.Role = facts.Known(facts.Role{Name: "Prod-Web-Node", Message: "Prod-Web-Node in 123456789012"}, "")
+	f.Network.Endpoints = facts.Known([]facts.Endpoint{{Service: "ssm", Host: "ssm.eu-west-1.amazonaws.com", TCP: []facts.Attempt{{Address: "10.20.31.7", Source: "10.20.30.40"}, {Address: "3.5.140.2"}}}}, "")
+	f.Permissions.Identities = facts.Known([]facts.Identity{{Source: facts.SourceProfile, ARN: "arn:aws:sts::123456789012:assumed-role/Prod-Web-Node/i-0123456789abcdef0", Account: "123456789012", Role: "Prod-Web-Node", Session: "i-0123456789abcdef0"}}, "")
+	f.Log.Matches = facts.Known([]facts.Match{{ID: "x", Text: "web-17 said aws_secret_access_key = short-secret"}}, "")
 	got := RedactFacts(f)
 	b, err := json.Marshal(got)
 	if err != nil {
@@ -257,7 +318,7 @@ func TestRedactFacts(t *testing.T) {
 		t.Errorf("version became %q", v)
 	}
 	// The endpoint still lies in the network of eth0 and is still private.
-	e := got.Network.Endpoints[0]
+	e := got.Network.Endpoints.Value[0]
 	if !inside(t, got.Host.Interfaces.Value[0].Addresses[0], e.TCP[0].Address) || !strings.HasPrefix(e.TCP[0].Address, "10.") {
 		t.Errorf("%s is not in %s any more", e.TCP[0].Address, got.Host.Interfaces.Value[0].Addresses[0])
 	}
@@ -282,11 +343,12 @@ func FuzzRedact(f *testing.F) {
 	for _, n := range hostNames {
 		f.Add("arn:aws:iam::123456789012:role/"+n+" at "+n, n)
 	}
-	f.Fuzz(func(t *testing.T, text, role string) {
-		r := &Report{State: NotManaged, Summary: text, Credentials: Credentials{Role: role}, RootCause: &Cause{ID: "x", Summary: text + " " + role, Fix: []Step{{Text: text, Command: text}}}}
+	f.Fuzz(func(t *testing.T, said, role string) {
+		one := text.New("seen: %s", said)
+		r := &Report{State: NotManaged, Summary: one, Credentials: Credentials{Role: role}, RootCause: &Cause{ID: "x", Summary: one.Add(" of the role %s", role), Fix: []Step{{Text: one, Command: one}}}}
 		r.Normalize()
 		for name, secret := range secretSamples {
-			if got := stripSecrets(text + " " + secret + " " + role); strings.Contains(got, secret) {
+			if got := stripSecrets(said + " " + secret + " " + role); strings.Contains(got, secret) {
 				t.Errorf("the %s survived in %q", name, got)
 			}
 		}
@@ -294,8 +356,8 @@ func FuzzRedact(f *testing.F) {
 		if twice := Redact(once); !cmp.Equal(once, twice) {
 			t.Error(cmp.Diff(once, twice))
 		}
-		if len(once.Summary) > 40*len(text)+40 {
-			t.Errorf("%d bytes became %d", len(text), len(once.Summary))
+		if n := len(once.Summary.String()); n > 40*len(said)+60 {
+			t.Errorf("%d bytes became %d", len(said), n)
 		}
 	})
 }
@@ -305,7 +367,7 @@ func TestRedactOutput(t *testing.T) {
 	t.Parallel()
 	f := &facts.Facts{}
 	f.Agent.Output = facts.Known(facts.Output{Buckets: []string{"acme-prod-logs"}, LogGroups: []string{"/acme/prod", "/aws/ssm/AWS-RunShellScript"}}, "x")
-	f.Permissions.Actions = []facts.Permission{{Action: "s3:PutObject", Resource: "arn:aws:s3:::acme-prod-logs/ssm-doctor/none"}}
+	f.Permissions.Actions = facts.Known([]facts.Permission{{Action: "s3:PutObject", Resource: "arn:aws:s3:::acme-prod-logs/ssm-doctor/none"}}, "")
 	got := RedactFacts(f)
 	b, err := json.Marshal(got)
 	if err != nil {
@@ -325,16 +387,16 @@ func TestRedactOutput(t *testing.T) {
 // TestHostsByPlace: a proxy or resolver is named by no list of domains.
 func TestHostsByPlace(t *testing.T) {
 	t.Parallel()
-	r := &Report{Summary: "proxy canproxy01:3128 refuses", Checks: []Check{
-		{ID: "proxy", Summary: "proxyconnect tcp: dial tcp: lookup squid on 10.0.0.2:53: no such host"},
-		{ID: "proxy", Summary: "https_proxy=http://canproxy01:3128 and http://web.acmecan.xyz:8080/x, docs https://docs.aws.amazon.com/x, http://PROXY:PORT, http://localhost:1"},
-		{ID: "proxy", Summary: "acct_918273645546_logs, 918273645546_111122223333"},
+	r := &Report{Summary: text.Plain("proxy canproxy01:3128 refuses"), Checks: []Check{
+		{ID: "proxy", Summary: text.Plain("proxyconnect tcp: dial tcp: lookup squid on 10.0.0.2:53: no such host")},
+		{ID: "proxy", Summary: text.Plain("https_proxy=http://canproxy01:3128 and http://web.acmecan.xyz:8080/x, docs https://docs.aws.amazon.com/x, http://PROXY:PORT, http://localhost:1")},
+		{ID: "proxy", Summary: text.Plain("acct_918273645546_logs, 918273645546_111122223333")},
 	}}
 	r.Normalize()
 	got := Redact(r)
-	all := got.Summary
+	all := got.Summary.String()
 	for _, c := range got.Checks {
-		all += "\n" + c.Summary
+		all += "\n" + c.Summary.String()
 	}
 	for _, name := range []string{"canproxy01", "squid", "acmecan", "918273645546", "111122223333"} {
 		if strings.Contains(all, name) {

@@ -2,18 +2,55 @@
 // redaction and its renderers. A renderer lays out a report and decides nothing.
 package report
 
-import "time"
+import (
+	"time"
+
+	"ssm-doctor/checks"
+	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/diagnose"
+	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
+)
 
 // Schema names the format. Additions keep the name.
 const Schema = "ssm-doctor/report/v1"
 
 // States of a node.
 const (
-	Managed    = "managed"
-	Degraded   = "degraded"
-	NotManaged = "not-managed"
-	Unknown    = "unknown"
+	Managed    = string(diagnose.Managed)
+	Degraded   = string(diagnose.Degraded)
+	NotManaged = string(diagnose.NotManaged)
+	Unknown    = string(diagnose.Unknown)
 )
+
+// Closed lists of the words in a report.
+var (
+	States     = closedList(diagnose.States...)
+	Severities = closedList(causes.Critical, causes.Warning, causes.Info)
+	Statuses   = closedList(checks.Pass, checks.Warn, checks.Fail, checks.Skip, checks.Unknown)
+	Kinds      = closedList(node.KindEC2, node.KindHybrid, node.KindECS, node.KindOther, node.KindNone, node.KindUnknown)
+	// Sources of credentials; one that could not be told is empty.
+	Sources = []string{facts.SourceProfile, facts.SourceDHMC, facts.SourceHybrid, facts.SourceShared, facts.SourceTask, facts.SourceNone}
+	// Stations of the way from the host to the message channel, in order.
+	Stations = stationNames()
+)
+
+func closedList[T ~string](list ...T) []string {
+	out := make([]string, len(list))
+	for i, w := range list {
+		out[i] = string(w)
+	}
+	return out
+}
+
+func stationNames() []string {
+	var out []string
+	for _, s := range checks.Stations {
+		out = append(out, s.String())
+	}
+	return out
+}
 
 // Report is one run. Lists are never nil once Normalize was called.
 type Report struct {
@@ -26,11 +63,11 @@ type Report struct {
 	Interrupted bool      `json:"interrupted,omitempty"` // the run was cut short; what is known is in it
 	TimedOut    bool      `json:"timed_out,omitempty"`   // the run spent its time limit; what was not reached by then is unknown
 
-	Node      Node    `json:"node"`
-	State     string  `json:"state"`
-	Summary   string  `json:"summary"`
-	RootCause *Cause  `json:"root_cause"`
-	Also      []Cause `json:"also"`
+	Node      Node      `json:"node"`
+	State     string    `json:"state"`
+	Summary   text.Text `json:"summary"`
+	RootCause *Cause    `json:"root_cause"`
+	Also      []Cause   `json:"also"`
 
 	Checks       []Check      `json:"checks"`
 	Credentials  Credentials  `json:"credentials"`
@@ -54,11 +91,12 @@ type Report struct {
 // Node is who this host is.
 type Node struct {
 	ID        string `json:"id"`
-	Kind      string `json:"kind"` // ec2, hybrid, ecs, none
+	Kind      string `json:"kind"` // one of Kinds
 	Region    string `json:"region"`
 	Account   string `json:"account"`
 	Partition string `json:"partition"`
-	OS        string `json:"os"`
+	OS        string `json:"os"`   // its name
+	GOOS      string `json:"goos"` // linux, windows, darwin; empty: not known
 	Arch      string `json:"arch"`
 }
 
@@ -68,7 +106,7 @@ type Cause struct {
 	Group      string     `json:"group"`
 	Severity   string     `json:"severity"` // critical, warning, info
 	Title      string     `json:"title"`
-	Summary    string     `json:"summary"`
+	Summary    text.Text  `json:"summary"`
 	Confidence string     `json:"confidence"` // proven, likely, possible
 	Evidence   []Evidence `json:"evidence"`
 	Fix        []Step     `json:"fix"`
@@ -85,10 +123,12 @@ type Evidence struct {
 
 // Step is one step of a remedy.
 type Step struct {
-	Text    string `json:"text"`
-	Command string `json:"command"`
-	Where   string `json:"where"` // this-host, operator-cli, console, terraform
-	Root    bool   `json:"root"`
+	Text    text.Text `json:"text"`
+	Command text.Text `json:"command"`
+	Where   string    `json:"where"` // this-host, operator-cli, console, terraform
+	Root    bool      `json:"root"`
+	// Alternative: another way instead of the step before it. Its text begins with Or.
+	Alternative bool `json:"alternative,omitempty"`
 }
 
 // Check is the outcome of one check.
@@ -97,9 +137,10 @@ type Check struct {
 	Group       string     `json:"group"`
 	Title       string     `json:"title"`
 	Status      string     `json:"status"` // pass, warn, fail, skip, unknown
-	Summary     string     `json:"summary"`
+	Summary     text.Text  `json:"summary"`
 	Cause       string     `json:"cause"`
 	FollowsFrom string     `json:"follows_from"`
+	Crashed     bool       `json:"crashed,omitempty"` // the check itself failed, an error of this program
 	Evidence    []Evidence `json:"evidence"`
 }
 
@@ -158,13 +199,15 @@ type Source struct {
 	Success  bool    `json:"success"`
 	Duration float64 `json:"duration_seconds"`
 	Error    string  `json:"error"`
+	// Ending tells how it ended, unless by itself: panicked (an error of this program), cut-off.
+	Ending string `json:"ending,omitempty"`
 }
 
 // NotLooked is something that cannot be seen from the host.
 type NotLooked struct {
-	What    string `json:"what"`
-	Why     string `json:"why"`
-	Command string `json:"command"`
+	What    string    `json:"what"`
+	Why     string    `json:"why"`
+	Command text.Text `json:"command"`
 }
 
 // Transition is a change of state.
@@ -182,9 +225,9 @@ type Call struct {
 
 // Hop is one station on the way from the host to the message channel.
 type Hop struct {
-	Name   string `json:"name"`   // host, agent, metadata, credentials, dns, tcp, tls, permissions, channel
-	Status string `json:"status"` // pass, warn, fail, skip, unknown
-	Note   string `json:"note"`
+	Name   string    `json:"name"`   // one of Stations
+	Status string    `json:"status"` // pass, warn, fail, skip, unknown
+	Note   text.Text `json:"note"`
 }
 
 // Normalize makes every list non-nil, so that readers find [] and not null.

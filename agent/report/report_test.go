@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"ssm-doctor/checks/text"
 )
 
 func encode(t *testing.T, v any) string {
@@ -32,6 +34,11 @@ func inside(t *testing.T, prefix, addr string) bool {
 	return p.Contains(a)
 }
 
+// everywhere puts one text in the place of every string and sentence.
+func everywhere(s string) editor {
+	return editor{func(place, string) string { return s }, func(place, text.Text) text.Text { return text.Plain(s) }}
+}
+
 // filled is a report with one member in every list and a word in every string.
 func filled(t *testing.T) *Report {
 	t.Helper()
@@ -51,7 +58,11 @@ func fill(v reflect.Value) {
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		fill(v.Index(0))
 	case reflect.Struct:
-		if v.Type() == timeType {
+		switch v.Type() {
+		case timeType:
+			return
+		case textType:
+			v.Set(reflect.ValueOf(text.Plain("word")))
 			return
 		}
 		for i := range v.NumField() {

@@ -3,32 +3,47 @@ package report
 import (
 	"reflect"
 	"time"
+
+	"ssm-doctor/checks/text"
 )
 
-// rewrite copies a value deeply and passes every string through edit, which
-// learns the name of the struct field that holds it (of the list, for members).
-func rewrite[T any](v T, edit func(field, s string) string) T {
+// place is where a string stands: the field, and the type that has it. Members of
+// a list stand where the list does.
+type place struct{ in, field string }
+
+// editor passes the strings of a value through leaf, and its sentences through
+// sentence: there only values are to be changed, never words of ours.
+type editor struct {
+	leaf     func(at place, s string) string
+	sentence func(at place, t text.Text) text.Text
+}
+
+// rewrite copies a value deeply and passes every string and sentence through e.
+func rewrite[T any](v T, e editor) T {
 	out := reflect.New(reflect.TypeFor[T]()).Elem()
-	copyEdited(out, reflect.ValueOf(&v).Elem(), "", edit)
+	e.copy(out, reflect.ValueOf(&v).Elem(), place{})
 	return out.Interface().(T)
 }
 
-var timeType = reflect.TypeFor[time.Time]()
+var (
+	timeType = reflect.TypeFor[time.Time]()
+	textType = reflect.TypeFor[text.Text]()
+)
 
-func copyEdited(dst, src reflect.Value, field string, edit func(field, s string) string) {
+func (e editor) copy(dst, src reflect.Value, at place) {
 	switch src.Kind() {
 	case reflect.String:
-		dst.SetString(edit(field, src.String()))
+		dst.SetString(e.leaf(at, src.String()))
 	case reflect.Pointer:
 		if !src.IsNil() {
 			dst.Set(reflect.New(src.Type().Elem()))
-			copyEdited(dst.Elem(), src.Elem(), field, edit)
+			e.copy(dst.Elem(), src.Elem(), at)
 		}
 	case reflect.Slice:
 		if !src.IsNil() {
 			dst.Set(reflect.MakeSlice(src.Type(), src.Len(), src.Len()))
 			for i := range src.Len() {
-				copyEdited(dst.Index(i), src.Index(i), field, edit)
+				e.copy(dst.Index(i), src.Index(i), at)
 			}
 		}
 	case reflect.Map:
@@ -37,30 +52,34 @@ func copyEdited(dst, src reflect.Value, field string, edit func(field, s string)
 		}
 		dst.Set(reflect.MakeMapWithSize(src.Type(), src.Len()))
 		for it := src.MapRange(); it.Next(); {
-			k, e := reflect.New(src.Type().Key()).Elem(), reflect.New(src.Type().Elem()).Elem()
-			copyEdited(k, it.Key(), field, edit)
-			copyEdited(e, it.Value(), field, edit)
-			dst.SetMapIndex(k, e)
+			k, v := reflect.New(src.Type().Key()).Elem(), reflect.New(src.Type().Elem()).Elem()
+			e.copy(k, it.Key(), at)
+			e.copy(v, it.Value(), at)
+			dst.SetMapIndex(k, v)
 		}
 	case reflect.Struct:
 		dst.Set(src)
-		if src.Type() == timeType {
+		switch src.Type() {
+		case timeType:
+			return
+		case textType:
+			dst.Set(reflect.ValueOf(e.sentence(at, src.Interface().(text.Text))))
 			return
 		}
 		for i := range src.NumField() {
-			name := src.Type().Field(i).Name
-			if name == "Value" && field != "" { // facts.Seen: the field around it says more
-				name = field
+			here := place{src.Type().Name(), src.Type().Field(i).Name}
+			if here.field == "Value" && at.field != "" { // facts.Seen: the field around it says more
+				here = at
 			}
-			copyEdited(dst.Field(i), src.Field(i), name, edit)
+			e.copy(dst.Field(i), src.Field(i), here)
 		}
 	default:
 		dst.Set(src)
 	}
 }
 
-// walk shows every string of a value to see.
-func walk(v any, see func(field, s string) string) {
+// walk shows every string and sentence of a value.
+func walk(v any, e editor) {
 	src := reflect.ValueOf(v)
-	copyEdited(reflect.New(src.Type()).Elem(), src, "", see)
+	e.copy(reflect.New(src.Type()).Elem(), src, place{})
 }

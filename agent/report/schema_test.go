@@ -9,6 +9,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ssm-doctor/checks"
+	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/iam"
 )
 
 type schema map[string]any
@@ -42,6 +47,10 @@ func TestSchemaHoldsEveryField(t *testing.T) {
 		case typ == reflect.TypeFor[time.Time]():
 			if s["type"] != "string" || s["format"] != "date-time" {
 				t.Errorf("%s is %v, want a time", path, s)
+			}
+		case typ == textType:
+			if s["type"] != "string" {
+				t.Errorf("%s is %v, want a string", path, s["type"])
 			}
 		case typ.Kind() == reflect.Pointer:
 			if either, ok := s["anyOf"].([]any); ok {
@@ -91,6 +100,39 @@ func TestSchemaHoldsEveryField(t *testing.T) {
 	for name := range defs {
 		if !used[name] {
 			t.Errorf("definition %s is not used", name)
+		}
+	}
+}
+
+// The closed lists of the schema are those of the program.
+func TestSchemaListsAreTheConstants(t *testing.T) {
+	t.Parallel()
+	root := loadSchema(t)
+	for at, want := range map[string][]string{
+		"state": States, "$defs/node/kind": Kinds, "$defs/cause/severity": Severities, "$defs/check/status": Statuses, "$defs/hop/status": Statuses, "$defs/transition/state": States,
+		"$defs/cause/confidence": closedList(checks.Proven, checks.Likely, checks.Possible), "$defs/step/where": {causes.OnHost, causes.OperatorCLI, causes.Console, causes.Terraform},
+		"$defs/source/ending": closedList(facts.Panicked, facts.CutOff), "$defs/feature/ready": {iam.ReadyYes, iam.ReadyNo, iam.ReadyUnknown}, "$defs/call_failure/reason": FailureReasons,
+	} {
+		s := map[string]any(root)
+		for step := range strings.SplitSeq(at, "/") {
+			if p, ok := s["properties"].(map[string]any); ok && step != "$defs" {
+				s = p
+			}
+			s = s[step].(map[string]any)
+		}
+		var got []string
+		for _, w := range s["enum"].([]any) {
+			got = append(got, w.(string))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s is one of %v in the schema, and of %v in the program", at, got, want)
+		}
+	}
+	for at, want := range map[string][]string{"credentials/source": Sources, "hop/name": Stations} {
+		def, field, _ := strings.Cut(at, "/")
+		said := root["$defs"].(map[string]any)[def].(map[string]any)["properties"].(map[string]any)[field].(map[string]any)["description"].(string)
+		if !strings.HasPrefix(said, strings.Join(want, ", ")) {
+			t.Errorf("%s is described as %q, and is one of %v", at, said, want)
 		}
 	}
 }

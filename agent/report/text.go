@@ -5,6 +5,9 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
 // Layout of text: a column of labels, then the body.
@@ -15,8 +18,8 @@ const (
 	evidenceClip = 600 // runes of one observation; wide shows all
 )
 
-// text collects lines. Everything foreign passes through show first.
-type text struct {
+// screen collects lines. Everything foreign passes through show first.
+type screen struct {
 	s     Style
 	r     *Report
 	wide  bool
@@ -24,7 +27,7 @@ type text struct {
 }
 
 func renderText(r *Report, s Style, wide bool) string {
-	t := &text{s: s, r: r, wide: wide}
+	t := &screen{s: s, r: r, wide: wide}
 	switch r.State {
 	case Managed:
 		t.managed()
@@ -42,7 +45,7 @@ func renderText(r *Report, s Style, wide bool) string {
 }
 
 // show makes foreign text safe to print in this style.
-func (t *text) show(s string) string {
+func (t *screen) show(s string) string {
 	s = Printable(s)
 	if t.s.ASCII {
 		s = inASCII(s)
@@ -50,16 +53,16 @@ func (t *text) show(s string) string {
 	return s
 }
 
-func (t *text) add(format string, a ...any) { t.lines = append(t.lines, fmt.Sprintf(format, a...)) }
+func (t *screen) add(format string, a ...any) { t.lines = append(t.lines, fmt.Sprintf(format, a...)) }
 
-func (t *text) gap() {
+func (t *screen) gap() {
 	if n := len(t.lines); n > 0 && t.lines[n-1] != "" {
 		t.lines = append(t.lines, "")
 	}
 }
 
 // section prints lines beside a label.
-func (t *text) section(label string, lines []string) {
+func (t *screen) section(label string, lines []string) {
 	for i, l := range lines {
 		if i > 0 {
 			label = ""
@@ -68,12 +71,12 @@ func (t *text) section(label string, lines []string) {
 	}
 }
 
-func (t *text) body() int { return t.s.Width - labelWidth }
+func (t *screen) body() int { return t.s.Width - labelWidth }
 
-func (t *text) dim(s string) string { return t.s.paint(styleDim, s) }
+func (t *screen) dim(s string) string { return t.s.paint(styleDim, s) }
 
 // word is the state as it is printed. A machine image is not a node.
-func (t *text) word() string {
+func (t *screen) word() string {
 	if t.r.Profile == "" {
 		return markOf(t.r.State).word
 	}
@@ -87,7 +90,7 @@ func (t *text) word() string {
 }
 
 // verdict is the glyph and the word, painted, and their width.
-func (t *text) verdict() (painted string, width int) {
+func (t *screen) verdict() (painted string, width int) {
 	w := t.word()
 	if w == markOf("unknown").word {
 		w = "CANNOT TELL"
@@ -97,13 +100,13 @@ func (t *text) verdict() (painted string, width int) {
 }
 
 // nodeParts are the words that say which host this is, most important first.
-func (t *text) nodeParts() []string {
+func (t *screen) nodeParts() []string {
 	r := t.r
 	var parts []string
 	if r.Node.ID != "" {
 		parts = append(parts, t.show(r.Node.ID))
-	} else if r.Node.Kind != "" && r.Node.Kind != "none" {
-		parts = append(parts, t.show(r.Node.Kind)+" host without node id")
+	} else if wordOfKind[r.Node.Kind] != "" {
+		parts = append(parts, wordOfKind[r.Node.Kind]+" without node id")
 	}
 	for _, p := range []string{r.Node.Region, r.Node.OS} {
 		if p != "" {
@@ -116,8 +119,13 @@ func (t *text) nodeParts() []string {
 	return parts
 }
 
+// wordOfKind names a host that has no node id.
+var wordOfKind = map[string]string{
+	string(node.KindEC2): "EC2 instance", string(node.KindHybrid): "hybrid host", string(node.KindECS): "ECS task", string(node.KindOther): "host of another cloud",
+}
+
 // headline puts the verdict and the node on line 1; what does not fit follows on line 2.
-func (t *text) headline() {
+func (t *screen) headline() {
 	painted, used := t.verdict()
 	line, rest := painted, []string(nil)
 	for i, p := range t.nodeParts() {
@@ -134,10 +142,10 @@ func (t *text) headline() {
 }
 
 // nodeLines says which host this is, below a verdict that fills its line.
-func (t *text) nodeLines() { t.spread(t.nodeParts()) }
+func (t *screen) nodeLines() { t.spread(t.nodeParts()) }
 
 // spread prints parts side by side, on as many lines as they need.
-func (t *text) spread(parts []string) {
+func (t *screen) spread(parts []string) {
 	line := ""
 	for _, p := range parts {
 		if line != "" && 2+cells(line)+3+cells(p) > t.s.Width {
@@ -155,7 +163,7 @@ func (t *text) spread(parts []string) {
 }
 
 // circumstances are the remarks that change what the verdict is worth.
-func (t *text) circumstances() {
+func (t *screen) circumstances() {
 	r := t.r
 	if r.Interrupted {
 		t.add("  %s", t.s.paint(styleWarn, "interrupted, incomplete"))
@@ -168,7 +176,7 @@ func (t *text) circumstances() {
 	}
 }
 
-func (t *text) notManaged() {
+func (t *screen) notManaged() {
 	t.headline()
 	t.gap()
 	t.explain("Because")
@@ -179,7 +187,7 @@ func (t *text) notManaged() {
 	t.more()
 }
 
-func (t *text) degraded() {
+func (t *screen) degraded() {
 	painted, used := t.verdict()
 	c := Cause{Summary: t.r.Summary}
 	if t.r.RootCause != nil {
@@ -210,9 +218,9 @@ func (t *text) degraded() {
 	t.more()
 }
 
-func (t *text) cannotTell() {
+func (t *screen) cannotTell() {
 	painted, used := t.verdict()
-	why := t.r.Summary
+	why := t.r.Summary.String()
 	if t.r.NeedRoot > 0 {
 		why = needRoot(t.r)
 	}
@@ -230,8 +238,8 @@ func (t *text) cannotTell() {
 	t.nodeLines()
 	t.circumstances()
 	t.gap()
-	if t.r.NeedRoot > 0 && t.r.Summary != "" {
-		t.section("Known", wrap(t.show(t.r.Summary), t.body()))
+	if t.r.NeedRoot > 0 && !t.r.Summary.IsZero() {
+		t.section("Known", wrap(t.show(t.r.Summary.String()), t.body()))
 		t.gap()
 	}
 	if t.r.RootCause != nil {
@@ -252,17 +260,17 @@ func needRoot(r *Report) string {
 	if r.NeedRoot != 1 {
 		n = fmt.Sprintf("%d observations need", r.NeedRoot)
 	}
-	if strings.Contains(strings.ToLower(r.Node.OS), "windows") {
+	if r.Node.GOOS == "windows" {
 		return n + " an Administrator. Run in an elevated prompt: `ssm-doctor check`"
 	}
 	return n + " root. Run: `sudo ssm-doctor check`"
 }
 
 // managed is three lines and what is not as it should be.
-func (t *text) managed() {
+func (t *screen) managed() {
 	t.headline()
 	if t.r.Profile != "" {
-		t.add("  %s", t.show(clip(t.r.Summary, 300)))
+		t.add("  %s", t.show(clip(t.r.Summary.String(), 300)))
 	}
 	n := tally(t.r)
 	counts := fmt.Sprintf("%s passed", plural(n["pass"], "check"))
@@ -279,7 +287,7 @@ func (t *text) managed() {
 	}
 	for _, c := range t.r.Checks {
 		if c.Status == "warn" || c.Status == "fail" || c.Status == "unknown" {
-			t.remark(c.Status, c.ID, c.Summary, c.FollowsFrom == "")
+			t.remark(c.Status, c.ID, c.Summary.String(), c.FollowsFrom == "")
 		}
 	}
 	if t.r.RootCause != nil {
@@ -301,7 +309,7 @@ func (t *text) managed() {
 }
 
 // named reports whether a check that is printed anyway tells the same.
-func (t *text) named(c Cause) bool {
+func (t *screen) named(c Cause) bool {
 	for _, k := range t.r.Checks {
 		if k.Cause == c.ID && (k.Status == "warn" || k.Status == "fail") {
 			return true
@@ -312,7 +320,7 @@ func (t *text) named(c Cause) bool {
 
 // remark is one line under a managed node, such as
 // "! agent-version  3.3.40.0, current is …   (explain agent-version)".
-func (t *text) remark(status, id, summary string, explain bool) {
+func (t *screen) remark(status, id, summary string, explain bool) {
 	head := t.s.glyph(status) + " " + t.show(id) + "  "
 	indent := "  " + strings.Repeat(" ", 2)
 	hint := ""
@@ -336,33 +344,8 @@ func (t *text) remark(status, id, summary string, explain bool) {
 	}
 }
 
-// causeText is the noun phrase of the catalogue and what was found here, which
-// often says the same in other words.
-func causeText(c Cause) string {
-	switch {
-	case c.Summary == "":
-		return c.Title
-	case c.Title == "" || c.Title == c.ID || repeats(c.Title, c.Summary):
-		return capital(c.Summary)
-	}
-	return capital(c.Title + ": " + c.Summary)
-}
-
-// repeats reports whether the words of a title are in the summary.
-func repeats(title, summary string) bool {
-	summary = strings.ToLower(summary)
-	words, in := 0, 0
-	for w := range strings.FieldsSeq(strings.ToLower(title)) {
-		if len(w) < 4 && w != "ssm" {
-			continue
-		}
-		words++
-		if strings.Contains(summary, strings.TrimRight(w, "s,.")) {
-			in++
-		}
-	}
-	return words > 0 && in*2 >= words
-}
+// causeText is what was found here, or what the catalogue calls the cause.
+func causeText(c Cause) string { return capital(text.Or(c.Summary.String(), c.Title)) }
 
 // capital begins a sentence with a capital, unless its first word is a name or an id.
 func capital(s string) string {
@@ -373,7 +356,7 @@ func capital(s string) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-func (t *text) tag(c Cause) string {
+func (t *screen) tag(c Cause) string {
 	if c.ID == "" {
 		return ""
 	}
@@ -385,7 +368,7 @@ func (t *text) tag(c Cause) string {
 }
 
 // tagged puts a tag behind the last line, or on a line of its own.
-func (t *text) tagged(lines []string, tag string, width int) []string {
+func (t *screen) tagged(lines []string, tag string, width int) []string {
 	if tag == "" {
 		return lines
 	}

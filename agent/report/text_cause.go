@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"ssm-doctor/checks/text"
 )
 
 // explain prints the cause, its remedy, what was seen and what else is wrong.
-func (t *text) explain(label string) {
+func (t *screen) explain(label string) {
 	r := t.r
 	if r.RootCause == nil {
-		t.section(label, wrap(t.show(r.Summary), t.body()))
+		t.section(label, wrap(t.show(r.Summary.String()), t.body()))
 		t.gap()
 		t.context()
 		return
@@ -30,7 +32,7 @@ func (t *text) explain(label string) {
 }
 
 // remedy prints what to do and what was seen, and the reason if it was cut above.
-func (t *text) remedy(c Cause, cut bool) {
+func (t *screen) remedy(c Cause, cut bool) {
 	t.steps(c.Fix)
 	if cut {
 		t.section("In full", t.reason(c, t.body()))
@@ -40,7 +42,7 @@ func (t *text) remedy(c Cause, cut bool) {
 }
 
 // reason is the text of a cause and its id.
-func (t *text) reason(c Cause, width int) []string {
+func (t *screen) reason(c Cause, width int) []string {
 	return t.tagged(wrap(t.show(causeText(c)), width), t.tag(c), width)
 }
 
@@ -48,7 +50,7 @@ func (t *text) reason(c Cause, width int) []string {
 // commandSoon if it can: first the blank lines go (tight), then the end of the
 // reason (cut). The id stays, since readers look for it. others and blank are the
 // lines beside the reason and its remedy.
-func (t *text) inSight(c Cause, others, blank, width int) (lines []string, tight, cut bool) {
+func (t *screen) inSight(c Cause, others, blank, width int) (lines []string, tight, cut bool) {
 	lines = t.reason(c, width)
 	_, first := t.layout(c.Fix)
 	room := commandSoon - 1 - first - others
@@ -76,7 +78,7 @@ func whereText(s Step, r *Report) string {
 		where = s.Where
 	}
 	if s.Root {
-		if strings.Contains(strings.ToLower(r.Node.OS), "windows") {
+		if r.Node.GOOS == "windows" {
 			return where + ", as Administrator"
 		}
 		return where + ", root"
@@ -84,23 +86,22 @@ func whereText(s Step, r *Report) string {
 	return where
 }
 
-// alternative is a step that replaces the ones before it.
-func alternative(s Step) bool {
-	return len(s.Text) > 3 && strings.EqualFold(s.Text[:2], "or") && strings.ContainsAny(s.Text[2:3], " ,:")
+// words are what to do; that it is another way is told beside it.
+func (s Step) words() string {
+	if s.Alternative {
+		return strings.TrimPrefix(s.Text.String(), "Or ")
+	}
+	return s.Text.String()
 }
 
 // layout lays out a remedy. first is the index of the line with the first
 // command, or -1.
-func (t *text) layout(fix []Step) (lines []string, first int) {
+func (t *screen) layout(fix []Step) (lines []string, first int) {
 	first = -1
 	n := 0
 	for _, s := range fix {
-		words := s.Text
-		head := ""
-		if alternative(s) {
-			words = strings.TrimLeft(s.Text[2:], " ,:")
-			head = "or "
-		} else {
+		words, head := s.words(), "or "
+		if !s.Alternative {
 			n++
 			head = fmt.Sprintf("%d. ", n)
 		}
@@ -121,7 +122,7 @@ func (t *text) layout(fix []Step) (lines []string, first int) {
 			}
 			lines = append(lines, head+l)
 		}
-		if s.Command != "" {
+		if !s.Command.IsZero() {
 			if first < 0 {
 				first = len(lines)
 			}
@@ -134,16 +135,16 @@ func (t *text) layout(fix []Step) (lines []string, first int) {
 }
 
 // command is a command as it is pasted: never wrapped, its own line breaks kept.
-func (t *text) command(c string) []string {
+func (t *screen) command(c text.Text) []string {
 	var out []string
-	for l := range strings.SplitSeq(strings.TrimRight(c, "\n"), "\n") {
+	for l := range strings.SplitSeq(strings.TrimRight(c.String(), "\n"), "\n") {
 		out = append(out, t.show(strings.TrimSuffix(l, "\r")))
 	}
 	return out
 }
 
 // steps prints a remedy.
-func (t *text) steps(fix []Step) {
+func (t *screen) steps(fix []Step) {
 	lines, _ := t.layout(fix)
 	if len(lines) == 0 {
 		return
@@ -158,7 +159,7 @@ func (t *text) steps(fix []Step) {
 }
 
 // seen prints observations in two columns: what was asked, what came back.
-func (t *text) seen(list []Evidence) {
+func (t *screen) seen(list []Evidence) {
 	lines := t.evidence(list, t.body(), 8)
 	if len(lines) == 0 {
 		return
@@ -168,7 +169,7 @@ func (t *text) seen(list []Evidence) {
 }
 
 // evidence lays observations out; limit applies unless everything is wanted.
-func (t *text) evidence(list []Evidence, width, limit int) []string {
+func (t *screen) evidence(list []Evidence, width, limit int) []string {
 	var lines []string
 	left := 0
 	for _, e := range list {
@@ -207,7 +208,7 @@ func (t *text) evidence(list []Evidence, width, limit int) []string {
 }
 
 // asked is what was looked at, with the time where it was not this run.
-func (t *text) asked(e Evidence) string {
+func (t *screen) asked(e Evidence) string {
 	s := t.show(clip(e.What, 200))
 	at, err := time.Parse(time.RFC3339, e.At)
 	switch {
@@ -224,7 +225,7 @@ func (t *text) asked(e Evidence) string {
 
 // context prints what belongs to the answer beside the cause: other causes,
 // the credentials, features that cannot work, what nobody could see.
-func (t *text) context() {
+func (t *screen) context() {
 	t.also()
 	if c := t.signsWith(); c != "" {
 		t.section("Signs as", wrap(strings.TrimPrefix(c, "signs with "), t.body()))
@@ -239,7 +240,7 @@ func (t *text) context() {
 }
 
 // also lists the other causes, each with the first command of its remedy.
-func (t *text) also() {
+func (t *screen) also() {
 	var lines []string
 	for _, c := range t.r.Also {
 		m := t.s.paint(markOf(c.Severity).style, t.s.glyph(c.Severity)+" "+markOf(c.Severity).word)
@@ -255,7 +256,7 @@ func (t *text) also() {
 			continue
 		}
 		for _, s := range c.Fix {
-			if s.Command != "" && c.Severity != "info" {
+			if !s.Command.IsZero() && c.Severity != "info" {
 				for _, l := range t.command(s.Command) {
 					lines = append(lines, stepIndent+l)
 				}
@@ -270,7 +271,7 @@ func (t *text) also() {
 }
 
 // signsWith says in words what the agent's requests are signed with.
-func (t *text) signsWith() string {
+func (t *screen) signsWith() string {
 	c := t.r.Credentials
 	var s string
 	switch c.Source {
@@ -303,16 +304,13 @@ func (t *text) signsWith() string {
 }
 
 // features names those in use that cannot work.
-func (t *text) features() []string {
+func (t *screen) features() []string {
 	var lines []string
 	for _, f := range t.r.Features {
 		if !f.InUse || f.Ready == "yes" {
 			continue
 		}
-		name := f.Title
-		if name == "" {
-			name = f.ID
-		}
+		name := text.Or(f.Title, f.ID)
 		var s string
 		switch {
 		case f.Ready == "no" && len(f.Denied) > 0:
@@ -331,7 +329,7 @@ func (t *text) features() []string {
 
 // unseen lists what an operator can look at and the host cannot. Beside a
 // proven cause it is one sentence.
-func (t *text) unseen(limit int) {
+func (t *screen) unseen(limit int) {
 	list := t.r.NotLookedAt
 	if len(list) == 0 {
 		return
@@ -352,7 +350,7 @@ func (t *text) unseen(limit int) {
 			s += ": " + n.Why
 		}
 		lines = append(lines, wrap(t.show(s), t.body())...)
-		if n.Command != "" {
+		if !n.Command.IsZero() {
 			for _, c := range t.command(n.Command) {
 				lines = append(lines, stepIndent+c)
 			}

@@ -5,13 +5,11 @@ import (
 	"strings"
 )
 
-var statuses = []string{"pass", "warn", "fail", "skip", "unknown"}
-
 // checksShort counts the checks and lists those that did not pass.
-func (t *text) checksShort() {
+func (t *screen) checksShort() {
 	n := tally(t.r)
 	var counts []string
-	for _, s := range statuses {
+	for _, s := range Statuses {
 		counts = append(counts, fmt.Sprintf("%d %s", n[s], s))
 	}
 	line := strings.Join(counts, "   ")
@@ -63,7 +61,7 @@ func (t *text) checksShort() {
 // cause. More are only named: most of them wait for the cause to go away.
 const unknownsShown = 3
 
-func (t *text) unknowns() {
+func (t *screen) unknowns() {
 	var ids []string
 	for _, c := range t.r.Checks {
 		if c.Status == "unknown" {
@@ -82,7 +80,7 @@ func (t *text) unknowns() {
 }
 
 // check is one line: status, id, what came out, and whose consequence it is.
-func (t *text) check(c Check, ids int) {
+func (t *screen) check(c Check, ids int) {
 	m := markOf(c.Status)
 	glyph := t.s.glyph(c.Status)
 	head := " " + t.s.paint(m.style, glyph+" "+pad(m.word, 9)) + " " + pad(t.show(c.ID), ids) + "  "
@@ -96,7 +94,7 @@ func (t *text) check(c Check, ids int) {
 	if t.wide {
 		limit = 1 << 20
 	}
-	lines := wrap(t.show(clip(c.Summary, limit)), t.s.Width-indent)
+	lines := wrap(t.show(clip(c.Summary.String(), limit)), t.s.Width-indent)
 	if c.FollowsFrom != "" {
 		tail := "follows from " + t.show(c.FollowsFrom)
 		if t.isRoot(c.FollowsFrom) {
@@ -113,7 +111,7 @@ func (t *text) check(c Check, ids int) {
 }
 
 // isRoot reports whether an id is the root cause, or a check that named it.
-func (t *text) isRoot(id string) bool {
+func (t *screen) isRoot(id string) bool {
 	if t.r.RootCause == nil {
 		return false
 	}
@@ -129,7 +127,7 @@ func (t *text) isRoot(id string) bool {
 }
 
 // more points to what else there is to read.
-func (t *text) more() {
+func (t *screen) more() {
 	id := "ID"
 	var docs []string
 	if t.r.RootCause != nil {
@@ -155,7 +153,7 @@ func (t *text) more() {
 }
 
 // everything is what wide adds.
-func (t *text) everything() {
+func (t *screen) everything() {
 	t.gap()
 	if t.r.State == Managed {
 		if t.r.RootCause != nil {
@@ -204,7 +202,7 @@ func (t *text) everything() {
 		return []string{r.Calls[i].Action, fmt.Sprint(r.Calls[i].Count)}
 	})
 	t.table("Path", []string{"hop", "status", "note"}, len(r.Path), func(i int) []string {
-		return []string{r.Path[i].Name, r.Path[i].Status, r.Path[i].Note}
+		return []string{r.Path[i].Name, r.Path[i].Status, r.Path[i].Note.String()}
 	})
 	t.unseen(len(r.NotLookedAt))
 	t.table("History", []string{"since", "state", "cause"}, len(r.History), func(i int) []string {
@@ -229,7 +227,7 @@ func (t *text) everything() {
 }
 
 // checksByGroup lists every check with its evidence, in the report's order.
-func (t *text) checksByGroup() {
+func (t *screen) checksByGroup() {
 	group := "\x00"
 	for _, c := range t.r.Checks {
 		if c.Group != group {
@@ -255,7 +253,7 @@ func groupName(group string) string {
 }
 
 // table prints columns; the last one is wrapped. Empty columns are left out.
-func (t *text) table(title string, head []string, n int, row func(int) []string) {
+func (t *screen) table(title string, head []string, n int, row func(int) []string) {
 	if n == 0 {
 		return
 	}

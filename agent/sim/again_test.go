@@ -43,9 +43,9 @@ func TestRunsDoNotPileUp(t *testing.T) {
 				if d := cmp.Diff(sections(first), sections(again)); d != "" {
 					t.Errorf("%+v: a second run differs:\n%s", w, d)
 				}
-				if len(again.Network.Endpoints) != len(first.Network.Endpoints) || len(again.Permissions.Actions) != len(first.Permissions.Actions) || len(again.Sources) != len(first.Sources) {
-					t.Errorf("%+v: %d endpoints, %d actions, %d sources; want %d, %d, %d", w, len(again.Network.Endpoints), len(again.Permissions.Actions), len(again.Sources),
-						len(first.Network.Endpoints), len(first.Permissions.Actions), len(first.Sources))
+				if len(again.Network.Endpoints.Value) != len(first.Network.Endpoints.Value) || len(again.Permissions.Actions.Value) != len(first.Permissions.Actions.Value) || len(again.Sources) != len(first.Sources) {
+					t.Errorf("%+v: %d endpoints, %d actions, %d sources; want %d, %d, %d", w, len(again.Network.Endpoints.Value), len(again.Permissions.Actions.Value), len(again.Sources),
+						len(first.Network.Endpoints.Value), len(first.Permissions.Actions.Value), len(first.Sources))
 				}
 			}
 		})

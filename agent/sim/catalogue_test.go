@@ -100,7 +100,7 @@ func judge(t *testing.T, r *report.Report, want expected) {
 	if r.RootCause != nil {
 		blamed = append(blamed, *r.RootCause)
 		for _, f := range r.RootCause.Fix {
-			fix += f.Text + "\n" + f.Command + "\n"
+			fix += f.Text.String() + "\n" + f.Command.String() + "\n"
 		}
 	}
 	for _, b := range blamed {

@@ -207,12 +207,8 @@ func (v *converter) host() {
 	}
 	if len(o.Audit) > 0 {
 		s.Host.SELinux = true
-		re := regexp.MustCompile(`path=(\S+) scontext=(\S+) tcontext=(\S+)`)
 		for _, l := range o.Audit {
 			s.Host.Audit = append(s.Host.Audit, "type=AVC msg=audit({now}.123:456): "+l)
-			if m := re.FindStringSubmatch(l); m != nil {
-				s.Host.Labels = map[string]string{m[1]: m[3] + ":s0"}
-			}
 		}
 	}
 	if o.Task != nil || s.Kind == sim.ECS {

@@ -72,8 +72,8 @@ func windows(started time.Time) *gather.Windows {
 		},
 		Processes: func([]string) facts.Seen[[]facts.Process] {
 			return facts.Known([]facts.Process{
-				{PID: 810, Exe: bin + "amazon-ssm-agent.exe", UID: -1, Started: started, Parent: 1},
-				{PID: 811, Exe: bin + "ssm-agent-worker.exe", UID: -1, Started: started.Add(time.Second), Parent: 810},
+				{PID: 810, Exe: bin + "amazon-ssm-agent.exe", Started: started},
+				{PID: 811, Exe: bin + "ssm-agent-worker.exe", Started: started.Add(time.Second)},
 			}, "toolhelp snapshot")
 		},
 		Routes: func() facts.Seen[[]gather.WindowsRoute] {

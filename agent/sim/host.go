@@ -211,24 +211,15 @@ func (h *Host) Env() *gather.Env {
 	w := h.world.Load()
 	env := &gather.Env{
 		FS: view{tree: func() *tree { return h.world.Load().tree() }, uid: w.UID}, Root: "/", Live: true,
-		GOOS: w.GOOS, GOARCH: "amd64", UID: w.UID,
+		GOOS: w.GOOS, GOARCH: "amd64", Privileged: facts.Known(w.UID == 0, "effective user id"),
 		Now:    func() time.Time { return h.world.Load().now() },
 		Getenv: func(k string) string { return h.world.Load().getenv(k) },
 		Dial:   h.dial, Lookup: h.lookup, Exec: h.exec, SourceAddr: h.sourceAddr,
 		StatFS: func(name string) (facts.Usage, error) { return h.world.Load().usage(), nil },
-		Attr: func(name, attr string) (string, error) {
-			if l := h.world.Load().Host.Labels["/"+strings.TrimPrefix(name, "/")]; l != "" && attr == "security.selinux" {
-				return l, nil
-			}
-			return "", errors.New("no such attribute")
-		},
-		Owner: owner, Kernel: func() gather.Kernel { return h.world.Load().kernel() },
+		Owner:  owner, Kernel: func() gather.Kernel { return h.world.Load().kernel() },
 		IMDS: "http://169.254.169.254", IMDS6: "http://[fd00:ec2::254]",
 		RootCAs: h.ca.pem(), Memory: &gather.Memory{}, UserAgent: "ssm-doctor/sim", Version: "sim",
 		Limits: gather.Limits{IMDS: patience, Connect: patience, TLS: patience, HTTP: patience, DNS: patience, Exec: patience},
-	}
-	if w.GOOS == "windows" {
-		env.UID = -1
 	}
 	return env
 }
@@ -250,7 +241,7 @@ func (w *world) usage() facts.Usage {
 	if nodes == 0 {
 		nodes = 5
 	}
-	return facts.Usage{TotalBytes: total, FreeBytes: left(total, used), AvailableBytes: left(total, used), TotalInodes: inodes, FreeInodes: left(inodes, nodes)}
+	return facts.Usage{TotalBytes: total, FreeBytes: left(total, used), TotalInodes: inodes, FreeInodes: left(inodes, nodes)}
 }
 
 // errExit is how a program ends that failed.

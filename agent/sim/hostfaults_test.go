@@ -74,7 +74,6 @@ var hostFaults = []fault{
 		s.Log = nil
 		s.Host.SELinux = true
 		s.Host.Audit = []string{`type=AVC msg=audit({now}.123:456): avc:  denied  { execute } for  pid=811 comm="(ssm-agent)" path="/usr/bin/amazon-ssm-agent" dev="nvme0n1p1" ino=42 scontext=system_u:system_r:init_t:s0 tcontext=unconfined_u:object_r:user_tmp_t:s0 tclass=file permissive=0`}
-		s.Host.Labels = map[string]string{"/usr/bin/amazon-ssm-agent": "unconfined_u:object_r:user_tmp_t:s0"}
 	}, nil},
 	{"noexec", "agent-exec-blocked", "warning", "profile", func(s *sim.Scenario) {
 		s.Host.Mounts = []string{"/var xfs rw,noexec,relatime"}

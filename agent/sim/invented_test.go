@@ -74,8 +74,8 @@ func TestRefusedLists(t *testing.T) {
 	env := h.Env()
 	env.Probes = []string{"patching"}
 	f := engine.Collect(t.Context(), env, engine.Options{})
-	i := slices.IndexFunc(f.Permissions.Actions, func(p facts.Permission) bool { return p.Action == "ssm:DescribePatchBaselines" })
-	if i < 0 || f.Permissions.Actions[i].Verdict != facts.DeniedProven {
+	i := slices.IndexFunc(f.Permissions.Actions.Value, func(p facts.Permission) bool { return p.Action == "ssm:DescribePatchBaselines" })
+	if i < 0 || f.Permissions.Actions.Value[i].Verdict != facts.DeniedProven {
 		t.Errorf("%+v", f.Permissions.Actions)
 	}
 }

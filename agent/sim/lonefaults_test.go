@@ -123,10 +123,10 @@ func TestWording(t *testing.T) {
 		s.Now = now
 		c.put(&s)
 		r, _ := examine(t, s)
-		text := r.Summary
+		text := r.Summary.String()
 		if r.RootCause != nil {
 			for _, f := range r.RootCause.Fix {
-				text += "\n" + f.Text + ": " + f.Command
+				text += "\n" + f.Text.String() + ": " + f.Command.String()
 			}
 		}
 		if !strings.Contains(text, c.says) || strings.Contains(text, c.never) {
@@ -144,7 +144,7 @@ func TestManagedIsSaidOnce(t *testing.T) {
 		s := bases[f.base]()
 		s.Now = now
 		f.put(&s)
-		if r, _ := examine(t, s, f.probes...); strings.Count(r.Summary, "managed") > 1 {
+		if r, _ := examine(t, s, f.probes...); strings.Count(r.Summary.String(), "managed") > 1 {
 			t.Errorf("%s: %s", f.name, r.Summary)
 		}
 	}

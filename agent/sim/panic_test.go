@@ -53,11 +53,11 @@ func (m minedFS) ReadDir(name string) ([]fs.DirEntry, error) {
 // mine lays one bomb into each way to the host.
 func mine(env *gather.Env) map[string]*bomb {
 	b := map[string]*bomb{}
-	for _, n := range []string{"open", "stat", "list", "dial", "lookup", "exec", "statfs", "attr"} {
+	for _, n := range []string{"open", "stat", "list", "dial", "lookup", "exec", "statfs"} {
 		b[n] = new(bomb)
 	}
 	env.FS = minedFS{env.FS, b["open"], b["stat"], b["list"]}
-	dial, lookup, exec, statfs, attr := env.Dial, env.Lookup, env.Exec, env.StatFS, env.Attr
+	dial, lookup, exec, statfs := env.Dial, env.Lookup, env.Exec, env.StatFS
 	env.Dial = func(ctx context.Context, network, address string, local netip.Addr) (net.Conn, error) {
 		// A transport dials the metadata service in goroutines of its own; what
 		// runs there is of the standard library.
@@ -75,7 +75,6 @@ func mine(env *gather.Env) map[string]*bomb {
 		return exec(ctx, name, args...)
 	}
 	env.StatFS = func(path string) (facts.Usage, error) { b["statfs"].tick(); return statfs(path) }
-	env.Attr = func(path, name string) (string, error) { b["attr"].tick(); return attr(path, name) }
 	return b
 }
 

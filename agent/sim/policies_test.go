@@ -90,10 +90,10 @@ func TestVerdictsAgreeWithDocuments(t *testing.T) {
 				}
 			}
 			h.Close()
-			if len(f.Permissions.Actions) < 10 {
-				t.Errorf("%s as %s: only %d actions asked", name, b.name, len(f.Permissions.Actions))
+			if len(f.Permissions.Actions.Value) < 10 {
+				t.Errorf("%s as %s: only %d actions asked", name, b.name, len(f.Permissions.Actions.Value))
 			}
-			for _, a := range f.Permissions.Actions {
+			for _, a := range f.Permissions.Actions.Value {
 				if a.Verdict == facts.Unreachable {
 					continue // an endpoint that is not played
 				}

@@ -93,7 +93,7 @@ func (b *box) up(t *testing.T, name string, edit func(scenario map[string]any)) 
 		put(t, at+".box"+p, shift(f.Content), 0o600)
 	}
 	if strings.HasPrefix(name, "hybrid") {
-		put(t, at+".box/etc/machine-id", registeredMachine(t, name)+"\n", 0o644)
+		put(t, at+".box/etc/machine-id", registeredMachine(t, filepath.Join(recorded, name))+"\n", 0o644)
 	}
 	agent := surroundings(t, name).Agent
 	state, err := json.Marshal(map[string]bool{"worker": agent.Worker})

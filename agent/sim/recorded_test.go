@@ -99,10 +99,10 @@ func surroundings(t *testing.T, name string) sim.Scenario {
 		s.Skew = 1020
 		waits()
 	case "hybrid-fingerprint-mismatch":
-		s.MachineID = registeredMachine(t, name)
+		s.MachineID = registeredMachine(t, filepath.Join(recorded, name))
 		waits()
 	case "hybrid-healthy":
-		s.MachineID = registeredMachine(t, name)
+		s.MachineID = registeredMachine(t, filepath.Join(recorded, name))
 	case "imds-disabled":
 		s.IMDS.Mode = "disabled"
 		s.Agent.Core, s.Agent.Worker = false, false
@@ -131,9 +131,9 @@ func surroundings(t *testing.T, name string) sim.Scenario {
 }
 
 // registeredMachine is the machine id in the fingerprint of a recorded tree.
-func registeredMachine(t *testing.T, name string) string {
+func registeredMachine(t *testing.T, root string) string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(recorded, name, "var/lib/amazon/ssm/Vault/Store/InstanceFingerprint"))
+	b, err := os.ReadFile(filepath.Join(root, "var/lib/amazon/ssm/Vault/Store/InstanceFingerprint"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,12 @@ func registeredMachine(t *testing.T, name string) string {
 // them; with those that hold keys if asked.
 func recordedFiles(t *testing.T, name string, keys bool) map[string]sim.File {
 	t.Helper()
-	root := filepath.Join(recorded, name)
+	return treeFiles(t, filepath.Join(recorded, name), keys)
+}
+
+// treeFiles are the files below a folder, by their path on the host.
+func treeFiles(t *testing.T, root string, keys bool) map[string]sim.File {
+	t.Helper()
 	out := map[string]sim.File{}
 	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

@@ -112,8 +112,6 @@ type Machine struct {
 	MaxWatches int      `json:"max_watches,omitempty"`
 	SELinux    bool     `json:"selinux,omitempty"` // enforcing
 	Audit      []string `json:"audit,omitempty"`   // lines of the audit log; {now} is its time
-	// Labels are SELinux labels of files.
-	Labels map[string]string `json:"labels,omitempty"`
 	// ImageState is the setup state of Windows; empty: IMAGE_STATE_COMPLETE.
 	ImageState string `json:"image_state,omitempty"`
 }

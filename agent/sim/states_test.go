@@ -339,11 +339,11 @@ func TestRegisteredAnew(t *testing.T) {
 			t.Fatalf("%s: %s: %s", cause, r.State, r.Summary)
 		}
 		for _, x := range r.RootCause.Fix {
-			if strings.Contains(x.Command, "-register") || strings.Contains(x.Command, "activation") {
+			if strings.Contains(x.Command.String(), "-register") || strings.Contains(x.Command.String(), "activation") {
 				t.Errorf("%s: registers again: %s", cause, x.Command)
 			}
 		}
-		if fix := r.RootCause.Fix[0].Command; fix != "systemctl restart amazon-ssm-agent" {
+		if fix := r.RootCause.Fix[0].Command.String(); fix != "systemctl restart amazon-ssm-agent" {
 			t.Errorf("%s: begins with %q", cause, fix)
 		}
 	}

@@ -60,7 +60,7 @@ var _ = add(
 		Meaning: "The agent fails since it was updated; the release before worked here.",
 		Fix: []Step{
 			asRoot("Install the newest release", "{reinstall}"),
-			linux(asRoot("Or go back to the release that worked until a fix is out", "{downgrade} https://s3.{region}.{domain}/amazon-ssm-{region}/{version}/linux_{arch}/amazon-ssm-agent.rpm")),
+			linux(or(asRoot)("Or go back to the release that worked until a fix is out", "{downgrade} https://s3.{region}.{domain}/amazon-ssm-{region}/{version}/linux_{arch}/amazon-ssm-agent.rpm")),
 			restart, verify,
 		},
 		Docs: []string{docAgentUpdate},
@@ -71,7 +71,7 @@ var _ = add(
 		Fix: []Step{
 			linux(onHost("See what is installed", "snap list amazon-ssm-agent; dpkg -l amazon-ssm-agent; rpm -q amazon-ssm-agent; systemctl list-units '*amazon-ssm-agent*' --all")),
 			linux(asRoot("Remove the one you do not want: keep the snap", "apt-get purge -y amazon-ssm-agent")),
-			linux(asRoot("Or keep the deb", "snap remove amazon-ssm-agent")),
+			linux(or(asRoot)("Or keep the deb", "snap remove amazon-ssm-agent")),
 			windows(onHost("See which executable the service starts", "sc.exe qc AmazonSSMAgent")),
 			windows(asRoot("Install the agent afresh over the present one; its registration stays", "{reinstall}")),
 			mac(onHost("See which executable the service starts", "launchctl print system/com.amazon.aws.ssm | grep program")),
@@ -80,7 +80,7 @@ var _ = add(
 		},
 		Image: []Step{
 			linux(asRoot("Remove the one you do not want from the image: keep the snap", "{chroot}apt-get purge -y amazon-ssm-agent")),
-			linux(asRoot("Or keep the package and build the image without the snap; a mounted image cannot lose one. See what is in it", "ls {root}/snap {root}/var/lib/snapd/snaps")),
+			linux(or(asRoot)("Or keep the package and build the image without the snap; a mounted image cannot lose one. See what is in it", "ls {root}/snap {root}/var/lib/snapd/snaps")),
 			windows(asRoot("Install the agent afresh over the present one", "{reinstall}")),
 			mac(asRoot("Install the agent afresh over the present one", "{reinstall}")),
 			ImageAgain,
@@ -118,7 +118,7 @@ var _ = add(
 		Docs: []string{docAgentLog},
 	},
 	Cause{
-		ID: "agent-backoff-wait", Group: "agent", Severity: Info, Title: "agent is waiting before its next try",
+		ID: "agent-backoff-wait", Group: "agent", Severity: Info, LastResort: true, Title: "agent is waiting before its next try",
 		Meaning: "What kept the agent from working is gone. The agent has not noticed: after a refusal it sleeps for about half an hour, after other failures up to an hour.",
 		Fix: []Step{
 			asRoot("Restart the agent so that it retries now, or wait up to {minutes} min until it wakes by itself", "{restart}"),

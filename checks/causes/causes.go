@@ -55,12 +55,15 @@ func GroupRank(group string) int {
 type Cause struct {
 	ID       string
 	Group    string
-	Severity Severity // usual one; a finding may state another
+	Severity Severity // usual one, for the catalogue; what a finding does to the node decides
 	Title    string   // a short noun phrase
 	// Meaning is what is the matter, in one or two sentences, without host values.
 	Meaning string
 	// Unseen says, for causes a host cannot prove, why, and which command does. Empty otherwise.
 	Unseen string
+	// LastResort: the cause is the answer only where nothing else is in the way, and
+	// is then why the node is not managed, however little there is to mend.
+	LastResort bool
 	// Fix lists the remedy, first step first. Texts and commands may hold the
 	// placeholders of Values.
 	Fix []Step
@@ -77,6 +80,8 @@ type Step struct {
 	Command string `json:"command"` // something to paste; empty for steps without one
 	Where   string `json:"where"`
 	Root    bool   `json:"root"` // needs root on this host
+	// Alternative: the step is another way instead of the step before it.
+	Alternative bool `json:"alternative,omitempty"`
 	// GOOS names the systems that the step is for, separated by spaces; empty: every system.
 	GOOS string `json:"-"`
 }

@@ -35,7 +35,8 @@ func TestEveryCauseIsComplete(t *testing.T) {
 				t.Errorf("%s: root is asked for elsewhere: %+v", c.ID, s)
 			}
 			for _, m := range rePlaceholder.FindAllString(s.Text+s.Command, -1) {
-				if _, ok := placeholders[strings.Trim(m, "{}")]; !ok {
+				_, known := placeholders[strings.Trim(m, "{}")]
+				if _, path := pathOf("linux", strings.Trim(m, "{}")); !known && !path {
 					t.Errorf("%s: unknown placeholder %s", c.ID, m)
 				}
 			}
@@ -54,7 +55,7 @@ func TestFillLeavesNoPlaceholder(t *testing.T) {
 	for _, c := range All() {
 		for _, s := range slices.Concat(c.Fix, c.Image) {
 			f := s.Fill(nil)
-			if m := left.FindString(f.Text + f.Command); m != "" {
+			if m := left.FindString(f.Text.String() + f.Command.String()); m != "" {
 				t.Errorf("%s: %s is left", c.ID, m)
 			}
 		}
@@ -65,11 +66,11 @@ func TestFillKeepsHostileValuesOutOfCommands(t *testing.T) {
 	t.Parallel()
 	s := Step{Text: "Look at {path}", Command: "ls -l {path}"}
 	for _, hostile := range []string{"/tmp/$(reboot)", "a;b", "a b", "`id`", "a\nb", "a'b", `a"b`, "a|b", "a&b", "a>b", "~root/\\"} {
-		if got := s.Fill(Values{"path": hostile}); got.Command != "ls -l PATH" {
+		if got := s.Fill(Values{"path": hostile}); got.Command.String() != "ls -l PATH" {
 			t.Errorf("%q got into a command: %q", hostile, got.Command)
 		}
 	}
-	if got := s.Fill(Values{"path": "/etc/amazon/ssm"}); got.Command != "ls -l /etc/amazon/ssm" || got.Text != "Look at /etc/amazon/ssm" {
+	if got := s.Fill(Values{"path": "/etc/amazon/ssm"}); got.Command.String() != "ls -l /etc/amazon/ssm" || got.Text.String() != "Look at /etc/amazon/ssm" {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -96,12 +97,12 @@ func TestStepsFitTheirSystem(t *testing.T) {
 					if !s.Applies(v) {
 						continue
 					}
-					if or(s) && (len(kept) == 0 || i > 0 && !or(list[i-1]) && !list[i-1].Applies(v) && list[i-1].GOOS == s.GOOS) {
+					if s.Alternative && (len(kept) == 0 || i > 0 && !list[i-1].Alternative && !list[i-1].Applies(v) && list[i-1].GOOS == s.GOOS) {
 						t.Errorf("%s, %s of %s: alternative to nothing: %s", goos, what, c.ID, s.Text)
 					}
 					kept = append(kept, s)
-					if f := s.Fill(v); s.Where == OnHost && not.MatchString(strings.ReplaceAll(f.Command, "ssm-doctor", "")) {
-						t.Errorf("%s, %s of %s: %q in %s", goos, what, c.ID, not.FindString(f.Command), f.Command)
+					if f := s.Fill(v); s.Where == OnHost && not.MatchString(strings.ReplaceAll(f.Command.String(), "ssm-doctor", "")) {
+						t.Errorf("%s, %s of %s: %q in %s", goos, what, c.ID, not.FindString(f.Command.String()), f.Command)
 					}
 				}
 				if len(list) > 0 && len(kept) == 0 {
@@ -111,8 +112,6 @@ func TestStepsFitTheirSystem(t *testing.T) {
 		}
 	}
 }
-
-func or(s Step) bool { return strings.HasPrefix(s.Text, "Or ") || strings.HasPrefix(s.Text, "Or,") }
 
 // TestRemediesHoldTogether: what is stopped is started again and not restarted,
 // code for Terraform is an alternative, and the CLI's steps are the CLI's.
@@ -129,7 +128,7 @@ func TestRemediesHoldTogether(t *testing.T) {
 				stopped = false
 			case s.Command == "{restart}" && stopped:
 				t.Errorf("%s: restarts what it stopped", c.ID)
-			case s.Where == Terraform && i > 0 && !or(s):
+			case s.Where == Terraform && i > 0 && !s.Alternative:
 				t.Errorf("%s: Terraform is no alternative: %s", c.ID, s.Text)
 			case s.Where == OperatorCLI && !cli.MatchString(s.Command):
 				t.Errorf("%s: not of the AWS CLI: %s", c.ID, s.Command)
@@ -162,7 +161,7 @@ func TestFillQuotesPathsOfWindows(t *testing.T) {
 		if tc.key != "" {
 			v[tc.key] = tc.value
 		}
-		if got := (Step{Command: tc.command}).Fill(v).Command; got != tc.want {
+		if got := (Step{Command: tc.command}).Fill(v).Command.String(); got != tc.want {
 			t.Errorf("%s: %s", tc.name, got)
 		}
 	}
@@ -171,14 +170,14 @@ func TestFillQuotesPathsOfWindows(t *testing.T) {
 func TestFillNamesSystemsForReaders(t *testing.T) {
 	t.Parallel()
 	s := Step{Text: "Look", Command: "ls", GOOS: "linux darwin"}
-	if got := s.Fill(nil).Text; got != "Look, on Linux and macOS" {
+	if got := s.Fill(nil).Text.String(); got != "Look, on Linux and macOS" {
 		t.Errorf("got %q", got)
 	}
 	w := Step{Text: "Look", Command: "{agent}", GOOS: "windows"}
-	if got := w.Fill(nil); got.Text != "Look, on Windows" || got.Command != `& "C:\Program Files\Amazon\SSM\amazon-ssm-agent.exe"` {
+	if got := w.Fill(nil); got.Text.String() != "Look, on Windows" || got.Command.String() != `& "C:\Program Files\Amazon\SSM\amazon-ssm-agent.exe"` {
 		t.Errorf("got %+v", got)
 	}
-	if got := s.Fill(Values{"goos": "linux"}).Text; got != "Look" {
+	if got := s.Fill(Values{"goos": "linux"}).Text.String(); got != "Look" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -189,8 +188,20 @@ func FuzzFill(f *testing.F) {
 	s := Step{Text: "{path} {region} {nosuch}", Command: "ls {path} --region {region}"}
 	f.Fuzz(func(t *testing.T, path, region string) {
 		got := s.Fill(Values{"path": path, "region": region})
-		if strings.ContainsAny(got.Command, "$`;|&<>\n\"'\\") {
+		if strings.ContainsAny(got.Command.String(), "$`;|&<>\n\"'\\") {
 			t.Errorf("%q", got.Command)
 		}
 	})
+}
+
+// TestAlternativesSaySo: a step that is another way begins with Or, and no other does.
+func TestAlternativesSaySo(t *testing.T) {
+	t.Parallel()
+	for _, c := range All() {
+		for _, s := range append(append([]Step{}, c.Fix...), c.Image...) {
+			if s.Alternative != strings.HasPrefix(s.Text, "Or ") {
+				t.Errorf("%s: alternative is %v: %s", c.ID, s.Alternative, s.Text)
+			}
+		}
+	}
 }

@@ -12,7 +12,7 @@ var _ = add(
 		Meaning: "The agent has nothing to sign with: no usable instance profile is attached, and Default Host Management Configuration is not on for this account and Region.",
 		Fix: []Step{
 			AttachProfile[0],
-			inTerraform("Or attach the profile in Terraform", "resource \"aws_iam_role_policy_attachment\" \"ssm_core\" {\n  role       = aws_iam_role.node.name\n  policy_arn = \"arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore\"\n}\n# and on aws_instance: iam_instance_profile = aws_iam_instance_profile.node.name"),
+			or(inTerraform)("Or attach the profile in Terraform", "resource \"aws_iam_role_policy_attachment\" \"ssm_core\" {\n  role       = aws_iam_role.node.name\n  policy_arn = \"arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore\"\n}\n# and on aws_instance: iam_instance_profile = aws_iam_instance_profile.node.name"),
 			dhmcOn,
 			restartRefused, verify,
 		},
@@ -35,7 +35,7 @@ var _ = add(
 		Fix: []Step{
 			operator("See what grants ssm:UpdateInstanceInformation to {role}", "aws iam list-attached-role-policies --role-name {role}; aws iam list-role-policies --role-name {role}"),
 			operator("To use Default Host Management, remove that permission from the role: detach the policy that grants it", "aws iam detach-role-policy --role-name {role} --policy-arn POLICY_ARN"),
-			operator("Or stay with the role and give it the rest: attach AmazonSSMManagedInstanceCore", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
+			or(operator)("Or stay with the role and give it the rest: attach AmazonSSMManagedInstanceCore", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
 			restartFailed, verify,
 		},
 		Docs: []string{docDHMC},
@@ -45,7 +45,7 @@ var _ = add(
 		Meaning: "The node is managed with the role of Default Host Management. What Systems Manager runs there does not have the permissions of the attached instance profile.",
 		Fix: []Step{
 			operator("If the profile's role is meant to be used, attach AmazonSSMManagedInstanceCore to {role}; the agent turns to it within 30 min", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
-			operator("Or stay with Default Host Management and grant what is missing to its role, knowing that every instance of the account and Region gets it", "aws ssm get-service-setting --region {region} --setting-id {dhmcsetting} --query ServiceSetting.SettingValue"),
+			or(operator)("Or stay with Default Host Management and grant what is missing to its role, knowing that every instance of the account and Region gets it", "aws ssm get-service-setting --region {region} --setting-id {dhmcsetting} --query ServiceSetting.SettingValue"),
 			restart, verify,
 		},
 		Docs: []string{docDHMC},
@@ -69,10 +69,10 @@ var _ = add(
 		Fix: []Step{
 			unix(asRoot("See the profile names in {path}", "grep -n '^\\[' {path}")),
 			unix(asRoot("If nobody needs them, move the file away", "mv {path} {path}.disabled")),
-			unix(asRoot("Or rename the profile from default to another name, and let its users name it", "sed -i.bak 's/^\\[default\\]/[named]/' {path}")),
+			unix(or(asRoot)("Or rename the profile from default to another name, and let its users name it", "sed -i.bak 's/^\\[default\\]/[named]/' {path}")),
 			windows(asRoot("See the profile names in {path}", `Select-String -Path {path} -Pattern '^\['`)),
 			windows(asRoot("If nobody needs them, move the file away", "Rename-Item {path} credentials.disabled")),
-			windows(asRoot("Or rename the profile from default to another name, and let its users name it", `(Get-Content {path}) -replace '^\[default\]','[named]' | Set-Content {path}`)),
+			windows(or(asRoot)("Or rename the profile from default to another name, and let its users name it", `(Get-Content {path}) -replace '^\[default\]','[named]' | Set-Content {path}`)),
 			restart, verify,
 		},
 		Docs: []string{docProfile},

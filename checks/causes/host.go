@@ -10,7 +10,7 @@ var _ = add(
 			mac(asRoot("Free space: remove what nobody needs, then see how much is free", "df -h {mount}")),
 			windows(onHost("See how much is free, and the largest files", "Get-PSDrive -PSProvider FileSystem; Get-ChildItem C:\\ -Recurse -File -ErrorAction SilentlyContinue | Sort-Object Length -Descending | Select-Object -First 20 Length,FullName")),
 			windows(asRoot("Free space: superseded Windows components are safe to drop first", "Dism.exe /Online /Cleanup-Image /StartComponentCleanup")),
-			operator("Or grow the volume, then the file system", "aws ec2 modify-volume --region {region} --volume-id VOLUME_ID --size NEW_SIZE_GIB"),
+			or(operator)("Or grow the volume, then the file system", "aws ec2 modify-volume --region {region} --volume-id VOLUME_ID --size NEW_SIZE_GIB"),
 			restart, verify,
 		},
 		Docs: []string{docAgentLog},

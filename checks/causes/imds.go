@@ -14,7 +14,7 @@ var _ = add(
 		Fix: []Step{
 			operator("Enable the metadata endpoint; it takes effect within seconds",
 				"aws ec2 modify-instance-metadata-options --region {region} --instance-id {instance} --http-endpoint enabled --http-tokens required"),
-			inTerraform("Or in Terraform, in the aws_instance or launch template", "metadata_options {\n  http_endpoint = \"enabled\"\n  http_tokens   = \"required\"\n}"),
+			or(inTerraform)("Or in Terraform, in the aws_instance or launch template", "metadata_options {\n  http_endpoint = \"enabled\"\n  http_tokens   = \"required\"\n}"),
 			restartFailed, verify,
 		},
 		Docs: []string{docIMDS},
@@ -25,7 +25,7 @@ var _ = add(
 		Fix: []Step{
 			operator("Let the answer cross two hops",
 				"aws ec2 modify-instance-metadata-options --region {region} --instance-id {instance} --http-put-response-hop-limit 2 --http-endpoint enabled"),
-			linux(asRoot("Or run the container in the host network", "docker run --network host IMAGE")),
+			linux(or(asRoot)("Or run the container in the host network", "docker run --network host IMAGE")),
 			restartFailed, verify,
 		},
 		Docs: []string{docIMDS},
@@ -78,8 +78,8 @@ var _ = add(
 			windows(onHost("See who answers", "route print 169.254*; curl.exe -si -m 2 http://169.254.169.254/")),
 			unix(asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", "cp -n {config}.template {config}; grep -n ConsumptionOrder {config}")),
 			windows(asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", `if (-not (Test-Path {config})) { Copy-Item "$env:ProgramFiles\Amazon\SSM\amazon-ssm-agent.json.template" {config} }; Select-String -Path {config} -Pattern ConsumptionOrder`)),
-			linux(asRoot("Or keep the host from reaching it", "ip route add unreachable 169.254.169.254")),
-			windows(asRoot("Or keep the host from reaching it", "New-NetFirewallRule -DisplayName 'No EC2 metadata' -Direction Outbound -RemoteAddress 169.254.169.254 -Action Block")),
+			linux(or(asRoot)("Or keep the host from reaching it", "ip route add unreachable 169.254.169.254")),
+			windows(or(asRoot)("Or keep the host from reaching it", "New-NetFirewallRule -DisplayName 'No EC2 metadata' -Direction Outbound -RemoteAddress 169.254.169.254 -Action Block")),
 			restart, verify,
 		},
 		Docs: []string{docHybrid},
@@ -102,7 +102,7 @@ var _ = add(
 		Fix: []Step{
 			asRoot("Update the agent to {version} or later", "{reinstall}"),
 			restart,
-			operator("Or allow IMDSv1 until the agent is updated", "aws ec2 modify-instance-metadata-options --region {region} --instance-id {instance} --http-tokens optional --http-endpoint enabled"),
+			or(operator)("Or allow IMDSv1 until the agent is updated", "aws ec2 modify-instance-metadata-options --region {region} --instance-id {instance} --http-tokens optional --http-endpoint enabled"),
 			verify,
 		},
 		Docs: []string{docIMDS, docAgentUpdate},

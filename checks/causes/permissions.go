@@ -9,7 +9,7 @@ var _ = add(
 		Meaning: "No identity policy of the role in use allows ssm:UpdateInstanceInformation, the heartbeat without which a host is not a managed node.",
 		Fix: []Step{
 			grantCore,
-			inTerraform("Or in Terraform", "resource \"aws_iam_role_policy_attachment\" \"ssm_core\" {\n  role       = \"{role}\"\n  policy_arn = \"{corepolicy}\"\n}"),
+			or(inTerraform)("Or in Terraform", "resource \"aws_iam_role_policy_attachment\" \"ssm_core\" {\n  role       = \"{role}\"\n  policy_arn = \"{corepolicy}\"\n}"),
 			restartRefused, verify,
 		},
 		Docs: []string{docProfile},
@@ -20,7 +20,7 @@ var _ = add(
 		Fix: []Step{
 			operator("Allow the four ssmmessages actions to {role}",
 				`aws iam put-role-policy --role-name {role} --policy-name ssm-channel --policy-document '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ssmmessages:CreateControlChannel","ssmmessages:CreateDataChannel","ssmmessages:OpenControlChannel","ssmmessages:OpenDataChannel"],"Resource":"*"}]}'`),
-			operator("Or attach the managed policy with all core actions", grantCore.Command),
+			or(operator)("Or attach the managed policy with all core actions", grantCore.Command),
 			restartRefused, verify,
 		},
 		Docs: []string{docMessageAPI, docProfile},

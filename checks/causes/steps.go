@@ -39,6 +39,15 @@ func operator(text, command string) Step {
 // inTerraform is a step in infrastructure code.
 func inTerraform(text, code string) Step { return Step{Text: text, Command: code, Where: Terraform} }
 
+// or makes a step another way instead of the step before it; its text begins with Or.
+func or(step func(text, command string) Step) func(text, command string) Step {
+	return func(text, command string) Step {
+		s := step(text, command)
+		s.Alternative = true
+		return s
+	}
+}
+
 // Steps for some systems only.
 func linux(s Step) Step           { return on("linux", s) }
 func mac(s Step) Step             { return on("darwin", s) }
@@ -73,7 +82,7 @@ var grantCore = operator("Attach the managed policy for the core actions (Amazon
 	"aws iam attach-role-policy --role-name {role} --policy-arn {corepolicy}")
 
 // dhmcOn turns Default Host Management on.
-var dhmcOn = operator("Or turn on Default Host Management for the account and Region; every instance there without a profile becomes a managed node. Its role must exist: ssm-doctor explain dhmc-role-broken has the commands that make it",
+var dhmcOn = or(operator)("Or turn on Default Host Management for the account and Region; every instance there without a profile becomes a managed node. Its role must exist: ssm-doctor explain dhmc-role-broken has the commands that make it",
 	"aws ssm update-service-setting --region {region} --setting-id {dhmcsetting} --setting-value service-role/AWSSystemsManagerDefaultEC2InstanceManagementRole")
 
 // stopAgent keeps the agent from writing its state while that is repaired.

@@ -3,7 +3,8 @@ package causes
 // proxyDropIn writes the proxy of the agent's service.
 const proxyDropIn = "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nEnvironment=\"http_proxy={proxy}\" \"https_proxy={proxy}\" \"no_proxy={noproxy}\"\\n' > /etc/systemd/system/{unit}.d/zz-proxy.conf"
 
-// Where the agent takes its proxy from: ssm-agent.md section 9.
+// Where the agent takes its proxy from: AWS Systems Manager user guide,
+// "Configuring SSM Agent to use a proxy".
 var (
 	proxyWindows = windows(asRoot("Set the service's own proxy to {proxy}, with a no_proxy that lists the metadata addresses; this replaces the variables that are set there",
 		`Set-ItemProperty HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent -Name Environment -Type MultiString -Value 'http_proxy={proxy}','https_proxy={proxy}','no_proxy={noproxy}'`))
@@ -25,8 +26,8 @@ var _ = add(
 			unix(onHost("See the chain that is shown for {endpoint}", "openssl s_client -connect {endpoint}:443 -servername {endpoint} -showcerts </dev/null")),
 			windows(onHost("See who issued the certificate that is shown for {endpoint}", "$c = New-Object Net.Sockets.TcpClient('{endpoint}',443); $s = New-Object Net.Security.SslStream($c.GetStream(),$false,{$true}); $s.AuthenticateAsClient('{endpoint}'); $s.RemoteCertificate | Format-List Subject,Issuer")),
 			linux(asRoot("If the issuer is your own inspection CA, add it to the trust store (Red Hat family, Amazon Linux)", "cp YOUR-CA.pem /etc/pki/ca-trust/source/anchors/ && update-ca-trust")),
-			linux(asRoot("Or on Debian and Ubuntu", "cp YOUR-CA.pem /usr/local/share/ca-certificates/your-ca.crt && update-ca-certificates")),
-			linux(asRoot("Or exempt the Systems Manager endpoints from inspection, and refresh an outdated trust store", "yum update -y ca-certificates")),
+			linux(or(asRoot)("Or on Debian and Ubuntu", "cp YOUR-CA.pem /usr/local/share/ca-certificates/your-ca.crt && update-ca-certificates")),
+			linux(or(asRoot)("Or exempt the Systems Manager endpoints from inspection, and refresh an outdated trust store", "yum update -y ca-certificates")),
 			mac(asRoot("If the issuer is your own inspection CA, add it to the trust store, or exempt the Systems Manager endpoints from inspection", "security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain YOUR-CA.pem")),
 			windows(asRoot("If the issuer is your own inspection CA, add it to the trust store, or exempt the Systems Manager endpoints from inspection", `Import-Certificate -FilePath YOUR-CA.cer -CertStoreLocation Cert:\LocalMachine\Root`)),
 			restart, verify,

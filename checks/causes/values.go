@@ -4,6 +4,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/text"
 )
 
 // Values are this host's values for the placeholders of steps. A missing or
@@ -22,10 +25,6 @@ var placeholders = map[string]string{
 	"role":      "ROLE_NAME",    // of the identity in use
 	"profile":   "PROFILE_NAME", // instance profile
 	"unit":      "amazon-ssm-agent.service",
-	"data":      "/var/lib/amazon/ssm",
-	"runtime":   "/var/lib/amazon/ssm/runtimeconfig",
-	"log":       "/var/log/amazon/ssm",
-	"config":    "/etc/amazon/ssm/amazon-ssm-agent.json",
 	"agent":     "/usr/bin/amazon-ssm-agent",
 	"arch":      "amd64",
 	"restart":   "systemctl restart amazon-ssm-agent",
@@ -76,7 +75,8 @@ const (
 	installMac     = "curl -fsSLO https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/darwin_amd64/amazon-ssm-agent.pkg && installer -pkg amazon-ssm-agent.pkg -target /"
 )
 
-// systems are what stands on other systems than Linux. Source: ssm-agent.md 1.1 and 1.2.
+// systems are what stands on other systems than Linux.
+// Source: AWS Systems Manager user guide, "Checking SSM Agent status and starting the agent".
 var systems = map[string]map[string]string{
 	"windows": {
 		"unit": "AmazonSSMAgent", "restart": "Restart-Service AmazonSSMAgent", "stop": "Stop-Service AmazonSSMAgent", "start": "Start-Service AmazonSSMAgent",
@@ -133,53 +133,95 @@ func (s Step) Applies(v Values) bool {
 	return true
 }
 
+// Filled is a step with the values of a host, or words to replace in their place.
+type Filled struct {
+	Text, Command text.Text
+	Where         string
+	Root          bool
+	Alternative   bool
+}
+
 // Fill replaces the placeholders of a step. Values that could change the
 // meaning of a shell command are not put in: the placeholder's name stays.
 // Fill(nil) is for readers without a host: the text then names the systems that
 // the step is for, and what stands for values is that of the first.
-func (s Step) Fill(v Values) Step {
+func (s Step) Fill(v Values) Filled {
+	systems := ""
 	for goos := range strings.FieldsSeq(s.GOOS) {
 		if v == nil {
 			v = Values{"goos": goos}
-			s.Text += ", on " + systemNames.Replace(s.GOOS)
+			systems = ", on " + systemNames.Replace(s.GOOS)
 		}
 	}
-	s.Text = fill(s.Text, v, false)
-	s.Command = fill(s.Command, v, true)
-	return s
+	return Filled{Text: fill(s.Text+systems, v, false), Command: fill(s.Command, v, true), Where: s.Where, Root: s.Root, Alternative: s.Alternative}
 }
 
 var systemNames = strings.NewReplacer("linux", "Linux", "darwin", "macOS", "windows", "Windows", " ", " and ")
 
 var rePlaceholder = regexp.MustCompile(`\{[a-z]+\}`)
 
-func fill(text string, v Values, command bool) string {
-	if !strings.Contains(text, "{") {
-		return text
+// fill makes a sentence of a template: the words are its format, what stands for
+// the placeholders its values.
+func fill(template string, v Values, command bool) text.Text {
+	var out text.Text
+	end := 0
+	for _, at := range rePlaceholder.FindAllStringIndex(template, -1) {
+		name := template[at[0]+1 : at[1]-1]
+		stand, ok := standIn(v["goos"], name)
+		if !ok {
+			continue
+		}
+		out.Format += escaped(template[end:at[0]]) + "%s"
+		out.Args = append(out.Args, v.value(name, stand, command))
+		end = at[1]
 	}
-	return rePlaceholder.ReplaceAllStringFunc(text, func(m string) string {
-		name := m[1 : len(m)-1]
-		stand, ok := systems[v["goos"]][name]
-		if !ok {
-			stand, ok = placeholders[name]
-		}
-		if !ok {
-			return m
-		}
-		val := v[name]
-		windows := v["goos"] == "windows" && paths[name]
-		if windows && strings.HasPrefix(val, "/") { // facts name paths from the root of the system's drive
-			val = "C:" + strings.ReplaceAll(val, "/", `\`)
-		}
-		if val == "" || command && !commands[name] && name != "chroot" && !v.fits(name, val) {
-			val = stand
-		}
-		if command && windows {
-			return quoted(name, val)
-		}
-		return val
-	})
+	out.Format += escaped(template[end:])
+	return out
 }
+
+func escaped(s string) string { return strings.ReplaceAll(s, "%", "%%") }
+
+// standIn is what stands for a placeholder whose value is not known.
+func standIn(goos, name string) (string, bool) {
+	if p, ok := pathOf(goos, name); ok {
+		return p, true
+	}
+	if s, ok := systems[goos][name]; ok {
+		return s, true
+	}
+	s, ok := placeholders[name]
+	return s, ok
+}
+
+// value is what to put in for a placeholder.
+func (v Values) value(name, stand string, command bool) string {
+	val := v[name]
+	windows := v["goos"] == "windows" && paths[name]
+	if windows && strings.HasPrefix(val, "/") { // facts name paths from the root of the system's drive
+		val = onDrive(val)
+	}
+	if val == "" || command && !commands[name] && name != "chroot" && !v.fits(name, val) {
+		val = stand
+	}
+	if command && windows {
+		return quoted(name, val)
+	}
+	return val
+}
+
+// pathOf is where the agent of a system keeps one of its things.
+func pathOf(goos, name string) (string, bool) {
+	l := facts.LayoutOf(goos)
+	p, ok := map[string]string{"data": l.Data, "runtime": l.Runtime, "log": l.Log, "config": l.Config}[name]
+	if ok && goos == "windows" {
+		p = onDrive(p)
+	}
+	return p, ok
+}
+
+// onDrive is a path of facts, which begins at the root of the system's drive, as
+// Windows writes it.
+func onDrive(p string) string { return "C:" + strings.ReplaceAll(p, "/", `\`) }
 
 // fits reports whether a value may stand in a command, quoted if need be.
 func (v Values) fits(name, val string) bool {

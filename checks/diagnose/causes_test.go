@@ -9,38 +9,44 @@ import (
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/factstest"
+	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
 )
 
 func judge(f *facts.Facts) Answer {
+	n := node.Of(f)
+	return Diagnose(n, findings(n, checks.ProfileHost))
+}
+
+func findings(n *node.Node, p checks.Profile) Findings {
 	found := Findings{}
 	for _, c := range checks.All() {
-		if c.Profile == "" {
-			found[c.ID] = c.Eval(f)
+		if c.IsFor(p) {
+			found[c.ID] = c.Judge(n)
 		}
 	}
-	return Diagnose(f, found)
+	return found
 }
 
 // unaccepted takes every proof away that the service accepts the node, and
 // every trace of what it was granted.
 func unaccepted(f *facts.Facts) {
 	var kept []facts.Match
-	for _, m := range f.Log.Matches {
-		if k := kindOf(m.ID); k == facts.KindFailure || k == facts.KindFeature {
+	for _, m := range f.Log.Matches.Value {
+		if k := kindOf(m.ID); k == facts.KindNode || k == facts.KindFailure || k == facts.KindFeature {
 			kept = append(kept, m)
 		}
 	}
-	f.Log.Matches = kept
-	f.Log.LastSuccess = facts.Absent[facts.Event]("none", "")
+	f.Log.Matches.Value = kept
 	f.Credentials.Runtime = facts.Absent[facts.Runtime]("no such file", "")
 	f.Agent.Channel = facts.Known([]facts.Socket{}, "")
 	var denied []facts.Permission
-	for _, p := range f.Permissions.Actions {
+	for _, p := range f.Permissions.Actions.Value {
 		if p.Verdict == facts.DeniedProven {
 			denied = append(denied, p)
 		}
 	}
-	f.Permissions.Actions = denied
+	f.Permissions.Actions.Value = denied
 }
 
 func kindOf(sig string) string {
@@ -55,14 +61,16 @@ func kindOf(sig string) string {
 // logged adds a log entry that was written some time before the run.
 func logged(f *facts.Facts, id string, before time.Duration, text string) {
 	at := f.CollectedAt.Add(-before)
-	f.Log.Matches = append(f.Log.Matches, facts.Match{ID: id, Count: 1, First: at, Last: at, Text: text, File: "/var/log/amazon/ssm/amazon-ssm-agent.log"})
-	sort.SliceStable(f.Log.Matches, func(i, j int) bool { return f.Log.Matches[i].Last.Before(f.Log.Matches[j].Last) })
+	f.Log.Matches.Value = append(f.Log.Matches.Value, facts.Match{ID: id, Count: 1, First: at, Last: at, Text: text, File: "/var/log/amazon/ssm/amazon-ssm-agent.log"})
+	sort.SliceStable(f.Log.Matches.Value, func(i, j int) bool { return f.Log.Matches.Value[i].Last.Before(f.Log.Matches.Value[j].Last) })
 }
 
 // refused adds an access-denied answer that the agent met, and what it logs of it.
 func refused(f *facts.Facts, action, sig, message string) {
 	at := f.CollectedAt.Add(-2 * time.Minute)
-	f.Log.Refusals = append(f.Log.Refusals, facts.Refusal{At: at, Code: "AccessDeniedException", Action: action, Message: message, Match: sig})
+	r := facts.Refusal{Refusal: iam.ParseRefusal("AccessDeniedException", message), At: at, Match: sig, File: "/var/log/amazon/ssm/amazon-ssm-agent.log"}
+	r.Action = action
+	f.Log.Refusals.Value = append(f.Log.Refusals.Value, r)
 	logged(f, sig, 2*time.Minute, "ERROR AccessDeniedException: "+message)
 }
 
@@ -75,27 +83,27 @@ func stopped(f *facts.Facts, active, sub string) {
 
 // unit is the agent's service; a throw-away where it was taken away.
 func unit(f *facts.Facts) *facts.Unit {
-	if len(f.Agent.Units) == 0 {
+	if len(f.Agent.Units.Value) == 0 {
 		return &facts.Unit{}
 	}
-	return &f.Agent.Units[0]
+	return &f.Agent.Units.Value[0]
 }
 
 func reinstalled(f *facts.Facts) {
-	if len(f.Agent.Installations) > 0 {
-		f.Agent.Installations[0].Version = f.Agent.Installed
+	if len(f.Agent.Installations.Value) > 0 {
+		f.Agent.Installations.Value[0].Version = f.Agent.Installed
 	}
 }
 
 // tcp sets how connections to the services end; all services without names.
-func tcp(f *facts.Facts, outcome string, services ...string) {
-	for i := range f.Network.Endpoints {
-		e := &f.Network.Endpoints[i]
+func tcp(f *facts.Facts, outcome facts.Outcome, services ...string) {
+	for i := range f.Network.Endpoints.Value {
+		e := &f.Network.Endpoints.Value[i]
 		if len(services) > 0 && !contains(services, e.Service) {
 			continue
 		}
 		for j := range e.TCP {
-			e.TCP[j].Outcome, e.TCP[j].Error = outcome, outcome
+			e.TCP[j].Outcome, e.TCP[j].Error = outcome, string(outcome)
 		}
 		e.TLS = facts.Absent[facts.TLS]("not connected", "")
 		e.HTTP = facts.Absent[facts.HTTP]("not connected", "")
@@ -114,8 +122,8 @@ func contains(list []string, s string) bool {
 }
 
 func private(f *facts.Facts, services ...string) {
-	for i := range f.Network.Endpoints {
-		if e := &f.Network.Endpoints[i]; len(services) == 0 || contains(services, e.Service) {
+	for i := range f.Network.Endpoints.Value {
+		if e := &f.Network.Endpoints.Value[i]; len(services) == 0 || contains(services, e.Service) {
 			if e.DNS.Outcome != "ok" {
 				continue
 			}
@@ -128,7 +136,7 @@ func private(f *facts.Facts, services ...string) {
 }
 
 func metadata(f *facts.Facts, token, bare facts.Exchange) {
-	f.IMDS = facts.IMDS{Endpoint: f.IMDS.Endpoint, Token: facts.Known(token, "imds:PUT /latest/api/token"), Bare: facts.Known(bare, "imds:GET"),
+	f.IMDS = facts.IMDS{Token: facts.Known(token, "imds:PUT /latest/api/token"), Bare: facts.Known(bare, "imds:GET"),
 		ViaProxy: facts.Absent[facts.Exchange]("no proxy", ""), IPv6: facts.Unknown[facts.Exchange]("no answer", "")}
 	for _, s := range []*facts.Seen[string]{&f.IMDS.InstanceID, &f.IMDS.Region, &f.IMDS.Account, &f.IMDS.Partition} {
 		*s = facts.Unknown[string]("no metadata", "")
@@ -138,16 +146,16 @@ func metadata(f *facts.Facts, token, bare facts.Exchange) {
 }
 
 func fs(f *facts.Facts, dir string, change func(*facts.FileSystem)) {
-	for i := range f.Host.FileSystems {
-		if f.Host.FileSystems[i].Dir == dir {
-			change(&f.Host.FileSystems[i])
+	for i := range f.Host.FileSystems.Value {
+		if f.Host.FileSystems.Value[i].Dir == dir {
+			change(&f.Host.FileSystems.Value[i])
 		}
 	}
 }
 
 func task(f *facts.Facts) {
 	unaccepted(f)
-	f.ECS.Task = facts.Known(facts.ECSTask{Cluster: "web", TaskARN: "arn:aws:ecs:eu-central-1:111122223333:task/web/0a1b", LaunchType: "FARGATE", Region: "eu-central-1"}, "ecs")
+	f.ECS.Task = facts.Known(facts.ECSTask{Cluster: "web", TaskARN: "arn:aws:ecs:eu-central-1:111122223333:task/web/0a1b"}, "ecs")
 	f.ECS.ManagedAgent = facts.Known(true, "file:/managed-agents/execute-command")
 	f.ECS.ReadOnlyRoot = facts.Known(false, "file:/proc/self/mountinfo")
 	f.ECS.ExecuteCommand = facts.Known(true, "ecs")
@@ -166,7 +174,7 @@ var causeCases = []struct {
 }{
 	{"disk-full", "profile", causes.Warning, false, func(f *facts.Facts) {
 		fs(f, "/var/lib/amazon/ssm", func(s *facts.FileSystem) {
-			s.Usage.Value.FreeBytes, s.Usage.Value.AvailableBytes = 0, 0
+			s.Usage.Value.FreeBytes = 0
 		})
 	}},
 	{"inode-exhausted", "profile", causes.Warning, false, func(f *facts.Facts) {
@@ -190,7 +198,7 @@ var causeCases = []struct {
 	}},
 	{"agent-not-installed", "profile", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)
-		f.Agent.Installations, f.Agent.Units = nil, nil
+		f.Agent.Installations.Value, f.Agent.Units.Value = nil, nil
 		f.Agent.Installed = facts.Absent[string]("no package", "")
 		f.Agent.Running = facts.Absent[string]("no package", "")
 		f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc")
@@ -209,14 +217,13 @@ var causeCases = []struct {
 	}},
 	{"agent-version-regression", "profile", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)
-		f.Agent.Versions = []facts.VersionStart{{Version: "3.3.3270.0", At: f.CollectedAt.Add(-240 * time.Hour)}, {Version: "3.3.3572.0", At: f.CollectedAt.Add(-time.Hour)}}
+		f.Agent.Versions = facts.Known([]facts.VersionStart{{Version: "3.3.3270.0", At: f.CollectedAt.Add(-240 * time.Hour)}, {Version: "3.3.3572.0", At: f.CollectedAt.Add(-time.Hour)}}, "file:audits")
 		logged(f, facts.SigHealthOK, 5*time.Hour, "INFO HealthCheck reporting agent health.")
 		logged(f, facts.SigPanic, 2*time.Minute, "ERROR Core Agent crashed with message runtime error")
 		stopped(f, "failed", "failed")
 	}},
 	{"agent-packaging-conflict", "profile", causes.Warning, false, func(f *facts.Facts) {
-		f.Agent.Installations = append(f.Agent.Installations, facts.Installation{Kind: "snap", Dir: "/snap/amazon-ssm-agent/current", Version: f.Agent.Installed,
-			Core: facts.Known(true, ""), Worker: facts.Known(true, "")})
+		f.Agent.Installations.Value = append(f.Agent.Installations.Value, facts.Installation{Kind: "snap", Dir: "/snap/amazon-ssm-agent/current", Version: f.Agent.Installed})
 	}},
 	{"agent-exec-blocked", "profile", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)
@@ -233,7 +240,7 @@ var causeCases = []struct {
 		unaccepted(f)
 		f.Permissions.Actions = reads
 		logged(f, facts.SigDHMCOff, 2*time.Minute, "ERROR AccessDeniedException: Systems Manager's instance management role is not configured for account: 111122223333")
-		f.Log.Backoff = facts.Known(facts.Backoff{Since: f.CollectedAt.Add(-2 * time.Minute), Seconds: 1632, Until: f.CollectedAt.Add(25 * time.Minute), Kind: "credentials"}, "")
+		f.Log.Backoff = facts.Known(facts.Backoff{Since: f.CollectedAt.Add(-2 * time.Minute), Seconds: 1632, Until: f.CollectedAt.Add(25 * time.Minute)}, "")
 	}},
 	{"hybrid-not-registered", "hybrid", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)
@@ -256,10 +263,10 @@ var causeCases = []struct {
 	}},
 	{"registration-store-damaged", "hybrid", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)
-		f.Registration.Damage = []facts.Damage{{Path: "/var/lib/amazon/ssm/Vault/Store/RegistrationKey", Kind: "truncated", What: "ends in the middle of a value"}}
+		f.Registration.Damage = facts.Known([]facts.Damage{{Path: "/var/lib/amazon/ssm/Vault/Store/RegistrationKey", Kind: "truncated", What: "ends in the middle of a value"}}, "")
 	}},
 	{"hybrid-registration-on-ec2", "profile", causes.Warning, false, func(f *facts.Facts) {
-		f.Registration.Hybrid = facts.Known(facts.Key{InstanceID: "mi-0a1b2c3d4e5f60718", Region: "eu-central-1", HasPrivate: true, HasPublic: true, KeyType: "Rsa", KeyValid: true}, "")
+		f.Registration.Hybrid = facts.Known(facts.Key{InstanceID: "mi-0a1b2c3d4e5f60718", Region: "eu-central-1", HasPrivate: true}, "")
 		f.Credentials.Runtime.Value.IdentityType, f.Credentials.Runtime.Value.Source = "OnPrem", "SSM"
 	}},
 	{"fingerprint-mismatch", "hybrid", causes.Critical, false, func(f *facts.Facts) {
@@ -319,8 +326,8 @@ var causeCases = []struct {
 	}},
 	{"tls-untrusted-ca", "profile", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)
-		for i := range f.Network.Endpoints {
-			e := &f.Network.Endpoints[i]
+		for i := range f.Network.Endpoints.Value {
+			e := &f.Network.Endpoints.Value[i]
 			e.TLS = facts.Known(facts.TLS{Issuer: "CN=Corp Inspection", Kind: "unknown-authority", Error: "certificate signed by unknown authority"}, "tls")
 			e.HTTP = facts.Absent[facts.HTTP]("no TLS", "")
 		}
@@ -332,7 +339,7 @@ var causeCases = []struct {
 		unaccepted(f)
 		tcp(f, "timeout")
 		f.Agent.ShellProxy = facts.Known(facts.Proxy{HTTPS: "http://10.0.0.5:3128", From: "file:/etc/environment"}, "")
-		f.Network.ShellProxy = facts.Known(facts.ProxyProbe{URL: "http://10.0.0.5:3128", Variable: "https_proxy", Scheme: "http", Host: "10.0.0.5", Port: 3128, Outcome: "ok", Status: 200}, "")
+		f.Network.ShellProxy = facts.Known(facts.ProxyProbe{URL: "http://10.0.0.5:3128", Variable: "https_proxy", Host: "10.0.0.5", Port: 3128, Outcome: "ok", Status: 200}, "")
 	}},
 	{"clock-skew", "profile", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)
@@ -348,14 +355,14 @@ var causeCases = []struct {
 	{"vpce-private-dns-off", "profile", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)
 		tcp(f, "timeout")
-		for i := range f.Network.Endpoints {
-			f.Network.Endpoints[i].DNS.Views = []facts.View{{Server: "169.254.169.253", A: []string{"10.0.3.7"}, Outcome: "ok", Scope: "private"}}
+		for i := range f.Network.Endpoints.Value {
+			f.Network.Endpoints.Value[i].DNS.Views = []facts.View{{Server: "169.254.169.253", A: []string{"10.0.3.7"}, Outcome: "ok", Scope: "private"}}
 		}
 	}},
 	{"dns-resolution-failed", "profile", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)
-		for i := range f.Network.Endpoints {
-			e := &f.Network.Endpoints[i]
+		for i := range f.Network.Endpoints.Value {
+			e := &f.Network.Endpoints.Value[i]
 			e.DNS, e.TCP, e.Scope = facts.DNS{Server: "10.0.0.2", Outcome: "timeout", Error: "i/o timeout"}, nil, ""
 			e.TLS, e.HTTP = facts.Absent[facts.TLS]("no address", ""), facts.Absent[facts.HTTP]("no address", "")
 		}
@@ -371,8 +378,8 @@ var causeCases = []struct {
 	}},
 	{"dns-override-stale", "profile", causes.Critical, false, func(f *facts.Facts) { // a wildcard that the search list leads to
 		unaccepted(f)
-		for i := range f.Network.Endpoints {
-			e := &f.Network.Endpoints[i]
+		for i := range f.Network.Endpoints.Value {
+			e := &f.Network.Endpoints.Value[i]
 			e.DNS.A, e.DNS.Searched = []string{"198.18.254.9"}, e.Host+".corp.example"
 			e.TCP = []facts.Attempt{{Address: "198.18.254.9", Outcome: "timeout", Error: "i/o timeout"}}
 		}
@@ -388,7 +395,7 @@ var causeCases = []struct {
 		unaccepted(f)
 		tcp(f, "timeout")
 		a := "52.119.180.20"
-		f.Network.Others = []facts.InterfaceProbe{{Service: "ssm", Interface: "eth1", Source: "10.0.44.9", Address: a, Outcome: "ok"}}
+		f.Network.Others = facts.Known([]facts.InterfaceProbe{{Interface: "eth1", Source: "10.0.44.9", Address: a, Outcome: "ok"}}, "connect")
 	}},
 	{"websocket-blocked", "profile", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)
@@ -404,7 +411,7 @@ var causeCases = []struct {
 	}},
 	{"optional-endpoint-unreachable", "profile", causes.Warning, false, func(f *facts.Facts) {
 		logged(f, facts.SigSessionLogs, 3*time.Minute, "ERROR failed to upload session logs: dial tcp logs.eu-central-1.amazonaws.com:443: i/o timeout")
-		f.Network.Endpoints = append(f.Network.Endpoints, facts.Endpoint{Service: "logs", Host: "logs.eu-central-1.amazonaws.com", Port: 443, Need: "feature",
+		f.Network.Endpoints.Value = append(f.Network.Endpoints.Value, facts.Endpoint{Service: "logs", Host: "logs.eu-central-1.amazonaws.com", Need: "feature",
 			DNS: facts.DNS{A: []string{"52.119.182.9"}, Outcome: "ok"}, TCP: []facts.Attempt{{Address: "52.119.182.9", Outcome: "timeout", Error: "i/o timeout"}}})
 	}},
 	{"no-credential-source", "profile", causes.Critical, false, func(f *facts.Facts) {
@@ -415,21 +422,22 @@ var causeCases = []struct {
 	}},
 	{"instance-profile-trust-broken", "profile", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)
-		f.IMDS.Role.Value.Code, f.IMDS.Role.Value.KeyPrefix = "AssumeRoleUnauthorizedAccess", ""
+		f.IMDS.Role.Value.Code = "AssumeRoleUnauthorizedAccess"
 	}},
 	{"profile-shadows-dhmc", "profile", causes.Critical, false, func(f *facts.Facts) {
 		logged(f, facts.SigProfileOK, 10*time.Minute, "INFO EC2RoleProvider Successfully connected with instance profile role credentials")
-		f.Log.Matches = drop(f.Log.Matches, facts.SigChannelUp, facts.SigChannelMGS, facts.SigHealthOK)
+		f.Log.Matches.Value = drop(f.Log.Matches.Value, facts.SigChannelUp, facts.SigChannelMGS, facts.SigHealthOK)
 		logged(f, facts.SigChannelToken, 2*time.Minute, "ERROR CreateControlChannel: AccessDeniedException: "+arn+"ssmmessages:CreateControlChannel on resource: * because no identity-based policy allows it")
-		for i := range f.Permissions.Actions {
-			f.Permissions.Actions[i].Verdict, f.Permissions.Actions[i].Code = facts.DeniedProven, "AccessDeniedException"
+		for i := range f.Permissions.Actions.Value {
+			f.Permissions.Actions.Value[i].Verdict, f.Permissions.Actions.Value[i].Code = facts.DeniedProven, "AccessDeniedException"
 		}
 	}},
 	{"dhmc-shadows-profile", "dhmc", causes.Warning, false, func(f *facts.Facts) {
 		f.IMDS.Profile = facts.Known(facts.Profile{Name: "BatchRole", ARN: "arn:aws:iam::111122223333:instance-profile/BatchRole", Code: "Success"}, "imds")
-		f.IMDS.Role = facts.Known(facts.Role{Name: "BatchRole", Code: "Success", KeyPrefix: "ASIA", Expires: f.CollectedAt.Add(4 * time.Hour)}, "imds")
-		f.Log.Refusals = append(f.Log.Refusals, facts.Refusal{At: f.CollectedAt.Add(-time.Hour), Code: "AccessDeniedException", Action: "ssm:GetParameter",
-			Message: "User: arn:aws:sts::111122223333:assumed-role/AWSSystemsManagerDefaultEC2InstanceManagementRole/i-0a1b2c3d4e5f60718 is not authorized to perform: ssm:GetParameter because no identity-based policy allows the ssm:GetParameter action"})
+		f.IMDS.Role = facts.Known(facts.Role{Name: "BatchRole", Code: "Success", Expires: f.CollectedAt.Add(4 * time.Hour)}, "imds")
+		r := facts.Refusal{At: f.CollectedAt.Add(-time.Hour), Refusal: iam.ParseRefusal("AccessDeniedException",
+			"User: arn:aws:sts::111122223333:assumed-role/AWSSystemsManagerDefaultEC2InstanceManagementRole/i-0a1b2c3d4e5f60718 is not authorized to perform: ssm:GetParameter because no identity-based policy allows the ssm:GetParameter action")}
+		f.Log.Refusals.Value = append(f.Log.Refusals.Value, r)
 	}},
 	{"dhmc-role-broken", "dhmc", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)
@@ -454,7 +462,7 @@ var causeCases = []struct {
 		refused(f, "ssm:UpdateInstanceInformation", facts.SigCredsFailed, arn+"ssm:UpdateInstanceInformation on resource: arn:aws:ec2:eu-central-1:111122223333:instance/i-0a1b2c3d4e5f60718 because no identity-based policy allows the ssm:UpdateInstanceInformation action")
 	}},
 	{"iam-missing-channel-action", "profile", causes.Critical, false, func(f *facts.Facts) {
-		f.Log.Matches = drop(f.Log.Matches, facts.SigChannelUp, facts.SigChannelMGS)
+		f.Log.Matches.Value = drop(f.Log.Matches.Value, facts.SigChannelUp, facts.SigChannelMGS)
 		refused(f, "ssmmessages:CreateControlChannel", facts.SigChannelToken, arn+"ssmmessages:CreateControlChannel on resource: * because no identity-based policy allows the ssmmessages:CreateControlChannel action")
 	}},
 	{"iam-missing-feature-action", "profile", causes.Warning, false, func(f *facts.Facts) {
@@ -474,7 +482,7 @@ var causeCases = []struct {
 	{"policy-deprecated", "profile", causes.Info, true, func(f *facts.Facts) {
 		for a, v := range map[string]string{"ec2:DescribeInstanceStatus": facts.AllowedProven, "ssm:GetParameters": facts.AllowedProven, "ssm:GetParameter": facts.DeniedProven,
 			"ec2:DescribeTags": facts.DeniedProven, "ec2:DescribeVolumes": facts.DeniedProven} {
-			f.Permissions.Actions = append(f.Permissions.Actions, facts.Permission{Action: a, Identity: facts.SourceProfile, Verdict: v, From: a, At: f.CollectedAt})
+			f.Permissions.Actions.Value = append(f.Permissions.Actions.Value, facts.Permission{Action: a, Identity: facts.SourceProfile, Verdict: v, From: a, At: f.CollectedAt})
 		}
 	}},
 	{"ecs-exec-not-enabled", "profile", causes.Critical, false, func(f *facts.Facts) {
@@ -492,15 +500,15 @@ var causeCases = []struct {
 	}},
 }
 
-func proxied(f *facts.Facts, outcome string, status int) {
+func proxied(f *facts.Facts, outcome facts.Outcome, status int) {
 	f.Agent.ServiceProxy = facts.Known(facts.Proxy{HTTPS: "http://10.0.0.5:3128", No: "169.254.169.254", From: "process environment"}, "")
-	f.Network.Proxy = facts.Known(facts.ProxyProbe{URL: "http://10.0.0.5:3128", Variable: "https_proxy", Scheme: "http", Host: "10.0.0.5", Port: 3128, Outcome: outcome, Status: status, Error: outcome}, "")
+	f.Network.Proxy = facts.Known(facts.ProxyProbe{URL: "http://10.0.0.5:3128", Variable: "https_proxy", Host: "10.0.0.5", Port: 3128, Outcome: outcome, Status: status, Error: string(outcome)}, "")
 	if outcome == "not-tls" {
-		f.Network.Proxy.Value.URL, f.Network.Proxy.Value.Scheme = "https://10.0.0.5:3128", "https"
+		f.Network.Proxy.Value.URL = "https://10.0.0.5:3128"
 	}
-	for i := range f.Network.Endpoints {
-		e := &f.Network.Endpoints[i]
-		e.Proxy = facts.Connect{Used: true, Status: status, Outcome: "unreachable", Error: outcome}
+	for i := range f.Network.Endpoints.Value {
+		e := &f.Network.Endpoints.Value[i]
+		e.Proxy = facts.Connect{Used: true, Status: status, Outcome: "unreachable", Error: string(outcome)}
 		e.TCP = nil
 		e.TLS, e.HTTP, e.WebSocket = facts.Absent[facts.TLS]("no tunnel", ""), facts.Absent[facts.HTTP]("no tunnel", ""), facts.Absent[facts.HTTP]("no tunnel", "")
 	}
@@ -555,10 +563,10 @@ func TestEveryCauseIsNamed(t *testing.T) {
 					t.Errorf("a single fault has a second critical cause: %s (%s)", n.Cause.ID, n.Summary)
 				}
 			}
-			if len(got.Evidence) == 0 || len(got.Fix) == 0 || got.Summary == "" {
+			if len(got.Evidence) == 0 || len(got.Fix) == 0 || got.Summary.IsZero() {
 				t.Errorf("evidence %d, steps %d, summary %q", len(got.Evidence), len(got.Fix), got.Summary)
 			}
-			want := map[causes.Severity]string{causes.Critical: NotManaged, causes.Warning: Degraded, causes.Info: NotManaged}[c.severity]
+			want := map[causes.Severity]State{causes.Critical: NotManaged, causes.Warning: Degraded, causes.Info: NotManaged}[c.severity]
 			if !c.also && a.State != want {
 				t.Errorf("state %s, want %s", a.State, want)
 			}

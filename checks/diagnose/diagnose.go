@@ -4,23 +4,30 @@
 package diagnose
 
 import (
-	"fmt"
+	"maps"
+	"slices"
 	"sort"
-	"strings"
 	"time"
 
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
-	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
-// States of a node, as in the report.
+// State is what the node is to the service, as in the report.
+type State string
+
+// States of a node.
 const (
-	Managed    = "managed"
-	Degraded   = "degraded"
-	NotManaged = "not-managed"
-	Unknown    = "unknown"
+	Managed    State = "managed"
+	Degraded   State = "degraded" // managed, with a part that is broken
+	NotManaged State = "not-managed"
+	Unknown    State = "unknown"
 )
+
+// States are all of them, best first.
+var States = []State{Managed, Degraded, NotManaged, Unknown}
 
 // Findings are the answers of the checks that ran, by check id.
 type Findings map[string]checks.Finding
@@ -31,15 +38,15 @@ type Named struct {
 	Cause      *causes.Cause
 	Severity   causes.Severity
 	Confidence checks.Confidence
-	Summary    string
+	Summary    text.Text
 	Evidence   []checks.Evidence
-	Fix        []causes.Step // filled with this host's values
+	Fix        []causes.Filled // filled with this host's values
 }
 
 // Answer is the diagnosis.
 type Answer struct {
-	State   string
-	Summary string
+	State   State
+	Summary text.Text
 	Root    *Named
 	Also    []Named
 	// Follows tells, for each check that failed or could not be told only because of another, the id
@@ -50,180 +57,148 @@ type Answer struct {
 	LastPing  time.Time // last proof that the service accepted the node; zero: none
 }
 
-// Diagnose ranks the findings. Rules, in order: what another failure explains
-// is not a cause; a proof of acceptance leaves only what was proven now as
-// critical; then severity, directness of the evidence, group order, id.
-func Diagnose(f *facts.Facts, found Findings) Answer { return diagnose(f, found, !f.Live()) }
+// Diagnose ranks the findings. Rules, in order: what another failure explains is
+// not a cause; then what it does to the node, directness of the evidence, group
+// order, id.
+func Diagnose(n *node.Node, found Findings) Answer { return diagnose(n, found, !n.Facts.Live()) }
 
 // DiagnoseImage is Diagnose for a machine image: remedies start nothing and
 // act on the image, and what a running host is asked for is left out.
-func DiagnoseImage(f *facts.Facts, found Findings) Answer {
-	a := diagnose(f, found, true)
+func DiagnoseImage(n *node.Node, found Findings) Answer {
+	a := diagnose(n, found, true)
 	a.NotLooked, a.Path = nil, nil
 	return a
 }
 
-func diagnose(f *facts.Facts, found Findings, image bool) Answer {
-	a := Answer{Follows: map[string]string{}}
-	proof, accepted := checks.Managed(f)
-	a.LastPing = proof.At
+func diagnose(n *node.Node, found Findings, image bool) Answer {
+	a := Answer{Follows: followers(found)}
+	a.LastPing = n.Acceptance.Proof.At
+	accepted := n.Acceptance.Now == node.Yes
 
-	var list []Named
-	for id, fd := range found {
-		if fd.Status == checks.Fail || fd.Status == checks.Warn {
-			if root := follows(id, found); root != "" && !alone(fd) {
-				a.Follows[id] = root
-			} else {
-				list = append(list, named(f, id, fd, accepted, image)...)
-			}
-		}
-		for _, more := range fd.More {
-			if a.Follows[id] == "" {
-				list = append(list, named(f, id, more, accepted, image)...)
-			}
-		}
-		if fd.Status == checks.Unknown {
-			if root := follows(id, found); root != "" {
-				a.Follows[id] = root // it could not be told because of that
-			}
-		}
-	}
-	list = distinct(list)
-	if f.Broken() != "" {
+	list := nameCauses(n, found, a.Follows, image)
+	if n.Facts.Broken() != "" {
 		// What would speak against the node, or for another cause, may be missing.
 		list, accepted = nil, false
 	}
-
-	worst := causes.Info
-	waiting := false
-	for _, n := range list {
-		if n.Severity.Rank() < worst.Rank() {
-			worst = n.Severity
-		}
-		waiting = waiting || n.Cause.ID == "agent-backoff-wait"
-	}
-	switch {
-	case worst == causes.Critical:
-		a.State = NotManaged
-	case accepted && worst == causes.Warning:
-		a.State = Degraded
-	case accepted:
-		a.State = Managed
-	case waiting:
-		a.State = NotManaged
-	default:
-		a.State = Unknown
-	}
-	for i, n := range list {
-		if a.Root == nil && (n.Severity != causes.Info || n.Cause.ID == "agent-backoff-wait" && a.State == NotManaged) {
+	a.State = stateOf(list, accepted)
+	for i, c := range list {
+		// A cause of last resort is the answer only where nothing else is in the way.
+		if a.Root == nil && (c.Severity != causes.Info || c.Cause.LastResort && a.State == NotManaged) {
 			a.Root = &list[i]
-			if n.Cause.ID == "agent-backoff-wait" { // only here is nothing else in the way
-				a.Root.Summary = "nothing that can be seen stands in the agent's way now, but " + n.Summary
+			if c.Cause.LastResort {
+				a.Root.Summary = text.New("nothing that can be seen stands in the agent's way now, but ").Append(c.Summary)
 			}
 			continue
 		}
-		a.Also = append(a.Also, n)
+		a.Also = append(a.Also, c)
 	}
-	a.Summary = summary(f, a, proof)
-	a.NotLooked = notLooked(f, a)
-	a.Path = path(f, found, a)
+	a.Summary = summarize(n, a)
+	a.NotLooked = notLooked(n, a)
+	a.Path = path(found, a)
 	return a
 }
 
-// alone reports whether a finding stands whatever its prerequisites did: a
-// warning about a feature is not explained by a node-level fault it only needs
-// to be visible, but a plain consequence is.
-func alone(fd checks.Finding) bool { return fd.Stands || fd.Status == checks.Warn && fd.Cause == "" }
-
-// follows is the cause (or else the id) of the nearest prerequisite that failed
-// and itself follows from nothing; empty when there is none.
-func follows(id string, found Findings) string {
-	seen := map[string]bool{id: true}
-	queue := []string{id}
-	var roots []string
-	for len(queue) > 0 {
-		c := checks.Get(queue[0])
-		queue = queue[1:]
-		if c == nil {
-			continue
+// stateOf is the state of a node with these causes.
+func stateOf(list []Named, accepted bool) State {
+	worst, waiting := causes.Info, false
+	for _, c := range list {
+		if c.Severity.Rank() < worst.Rank() {
+			worst = c.Severity
 		}
-		for _, need := range c.Needs {
-			if seen[need] {
+		waiting = waiting || c.Cause.LastResort
+	}
+	switch {
+	case worst == causes.Critical:
+		return NotManaged
+	case accepted && worst == causes.Warning:
+		return Degraded
+	case accepted:
+		return Managed
+	case waiting:
+		return NotManaged
+	}
+	return Unknown
+}
+
+// nameCauses are the causes of the findings that nothing explains, worst first, each
+// once.
+func nameCauses(n *node.Node, found Findings, follows map[string]string, image bool) []Named {
+	v := values(n)
+	var list []Named
+	for id, fd := range found {
+		if fd.Status == checks.Fail || fd.Status == checks.Warn {
+			if follows[id] != "" {
 				continue
 			}
-			seen[need] = true
-			if fd, ok := found[need]; ok && broken(fd) {
-				roots = append(roots, need)
-			}
-			queue = append(queue, need)
+			list = append(list, named(v, id, fd, image)...)
+		}
+		for _, more := range fd.More {
+			list = append(list, named(v, id, more, image)...)
 		}
 	}
-	// The deepest one is the one no other of them needs less than it.
-	sort.Slice(roots, func(i, j int) bool { return before(roots[i], roots[j], found) })
+	return distinct(list)
+}
+
+// followers tells, for each check that failed or could not be told only because of
+// another, the cause of that other check, or its id where it names none.
+func followers(found Findings) map[string]string {
+	out := map[string]string{}
+	for id, fd := range found {
+		symptom := fd.Status == checks.Warn && fd.Cause == "" // names nothing, and hides nothing
+		if fd.Status == checks.Pass || fd.Status == checks.Skip || fd.Stands || symptom {
+			continue
+		}
+		if root := explanation(id, found); root != "" {
+			out[id] = root
+		}
+	}
+	return out
+}
+
+// explanation is the cause (or else the id) of the failure that explains a finding:
+// of those on the way to it, the first that no other of them explains; empty when
+// there is none.
+func explanation(id string, found Findings) string {
+	c := checks.Get(id)
+	var roots []*checks.Check
+	for other, fd := range found {
+		if o := checks.Get(other); other != id && fd.Effect == checks.Blocks && fd.Status == checks.Fail && explains(o, c, found[id]) {
+			roots = append(roots, o)
+		}
+	}
+	sort.Slice(roots, func(i, j int) bool { return isBefore(roots[i], roots[j]) })
 	for _, r := range roots {
-		if len(roots) == 1 || !explained(r, roots) {
-			return orID(found[r].Cause, r)
+		if !slices.ContainsFunc(roots, func(o *checks.Check) bool { return o != r && explains(o, r, found[r.ID]) }) {
+			return text.Or(found[r.ID].Cause, r.ID)
 		}
 	}
 	return ""
 }
 
-// explained reports whether another of the roots is a prerequisite of r.
-func explained(r string, roots []string) bool {
-	for _, o := range roots {
-		if o != r && needs(r, o, map[string]bool{}) {
-			return true
-		}
-	}
-	return false
-}
-
-func needs(id, what string, seen map[string]bool) bool {
-	c := checks.Get(id)
-	if c == nil || seen[id] {
+// explains reports whether the failure of one check explains a finding of another.
+// What was probed in this run is explained only by what the check itself names.
+func explains(broken, c *checks.Check, fd checks.Finding) bool {
+	if fd.Stands {
 		return false
 	}
-	seen[id] = true
-	for _, n := range c.Needs {
-		if n == what || needs(n, what, seen) {
-			return true
-		}
-	}
-	return false
+	return c.NeedsCheck(broken) || c.ComesAfter(broken) && fd.Confidence != checks.Proven
 }
 
-func before(a, b string, found Findings) bool {
-	x, y := checks.Get(a), checks.Get(b)
-	if gx, gy := causes.GroupRank(x.Group), causes.GroupRank(y.Group); gx != gy {
-		return gx < gy
+func isBefore(a, b *checks.Check) bool {
+	if x, y := causes.GroupRank(a.Group), causes.GroupRank(b.Group); x != y {
+		return x < y
 	}
-	return a < b
-}
-
-// broken reports whether a finding breaks what needs its check.
-func broken(fd checks.Finding) bool {
-	return fd.Status == checks.Fail && (fd.Severity == "" || fd.Severity == causes.Critical) &&
-		(fd.Cause == "" || fd.Severity != "" || causes.Get(fd.Cause).Severity == causes.Critical || fd.Blocks)
+	return a.ID < b.ID
 }
 
 // named turns a finding into a reportable cause, with the remedy for an image or
 // for the host that runs; nothing when it names none.
-func named(f *facts.Facts, check string, fd checks.Finding, accepted, image bool) []Named {
+func named(host causes.Values, check string, fd checks.Finding, image bool) []Named {
 	c := causes.Get(fd.Cause)
 	if c == nil {
 		return nil
 	}
-	sev := fd.Severity
-	if sev == "" {
-		sev = c.Severity
-		if fd.Status == checks.Fail && fd.Blocks {
-			sev = causes.Critical
-		}
-	}
-	if accepted && sev == causes.Critical && !fd.Blocks {
-		sev = causes.Warning // it has not stopped the node
-	}
-	v := values(f)
+	v := maps.Clone(host)
 	for k, s := range fd.Values {
 		if s != "" {
 			v[k] = s
@@ -236,7 +211,7 @@ func named(f *facts.Facts, check string, fd checks.Finding, accepted, image bool
 	if len(steps) == 0 {
 		steps = c.Fix
 	}
-	n := Named{Check: check, Cause: c, Severity: sev, Confidence: fd.Confidence, Summary: fd.Summary, Evidence: fd.Evidence}
+	n := Named{Check: check, Cause: c, Severity: fd.Effect.Severity(), Confidence: fd.Confidence, Summary: fd.Summary, Evidence: fd.Evidence}
 	if n.Confidence == "" {
 		n.Confidence = checks.Possible
 	}
@@ -281,35 +256,30 @@ func less(a, b Named) bool {
 	return a.Check < b.Check
 }
 
-func orID(cause, id string) string {
-	if cause != "" {
-		return cause
+// summarize is the answer in one sentence.
+func summarize(n *node.Node, a Answer) text.Text {
+	who := text.New("this host")
+	if n.Identity.ID != "" {
+		who = text.New("%s", n.Identity.ID)
 	}
-	return id
-}
-
-func summary(f *facts.Facts, a Answer, p checks.Proof) string {
-	id := checks.NodeID(f)
-	if id == "" {
-		id = "this host"
-	}
-	where := ""
-	if r := checks.Region(f); r != "" {
-		where = " in " + r
+	is := who.Add(" is a managed node")
+	if n.Identity.Region != "" {
+		is = is.Add(" in %s", n.Identity.Region)
 	}
 	switch a.State {
 	case Managed:
-		return fmt.Sprintf("%s is a managed node%s, last accepted %s", id, where, checks.Ago(f, p.At))
+		return is.Add(", last accepted %s", n.Ago(n.Acceptance.Proof.At))
 	case Degraded:
-		return fmt.Sprintf("%s is a managed node%s, but %s", id, where, strings.TrimPrefix(a.Root.Summary, "the node is managed, but "))
+		return is.Add(", but ").Append(a.Root.Summary)
 	case NotManaged:
 		return a.Root.Summary
 	}
-	if b := f.Broken(); b != "" {
-		return fmt.Sprintf("whether %s is a managed node%s cannot be told: %s", id, where, b)
+	whether := text.New("whether ").Append(is)
+	if b := n.Facts.Broken(); b != "" {
+		return whether.Add(" cannot be told: %s", b)
 	}
 	if a.Root != nil {
-		return fmt.Sprintf("whether %s is a managed node%s cannot be told; seen: %s", id, where, a.Root.Summary)
+		return whether.Add(" cannot be told; seen: ").Append(a.Root.Summary)
 	}
-	return fmt.Sprintf("whether %s is a managed node%s cannot be told from what was seen", id, where)
+	return whether.Add(" cannot be told from what was seen")
 }

@@ -13,6 +13,8 @@ import (
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/factstest"
+	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
 )
 
 // invariants hold for every answer, whatever the facts.
@@ -23,7 +25,7 @@ func invariants(t *testing.T, f *facts.Facts, a Answer) {
 	default:
 		t.Errorf("state %q", a.State)
 	}
-	if a.Summary == "" {
+	if a.Summary.IsZero() {
 		t.Error("no summary")
 	}
 	if a.State == Managed && a.Root != nil {
@@ -42,7 +44,7 @@ func invariants(t *testing.T, f *facts.Facts, a Answer) {
 			t.Errorf("%s is listed twice", n.Cause.ID)
 		}
 		seen[n.Cause.ID] = true
-		if n.Summary == "" {
+		if n.Summary.IsZero() {
 			t.Errorf("%s has no summary", n.Cause.ID)
 		}
 		if i > 0 && n.Severity.Rank() < list[0].Severity.Rank() {
@@ -145,7 +147,7 @@ func TestNoise(t *testing.T) {
 	t.Parallel()
 	for _, kind := range factstest.Kinds() {
 		for _, s := range facts.Signatures {
-			if s.Kind != facts.KindFailure && s.Kind != facts.KindNoise && s.Kind != facts.KindBackoff {
+			if s.Kind != facts.KindNode && s.Kind != facts.KindFailure && s.Kind != facts.KindNoise && s.Kind != facts.KindBackoff {
 				continue
 			}
 			f := factstest.Healthy(t, kind)
@@ -159,34 +161,52 @@ func TestNoise(t *testing.T) {
 	}
 }
 
-// TestIgnorance takes sections of the facts away: that may cost the answer, but
-// never make a new one.
+// TestIgnorance takes sections of the facts away, of every host with a fault: that
+// may cost the answer, but no check passes and no cause appears that did not before.
 func TestIgnorance(t *testing.T) {
 	t.Parallel()
 	for _, c := range causeCases {
 		f := factstest.Healthy(t, c.kind)
 		c.fault(f)
-		for name, forget := range map[string]func(*facts.Facts){
-			"host":         func(f *facts.Facts) { f.Host = facts.Host{GOOS: "linux"} },
-			"agent":        func(f *facts.Facts) { f.Agent = facts.Agent{} },
-			"registration": func(f *facts.Facts) { f.Registration = facts.Registration{} },
-			"imds":         func(f *facts.Facts) { f.IMDS = facts.IMDS{} },
-			"credentials":  func(f *facts.Facts) { f.Credentials = facts.Credentials{} },
-			"network":      func(f *facts.Facts) { f.Network = facts.Network{} },
-			"permissions":  func(f *facts.Facts) { f.Permissions = facts.Permissions{} },
-			"log":          func(f *facts.Facts) { f.Log = facts.Log{} },
-		} {
+		with := node.Of(f)
+		before := findings(with, checks.ProfileHost)
+		whole := Diagnose(with, before)
+		for _, section := range []string{"Host", "Agent", "Registration", "IMDS", "Credentials", "Network", "Permissions", "Log", "ECS"} {
 			g := factstest.Clone(f)
-			forget(g)
-			a := judge(g)
+			reflect.ValueOf(g).Elem().FieldByName(section).SetZero()
+			n := node.Of(g)
+			found := findings(n, checks.ProfileHost)
+			a := Diagnose(n, found)
 			invariants(t, g, a)
-			if a.Root != nil && a.Root.Severity == causes.Critical && a.Root.Cause.ID != c.cause && !related(a.Root.Cause.ID, c.cause, "") {
-				if with := judge(f); !lists(with, a.Root.Cause.ID) {
-					t.Errorf("%s without %s: blames %s (%s)", c.cause, name, a.Root.Cause.ID, a.Root.Summary)
+			for id, fd := range found {
+				if fd.Status == checks.Pass && before[id].Status != checks.Pass {
+					t.Errorf("%s without %s: %s passes: %s (was %s: %s)", c.cause, section, id, fd.Summary, before[id].Status, before[id].Summary)
+				}
+			}
+			for _, got := range append(a.Also, roots(a)...) {
+				if !lists(whole, got.Cause.ID) && !hides(whole, before, got.Cause.ID) {
+					t.Errorf("%s without %s: names %s (%s)", c.cause, section, got.Cause.ID, got.Summary)
 				}
 			}
 		}
 	}
+}
+
+func roots(a Answer) []Named {
+	if a.Root == nil {
+		return nil
+	}
+	return []Named{*a.Root}
+}
+
+// hides reports whether the answer knew of a cause and gave it as a consequence.
+func hides(a Answer, found Findings, cause string) bool {
+	for id, fd := range found {
+		if fd.Cause == cause && a.Follows[id] != "" {
+			return true
+		}
+	}
+	return false
 }
 
 func lists(a Answer, cause string) bool {
@@ -212,15 +232,15 @@ func TestHealthyStaysHealthy(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, kind := range factstest.Kinds() {
-		f := factstest.Healthy(t, kind)
+		n := node.Of(factstest.Healthy(t, kind))
 		for range 200 {
 			found := Findings{}
 			for _, c := range checks.All() {
-				if c.Profile == "" && rng.IntN(2) == 0 {
-					found[c.ID] = c.Eval(f)
+				if c.IsFor(checks.ProfileHost) && rng.IntN(2) == 0 {
+					found[c.ID] = c.Judge(n)
 				}
 			}
-			if a := Diagnose(f, found); a.Root != nil || a.State != Managed {
+			if a := Diagnose(n, found); a.Root != nil || a.State != Managed {
 				t.Fatalf("%s: state %s, root %+v", kind, a.State, a.Root)
 			}
 		}
@@ -232,10 +252,11 @@ func TestEncodedRefusal(t *testing.T) {
 	t.Parallel()
 	for tail, want := range map[string]bool{"abc-DEF_123": true, "abc-DEF_123…": false} {
 		f := factstest.Healthy(t, "profile")
-		f.Permissions.Actions = append(f.Permissions.Actions, facts.Permission{Action: "ec2:DescribeTags", Identity: facts.SourceProfile, Verdict: facts.Inconclusive, Code: "UnauthorizedOperation",
-			Message: "You are not authorized to perform this operation. Encoded authorization failure message: " + tail, At: f.CollectedAt})
+		message := "You are not authorized to perform this operation. Encoded authorization failure message: " + tail
+		f.Permissions.Actions.Value = append(f.Permissions.Actions.Value, facts.Permission{Action: "ec2:DescribeTags", Identity: facts.SourceProfile, Verdict: facts.Inconclusive,
+			Code: "UnauthorizedOperation", Message: message, Refused: iam.ParseRefusal("UnauthorizedOperation", message), At: f.CollectedAt})
 		got := slices.ContainsFunc(judge(f).NotLooked, func(n NotLooked) bool {
-			return strings.Contains(n.What, "ec2:DescribeTags") && n.Command == "aws sts decode-authorization-message --encoded-message abc-DEF_123"
+			return strings.Contains(n.What, "ec2:DescribeTags") && n.Command.String() == "aws sts decode-authorization-message --encoded-message abc-DEF_123"
 		})
 		if got != want {
 			t.Errorf("%s: %v", tail, got)

@@ -3,22 +3,23 @@ package diagnose
 import (
 	"strings"
 
-	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
-	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
 // NotLooked is something that cannot be seen from the host, with the command
 // that an operator runs to look.
 type NotLooked struct {
-	What, Why, Command string
+	What, Why string
+	Command   text.Text
 }
 
 // notLooked lists what this run could not see and what bears on its answer.
-func notLooked(f *facts.Facts, a Answer) []NotLooked {
-	v := values(f)
-	ec2, _ := checks.OnEC2(f)
+func notLooked(n *node.Node, a Answer) []NotLooked {
+	v := values(n)
+	ec2 := n.Identity.OnEC2 == node.Yes
 	var out []NotLooked
 	add := func(what, why, command string) {
 		out = append(out, NotLooked{what, why, causes.Step{Command: command}.Fill(v).Command})
@@ -27,8 +28,8 @@ func notLooked(f *facts.Facts, a Answer) []NotLooked {
 		add("what the service says of this node", "it answers only to an operator's credentials",
 			"aws ssm describe-instance-information --filters Key=InstanceIds,Values={node} --region {region}")
 	}
-	for _, p := range f.Permissions.Actions {
-		if blob := iam.ParseRefusal(p.Code, p.Message).Encoded; blob != "" && !strings.HasSuffix(p.Message, "…") {
+	for _, p := range n.Facts.Permissions.Actions.Some() {
+		if blob := p.Refused.Encoded; blob != "" && !strings.HasSuffix(p.Message, "…") {
 			add("why "+p.Action+" is refused", "the answer is encoded for an operator who may decode it", "aws sts decode-authorization-message --encoded-message "+blob)
 		}
 	}
@@ -36,7 +37,8 @@ func notLooked(f *facts.Facts, a Answer) []NotLooked {
 		return out
 	}
 	private := false
-	for _, e := range f.Network.Endpoints {
+	list, _ := n.Endpoints.All()
+	for _, e := range list {
 		private = private || e.Scope == "private"
 	}
 	if private || ec2 {
@@ -54,7 +56,7 @@ func notLooked(f *facts.Facts, a Answer) []NotLooked {
 		add("metadata options, among them the hop limit", "the metadata service does not tell them",
 			"aws ec2 describe-instances --instance-ids {instance} --region {region} --query 'Reservations[].Instances[].MetadataOptions'")
 	}
-	if f.Log.LastSuccess.Absent() && checks.Source(f) == facts.SourceProfile {
+	if n.Acceptance.Last.At.IsZero() && n.Credentials.Source == facts.SourceProfile {
 		add("whether the role allows ssm:UpdateInstanceInformation", "this program never sends the heartbeat, and no accepted one is on record",
 			"aws iam simulate-principal-policy --policy-source-arn arn:{partition}:iam::{account}:role/{role} --action-names ssm:UpdateInstanceInformation")
 	}

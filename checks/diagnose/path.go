@@ -2,54 +2,32 @@ package diagnose
 
 import (
 	"ssm-doctor/checks"
-	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/text"
 )
 
 // Hop is one station on the way from the host to the message channel.
 type Hop struct {
 	Name   string // host, agent, metadata, credentials, dns, tcp, tls, permissions, channel
 	Status checks.Status
-	Note   string // summary of the check that decided
-}
-
-// hops lists the stations and the checks that decide each.
-var hops = []struct {
-	name   string
-	groups []string
-	checks []string
-}{
-	{"host", []string{"host"}, nil},
-	{"agent", []string{"agent", "identity"}, nil},
-	{"metadata", []string{"imds"}, nil},
-	{"credentials", []string{"credentials"}, nil},
-	{"dns", nil, []string{"dns", "dns-pin", "dns-private"}},
-	{"tcp", nil, []string{"network-egress", "proxy", "proxy-applied"}},
-	{"tls", nil, []string{"tls-trust", "clock"}},
-	{"permissions", nil, []string{"permission-registration", "permission-features", "kms"}},
-	{"channel", nil, []string{"websocket", "channel-connection", "permission-channel"}},
+	Note   text.Text // summary of the check that decided
 }
 
 // path tells the state of each station. Consequences do not mark a station as
 // failed: it is unknown behind the broken link. The root cause of a node that is
 // not managed breaks its station, however mild its check is.
-func path(f *facts.Facts, found Findings, a Answer) []Hop {
+func path(found Findings, a Answer) []Hop {
 	var out []Hop
-	for _, h := range hops {
-		hop := Hop{Name: h.name, Status: checks.Skip, Note: "does not apply"}
+	for _, station := range checks.Stations {
+		hop := Hop{Name: station.String(), Status: checks.Skip, Note: text.New("does not apply")}
 		for _, c := range checks.All() {
 			fd, ok := found[c.ID]
-			root := a.State == NotManaged && a.Root != nil && a.Root.Check == c.ID
-			if !ok || !member(c, h.groups, h.checks) || !root && (c.ID == "agent-worker" || c.ID == "agent-backoff") {
+			if !ok || c.Station != station {
 				continue
 			}
-			s := fd.Status
-			if root {
-				s = checks.Fail
-			} else if s == checks.Fail && a.Follows[c.ID] != "" {
-				s = checks.Unknown
-			}
-			if rank(s) > rank(hop.Status) {
-				hop.Status, hop.Note = s, fd.Summary
+			status := statusOnWay(c, fd, a)
+			if rank(status) > rank(hop.Status) {
+				hop.Status, hop.Note = status, fd.Summary
 			}
 		}
 		out = append(out, hop)
@@ -57,18 +35,19 @@ func path(f *facts.Facts, found Findings, a Answer) []Hop {
 	return out
 }
 
-func member(c *checks.Check, groups, ids []string) bool {
-	for _, g := range groups {
-		if c.Group == g {
-			return true
-		}
+// statusOnWay is what a finding says of its station. A symptom that other checks
+// explain, and a cause of last resort, say nothing unless they are the answer.
+func statusOnWay(c *checks.Check, fd checks.Finding, a Answer) checks.Status {
+	cause := causes.Get(fd.Cause)
+	switch {
+	case a.State == NotManaged && a.Root != nil && a.Root.Check == c.ID:
+		return checks.Fail
+	case fd.Status == checks.Fail && cause == nil, cause != nil && cause.LastResort:
+		return checks.Skip
+	case fd.Status == checks.Fail && a.Follows[c.ID] != "":
+		return checks.Unknown
 	}
-	for _, id := range ids {
-		if c.ID == id {
-			return true
-		}
-	}
-	return false
+	return fd.Status
 }
 
 func rank(s checks.Status) int {

@@ -3,11 +3,14 @@ package diagnose
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/factstest"
+	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
 )
 
 // fault is the fault of one of causeCases.
@@ -37,10 +40,10 @@ func faulty(t *testing.T, cause string) *facts.Facts {
 }
 
 // commands are those of a remedy, one a line.
-func commands(steps []causes.Step) string {
+func commands(steps []causes.Filled) string {
 	var b strings.Builder
 	for _, s := range steps {
-		b.WriteString(s.Command + "\n")
+		b.WriteString(s.Command.String() + "\n")
 	}
 	return b.String()
 }
@@ -57,8 +60,8 @@ func named1(a Answer, cause string) *Named {
 	return nil
 }
 
-func distro(id, version string) func(*facts.Facts) {
-	return func(f *facts.Facts) { f.Host.Distro = facts.Known(facts.Distro{ID: id, Version: version}, "") }
+func distro(id string) func(*facts.Facts) {
+	return func(f *facts.Facts) { f.Host.Distro = facts.Known(facts.Distro{ID: id}, "") }
 }
 
 // TestRemedyFitsTheHost looks for what the commands of one remedy must hold and
@@ -67,8 +70,8 @@ func TestRemedyFitsTheHost(t *testing.T) {
 	t.Parallel()
 	kind := func(k string) func(*facts.Facts) {
 		return func(f *facts.Facts) {
-			for i := range f.Agent.Installations {
-				f.Agent.Installations[i].Kind = k
+			for i := range f.Agent.Installations.Value {
+				f.Agent.Installations.Value[i].Kind = k
 			}
 		}
 	}
@@ -81,10 +84,10 @@ func TestRemedyFitsTheHost(t *testing.T) {
 	}
 	channel := func(text string) func(*facts.Facts) {
 		return func(f *facts.Facts) {
-			f.Log.Refusals = nil
-			for i := range f.Log.Matches {
-				if f.Log.Matches[i].ID == facts.SigChannelToken {
-					f.Log.Matches[i].Text = text
+			f.Log.Refusals.Value = []facts.Refusal{{Refusal: iam.ParseRefusal("", text), At: f.CollectedAt.Add(-2 * time.Minute), Match: facts.SigChannelToken}}
+			for i := range f.Log.Matches.Value {
+				if f.Log.Matches.Value[i].ID == facts.SigChannelToken {
+					f.Log.Matches.Value[i].Text = text
 				}
 			}
 			f.IMDS.Role = facts.Known(facts.Role{Name: "ecsInstanceRole", Code: "Success"}, "")
@@ -100,12 +103,12 @@ func TestRemedyFitsTheHost(t *testing.T) {
 		change      func(*facts.Facts)
 		has, not    string // words, separated by |
 	}{
-		{"yum on Amazon Linux 2", "agent-not-installed", distro("amzn", "2"), "yum install -y https://", "dnf"},
-		{"yum on RHEL 7", "agent-not-installed", distro("rhel", "7.9"), "yum install -y https://", "dnf"},
-		{"zypper on SUSE", "agent-not-installed", distro("sles", "15.6"), "zypper --non-interactive install https://", "yum|dnf"},
-		{"older rpm", "agent-version-regression", distro("amzn", "2"), "yum downgrade -y https://s3.eu-central-1.amazonaws.com/amazon-ssm-eu-central-1/3.3.3270.0/linux_amd64/", "dnf"},
-		{"older rpm on SUSE", "agent-version-regression", distro("sles", "15.6"), "zypper --non-interactive install --oldpackage https://", "yum"},
-		{"no older deb", "agent-version-regression", both(distro("debian", "12"), kind("deb")), "dpkg -i", "downgrade|3.3.3270.0"},
+		{"yum on Amazon Linux 2", "agent-not-installed", distro("amzn"), "yum install -y https://", "dnf"},
+		{"yum on RHEL 7", "agent-not-installed", distro("rhel"), "yum install -y https://", "dnf"},
+		{"zypper on SUSE", "agent-not-installed", distro("sles"), "zypper --non-interactive install https://", "yum|dnf"},
+		{"older rpm", "agent-version-regression", distro("amzn"), "yum downgrade -y https://s3.eu-central-1.amazonaws.com/amazon-ssm-eu-central-1/3.3.3270.0/linux_amd64/", "dnf"},
+		{"older rpm on SUSE", "agent-version-regression", distro("sles"), "zypper --non-interactive install --oldpackage https://", "yum"},
+		{"no older deb", "agent-version-regression", both(distro("debian"), kind("deb")), "dpkg -i", "downgrade|3.3.3270.0"},
 
 		{"the task's role", "ecs-task-role-missing",
 			channel("ERROR AccessDeniedException: User: arn:aws:sts::111122223333:assumed-role/webTaskRole/0a1b is not authorized to perform: ssmmessages:CreateControlChannel on resource: *"),
@@ -161,16 +164,8 @@ func TestRemedyFitsTheHost(t *testing.T) {
 func TestImageRemedies(t *testing.T) {
 	t.Parallel()
 	image := func(f *facts.Facts) Answer {
-		found := Findings{}
-		for _, id := range []string{"agent-installed", "agent-packaging", "agent-config", "agent-service"} {
-			found[id] = checks.Get(id).Eval(f)
-		}
-		for _, c := range checks.All() {
-			if c.Profile == checks.ProfileImage {
-				found[c.ID] = c.Eval(f)
-			}
-		}
-		return DiagnoseImage(f, found)
+		n := node.Of(f)
+		return DiagnoseImage(n, findings(n, checks.ProfileImage))
 	}
 	leftovers := func(f *facts.Facts) {
 		f.Registration.Hybrid = facts.Known(facts.Key{InstanceID: "mi-0123456789abcdef0", HasPrivate: true}, "")
@@ -214,7 +209,7 @@ func TestImageRemedies(t *testing.T) {
 				}
 			}
 			for _, s := range n.Fix {
-				if s.Where != causes.OnHost || at != "" && !strings.Contains(s.Command, at) {
+				if s.Where != causes.OnHost || at != "" && !strings.Contains(s.Command.String(), at) {
 					t.Errorf("%s, root %s: not about the image: %+v", tc.cause, root, s)
 				}
 			}
@@ -229,7 +224,7 @@ func TestBackoffIsTheLastWord(t *testing.T) {
 	const nothing = "nothing that can be seen stands in the agent's way now"
 	f := faulty(t, "agent-backoff-wait")
 	a := judge(f)
-	if a.Root == nil || !strings.HasPrefix(a.Root.Summary, nothing) {
+	if a.Root == nil || !strings.HasPrefix(a.Root.Summary.String(), nothing) {
 		t.Errorf("root %+v", a.Root)
 	}
 	fault(t, "disk-full", f)
@@ -238,11 +233,11 @@ func TestBackoffIsTheLastWord(t *testing.T) {
 	if a.Root == nil || a.Root.Cause.ID != "disk-full" {
 		t.Fatalf("root %+v", a.Root)
 	}
-	if fd := checks.Get("agent-backoff").Eval(f); strings.Contains(fd.Summary, nothing) || !strings.Contains(fd.Summary, "still sleeps") {
+	if fd := checks.AgentBackoff.Judge(node.Of(f)); strings.Contains(fd.Summary.String(), nothing) || !strings.Contains(fd.Summary.String(), "still sleeps") {
 		t.Errorf("check: %s", fd.Summary)
 	}
 	for _, n := range a.Also {
-		if strings.Contains(n.Summary, nothing) {
+		if strings.Contains(n.Summary.String(), nothing) {
 			t.Errorf("also: %s", n.Summary)
 		}
 	}
@@ -252,9 +247,6 @@ func TestBackoffIsTheLastWord(t *testing.T) {
 func TestRootCauseBreaksThePath(t *testing.T) {
 	t.Parallel()
 	for _, c := range causeCases {
-		if causes.Get(c.cause).Group == "ecs" { // no station of a node
-			continue
-		}
 		f := factstest.Healthy(t, c.kind)
 		c.fault(f)
 		a := judge(f)
@@ -301,10 +293,10 @@ func TestDiskFullNamesTheAgentsDirectory(t *testing.T) {
 	} {
 		f := factstest.Healthy(t, "profile")
 		if tc.full != "/" {
-			f.Host.FileSystems = []facts.FileSystem{{Dir: tc.full, Mount: tc.mount, Usage: f.Host.FileSystems[0].Usage}}
+			f.Host.FileSystems.Value = []facts.FileSystem{{Dir: tc.full, Mount: tc.mount, Usage: f.Host.FileSystems.Value[0].Usage}}
 		}
-		f.Host.FileSystems[0].Usage.Value.FreeBytes = 0
-		if got := checks.Get("disk-space").Eval(f).Summary; got != tc.want {
+		f.Host.FileSystems.Value[0].Usage.Value.FreeBytes = 0
+		if got := checks.DiskSpace.Judge(node.Of(f)).Summary.String(); got != tc.want {
 			t.Errorf("%s: %s", tc.name, got)
 		}
 	}

@@ -4,20 +4,22 @@ import (
 	"slices"
 	"strings"
 
-	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
 // metadataAddresses never go through a proxy.
 var metadataAddresses = []string{"169.254.169.254", "fd00:ec2::254"}
 
 // values are this host's values for remedies.
-func values(f *facts.Facts) causes.Values {
+func values(n *node.Node) causes.Values {
+	f := n.Facts
 	v := causes.Values{
 		"goos": f.Host.GOOS, "arch": f.Host.Arch,
-		"node": checks.NodeID(f), "region": checks.Region(f), "account": checks.Account(f), "partition": checks.Partition(f),
-		"role": roleInUse(f), "domain": f.Network.Domain, "config": f.Agent.ConfigPath, "cluster": f.ECS.Task.Value.Cluster,
+		"node": n.Identity.ID, "region": n.Identity.Region, "account": n.Identity.Account, "partition": n.Identity.Partition,
+		"role": roleInUse(n), "domain": f.Network.Domain, "config": f.Agent.ConfigPath, "cluster": f.ECS.Task.Value.Cluster,
 	}
 	if id, ok := f.IMDS.InstanceID.Get(); ok {
 		v["instance"] = id
@@ -27,10 +29,10 @@ func values(f *facts.Facts) causes.Values {
 	if p, ok := f.IMDS.Profile.Get(); ok {
 		v["profile"] = p.Name
 	}
-	if n, ok := f.IMDS.VPC.Get(); ok {
-		v["vpc"], v["subnet"], v["cidr"], v["sg"] = n.ID, n.Subnet, n.CIDR, first(n.SecurityGroups)
+	if vpc, ok := f.IMDS.VPC.Get(); ok {
+		v["vpc"], v["subnet"], v["cidr"], v["sg"] = vpc.ID, vpc.Subnet, vpc.CIDR, first(vpc.SecurityGroups)
 	}
-	for _, in := range f.Agent.Installations {
+	for _, in := range f.Agent.Installations.Some() {
 		v["package"] = in.Kind
 		if in.Dir != "" {
 			v["agent"] = executable(f.Host.GOOS, in.Dir)
@@ -40,26 +42,26 @@ func values(f *facts.Facts) causes.Values {
 		v["noproxy"] = list
 	}
 	if !f.Live() {
-		root := orElse(safe(strings.TrimSuffix(f.Root, "/")), "ROOT")
+		root := text.Or(safe(strings.TrimSuffix(f.Root, "/")), "ROOT")
 		v["root"], v["chroot"], v["imagecheck"] = root, "chroot "+root+" ", "ssm-doctor check --profile image --root "+root
 	}
-	v["corepolicy"] = "arn:" + orElse(v["partition"], "aws") + ":iam::aws:policy/AmazonSSMManagedInstanceCore"
-	if checks.Source(f) == "default-host-management" {
-		v["corepolicy"] = "arn:" + orElse(v["partition"], "aws") + ":iam::aws:policy/AmazonSSMManagedEC2InstanceDefaultPolicy"
+	v["corepolicy"] = "arn:" + text.Or(v["partition"], "aws") + ":iam::aws:policy/AmazonSSMManagedInstanceCore"
+	if n.Credentials.Source == facts.SourceDHMC {
+		v["corepolicy"] = "arn:" + text.Or(v["partition"], "aws") + ":iam::aws:policy/AmazonSSMManagedEC2InstanceDefaultPolicy"
 	}
-	v["dhmcsetting"] = "arn:" + orElse(v["partition"], "aws") + ":ssm:" + orElse(v["region"], "REGION") + ":" + orElse(v["account"], "ACCOUNT_ID") +
+	v["dhmcsetting"] = "arn:" + text.Or(v["partition"], "aws") + ":ssm:" + text.Or(v["region"], "REGION") + ":" + text.Or(v["account"], "ACCOUNT_ID") +
 		":servicesetting/ssm/managed-instance/default-ec2-instance-management-role"
-	serviceCommands(f, v)
+	serviceCommands(n, v)
 	return v
 }
 
 // roleInUse is the role of the instance profile. A task of ECS has a role of
 // its own, and what the metadata service names is that of the container instance.
-func roleInUse(f *facts.Facts) string {
-	if checks.Kind(f) != checks.KindECS {
-		return checks.RoleName(f)
+func roleInUse(n *node.Node) string {
+	if n.Identity.Kind != node.KindECS {
+		return n.Identity.Role
 	}
-	if id := checks.Identity(f, facts.SourceTask); id != nil {
+	if id := n.Called(facts.SourceTask); id != nil {
 		return id.Role
 	}
 	return ""
@@ -86,7 +88,7 @@ func noProxy(f *facts.Facts) (string, bool) {
 	}
 	// Entries that keep the agent from a proxy it needs do not belong there.
 	var wrong []string
-	if p, ok := f.Network.ShellProxy.Get(); ok && p.Outcome == "ok" {
+	if p, ok := f.Network.ShellProxy.Get(); ok && p.Outcome == facts.OK {
 		wrong = p.Excluded
 	}
 	var out []string
@@ -100,17 +102,18 @@ func noProxy(f *facts.Facts) (string, bool) {
 
 // serviceCommands sets the commands that differ by the way the agent was
 // installed and by what the host has to install it with.
-func serviceCommands(f *facts.Facts, v causes.Values) {
-	region, domain := orElse(safe(v["region"]), "REGION"), orElse(safe(v["domain"]), "amazonaws.com")
+func serviceCommands(n *node.Node, v causes.Values) {
+	f := n.Facts
+	region, domain := text.Or(safe(v["region"]), "REGION"), text.Or(safe(v["domain"]), "amazonaws.com")
 	bucket := "https://s3." + region + "." + domain + "/amazon-ssm-" + region + "/latest/"
 	v["downgrade"] = "" // only rpm takes an older package
 	switch f.Host.GOOS {
 	case "windows":
 		v["install"] = `Invoke-WebRequest ` + bucket + `windows_amd64/AmazonSSMAgentSetup.exe -OutFile $env:TEMP\ssm.exe; Start-Process $env:TEMP\ssm.exe -ArgumentList '/S' -Wait`
 	case "darwin":
-		v["install"] = "curl -fsSLO " + bucket + "darwin_" + orElse(safe(f.Host.Arch), "amd64") + "/amazon-ssm-agent.pkg && installer -pkg amazon-ssm-agent.pkg -target /"
+		v["install"] = "curl -fsSLO " + bucket + "darwin_" + text.Or(safe(f.Host.Arch), "amd64") + "/amazon-ssm-agent.pkg && installer -pkg amazon-ssm-agent.pkg -target /"
 	default:
-		unit := orElse(safe(checks.UnitName(f)), "amazon-ssm-agent.service")
+		unit := text.Or(safe(n.Agent.UnitName()), "amazon-ssm-agent.service")
 		name := strings.TrimSuffix(unit, ".service")
 		v["unit"], v["restart"], v["stop"], v["start"] = unit, "systemctl restart "+name, "systemctl stop "+name, "systemctl start "+name
 		v["enable"] = "systemctl unmask " + unit + " && systemctl enable --now " + unit
@@ -118,7 +121,7 @@ func serviceCommands(f *facts.Facts, v causes.Values) {
 		v["install"] = installOnLinux(f, bucket, v["root"])
 	}
 	v["reinstall"] = v["install"]
-	for _, in := range f.Agent.Installations {
+	for _, in := range f.Agent.Installations.Some() {
 		switch {
 		case in.Kind == "snap":
 			v["reinstall"] = "snap refresh amazon-ssm-agent"
@@ -171,13 +174,6 @@ func safe(s string) string {
 		return s
 	}
 	return ""
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }
 
 func first(s []string) string {

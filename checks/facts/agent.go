@@ -4,17 +4,16 @@ import "time"
 
 // Agent is the SSM Agent: what is installed, what runs, how it is configured.
 type Agent struct {
-	// Installations lists every packaging found; empty and InstallationsRead known means none.
-	Installations     []Installation `json:"installations"`
-	InstallationsRead Seen[bool]     `json:"installations_read"` // known true: all places were looked at
+	// Installations lists every packaging found, once all places were looked at.
+	Installations Seen[[]Installation] `json:"installations"`
 
 	Installed Seen[string] `json:"installed_version"` // four numbers, x.y.z.w
 	Running   Seen[string] `json:"running_version"`   // of the latest start
 	// Versions lists the versions that started, oldest first, from audit files and log.
-	Versions []VersionStart `json:"versions"`
+	Versions Seen[[]VersionStart] `json:"versions"`
 
 	Manager   Seen[string]    `json:"service_manager"` // systemd, upstart, scm, launchd; absent: none
-	Units     []Unit          `json:"units"`           // the agent's units that are loaded or not-found
+	Units     Seen[[]Unit]    `json:"units"`           // the agent's units that are loaded or not-found
 	Processes Seen[Processes] `json:"processes"`
 	// Starts are process starts of the core in the last 24 h, oldest first, at most 200.
 	Starts Seen[[]time.Time] `json:"starts"`
@@ -29,32 +28,19 @@ type Agent struct {
 	// PendingProxy is what the files of the unit give, where the running process
 	// has another: it applies from the next start on.
 	PendingProxy Seen[Proxy] `json:"pending_proxy"`
-	// ServiceEnv lists the names (never values) of AWS_* and SSL_* variables of the service.
-	ServiceEnv Seen[[]string] `json:"service_env"`
-
-	// Metadata are settings of the service's environment for the metadata client;
-	// absent: none is set.
-	Metadata Seen[MetadataSettings] `json:"metadata_settings"`
-	// UpdateLock is the updater's lock; absent: no update is under way.
-	UpdateLock Seen[UpdateLock] `json:"update_lock"`
-	// LogConfig is a seelog.xml that replaces the built-in log settings; absent: they apply.
-	LogConfig Seen[LogConfig] `json:"log_config"`
 
 	Channel Seen[[]Socket] `json:"channel"` // established TCP connections of the agent to port 443
-	// IPC lists entries of <data>/ipc that exist.
-	IPC Seen[[]string] `json:"ipc"`
 
 	// Uses are traces of features that were used on this host, by feature id.
-	Uses []Use `json:"uses"`
+	Uses Seen[[]Use] `json:"uses"`
 	// Output is where documents of the last days sent their output: buckets and log groups.
 	Output Seen[Output] `json:"output"`
 }
 
 // Use is a trace of one feature of Systems Manager.
 type Use struct {
-	Feature string    `json:"feature"` // id of the feature matrix
-	From    string    `json:"from"`    // file: URL of the trace
-	At      time.Time `json:"at,omitzero"`
+	Feature string `json:"feature"` // id of the feature matrix
+	From    string `json:"from"`    // file: URL of the trace
 }
 
 // Output is where the output of documents goes, as their state files name it.
@@ -65,16 +51,11 @@ type Output struct {
 
 // Installation is one packaging of the agent on this host.
 type Installation struct {
-	Kind      string       `json:"kind"` // deb, rpm, snap, binary, windows, macos, managed (ECS)
-	Dir       string       `json:"dir"`  // folder of the executables
-	Version   Seen[string] `json:"version"`
-	Package   string       `json:"package"`    // package database's state, such as "install ok half-configured"
-	Revision  string       `json:"revision"`   // snap
-	Worker    Seen[bool]   `json:"worker"`     // ssm-agent-worker is there
-	Core      Seen[bool]   `json:"core"`       // amazon-ssm-agent is there and executable
-	CoreMode  string       `json:"core_mode"`  // ls form
-	CoreLabel string       `json:"core_label"` // SELinux context
-	Broken    string       `json:"broken"`     // why the packaging is not whole; empty: it is
+	Kind    string       `json:"kind"` // deb, rpm, snap, binary, windows, macos, managed (ECS)
+	Dir     string       `json:"dir"`  // folder of the executables
+	Version Seen[string] `json:"version"`
+	Package string       `json:"package"` // package database's state, such as "install ok half-configured"
+	Broken  string       `json:"broken"`  // why the packaging is not whole; empty: it is
 }
 
 // VersionStart is a start of the core agent.
@@ -97,7 +78,6 @@ type Unit struct {
 	User         string    `json:"user"` // empty: root
 	Exec         string    `json:"exec"` // executable started
 	File         string    `json:"file"`
-	DropIns      []string  `json:"drop_ins"`
 	DanglingLink bool      `json:"dangling_link"` // the wants link points nowhere
 	NoRestart    []int     `json:"restart_prevent_exit_status"`
 	ActiveSince  time.Time `json:"active_since,omitzero"`
@@ -108,10 +88,8 @@ type Unit struct {
 
 // Processes are the agent's processes.
 type Processes struct {
-	Core     []Process `json:"core"`     // amazon-ssm-agent
-	Worker   []Process `json:"worker"`   // ssm-agent-worker
-	Document []Process `json:"document"` // ssm-document-worker
-	Session  []Process `json:"session"`  // ssm-session-worker
+	Core   []Process `json:"core"`   // amazon-ssm-agent
+	Worker []Process `json:"worker"` // ssm-agent-worker
 }
 
 // Process is one process.
@@ -119,9 +97,8 @@ type Process struct {
 	PID     int       `json:"pid"`
 	Exe     string    `json:"exe"`
 	Deleted bool      `json:"deleted"` // the executable was replaced since
-	UID     int       `json:"uid"`
+	Owner   Seen[int] `json:"owner"`   // user id; absent where the system has none
 	Started time.Time `json:"started,omitzero"`
-	Parent  int       `json:"parent"`
 }
 
 // Config is amazon-ssm-agent.json as the agent reads it: keys without regard to
@@ -139,7 +116,6 @@ type Config struct {
 	MdsEndpoint      string   `json:"mds_endpoint"`
 	S3Endpoint       string   `json:"s3_endpoint"`
 	KmsEndpoint      string   `json:"kms_endpoint"`
-	ShareCreds       bool     `json:"share_creds"`
 	ShareProfile     string   `json:"share_profile"`
 	HealthMinutes    int      `json:"health_minutes"`
 	ConsumptionOrder []string `json:"consumption_order"`
@@ -161,50 +137,23 @@ type Proxy struct {
 // Set reports whether any proxy is named.
 func (p Proxy) Set() bool { return p.HTTPS != "" || p.HTTP != "" }
 
-// MetadataSettings are environment variables that the agent's metadata client honours.
-type MetadataSettings struct {
-	Disabled   bool   `json:"disabled"`    // AWS_EC2_METADATA_DISABLED=true: the agent asks nothing
-	Endpoint   string `json:"endpoint"`    // AWS_EC2_METADATA_SERVICE_ENDPOINT, without user and password
-	Mode       string `json:"mode"`        // AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE: IPv4, IPv6
-	V1Disabled bool   `json:"v1_disabled"` // AWS_EC2_METADATA_V1_DISABLED=true
-}
-
-// UpdateLock is the lock file of an update. The agent takes one older than an hour as stale.
-type UpdateLock struct {
-	PID     int        `json:"pid"` // 0: the file names none
-	At      time.Time  `json:"at,omitzero"`
-	Running Seen[bool] `json:"running"` // that process exists
-}
-
-// LogConfig is what matters of a seelog.xml.
-type LogConfig struct {
-	Path     string `json:"path"`
-	MinLevel string `json:"min_level"` // trace, debug, info, warn, error, critical, off; empty: all
-	// Elsewhere: no file of it lies in the agent's usual log directory.
-	Elsewhere  bool   `json:"elsewhere"`
-	ParseError string `json:"parse_error"`
-}
-
 // Socket is a TCP connection of the agent.
 type Socket struct {
 	Local       string `json:"local"`
 	Remote      string `json:"remote"`
 	Retransmits int    `json:"retransmits"` // unanswered retransmissions now
 	Unacked     int    `json:"unacked_bytes"`
-	PID         int    `json:"pid"`
 }
 
 // Registration is the state that makes a host a certain managed node.
 type Registration struct {
 	Hybrid        Seen[Key]           `json:"hybrid"`        // Vault/Store/RegistrationKey
 	EC2           Seen[Key]           `json:"ec2"`           // Vault/Store/EC2RegistrationKey
-	Manifest      Seen[Manifest]      `json:"manifest"`      // Vault/Manifest
-	EC2Manifest   Seen[Manifest]      `json:"ec2_manifest"`  // Vault/EC2Manifest
 	Informational Seen[Informational] `json:"informational"` // <data>/registration
 	Fingerprint   Seen[Fingerprint]   `json:"fingerprint"`   // Vault/Store/InstanceFingerprint
 	NodeFolders   Seen[[]string]      `json:"node_folders"`  // ids with a folder in the data directory
-	Paths         []PathInfo          `json:"paths"`         // state directories and files: owner and mode
-	Damage        []Damage            `json:"damage"`        // what the agent would stumble over
+	Paths         Seen[[]PathInfo]    `json:"paths"`         // state directories and files: owner and mode
+	Damage        Seen[[]Damage]      `json:"damage"`        // what the agent would stumble over; partly where something could not be read
 }
 
 // Key is a registration without its key material.
@@ -212,20 +161,11 @@ type Key struct {
 	InstanceID string    `json:"instance_id"` // blank after a failed or cleared registration
 	Region     string    `json:"region"`
 	HasPrivate bool      `json:"has_private_key"`
-	HasPublic  bool      `json:"has_public_key"`
-	KeyType    string    `json:"key_type"`
-	KeyValid   bool      `json:"key_valid"` // base64 of a PKCS#1 RSA key
 	CreatedAt  time.Time `json:"created_at,omitzero"`
 }
 
 // Complete reports whether the agent would take this registration.
 func (k Key) Complete() bool { return k.InstanceID != "" && k.Region != "" && k.HasPrivate }
-
-// Manifest is the index of the vault.
-type Manifest struct {
-	Keys    []string `json:"keys"`
-	Missing []string `json:"missing"` // keys whose file is gone
-}
 
 // Informational is the registration file that the agent writes and never reads.
 type Informational struct {
@@ -236,18 +176,16 @@ type Informational struct {
 // Fingerprint is the stored hardware fingerprint, without the hashes.
 type Fingerprint struct {
 	Threshold        int        `json:"similarity_threshold"` // 1-100, -1: check off, 0: rewritten after damage
-	Hashes           int        `json:"hashes"`               // how many of the nine are filled
 	MachineIDMatches Seen[bool] `json:"machine_id_matches"`   // stored machine-id is this host's
 }
 
 // PathInfo is a file or directory of the agent.
 type PathInfo struct {
-	Path   string `json:"path"`
-	Exists bool   `json:"exists"`
-	Dir    bool   `json:"dir"`
-	Mode   string `json:"mode"` // ls form, such as drw-------
-	UID    int    `json:"uid"`
-	Error  string `json:"error"` // why it could not be looked at
+	Path   string    `json:"path"`
+	Exists bool      `json:"exists"`
+	Mode   string    `json:"mode"`  // ls form, such as drw-------
+	Owner  Seen[int] `json:"owner"` // user id; absent where the system has none
+	Error  string    `json:"error"` // why it could not be looked at
 }
 
 // Damage is something in the registration state that the agent cannot use.

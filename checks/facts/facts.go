@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
-// Schema names the format of a facts file. Additions keep the name.
-const Schema = "ssm-doctor/facts/v1"
+// Schema names the format of a facts file. Additions keep the name. v1 did not
+// tell a list that was not read from one that is empty.
+const Schema = "ssm-doctor/facts/v2"
 
 // MaxFileBytes bounds a facts file; real ones are below 200 kB.
 const MaxFileBytes = 16 << 20
@@ -44,26 +44,20 @@ type Source struct {
 	Success         bool    `json:"success"`
 	DurationSeconds float64 `json:"duration_seconds"`
 	Error           string  `json:"error"`
+	Ending          Ending  `json:"ending,omitempty"`
 }
 
-// Errors of sources that did not end by themselves; others say why nothing could
-// be read.
-const (
-	Panicked = "panic: "                                 // begins it
-	CutOff   = "the run ended before this could be read" // time was up, or the run interrupted
-)
-
 // Broken reports whether a source did not end by itself.
-func (s Source) Broken() bool { return strings.HasPrefix(s.Error, Panicked) || s.Error == CutOff }
+func (s Source) Broken() bool { return s.Ending != Ended }
 
 // Broken says which source did not end by itself and why, or is empty. What it
 // should have told is missing for no reason of the host's.
 func (f *Facts) Broken() string {
 	for _, s := range f.Sources {
-		switch {
-		case strings.HasPrefix(s.Error, Panicked):
+		switch s.Ending {
+		case Panicked:
 			return fmt.Sprintf("reading of %q ended in an error of this program", s.Name)
-		case s.Error == CutOff:
+		case CutOff:
 			return fmt.Sprintf("the run ended before %q was read", s.Name)
 		}
 	}

@@ -7,23 +7,21 @@ type Host struct {
 	GOOS       string          `json:"goos"` // linux, windows, darwin
 	Arch       string          `json:"arch"` // Go's names
 	Distro     Seen[Distro]    `json:"distro"`
-	Kernel     Seen[string]    `json:"kernel"`
 	Hostname   Seen[string]    `json:"hostname"`
 	Privileged Seen[bool]      `json:"privileged"` // ran as root or Administrator
 	DMI        DMI             `json:"dmi"`
 	Container  Seen[Container] `json:"container"` // absent: not in one
 
-	TimeZone        Seen[string]    `json:"time_zone"` // IANA name
 	UTCOffset       Seen[int]       `json:"utc_offset_seconds"`
 	BootTime        Seen[time.Time] `json:"boot_time"`
 	NTPSynchronized Seen[bool]      `json:"ntp_synchronized"`
 
 	// FileSystems are those under the agent's directories and /, one entry per directory asked for.
-	FileSystems []FileSystem   `json:"file_systems"`
-	Inotify     Seen[Inotify]  `json:"inotify"`
-	SELinux     Seen[SELinux]  `json:"selinux"`   // absent: not enabled
-	FApolicyd   Seen[string]   `json:"fapolicyd"` // state of the service; absent: not installed
-	Firewall    Seen[Firewall] `json:"firewall"`  // absent: no tool to list rules with
+	FileSystems Seen[[]FileSystem] `json:"file_systems"`
+	Inotify     Seen[Inotify]      `json:"inotify"`
+	SELinux     Seen[SELinux]      `json:"selinux"`   // absent: not enabled
+	FApolicyd   Seen[string]       `json:"fapolicyd"` // state of the service; absent: not installed
+	Firewall    Seen[Firewall]     `json:"firewall"`  // absent: no tool to list rules with
 
 	Resolver    Seen[Resolver]    `json:"resolver"`
 	Interfaces  Seen[[]Interface] `json:"interfaces"`
@@ -38,15 +36,13 @@ type Host struct {
 
 // Distro is from os-release.
 type Distro struct {
-	ID      string `json:"id"`      // debian, amzn, ubuntu
-	Version string `json:"version"` // VERSION_ID
-	Name    string `json:"name"`    // PRETTY_NAME
+	ID   string `json:"id"`   // debian, amzn, ubuntu
+	Name string `json:"name"` // PRETTY_NAME
 }
 
 // DMI is what the firmware says; it tells an EC2 instance without asking IMDS.
 type DMI struct {
 	Vendor   Seen[string] `json:"vendor"`    // sys_vendor
-	Product  Seen[string] `json:"product"`   // product_name
 	AssetTag Seen[string] `json:"asset_tag"` // board_asset_tag: the instance id on Nitro
 	EC2UUID  Seen[bool]   `json:"ec2_uuid"`  // product_uuid begins with ec2
 }
@@ -68,40 +64,35 @@ type FileSystem struct {
 }
 
 // Usage is in bytes and inodes; FreeBytes is what an unprivileged process could
-// still write, AvailableBytes what root could.
+// still write.
 type Usage struct {
-	TotalBytes uint64 `json:"total_bytes"`
-	FreeBytes  uint64 `json:"free_bytes"`
-	// AvailableBytes counts the blocks reserved for root too.
-	AvailableBytes uint64 `json:"available_bytes"`
-	TotalInodes    uint64 `json:"total_inodes"` // 0: the file system has no fixed number
-	FreeInodes     uint64 `json:"free_inodes"`
+	TotalBytes  uint64 `json:"total_bytes"`
+	FreeBytes   uint64 `json:"free_bytes"`
+	TotalInodes uint64 `json:"total_inodes"` // 0: the file system has no fixed number
+	FreeInodes  uint64 `json:"free_inodes"`
 }
 
-// Inotify counts watches and instances of all processes that could be read.
+// Inotify counts watches and instances of root's processes. It is known only in part
+// where a process could not be read: the count is then a lower bound.
 type Inotify struct {
-	MaxWatches    int  `json:"max_user_watches"`
-	MaxInstances  int  `json:"max_user_instances"`
-	UsedWatches   int  `json:"used_watches"`   // of root's processes
-	UsedInstances int  `json:"used_instances"` // of root's processes
-	Complete      bool `json:"complete"`       // every process could be read
+	MaxWatches    int `json:"max_user_watches"`
+	MaxInstances  int `json:"max_user_instances"`
+	UsedWatches   int `json:"used_watches"`   // of root's processes
+	UsedInstances int `json:"used_instances"` // of root's processes
 }
 
 // SELinux is its mode and what it refused the agent.
 type SELinux struct {
-	Mode    string   `json:"mode"` // enforcing, permissive, disabled
-	Denials []Denial `json:"denials"`
+	Mode    string         `json:"mode"` // enforcing, permissive, disabled
+	Denials Seen[[]Denial] `json:"denials"`
 }
 
 // Denial is one access-vector record about the agent.
 type Denial struct {
 	At         time.Time `json:"at,omitzero"`
 	Permission string    `json:"permission"` // execute, read
-	Command    string    `json:"command"`
 	Path       string    `json:"path"`
-	Source     string    `json:"source"` // source context
 	Target     string    `json:"target"` // target context
-	Count      int       `json:"count"`
 }
 
 // Firewall lists the rules that may drop or reject outbound packets of interest.
@@ -160,9 +151,7 @@ type ECS struct {
 
 // ECSTask is from the task metadata endpoint.
 type ECSTask struct {
-	Cluster    string `json:"cluster"`
-	TaskARN    string `json:"task_arn"`
-	Family     string `json:"family"`
-	LaunchType string `json:"launch_type"`
-	Region     string `json:"region"`
+	Cluster string `json:"cluster"`
+	TaskARN string `json:"task_arn"`
+	Family  string `json:"family"`
 }

@@ -4,7 +4,6 @@ import "time"
 
 // IMDS is the EC2 instance metadata service as seen from this host.
 type IMDS struct {
-	Endpoint string `json:"endpoint"`
 	// Token is the session token request of IMDSv2, sent directly.
 	Token Seen[Exchange] `json:"token"`
 	// Bare is GET /latest/meta-data/ without a token: 401 when v2 is required, 200 when v1 is allowed.
@@ -14,8 +13,6 @@ type IMDS struct {
 	// IPv6 is the token request to fd00:ec2::254.
 	IPv6 Seen[Exchange] `json:"ipv6"`
 
-	// V2 is what the exchanges amount to for a client that speaks only IMDSv2.
-	V2        Seen[bool] `json:"v2"`
 	V1Allowed Seen[bool] `json:"v1_allowed"`
 
 	// IdentitySeconds and RoleSeconds are how long the requests for the identity
@@ -23,15 +20,11 @@ type IMDS struct {
 	IdentitySeconds float64 `json:"identity_seconds,omitempty"`
 	RoleSeconds     float64 `json:"role_seconds,omitempty"`
 
-	InstanceID   Seen[string] `json:"instance_id"`
-	Region       Seen[string] `json:"region"` // from the identity document, as the agent reads it
-	AZ           Seen[string] `json:"availability_zone"`
-	Account      Seen[string] `json:"account"`
-	InstanceType Seen[string] `json:"instance_type"`
-	ImageID      Seen[string] `json:"image_id"`
-	Partition    Seen[string] `json:"partition"`
-	Domain       Seen[string] `json:"domain"`
-	VPC          Seen[VPC]    `json:"vpc"`
+	InstanceID Seen[string] `json:"instance_id"`
+	Region     Seen[string] `json:"region"` // from the identity document, as the agent reads it
+	Account    Seen[string] `json:"account"`
+	Partition  Seen[string] `json:"partition"`
+	VPC        Seen[VPC]    `json:"vpc"`
 
 	Profile      Seen[Profile] `json:"profile"`       // iam/info; absent: 404, none attached
 	Role         Seen[Role]    `json:"role"`          // iam/security-credentials/ROLE
@@ -45,11 +38,10 @@ type Exchange struct {
 	ContentType string  `json:"content_type"`
 	Seconds     float64 `json:"seconds"`
 	TCP         bool    `json:"tcp"` // the connection was established
-	// Outcome is empty for an HTTP answer, else: timeout, connect-timeout,
-	// refused, unreachable, invalid, not-permitted, no-local-address, reset, other.
-	Outcome string `json:"outcome"`
-	Error   string `json:"error"`
-	Body    string `json:"body"` // first 120 bytes of an answer that is not the metadata service's; printable
+	// Outcome is empty for an HTTP answer.
+	Outcome Outcome `json:"outcome"`
+	Error   string  `json:"error"`
+	Body    string  `json:"body"` // first 120 bytes of an answer that is not the metadata service's; printable
 	// Token reports whether the answer held something that works as a token.
 	Token bool `json:"token"`
 }
@@ -72,10 +64,8 @@ type Profile struct {
 
 // Role is the state of role credentials in the metadata service.
 type Role struct {
-	Name        string    `json:"name"`
-	Code        string    `json:"code"` // Success or a reason such as AssumeRoleUnauthorizedAccess
-	Message     string    `json:"message"`
-	KeyPrefix   string    `json:"key_prefix"` // first four characters of the access key id
-	Expires     time.Time `json:"expires,omitzero"`
-	LastUpdated time.Time `json:"last_updated,omitzero"`
+	Name    string    `json:"name"`
+	Code    string    `json:"code"` // Success or a reason such as AssumeRoleUnauthorizedAccess
+	Message string    `json:"message"`
+	Expires time.Time `json:"expires,omitzero"`
 }

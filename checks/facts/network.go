@@ -4,10 +4,9 @@ import "time"
 
 // Network is the way to the regional endpoints.
 type Network struct {
-	Region     string     `json:"region"` // the Region the endpoints were made for; empty: none known
-	RegionFrom string     `json:"region_from"`
-	Domain     string     `json:"domain"` // DNS suffix
-	Endpoints  []Endpoint `json:"endpoints"`
+	Region    string           `json:"region"` // the Region the endpoints were made for; empty: none known
+	Domain    string           `json:"domain"` // DNS suffix
+	Endpoints Seen[[]Endpoint] `json:"endpoints"`
 	// Proxy is the probe of the proxy that the agent's service would use for
 	// HTTPS; absent when none is set.
 	Proxy Seen[ProxyProbe] `json:"proxy"`
@@ -18,7 +17,7 @@ type Network struct {
 	// Skew is server time minus host time in seconds, from the Date header of an AWS answer.
 	Skew Seen[float64] `json:"clock_skew_seconds"`
 	// Others are addresses reachable from another interface than the one the kernel chose.
-	Others []InterfaceProbe `json:"other_interfaces"`
+	Others Seen[[]InterfaceProbe] `json:"other_interfaces"`
 }
 
 // Service needs, in the order of importance.
@@ -32,7 +31,6 @@ const (
 type Endpoint struct {
 	Service    string `json:"service"`
 	Host       string `json:"host"`
-	Port       int    `json:"port"`
 	Configured string `json:"configured"` // default, or the configuration key that overrides it
 	Need       string `json:"need"`
 
@@ -50,9 +48,9 @@ type Endpoint struct {
 type DNS struct {
 	A       []string `json:"a"`
 	AAAA    []string `json:"aaaa"`
-	Server  string   `json:"server"`  // resolver that was asked, with port where an error names it
-	Pinned  string   `json:"pinned"`  // address from the hosts file; empty: not pinned
-	Outcome string   `json:"outcome"` // ok, nxdomain, timeout, servfail, refused, no-data, other
+	Server  string   `json:"server"` // resolver that was asked, with port where an error names it
+	Pinned  string   `json:"pinned"` // address from the hosts file; empty: not pinned
+	Outcome Outcome  `json:"outcome"`
 	Error   string   `json:"error"`
 	// Searched is the name, with a domain of the search list, that gave the answer
 	// in place of the name itself; empty: none did.
@@ -65,14 +63,14 @@ type DNS struct {
 type View struct {
 	Server  string   `json:"server"`
 	A       []string `json:"a"`
-	Outcome string   `json:"outcome"`
+	Outcome Outcome  `json:"outcome"`
 	Scope   string   `json:"scope"`
 }
 
 // Attempt is one TCP connection.
 type Attempt struct {
 	Address   string  `json:"address"` // IP
-	Outcome   string  `json:"outcome"` // ok, refused, timeout, unreachable, not-permitted, no-local-address (no port or address left to connect from), other
+	Outcome   Outcome `json:"outcome"`
 	Error     string  `json:"error"`
 	Source    string  `json:"source"`    // local address the kernel chose
 	Interface string  `json:"interface"` // that address's interface
@@ -81,41 +79,43 @@ type Attempt struct {
 
 // Connect is an HTTP CONNECT through a proxy.
 type Connect struct {
-	Used    bool   `json:"used"`
-	Status  int    `json:"status"`
-	Error   string `json:"error"`
-	Outcome string `json:"outcome"` // ok, refused-auth (407), refused (403 and others), unreachable, scheme, other
+	Used    bool    `json:"used"`
+	Status  int     `json:"status"`
+	Error   string  `json:"error"`
+	Outcome Outcome `json:"outcome"`
 }
 
 // ProxyProbe is the state of a proxy itself.
 type ProxyProbe struct {
-	URL       string   `json:"url"` // without user and password
-	Variable  string   `json:"variable"`
-	Scheme    string   `json:"scheme"`
-	Host      string   `json:"host"`
-	Port      int      `json:"port"`
-	Addresses []string `json:"addresses"`
-	// Outcome: ok, dns, refused, timeout, unreachable, not-tls (https:// to a plain proxy), tls (http:// to a TLS proxy), auth, forbidden, other.
-	Outcome string `json:"outcome"`
-	Status  int    `json:"status"` // of a CONNECT to the ssm endpoint; 0: none was answered
-	Error   string `json:"error"`
-	// Of tells whose it is: service, unit (of the files of the unit), users.
-	Of string `json:"of"`
+	URL      string     `json:"url"` // without user and password
+	Variable string     `json:"variable"`
+	Host     string     `json:"host"`
+	Port     int        `json:"port"`
+	Outcome  Outcome    `json:"outcome"`
+	Status   int        `json:"status"` // of a CONNECT to the ssm endpoint; 0: none was answered
+	Error    string     `json:"error"`
+	Of       ProxyOwner `json:"of"`
 	// Excluded are the entries of no_proxy that take the ssm endpoint from it.
 	Excluded []string `json:"excluded_by"`
 }
 
+// ProxyOwner tells whose a proxy is.
+type ProxyOwner string
+
+// Owners of a proxy.
+const (
+	ProxyOfService ProxyOwner = "service"
+	ProxyOfUnit    ProxyOwner = "unit" // the files of the unit, where the running agent has another
+	ProxyOfUsers   ProxyOwner = "users"
+)
+
 // TLS is a handshake.
 type TLS struct {
-	OK       bool      `json:"ok"` // verified against the host's trust store
-	Version  string    `json:"version"`
-	Subject  string    `json:"subject"`
-	Issuer   string    `json:"issuer"` // of the leaf
-	Root     string    `json:"root"`   // issuer of the last certificate sent
-	NotAfter time.Time `json:"not_after,omitzero"`
-	// Kind of refusal: unknown-authority, expired, not-yet-valid, wrong-name, not-tls, timeout, reset, no-roots, other.
-	Kind  string `json:"kind"`
-	Error string `json:"error"`
+	OK      bool     `json:"ok"` // verified against the host's trust store
+	Subject string   `json:"subject"`
+	Issuer  string   `json:"issuer"` // of the leaf
+	Kind    TLSFault `json:"kind"`   // why it was not accepted
+	Error   string   `json:"error"`
 	// FirstExpiry is when the first certificate of the verified chain expires.
 	FirstExpiry time.Time `json:"first_expiry,omitzero"`
 	Seconds     float64   `json:"seconds"`
@@ -123,30 +123,28 @@ type TLS struct {
 
 // HTTP is an answer of an endpoint.
 type HTTP struct {
-	Status  int       `json:"status"`
-	Server  string    `json:"server"`
-	AWS     bool      `json:"aws"` // carries a request id or an error form of AWS
-	Code    string    `json:"code"`
-	Date    time.Time `json:"date,omitzero"`
-	Error   string    `json:"error"`
-	Outcome string    `json:"outcome"` // ok, timeout, reset, other
-	Seconds float64   `json:"seconds"`
+	Status  int     `json:"status"`
+	Server  string  `json:"server"`
+	AWS     bool    `json:"aws"` // carries a request id or an error form of AWS
+	Error   string  `json:"error"`
+	Outcome Outcome `json:"outcome"`
+	Seconds float64 `json:"seconds"`
 }
 
 // InterfaceProbe is a connection made from another interface's address.
 type InterfaceProbe struct {
-	Service   string `json:"service"`
-	Interface string `json:"interface"`
-	Source    string `json:"source"`
-	Address   string `json:"address"`
-	Outcome   string `json:"outcome"`
+	Interface string  `json:"interface"`
+	Source    string  `json:"source"`
+	Address   string  `json:"address"`
+	Outcome   Outcome `json:"outcome"`
 }
 
-// Endpoint returns the endpoint of a service, or nil.
+// Endpoint returns the endpoint of a service; nil when there is none, or none
+// was made since no Region is known.
 func (n *Network) Endpoint(service string) *Endpoint {
-	for i := range n.Endpoints {
-		if n.Endpoints[i].Service == service {
-			return &n.Endpoints[i]
+	for i := range n.Endpoints.Value {
+		if n.Endpoints.Value[i].Service == service {
+			return &n.Endpoints.Value[i]
 		}
 	}
 	return nil
@@ -155,10 +153,10 @@ func (n *Network) Endpoint(service string) *Endpoint {
 // Connected reports whether a TCP connection, or a proxy's tunnel, was made.
 func (e *Endpoint) Connected() bool {
 	if e.Proxy.Used {
-		return e.Proxy.Outcome == "ok"
+		return e.Proxy.Outcome == OK
 	}
 	for _, t := range e.TCP {
-		if t.Outcome == "ok" {
+		if t.Outcome == OK {
 			return true
 		}
 	}

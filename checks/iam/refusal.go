@@ -15,23 +15,23 @@ const maxRefusal = 16 << 10
 // access denied error messages" in the IAM user guide. AWS does not promise
 // them, so everything but Code and Text is best effort.
 type Refusal struct {
-	Code string
-	Text string // white space collapsed
+	Code string `json:"code"`
+	Text string `json:"text"` // white space collapsed
 	// Pattern names the wording that matched; empty: none.
-	Pattern   string
-	Action    string
-	Resource  string // without the word "resource:" and quotes
-	Principal string
-	Layer     string // a Layer constant, "unknown" when the text names none
-	Via       string // second layer named, if any
-	Explicit  bool   // an explicit deny; false also when not told
-	Implicit  bool   // nothing allows it
-	PolicyARN string
-	Encoded   string // argument of sts:DecodeAuthorizationMessage
+	Pattern   string `json:"pattern,omitempty"`
+	Action    string `json:"action,omitempty"`
+	Resource  string `json:"resource,omitempty"` // without the word "resource:" and quotes
+	Principal string `json:"principal,omitempty"`
+	Layer     string `json:"layer,omitempty"`    // a Layer constant, "unknown" when the text names none
+	Via       string `json:"via,omitempty"`      // second layer named, if any
+	Explicit  bool   `json:"explicit,omitempty"` // an explicit deny; false also when not told
+	Implicit  bool   `json:"implicit,omitempty"` // nothing allows it
+	PolicyARN string `json:"policy_arn,omitempty"`
+	Encoded   string `json:"encoded,omitempty"` // argument of sts:DecodeAuthorizationMessage
 	// NotIAM: the text is about a setting or a name, not about a policy.
-	NotIAM bool
+	NotIAM bool `json:"not_iam,omitempty"`
 	// Denied: the service refused for lack of permission.
-	Denied bool
+	Denied bool `json:"denied,omitempty"`
 }
 
 // Proves reports whether the refusal proves that the action is denied: a

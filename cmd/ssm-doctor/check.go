@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"strings"
 	"time"
 
@@ -132,7 +134,7 @@ func (c *checkFlags) print(a *app, r *report.Report) error {
 func (c *checkFlags) runner(a *app) (func(context.Context) (*report.Report, error), error) {
 	o := engine.Options{Budget: c.timeout, Only: c.only, Skip: c.skip, Log: a.logger(c.verbose)}
 	if c.profile == "image" {
-		o.Profile = "image"
+		o.Profile = checks.ProfileImage
 	}
 	if c.from != "" {
 		f, err := a.readFacts(c.from)
@@ -248,7 +250,7 @@ func oneOf(flag, value string, allowed ...string) error {
 	return usagef("%s must be one of %s, not %q%s", flag, strings.Join(allowed, ", "), value, didYouMean(value, allowed, ""))
 }
 
-var errNoFacts = errors.New("is no facts file")
+var errNoFacts = errors.New("is not a facts file")
 
 // readFacts reads a facts file, or standard input for "-".
 func (a *app) readFacts(name string) (*facts.Facts, error) {
@@ -257,10 +259,14 @@ func (a *app) readFacts(name string) (*facts.Facts, error) {
 		return nil, err
 	}
 	f, err := facts.Parse(b)
-	if err != nil {
-		return nil, usagef("%s %w: %w", name, errNoFacts, err)
+	if err == nil {
+		return f, nil
 	}
-	return f, nil
+	var head struct{ Schema string }
+	if json.Unmarshal(b, &head) == nil && strings.HasPrefix(head.Schema, path.Dir(facts.Schema)+"/v") && head.Schema != facts.Schema {
+		return nil, usagef("%s was collected by another release of ssm-doctor, in the form %q; this one reads %q. Collect it again with this release", name, head.Schema, facts.Schema)
+	}
+	return nil, usagef("%s %w: %w", name, errNoFacts, err)
 }
 
 // writeTextfile writes the metrics of a report for node_exporter, if asked for.

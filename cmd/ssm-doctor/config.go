@@ -25,7 +25,7 @@ func newConfigCmd(a *app) *cobra.Command {
 			if len(args) != 1 {
 				return usagef("config check takes one file, got %d", len(args))
 			}
-			c, err := config.Load(args[0], true, func(string) string { return "" }, nil, configNames())
+			c, err := config.Check(args[0], configNames())
 			if err != nil {
 				return usagef("%w", err)
 			}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"ssm-doctor/agent/engine"
@@ -25,7 +24,6 @@ type supplied struct {
 	// endpoints are endpoint policies by service, "" for all.
 	endpoints map[string][]*iam.Policy
 	missing   []string // attached policies whose documents are not there
-	names     []string
 	notes     []string
 }
 
@@ -76,9 +74,13 @@ func (p *permissionFlags) supply(a *app, files []string, f *facts.Facts) (suppli
 		if err != nil {
 			return s, usagef("%s: %w", name, err)
 		}
-		role, err := p.choose(roles, f)
+		want := p.role
+		if want == "" && f != nil {
+			want = engine.RoleInUse(f)
+		}
+		role, err := engine.ChooseRole(roles, want)
 		if err != nil {
-			return s, usagef("%s: %w", name, err)
+			return s, usagef("%s: %w%s", name, err, didYouMean(want, roleNames(roles), ""))
 		}
 		s.layers.Identity = append(s.layers.Identity, role.Identity...)
 		s.missing = append(s.missing, role.Missing...)
@@ -86,9 +88,6 @@ func (p *permissionFlags) supply(a *app, files []string, f *facts.Facts) (suppli
 			s.layers.Boundary = append(s.layers.Boundary, role.Boundary...)
 		}
 		s.notes = append(s.notes, "role "+role.Name)
-	}
-	for _, d := range s.layers.Identity {
-		s.names = append(s.names, d.Name)
 	}
 	for _, x := range []struct {
 		files []string
@@ -104,9 +103,9 @@ func (p *permissionFlags) supply(a *app, files []string, f *facts.Facts) (suppli
 		*x.to = ds
 	}
 	for _, v := range p.endpointPolicy {
-		service, name, ok := strings.Cut(v, "=")
+		endpoint, name, ok := strings.Cut(v, "=")
 		if !ok {
-			service, name = "", v
+			endpoint, name = "", v
 		}
 		if s.endpoints == nil {
 			s.endpoints = map[string][]*iam.Policy{}
@@ -115,14 +114,9 @@ func (p *permissionFlags) supply(a *app, files []string, f *facts.Facts) (suppli
 		if err != nil {
 			return s, err
 		}
-		switch service { // the names of endpoints where actions have another
-		case "monitoring":
-			service = "cloudwatch"
-		case "tagging":
-			service = "tag"
-		}
-		if service != "" && !slices.ContainsFunc(iam.Actions(), func(a iam.Action) bool { return strings.HasPrefix(a.Action, service+":") }) {
-			return s, usagef("--endpoint-policy: no action of a feature belongs to %q", service)
+		service, err := engine.EndpointService(endpoint)
+		if err != nil {
+			return s, usagef("--endpoint-policy: %w", err)
 		}
 		s.endpoints[service] = append(s.endpoints[service], ds...)
 	}
@@ -133,12 +127,12 @@ func (p *permissionFlags) supply(a *app, files []string, f *facts.Facts) (suppli
 		to     *[][]*iam.Policy
 	}{{p.scp, "service control policies", iam.ParseGrant, &s.layers.SCP}, {p.rcp, "resource control policies", iam.ParsePolicy, &s.layers.RCP}} {
 		for _, v := range x.values {
-			level, err := a.policyFiles(strings.Split(v, ","), x.parse)
+			policies, err := a.policyFiles(strings.Split(v, ","), x.parse)
 			if err != nil {
 				return s, err
 			}
-			if !allowsAnything(level) {
-				level = append(level, fullAccess)
+			level, completed := engine.OrganizationLevel(policies)
+			if completed {
 				s.notes = append(s.notes, "the "+x.kind+" "+v+" only deny; taken together with the policy that allows everything, which AWS attaches at first")
 			}
 			*x.to = append(*x.to, level)
@@ -147,47 +141,12 @@ func (p *permissionFlags) supply(a *app, files []string, f *facts.Facts) (suppli
 	return s, nil
 }
 
-// fullAccess is what AWS attaches to every level of an organisation at first.
-var fullAccess = &iam.Policy{Name: "FullAWSAccess", Version: "2012-10-17", Statements: []iam.Statement{{Sid: "FullAWSAccess", Allow: true, Actions: []string{"*"}, Resources: []string{"*"}}}}
-
-func allowsAnything(level []*iam.Policy) bool {
-	for _, p := range level {
-		for _, s := range p.Statements {
-			if s.Allow {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// choose finds the role of the node among those of an account.
-func (p *permissionFlags) choose(roles []iam.Role, f *facts.Facts) (iam.Role, error) {
-	want := p.role
-	if want == "" && f != nil {
-		want = engine.Judge(f, engine.Options{}).Credentials.Role
-	}
-	var names, inProfile []string
-	var one iam.Role
+func roleNames(roles []iam.Role) []string {
+	var out []string
 	for _, r := range roles {
-		if r.Name == want && want != "" {
-			return r, nil
-		}
-		names = append(names, r.Name)
-		if len(r.Profiles) > 0 {
-			inProfile = append(inProfile, r.Name)
-			one = r
-		}
+		out = append(out, r.Name)
 	}
-	switch {
-	case want != "":
-		return one, fmt.Errorf("no role %q in it%s", want, didYouMean(want, names, ""))
-	case len(names) == 1:
-		return roles[0], nil
-	case len(inProfile) == 1:
-		return one, nil
-	}
-	return one, fmt.Errorf("holds %d roles, %d of them in an instance profile; name one with --role", len(names), len(inProfile))
+	return out
 }
 
 // judgeDocuments prints the matrix of documents.
@@ -209,41 +168,11 @@ func (p *permissionFlags) judgeDocuments(a *app) error {
 	if len(s.missing) > 0 {
 		fmt.Fprintf(a.err, "not in the files: %s; what they may grant is unknown\n", report.Printable(strings.Join(s.missing, ", ")))
 	}
-	t := p.targetOf(f)
-	o := engine.Offline{Layers: s.layers, Endpoints: s.endpoints, Target: t, Facts: f, Asked: p.features, Incomplete: s.missing}
-	r := &report.Report{Version: versionString(), Node: report.Node{Region: t.Region, Account: t.Account, Partition: t.Partition}}
-	if f != nil {
-		r.GeneratedAt, r.Redacted = f.CollectedAt, f.Redacted
-		r.Node = engine.Judge(f, engine.Options{}).Node
-	}
-	r.Credentials = report.Credentials{Source: engine.FromPolicies, Why: "documents given with --policy"}
-	r.Features, r.Permissions = o.Evaluate()
-	verdicts := map[string]iam.Verdict{}
-	for _, x := range r.Permissions {
-		switch x.Verdict {
-		case facts.AllowedPredicted:
-			verdicts[x.Action] = iam.Allow
-		case facts.DeniedPredicted:
-			verdicts[x.Action] = iam.ImplicitDeny
-		}
-	}
-	if c := deprecatedNote(verdicts, s.names, p.asked(f)); c != nil {
-		r.Also = append(r.Also, *c)
-	}
+	r := engine.Offline{Layers: s.layers, Endpoints: s.endpoints, Target: p.targetOf(f), Facts: f, Asked: p.features, Incomplete: s.missing}.Report(versionString())
 	if err := p.print(a, r); err != nil {
 		return err
 	}
 	return p.verdict(r)
-}
-
-// asked are facts with the features that the user named; f may be nil.
-func (p *permissionFlags) asked(f *facts.Facts) *facts.Facts {
-	c := facts.Facts{}
-	if f != nil {
-		c = *f
-	}
-	c.Asked = slices.Concat(c.Asked, p.features)
-	return &c
 }
 
 // printDiff says what a change gains and loses; losing a feature is exit code 1.

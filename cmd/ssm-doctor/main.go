@@ -16,7 +16,7 @@ import (
 	promversion "github.com/prometheus/common/version"
 )
 
-// Exit codes; a contract (cli-ux.md section 4).
+// Exit codes. Scripts rely on them: they do not change.
 const (
 	exitManaged     = 0
 	exitDegraded    = 1

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"ssm-doctor/checks"
 	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
 )
 
 // printMinimal prints what to attach: ARNs of managed policies, one a line, and
@@ -27,7 +27,7 @@ func (p *permissionFlags) printMinimal(ctx context.Context, a *app) error {
 		if f == nil {
 			return usagef("--minimal needs --feature when the host is not examined")
 		}
-		features = slices.Sorted(maps.Keys(checks.InUse(f)))
+		features = slices.Sorted(maps.Keys(node.Of(f).InUse()))
 		fmt.Fprintf(a.err, "features in use: %s\n", strings.Join(features, ", "))
 	}
 	t := p.targetOf(f)

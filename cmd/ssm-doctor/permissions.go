@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -13,9 +14,9 @@ import (
 	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/gather/awsapi"
 	"ssm-doctor/agent/report"
-	"ssm-doctor/checks"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
 )
 
 // permissionFlags are the flags of permissions.
@@ -35,7 +36,7 @@ type permissionFlags struct {
 }
 
 // sources are the values of --kind and their names in the feature matrix.
-var sources = map[string]string{"ec2": "ec2-instance-profile", "dhmc": "ec2-dhmc", "hybrid": "hybrid"}
+var sources = map[string]string{"ec2": iam.SourceProfile, "dhmc": iam.SourceDHMC, "hybrid": iam.SourceHybrid}
 
 func newPermissionsCmd(a *app) *cobra.Command {
 	var p permissionFlags
@@ -233,12 +234,12 @@ func (p *permissionFlags) targetOf(f *facts.Facts) iam.Target {
 	t := p.node
 	known := iam.Target{}
 	if f != nil {
-		known, _ = engine.TargetOf(f).Clean() // the facts may be anybody's
+		known, _ = engine.TargetOf(node.Of(f)).Clean() // the facts may be anybody's
 	}
-	t.Partition = first(t.Partition, known.Partition)
-	t.Region = first(p.region, known.Region)
-	t.Account = first(t.Account, known.Account)
-	t.Source = first(sources[p.kind], known.Source)
+	t.Partition = cmp.Or(t.Partition, known.Partition)
+	t.Region = cmp.Or(p.region, known.Region)
+	t.Account = cmp.Or(t.Account, known.Account)
+	t.Source = cmp.Or(sources[p.kind], known.Source)
 	t.GOOS = known.GOOS
 	if len(t.Buckets) == 0 {
 		t.Buckets = known.Buckets
@@ -247,15 +248,6 @@ func (p *permissionFlags) targetOf(f *facts.Facts) iam.Target {
 		t.LogGroups = known.LogGroups
 	}
 	return t
-}
-
-func first(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }
 
 // print writes the matrix.
@@ -292,25 +284,4 @@ func (p *permissionFlags) verdict(r *report.Report) error {
 		return nil
 	}
 	return &exitError{code: code}
-}
-
-// deprecatedNote is the note on AmazonEC2RoleforSSM for documents that carry
-// it or grant the same.
-func deprecatedNote(features map[string]iam.Verdict, names []string, f *facts.Facts) *report.Cause {
-	sign := iam.DeprecatedSignature(func(action string) iam.Verdict { return features[action] })
-	named := slices.Contains(names, iam.Deprecated)
-	if !named && (sign.Policy != iam.Deprecated || !sign.Likely) {
-		return nil
-	}
-	c := &report.Cause{ID: "policy-deprecated", Group: "permissions", Severity: "info", Title: "deprecated managed policy in use", Confidence: "proven",
-		Summary: "AmazonEC2RoleforSSM is among the policies; it is deprecated and opens every S3 bucket. Attach the replacements before it is detached"}
-	if !named {
-		c.Confidence = "likely"
-		c.Summary = "the documents grant what AmazonEC2RoleforSSM does; that policy is deprecated and opens every S3 bucket. Attach the replacements before it is detached"
-	}
-	for _, s := range checks.MigrationSteps(f) {
-		s = s.Fill(nil)
-		c.Fix = append(c.Fix, report.Step{Text: s.Text, Command: s.Command, Where: s.Where, Root: s.Root})
-	}
-	return c
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"ssm-doctor/agent/daemon/svc"
 	"ssm-doctor/packaging/gen/golden"
 )
 
@@ -99,5 +100,15 @@ func TestUses(t *testing.T) {
 		if err := run(t.Context(), args, &bytes.Buffer{}); err == nil {
 			t.Errorf("%q was taken", args)
 		}
+	}
+}
+
+// systemdFiles are the files of the service as deb and rpm install them.
+func systemdFiles() map[string]string {
+	return map[string]string{
+		"ssm-doctor.service":       svc.Unit("/usr/bin/ssm-doctor", 252),
+		"ssm-doctor-plain.service": svc.Unit("/usr/bin/ssm-doctor", 219),
+		"ssm-doctor.sysusers":      svc.Sysusers(),
+		"ptrace.conf":              svc.PtraceDropIn(),
 	}
 }

@@ -19,8 +19,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-
-	"ssm-doctor/agent/daemon/svc"
 )
 
 func main() {
@@ -51,16 +49,6 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return sums(rest[0], out)
 	}
 	return fmt.Errorf("no such use: %q", args)
-}
-
-// systemdFiles are the files of the service as deb and rpm install them.
-func systemdFiles() map[string]string {
-	return map[string]string{
-		"ssm-doctor.service":       svc.Unit("/usr/bin/ssm-doctor", 252),
-		"ssm-doctor-plain.service": svc.Unit("/usr/bin/ssm-doctor", 219),
-		"ssm-doctor.sysusers":      svc.Sysusers(),
-		"ptrace.conf":              svc.PtraceDropIn(),
-	}
 }
 
 func writeAll(dir string, files map[string]string) error {

@@ -38,8 +38,8 @@ func TestLogIsBounded(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	f := gathertest.Gather(t, env, Source{})
 	runtime.ReadMemStats(&after)
-	if e := f.Log.LastSuccess; !e.Known() || e.Value.ID != facts.SigRotation {
-		t.Errorf("%+v", e)
+	if m, ok := f.Log.Matches.Get(); !ok || len(m) != 1 || m[0].ID != facts.SigRotation {
+		t.Errorf("%+v", f.Log.Matches)
 	}
 	lf := f.Log.Files[0]
 	if lf.Read > logTail || lf.Bytes < 40<<20 {

@@ -108,6 +108,7 @@ const (
 	fragCode    = "status code:"
 	fragExc     = "exception: "
 	fragErrCode = "<accessdeniedexception>"
+	fragUnauth  = "unauthorized request"
 	fragBackoff = "backing off health check"
 )
 
@@ -139,7 +140,7 @@ var signatureTable = sync.OnceValue(func() *logTable {
 		}
 		t.need = append(t.need, need)
 	}
-	for _, f := range []string{fragDenied, fragCode, fragExc, fragErrCode} {
+	for _, f := range []string{fragDenied, fragCode, fragExc, fragErrCode, fragUnauth} {
 		t.refusal = append(t.refusal, id(f))
 	}
 	t.backoff = id(fragBackoff)

@@ -43,34 +43,44 @@ func (Source) Reset(f *facts.Facts) { f.Log = facts.Log{} }
 func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error {
 	env := run.Env
 	dir := gather.AgentDirs(env).Log
-	zone, _, _ := gather.HostZone(env)
 	l := &f.Log
 	es, err := env.FS.ReadDir(dir)
 	if err != nil {
-		name := path.Join(dir, "amazon-ssm-agent.log")
-		l.LastLine, l.LastStart = gather.Unseen[time.Time](err, name), gather.Unseen[time.Time](err, name)
-		l.LastSuccess, l.LastFailure = gather.Unseen[facts.Event](err, name), gather.Unseen[facts.Event](err, name)
-		l.Backoff = gather.Unseen[facts.Backoff](err, name)
+		l.Matches, l.Refusals, l.Backoff = gather.Unseen[[]facts.Match](err, dir), gather.Unseen[[]facts.Refusal](err, dir), gather.Unseen[facts.Backoff](err, dir)
 		if gather.Missing(err) {
 			return nil
 		}
-		l.Files = append(l.Files, facts.LogFile{Path: "/" + name, Error: gather.Why(err)})
+		l.Files = append(l.Files, facts.LogFile{Path: "/" + path.Join(dir, "amazon-ssm-agent.log"), Error: gather.Why(err)})
 		return errors.New(gather.Why(err))
 	}
-	budget := int64(logTotal)
 	groups := logFiles(es)
-	if len(groups) > 0 {
-		zone = logZone(env.FS, path.Join(dir, groups[0][0]), zone)
+	if len(groups) == 0 {
+		const none = "the log directory holds no log of the agent"
+		from := gather.FileURL(dir)
+		l.Matches, l.Refusals, l.Backoff = facts.Absent[[]facts.Match](none, from), facts.Absent[[]facts.Refusal](none, from), facts.Absent[facts.Backoff](none, from)
+		return nil
 	}
-	s := newLogScan(zone, env.Now())
+	zone, _ := gather.HostZone(env)
+	s := newLogScan(logZone(env.FS, path.Join(dir, groups[0][0]), zone), env.Now())
+	l.Files = s.files(ctx, env.FS, dir, groups)
+	s.fill(l, gather.FileURL(dir))
+	return nil
+}
+
+// files reads the groups of files, each from the newest file back until enough of
+// it is known.
+func (s *logScan) files(ctx context.Context, fsys gather.FileSystem, dir string, groups [][]string) []facts.LogFile {
+	var out []facts.LogFile
+	budget := int64(logTotal)
 	for _, group := range groups {
 		read := int64(0)
 		for _, name := range group {
 			if ctx.Err() != nil || budget <= 0 {
+				s.unread = cmp.Or(s.unread, ctx.Err())
 				break
 			}
-			lf := s.file(ctx, env.FS, path.Join(dir, name), min(logTail, budget))
-			l.Files = append(l.Files, lf)
+			lf := s.file(ctx, fsys, path.Join(dir, name), min(logTail, budget))
+			out = append(out, lf)
 			budget -= lf.Read
 			if read += lf.Read; read >= logEnough {
 				break
@@ -78,8 +88,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 		}
 		s.endGroup()
 	}
-	s.fill(l, gather.FileURL(dir), ctx.Err())
-	return nil
+	return out
 }
 
 // logFiles sorts the files of the log directory into groups that continue each
@@ -132,25 +141,27 @@ type logScan struct {
 	now      time.Time
 	table    *logTable
 	matches  map[string]*facts.Match
-	kinds    map[string]string
 	refusals []facts.Refusal
 	backoffs []facts.Backoff
+	unread   error // why a file could not be read to its end
 
-	path     string
-	errors   bool      // the file repeats entries of the main log
-	fresh    bool      // no entry of the file was seen yet
-	main     time.Time // first entry of the main log that was read
-	first    time.Time // first entry of the group
-	stamp    []byte    // beginning of the latest entry without a signature
-	lastLine time.Time
-	start    time.Time
+	entries int // of the file, in the agent's form
+	foreign int // lines before the first of them
+
+	path    string
+	errors  bool      // the file repeats entries of the main log
+	fresh   bool      // no entry of the file was seen yet
+	main    time.Time // first entry of the main log that was read
+	first   time.Time // first entry of the group
+	start   time.Time // latest start of the agent
+	success time.Time // latest proof of acceptance
 }
 
 func newLogScan(zone *time.Location, now time.Time) *logScan {
 	if zone == nil {
 		zone = time.UTC
 	}
-	return &logScan{zone: zone, now: now, table: signatureTable(), matches: map[string]*facts.Match{}, kinds: map[string]string{}}
+	return &logScan{zone: zone, now: now, table: signatureTable(), matches: map[string]*facts.Match{}}
 }
 
 // file reads the end of one file.
@@ -158,48 +169,51 @@ func (s *logScan) file(ctx context.Context, fsys gather.FileSystem, name string,
 	lf := facts.LogFile{Path: "/" + name}
 	s.path, s.fresh = lf.Path, true
 	s.errors = strings.HasPrefix(path.Base(name), "errors.")
+	if err := s.tail(ctx, fsys, name, limit, &lf); err != nil {
+		lf.Error = gather.Why(err)
+		s.unread = cmp.Or(s.unread, err)
+	}
+	return lf
+}
+
+// errForm: a seelog.xml of the agent may give its log any form.
+var errForm = errors.New("no entry has the form of the agent's log")
+
+// tail reads at most limit bytes of the end of a file.
+func (s *logScan) tail(ctx context.Context, fsys gather.FileSystem, name string, limit int64, lf *facts.LogFile) error {
 	f, err := fsys.Open(name)
 	if err != nil {
-		lf.Error = gather.Why(err)
-		return lf
+		return err
 	}
 	defer f.Close()
 	fi, err := f.Stat()
 	if err != nil {
-		lf.Error = gather.Why(err)
-		return lf
+		return err
 	}
 	if fi.IsDir() {
-		lf.Error = gather.ErrNotAFile.Error()
-		return lf
+		return gather.ErrNotAFile
 	}
 	lf.Bytes = fi.Size()
 	skip := false
 	if off := fi.Size() - limit; off > 0 {
 		sk, ok := f.(io.Seeker)
 		if !ok {
-			lf.Error = gather.ErrTooLarge.Error()
-			return lf
+			return gather.ErrTooLarge
 		}
 		if _, err := sk.Seek(off, io.SeekStart); err != nil {
-			lf.Error = gather.Why(err)
-			return lf
+			return err
 		}
 		skip = true
 	}
-	lf.Read, err = s.read(ctx, io.LimitReader(f, limit), skip, &lf)
-	if t, _, ok := ParseStamp(s.stamp, s.zone); ok && t.After(s.lastLine) {
-		s.lastLine = t
+	s.entries, s.foreign = 0, 0
+	if lf.Read, err = s.read(ctx, io.LimitReader(f, limit), skip); err == nil && s.entries == 0 && s.foreign > 0 {
+		return errForm
 	}
-	s.stamp = s.stamp[:0]
-	if err != nil {
-		lf.Error = gather.Why(err)
-	}
-	return lf
+	return err
 }
 
 // read takes a stream of lines. With skip the first, incomplete one is dropped.
-func (s *logScan) read(ctx context.Context, r io.Reader, skip bool, lf *facts.LogFile) (int64, error) {
+func (s *logScan) read(ctx context.Context, r io.Reader, skip bool) (int64, error) {
 	buf := make([]byte, logChunk)
 	var n int // bytes in buf
 	var total int64
@@ -212,7 +226,7 @@ func (s *logScan) read(ctx context.Context, r io.Reader, skip bool, lf *facts.Lo
 		case drop:
 			drop = false
 		default:
-			s.line(b, &e, lf)
+			s.line(b, &e)
 		}
 	}
 	for ctx.Err() == nil {
@@ -268,18 +282,18 @@ func stamped(b []byte) bool {
 	return len(b) > stampLen && b[4] == '-' && b[7] == '-' && b[10] == ' ' && b[13] == ':' && b[16] == ':' && b[0] >= '0' && b[0] <= '9'
 }
 
-func (s *logScan) line(b []byte, e *entry, lf *facts.LogFile) {
+func (s *logScan) line(b []byte, e *entry) {
 	if stamped(b) {
 		s.flush(e)
 		e.text = append(e.text[:0], b[:min(len(b), maxEntry)]...)
 		e.h, e.open = hits{}, true
 		e.any = s.table.scan(b, &e.h)
-		lf.Lines++
+		s.entries++
 		return
 	}
 	if !e.open {
 		if len(b) > 0 {
-			lf.Foreign++
+			s.foreign++
 		}
 		return
 	}
@@ -317,10 +331,7 @@ func (s *logScan) flush(e *entry) {
 		return
 	}
 	e.open = false
-	at := time.Time{}
 	if !e.any && !s.fresh && !s.errors {
-		// Only the time of the newest entry matters; parsing it can wait.
-		s.stamp = append(s.stamp[:0], e.text[:min(len(e.text), stampLen+12)]...)
 		return
 	}
 	at, rest, ok := ParseStamp(e.text, s.zone)
@@ -331,28 +342,29 @@ func (s *logScan) flush(e *entry) {
 	if s.first.IsZero() || at.Before(s.first) {
 		s.first = at
 	}
-	if at.After(s.lastLine) {
-		s.lastLine = at
-	}
 	if !e.any || s.errors && !s.main.IsZero() && !at.Before(s.main) {
 		return
 	}
-	i := s.table.signature(&e.h)
-	id, kind := "", ""
-	if i >= 0 {
-		id, kind = facts.Signatures[i].ID, facts.Signatures[i].Kind
-	}
-	if kind != "" && kind != facts.KindNoise && !(kind == facts.KindFailure && ofCommand(s.path, rest)) {
-		s.match(id, kind, at, rest)
-	}
-	if e.h.has(s.table.backoff) {
-		s.healthBackoff(at, rest)
-	}
-	for _, n := range s.table.refusal {
-		if e.h.has(n) {
-			s.refusal(at, id, rest)
-			break
+	s.entry(&e.h, at, rest)
+}
+
+// entry takes what an entry says. h are the fragments in it.
+func (s *logScan) entry(h *hits, at time.Time, text string) {
+	id := ""
+	if i := s.table.signature(h); i >= 0 {
+		sig := facts.Signatures[i]
+		id = sig.ID
+		switch failed := sig.Kind == facts.KindFailure || sig.Kind == facts.KindNode; {
+		case sig.Kind == facts.KindNoise, failed && ofCommand(s.path, text):
+		default:
+			s.match(id, sig.Kind, at, text)
 		}
+	}
+	if h.has(s.table.backoff) {
+		s.healthBackoff(at, text)
+	}
+	if slices.ContainsFunc(s.table.refusal, h.has) {
+		s.refusal(at, id, text)
 	}
 }
 
@@ -371,7 +383,7 @@ func (s *logScan) match(id, kind string, at time.Time, text string) {
 	m := s.matches[id]
 	if m == nil {
 		m = &facts.Match{ID: id, First: at}
-		s.matches[id], s.kinds[id] = m, kind
+		s.matches[id] = m
 	}
 	m.Count++
 	if at.Before(m.First) {
@@ -383,6 +395,9 @@ func (s *logScan) match(id, kind string, at time.Time, text string) {
 	case s.known(at).After(s.known(m.Before)):
 		m.Before = at
 	}
+	if kind == facts.KindSuccess && at.After(s.success) {
+		s.success = at
+	}
 	switch id {
 	case facts.SigStart:
 		if s.known(at).After(s.known(s.start)) {
@@ -390,12 +405,12 @@ func (s *logScan) match(id, kind string, at time.Time, text string) {
 		}
 	case facts.SigSleeping:
 		if d, ok := sleepOf(text); ok {
-			s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds(), Until: at.Add(d), Kind: "credentials"})
+			s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds(), Until: at.Add(d)})
 		}
 	case facts.SigHibernate:
 		// The first pause of a hibernating worker is five minutes.
 		d := 5 * time.Minute
-		s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds(), Until: at.Add(d), Kind: "hibernation"})
+		s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds(), Until: at.Add(d)})
 	}
 }
 
@@ -410,7 +425,7 @@ func (s *logScan) known(at time.Time) time.Time {
 
 func (s *logScan) healthBackoff(at time.Time, text string) {
 	if d, ok := everyOf(text); ok {
-		s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds(), Until: at.Add(d), Kind: "hibernation"})
+		s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds(), Until: at.Add(d)})
 	}
 }
 
@@ -427,7 +442,7 @@ func (s *logScan) refusal(at time.Time, id, text string) {
 	if !ok {
 		return
 	}
-	r.At, r.Match = at, id
+	r.At, r.Match, r.File = at, id, s.path
 	for i, x := range s.refusals {
 		if x.Code == r.Code && x.Action == r.Action && x.Match == r.Match {
 			if !s.known(at).Before(s.known(x.At)) {
@@ -451,75 +466,34 @@ func (s *logScan) endGroup() {
 
 // fill turns what was collected into facts. Times after now are kept: a clock
 // that jumped is for the checks to judge.
-func (s *logScan) fill(l *facts.Log, from string, ended error) {
+func (s *logScan) fill(l *facts.Log, from string) {
+	matches := make([]facts.Match, 0, len(s.matches))
 	for _, m := range s.matches {
-		l.Matches = append(l.Matches, *m)
+		matches = append(matches, *m)
 	}
-	slices.SortFunc(l.Matches, func(a, b facts.Match) int { return cmp.Or(a.Last.Compare(b.Last), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(matches, func(a, b facts.Match) int { return cmp.Or(a.Last.Compare(b.Last), cmp.Compare(a.ID, b.ID)) })
 	slices.SortFunc(s.refusals, func(a, b facts.Refusal) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Action, b.Action))
 	})
-	l.Refusals = s.refusals
-
-	nothing := "not in the part of the log that was read"
-	l.LastLine, l.LastStart = seenTime(s.lastLine, nothing, from), seenTime(s.start, nothing, from)
-	latest := func(kinds ...string) facts.Seen[facts.Event] {
-		var e facts.Event
-		for _, m := range l.Matches {
-			if slices.Contains(kinds, s.kinds[m.ID]) && !m.Last.Before(e.At) {
-				e = facts.Event{ID: m.ID, At: m.Last, Text: m.Text}
-			}
-		}
-		if e.ID == "" {
-			return facts.Absent[facts.Event](nothing, from)
-		}
-		return facts.Known(e, from)
+	l.Matches, l.Refusals = gather.Partly(matches, s.unread, from), gather.Partly(s.refusals, s.unread, from)
+	switch b, ok := s.sleep(); {
+	case ok:
+		l.Backoff = facts.Known(b, from)
+	case s.unread != nil:
+		l.Backoff = gather.Unknown[facts.Backoff](s.unread, from)
+	default:
+		l.Backoff = facts.Absent[facts.Backoff]("no announced sleep is still running", from)
 	}
-	l.LastSuccess, l.LastFailure = latest(facts.KindSuccess), latest(facts.KindFailure)
+}
 
-	l.Backoff = facts.Absent[facts.Backoff]("no announced sleep is still running", from)
-	var last facts.Backoff
+// sleep is the announced sleep that still lasts. Within hibernation the shorter
+// announcements of its schedule repeat; what ends a sleep is its time, a later
+// start or a later success.
+func (s *logScan) sleep() (last facts.Backoff, lasts bool) {
 	for _, b := range s.backoffs {
 		if !b.Since.Before(last.Since) && !s.known(b.Since).IsZero() {
 			last = b
 		}
 	}
-	// Within hibernation the shorter announcements of its schedule repeat; what
-	// ends a sleep is its time, a later start or a later success.
-	over := last.Since.IsZero() || !last.Until.After(s.now) || s.start.After(last.Since)
-	if e, ok := l.LastSuccess.Get(); ok && e.At.After(last.Since) {
-		over = true
-	}
-	if !over {
-		l.Backoff = facts.Known(last, from)
-	}
-	if unread := unreadable(l.Files); ended != nil || unread != "" {
-		w := unread
-		if ended != nil {
-			w = ended.Error()
-		}
-		if !l.LastLine.Known() {
-			l.LastLine = facts.Unknown[time.Time](w, from)
-			l.LastStart = facts.Unknown[time.Time](w, from)
-			l.LastSuccess, l.LastFailure = facts.Unknown[facts.Event](w, from), facts.Unknown[facts.Event](w, from)
-			l.Backoff = facts.Unknown[facts.Backoff](w, from)
-		}
-	}
-}
-
-// unreadable is why a log file could not be read.
-func unreadable(files []facts.LogFile) string {
-	for _, f := range files {
-		if f.Error != "" {
-			return f.Path + ": " + f.Error
-		}
-	}
-	return ""
-}
-
-func seenTime(t time.Time, nothing, from string) facts.Seen[time.Time] {
-	if t.IsZero() {
-		return facts.Absent[time.Time](nothing, from)
-	}
-	return facts.Known(t, from)
+	return last, !last.Since.IsZero() && last.Until.After(s.now) && !s.start.After(last.Since) && !s.success.After(last.Since)
 }

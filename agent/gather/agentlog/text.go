@@ -1,6 +1,7 @@
 package agentlog
 
 import (
+	"cmp"
 	"regexp"
 	"strconv"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/iam"
 )
 
 // maxSleep is the longest pause the agent takes, with its jitter.
@@ -80,34 +82,48 @@ var notCodes = map[string]bool{
 // parseRefusal reads an AWS error that a log entry quotes: its code, the action
 // it names and its message without request id. ok is false when it quotes none.
 func parseRefusal(text string) (r facts.Refusal, ok bool) {
+	code, message := quotedError(text)
+	action := ""
+	if m := actionRE.FindStringSubmatch(text); m != nil {
+		action = m[1]
+		if code == "" {
+			code, message = "AccessDeniedException", text[strings.Index(text, m[0]):]
+		}
+	}
+	unauthorized := strings.Contains(strings.ToLower(text), fragUnauth)
+	if code == "" {
+		if !unauthorized {
+			return r, false
+		}
+		message = text
+	}
+	if i := tailRE.FindStringIndex(message); i != nil {
+		message = message[:i[0]]
+	}
+	r.Refusal = iam.ParseRefusal(code, gather.OneLine(scrub(message), 1000))
+	// Of a refused channel some entries say no more than this.
+	r.Denied = r.Denied || unauthorized
+	r.Action = cmp.Or(r.Action, action)
+	return r, true
+}
+
+// quotedError is the code and the message of the first AWS error in an entry.
+func quotedError(text string) (code, message string) {
 	for _, m := range codeRE.FindAllStringSubmatchIndex(text, 8) {
-		code := text[m[2]:m[3]]
-		if notCodes[code] || strings.HasSuffix(code, "Error") && !strings.HasPrefix(code, "EC2Role") {
+		c := text[m[2]:m[3]]
+		if notCodes[c] || strings.HasSuffix(c, "Error") && !strings.HasPrefix(c, "EC2Role") {
 			continue
 		}
-		r.Code, r.Message = code, text[m[1]:]
+		code, message = c, text[m[1]:]
 		break
 	}
-	if r.Code == "" {
+	if code == "" {
 		if m := tagRE.FindStringSubmatch(text); m != nil {
-			r.Code, r.Message = m[1], text
+			code, message = m[1], text
 		}
 	}
 	if m := messRE.FindStringSubmatch(text); m != nil {
-		r.Message = m[1]
+		message = m[1]
 	}
-	if m := actionRE.FindStringSubmatch(text); m != nil {
-		r.Action = m[1]
-		if r.Code == "" {
-			r.Code, r.Message = "AccessDeniedException", text[strings.Index(text, m[0]):]
-		}
-	}
-	if r.Code == "" {
-		return r, false
-	}
-	if i := tailRE.FindStringIndex(r.Message); i != nil {
-		r.Message = r.Message[:i[0]]
-	}
-	r.Message = gather.OneLine(scrub(r.Message), 1000)
-	return r, true
+	return code, message
 }

@@ -8,7 +8,6 @@ import (
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/hostfile"
-	"ssm-doctor/checks/facts"
 )
 
 // Environment is the environment of the agent's service as it stands.
@@ -117,19 +116,4 @@ func (e *Environment) set(k, v, from string) {
 			e.From = from
 		}
 	}
-}
-
-// metadataSettings takes the variables of the metadata client out of the
-// service's environment.
-func metadataSettings(e Environment) facts.Seen[facts.MetadataSettings] {
-	is := func(name string) bool { return strings.EqualFold(e.Vars[name], "true") }
-	endpoint, _ := gather.RedactProxy(e.Vars["AWS_EC2_METADATA_SERVICE_ENDPOINT"])
-	m := facts.MetadataSettings{
-		Disabled: is("AWS_EC2_METADATA_DISABLED"), V1Disabled: is("AWS_EC2_METADATA_V1_DISABLED"),
-		Endpoint: endpoint, Mode: gather.OneLine(e.Vars["AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"], 20),
-	}
-	if m == (facts.MetadataSettings{}) {
-		return facts.Absent[facts.MetadataSettings]("no variable is set", e.From)
-	}
-	return facts.Known(m, e.From)
 }

@@ -81,25 +81,18 @@ func parseScutil(b []byte) gather.ProxyVars {
 	return gather.ProxyVars{HTTPS: of("HTTPS"), HTTP: of("HTTP"), No: strings.Join(no, ",")}
 }
 
-// gatherLaunchd fills manager and unit from launchd, or from the property list
-// of a tree that does not run.
-func gatherLaunchd(ctx context.Context, env *gather.Env, a *facts.Agent) {
-	u := facts.Unit{Name: MacLabel, Load: "not-found"}
-	b, err := gather.ReadFile(env.FS, macPlist, gather.MaxSmall)
-	if err == nil {
-		p := hostfile.ParsePlist(b)
-		u.Load, u.File, u.Enabled = "loaded", "/"+macPlist, "enabled"
-		u.Exec, u.User = gather.OneLine(p["Program"], 300), gather.OneLine(p["UserName"], 100)
-		if p["Disabled"] == "true" {
-			u.Enabled = "disabled"
-		}
-	} else if !gather.Missing(err) {
-		a.Manager = facts.Unknown[string](gather.Why(err), gather.FileURL(macPlist))
-		return
+// launchdUnits asks launchd, or reads the property list of a tree that does not run.
+func launchdUnits(ctx context.Context, env *gather.Env) (manager facts.Seen[string], units facts.Seen[[]facts.Unit]) {
+	const fromPrint = "launchctl print"
+	known := func(u facts.Unit, from string) (facts.Seen[string], facts.Seen[[]facts.Unit]) {
+		return facts.Known("launchd", from), facts.Known([]facts.Unit{u}, from)
+	}
+	u, err := filedUnit(env)
+	if err != nil {
+		return gather.Unknown[string](err, gather.FileURL(macPlist)), gather.Unknown[[]facts.Unit](err, gather.FileURL(macPlist))
 	}
 	if !env.Live || env.Exec == nil {
-		a.Manager, a.Units = facts.Known("launchd", gather.FileURL(macPlist)), append(a.Units, u)
-		return
+		return known(u, gather.FileURL(macPlist))
 	}
 	if out, err := env.Exec(ctx, "launchctl", "print-disabled", "system"); err == nil {
 		if off, known := launchdDisabled(out, MacLabel); known {
@@ -120,10 +113,28 @@ func gatherLaunchd(ctx context.Context, env *gather.Env, a *facts.Agent) {
 		if err == nil {
 			err = errors.New("launchctl printed nothing")
 		}
-		a.Manager = facts.Unknown[string](gather.Why(err), "launchctl print")
-		return
+		return gather.Unknown[string](err, fromPrint), gather.Unknown[[]facts.Unit](err, fromPrint)
 	}
-	a.Manager, a.Units = facts.Known("launchd", "launchctl print"), append(a.Units, u)
+	return known(u, fromPrint)
+}
+
+// filedUnit is the service as its property list describes it.
+func filedUnit(env *gather.Env) (facts.Unit, error) {
+	u := facts.Unit{Name: MacLabel, Load: "not-found"}
+	b, err := gather.ReadFile(env.FS, macPlist, gather.MaxSmall)
+	if gather.Missing(err) {
+		return u, nil
+	}
+	if err != nil {
+		return u, err
+	}
+	p := hostfile.ParsePlist(b)
+	u.Load, u.File, u.Enabled = "loaded", "/"+macPlist, "enabled"
+	u.Exec, u.User = gather.OneLine(p["Program"], 300), gather.OneLine(p["UserName"], 100)
+	if p["Disabled"] == "true" {
+		u.Enabled = "disabled"
+	}
+	return u, nil
 }
 
 // parseLaunchd reads the first level of launchctl print.
@@ -198,11 +209,11 @@ func launchdDisabled(b []byte, label string) (off, known bool) {
 func macProcesses(ctx context.Context, env *gather.Env) facts.Seen[facts.Processes] {
 	const from = "ps"
 	if env.Exec == nil {
-		return facts.Unknown[facts.Processes](gather.NotLive, from)
+		return gather.NotAskable[facts.Processes](gather.NotLive, from)
 	}
 	out, err := env.Exec(ctx, "ps", "-axo", "pid=,ppid=,uid=,lstart=,comm=")
 	if err != nil {
-		return facts.Unknown[facts.Processes](gather.Why(err), from)
+		return gather.Unknown[facts.Processes](err, from)
 	}
 	return facts.Known(parsePS(out), from)
 }
@@ -210,7 +221,7 @@ func macProcesses(ctx context.Context, env *gather.Env) facts.Seen[facts.Process
 // parsePS reads lines "PID PPID UID Sun Nov 22 09:10:22 2026 /path/of/program",
 // the time in UTC.
 func parsePS(b []byte) facts.Processes {
-	out := facts.Processes{Core: []facts.Process{}, Worker: []facts.Process{}, Document: []facts.Process{}, Session: []facts.Process{}}
+	out := facts.Processes{Core: []facts.Process{}, Worker: []facts.Process{}}
 	gather.Lines(b, func(l []byte) bool {
 		f := strings.Fields(string(l))
 		if len(f) < 9 {
@@ -221,11 +232,11 @@ func parsePS(b []byte) facts.Processes {
 		if list == nil || len(*list) >= maxProcesses {
 			return true
 		}
-		p := facts.Process{Exe: gather.OneLine(exe, 300), UID: -1}
+		p := facts.Process{Exe: gather.OneLine(exe, 300)}
 		p.PID, _ = strconv.Atoi(f[0])
-		p.Parent, _ = strconv.Atoi(f[1])
+		p.Owner = facts.Unknown[int]("ps shows no user id", "ps")
 		if n, err := strconv.Atoi(f[2]); err == nil {
-			p.UID = n
+			p.Owner = facts.Known(n, "ps")
 		}
 		if t, err := time.Parse("Mon Jan 2 15:04:05 2006", strings.Join(f[3:8], " ")); err == nil {
 			p.Started = gather.SaneTime(t)

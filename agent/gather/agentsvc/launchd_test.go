@@ -32,15 +32,14 @@ func TestLaunchdStates(t *testing.T) {
 			if c.plist != "" {
 				files[macPlist] = c.plist
 			}
-			var a facts.Agent
-			gatherLaunchd(t.Context(), gathertest.MacEnv(t, files, map[string]string{"launchctl print system/" + MacLabel: c.print, "launchctl print-disabled system": c.list}), &a)
+			manager, units := launchdUnits(t.Context(), gathertest.MacEnv(t, files, map[string]string{"launchctl print system/" + MacLabel: c.print, "launchctl print-disabled system": c.list}))
 			if c.failed {
-				if !a.Manager.Unknown() || len(a.Units) > 0 {
-					t.Errorf("%+v", a)
+				if !manager.Unknown() || !units.Unknown() {
+					t.Errorf("%+v %+v", manager, units)
 				}
 				return
 			}
-			if d := cmp.Diff([]facts.Unit{c.want}, a.Units); d != "" {
+			if d := cmp.Diff([]facts.Unit{c.want}, units.Value); d != "" {
 				t.Error(d)
 			}
 		})

@@ -19,12 +19,10 @@ import (
 	"ssm-doctor/checks/facts"
 )
 
-// executables of the agent and the list each belongs to.
+// Executables of the agent that make a node.
 const (
-	ExeCore     = "amazon-ssm-agent"
-	ExeWorker   = "ssm-agent-worker"
-	exeDocument = "ssm-document-worker"
-	exeSession  = "ssm-session-worker"
+	ExeCore   = "amazon-ssm-agent"
+	exeWorker = "ssm-agent-worker"
 )
 
 // maxComm is how much of a program's name the kernel keeps in comm.
@@ -47,7 +45,7 @@ func exeOf(fsys gather.FileSystem, pid string) (exe string, deleted bool) {
 	if err != nil {
 		return "", false
 	}
-	for _, n := range []string{ExeCore, ExeWorker, exeDocument, exeSession} {
+	for _, n := range []string{ExeCore, exeWorker} {
 		if comm == n[:min(len(n), maxComm)] {
 			return n, false
 		}
@@ -74,22 +72,22 @@ func coreProcesses(env *gather.Env) []string {
 func Processes(ctx context.Context, env *gather.Env) facts.Seen[facts.Processes] {
 	const from = "file:/proc"
 	if !env.Live {
-		return facts.Unknown[facts.Processes](gather.NotLive, from)
+		return gather.NotAskable[facts.Processes](gather.NotLive, from)
 	}
 	switch {
 	case env.GOOS == "windows" && env.Windows != nil:
-		return windowsProcesses(env.Windows.Processes([]string{ExeCore, ExeWorker, exeDocument, exeSession}))
+		return windowsProcesses(env.Windows.Processes([]string{ExeCore, exeWorker}))
 	case env.GOOS == "darwin":
 		return macProcesses(ctx, env)
 	case env.GOOS != "linux":
-		return facts.Unknown[facts.Processes](gather.ErrUnsupported.Error(), "")
+		return gather.NotAskable[facts.Processes](gather.ErrUnsupported.Error(), "")
 	}
 	all, err := hostfile.PIDs(env.FS)
 	if err != nil {
-		return facts.Unknown[facts.Processes](gather.Why(err), from)
+		return gather.Unknown[facts.Processes](err, from)
 	}
 	boot := hostfile.BootTime(env.FS)
-	out := facts.Processes{Core: []facts.Process{}, Worker: []facts.Process{}, Document: []facts.Process{}, Session: []facts.Process{}}
+	out := facts.Processes{Core: []facts.Process{}, Worker: []facts.Process{}}
 	n := 0
 	for _, pid := range all {
 		exe, deleted := exeOf(env.FS, pid)
@@ -98,11 +96,9 @@ func Processes(ctx context.Context, env *gather.Env) facts.Seen[facts.Processes]
 			continue
 		}
 		n++
-		p := facts.Process{Exe: gather.OneLine(exe, 300), Deleted: deleted, UID: -1}
+		p := facts.Process{Exe: gather.OneLine(exe, 300), Deleted: deleted}
 		p.PID, _ = strconv.Atoi(pid)
-		if b, err := gather.ReadFile(env.FS, "proc/"+pid+"/status", gather.MaxSmall); err == nil {
-			p.UID, p.Parent = hostfile.ParseStatus(b)
-		}
+		p.Owner = hostfile.Owner(env.FS, pid)
 		if b, err := gather.ReadFile(env.FS, "proc/"+pid+"/stat", gather.MaxSmall); err == nil && !boot.IsZero() {
 			if t, ok := startTicks(b); ok {
 				p.Started = gather.SaneTime(boot.Add(t))
@@ -110,7 +106,7 @@ func Processes(ctx context.Context, env *gather.Env) facts.Seen[facts.Processes]
 		}
 		*list = append(*list, p)
 	}
-	for _, l := range []*[]facts.Process{&out.Core, &out.Worker, &out.Document, &out.Session} {
+	for _, l := range []*[]facts.Process{&out.Core, &out.Worker} {
 		slices.SortFunc(*l, func(a, b facts.Process) int { return cmp.Compare(a.PID, b.PID) })
 	}
 	return facts.Known(out, from)
@@ -199,12 +195,12 @@ func procAddr(s string) (netip.AddrPort, error) {
 func Channel(env *gather.Env, ps facts.Seen[facts.Processes]) facts.Seen[[]facts.Socket] {
 	const from = "file:/proc/net/tcp"
 	if env.GOOS != "linux" {
-		return facts.Unknown[[]facts.Socket](gather.ErrUnsupported.Error(), "")
+		return gather.NotAskable[[]facts.Socket](gather.ErrUnsupported.Error(), "")
 	}
 	if !ps.Known() {
-		return facts.Unknown[[]facts.Socket](ps.Reason(), from)
+		return gather.Likewise[[]facts.Socket](ps)
 	}
-	owner := map[string]int{} // inode to process
+	owned := map[string]bool{} // inodes of sockets of the agent
 	var denied error
 	n := 0
 	for _, list := range [][]facts.Process{ps.Value.Worker, ps.Value.Core} {
@@ -224,13 +220,13 @@ func Channel(env *gather.Env, ps facts.Seen[facts.Processes]) facts.Seen[[]facts
 					continue
 				}
 				if i, ok := strings.CutPrefix(l, "socket:["); ok {
-					owner[strings.TrimSuffix(i, "]")] = p.PID
+					owned[strings.TrimSuffix(i, "]")] = true
 				}
 			}
 		}
 	}
 	if denied != nil {
-		return facts.Unknown[[]facts.Socket](gather.Why(denied), from)
+		return gather.Unknown[[]facts.Socket](denied, from)
 	}
 	out := []facts.Socket{}
 	if n == 0 {
@@ -239,11 +235,11 @@ func Channel(env *gather.Env, ps facts.Seen[facts.Processes]) facts.Seen[[]facts
 	for _, name := range []string{"proc/net/tcp", "proc/net/tcp6"} {
 		b, err := gather.ReadFile(env.FS, name, 8<<20)
 		if err != nil && !gather.Missing(err) {
-			return facts.Unknown[[]facts.Socket](gather.Why(err), gather.FileURL(name))
+			return gather.Unknown[[]facts.Socket](err, gather.FileURL(name))
 		}
 		for _, s := range parseTCP(b, 443) {
-			if pid, ok := owner[s.inode]; ok {
-				out = append(out, facts.Socket{Local: s.local.String(), Remote: s.remote.String(), Retransmits: s.retransmits, Unacked: s.txQueue, PID: pid})
+			if owned[s.inode] {
+				out = append(out, facts.Socket{Local: s.local.String(), Remote: s.remote.String(), Retransmits: s.retransmits, Unacked: s.txQueue})
 			}
 		}
 	}

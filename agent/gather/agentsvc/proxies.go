@@ -2,7 +2,6 @@ package agentsvc
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"ssm-doctor/agent/gather"
@@ -24,9 +23,7 @@ func GatherProxies(ctx context.Context, run *gather.Run, a *facts.Agent) {
 	a.PendingProxy = facts.Absent[facts.Proxy]("the service has what its unit gives it", "")
 	e := ReadEnvironment(ctx, env)
 	if e.Err != nil {
-		a.ServiceProxy = facts.Unknown[facts.Proxy](gather.Why(e.Err), e.From)
-		a.ServiceEnv = facts.Unknown[[]string](gather.Why(e.Err), e.From)
-		a.Metadata = facts.Unknown[facts.MetadataSettings](gather.Why(e.Err), e.From)
+		a.ServiceProxy = gather.Unknown[facts.Proxy](e.Err, e.From)
 	} else {
 		service = gather.ProxyFrom(e.Vars)
 		if service.HTTPS != "" || service.HTTP != "" {
@@ -40,15 +37,6 @@ func GatherProxies(ctx context.Context, run *gather.Run, a *facts.Agent) {
 				unit, a.PendingProxy = p, facts.Known(p.Fact(u.From), u.From)
 			}
 		}
-		a.Metadata = metadataSettings(e)
-		names := []string{}
-		for k := range e.Vars {
-			if (strings.HasPrefix(k, "AWS_") || strings.HasPrefix(k, "SSL_")) && len(names) < 50 {
-				names = append(names, gather.OneLine(k, 100))
-			}
-		}
-		slices.Sort(names)
-		a.ServiceEnv = facts.Known(names, e.From)
 	}
 	run.SetProxies(service, unit, shell)
 }

@@ -22,67 +22,79 @@ var unitNames = []string{"amazon-ssm-agent.service", "snap.amazon-ssm-agent.amaz
 var unitDirs = []string{"etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"}
 
 // unitProperties are what is asked of systemd; all are read-only.
-const unitProperties = "Id,LoadState,ActiveState,SubState,UnitFileState,Result,ExecMainStatus,NRestarts,MainPID,User,ExecStart,FragmentPath,DropInPaths," +
+const unitProperties = "Id,LoadState,ActiveState,SubState,UnitFileState,Result,ExecMainStatus,NRestarts,MainPID,User,ExecStart,FragmentPath," +
 	"RestartPreventExitStatus,ActiveEnterTimestamp,InactiveEnterTimestamp,ExecMainStartTimestamp,ExecMainExitTimestamp"
 
-// GatherUnits fills manager and units.
-func GatherUnits(ctx context.Context, env *gather.Env, a *facts.Agent) {
+// Units asks the service manager for itself and for the agent's units.
+func Units(ctx context.Context, env *gather.Env) (manager facts.Seen[string], units facts.Seen[[]facts.Unit]) {
 	switch {
 	case env.GOOS == "windows" && env.Windows != nil:
-		gatherService(env.Windows, a)
-		return
+		return windowsUnits(env.Windows)
 	case env.GOOS == "darwin":
-		gatherLaunchd(ctx, env, a)
-		return
+		return launchdUnits(ctx, env)
 	case env.GOOS != "linux":
-		a.Manager = facts.Unknown[string](gather.NotLive, "")
-		return
+		return gather.NotAskable[string](gather.NotLive, ""), gather.NotAskable[[]facts.Unit](gather.NotLive, "")
+	case env.Live && env.Exec != nil:
+		return systemdUnits(ctx, env)
 	}
-	w := gather.NotLive
-	if env.Live && env.Exec != nil {
-		out, err := env.Exec(ctx, "systemctl", append([]string{"show", "--no-pager", "-p", unitProperties}, unitNames...)...)
-		units := parseUnits(out)
-		if len(units) > 0 {
-			a.Manager = facts.Known("systemd", "systemctl show")
-			for i := range units {
-				units[i].DanglingLink = danglingWants(env.FS, units[i].Name)
-			}
-			a.Units = units
-			return
-		}
-		switch {
-		case errors.Is(err, gather.ErrNoProgram):
-			if gather.Exists(env.FS, "etc/init/amazon-ssm-agent.conf") {
-				a.Manager = facts.Known("upstart", "file:/etc/init/amazon-ssm-agent.conf")
-				return
-			}
-			a.Manager = facts.Absent[string]("no systemctl on this host", "")
-			return
-		case err != nil && (strings.Contains(err.Error(), "not been booted with systemd") || strings.Contains(err.Error(), "connect to bus")) && !gather.Exists(env.FS, "run/systemd/system"):
-			a.Manager = facts.Absent[string]("systemd does not run here", "systemctl show")
-			return
-		case err != nil:
-			w = gather.Why(err)
-		default:
-			w = "systemctl printed no unit"
-		}
+	return fileUnits(env)
+}
+
+const (
+	upstartJob = "etc/init/amazon-ssm-agent.conf"
+	fromShow   = "systemctl show"
+)
+
+// noUnits is the answer for a host without systemd.
+func noUnits(env *gather.Env, why, from string) (facts.Seen[string], facts.Seen[[]facts.Unit]) {
+	if gather.Exists(env.FS, upstartJob) {
+		return facts.Known("upstart", "file:/"+upstartJob), facts.Unknown[[]facts.Unit]("upstart is not asked for the state of its jobs", "file:/"+upstartJob)
 	}
-	// From files: what systemd would load.
-	for _, name := range unitNames {
-		if u, ok := unitFromFiles(env.FS, name); ok {
-			a.Units = append(a.Units, u)
+	return facts.Absent[string](why, from), facts.Absent[[]facts.Unit](why, from)
+}
+
+// systemdUnits asks systemd.
+func systemdUnits(ctx context.Context, env *gather.Env) (facts.Seen[string], facts.Seen[[]facts.Unit]) {
+	out, err := env.Exec(ctx, "systemctl", append([]string{"show", "--no-pager", "-p", unitProperties}, unitNames...)...)
+	units := parseUnits(out)
+	if len(units) > 0 {
+		for i := range units {
+			units[i].DanglingLink = danglingWants(env.FS, units[i].Name)
 		}
+		return facts.Known("systemd", fromShow), facts.Known(units, fromShow)
 	}
 	switch {
-	case env.Live:
-		a.Manager = facts.Unknown[string](w, "systemctl show")
-	case len(a.Units) > 0 || gather.Exists(env.FS, "usr/lib/systemd/systemd") || gather.Exists(env.FS, "lib/systemd/systemd"):
-		a.Manager = facts.Known("systemd", "unit files")
-	case gather.Exists(env.FS, "etc/init/amazon-ssm-agent.conf"):
-		a.Manager = facts.Known("upstart", "file:/etc/init/amazon-ssm-agent.conf")
-	default:
-		a.Manager = facts.Unknown[string](w, "")
+	case errors.Is(err, gather.ErrNoProgram):
+		return noUnits(env, "no systemctl on this host", "")
+	case err != nil && (strings.Contains(err.Error(), "not been booted with systemd") || strings.Contains(err.Error(), "connect to bus")) && !gather.Exists(env.FS, "run/systemd/system"):
+		return facts.Absent[string]("systemd does not run here", fromShow), facts.Absent[[]facts.Unit]("systemd does not run here", fromShow)
+	case err == nil:
+		err = errors.New("systemctl printed no unit")
 	}
+	return gather.Unknown[string](err, fromShow), gather.Partly(filedUnits(env), err, "unit files")
+}
+
+// fileUnits describes the units of a tree that does not run.
+func fileUnits(env *gather.Env) (facts.Seen[string], facts.Seen[[]facts.Unit]) {
+	units := filedUnits(env)
+	switch {
+	case len(units) > 0 || gather.Exists(env.FS, "usr/lib/systemd/systemd") || gather.Exists(env.FS, "lib/systemd/systemd"):
+		return facts.Known("systemd", "unit files"), facts.Known(units, "unit files")
+	case gather.Exists(env.FS, upstartJob):
+		return noUnits(env, "", "")
+	}
+	return gather.NotAskable[string](gather.NotLive, ""), gather.NotAskable[[]facts.Unit](gather.NotLive, "")
+}
+
+// filedUnits are the units as systemd would load them from files.
+func filedUnits(env *gather.Env) []facts.Unit {
+	units := []facts.Unit{}
+	for _, name := range unitNames {
+		if u, ok := unitFromFiles(env.FS, name); ok {
+			units = append(units, u)
+		}
+	}
+	return units
 }
 
 // parseUnits reads the output of systemctl show: Property=value lines, a blank
@@ -143,12 +155,6 @@ func setProperty(u *facts.Unit, k, v string) {
 		}
 	case "FragmentPath":
 		u.File = gather.OneLine(v, 300)
-	case "DropInPaths":
-		for _, p := range strings.Fields(v) {
-			if len(u.DropIns) < 50 {
-				u.DropIns = append(u.DropIns, gather.OneLine(p, 300))
-			}
-		}
 	case "RestartPreventExitStatus":
 		u.NoRestart = exitCodes(v)
 	case "ActiveEnterTimestamp":
@@ -292,7 +298,7 @@ func unquoteUnit(v string) []string {
 }
 
 // unitFromFiles describes a unit of a tree that does not run: enablement, file,
-// drop-ins, user and executable. Active stays empty.
+// user and executable. Active stays empty.
 func unitFromFiles(fsys gather.FileSystem, name string) (facts.Unit, bool) {
 	u := facts.Unit{Name: name, Load: "not-found", DanglingLink: danglingWants(fsys, name)}
 	for _, d := range unitDirs {
@@ -309,9 +315,7 @@ func unitFromFiles(fsys gather.FileSystem, name string) (facts.Unit, bool) {
 		if err != nil {
 			continue
 		}
-		if strings.HasSuffix(f, ".conf") {
-			u.DropIns = append(u.DropIns, "/"+f)
-		} else if i == 0 {
+		if i == 0 && !strings.HasSuffix(f, ".conf") {
 			main = true
 			u.Load, u.File = "loaded", "/"+f
 		}

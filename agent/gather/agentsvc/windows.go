@@ -69,16 +69,14 @@ func commandPath(s string) string {
 	return s
 }
 
-// gatherService fills manager and unit from the service manager.
-func gatherService(w *gather.Windows, a *facts.Agent) {
+// windowsUnits asks the service manager of Windows.
+func windowsUnits(w *gather.Windows) (manager facts.Seen[string], units facts.Seen[[]facts.Unit]) {
 	const from = "scm:" + windowsService
 	s := w.Service(windowsService)
 	if s.Unknown() {
-		a.Manager = facts.Unknown[string](s.Reason(), from)
-		return
+		return gather.Likewise[string](s), gather.Likewise[[]facts.Unit](s)
 	}
-	a.Manager = facts.Known("scm", from)
-	a.Units = append(a.Units, windowsUnit(s))
+	return facts.Known("scm", from), facts.Known([]facts.Unit{windowsUnit(s)}, from)
 }
 
 // windowsEnvironment is the environment that matters to the service: its own
@@ -178,13 +176,13 @@ func parseWinHTTP(b []byte) (server, bypass string) {
 // windowsProcesses sorts processes by the part they have.
 func windowsProcesses(s facts.Seen[[]facts.Process]) facts.Seen[facts.Processes] {
 	if !s.Known() {
-		return facts.Seen[facts.Processes]{State: s.State, Why: s.Why, From: s.From}
+		return gather.Likewise[facts.Processes](s)
 	}
-	out := facts.Processes{Core: []facts.Process{}, Worker: []facts.Process{}, Document: []facts.Process{}, Session: []facts.Process{}}
+	out := facts.Processes{Core: []facts.Process{}, Worker: []facts.Process{}}
 	for _, p := range s.Value {
 		base := p.Exe[strings.LastIndexAny(p.Exe, `\/`)+1:]
 		if l := processList(&out, strings.TrimSuffix(strings.ToLower(base), ".exe")); l != nil && len(*l) < maxProcesses {
-			p.Exe = gather.OneLine(p.Exe, 300)
+			p.Exe, p.Owner = gather.OneLine(p.Exe, 300), facts.Absent[int]("Windows has no user ids", "")
 			*l = append(*l, p)
 		}
 	}
@@ -193,5 +191,5 @@ func windowsProcesses(s facts.Seen[[]facts.Process]) facts.Seen[facts.Processes]
 
 // processList is the list that a program of the agent belongs to; nil for others.
 func processList(out *facts.Processes, name string) *[]facts.Process {
-	return map[string]*[]facts.Process{ExeCore: &out.Core, ExeWorker: &out.Worker, exeDocument: &out.Document, exeSession: &out.Session}[name]
+	return map[string]*[]facts.Process{ExeCore: &out.Core, exeWorker: &out.Worker}[name]
 }

@@ -10,23 +10,27 @@ import (
 	"ssm-doctor/checks/facts"
 )
 
+// Identities asks who the credentials on this host belong to.
 type Identities struct{}
 
 func (Identities) Name() string { return "identity" }
 
-func (Identities) Reset(f *facts.Facts) { f.Permissions.Identities = nil }
+func (Identities) Reset(f *facts.Facts) { f.Permissions.Identities = facts.Seen[[]facts.Identity]{} }
 
 // Gather asks sts for each source of credentials that exists. It runs beside
 // the network source, so it makes its own idea of Region and domain.
 func (Identities) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error {
 	env := run.Env
 	// Verdicts of an earlier run stay until the next reads replace them.
-	f.Permissions.Identities, f.Permissions.Calls, f.Permissions.Held = nil, map[string]int{}, ""
+	p := &f.Permissions
+	p.Calls, p.Held = map[string]int{}, ""
 	if !env.Live || env.Offline {
+		p.Identities = gather.NotAskable[[]facts.Identity]("there is no live request in this run", "")
 		return nil
 	}
 	region, _ := endpoint.Region(env, f)
 	if region == "" {
+		p.Identities = facts.Unknown[[]facts.Identity]("no Region is known", "")
 		return nil
 	}
 	c, _ := f.Agent.Config.Get()
@@ -35,7 +39,7 @@ func (Identities) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) e
 	if c.ServiceDomain != "" {
 		view.Network.Domain = c.ServiceDomain
 	}
-	p := newCaller(run, &view)
+	who := newCaller(run, &view)
 	var sources []string
 	for _, s := range []string{facts.SourceProfile, facts.SourceDHMC, facts.SourceHybrid, facts.SourceShared} {
 		if _, ok := run.KeysOf(s); ok && relevant(f, s) {
@@ -46,12 +50,24 @@ func (Identities) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) e
 	var wg gather.Workers
 	for i, s := range sources {
 		k, _ := run.KeysOf(s)
-		wg.Go(func() { out[i] = p.whoAmI(ctx, s, k) })
+		wg.Go(func() { out[i] = who.whoAmI(ctx, s, k) })
 	}
 	wg.Wait()
-	f.Permissions.Identities = out
-	f.Permissions.Calls[callerIdentity.action] = len(sources)
+	p.Identities = facts.Known(out, "sts:GetCallerIdentity")
+	if unread := unreadKeys(f); unread.Unknown() {
+		p.Identities = facts.Partly(out, unread.Reason(), "sts:GetCallerIdentity").Because(unread.Obstacle())
+	}
+	p.Calls[callerIdentity.action] = len(sources)
 	return nil
+}
+
+// unreadKeys is a file of credentials that could not be read; it may hold keys of
+// another identity.
+func unreadKeys(f *facts.Facts) facts.Seen[facts.SharedFile] {
+	if f.Credentials.DHMCFile.Unknown() {
+		return f.Credentials.DHMCFile
+	}
+	return f.Credentials.RootFile
 }
 
 // relevant leaves out keys that the node would not use: root's own file on a
@@ -69,10 +85,8 @@ func (c *caller) whoAmI(ctx context.Context, source string, k gather.Keys) facts
 	r := c.signAndSend(ctx, callerIdentity, k, func(s string) string { return s })
 	id := facts.Identity{Source: source, From: "sts:GetCallerIdentity", At: r.at}
 	switch {
-	case r.network != nil:
-		id.Outcome, id.Message = "unreachable", gather.OneLine(r.network.Error(), 200)
-	case !r.aws:
-		id.Outcome, id.Message = "unreachable", r.foreign()
+	case r.network != nil, !r.aws:
+		id.Outcome = facts.CallUnreachable
 	case r.status == 200:
 		var d struct {
 			Result struct{ Arn, Account string } `xml:"GetCallerIdentityResult"`
@@ -81,9 +95,9 @@ func (c *caller) whoAmI(ctx context.Context, source string, k gather.Keys) facts
 			id.ARN, id.Account = gather.OneLine(d.Result.Arn, 300), gather.OneLine(d.Result.Account, 20)
 		}
 		id.Role, id.Session = principalParts(id.ARN)
-		id.Outcome = "ok"
+		id.Outcome = facts.CallOK
 	default:
-		id.Outcome, id.Code, id.Message = "refused", r.err.Code, r.err.Message
+		id.Outcome, id.Code = facts.CallRefused, r.err.Code
 	}
 	return id
 }

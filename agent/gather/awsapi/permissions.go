@@ -9,9 +9,10 @@ import (
 	"strings"
 
 	"ssm-doctor/agent/gather"
-	"ssm-doctor/checks"
+	"ssm-doctor/agent/gather/endpoint"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
 )
 
 // maxParallel bounds the requests under way at the same time.
@@ -24,6 +25,8 @@ var (
 	nodeName   = regexp.MustCompile(`^m?i-[0-9a-f]{8,17}$`)
 )
 
+// Permissions sends harmless reads with the identity in use. It reads the sections
+// of all earlier waves.
 type Permissions struct{}
 
 func (Permissions) Name() string { return "permissions" }
@@ -32,59 +35,87 @@ func (Permissions) Name() string { return "permissions" }
 func (Permissions) Reset(*facts.Facts) {}
 
 func (Permissions) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error {
-	env := run.Env
-	if !env.Live || env.Offline || f.Network.Region == "" {
+	p := &f.Permissions
+	if !run.Live || run.Offline {
+		notSent(p, gather.NotAskable[[]facts.Permission]("there is no live request in this run", ""))
 		return nil
 	}
-	if env.Hold != "" {
-		f.Permissions.Held = env.Hold
+	if f.Network.Region == "" {
+		notSent(p, facts.Unknown[[]facts.Permission]("no Region is known", ""))
 		return nil
 	}
-	if e := f.Network.Endpoint("ssm"); e == nil || !e.TLS.Known() || !e.TLS.Value.OK {
-		f.Permissions.Held = "the ssm endpoint cannot be used"
+	c := newCaller(run, f)
+	c.node = node.Of(f)
+	k, held := c.mayAsk(run)
+	if held.Unknown() {
+		p.Held = held.Reason()
+		notSent(p, held)
 		return nil
 	}
-	source := checks.Source(f)
+	if p.Calls == nil {
+		p.Calls = map[string]int{}
+	}
+	answers := c.askAll(ctx, c.rows(), k)
+	if slices.Contains(run.Probes, "simulator") {
+		answers = append(answers, c.simulate(ctx, c.node.Credentials.Source, k)...)
+	}
+	p.Actions = facts.Known(answers, "")
+	return nil
+}
+
+// notSent says why no read was sent, unless answers of an earlier run are kept.
+func notSent(p *facts.Permissions, why facts.Seen[[]facts.Permission]) {
+	if len(p.Actions.Some()) == 0 {
+		p.Actions = why
+	}
+}
+
+// mayAsk yields the credentials in use, or says why no read may be sent.
+func (c *caller) mayAsk(run *gather.Run) (k gather.Keys, held facts.Seen[[]facts.Permission]) {
+	if run.Hold != "" {
+		return k, facts.Unknown[[]facts.Permission](run.Hold, "")
+	}
+	if e := c.f.Network.Endpoint("ssm"); e == nil || !e.TLS.Known() || !e.TLS.Value.OK {
+		return k, facts.Unknown[[]facts.Permission]("the ssm endpoint cannot be used", "")
+	}
+	source := c.node.Credentials.Source
 	k, ok := run.KeysOf(source)
-	if !ok {
-		f.Permissions.Held = "no credentials could be read to sign with"
-		if source != facts.SourceNone {
-			f.Permissions.Held = "the credentials in use, " + source + ", could not be read"
-		}
-		return nil
+	if ok {
+		return k, facts.Known([]facts.Permission{}, "")
 	}
-	p := newCaller(run, f)
+	why := "no credentials could be read to sign with"
+	if source != "" && source != facts.SourceNone {
+		why = "the credentials in use, " + source + ", could not be read"
+	}
+	return k, facts.Unknown[[]facts.Permission](why, "").Because(unreadKeys(c.f).Obstacle())
+}
+
+// rows are the requests of this run.
+func (c *caller) rows() []row {
 	rows := slices.Clone(defaultReads)
-	simulate := false
-	for _, family := range env.Probes {
-		rows = append(rows, probeRows(family, f, env.Parameters)...)
-		simulate = simulate || family == "simulator"
+	for _, family := range c.env.Probes {
+		rows = append(rows, probeRows(family, c.f, c.env.Parameters)...)
 	}
 	rows = unique(rows)
-	rows = rows[:min(len(rows), maxCalls-maxSimulations)]
-	fill := p.filler()
+	return rows[:min(len(rows), maxCalls-maxSimulations)]
+}
+
+// askAll sends rows, some at a time, and counts them.
+func (c *caller) askAll(ctx context.Context, rows []row, k gather.Keys) []facts.Permission {
+	fill := c.filler()
 	out := make([][]facts.Permission, len(rows))
 	var wg gather.Workers
 	slots := make(chan struct{}, maxParallel)
 	for i, r := range rows {
+		c.f.Permissions.Calls[r.action]++
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			out[i] = p.ask(ctx, r, source, k, fill)
+			out[i] = c.ask(ctx, r, c.node.Credentials.Source, k, fill)
 		})
 	}
 	wg.Wait()
-	if f.Permissions.Calls == nil {
-		f.Permissions.Calls = map[string]int{}
-	}
-	for _, r := range rows {
-		f.Permissions.Calls[r.action]++
-	}
-	f.Permissions.Actions = slices.Concat(out...)
-	if simulate {
-		p.simulate(ctx, source, k)
-	}
-	return nil
+	return slices.Concat(out...)
 }
 
 // unique drops requests that two families share.
@@ -101,7 +132,7 @@ func unique(rows []row) []row {
 // filler puts this host's values into requests. What does not look like what it
 // should be is left out: it would only be refused.
 func (c *caller) filler() func(string) string {
-	node, instance := checks.NodeID(c.f), c.f.IMDS.InstanceID.Value
+	node, instance := c.node.Identity.ID, c.f.IMDS.InstanceID.Value
 	if !nodeName.MatchString(node) {
 		node = ""
 	}
@@ -110,7 +141,7 @@ func (c *caller) filler() func(string) string {
 	}
 	group := cmp.Or(logGroup(c.f), "/aws/ssm/")
 	return strings.NewReplacer("{node}", node, "{instance}", instance, "{document}", document(c.env.GOOS), "{group}", group, "{region}", c.f.Network.Region,
-		"{arn}", "arn:"+checks.Partition(c.f)+":", "{millis}", strconv.FormatInt(c.env.Now().UnixMilli(), 10)).Replace
+		"{arn}", "arn:"+c.node.Identity.Partition+":", "{millis}", strconv.FormatInt(c.env.Now().UnixMilli(), 10)).Replace
 }
 
 // document is a public document that exists in every Region.
@@ -126,28 +157,28 @@ func document(goos string) string {
 func (c *caller) ask(ctx context.Context, r row, source string, k gather.Keys, fill func(string) string) []facts.Permission {
 	rep := c.signAndSend(ctx, r, k, fill)
 	out := facts.Permission{Action: r.action, Identity: source, Principal: c.principal(source), Resource: fill(r.resource), Invented: r.invented, From: r.service + ":" + r.action[strings.Index(r.action, ":")+1:], At: rep.at}
-	if rep.network != nil {
-		out.Verdict, out.Message = facts.Unreachable, gather.OneLine(rep.network.Error(), 200)
-		return []facts.Permission{out}
-	}
-	if !rep.aws { // whatever a proxy or portal says in the place of AWS
-		out.Verdict, out.Message = facts.Inconclusive, rep.foreign()
-		return []facts.Permission{out}
-	}
-	out.Code, out.Message = rep.err.Code, rep.err.Message
 	switch {
+	case rep.network != nil:
+		out.Verdict, out.Message = facts.Unreachable, gather.OneLine(rep.network.Error(), 200)
+	case !rep.aws: // whatever a proxy or portal says in the place of AWS
+		out.Verdict, out.Message = facts.Inconclusive, rep.foreign()
 	case rep.status >= 200 && rep.status < 300:
 		out.Verdict, out.Rule = facts.AllowedProven, r.rule
-		return []facts.Permission{out}
 	case slices.Contains(r.allowed, strings.TrimPrefix(rep.err.Code, "Client.")):
-		out.Verdict, out.Rule = facts.AllowedPredicted, r.rule
+		out.Verdict, out.Rule, out.Code, out.Message = facts.AllowedPredicted, r.rule, rep.err.Code, rep.err.Message
 		if r.proves {
 			out.Verdict = facts.AllowedProven
 		}
-		return []facts.Permission{out}
+	default:
+		return refused(r, out, rep.err)
 	}
-	ref := iam.ParseRefusal(rep.err.Code, rep.err.Message)
-	out.Verdict = facts.Inconclusive
+	return []facts.Permission{out}
+}
+
+// refused reads what an error proves of a row, and of the action that it names.
+func refused(r row, out facts.Permission, e endpoint.AWSError) []facts.Permission {
+	ref := iam.ParseRefusal(e.Code, e.Message)
+	out.Code, out.Message, out.Refused, out.Verdict = e.Code, e.Message, ref, facts.Inconclusive
 	switch {
 	case ref.Proves(r.action):
 		out.Verdict = facts.DeniedProven
@@ -162,7 +193,7 @@ func (c *caller) ask(ctx context.Context, r row, source string, k gather.Keys, f
 		}
 		other.Layer, other.Explicit, other.PolicyARN = ref.Layer, ref.Explicit, ref.PolicyARN
 		if slices.Contains(r.allowedBy, other.Action) {
-			out.Verdict, out.Rule, out.Code, out.Message = facts.AllowedProven, r.rule, "", ""
+			out.Verdict, out.Rule, out.Code, out.Message, out.Refused = facts.AllowedProven, r.rule, "", "", iam.Refusal{}
 		}
 		return []facts.Permission{out, other}
 	}
@@ -174,7 +205,7 @@ func (c *caller) ask(ctx context.Context, r row, source string, k gather.Keys, f
 
 // principal is the ARN that sts named for a source.
 func (c *caller) principal(source string) string {
-	for _, id := range c.f.Permissions.Identities {
+	for _, id := range c.f.Permissions.Identities.Some() {
 		if id.Source == source {
 			return id.ARN
 		}

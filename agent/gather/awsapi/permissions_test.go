@@ -137,13 +137,19 @@ func awsEnv(t *testing.T, s *fakeAWS) (*gather.Run, *facts.Facts) {
 		}}
 	f, run := &facts.Facts{CollectedAt: now}, env.Begin()
 	f.Network.Region, f.Network.Domain = "eu-west-1", "example.com"
-	f.Network.Endpoints = []facts.Endpoint{{Service: "ssm", Host: "ssm.example.com", Need: facts.NeedCore, TLS: facts.Known(facts.TLS{OK: true}, "")}}
+	endpoints := []facts.Endpoint{{Service: "ssm", Host: "ssm.example.com", Need: facts.NeedCore, TLS: facts.Known(facts.TLS{OK: true}, "")}}
 	for _, name := range []string{"ec2", "logs", "s3", "ds", "secretsmanager", "tagging", "xray"} {
-		f.Network.Endpoints = append(f.Network.Endpoints, facts.Endpoint{Service: name, Host: name + ".example.com"})
+		endpoints = append(endpoints, facts.Endpoint{Service: name, Host: name + ".example.com"})
 	}
+	f.Network.Endpoints = facts.Known(endpoints, "")
+	f.ECS.Task = facts.Absent[facts.ECSTask]("not in a task", "")
+	f.Registration.Hybrid = facts.Absent[facts.Key]("no such file", "")
+	f.Agent.Config = facts.Absent[facts.Config]("no such file", "")
+	f.Credentials.Runtime = facts.Absent[facts.Runtime]("no such file", "")
+	f.Log.Matches, f.Log.Refusals = facts.Known([]facts.Match{}, ""), facts.Known([]facts.Refusal{}, "")
 	f.IMDS.InstanceID = facts.Known("i-0123456789abcdef0", "imds")
 	f.IMDS.Profile = facts.Known(facts.Profile{Name: "NodeRole"}, "imds")
-	f.Permissions.Identities = []facts.Identity{{Source: facts.SourceProfile, Outcome: "ok", Account: "111122223333", Role: "NodeRole", ARN: "arn:aws:sts::111122223333:assumed-role/NodeRole/i-0123456789abcdef0"}}
+	f.Permissions.Identities = facts.Known([]facts.Identity{{Source: facts.SourceProfile, Outcome: facts.CallOK, Account: "111122223333", Role: "NodeRole", ARN: "arn:aws:sts::111122223333:assumed-role/NodeRole/i-0123456789abcdef0"}}, "")
 	run.SetKeys(facts.SourceProfile, gather.Keys{ID: "ASIAEXAMPLEPROFILE", Secret: "secret-of-profile", Token: "token-of-profile"})
 	run.SetKeys(facts.SourceDHMC, gather.Keys{ID: "ASIAEXAMPLEDHMC", Secret: "secret-of-dhmc", Token: "token-of-dhmc"})
 	return run, f
@@ -156,7 +162,7 @@ func look(t *testing.T, run *gather.Run, f *facts.Facts) map[string]facts.Permis
 		t.Fatal(err)
 	}
 	out := map[string]facts.Permission{}
-	for _, p := range f.Permissions.Actions {
+	for _, p := range f.Permissions.Actions.Value {
 		out[p.Action] = p
 		if p.Identity == "" || p.From == "" || p.At.IsZero() {
 			t.Errorf("no identity, place or time: %+v", p)
@@ -301,7 +307,7 @@ func TestBuckets(t *testing.T) {
 	f.Agent.Output = facts.Known(facts.Output{Buckets: []string{"my-bucket", "Not/A Bucket"}}, "")
 	look(t, env, f)
 	var got []string
-	for _, p := range f.Permissions.Actions[3:] {
+	for _, p := range f.Permissions.Actions.Value[3:] {
 		got = append(got, p.Action+" "+p.Verdict+" "+p.Resource)
 	}
 	want := []string{"s3:GetObject unknown-inconclusive arn:aws:s3:::amazon-ssm-eu-west-1/latest/VERSION",
@@ -369,9 +375,10 @@ func TestHeld(t *testing.T) {
 		{"offline", func(e *gather.Run, _ *facts.Facts) { e.Offline = true }, ""},
 		{"another root", func(e *gather.Run, _ *facts.Facts) { e.Live = false }, ""},
 		{"not due", func(e *gather.Run, _ *facts.Facts) { e.Hold = "not due" }, "not due"},
-		{"no endpoint", func(_ *gather.Run, f *facts.Facts) { f.Network.Endpoints[0].TLS = facts.Known(facts.TLS{}, "") }, "cannot be used"},
+		{"no endpoint", func(_ *gather.Run, f *facts.Facts) { f.Network.Endpoints.Value[0].TLS = facts.Known(facts.TLS{}, "") }, "cannot be used"},
 		{"no identity", func(_ *gather.Run, f *facts.Facts) { f.IMDS.Profile = facts.Absent[facts.Profile]("404", "") }, "no credentials"},
 		{"hybrid keys of another user", func(_ *gather.Run, f *facts.Facts) {
+			f.Agent.Config = facts.Absent[facts.Config]("no such file", "")
 			f.Registration.Hybrid = facts.Known(facts.Key{InstanceID: "mi-0123456789abcdef0", Region: "eu-west-1", HasPrivate: true}, "")
 		}, "hybrid, could not be read"},
 	} {
@@ -488,9 +495,9 @@ func TestEncodedRefusal(t *testing.T) {
 func TestForeignIdentity(t *testing.T) {
 	t.Parallel()
 	env, f := awsEnv(t, &fakeAWS{foreign: true})
-	f.Network.Endpoints = append(f.Network.Endpoints, facts.Endpoint{Service: "sts", Host: "sts.example.com"})
+	f.Network.Endpoints.Value = append(f.Network.Endpoints.Value, facts.Endpoint{Service: "sts", Host: "sts.example.com"})
 	id := newCaller(env, f).whoAmI(t.Context(), facts.SourceProfile, gather.Keys{ID: "ASIAEXAMPLEPROFILE", Secret: "secret", Token: "token"})
-	if id.Outcome != "unreachable" || !strings.Contains(id.Message, "not by AWS") {
+	if id.Outcome != facts.CallUnreachable || id.ARN != "" {
 		t.Errorf("%+v", id)
 	}
 }

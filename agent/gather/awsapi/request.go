@@ -23,6 +23,7 @@ import (
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/endpoint"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
 )
 
 // row is one request to AWS as data. No other package signs requests, and this
@@ -58,6 +59,7 @@ type caller struct {
 	env   *gather.Env
 	f     *facts.Facts
 	probe *endpoint.Prober
+	node  *node.Node // nil before all facts that tell of the node are known
 }
 
 func newCaller(run *gather.Run, f *facts.Facts) *caller {
@@ -78,7 +80,7 @@ type reply struct {
 // over a connection whose certificate is trusted.
 func (c *caller) signAndSend(ctx context.Context, r row, k gather.Keys, fill func(string) string) reply {
 	host := r.service + "." + c.f.Network.Region + "." + c.f.Network.Domain
-	for _, e := range c.f.Network.Endpoints {
+	for _, e := range c.f.Network.Endpoints.Some() {
 		if e.Service == r.service {
 			host = e.Host
 		}
@@ -158,7 +160,7 @@ func (r reply) foreign() string {
 
 // trusted connects as the probes do and shakes hands with who proves to be host.
 func (c *caller) trusted(ctx context.Context, host string) (net.Conn, error) {
-	e := &facts.Endpoint{Host: host, Port: 443, Need: facts.NeedFeature}
+	e := &facts.Endpoint{Host: host, Need: facts.NeedFeature}
 	conn := c.probe.Connect(ctx, e)
 	if conn == nil {
 		return nil, errors.New(connectFailure(e))
@@ -187,9 +189,9 @@ func overConn(conn net.Conn) *http.Client {
 func connectFailure(e *facts.Endpoint) string {
 	switch {
 	case e.Proxy.Used:
-		return "proxy: " + e.Proxy.Outcome
+		return "proxy: " + string(e.Proxy.Outcome)
 	case len(e.TCP) > 0:
-		return cmp.Or(e.TCP[0].Error, e.TCP[0].Outcome)
+		return cmp.Or(e.TCP[0].Error, string(e.TCP[0].Outcome))
 	}
 	return cmp.Or(e.DNS.Error, "not connected")
 }

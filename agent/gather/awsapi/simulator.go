@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"ssm-doctor/agent/gather"
-	"ssm-doctor/checks"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
 )
 
 const (
@@ -41,67 +41,78 @@ func iamEndpoint(partition string) (host, region string) {
 // policies, a boundary and service control policies, so its answers are
 // predictions. Only actions are asked that take no resource, or the node as one:
 // for others a narrow policy would look like a denial.
-func (c *caller) simulate(ctx context.Context, source string, k gather.Keys) {
-	add := func(out facts.Permission) {
-		out.Identity, out.Principal, out.From = source, c.principal(source), checks.SimulatorFrom
-		c.f.Permissions.Actions = append(c.f.Permissions.Actions, out)
+func (c *caller) simulate(ctx context.Context, source string, k gather.Keys) []facts.Permission {
+	out := c.simulations(ctx, c.principal(source), k)
+	for i := range out {
+		out[i].Identity, out[i].Principal, out[i].From = source, c.principal(source), node.SimulatorFrom
 	}
-	role := iamRole(c.principal(source), "")
-	host, region := iamEndpoint(checks.Partition(c.f))
+	return out
+}
+
+// simulations are the verdicts on a principal, beginning with that on the call itself.
+func (c *caller) simulations(ctx context.Context, principal string, k gather.Keys) []facts.Permission {
+	own := facts.Permission{Action: node.SimulatorFrom, Verdict: facts.NotProbed, At: c.env.Now().UTC()}
+	role := iamRole(principal, "")
+	host, region := iamEndpoint(c.node.Identity.Partition)
 	if role == "" || host == "" {
-		add(facts.Permission{Action: checks.SimulatorFrom, Verdict: facts.NotProbed, Message: "the role's ARN or the partition's IAM endpoint is not known", At: c.env.Now().UTC()})
-		return
+		own.Message = "the role's ARN or the partition's IAM endpoint is not known"
+		return []facts.Permission{own}
 	}
 	if at := c.env.Memory.SimulatorRefusedAt(); !at.IsZero() && c.env.Now().Sub(at) < simulatorPause {
-		add(facts.Permission{Action: checks.SimulatorFrom, Verdict: facts.NotProbed, Message: "refused less than a day ago", At: at})
-		return
+		own.Message, own.At = "refused less than a day ago", at
+		return []facts.Permission{own}
 	}
-	node, free := simulatedActions()
-	calls := 0
 	ask := func(role string, actions []string, resource string) (reply, bool) {
-		calls++
-		r := row{action: checks.SimulatorFrom, service: "iam", protocol: "query", body: simulation(role, actions, resource, c.f.Network.Region), host: host, region: region}
+		c.f.Permissions.Calls[node.SimulatorFrom]++
+		r := row{action: node.SimulatorFrom, service: "iam", protocol: "query", body: simulation(role, actions, resource, c.f.Network.Region), host: host, region: region}
 		rep := c.signAndSend(ctx, r, k, func(s string) string { return s })
 		return rep, rep.network == nil && rep.status == 200 && rep.aws
 	}
-	defer func() { c.f.Permissions.Calls[checks.SimulatorFrom] += calls }()
+	onNode, free := simulatedActions()
 	rep, ok := ask(role, free, "")
 	if !ok && rep.network == nil && rep.err.Code == "NoSuchEntity" {
 		// The ARN of a session does not tell the path of its role.
-		role = iamRole(c.principal(source), "service-role/")
+		role = iamRole(principal, "service-role/")
 		rep, ok = ask(role, free, "")
 	}
+	own.Resource, own.At = role, rep.at
 	if !ok {
-		out := facts.Permission{Action: checks.SimulatorFrom, Verdict: facts.Inconclusive, Resource: role, At: rep.at}
-		if rep.network != nil {
-			out.Verdict, out.Message = facts.Unreachable, gather.OneLine(rep.network.Error(), 200)
-		} else if !rep.aws {
-			out.Message = rep.foreign()
-		} else {
-			out.Code, out.Message = rep.err.Code, rep.err.Message
-			ref := iam.ParseRefusal(rep.err.Code, rep.err.Message)
-			if ref.Proves(checks.SimulatorFrom) {
-				out.Verdict, out.Layer, out.Explicit, out.PolicyARN = facts.DeniedProven, ref.Layer, ref.Explicit, ref.PolicyARN
-			}
-		}
 		c.env.Memory.NoteSimulatorRefused(c.env.Now())
-		add(out)
-		return
+		return []facts.Permission{simulatorRefused(own, rep)}
 	}
-	add(facts.Permission{Action: checks.SimulatorFrom, Verdict: facts.AllowedProven, Rule: ruleAnswered, Resource: role, At: rep.at})
-	results := parseSimulation(rep.body)
+	own.Verdict, own.Rule = facts.AllowedProven, ruleAnswered
+	out := append([]facts.Permission{own}, parseSimulation(rep.body)...)
 	if arn := c.nodeARN(); arn != "" {
-		if rep, ok := ask(role, node, arn); ok {
+		if rep, ok := ask(role, onNode, arn); ok {
 			for _, r := range parseSimulation(rep.body) {
 				r.Resource = arn
-				results = append(results, r)
+				out = append(out, r)
 			}
 		}
 	}
-	for _, r := range results {
-		r.At = rep.at
-		add(r)
+	for i := range out {
+		out[i].At = rep.at
 	}
+	return out
+}
+
+// simulatorRefused is the verdict on the call itself when it gave no answer.
+func simulatorRefused(own facts.Permission, rep reply) facts.Permission {
+	own.Verdict = facts.Inconclusive
+	switch {
+	case rep.network != nil:
+		own.Verdict, own.Message = facts.Unreachable, gather.OneLine(rep.network.Error(), 200)
+		return own
+	case !rep.aws:
+		own.Message = rep.foreign()
+		return own
+	}
+	own.Code, own.Message = rep.err.Code, rep.err.Message
+	own.Refused = iam.ParseRefusal(own.Code, own.Message)
+	if ref := own.Refused; ref.Proves(node.SimulatorFrom) {
+		own.Verdict, own.Layer, own.Explicit, own.PolicyARN = facts.DeniedProven, ref.Layer, ref.Explicit, ref.PolicyARN
+	}
+	return own
 }
 
 // simulatedActions are the actions of the matrix that take the node as
@@ -213,12 +224,12 @@ func iamRole(arn, path string) string {
 
 // nodeARN is the node as a resource; empty when a part of it is not known.
 func (c *caller) nodeARN() string {
-	id, account, region := checks.NodeID(c.f), checks.Account(c.f), c.f.Network.Region
+	id, account, region := c.node.Identity.ID, c.node.Identity.Account, c.f.Network.Region
 	if !nodeName.MatchString(id) || account == "" || region == "" {
 		return ""
 	}
 	if strings.HasPrefix(id, "mi-") {
-		return "arn:" + checks.Partition(c.f) + ":ssm:" + region + ":" + account + ":managed-instance/" + id
+		return "arn:" + c.node.Identity.Partition + ":ssm:" + region + ":" + account + ":managed-instance/" + id
 	}
-	return "arn:" + checks.Partition(c.f) + ":ec2:" + region + ":" + account + ":instance/" + id
+	return "arn:" + c.node.Identity.Partition + ":ec2:" + region + ":" + account + ":instance/" + id
 }

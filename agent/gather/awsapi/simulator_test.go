@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"ssm-doctor/checks"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
 )
 
 func member(action, decision, more string) string {
@@ -81,11 +81,11 @@ func TestSimulator(t *testing.T) {
 			env.Probes = []string{"simulator"}
 			look(t, env, f)
 			verdicts := map[string]string{}
-			for _, x := range f.Permissions.Actions {
+			for _, x := range f.Permissions.Actions.Value {
 				verdicts[x.Action] = x.Verdict
 			}
-			if verdicts[checks.SimulatorFrom] != c.verdict || verdicts["ssm:PutInventory"] != c.put || f.Permissions.Calls[checks.SimulatorFrom] != c.calls {
-				t.Errorf("%d calls, %v", f.Permissions.Calls[checks.SimulatorFrom], verdicts)
+			if verdicts[node.SimulatorFrom] != c.verdict || verdicts["ssm:PutInventory"] != c.put || f.Permissions.Calls[node.SimulatorFrom] != c.calls {
+				t.Errorf("%d calls, %v", f.Permissions.Calls[node.SimulatorFrom], verdicts)
 			}
 			for _, r := range s.got {
 				if !strings.HasPrefix(r.action, "iam:") {
@@ -99,7 +99,7 @@ func TestSimulator(t *testing.T) {
 			if c.verdict != facts.DeniedProven {
 				return
 			}
-			if p := look(t, env, f)[checks.SimulatorFrom]; p.Verdict != facts.NotProbed || n != c.calls {
+			if p := look(t, env, f)[node.SimulatorFrom]; p.Verdict != facts.NotProbed || n != c.calls {
 				t.Errorf("asked again within a day: %+v", p)
 			}
 		})

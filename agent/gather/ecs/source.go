@@ -40,7 +40,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 		base = env.Getenv("ECS_CONTAINER_METADATA_URI_V4")
 	}
 	if !env.Live {
-		e.Task = facts.Unknown[facts.ECSTask](gather.NotLive, "")
+		e.Task = gather.NotAskable[facts.ECSTask](gather.NotLive, "")
 	} else if base == "" {
 		e.Task = facts.Absent[facts.ECSTask]("no task metadata address in the environment", "env:ECS_CONTAINER_METADATA_URI_V4")
 		e.ManagedAgent = facts.Absent[bool]("not in a task", "")
@@ -59,7 +59,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	if m, ok := hostfile.MountOf(hostfile.ParseMounts(b), "/"); ok {
 		e.ReadOnlyRoot = facts.Known(strings.Contains(","+strings.Join(m.Opts, ",")+",", ",ro,"), "file:/proc/self/mountinfo")
 	} else if err != nil {
-		e.ReadOnlyRoot = facts.Unknown[bool](gather.Why(err), "file:/proc/self/mountinfo")
+		e.ReadOnlyRoot = gather.Unknown[bool](err, "file:/proc/self/mountinfo")
 	}
 	from := "ecs:GET " + gather.OneLine(base, 200) + "/task"
 	doc, err := taskDocument(ctx, env, base)
@@ -70,21 +70,17 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 			return nil
 		}
 	}
-	e.Task = facts.Unknown[facts.ECSTask](gather.Why(err), from)
+	e.Task = gather.Unknown[facts.ECSTask](err, from)
 	return nil
 }
 
 // parseTask decodes the task document of metadata version 4.
 func parseTask(b []byte) (facts.ECSTask, error) {
-	var in struct{ Cluster, TaskARN, Family, LaunchType string }
+	var in struct{ Cluster, TaskARN, Family string }
 	if err := json.Unmarshal(b, &in); err != nil {
 		return facts.ECSTask{}, errors.New(gather.JSONError(err))
 	}
-	t := facts.ECSTask{Cluster: gather.OneLine(in.Cluster, 300), TaskARN: gather.OneLine(in.TaskARN, 300), Family: gather.OneLine(in.Family, 300), LaunchType: gather.OneLine(in.LaunchType, 300)}
-	if p := strings.Split(in.TaskARN, ":"); len(p) > 3 && p[0] == "arn" {
-		t.Region = gather.OneLine(p[3], 300)
-	}
-	return t, nil
+	return facts.ECSTask{Cluster: gather.OneLine(in.Cluster, 300), TaskARN: gather.OneLine(in.TaskARN, 300), Family: gather.OneLine(in.Family, 300)}, nil
 }
 
 // taskDocument asks the metadata endpoint, which must be link-local or loopback.

@@ -66,7 +66,7 @@ func Domain(region string) string {
 
 // endpointOf is the address of a service as the agent's configuration leaves it.
 func endpointOf(service, need, region, domain string, c facts.Config) facts.Endpoint {
-	e := facts.Endpoint{Service: service, Need: need, Port: 443, Configured: "default", Host: service + "." + region + "." + domain}
+	e := facts.Endpoint{Service: service, Need: need, Configured: "default", Host: service + "." + region + "." + domain}
 	if c.ServiceDomain != "" {
 		e.Configured = "Agent.ServiceDomain"
 	}

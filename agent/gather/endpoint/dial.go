@@ -9,8 +9,10 @@ import (
 	"syscall"
 
 	"ssm-doctor/agent/gather"
+	"ssm-doctor/checks/facts"
 )
 
+// UnwrapURL drops the method and URL that a client puts before an error.
 func UnwrapURL(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -20,27 +22,27 @@ func UnwrapURL(err error) error {
 }
 
 // TCPOutcome sorts the ways in which a connection fails.
-func TCPOutcome(err error) string {
+func TCPOutcome(err error) facts.Outcome {
 	var ne net.Error
 	switch {
 	case err == nil:
-		return "ok"
+		return facts.OK
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "refused"
+		return facts.Refused
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
-		return "not-permitted"
+		return facts.NotPermitted
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return "no-local-address"
+		return facts.NoLocalAddress
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return "unreachable"
+		return facts.NoRoute
 	case errors.Is(err, syscall.EINVAL):
-		return "invalid"
+		return facts.Invalid
 	case errors.Is(err, syscall.ECONNRESET):
-		return "reset"
+		return facts.Reset
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &ne) && ne.Timeout():
-		return "timeout"
+		return facts.Timeout
 	}
-	return "other"
+	return facts.Other
 }
 
 // DialText is the part of a dial error that says something.

@@ -26,7 +26,7 @@ func Resolve(ctx context.Context, env *gather.Env, f *facts.Facts, host string) 
 		d.Server = r.Servers[0]
 	}
 	if pins := pinned(env, host); len(pins) > 0 {
-		d.Pinned, d.Outcome = pins[0].String(), "ok"
+		d.Pinned, d.Outcome = pins[0].String(), facts.OK
 		for _, a := range pins {
 			if a.Is4() {
 				d.A = append(d.A, a.String())
@@ -62,7 +62,7 @@ func Resolve(ctx context.Context, env *gather.Env, f *facts.Facts, host string) 
 	for _, a := range six {
 		d.AAAA = append(d.AAAA, a.String())
 	}
-	d.Outcome = "ok"
+	d.Outcome = facts.OK
 	if len(four)+len(six) == 0 {
 		d.Outcome, d.Error = dnsOutcome(err4)
 		var e *net.DNSError
@@ -98,21 +98,21 @@ func searched(r facts.Resolver, host string) []string {
 }
 
 // dnsOutcome sorts the ways in which a query fails.
-func dnsOutcome(err error) (outcome, text string) {
+func dnsOutcome(err error) (outcome facts.Outcome, text string) {
 	var e *net.DNSError
 	switch {
 	case err == nil:
-		return "no-data", "no addresses"
+		return facts.NoData, "no addresses"
 	case errors.As(err, &e) && e.IsNotFound:
-		return "nxdomain", "no such host"
+		return facts.NXDomain, "no such host"
 	case errors.As(err, &e) && e.IsTimeout, errors.Is(err, context.DeadlineExceeded):
-		return "timeout", "i/o timeout"
+		return facts.Timeout, "i/o timeout"
 	case strings.Contains(err.Error(), "server misbehaving"):
-		return "servfail", "server misbehaving"
+		return facts.ServFail, "server misbehaving"
 	case strings.Contains(err.Error(), "connection refused"):
-		return "refused", "connection refused"
+		return facts.Refused, "connection refused"
 	}
-	return "other", gather.Why(err)
+	return facts.Other, gather.Why(err)
 }
 
 // maxPins bounds the addresses of one name in the hosts file.
@@ -195,7 +195,7 @@ func views(ctx context.Context, env *gather.Env, f *facts.Facts, host string) []
 	for i, s := range servers {
 		wg.Go(func() {
 			addrs, err := env.Lookup(ctx, s, "ip4", host)
-			v := facts.View{Server: s, Outcome: "ok", Scope: scope(addrs)}
+			v := facts.View{Server: s, Outcome: facts.OK, Scope: scope(addrs)}
 			for _, a := range addrs {
 				v.A = append(v.A, a.Unmap().String())
 			}

@@ -17,19 +17,24 @@ import (
 // maxAddresses is how many addresses of one endpoint are tried.
 const maxAddresses = 4
 
-// Prober asks endpoints, all at once.
+// httpsPort is that of every endpoint.
+const httpsPort = 443
+
+// Prober asks endpoints, all at once, by the way of the agent's service.
 type Prober struct {
-	env   *gather.Env
-	f     *facts.Facts
-	proxy gather.ProxyVars
+	env *gather.Env
+	f   *facts.Facts
+	// Roots yields the trusted certificates.
 	Roots func() (*x509.CertPool, error)
+
+	service, unit, shell gather.ProxyVars // see gather.Run
 }
 
-// NewProber makes a prober that takes the way of the agent's service, through its
-// proxy if it has one. It reads the sections of f that tell where endpoints are.
+// NewProber makes a prober. It reads the sections of f that tell where endpoints are.
 func NewProber(run *gather.Run, f *facts.Facts) *Prober {
-	service, _, _ := run.Proxies()
-	return &Prober{env: run.Env, f: f, proxy: service, Roots: run.Roots()}
+	p := &Prober{env: run.Env, f: f, Roots: run.Roots()}
+	p.service, p.unit, p.shell = run.Proxies()
+	return p
 }
 
 // endpoint fills in what can be seen of one endpoint and returns the clock's difference.
@@ -65,7 +70,7 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 		return skew
 	}
 	if !reuse {
-		if c := p.Connect(ctx, &facts.Endpoint{Service: e.Service, Host: e.Host, Port: e.Port}); c != nil {
+		if c := p.Connect(ctx, &facts.Endpoint{Service: e.Service, Host: e.Host}); c != nil {
 			conn.Close()
 			scratch := *e
 			if t := p.handshake(ctx, &scratch, c); t != nil {
@@ -84,7 +89,7 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 
 // Connect makes the connection the agent would make; nil when there is none.
 func (p *Prober) Connect(ctx context.Context, e *facts.Endpoint) net.Conn {
-	if u := p.proxy.ForHost(e.Host); u != nil {
+	if u := p.service.ForHost(e.Host); u != nil {
 		conn, c := p.connectProxy(ctx, u, e.Host)
 		e.Proxy = c
 		e.Proxy.Used = true
@@ -106,7 +111,7 @@ func (p *Prober) Connect(ctx context.Context, e *facts.Endpoint) net.Conn {
 	if len(addrs) > 0 {
 		var to []string
 		for _, a := range addrs[:min(len(addrs), maxAddresses)] {
-			to = append(to, netip.AddrPortFrom(a.Unmap(), uint16(e.Port)).String())
+			to = append(to, netip.AddrPortFrom(a.Unmap(), httpsPort).String())
 		}
 		conn = p.tcp(ctx, e, to)
 	}
@@ -155,7 +160,7 @@ func (p *Prober) tcp(ctx context.Context, e *facts.Endpoint, to []string) net.Co
 		}
 	}
 	for _, a := range attempts {
-		if keep != nil && a.Outcome != "ok" {
+		if keep != nil && a.Outcome != facts.OK {
 			continue // cancelled, says nothing
 		}
 		e.TCP = append(e.TCP, a)

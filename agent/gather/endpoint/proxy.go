@@ -11,33 +11,40 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strings"
 	"time"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
 )
 
-// otherProxy probes the proxy that the service could use for a host to which it goes directly.
-func (p *Prober) otherProxy(ctx context.Context, host string, service, unit, shell gather.ProxyVars) facts.Seen[facts.ProxyProbe] {
-	own := service
-	own.No = ""
+// proxies probes the proxy that the agent's service uses for a host, or else the
+// one that it could use.
+func (p *Prober) proxies(ctx context.Context, host string) (service, other facts.Seen[facts.ProxyProbe]) {
+	none := facts.Absent[facts.ProxyProbe]("there is no other proxy for HTTPS", "")
+	if u := p.service.ForHost(host); u != nil {
+		service = p.probeProxy(ctx, u, p.service.Variable(), host)
+		service.Value.Of = facts.ProxyOfService
+		return service, none
+	}
+	service = facts.Absent[facts.ProxyProbe]("the service has no proxy for HTTPS", "")
+	all := p.service
+	all.No = "" // what no_proxy takes from it
 	for _, o := range []struct {
-		of   string
+		of   facts.ProxyOwner
 		vars gather.ProxyVars
-	}{{"unit", unit}, {"service", own}, {"users", shell}} {
+	}{{facts.ProxyOfUnit, p.unit}, {facts.ProxyOfService, all}, {facts.ProxyOfUsers, p.shell}} {
 		u := o.vars.ForHost(host)
 		if u == nil {
 			continue
 		}
-		probe := p.probeProxy(ctx, u, o.vars.Variable(), host)
-		probe.Value.Of = o.of
-		if o.of == "service" {
-			probe.Value.Excluded = service.ExcludedBy(host)
+		other = p.probeProxy(ctx, u, o.vars.Variable(), host)
+		other.Value.Of = o.of
+		if o.of == facts.ProxyOfService {
+			other.Value.Excluded = p.service.ExcludedBy(host)
 		}
-		return probe
+		return service, other
 	}
-	return facts.Absent[facts.ProxyProbe]("there is no other proxy for HTTPS", "")
+	return service, none
 }
 
 // connectProxy opens a tunnel through a proxy to a host.
@@ -45,11 +52,7 @@ func (p *Prober) connectProxy(ctx context.Context, u *url.URL, host string) (net
 	var c facts.Connect
 	conn, err := p.proxyConn(ctx, u)
 	if err != nil {
-		c.Outcome, c.Error = "unreachable", DialText(err)
-		var rec tls.RecordHeaderError
-		if errors.As(err, &rec) {
-			c.Outcome = "scheme"
-		}
+		c.Outcome, c.Error = proxyOutcome(err), DialText(err)
 		return nil, c
 	}
 	_ = conn.SetDeadline(time.Now().Add(p.env.Limits.HTTP))
@@ -58,42 +61,71 @@ func (p *Prober) connectProxy(ctx context.Context, u *url.URL, host string) (net
 		pw, _ := u.User.Password()
 		req.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+pw)))
 	}
-	br := bufio.NewReader(conn)
-	var resp *http.Response
-	if err = req.Write(conn); err == nil {
-		first, perr := br.Peek(2)
-		if perr == nil && first[0] == 0x15 && first[1] == 0x03 {
-			err = tls.RecordHeaderError{Msg: "the proxy answered with a TLS alert"}
-			c.Outcome, c.Error = "scheme", "the proxy answered a plain request with a TLS alert"
+	if c.Status, err = tunnel(conn, req); err != nil {
+		conn.Close()
+		if errors.Is(err, errTLSAlert) {
+			c.Outcome, c.Error = facts.WantsTLS, err.Error()
 		} else {
-			resp, err = http.ReadResponse(br, req)
-		}
-	}
-	if err != nil {
-		if c.Outcome == "" {
-			c.Outcome = "other"
+			c.Outcome = facts.Other
 			_, c.Error = httpOutcome(err)
 		}
-		conn.Close()
 		return nil, c
 	}
-	c.Status = resp.StatusCode
-	switch {
-	case resp.StatusCode == 200:
-		c.Outcome = "ok"
+	switch c.Status {
+	case http.StatusOK:
+		c.Outcome = facts.OK
 		_ = conn.SetDeadline(time.Time{})
 		return conn, c
-	case resp.StatusCode == 407:
-		c.Outcome = "refused-auth"
+	case http.StatusProxyAuthRequired:
+		c.Outcome = facts.WantsLogin
 	default:
-		c.Outcome = "refused"
+		c.Outcome = facts.Forbidden
 	}
-	c.Error = fmt.Sprintf("HTTP %d", resp.StatusCode)
+	c.Error = fmt.Sprintf("HTTP %d", c.Status)
 	conn.Close()
 	return nil, c
 }
 
-// proxyConn connects to a proxy, with TLS when its URL says so.
+// errTLSAlert: who was asked in plain text speaks TLS.
+var errTLSAlert = errors.New("the proxy answered a plain request with a TLS alert")
+
+// tunnel sends a CONNECT request and returns the status of the answer.
+func tunnel(conn net.Conn, req *http.Request) (status int, err error) {
+	if err := req.Write(conn); err != nil {
+		return 0, err
+	}
+	br := bufio.NewReader(conn)
+	if first, err := br.Peek(2); err == nil && first[0] == 0x15 && first[1] == 0x03 {
+		return 0, errTLSAlert
+	}
+	resp, err := http.ReadResponse(br, req)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, nil
+}
+
+// proxyOutcome sorts the ways in which a proxy cannot be connected to.
+func proxyOutcome(err error) facts.Outcome {
+	var name *net.DNSError
+	var rec tls.RecordHeaderError
+	switch {
+	case errors.As(err, &name):
+		return facts.NoName
+	case errors.As(err, &rec):
+		return facts.NotTLS
+	}
+	switch out := TCPOutcome(err); out {
+	case facts.Refused, facts.Timeout, facts.NoRoute:
+		return out
+	case facts.Other: // of a certificate, among others
+		return out
+	}
+	return facts.NoRoute // this host does not send, or something on the way cuts it off
+}
+
+// proxyConn connects to a proxy, with TLS when its URL says so. A login goes only
+// to a proxy whose certificate the agent would accept.
 func (p *Prober) proxyConn(ctx context.Context, u *url.URL) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.env.Limits.Connect)
 	defer cancel()
@@ -110,7 +142,12 @@ func (p *Prober) proxyConn(ctx context.Context, u *url.URL) (net.Conn, error) {
 	if err != nil || u.Scheme != "https" {
 		return conn, err
 	}
-	tc := tls.Client(conn, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}) // only its kind is of interest; nothing secret is sent but the login its URL holds
+	roots, err := p.Roots()
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	tc := tls.Client(conn, &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12, Time: p.env.Now})
 	if err := tc.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, err
@@ -118,6 +155,7 @@ func (p *Prober) proxyConn(ctx context.Context, u *url.URL) (net.Conn, error) {
 	return tc, nil
 }
 
+// ProxyPort is the port of a proxy's URL.
 func ProxyPort(u *url.URL) string {
 	switch {
 	case u.Port() != "":
@@ -130,39 +168,12 @@ func ProxyPort(u *url.URL) string {
 
 // probeProxy tells how a proxy itself fares.
 func (p *Prober) probeProxy(ctx context.Context, u *url.URL, variable, host string) facts.Seen[facts.ProxyProbe] {
-	shown, _ := gather.RedactProxy(u.String())
-	pr := facts.ProxyProbe{URL: shown, Variable: variable, Scheme: u.Scheme, Host: u.Hostname()}
-	fmt.Sscan(ProxyPort(u), &pr.Port)
-	from := "proxy:CONNECT " + host + ":443"
 	conn, c := p.connectProxy(ctx, u, host)
 	if conn != nil {
 		conn.Close()
 	}
-	pr.Status, pr.Error = c.Status, c.Error
-	switch c.Outcome {
-	case "ok":
-		pr.Outcome = "ok"
-	case "refused-auth":
-		pr.Outcome = "auth"
-	case "refused":
-		pr.Outcome = "forbidden"
-	case "scheme":
-		pr.Outcome = "tls"
-		if u.Scheme == "https" {
-			pr.Outcome = "not-tls"
-		}
-	case "unreachable":
-		pr.Outcome = "unreachable"
-		switch {
-		case strings.Contains(c.Error, "no such host"):
-			pr.Outcome = "dns"
-		case strings.Contains(c.Error, "refused"):
-			pr.Outcome = "refused"
-		case strings.Contains(c.Error, "timeout"):
-			pr.Outcome = "timeout"
-		}
-	default:
-		pr.Outcome = "other"
-	}
-	return facts.Known(pr, from)
+	shown, _ := gather.RedactProxy(u.String())
+	pr := facts.ProxyProbe{URL: shown, Variable: variable, Host: u.Hostname(), Outcome: c.Outcome, Status: c.Status, Error: c.Error}
+	fmt.Sscan(ProxyPort(u), &pr.Port)
+	return facts.Known(pr, "proxy:CONNECT "+host+":443")
 }

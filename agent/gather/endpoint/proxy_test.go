@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,34 +56,34 @@ func TestProxy(t *testing.T) {
 		service, shell gather.ProxyVars
 		serve          func(n *gathertest.Network) func(net.Conn)
 		do             func(n *gathertest.Network)
-		probe          string // outcome of the probe of the service's proxy
+		probe          facts.Outcome // of the probe of the service's proxy
 		status         int
-		endpoint       string // outcome of the ssm endpoint's CONNECT; empty: not through a proxy
-		shellProbe     string
+		endpoint       facts.Outcome // of the ssm endpoint's CONNECT; empty: not through a proxy
+		shellProbe     facts.Outcome
 		took           time.Duration
 	}{
 		{name: "none"},
-		{name: "works", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, probe: "ok", status: 200, endpoint: "ok"},
-		{name: "works with a login", service: gather.ProxyVars{HTTPS: "http://" + login + "@proxy.corp:3128"}, serve: func(n *gathertest.Network) func(net.Conn) { return connectProxy(n, 200, login) }, probe: "ok", status: 200, endpoint: "ok"},
-		{name: "wants a login", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, serve: func(n *gathertest.Network) func(net.Conn) { return connectProxy(n, 200, login) }, probe: "auth", status: 407, endpoint: "refused-auth"},
-		{name: "forbids", service: gather.ProxyVars{HTTPS: "proxy.corp:3128"}, serve: func(n *gathertest.Network) func(net.Conn) { return connectProxy(n, 403, "") }, probe: "forbidden", status: 403, endpoint: "refused"},
-		{name: "is not there", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, do: func(n *gathertest.Network) { delete(n.At, "10.0.0.9:3128") }, probe: "refused", endpoint: "unreachable"},
-		{name: "does not answer", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, do: func(n *gathertest.Network) { n.Silent["10.0.0.9"] = true }, probe: "timeout", endpoint: "unreachable", took: 2 * time.Second},
-		{name: "accepts and says nothing", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, serve: func(*gathertest.Network) func(net.Conn) { return gathertest.Mute }, probe: "other", endpoint: "other", took: 3 * time.Second},
-		{name: "has no such name", service: gather.ProxyVars{HTTPS: "http://gone.corp:3128"}, probe: "dns", endpoint: "unreachable"},
+		{name: "works", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, probe: facts.OK, status: 200, endpoint: facts.OK},
+		{name: "works with a login", service: gather.ProxyVars{HTTPS: "http://" + login + "@proxy.corp:3128"}, serve: func(n *gathertest.Network) func(net.Conn) { return connectProxy(n, 200, login) }, probe: facts.OK, status: 200, endpoint: facts.OK},
+		{name: "wants a login", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, serve: func(n *gathertest.Network) func(net.Conn) { return connectProxy(n, 200, login) }, probe: facts.WantsLogin, status: 407, endpoint: facts.WantsLogin},
+		{name: "forbids", service: gather.ProxyVars{HTTPS: "proxy.corp:3128"}, serve: func(n *gathertest.Network) func(net.Conn) { return connectProxy(n, 403, "") }, probe: facts.Forbidden, status: 403, endpoint: facts.Forbidden},
+		{name: "is not there", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, do: func(n *gathertest.Network) { delete(n.At, "10.0.0.9:3128") }, probe: facts.Refused, endpoint: facts.Refused},
+		{name: "does not answer", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, do: func(n *gathertest.Network) { n.Silent["10.0.0.9"] = true }, probe: facts.Timeout, endpoint: facts.Timeout, took: 2 * time.Second},
+		{name: "accepts and says nothing", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, serve: func(*gathertest.Network) func(net.Conn) { return gathertest.Mute }, probe: facts.Other, endpoint: facts.Other, took: 3 * time.Second},
+		{name: "has no such name", service: gather.ProxyVars{HTTPS: "http://gone.corp:3128"}, probe: facts.NoName, endpoint: facts.NoName},
 		{name: "speaks TLS", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, serve: func(*gathertest.Network) func(net.Conn) {
 			return func(c net.Conn) {
 				go gathertest.Mute(c)
 				_, _ = c.Write([]byte("\x15\x03\x01\x00\x02\x02\x46"))
 				time.Sleep(time.Second)
 			}
-		}, probe: "tls", endpoint: "scheme"},
+		}, probe: facts.WantsTLS, endpoint: facts.WantsTLS},
 		{name: "does not speak TLS", service: gather.ProxyVars{HTTPS: "https://proxy.corp:3128"}, serve: func(*gathertest.Network) func(net.Conn) {
 			return func(c net.Conn) { go gathertest.Mute(c); _, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")) }
-		}, probe: "not-tls", endpoint: "scheme"},
-		{name: "is excepted", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128", No: ".amazonaws.com"}, shellProbe: "ok"},
+		}, probe: facts.NotTLS, endpoint: facts.NotTLS},
+		{name: "is excepted", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128", No: ".amazonaws.com"}, shellProbe: facts.OK},
 		{name: "is for plain HTTP only", service: gather.ProxyVars{HTTP: "http://proxy.corp:3128"}},
-		{name: "only users have it", shell: gather.ProxyVars{HTTPS: "http://" + login + "@proxy.corp:3128"}, shellProbe: "ok"},
+		{name: "only users have it", shell: gather.ProxyVars{HTTPS: "http://" + login + "@proxy.corp:3128"}, shellProbe: facts.OK},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -115,13 +116,52 @@ func TestProxy(t *testing.T) {
 					t.Errorf("probe of another proxy %+v", p)
 				}
 				e := f.Network.Endpoint("ssm")
-				if e.Proxy.Outcome != c.endpoint || e.Proxy.Used != (c.endpoint != "") || e.Usable() != (c.endpoint == "ok" || c.endpoint == "") {
+				if e.Proxy.Outcome != c.endpoint || e.Proxy.Used != (c.endpoint != "") || e.Usable() != (c.endpoint == facts.OK || c.endpoint == "") {
 					t.Errorf("endpoint %+v", e)
 				}
 				if e.Proxy.Used && len(e.TCP) > 0 {
 					t.Error("connected beside the proxy")
 				}
 				gathertest.NoSecret(t, f, "hunter2")
+				time.Sleep(time.Minute)
+			})
+		})
+	}
+}
+
+// TestLoginNeedsATrustedProxy: the login of a proxy with TLS goes only to one whose
+// certificate the agent would accept.
+func TestLoginNeedsATrustedProxy(t *testing.T) {
+	t.Parallel()
+	ca, other := gathertest.NewAuthority(t, "Test Root"), gathertest.NewAuthority(t, "Somebody")
+	for _, c := range []struct {
+		name   string
+		issuer *gathertest.Authority
+		cert   string
+		want   facts.Outcome
+	}{
+		{"trusted", ca, "proxy.corp", facts.OK},
+		{"of an authority that this host does not know", other, "proxy.corp", facts.Other},
+		{"for another name", ca, "other.corp", facts.Other},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := regionNet(t, ca)
+				n.Names["proxy"] = map[string][]string{gathertest.Regional("ssm"): n.Names[""][gathertest.Regional("ssm")]}
+				n.Names[""]["proxy.corp"] = []string{"10.0.0.9"}
+				var asked atomic.Bool
+				carry := connectProxy(n, 200, "svc:hunter2-hunter2")
+				n.At["10.0.0.9:3128"] = gathertest.Over(c.issuer.Issue(t, time.Now(), -time.Hour, time.Hour, c.cert), func(conn net.Conn) {
+					asked.Store(true)
+					carry(conn)
+				})
+				f := gatherNetwork(t, n, ca, func(run *gather.Run, _ *facts.Facts) {
+					run.SetProxies(gather.ProxyVars{HTTPS: "https://svc:hunter2-hunter2@proxy.corp:3128"}, gather.ProxyVars{}, gather.ProxyVars{})
+				})
+				if p := f.Network.Proxy.Value; p.Outcome != c.want || asked.Load() != (c.want == facts.OK) || (p.Error == "") != (c.want == facts.OK) {
+					t.Errorf("asked %v, %+v", asked.Load(), p)
+				}
 				time.Sleep(time.Minute)
 			})
 		})

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"ssm-doctor/checks/facts"
 )
 
+// Source asks the regional endpoints. It reads the sections of the first wave.
 type Source struct{}
 
 func (Source) Name() string { return "network" }
@@ -26,20 +28,20 @@ var services = []struct{ name, need string }{
 }
 
 func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error {
-	env := run.Env
 	n := &f.Network
 	*n = facts.Network{}
-	if !env.Live {
-		n.Proxy, n.Skew = facts.Unknown[facts.ProxyProbe]("not a running host", ""), facts.Unknown[float64]("not a running host", "")
+	if !run.Live {
+		notAsked(n, "not a running host", facts.NotAskable)
 		return nil
 	}
-	n.Region, n.RegionFrom = Region(env, f)
-	if env.Offline {
-		n.Proxy, n.Skew = facts.Unknown[facts.ProxyProbe]("offline", ""), facts.Unknown[float64]("offline", "")
+	var from string
+	n.Region, from = Region(run.Env, f)
+	switch {
+	case run.Offline:
+		notAsked(n, "offline", facts.NotAskable)
 		return nil
-	}
-	if n.Region == "" {
-		n.Skew = facts.Unknown[float64]("no Region is known", "")
+	case n.Region == "":
+		notAsked(n, "no Region is known", f.Registration.Hybrid.Obstacle())
 		return errors.New("no Region is known")
 	}
 	n.Domain = Domain(n.Region)
@@ -47,82 +49,91 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	if c.ServiceDomain != "" {
 		n.Domain = c.ServiceDomain
 	}
-	service, unit, shell := run.Proxies()
 	p := NewProber(run, f)
-	n.Endpoints = make([]facts.Endpoint, len(services))
+	endpoints := make([]facts.Endpoint, len(services))
 	skews := make([]facts.Seen[float64], len(services))
 	var wg gather.Workers
 	for i, s := range services {
-		e := &n.Endpoints[i]
+		e := &endpoints[i]
 		*e = endpointOf(s.name, s.need, n.Region, n.Domain, c)
 		wg.Go(func() { skews[i] = p.endpoint(ctx, e) })
 	}
-	core := n.Endpoints[0].Host
-	n.Proxy = facts.Absent[facts.ProxyProbe]("the service has no proxy for HTTPS", "")
-	n.ShellProxy = facts.Absent[facts.ProxyProbe]("there is no other proxy for HTTPS", "")
-	wg.Go(func() {
-		if u := service.ForHost(core); u != nil {
-			n.Proxy = p.probeProxy(ctx, u, service.Variable(), core)
-			n.Proxy.Value.Of = "service"
-		}
-	})
-	wg.Go(func() {
-		if service.ForHost(core) == nil {
-			n.ShellProxy = p.otherProxy(ctx, core, service, unit, shell)
-		}
-	})
+	core := endpoints[0].Host
+	wg.Go(func() { n.Proxy, n.ShellProxy = p.proxies(ctx, core) })
 	wg.Wait()
+	n.Endpoints = facts.Known(endpoints, "Region from "+from)
 	n.Skew = facts.Unknown[float64]("no endpoint answered with its time", "")
-	for _, s := range skews {
-		if s.Known() {
-			n.Skew = s
-			break
-		}
+	if i := slices.IndexFunc(skews, facts.Seen[float64].Known); i >= 0 {
+		n.Skew = skews[i]
 	}
-	n.Others = p.otherInterfaces(ctx)
+	n.Others = p.otherInterfaces(ctx, endpoints)
 	return nil
 }
 
-// otherInterfaces tries a core endpoint that timed out from the addresses of
-// the interfaces that routing did not choose.
-func (p *Prober) otherInterfaces(ctx context.Context) []facts.InterfaceProbe {
+// notAsked marks all of the network as unknown for one reason.
+func notAsked(n *facts.Network, why string, code facts.Reason) {
+	n.Endpoints = facts.Unknown[[]facts.Endpoint](why, "").Because(code)
+	n.Proxy = facts.Unknown[facts.ProxyProbe](why, "").Because(code)
+	n.ShellProxy = facts.Unknown[facts.ProxyProbe](why, "").Because(code)
+	n.Skew = facts.Unknown[float64](why, "").Because(code)
+	n.Others = facts.Unknown[[]facts.InterfaceProbe](why, "").Because(code)
+}
+
+// otherInterfaces tries a core endpoint that could not be connected to from the
+// addresses of the interfaces that routing did not choose.
+func (p *Prober) otherInterfaces(ctx context.Context, endpoints []facts.Endpoint) facts.Seen[[]facts.InterfaceProbe] {
 	ifs, ok := p.f.Host.Interfaces.Get()
-	if !ok || len(ifs) < 2 {
-		return nil
+	if !ok {
+		return gather.Likewise[[]facts.InterfaceProbe](p.f.Host.Interfaces)
 	}
-	var out []facts.InterfaceProbe
+	i := slices.IndexFunc(endpoints, func(e facts.Endpoint) bool {
+		return e.Need == facts.NeedCore && len(e.TCP) > 0 && !e.Connected() && e.TCP[0].Outcome != facts.NotPermitted && e.TCP[0].Interface != ""
+	})
+	if i < 0 {
+		return facts.Unknown[[]facts.InterfaceProbe]("not asked: no endpoint failed by the interface that routing chose", "")
+	}
+	e := &endpoints[i]
+	to, err := netip.ParseAddr(e.TCP[0].Address)
+	if err != nil {
+		return gather.Unknown[[]facts.InterfaceProbe](err, "")
+	}
+	out := []facts.InterfaceProbe{}
 	var mu sync.Mutex
 	var wg gather.Workers
-	for i := range p.f.Network.Endpoints {
-		e := &p.f.Network.Endpoints[i]
-		if e.Need != facts.NeedCore || len(e.TCP) == 0 || e.Connected() || e.TCP[0].Outcome == "not-permitted" || e.TCP[0].Interface == "" {
-			continue
-		}
-		for _, in := range ifs {
-			for _, c := range in.Addresses {
-				src, err := netip.ParsePrefix(c)
-				if err != nil || src.Addr().IsLoopback() || src.Addr().IsLinkLocalUnicast() || src.Addr().String() == e.TCP[0].Source || in.Name == e.TCP[0].Interface {
-					continue
+	for _, in := range ifs {
+		for _, src := range p.otherSources(in, e.TCP[0], to) {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+				defer cancel()
+				conn, err := p.env.Dial(ctx, "tcp", netip.AddrPortFrom(to, 443).String(), src)
+				if err == nil {
+					conn.Close()
 				}
-				to, err := netip.ParseAddr(e.TCP[0].Address)
-				if err != nil || to.Is4() != src.Addr().Is4() {
-					continue
-				}
-				wg.Go(func() {
-					ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
-					defer cancel()
-					conn, err := p.env.Dial(ctx, "tcp", netip.AddrPortFrom(to, 443).String(), src.Addr())
-					if err == nil {
-						conn.Close()
-					}
-					mu.Lock()
-					defer mu.Unlock()
-					out = append(out, facts.InterfaceProbe{Service: e.Service, Interface: in.Name, Source: src.Addr().String(), Address: e.TCP[0].Address, Outcome: TCPOutcome(err)})
-				})
-			}
+				mu.Lock()
+				defer mu.Unlock()
+				out = append(out, facts.InterfaceProbe{Interface: in.Name, Source: src.String(), Address: e.TCP[0].Address, Outcome: TCPOutcome(err)})
+			})
 		}
-		break
 	}
 	wg.Wait()
+	return facts.Known(out, "")
+}
+
+// otherSources are the addresses of an interface from which a destination can be
+// tried again, where the interface is not the one of the first attempt.
+func (p *Prober) otherSources(in facts.Interface, first facts.Attempt, to netip.Addr) []netip.Addr {
+	if in.Name == first.Interface {
+		return nil
+	}
+	var out []netip.Addr
+	for _, c := range in.Addresses {
+		src, err := netip.ParsePrefix(c)
+		if err != nil {
+			continue
+		}
+		if a := src.Addr(); !a.IsLoopback() && !a.IsLinkLocalUnicast() && a.String() != first.Source && a.Is4() == to.Is4() {
+			out = append(out, a)
+		}
+	}
 	return out
 }

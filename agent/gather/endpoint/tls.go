@@ -20,16 +20,14 @@ func (p *Prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 	from := "tls:" + e.Host + ":443"
 	roots, err := p.Roots()
 	if err != nil {
-		e.TLS = facts.Known(facts.TLS{Kind: "no-roots", Error: gather.Why(err)}, from)
+		e.TLS = facts.Known(facts.TLS{Kind: facts.NoRoots, Error: gather.Why(err)}, from)
 		return nil
 	}
 	var t facts.TLS
 	start := time.Now()
 	tc := tls.Client(conn, &tls.Config{ServerName: e.Host, MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, VerifyConnection: func(s tls.ConnectionState) error { // verified below, against the same roots
 		leaf := s.PeerCertificates[0]
-		last := s.PeerCertificates[len(s.PeerCertificates)-1]
-		t.Version, t.NotAfter = tls.VersionName(s.Version), leaf.NotAfter
-		t.Subject, t.Issuer, t.Root = gather.OneLine(name(leaf.Subject.String(), leaf.DNSNames), 300), gather.OneLine(leaf.Issuer.String(), 300), gather.OneLine(last.Issuer.String(), 300)
+		t.Subject, t.Issuer = gather.OneLine(name(leaf.Subject.String(), leaf.DNSNames), 300), gather.OneLine(leaf.Issuer.String(), 300)
 		inter := x509.NewCertPool()
 		for _, c := range s.PeerCertificates[1:] {
 			inter.AddCert(c)
@@ -48,13 +46,13 @@ func (p *Prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 		var rec tls.RecordHeaderError
 		switch out := TCPOutcome(err); {
 		case errors.As(err, &rec):
-			t.Kind = "not-tls"
-		case out == "timeout":
-			t.Kind = "timeout"
-		case out == "reset", errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-			t.Kind = "reset"
+			t.Kind = facts.NoTLS
+		case out == facts.Timeout:
+			t.Kind = facts.TLSTimeout
+		case out == facts.Reset, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			t.Kind = facts.TLSReset
 		default:
-			t.Kind = "other"
+			t.Kind = facts.TLSOther
 		}
 		e.TLS = facts.Known(t, from)
 		tc.Close()
@@ -89,7 +87,7 @@ func name(subject string, dns []string) string {
 }
 
 // certKind sorts the reasons for which a certificate is refused.
-func certKind(err error, leaf *x509.Certificate, now time.Time) (kind, text string) {
+func certKind(err error, leaf *x509.Certificate, now time.Time) (kind facts.TLSFault, text string) {
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	var host x509.HostnameError
@@ -99,14 +97,14 @@ func certKind(err error, leaf *x509.Certificate, now time.Time) (kind, text stri
 	text = gather.Why(err)
 	switch {
 	case errors.As(err, &unknown):
-		return "unknown-authority", text
+		return facts.UnknownAuthority, text
 	case errors.As(err, &host):
-		return "wrong-name", text
+		return facts.WrongName, text
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		if now.Before(leaf.NotBefore) {
-			return "not-yet-valid", text
+			return facts.NotYetValid, text
 		}
-		return "expired", text
+		return facts.Expired, text
 	}
-	return "other", text
+	return facts.TLSOther, text
 }

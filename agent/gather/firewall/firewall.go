@@ -19,10 +19,10 @@ const maxRules = 50
 // List lists the rules that may stop the agent's packets on their way out.
 func List(ctx context.Context, env *gather.Env) facts.Seen[facts.Firewall] {
 	if env.GOOS != "linux" {
-		return facts.Unknown[facts.Firewall](gather.ErrUnsupported.Error(), "")
+		return gather.NotAskable[facts.Firewall](gather.ErrUnsupported.Error(), "")
 	}
 	if env.Exec == nil {
-		return facts.Unknown[facts.Firewall](gather.NotLive, "")
+		return gather.NotAskable[facts.Firewall](gather.NotLive, "")
 	}
 	var tools []string
 	var failed error
@@ -51,11 +51,14 @@ func List(ctx context.Context, env *gather.Env) facts.Seen[facts.Firewall] {
 	case len(tools) > 0:
 		fw.Tool = strings.Join(tools, ", ")
 		fw.Rules = fw.Rules[:min(len(fw.Rules), maxRules)]
+		if failed != nil { // a tool that did not tell all
+			return facts.Partly(fw, gather.Why(failed), fw.Tool)
+		}
 		return facts.Known(fw, fw.Tool)
-	case failed != nil && env.UID > 0:
-		return facts.Unknown[facts.Firewall]("listing rules needs root", "")
+	case failed != nil && env.Privileged.Known() && !env.Privileged.Value:
+		return facts.Unknown[facts.Firewall]("listing rules needs root", "").Because(facts.NeedsRoot)
 	case failed != nil:
-		return facts.Unknown[facts.Firewall](gather.Why(failed), "")
+		return gather.Unknown[facts.Firewall](failed, "")
 	}
 	return facts.Absent[facts.Firewall]("neither nft nor iptables is installed", "")
 }
@@ -146,7 +149,7 @@ func (r *fwRule) toAddresses(vals []string, not bool) {
 		r.dst, r.other = nil, true
 		return
 	}
-	r.to, r.toNot = vals, not
+	r.to, r.toNot = printable(vals), not
 }
 
 // toPorts limits the rule to destination ports.
@@ -164,7 +167,16 @@ func (r *fwRule) throughInterfaces(vals []string, not bool) {
 		r.never = r.never || !not
 		return
 	}
-	r.out, r.outNot = vals, not
+	r.out, r.outNot = printable(vals), not
+}
+
+// printable makes the words of a rule fit for a fact.
+func printable(vals []string) []string {
+	var out []string
+	for _, v := range vals {
+		out = append(out, gather.OneLine(v, 100))
+	}
+	return out
 }
 
 // onlyIf limits the rule to packets that have a property. One that the packets

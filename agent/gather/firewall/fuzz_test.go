@@ -11,7 +11,7 @@ import (
 
 func FuzzNft(f *testing.F) {
 	gathertest.AddSeeds(f, "table ip filter { # handle 1\n\tchain output { # handle 2\n\t\ttype filter hook output priority 0; policy drop;\n\t\tip daddr 169.254.169.254 meta skuid != 0 reject # handle 3\n\t\tip daddr { 10.0.0.0/8, 192.168.0.0-192.168.1.255 } tcp dport { 80, 443 } accept\n\t\tjump other\n\t}\n\tchain other {\n\t\tjump output\n\t\tdrop\n\t}\n}\n",
-		"}}}}", "table inet x {\nchain y {\ntype filter hook output\noifname \"lo\" accept\nlog prefix \"a b\" drop\n", "table ip f {\nchain o {\nct state established,related accept\nip daddr != 10.0.0.0/8 drop\nmeta l4proto tcp th dport 443 reject with tcp reset\n}\n}\n")
+		"}}}}", "table ip a {\nchain b {\ntype filter hook output\nip daddr { 10.0.0.1, 0\xef } oif \x1b drop\n}\n}\n", "table inet x {\nchain y {\ntype filter hook output\noifname \"lo\" accept\nlog prefix \"a b\" drop\n", "table ip f {\nchain o {\nct state established,related accept\nip daddr != 10.0.0.0/8 drop\nmeta l4proto tcp th dport 443 reject with tcp reset\n}\n}\n")
 	f.Fuzz(func(t *testing.T, b []byte) {
 		rules := parseNft(b)
 		gathertest.Sound(t, rules)

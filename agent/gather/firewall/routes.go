@@ -62,7 +62,7 @@ func PersistentRoutes(fsys gather.FileSystem) facts.Seen[[]facts.Route] {
 		}
 	}
 	if len(out) == 0 && denied != nil {
-		return facts.Unknown[[]facts.Route](gather.Why(denied), "")
+		return gather.Unknown[[]facts.Route](denied, "")
 	}
 	return facts.Known(out, "network configuration")
 }
@@ -75,7 +75,7 @@ func isDirErr(fsys gather.FileSystem, name string) bool {
 // WindowsRoutes reads persistent routes of Windows that cover the metadata service.
 func WindowsRoutes(s facts.Seen[[]string]) facts.Seen[[]facts.Route] {
 	if !s.Known() {
-		return facts.Seen[[]facts.Route]{State: s.State, Why: s.Why, From: s.From}
+		return gather.Likewise[[]facts.Route](s)
 	}
 	out := []facts.Route{}
 	for _, name := range s.Value {

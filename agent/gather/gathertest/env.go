@@ -19,10 +19,10 @@ func Plain(t testing.TB, dir string) *gather.Env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	env.Live, env.Root, env.GOOS, env.GOARCH, env.UID = true, "/", "linux", "amd64", 0
+	env.Live, env.Root, env.GOOS, env.GOARCH, env.Privileged = true, "/", "linux", "amd64", facts.Known(true, "effective user id")
 	env.Now = func() time.Time { return Now }
 	env.Getenv = func(string) string { return "" }
-	env.Exec, env.Dial, env.Lookup, env.StatFS, env.Attr, env.Kernel, env.Owner = nil, nil, nil, nil, nil, nil, nil
+	env.Exec, env.Dial, env.Lookup, env.StatFS, env.Kernel, env.Owner = nil, nil, nil, nil, nil, nil
 	return env
 }
 

@@ -38,7 +38,7 @@ func (w *Windows) Ask() *gather.Windows {
 func WindowsEnv(t *testing.T, w *Windows, files map[string]string, vars map[string]string) *gather.Env {
 	t.Helper()
 	env := Plain(t, Tree(t, files))
-	env.GOOS, env.Windows, env.UID = "windows", w.Ask(), -1
+	env.GOOS, env.Windows, env.Privileged = "windows", w.Ask(), facts.Seen[bool]{}
 	env.Getenv = func(k string) string { return vars[k] }
 	return env
 }

@@ -10,7 +10,7 @@ import (
 func FuzzProc(f *testing.F) {
 	gathertest.AddSeeds(f, gathertest.ProcFiles...)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		ParseStatus(b)
+		parseStatus(b)
 		ms := ParseMounts(b)
 		MountOf(ms, "/var/lib/amazon/ssm")
 		if len(ParseEnviron(b)) > MaxVars {

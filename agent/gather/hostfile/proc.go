@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ssm-doctor/agent/gather"
+	"ssm-doctor/checks/facts"
 )
 
 // Mount is a line of mountinfo.
@@ -84,22 +85,30 @@ func PIDs(fsys gather.FileSystem) ([]string, error) {
 	return out, nil
 }
 
-// ParseStatus reads the effective user and the parent from /proc/PID/status.
-func ParseStatus(b []byte) (uid, parent int) {
-	uid = -1
+// Owner is the effective user of a process.
+func Owner(fsys gather.FileSystem, pid string) facts.Seen[int] {
+	name := "proc/" + pid + "/status"
+	b, err := gather.ReadFile(fsys, name, gather.MaxSmall)
+	if err != nil {
+		return gather.Unknown[int](err, gather.FileURL(name))
+	}
+	if uid, ok := parseStatus(b); ok {
+		return facts.Known(uid, gather.FileURL(name))
+	}
+	return facts.Unknown[int]("no line Uid", gather.FileURL(name))
+}
+
+// parseStatus reads the effective user from /proc/PID/status.
+func parseStatus(b []byte) (uid int, ok bool) {
 	gather.Lines(b, func(l []byte) bool {
-		if v, ok := bytes.CutPrefix(l, []byte("Uid:")); ok {
-			if f := bytes.Fields(v); len(f) > 1 {
-				if n, err := strconv.Atoi(string(f[1])); err == nil {
-					uid = n
-				}
-			}
-		} else if v, ok := bytes.CutPrefix(l, []byte("PPid:")); ok {
-			parent, _ = strconv.Atoi(string(bytes.TrimSpace(v)))
+		v, is := bytes.CutPrefix(l, []byte("Uid:"))
+		if f := bytes.Fields(v); is && len(f) > 1 {
+			n, err := strconv.Atoi(string(f[1]))
+			uid, ok = n, err == nil
 		}
-		return true
+		return !is
 	})
-	return uid, parent
+	return uid, ok
 }
 
 // BootTime is btime of /proc/stat; zero when unknown.

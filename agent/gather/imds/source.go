@@ -28,6 +28,8 @@ import (
 // maxMetadata bounds one metadata document.
 const maxMetadata = 64 << 10
 
+// Source asks the metadata service without a proxy. It reads nothing of the other
+// sections.
 type Source struct{}
 
 func (Source) Name() string { return "imds" }
@@ -39,9 +41,9 @@ func (Source) Reset(f *facts.Facts) {
 func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error {
 	env := run.Env
 	i := &f.IMDS
-	*i = facts.IMDS{Endpoint: env.IMDS, ViaProxy: i.ViaProxy} // the proxy is asked with the network
+	*i = facts.IMDS{ViaProxy: i.ViaProxy} // the proxy is asked with the network
 	if !env.Live || env.IMDS == "" {
-		i.Token, i.Bare = facts.Unknown[facts.Exchange]("not a running host", ""), facts.Unknown[facts.Exchange]("not a running host", "")
+		i.Token, i.Bare = gather.NotAskable[facts.Exchange]("not a running host", ""), gather.NotAskable[facts.Exchange]("not a running host", "")
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, env.Limits.IMDS)
@@ -65,14 +67,6 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 			base = env.IMDS6
 		}
 	}
-	switch {
-	case token.Token || i.IPv6.Value.Token:
-		i.V2 = facts.Known(true, i.Token.From)
-	case token.Status != 0:
-		i.V2 = facts.Known(false, i.Token.From)
-	default:
-		i.V2 = facts.Unknown[bool](cmp.Or(token.Error, token.Outcome), i.Token.From)
-	}
 	switch bare.Status {
 	case 200:
 		i.V1Allowed = facts.Known(bare.Body == "", i.Bare.From)
@@ -81,9 +75,9 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	default:
 		i.V1Allowed = facts.Unknown[bool](cmp.Or(bare.Error, fmt.Sprintf("HTTP %d", bare.Status)), i.Bare.From)
 	}
-	if v, _ := i.V2.Get(); !v {
+	if !token.Token && !i.IPv6.Value.Token {
 		noMetadata(i, "the metadata service gives no token")
-		if token.Outcome == "not-permitted" {
+		if token.Outcome == facts.NotPermitted {
 			return errors.New("this process may not connect to the metadata service")
 		}
 		return nil
@@ -97,8 +91,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 
 // noMetadata marks everything as unknown for one reason.
 func noMetadata(i *facts.IMDS, why string) {
-	i.InstanceID, i.Region, i.AZ, i.Account = unknownText(why), unknownText(why), unknownText(why), unknownText(why)
-	i.InstanceType, i.ImageID, i.Partition, i.Domain = unknownText(why), unknownText(why), unknownText(why), unknownText(why)
+	i.InstanceID, i.Region, i.Account, i.Partition = unknownText(why), unknownText(why), unknownText(why), unknownText(why)
 	i.VPC = facts.Unknown[facts.VPC](why, "")
 	i.Profile = facts.Unknown[facts.Profile](why, "")
 	i.Role, i.IdentityRole = facts.Unknown[facts.Role](why, ""), facts.Unknown[facts.Role](why, "")
@@ -170,7 +163,7 @@ func request(ctx context.Context, env *gather.Env, c *http.Client, method, targe
 	seen := &tcpSeen{}
 	req, err := http.NewRequestWithContext(context.WithValue(ctx, tcpKey{}, seen), method, target, nil)
 	if err != nil {
-		e.Outcome, e.Error = "other", gather.Why(err)
+		e.Outcome, e.Error = facts.Other, gather.Why(err)
 		return e, nil
 	}
 	for k, v := range h {
@@ -183,10 +176,10 @@ func request(ctx context.Context, env *gather.Env, c *http.Client, method, targe
 	e.TCP = seen.ok.Load()
 	if err != nil {
 		e.Outcome, e.Error = endpoint.TCPOutcome(err), endpoint.DialText(endpoint.UnwrapURL(err))
-		if e.Outcome == "timeout" {
+		if e.Outcome == facts.Timeout {
 			e.Error = "no answer in time"
 			if !e.TCP {
-				e.Outcome = "connect-timeout"
+				e.Outcome = facts.ConnectTimeout
 			}
 		}
 		return e, nil
@@ -217,7 +210,7 @@ func (r reader) text(ctx context.Context, path string) facts.Seen[string] {
 	defer out.Content.Close()
 	b, err := io.ReadAll(io.LimitReader(out.Content, maxMetadata))
 	if err != nil {
-		return facts.Unknown[string](gather.Why(err), from)
+		return gather.Unknown[string](err, from)
 	}
 	return facts.Known(strings.TrimSpace(string(b)), from)
 }
@@ -248,8 +241,7 @@ func readMetadata(ctx context.Context, run *gather.Run, i *facts.IMDS, hc *http.
 		if d, err := parseIdentityDocument(b); err != nil {
 			noMetadata(i, err.Error())
 		} else {
-			i.InstanceID, i.Region, i.AZ, i.Account = knownText(d.InstanceID, from), knownText(d.Region, from), knownText(d.AZ, from), knownText(d.Account, from)
-			i.InstanceType, i.ImageID = knownText(d.Type, from), knownText(d.Image, from)
+			i.InstanceID, i.Region, i.Account = knownText(d.InstanceID, from), knownText(d.Region, from), knownText(d.Account, from)
 		}
 	}
 	var wg gather.Workers
@@ -259,7 +251,6 @@ func readMetadata(ctx context.Context, run *gather.Run, i *facts.IMDS, hc *http.
 		}
 	})
 	wg.Go(func() { i.Partition = r.text(ctx, "services/partition") })
-	wg.Go(func() { i.Domain = r.text(ctx, "services/domain") })
 	wg.Go(func() { i.VPC = r.vpc(ctx) })
 	wg.Go(func() { i.Profile = parseProfile(r.text(ctx, "iam/info")) })
 	wg.Go(func() {
@@ -275,7 +266,7 @@ func readMetadata(ctx context.Context, run *gather.Run, i *facts.IMDS, hc *http.
 		case ok:
 			i.Role = facts.Absent[facts.Role]("the list of roles is empty", role.From)
 		default:
-			i.Role = facts.Seen[facts.Role]{State: role.State, Why: role.Why, From: role.From}
+			i.Role = gather.Likewise[facts.Role](role)
 		}
 	})
 	wg.Go(func() {
@@ -296,7 +287,7 @@ func (r reader) vpc(ctx context.Context) facts.Seen[facts.VPC] {
 	macs := r.text(ctx, "network/interfaces/macs/")
 	list, ok := macs.Get()
 	if !ok {
-		return facts.Seen[facts.VPC]{State: macs.State, Why: macs.Why, From: macs.From}
+		return gather.Likewise[facts.VPC](macs)
 	}
 	mac, _, _ := strings.Cut(strings.TrimSpace(list), "\n")
 	mac = strings.TrimSuffix(mac, "/")
@@ -320,7 +311,7 @@ func (r reader) role(ctx context.Context, run *gather.Run, path, name, source st
 	t := r.text(ctx, path)
 	body, ok := t.Get()
 	if !ok {
-		return facts.Seen[facts.Role]{State: t.State, Why: t.Why, From: t.From}
+		return gather.Likewise[facts.Role](t)
 	}
 	role, k, err := parseRole([]byte(body))
 	if err != nil {
@@ -336,10 +327,7 @@ func (r reader) role(ctx context.Context, run *gather.Run, path, name, source st
 type identityDocument struct {
 	InstanceID string `json:"instanceId"`
 	Region     string `json:"region"`
-	AZ         string `json:"availabilityZone"`
 	Account    string `json:"accountId"`
-	Type       string `json:"instanceType"`
-	Image      string `json:"imageId"`
 }
 
 // parseIdentityDocument decodes the instance identity document.
@@ -357,17 +345,14 @@ func parseIdentityDocument(b []byte) (identityDocument, error) {
 // parseRole decodes role credentials and splits off the keys.
 func parseRole(b []byte) (facts.Role, gather.Keys, error) {
 	var d struct {
-		Code, Message, AccessKeyId, SecretAccessKey, Token, Expiration, LastUpdated string
+		Code, Message, AccessKeyId, SecretAccessKey, Token, Expiration string
 	}
 	if err := json.Unmarshal(b, &d); err != nil {
 		return facts.Role{}, gather.Keys{}, errors.New("the role credentials are not JSON")
 	}
 	r := facts.Role{Code: gather.OneLine(d.Code, 80), Message: gather.OneLine(d.Message, 300)}
-	if len(d.AccessKeyId) >= 4 {
-		r.KeyPrefix = gather.OneLine(d.AccessKeyId[:4], 4)
-	}
-	at := func(s string) time.Time { t, _ := time.Parse(time.RFC3339, s); return gather.SaneTime(t) }
-	r.Expires, r.LastUpdated = at(d.Expiration), at(d.LastUpdated)
+	expires, _ := time.Parse(time.RFC3339, d.Expiration)
+	r.Expires = gather.SaneTime(expires)
 	return r, gather.Keys{ID: d.AccessKeyId, Secret: d.SecretAccessKey, Token: d.Token}, nil
 }
 
@@ -375,7 +360,7 @@ func parseRole(b []byte) (facts.Role, gather.Keys, error) {
 func parseProfile(t facts.Seen[string]) facts.Seen[facts.Profile] {
 	body, ok := t.Get()
 	if !ok {
-		return facts.Seen[facts.Profile]{State: t.State, Why: t.Why, From: t.From}
+		return gather.Likewise[facts.Profile](t)
 	}
 	var d struct{ Code, Message, InstanceProfileArn string }
 	if err := json.Unmarshal([]byte(body), &d); err != nil {

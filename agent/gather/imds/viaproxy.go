@@ -21,7 +21,7 @@ func (ViaProxy) Reset(f *facts.Facts) { f.IMDS.ViaProxy = facts.Seen[facts.Excha
 func (ViaProxy) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error {
 	env := run.Env
 	if !env.Live || env.IMDS == "" {
-		f.IMDS.ViaProxy = facts.Unknown[facts.Exchange]("not a running host", "")
+		f.IMDS.ViaProxy = gather.NotAskable[facts.Exchange]("not a running host", "")
 		return nil
 	}
 	service, _, _ := run.Proxies()
@@ -31,7 +31,7 @@ func (ViaProxy) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) err
 		return nil
 	}
 	if env.Offline {
-		f.IMDS.ViaProxy = facts.Unknown[facts.Exchange]("offline", "")
+		f.IMDS.ViaProxy = gather.NotAskable[facts.Exchange]("offline", "")
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, env.Limits.IMDS)

@@ -75,7 +75,7 @@ func ParseConfig(b []byte) facts.Config {
 		Region: text(in.Agent.Region), ServiceDomain: text(in.Agent.ServiceDomain), ContainerMode: in.Agent.ContainerMode,
 		SSMEndpoint: text(in.Ssm.Endpoint), MgsEndpoint: text(in.Mgs.Endpoint), MgsRegion: text(in.Mgs.Region), MdsEndpoint: text(in.Mds.Endpoint),
 		S3Endpoint: text(in.S3.Endpoint), KmsEndpoint: text(in.Kms.Endpoint),
-		ShareCreds: in.Profile.ShareCreds == nil || *in.Profile.ShareCreds, ShareProfile: text(in.Profile.ShareProfile),
+		ShareProfile:  text(in.Profile.ShareProfile),
 		HealthMinutes: in.Ssm.HealthFrequencyMinutes, DualStack: in.Agent.UseDualStackEndpoint, TelemetryToCW: in.Agent.TelemetryMetricsToCloudWatch,
 		ConsumptionOrder: []string{}, UnknownKeys: []string{},
 	}

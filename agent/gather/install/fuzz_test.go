@@ -58,9 +58,7 @@ func FuzzDpkg(f *testing.F) {
 			t.Fatal(err)
 		}
 		gathertest.Sound(t, []string{st.status, st.version})
-		var a facts.Agent
-		gatherInstallations(t.Context(), gathertest.InMemory(map[string][]byte{"var/lib/dpkg/status": b}), &a)
-		gathertest.Sound(t, a)
+		gathertest.Sound(t, installations(t.Context(), gathertest.InMemory(map[string][]byte{"var/lib/dpkg/status": b})))
 	})
 }
 

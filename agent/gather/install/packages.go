@@ -2,6 +2,7 @@ package install
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -86,17 +87,16 @@ func agentVersion(s string) string {
 	return s
 }
 
-// gatherInstallations looks at every place an agent may be installed in.
-func gatherInstallations(ctx context.Context, env *gather.Env, a *facts.Agent) {
-	a.Installations = []facts.Installation{}
-	a.InstallationsRead = facts.Known(true, "")
-	note := func(in facts.Installation, ok bool, err error) {
-		if err != nil {
-			a.InstallationsRead = facts.Unknown[bool](gather.Why(err), "")
-		}
+// installations looks at every place an agent may be installed in.
+func installations(ctx context.Context, env *gather.Env) facts.Seen[[]facts.Installation] {
+	var found []facts.Installation
+	var failed error
+	note := func(in facts.Installation, ok bool, err error) bool {
+		failed = cmp.Or(failed, err)
 		if ok {
-			a.Installations = append(a.Installations, in)
+			found = append(found, in)
 		}
+		return ok
 	}
 	switch env.GOOS {
 	case "windows":
@@ -104,66 +104,41 @@ func gatherInstallations(ctx context.Context, env *gather.Env, a *facts.Agent) {
 	case "darwin":
 		note(bare(ctx, env, "macos", "opt/aws/ssm/bin", ""))
 	default:
-		deb, ok, err := debInstall(env)
-		note(deb, ok, err)
-		rpm, rpmOK, err := rpmInstall(ctx, env)
-		note(rpm, rpmOK, err)
-		snap, snapOK, err := snapInstall(env)
-		note(snap, snapOK, err)
-		if !ok && !rpmOK {
+		deb, rpm := note(debInstall(env)), note(rpmInstall(ctx, env))
+		note(snapInstall(env))
+		if !deb && !rpm {
 			note(bare(ctx, env, "binary", "usr/bin", ""))
 		}
 		note(bare(ctx, env, "binary", "usr/local/bin", ""))
-		if !env.Live && len(a.Installations) == 0 && !gather.Exists(env.FS, "usr/bin") {
-			a.InstallationsRead = facts.Unknown[bool]("the examined tree has no /usr/bin", "")
+		if !env.Live && len(found) == 0 && !gather.Exists(env.FS, "usr/bin") {
+			failed = cmp.Or(failed, errors.New("the examined tree has no /usr/bin"))
 		}
 	}
+	return gather.Partly(found, failed, "")
 }
 
-// inspect looks at the executables of an installation.
-func inspect(env *gather.Env, in *facts.Installation, suffix string) error {
-	dir := gather.Clean(in.Dir)
-	core := path.Join(dir, agentsvc.ExeCore+suffix)
-	fi, err := env.FS.Stat(core)
-	switch {
-	case err == nil:
-		in.CoreMode = fi.Mode().String()
-		in.Core = facts.Known(fi.Mode().IsRegular() && (fi.Mode()&0o111 != 0 || env.GOOS == "windows"), gather.FileURL(core))
-		if env.Attr != nil {
-			if l, err := env.Attr(core, "security.selinux"); err == nil {
-				in.CoreLabel = gather.OneLine(l, 200)
-			}
-		}
-	case gather.Missing(err):
-		in.Core = facts.Known(false, gather.FileURL(core))
-	default:
-		in.Core = facts.Unknown[bool](gather.Why(err), gather.FileURL(core))
+// program is the executable of an installation. The zero program is missing.
+type program struct{ exists, usable bool }
+
+// coreOf looks at the executable of the core agent.
+func coreOf(env *gather.Env, in facts.Installation, suffix string) (program, error) {
+	fi, err := env.FS.Stat(path.Join(gather.Clean(in.Dir), agentsvc.ExeCore+suffix))
+	if gather.Missing(err) {
+		return program{}, nil
 	}
-	worker := path.Join(dir, agentsvc.ExeWorker+suffix)
-	_, werr := env.FS.Stat(worker)
-	switch {
-	case werr == nil:
-		in.Worker = facts.Known(true, gather.FileURL(worker))
-	case gather.Missing(werr):
-		in.Worker = facts.Known(false, gather.FileURL(worker))
-	default:
-		in.Worker = facts.Unknown[bool](gather.Why(werr), gather.FileURL(worker))
+	if err != nil {
+		return program{}, err
 	}
-	if err != nil && !gather.Missing(err) {
-		return err
-	}
-	return nil
+	return program{true, fi.Mode().IsRegular() && (fi.Mode()&0o111 != 0 || env.GOOS == "windows")}, nil
 }
 
 // bare is an agent that no package database knows. Only then is it run to tell
 // its version, and only on the running system.
 func bare(ctx context.Context, env *gather.Env, kind, dir, suffix string) (facts.Installation, bool, error) {
 	in := facts.Installation{Kind: kind, Dir: "/" + dir}
-	if err := inspect(env, &in, suffix); err != nil {
+	exe, err := coreOf(env, in, suffix)
+	if err != nil || !exe.exists {
 		return in, false, err
-	}
-	if ok, known := in.Core.Get(); known && !ok && in.CoreMode == "" {
-		return in, false, nil
 	}
 	core := "/" + path.Join(dir, agentsvc.ExeCore+suffix)
 	if env.GOOS == "windows" {
@@ -179,12 +154,12 @@ func bare(ctx context.Context, env *gather.Env, kind, dir, suffix string) (facts
 	if in.Version.Known() {
 		return in, true, nil
 	}
-	if env.Exec != nil && in.Core.Value {
+	if env.Exec != nil && exe.usable {
 		out, err := env.Exec(ctx, core, "-version")
 		if v := parseVersionOutput(out); v != "" {
 			in.Version = facts.Known(v, core+" -version")
 		} else if err != nil {
-			in.Version = facts.Unknown[string](gather.Why(err), core+" -version")
+			in.Version = gather.Unknown[string](err, core+" -version")
 		}
 	}
 	return in, true, nil
@@ -231,10 +206,11 @@ func debInstall(env *gather.Env) (facts.Installation, bool, error) {
 	} else {
 		in.Version = facts.Unknown[string]("no version in the package database", gather.FileURL(name))
 	}
-	if err := inspect(env, &in, ""); err != nil {
+	exe, err := coreOf(env, in, "")
+	if err != nil {
 		return in, true, err
 	}
-	if ok, known := in.Core.Get(); known && !ok && in.Broken == "" {
+	if !exe.usable && in.Broken == "" {
 		in.Broken = "the package is installed but its executable is not usable"
 	}
 	return in, true, nil
@@ -254,13 +230,14 @@ func rpmInstall(ctx context.Context, env *gather.Env) (facts.Installation, bool,
 	if !found {
 		return in, false, nil
 	}
-	if err := inspect(env, &in, ""); err != nil {
+	exe, err := coreOf(env, in, "")
+	if err != nil {
 		return in, false, err
 	}
 	if env.Exec == nil {
 		// The executable of another root with an rpm database and without dpkg is most likely rpm's.
 		in.Version = facts.Unknown[string]("the rpm database is only read on the running system", "")
-		return in, in.CoreMode != "" && !gather.Exists(env.FS, "var/lib/dpkg/status"), nil
+		return in, exe.exists && !gather.Exists(env.FS, "var/lib/dpkg/status"), nil
 	}
 	out, err := env.Exec(ctx, "rpm", "-q", "--qf", "%{VERSION}\n", pkgName)
 	v := agentVersion(strings.TrimSpace(string(out)))
@@ -269,15 +246,15 @@ func rpmInstall(ctx context.Context, env *gather.Env) (facts.Installation, bool,
 		in.Package, in.Version = "installed", facts.Known(v, "rpm -q")
 	case errors.Is(err, gather.ErrNoProgram), strings.Contains(string(out), "is not installed"):
 		return in, false, nil
-	case err != nil && in.CoreMode == "":
+	case err != nil && !exe.exists:
 		return in, false, nil
 	case err != nil:
-		in.Version = facts.Unknown[string](gather.Why(err), "rpm -q")
+		in.Version = gather.Unknown[string](err, "rpm -q")
 		return in, true, nil
 	default:
 		return in, false, nil
 	}
-	if ok, known := in.Core.Get(); known && !ok {
+	if !exe.usable {
 		in.Broken = "the package is installed but its executable is not usable"
 	}
 	return in, true, nil
@@ -305,26 +282,23 @@ func snapInstall(env *gather.Env) (facts.Installation, bool, error) {
 			return in, false, nil
 		}
 		in.Broken = "the snap has revisions but none is current"
-		in.Core, in.Worker = facts.Known(false, gather.FileURL(dir)), facts.Known(false, gather.FileURL(dir))
 		in.Version = facts.Unknown[string]("no current revision", gather.FileURL(dir))
 		return in, true, nil
-	}
-	if rev, err := env.FS.Readlink(dir + "/current"); err == nil {
-		in.Revision = gather.OneLine(path.Base(rev), 50)
 	}
 	meta := dir + "/current/meta/snap.yaml"
 	b, err := gather.ReadFile(env.FS, meta, gather.MaxSmall)
 	if v := parseSnapVersion(b); v != "" {
 		in.Version = facts.Known(v, gather.FileURL(meta))
 	} else if err != nil {
-		in.Version = facts.Unknown[string](gather.Why(err), gather.FileURL(meta))
+		in.Version = gather.Unknown[string](err, gather.FileURL(meta))
 	} else {
 		in.Version = facts.Unknown[string]("no version in the snap's metadata", gather.FileURL(meta))
 	}
-	if err := inspect(env, &in, ""); err != nil {
+	exe, err := coreOf(env, in, "")
+	if err != nil {
 		return in, true, err
 	}
-	if ok, known := in.Core.Get(); known && !ok {
+	if !exe.usable {
 		in.Broken = "the current revision has no usable executable"
 	}
 	return in, true, nil
@@ -334,14 +308,14 @@ func snapInstall(env *gather.Env) (facts.Installation, bool, error) {
 func receiptVersion(ctx context.Context, env *gather.Env) facts.Seen[string] {
 	const from = "pkgutil --pkg-info"
 	if env.Exec == nil {
-		return facts.Unknown[string](gather.NotLive, from)
+		return gather.NotAskable[string](gather.NotLive, from)
 	}
 	out, err := env.Exec(ctx, "pkgutil", "--pkg-info", agentsvc.MacLabel)
 	if v := parseReceipt(out); v != "" {
 		return facts.Known(v, from)
 	}
 	if err != nil {
-		return facts.Unknown[string](gather.Why(err), from)
+		return gather.Unknown[string](err, from)
 	}
 	return facts.Unknown[string]("the receipt names no version", from)
 }
@@ -367,5 +341,5 @@ func registryVersion(w *gather.Windows) facts.Seen[string] {
 		}
 		return facts.Unknown[string]("the value is no version", v.From)
 	}
-	return facts.Seen[string]{State: v.State, Why: v.Why, From: v.From}
+	return gather.Likewise[string](v)
 }

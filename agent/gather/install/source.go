@@ -28,12 +28,12 @@ func (Source) Reset(f *facts.Facts) {
 func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error {
 	env := run.Env
 	a := &f.Agent
-	d := gather.AgentDirs(env)
 
 	// The service manager answers slowest: it is asked beside the files.
-	var service facts.Agent
+	var manager facts.Seen[string]
+	var units facts.Seen[[]facts.Unit]
 	var wg gather.Workers
-	wg.Go(func() { agentsvc.GatherUnits(ctx, env, &service) })
+	wg.Go(func() { manager, units = agentsvc.Units(ctx, env) })
 
 	config := ConfigFile(env)
 	a.ConfigPath = "/" + config
@@ -47,16 +47,13 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	agentsvc.GatherProxies(ctx, run, a)
 	a.Processes = agentsvc.Processes(ctx, env)
 	a.Channel = agentsvc.Channel(env, a.Processes)
-	a.IPC = ipcEntries(env.FS, d.Data+"/ipc")
-	a.UpdateLock = updateLock(env, d.SSM+"/update.lock")
-	a.LogConfig = logConfig(env, d)
 	gatherStarts(ctx, env, a)
-	gatherInstallations(ctx, env, a)
+	a.Installations = installations(ctx, env)
 	wg.Wait()
-	a.Manager, a.Units = service.Manager, service.Units
+	a.Manager, a.Units = manager, units
 	a.Installed = installedVersion(a)
-	if a.InstallationsRead.Unknown() {
-		return errors.New(a.InstallationsRead.Reason())
+	if a.Installations.Unknown() {
+		return errors.New(a.Installations.Reason())
 	}
 	return nil
 }
@@ -76,14 +73,14 @@ func ConfigFile(env *gather.Env) string {
 // the first with a version.
 func installedVersion(a *facts.Agent) facts.Seen[string] {
 	rank := func(in facts.Installation) int {
-		for _, u := range a.Units {
+		for _, u := range a.Units.Some() {
 			if u.Active == "active" && strings.HasPrefix(u.Name, "snap.") == (in.Kind == "snap") {
 				return 0
 			}
 		}
 		return 1
 	}
-	list := slices.Clone(a.Installations)
+	list := slices.Clone(a.Installations.Some())
 	slices.SortStableFunc(list, func(x, y facts.Installation) int { return cmp.Compare(rank(x), rank(y)) })
 	for _, in := range list {
 		if in.Version.Known() {
@@ -93,24 +90,8 @@ func installedVersion(a *facts.Agent) facts.Seen[string] {
 	if len(list) > 0 {
 		return list[0].Version
 	}
-	if a.InstallationsRead.Known() {
+	if a.Installations.Known() {
 		return facts.Absent[string]("no installation was found", "")
 	}
-	return facts.Unknown[string](a.InstallationsRead.Reason(), "")
-}
-
-// ipcEntries lists the agent's channel sockets.
-func ipcEntries(fsys gather.FileSystem, dir string) facts.Seen[[]string] {
-	es, err := fsys.ReadDir(dir)
-	if err != nil {
-		return gather.Unseen[[]string](err, dir)
-	}
-	out := []string{}
-	for _, e := range es {
-		if len(out) < 50 {
-			out = append(out, gather.OneLine(e.Name(), 100))
-		}
-	}
-	slices.Sort(out)
-	return facts.Known(out, gather.FileURL(dir))
+	return gather.Likewise[string](a.Installations)
 }

@@ -43,7 +43,8 @@ func parseAudit(b []byte, day time.Time) []audit {
 	return out
 }
 
-// audits reads the audit files, oldest first; at most the latest ten days.
+// audits reads the audit files, oldest first; at most the latest ten days. The
+// error says why the list lacks some.
 func audits(fsys gather.FileSystem, dir string, zone *time.Location) ([]audit, error) {
 	es, err := fsys.ReadDir(dir)
 	if err != nil {
@@ -72,10 +73,7 @@ func audits(fsys gather.FileSystem, dir string, zone *time.Location) ([]audit, e
 		out = append(out, parseAudit(b, day)...)
 	}
 	slices.SortStableFunc(out, func(a, b audit) int { return a.at.Compare(b.at) })
-	if len(out) == 0 {
-		return nil, bad
-	}
-	return out, nil
+	return out, bad
 }
 
 const (
@@ -85,47 +83,54 @@ const (
 
 // gatherStarts fills the versions that ran and the starts of the last day.
 func gatherStarts(ctx context.Context, env *gather.Env, a *facts.Agent) {
-	d := gather.AgentDirs(env)
-	zone, _, _ := gather.HostZone(env)
-	dir := path.Join(d.Log, "audits")
-	list, err := audits(env.FS, dir, zone)
-	from := gather.FileURL(dir)
+	list, from, err := coreStarts(ctx, env)
 	if len(list) == 0 {
-		// Before audit files, and where none are left, the log has a line per start.
-		name := path.Join(d.Log, agentsvc.ExeCore+".log")
-		l, lerr := logStarts(ctx, env, name, zone)
-		if len(l) > 0 {
-			list, from, err = l, gather.FileURL(name), nil
-		} else if err == nil || gather.Missing(err) {
-			err = cmp.Or(lerr, err)
+		const none = "no start is recorded"
+		a.Starts, a.Running, a.Versions = facts.Absent[[]time.Time](none, from), facts.Absent[string](none, from), facts.Absent[[]facts.VersionStart](none, from)
+		if err != nil && !gather.Missing(err) {
+			a.Starts, a.Running, a.Versions = gather.Unknown[[]time.Time](err, from), gather.Unknown[string](err, from), gather.Unknown[[]facts.VersionStart](err, from)
 		}
-	}
-	if err != nil && !gather.Missing(err) {
-		a.Starts = facts.Unknown[[]time.Time](gather.Why(err), from)
-		a.Running = facts.Unknown[string](gather.Why(err), from)
 		return
 	}
-	starts := []time.Time{}
+	var starts []time.Time
+	var versions []facts.VersionStart
 	since := env.Now().Add(-24 * time.Hour)
 	for _, x := range list {
-		if x.exe != agentsvc.ExeCore {
-			continue
-		}
-		if n := len(a.Versions); n == 0 || a.Versions[n-1].Version != x.version {
-			a.Versions = append(a.Versions, facts.VersionStart{Version: x.version, At: x.at})
+		if n := len(versions); n == 0 || versions[n-1].Version != x.version {
+			versions = append(versions, facts.VersionStart{Version: x.version, At: x.at})
 		}
 		if x.at.After(since) {
 			starts = append(starts, x.at)
 		}
-		a.Running = facts.Known(x.version, from)
 	}
-	a.Versions = a.Versions[max(0, len(a.Versions)-maxVersions):]
-	if len(list) == 0 {
-		a.Starts = facts.Absent[[]time.Time]("no start is recorded", from)
-		a.Running = facts.Absent[string]("no start is recorded", from)
-		return
+	a.Versions = gather.Partly(versions[max(0, len(versions)-maxVersions):], err, from)
+	a.Starts = gather.Partly(starts[max(0, len(starts)-maxStarts):], err, from)
+	a.Running = facts.Known(list[len(list)-1].version, from)
+	if err != nil { // the latest start may be in what was not read
+		a.Running = gather.Unknown[string](err, from)
 	}
-	a.Starts = facts.Known(starts[max(0, len(starts)-maxStarts):], from)
+}
+
+// coreStarts are the starts of the core agent, oldest first, from its audit files.
+// Before there were any, and where none are left, the log has a line per start.
+func coreStarts(ctx context.Context, env *gather.Env) (list []audit, from string, err error) {
+	d := gather.AgentDirs(env)
+	zone, _ := gather.HostZone(env)
+	dir := path.Join(d.Log, "audits")
+	list, err = audits(env.FS, dir, zone)
+	list = slices.DeleteFunc(list, func(x audit) bool { return x.exe != agentsvc.ExeCore })
+	if len(list) > 0 {
+		return list, gather.FileURL(dir), err
+	}
+	name := path.Join(d.Log, agentsvc.ExeCore+".log")
+	logged, lerr := logStarts(ctx, env, name, zone)
+	if len(logged) > 0 {
+		return logged, gather.FileURL(name), nil
+	}
+	if err == nil || gather.Missing(err) {
+		err = cmp.Or(lerr, err)
+	}
+	return nil, gather.FileURL(dir), err
 }
 
 // logStarts finds the core agent's starts in the end of its log.

@@ -1,9 +1,10 @@
 package install
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -31,13 +32,13 @@ type Uses struct{}
 func (Uses) Name() string { return "uses" }
 
 func (Uses) Reset(f *facts.Facts) {
-	f.Agent.Uses, f.Agent.Output = nil, facts.Seen[facts.Output]{}
+	f.Agent.Uses, f.Agent.Output = facts.Seen[[]facts.Use]{}, facts.Seen[facts.Output]{}
 }
 
 func (Uses) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error {
 	env := run.Env
 	d := gather.AgentDirs(env)
-	u := uses{env: env, seen: map[string]facts.Use{}}
+	u := uses{env: env, seen: map[string]trace{}}
 	packages := path.Join(d.Data, "packages")
 	switch env.GOOS {
 	case "windows":
@@ -69,29 +70,35 @@ func (Uses) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error {
 		states = append(states, path.Join(dir, "document/state/completed"), path.Join(dir, "document/state/current"))
 	}
 	f.Agent.Output = u.output(ctx, states)
-	f.Agent.Uses = nil
-	for _, use := range u.seen {
-		f.Agent.Uses = append(f.Agent.Uses, use)
+	var found []facts.Use
+	for _, feature := range slices.Sorted(maps.Keys(u.seen)) {
+		found = append(found, facts.Use{Feature: feature, From: gather.FileURL(u.seen[feature].name)})
 	}
-	slices.SortFunc(f.Agent.Uses, func(a, b facts.Use) int { return strings.Compare(a.Feature, b.Feature) })
-	if u.err != nil && len(f.Agent.Uses) == 0 {
-		return u.err
+	f.Agent.Uses = gather.Partly(found, u.err, gather.FileURL(d.Data))
+	if u.err != nil && len(found) == 0 {
+		return errors.New(gather.Why(u.err))
 	}
 	return nil
 }
 
+// trace is a file or directory that a feature left.
+type trace struct {
+	name string
+	at   time.Time
+}
+
 type uses struct {
 	env  *gather.Env
-	seen map[string]facts.Use // the latest trace by feature
-	err  error                // the first that is not "does not exist"
+	seen map[string]trace // the latest by feature
+	err  error            // the first that is not "does not exist"
 }
 
 // list is the names in a directory, at most limit; none when it cannot be read.
 func (u *uses) list(dir string, limit int) []string {
 	es, err := u.env.FS.ReadDir(dir)
 	if err != nil {
-		if !gather.Missing(err) && u.err == nil {
-			u.err = errors.New(gather.Why(err))
+		if !gather.Missing(err) {
+			u.err = cmp.Or(u.err, err)
 		}
 		return nil
 	}
@@ -108,11 +115,10 @@ func (u *uses) add(feature, name string) {
 	if err != nil {
 		return
 	}
-	at := gather.SaneTime(fi.ModTime())
-	if old, ok := u.seen[feature]; ok && !at.After(old.At) {
+	if old, ok := u.seen[feature]; ok && !fi.ModTime().After(old.at) {
 		return
 	}
-	u.seen[feature] = facts.Use{Feature: feature, From: gather.FileURL(name), At: at}
+	u.seen[feature] = trace{name, fi.ModTime()}
 }
 
 // features by the folder that a step of a document leaves. Steps of the public
@@ -166,12 +172,27 @@ func (u *uses) output(ctx context.Context, dirs []string) facts.Seen[facts.Outpu
 		return facts.Absent[facts.Output]("no node folder", "")
 	}
 	out := facts.Output{Buckets: []string{}, LogGroups: []string{}}
-	type file struct {
-		name string
-		at   time.Time
+	from := gather.FileURL(dirs[0])
+	files, failed := u.states(dirs)
+	if failed != nil && len(files) == 0 {
+		return gather.Unknown[facts.Output](failed, from)
 	}
-	var files []file
-	var failed error
+	for _, name := range files {
+		b, err := gather.ReadFile(u.env.FS, name, maxState)
+		if err != nil || ctx.Err() != nil {
+			continue
+		}
+		u.names(b, bucketRE, &out.Buckets, "run-command-output-s3", name)
+		u.names(b, groupRE, &out.LogGroups, "run-command-output-logs", name)
+	}
+	slices.Sort(out.Buckets)
+	slices.Sort(out.LogGroups)
+	return facts.Known(out, from)
+}
+
+// states are the newest state files of some directories.
+func (u *uses) states(dirs []string) (names []string, failed error) {
+	var files []trace
 	for _, dir := range dirs {
 		es, err := u.env.FS.ReadDir(dir)
 		if err != nil {
@@ -182,35 +203,23 @@ func (u *uses) output(ctx context.Context, dirs []string) facts.Seen[facts.Outpu
 		}
 		for _, e := range es[:min(len(es), 2000)] {
 			if fi, err := e.Info(); err == nil && fi.Mode().IsRegular() {
-				files = append(files, file{path.Join(dir, e.Name()), fi.ModTime()})
+				files = append(files, trace{path.Join(dir, e.Name()), fi.ModTime()})
 			}
 		}
 	}
-	slices.SortFunc(files, func(a, b file) int { return b.at.Compare(a.at) })
-	for _, x := range files[:min(len(files), maxStates)] {
-		b, err := gather.ReadFile(u.env.FS, x.name, maxState)
-		if err != nil || ctx.Err() != nil {
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				failed = err
-			}
-			continue
-		}
-		take := func(re *regexp.Regexp, to *[]string, feature string) {
-			for _, m := range re.FindAllSubmatch(b, 10) {
-				u.add(feature, x.name)
-				if v := string(m[1]); len(v) <= 512 && !slices.Contains(*to, v) && len(*to) < 10 {
-					*to = append(*to, v)
-				}
-			}
-		}
-		take(bucketRE, &out.Buckets, "run-command-output-s3")
-		take(groupRE, &out.LogGroups, "run-command-output-logs")
+	slices.SortFunc(files, func(a, b trace) int { return b.at.Compare(a.at) })
+	for _, f := range files[:min(len(files), maxStates)] {
+		names = append(names, f.name)
 	}
-	from := gather.FileURL(dirs[0])
-	if failed != nil && len(files) == 0 {
-		return facts.Unknown[facts.Output](gather.Why(failed), from)
+	return names, failed
+}
+
+// names adds what an expression finds in a state file, which is a trace of a feature.
+func (u *uses) names(b []byte, re *regexp.Regexp, to *[]string, feature, file string) {
+	for _, m := range re.FindAllSubmatch(b, 10) {
+		u.add(feature, file)
+		if v := string(m[1]); len(v) <= 512 && !slices.Contains(*to, v) && len(*to) < 10 {
+			*to = append(*to, v)
+		}
 	}
-	slices.Sort(out.Buckets)
-	slices.Sort(out.LogGroups)
-	return facts.Known(out, from)
 }

@@ -22,25 +22,32 @@ func placesOf(env *gather.Env) []string {
 	return []string{"/", "/" + d.Data, "/" + d.Log, "/" + path.Dir(d.Config)}
 }
 
-func fileSystems(env *gather.Env) []facts.FileSystem {
-	out := []facts.FileSystem{}
+// mounts are the mounts as the agent sees them; missing says why there are none.
+func mounts(env *gather.Env) (list []hostfile.Mount, missing facts.Seen[bool]) {
 	name := "proc/self/mountinfo"
 	if env.Live && env.Getenv != nil && env.Getenv("INVOCATION_ID") != "" && gather.Exists(env.FS, "proc/1/mountinfo") {
 		// Started by systemd, which gives a sandboxed service mounts of its own, read-only
 		// ones among them. The agent has those of the init process.
 		name = "proc/1/mountinfo"
 	}
-	var ms []hostfile.Mount
-	w := gather.NotLive
-	if env.Live && env.GOOS != "linux" {
-		w = gather.ErrUnsupported.Error()
-	} else if env.Live {
-		b, err := gather.ReadFile(env.FS, name, 8<<20)
-		if err != nil {
-			w = gather.Why(err)
-		}
-		ms = hostfile.ParseMounts(b)
+	from := gather.FileURL(name)
+	switch {
+	case !env.Live:
+		return nil, gather.NotAskable[bool](gather.NotLive, from)
+	case env.GOOS != "linux":
+		return nil, gather.NotAskable[bool](gather.ErrUnsupported.Error(), from)
 	}
+	b, err := gather.ReadFile(env.FS, name, 8<<20)
+	if err != nil {
+		return nil, gather.Unknown[bool](err, from)
+	}
+	return hostfile.ParseMounts(b), facts.Unknown[bool]("no mount holds it", from)
+}
+
+// fileSystems describes those that hold the agent's directories.
+func fileSystems(env *gather.Env) []facts.FileSystem {
+	out := []facts.FileSystem{}
+	list, missing := mounts(env)
 	for _, dir := range placesOf(env) {
 		at := dir
 		for at != "/" && !gather.Exists(env.FS, at) {
@@ -49,20 +56,24 @@ func fileSystems(env *gather.Env) []facts.FileSystem {
 		if at != dir && strings.HasPrefix(dir, "/snap/") {
 			continue
 		}
-		x := facts.FileSystem{Dir: dir, ReadOnly: facts.Unknown[bool](w, gather.FileURL(name)), NoExec: facts.Unknown[bool](w, gather.FileURL(name)), Usage: facts.Unknown[facts.Usage](w, "")}
-		if m, ok := hostfile.MountOf(ms, at); ok {
+		x := facts.FileSystem{Dir: dir, ReadOnly: missing, NoExec: missing, Usage: usage(env, at)}
+		if m, ok := hostfile.MountOf(list, at); ok {
 			x.Mount, x.Type = gather.OneLine(m.Point, 300), gather.OneLine(m.Kind, 50)
-			x.ReadOnly = facts.Known(slices.Contains(m.Opts, "ro") || slices.Contains(m.Supers, "ro"), gather.FileURL(name))
-			x.NoExec = facts.Known(slices.Contains(m.Opts, "noexec"), gather.FileURL(name))
-		}
-		if env.Live && env.StatFS != nil {
-			if u, err := env.StatFS(at); err != nil {
-				x.Usage = facts.Unknown[facts.Usage](gather.Why(err), "statfs "+at)
-			} else {
-				x.Usage = facts.Known(u, "statfs "+at)
-			}
+			x.ReadOnly = facts.Known(slices.Contains(m.Opts, "ro") || slices.Contains(m.Supers, "ro"), missing.From)
+			x.NoExec = facts.Known(slices.Contains(m.Opts, "noexec"), missing.From)
 		}
 		out = append(out, x)
 	}
 	return out
+}
+
+func usage(env *gather.Env, at string) facts.Seen[facts.Usage] {
+	if !env.Live || env.StatFS == nil {
+		return gather.NotAskable[facts.Usage](gather.NotLive, "")
+	}
+	u, err := env.StatFS(at)
+	if err != nil {
+		return gather.Unknown[facts.Usage](err, "statfs "+at)
+	}
+	return facts.Known(u, "statfs "+at)
 }

@@ -2,6 +2,7 @@ package opsys
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -18,16 +19,17 @@ import (
 const maxFdinfo = 32 << 20
 
 // inotify counts the watches of root's processes against the limit, which the
-// kernel keeps per user; the agent runs as root.
+// kernel keeps per user; the agent runs as root. A count that lacks processes is
+// a lower bound.
 func inotify(ctx context.Context, env *gather.Env) facts.Seen[facts.Inotify] {
 	const limits = "proc/sys/fs/inotify/"
 	if env.GOOS != "linux" {
 		return facts.Absent[facts.Inotify](gather.ErrUnsupported.Error(), "")
 	}
 	if !env.Live {
-		return facts.Unknown[facts.Inotify](gather.NotLive, "")
+		return gather.NotAskable[facts.Inotify](gather.NotLive, "")
 	}
-	var x facts.Inotify
+	c := watchCount{env: env, left: maxFdinfo}
 	read := func(name string) (int, error) {
 		s, err := gather.ReadText(env.FS, limits+name)
 		if err != nil {
@@ -36,67 +38,81 @@ func inotify(ctx context.Context, env *gather.Env) facts.Seen[facts.Inotify] {
 		return strconv.Atoi(s)
 	}
 	var err error
-	if x.MaxWatches, err = read("max_user_watches"); err != nil {
+	if c.MaxWatches, err = read("max_user_watches"); err != nil {
 		return gather.Unseen[facts.Inotify](err, limits+"max_user_watches")
 	}
-	if x.MaxInstances, err = read("max_user_instances"); err != nil {
+	if c.MaxInstances, err = read("max_user_instances"); err != nil {
 		return gather.Unseen[facts.Inotify](err, limits+"max_user_instances")
 	}
 	ps, err := hostfile.PIDs(env.FS)
 	if err != nil {
-		return facts.Unknown[facts.Inotify](gather.Why(err), "file:/proc")
+		return gather.Unknown[facts.Inotify](err, "file:/proc")
 	}
-	x.Complete = true
-	left := int64(maxFdinfo)
 	for _, pid := range ps {
-		if ctx.Err() != nil || left <= 0 {
-			x.Complete = false
+		if c.unread = cmp.Or(c.unread, ctx.Err()); ctx.Err() != nil || c.left <= 0 {
 			break
 		}
-		left -= countWatches(env, "proc/"+pid, left, &x)
+		c.process(pid)
 	}
-	return facts.Known(x, "file:/proc")
+	if c.unread != nil {
+		return facts.Partly(c.Inotify, gather.Why(c.unread), "file:/proc").Because(gather.Obstacle(c.unread))
+	}
+	return facts.Known(c.Inotify, "file:/proc")
 }
 
-// countWatches adds the watches of one process and returns how much it read.
-func countWatches(env *gather.Env, dir string, left int64, x *facts.Inotify) int64 {
-	es, err := env.FS.ReadDir(dir + "/fd")
+// watchCount adds up watches.
+type watchCount struct {
+	facts.Inotify
+	env    *gather.Env
+	left   int64 // that may still be read
+	unread error // why the count lacks something
+}
+
+// process adds the watches of one process if it is root's.
+func (c *watchCount) process(pid string) {
+	dir := "proc/" + pid
+	es, err := c.env.FS.ReadDir(dir + "/fd")
 	if err != nil {
 		if !gather.Missing(err) && !errors.Is(err, io.EOF) {
-			x.Complete = false
+			c.unread = cmp.Or(c.unread, err)
 		}
-		return 0
+		return
 	}
-	read, root, asked := int64(0), false, false
+	asked := false
 	for _, e := range es {
-		l, err := env.FS.Readlink(path.Join(dir, "fd", e.Name()))
+		l, err := c.env.FS.Readlink(path.Join(dir, "fd", e.Name()))
 		if err != nil || !strings.HasSuffix(l, "inotify") || !strings.HasPrefix(l, "anon_inode:") {
 			continue
 		}
 		if !asked {
 			asked = true
-			b, err := gather.ReadFile(env.FS, dir+"/status", gather.MaxSmall)
-			uid, _ := hostfile.ParseStatus(b)
-			root = err == nil && uid == 0
+			if uid, known := hostfile.Owner(c.env.FS, pid).Get(); !known || uid != 0 {
+				return
+			}
 		}
-		if !root {
-			continue
-		}
-		x.UsedInstances++
-		f, err := env.FS.Open(path.Join(dir, "fdinfo", e.Name()))
-		if err != nil {
-			x.Complete = x.Complete && gather.Missing(err)
-			continue
-		}
-		n, r := countLines(io.LimitReader(f, left-read), []byte("inotify wd:"))
-		f.Close()
-		x.UsedWatches += n
-		if read += r; read >= left {
-			x.Complete = false
-			break
+		c.UsedInstances++
+		c.watches(path.Join(dir, "fdinfo", e.Name()))
+		if c.left <= 0 {
+			return
 		}
 	}
-	return read
+}
+
+// watches adds the watches of one instance.
+func (c *watchCount) watches(name string) {
+	f, err := c.env.FS.Open(name)
+	if err != nil {
+		if !gather.Missing(err) {
+			c.unread = cmp.Or(c.unread, err)
+		}
+		return
+	}
+	defer f.Close()
+	n, read := countLines(io.LimitReader(f, c.left), []byte("inotify wd:"))
+	c.UsedWatches += n
+	if c.left -= read; c.left <= 0 {
+		c.unread = cmp.Or(c.unread, gather.ErrTooLarge)
+	}
 }
 
 // countLines counts lines with a prefix and the bytes read.

@@ -14,15 +14,14 @@ import (
 
 // macDistro reads the version of macOS.
 func macDistro(fsys gather.FileSystem) facts.Seen[facts.Distro] {
-	const name = "System/Library/CoreServices/SystemVersion.plist"
-	b, err := gather.ReadFile(fsys, name, gather.MaxSmall)
+	const file = "System/Library/CoreServices/SystemVersion.plist"
+	b, err := gather.ReadFile(fsys, file, gather.MaxSmall)
 	if err != nil {
-		return gather.Unseen[facts.Distro](err, name)
+		return gather.Unseen[facts.Distro](err, file)
 	}
 	p := hostfile.ParsePlist(b)
-	d := facts.Distro{ID: "macos", Version: gather.OneLine(p["ProductVersion"], 50)}
-	d.Name = strings.TrimSpace(gather.OneLine(p["ProductName"], 50) + " " + d.Version)
-	return facts.Known(d, gather.FileURL(name))
+	name := strings.TrimSpace(gather.OneLine(p["ProductName"], 50) + " " + gather.OneLine(p["ProductVersion"], 50))
+	return facts.Known(facts.Distro{ID: "macos", Name: name}, gather.FileURL(file))
 }
 
 // macRoutes asks for the route to the metadata service and for default routes.
@@ -39,13 +38,13 @@ func macRoutes(ctx context.Context, env *gather.Env, h *facts.Host) {
 		return facts.Route{}, false, err
 	}
 	if env.Exec == nil {
-		h.IMDSRoute = facts.Unknown[facts.Route](gather.NotLive, from)
-		h.DefaultIPv4, h.DefaultIPv6 = facts.Unknown[bool](gather.NotLive, from), facts.Unknown[bool](gather.NotLive, from)
+		h.IMDSRoute = gather.NotAskable[facts.Route](gather.NotLive, from)
+		h.DefaultIPv4, h.DefaultIPv6 = gather.NotAskable[bool](gather.NotLive, from), gather.NotAskable[bool](gather.NotLive, from)
 		return
 	}
 	switch r, ok, err := ask(gather.IMDSAddr); {
 	case err != nil:
-		h.IMDSRoute = facts.Unknown[facts.Route](gather.Why(err), from)
+		h.IMDSRoute = gather.Unknown[facts.Route](err, from)
 	case ok:
 		h.IMDSRoute = facts.Known(r, from)
 	default:
@@ -56,7 +55,7 @@ func macRoutes(ctx context.Context, env *gather.Env, h *facts.Host) {
 		args []string
 	}{{&h.DefaultIPv4, []string{"default"}}, {&h.DefaultIPv6, []string{"-inet6", "default"}}} {
 		if _, ok, err := ask(x.args...); err != nil {
-			*x.to = facts.Unknown[bool](gather.Why(err), from)
+			*x.to = gather.Unknown[bool](err, from)
 		} else {
 			*x.to = facts.Known(ok, from)
 		}

@@ -84,12 +84,12 @@ func parseRoutes6(b []byte) bool {
 
 func defaultRoutes(env *gather.Env) (v4, v6 facts.Seen[bool]) {
 	if !env.Live {
-		return facts.Unknown[bool](gather.NotLive, ""), facts.Unknown[bool](gather.NotLive, "")
+		return gather.NotAskable[bool](gather.NotLive, ""), gather.NotAskable[bool](gather.NotLive, "")
 	}
 	ask := func(name string, parse func([]byte) bool) facts.Seen[bool] {
 		b, err := gather.ReadFile(env.FS, name, 8<<20)
 		if err != nil {
-			return facts.Unknown[bool](gather.Why(err), gather.FileURL(name))
+			return gather.Unknown[bool](err, gather.FileURL(name))
 		}
 		return facts.Known(parse(b), gather.FileURL(name))
 	}

@@ -31,10 +31,10 @@ func TestMountsOfASandboxedService(t *testing.T) {
 		if err := (opsys.Source{}).Gather(t.Context(), env.Begin(), &f); err != nil {
 			t.Fatal(err)
 		}
-		if len(f.Host.FileSystems) == 0 {
+		if len(f.Host.FileSystems.Value) == 0 {
 			t.Fatal("no file system was looked at")
 		}
-		for _, x := range f.Host.FileSystems {
+		for _, x := range f.Host.FileSystems.Value {
 			if got, ok := x.ReadOnly.Get(); !ok || got != want {
 				t.Errorf("started by systemd %t: %s read-only %v, want %v", name != "", x.Dir, got, want)
 			}

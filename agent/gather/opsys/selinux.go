@@ -2,9 +2,11 @@ package opsys
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +19,7 @@ import (
 // selinux reads the mode and what was refused to the agent.
 func selinux(env *gather.Env) facts.Seen[facts.SELinux] {
 	const enforce = "sys/fs/selinux/enforce"
-	s := facts.SELinux{Denials: []facts.Denial{}}
+	var s facts.SELinux
 	from := gather.FileURL(enforce)
 	v, err := gather.ReadText(env.FS, enforce)
 	switch {
@@ -26,7 +28,7 @@ func selinux(env *gather.Env) facts.Seen[facts.SELinux] {
 	case env.Live && err == nil:
 		s.Mode = "permissive"
 	case env.Live && !gather.Missing(err):
-		return facts.Unknown[facts.SELinux](gather.Why(err), from)
+		return gather.Unknown[facts.SELinux](err, from)
 	default:
 		if env.Live {
 			return facts.Absent[facts.SELinux]("not enabled in the kernel", from)
@@ -54,80 +56,57 @@ const (
 	maxDenials = 50
 )
 
-// auditDenials reads the end of the audit log.
-func auditDenials(fsys gather.FileSystem) []facts.Denial {
-	f, err := fsys.Open("var/log/audit/audit.log")
+// auditDenials reads the end of the audit log. Without one the kernel logs denials
+// where they are not read.
+func auditDenials(fsys gather.FileSystem) facts.Seen[[]facts.Denial] {
+	const name = "var/log/audit/audit.log"
+	b, err := auditEnd(fsys, name)
+	switch {
+	case gather.Missing(err):
+		return facts.Unknown[[]facts.Denial]("there is no audit log, and the kernel's own log is not read", gather.FileURL(name))
+	case err != nil && len(b) == 0:
+		return gather.Unknown[[]facts.Denial](err, gather.FileURL(name))
+	}
+	return gather.Partly(parseAVC(b), err, gather.FileURL(name))
+}
+
+// auditEnd is the end of an audit log.
+func auditEnd(fsys gather.FileSystem, name string) ([]byte, error) {
+	f, err := fsys.Open(name)
 	if err != nil {
-		return []facts.Denial{}
+		return nil, err
 	}
 	defer f.Close()
 	if fi, err := f.Stat(); err == nil && fi.Size() > auditTail {
 		if s, ok := f.(io.Seeker); ok {
 			if _, err := s.Seek(-auditTail, io.SeekEnd); err != nil {
-				return []facts.Denial{}
+				return nil, err
 			}
 		}
 	}
-	b, err := io.ReadAll(io.LimitReader(f, auditTail))
-	if err != nil && len(b) == 0 {
-		return []facts.Denial{}
-	}
-	return parseAVC(b)
+	return io.ReadAll(io.LimitReader(f, auditTail))
 }
 
 var (
 	avcRE   = regexp.MustCompile(`msg=audit\((\d{1,12})[.\d]*:\d+\): +avc: +denied +\{ ([a-z_ ]{1,100}) \}`)
-	fieldRE = regexp.MustCompile(`\b(comm|path|name|exe|scontext|tcontext)=("[^"]*"|\S+)`)
+	fieldRE = regexp.MustCompile(`\b(comm|path|name|tcontext)=("[^"]*"|\S+)`)
 )
 
-// parseAVC finds access-vector refusals about the agent in audit records. The
-// path of a record may stand in the PATH record of the same event; only that of
-// the AVC record is used.
+// parseAVC finds access-vector refusals about the agent in audit records.
 func parseAVC(b []byte) []facts.Denial {
 	out := []facts.Denial{}
 	gather.Lines(b, func(l []byte) bool {
-		if !bytes.Contains(l, []byte("denied")) || !bytes.Contains(l, []byte("avc:")) || len(l) > 8<<10 {
+		d, command, ok := denial(l)
+		if !ok || !aboutAgent(command, d.Path) {
 			return true
 		}
-		if !bytes.Contains(l, []byte("ssm")) && !bytes.Contains(l, []byte("amazon")) {
-			return true
-		}
-		m := avcRE.FindSubmatch(l)
-		if m == nil {
-			return true
-		}
-		d := facts.Denial{Permission: strings.TrimSpace(string(m[2])), Count: 1}
-		if n, err := strconv.ParseInt(string(m[1]), 10, 64); err == nil {
-			d.At = gather.SaneTime(time.Unix(n, 0))
-		}
-		for _, f := range fieldRE.FindAllSubmatch(l, 20) {
-			v := gather.OneLine(strings.Trim(string(f[2]), `"`), 300)
-			switch string(f[1]) {
-			case "comm":
-				d.Command = v
-			case "path":
-				d.Path = v
-			case "name":
-				if d.Path == "" {
-					d.Path = v
-				}
-			case "scontext":
-				d.Source = v
-			case "tcontext":
-				d.Target = v
-			}
-		}
-		if !aboutAgent(d) {
-			return true
-		}
-		for i, x := range out {
-			if x.Permission == d.Permission && x.Command == d.Command && x.Path == d.Path && x.Source == d.Source && x.Target == d.Target {
-				out[i].Count++
-				out[i].At = d.At
-				return true
-			}
-		}
-		if len(out) < maxDenials {
+		i := slices.IndexFunc(out, func(x facts.Denial) bool {
+			return x.Permission == d.Permission && x.Path == d.Path && x.Target == d.Target
+		})
+		switch {
+		case i >= 0:
+			out[i].At = d.At
+		case len(out) < maxDenials:
 			out = append(out, d)
 		}
 		return true
@@ -135,17 +114,47 @@ func parseAVC(b []byte) []facts.Denial {
 	return out
 }
 
+// denial reads one record and the name of the process. The path of a refusal may stand in the PATH record of
+// the same event; only that of the AVC record is used.
+func denial(l []byte) (d facts.Denial, command string, ok bool) {
+	has := func(s string) bool { return bytes.Contains(l, []byte(s)) }
+	if len(l) > 8<<10 || !has("denied") || !has("avc:") || !has("ssm") && !has("amazon") {
+		return d, "", false
+	}
+	m := avcRE.FindSubmatch(l)
+	if m == nil {
+		return d, "", false
+	}
+	d = facts.Denial{Permission: strings.TrimSpace(string(m[2]))}
+	if n, err := strconv.ParseInt(string(m[1]), 10, 64); err == nil {
+		d.At = gather.SaneTime(time.Unix(n, 0))
+	}
+	for _, f := range fieldRE.FindAllSubmatch(l, 20) {
+		v := gather.OneLine(strings.Trim(string(f[2]), `"`), 300)
+		switch string(f[1]) {
+		case "comm":
+			command = v
+		case "path":
+			d.Path = v
+		case "name":
+			d.Path = cmp.Or(d.Path, v)
+		case "tcontext":
+			d.Target = v
+		}
+	}
+	return d, command, true
+}
+
 // aboutAgent reports whether a refusal concerns the agent: its process, or one
 // of its files. systemd names the process after the unit before it executes.
-func aboutAgent(d facts.Denial) bool {
-	c := d.Command
+func aboutAgent(command, file string) bool {
 	for _, p := range []string{"amazon-ssm", "ssm-agent", "ssm-document", "ssm-session", "(ssm-agent", "(amazon-ss", "(agent)"} {
-		if strings.HasPrefix(c, p) && (p != "(agent)" || strings.Contains(d.Path, "ssm")) {
+		if strings.HasPrefix(command, p) && (p != "(agent)" || strings.Contains(file, "ssm")) {
 			return true
 		}
 	}
-	base := path.Base(d.Path)
-	return strings.HasPrefix(base, "amazon-ssm-agent") || strings.HasPrefix(base, "ssm-") || strings.Contains(d.Path, "/amazon/ssm")
+	base := path.Base(file)
+	return strings.HasPrefix(base, "amazon-ssm-agent") || strings.HasPrefix(base, "ssm-") || strings.Contains(file, "/amazon/ssm")
 }
 
 // fapolicyd tells the state of the file access policy daemon.
@@ -155,7 +164,7 @@ func fapolicyd(env *gather.Env) facts.Seen[string] {
 		return facts.Absent[string]("not installed", "file:/usr/sbin/fapolicyd")
 	}
 	if !env.Live {
-		return facts.Unknown[string](gather.NotLive, "file:/usr/sbin/fapolicyd")
+		return gather.NotAskable[string](gather.NotLive, "file:/usr/sbin/fapolicyd")
 	}
 	for _, p := range []string{"run/fapolicyd/fapolicyd.fifo", "run/fapolicyd.pid", "run/fapolicyd/fapolicyd.pid"} {
 		if _, err := env.FS.Lstat(p); err == nil {

@@ -23,7 +23,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	env := run.Env
 	h := &f.Host
 	h.GOOS, h.Arch = env.GOOS, env.GOARCH
-	h.Privileged = privileged(env)
+	h.Privileged = env.Privileged
 	h.Distro = distro(env.FS)
 	if env.GOOS == "darwin" {
 		h.Distro = macDistro(env.FS)
@@ -31,19 +31,15 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	h.Hostname = hostname(env)
 	gatherDMI(env, &h.DMI)
 	h.Container = container(env)
-	gatherZone(env, h)
+	h.UTCOffset = utcOffset(env)
 
-	k := gather.Kernel{Synced: facts.Unknown[bool](gather.NotLive, ""), ImageState: facts.Unknown[string](gather.NotLive, ""),
-		Interfaces: facts.Unknown[[]facts.Interface](gather.NotLive, ""), IMDSRoute: facts.Unknown[facts.Route](gather.NotLive, ""), WindowsRoutes: facts.Unknown[[]string](gather.NotLive, "")}
+	k := gather.Kernel{Synced: gather.NotAskable[bool](gather.NotLive, ""), ImageState: gather.NotAskable[string](gather.NotLive, ""),
+		Interfaces: gather.NotAskable[[]facts.Interface](gather.NotLive, ""), IMDSRoute: gather.NotAskable[facts.Route](gather.NotLive, ""), WindowsRoutes: gather.NotAskable[[]string](gather.NotLive, "")}
 	if env.Kernel != nil {
 		k = env.Kernel()
 	}
 	if h.Hostname.State != facts.IsKnown && k.Hostname != "" {
 		h.Hostname = facts.Known(gather.OneLine(k.Hostname, 255), "hostname")
-	}
-	h.Kernel = facts.Unknown[string](gather.NotLive, "")
-	if k.Release != "" {
-		h.Kernel = facts.Known(gather.OneLine(k.Release, 100), "uname")
 	}
 	h.NTPSynchronized, h.ImageState, h.Interfaces = k.Synced, k.ImageState, k.Interfaces
 	h.IMDSRoute = k.IMDSRoute
@@ -58,7 +54,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	if r, ok := h.IMDSRoute.Get(); ok {
 		h.IMDSRoute.Value.OnLink = onLink(r.Gateway, h.Interfaces.Value)
 	}
-	h.BootTime = facts.Unknown[time.Time](gather.NotLive, "")
+	h.BootTime = gather.NotAskable[time.Time](gather.NotLive, "")
 	if env.Live {
 		if t := hostfile.BootTime(env.FS); !t.IsZero() {
 			h.BootTime = facts.Known(t, "file:/proc/stat")
@@ -73,19 +69,12 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	for i, r := range h.PersistentRoutes.Value {
 		h.PersistentRoutes.Value[i].OnLink = onLink(r.Gateway, h.Interfaces.Value)
 	}
-	h.FileSystems = fileSystems(env)
+	h.FileSystems = facts.Known(fileSystems(env), "")
 	h.SELinux = selinux(env)
 	h.FApolicyd = fapolicyd(env)
 	h.Firewall = firewall.List(ctx, env)
 	h.Inotify = inotify(ctx, env)
 	return nil
-}
-
-func privileged(env *gather.Env) facts.Seen[bool] {
-	if env.UID < 0 {
-		return facts.Unknown[bool]("no user id on this operating system", "")
-	}
-	return facts.Known(env.UID == 0, "effective user id")
 }
 
 // parseOSRelease reads os-release.
@@ -95,8 +84,6 @@ func parseOSRelease(b []byte) facts.Distro {
 		switch kv[0] {
 		case "ID":
 			d.ID = gather.OneLine(kv[1], 50)
-		case "VERSION_ID":
-			d.Version = gather.OneLine(kv[1], 50)
 		case "PRETTY_NAME":
 			d.Name = gather.OneLine(kv[1], 100)
 		}
@@ -140,7 +127,7 @@ func gatherDMI(env *gather.Env, d *facts.DMI) {
 	const dir = "sys/class/dmi/id/"
 	read := func(name string) facts.Seen[string] {
 		if !env.Live && !gather.Exists(env.FS, dir+name) {
-			return facts.Unknown[string](gather.NotLive, gather.FileURL(dir+name))
+			return gather.NotAskable[string](gather.NotLive, gather.FileURL(dir+name))
 		}
 		s, err := gather.ReadText(env.FS, dir+name)
 		if err != nil {
@@ -148,7 +135,7 @@ func gatherDMI(env *gather.Env, d *facts.DMI) {
 		}
 		return facts.Known(gather.OneLine(s, 100), gather.FileURL(dir+name))
 	}
-	d.Vendor, d.Product, d.AssetTag = read("sys_vendor"), read("product_name"), read("board_asset_tag")
+	d.Vendor, d.AssetTag = read("sys_vendor"), read("board_asset_tag")
 	uuid := read("product_uuid")
 	if !uuid.Known() {
 		// Xen instances have it here, readable by all.
@@ -159,7 +146,7 @@ func gatherDMI(env *gather.Env, d *facts.DMI) {
 	if s, ok := uuid.Get(); ok {
 		d.EC2UUID = facts.Known(ec2UUID(s), uuid.From)
 	} else {
-		d.EC2UUID = facts.Seen[bool]{State: uuid.State, Why: uuid.Why, From: uuid.From}
+		d.EC2UUID = gather.Likewise[bool](uuid)
 	}
 }
 
@@ -172,7 +159,7 @@ func ec2UUID(s string) bool {
 
 func container(env *gather.Env) facts.Seen[facts.Container] {
 	if !env.Live {
-		return facts.Unknown[facts.Container](gather.NotLive, "")
+		return gather.NotAskable[facts.Container](gather.NotLive, "")
 	}
 	known := func(runtime, name string) facts.Seen[facts.Container] {
 		return facts.Known(facts.Container{Runtime: runtime, Evidence: "/" + name}, gather.FileURL(name))
@@ -204,17 +191,12 @@ func container(env *gather.Env) facts.Seen[facts.Container] {
 	return facts.Absent[facts.Container]("no mark of a container", "")
 }
 
-func gatherZone(env *gather.Env, h *facts.Host) {
-	zone, name, err := gather.HostZone(env)
+func utcOffset(env *gather.Env) facts.Seen[int] {
 	const from = "file:/etc/localtime"
+	zone, err := gather.HostZone(env)
 	if err != nil {
-		h.TimeZone, h.UTCOffset = facts.Unknown[string](gather.Why(err), from), facts.Unknown[int](gather.Why(err), from)
-		return
-	}
-	h.TimeZone = facts.Known(name, from)
-	if name == "" {
-		h.TimeZone = facts.Unknown[string]("the zone has no name", from)
+		return gather.Unknown[int](err, from)
 	}
 	_, off := env.Now().In(zone).Zone()
-	h.UTCOffset = facts.Known(off, from)
+	return facts.Known(off, from)
 }

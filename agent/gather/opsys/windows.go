@@ -36,28 +36,25 @@ func windowsHost(w *gather.Windows, h *facts.Host) {
 		if s.Known() {
 			return facts.Absent[string]("empty", s.From)
 		}
-		return facts.Seen[string]{State: s.State, Why: s.Why, From: s.From}
+		return gather.Likewise[string](s)
 	}
-	product, build := first(windowsNTKey, "ProductName"), first(windowsNTKey, "CurrentBuild")
+	product := first(windowsNTKey, "ProductName")
 	if product.Known() {
-		h.Distro = facts.Known(facts.Distro{ID: "windows", Name: product.Value, Version: build.Value}, product.From)
+		h.Distro = facts.Known(facts.Distro{ID: "windows", Name: product.Value}, product.From)
 	} else {
-		h.Distro = facts.Seen[facts.Distro]{State: product.State, Why: product.Why, From: product.From}
+		h.Distro = gather.Likewise[facts.Distro](product)
 	}
-	h.DMI.Vendor, h.DMI.Product, h.DMI.AssetTag = first(biosKey, "SystemManufacturer"), first(biosKey, "SystemProductName"), facts.Unknown[string](gather.ErrUnsupported.Error(), "")
-	h.DMI.EC2UUID = facts.Unknown[bool](gather.ErrUnsupported.Error(), "")
-	if zone := first(`SYSTEM\CurrentControlSet\Control\TimeZoneInformation`, "TimeZoneKeyName"); zone.Known() {
-		h.TimeZone = zone
-	}
+	h.DMI.Vendor, h.DMI.AssetTag = first(biosKey, "SystemManufacturer"), gather.NotAskable[string](gather.ErrUnsupported.Error(), "")
+	h.DMI.EC2UUID = gather.NotAskable[bool](gather.ErrUnsupported.Error(), "")
 	if s := w.Servers(); s.Known() {
 		h.Resolver = facts.Known(facts.Resolver{Servers: s.Value, Search: []string{}, Options: []string{}}, s.From)
 	} else {
-		h.Resolver = facts.Seen[facts.Resolver]{State: s.State, Why: s.Why, From: s.From}
+		h.Resolver = gather.Likewise[facts.Resolver](s)
 	}
 	rows := w.Routes()
 	if !rows.Known() {
-		h.IMDSRoute = facts.Unknown[facts.Route](rows.Reason(), rows.From)
-		h.DefaultIPv4, h.DefaultIPv6 = facts.Unknown[bool](rows.Reason(), rows.From), facts.Unknown[bool](rows.Reason(), rows.From)
+		h.IMDSRoute = gather.Likewise[facts.Route](rows)
+		h.DefaultIPv4, h.DefaultIPv6 = gather.Likewise[bool](rows), gather.Likewise[bool](rows)
 		return
 	}
 	// An address of neither network stands for everything that is not local.

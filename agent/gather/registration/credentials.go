@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"path"
@@ -27,7 +28,8 @@ func (Credentials) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) 
 	c := &f.Credentials
 
 	name := path.Join(d.Runtime, "identity_config.json")
-	c.Runtime = readRuntime(env.FS, name)
+	var profile string
+	c.Runtime, profile = readRuntime(env.FS, name)
 
 	dhmcFile := path.Join(d.Data, "credentials")
 	if env.GOOS == "windows" {
@@ -42,16 +44,10 @@ func (Credentials) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) 
 	service := agentsvc.ReadEnvironment(ctx, env)
 	rootFile := sharedFile(env, service)
 	c.RootFile, profiles = readShared(env.FS, rootFile)
-	profile := "default"
 	if b, err := gather.ReadFile(env.FS, install.ConfigFile(env), gather.MaxSmall); err == nil {
-		if cfg := install.ParseConfig(b); cfg.ParseError == "" && cfg.ShareProfile != "" {
-			profile = cfg.ShareProfile
-		}
+		profile = cmp.Or(profile, install.ParseConfig(b).ShareProfile)
 	}
 	used := c.Runtime.Value
-	if used.ShareProfile != "" {
-		profile = used.ShareProfile
-	}
 	source := facts.SourceShared
 	if used.IdentityType == "OnPrem" {
 		source = facts.SourceHybrid
@@ -62,10 +58,9 @@ func (Credentials) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) 
 			}
 		}
 	}
-	if k, ok := keysFrom(profiles, profile); ok {
+	if k, ok := keysFrom(profiles, cmp.Or(profile, "default")); ok {
 		run.SetKeys(source, k)
 	}
-	c.EnvKeys = serviceHasKeys(service)
 	return gather.Denied(env.FS, name)
 }
 
@@ -93,49 +88,42 @@ func sharedFile(env *gather.Env, service agentsvc.Environment) string {
 	return path.Join(home, ".aws/credentials")
 }
 
-// serviceHasKeys tells whether the service's environment carries an access key.
-func serviceHasKeys(e agentsvc.Environment) facts.Seen[bool] {
-	if e.Err != nil {
-		return facts.Unknown[bool](gather.Why(e.Err), e.From)
-	}
-	_, ok := e.Vars["AWS_ACCESS_KEY_ID"]
-	return facts.Known(ok, e.From)
-}
-
-func readRuntime(fsys gather.FileSystem, name string) facts.Seen[facts.Runtime] {
+// readRuntime reads what the agent says it uses, and the profile of the shared file
+// that it names.
+func readRuntime(fsys gather.FileSystem, name string) (seen facts.Seen[facts.Runtime], profile string) {
 	b, err := gather.ReadFile(fsys, name, maxVaultFile)
 	if err != nil {
-		return gather.Unseen[facts.Runtime](err, name)
+		return gather.Unseen[facts.Runtime](err, name), ""
 	}
-	r, err := parseRuntime(b)
+	r, profile, err := parseRuntime(b)
 	if err != nil {
 		_, what := jsonDamage(b, err)
-		return facts.Unknown[facts.Runtime]("damaged: "+what, gather.FileURL(name))
+		return facts.Unknown[facts.Runtime]("damaged: "+what, gather.FileURL(name)), ""
 	}
 	r.ModifiedAt = gather.ModTime(fsys, name)
-	return facts.Known(r, gather.FileURL(name))
+	return facts.Known(r, gather.FileURL(name)), profile
 }
 
 // parseRuntime decodes identity_config.json of any version.
-func parseRuntime(b []byte) (facts.Runtime, error) {
+func parseRuntime(b []byte) (r facts.Runtime, profile string, err error) {
 	var in struct {
-		SchemaVersion, InstanceId, IdentityType, ShareFile, ShareProfile string
-		CredentialsExpiresAt, CredentialsRetrievedAt                     time.Time
-		CredentialSource                                                 *string
+		InstanceId, IdentityType, ShareFile, ShareProfile string
+		CredentialsExpiresAt, CredentialsRetrievedAt      time.Time
+		CredentialSource                                  *string
 	}
 	if err := json.Unmarshal(b, &in); err != nil {
-		return facts.Runtime{}, err
+		return r, "", err
 	}
-	r := facts.Runtime{
-		SchemaVersion: gather.OneLine(in.SchemaVersion, 20), InstanceID: gather.OneLine(in.InstanceId, 300), IdentityType: gather.OneLine(in.IdentityType, 50),
-		ShareFile: gather.OneLine(in.ShareFile, 500), ShareProfile: gather.OneLine(in.ShareProfile, 100),
+	r = facts.Runtime{
+		InstanceID: gather.OneLine(in.InstanceId, 300), IdentityType: gather.OneLine(in.IdentityType, 50),
+		ShareFile: gather.OneLine(in.ShareFile, 500),
 		// The agent writes year 1 for never.
 		ExpiresAt: gather.SaneTime(in.CredentialsExpiresAt), RetrievedAt: gather.SaneTime(in.CredentialsRetrievedAt),
 	}
 	if in.CredentialSource != nil {
 		r.HasSource, r.Source = true, gather.OneLine(*in.CredentialSource, 50)
 	}
-	return r, nil
+	return r, in.ShareProfile, nil
 }
 
 // readShared reads a shared credentials file; the sections hold its secrets.
@@ -154,7 +142,7 @@ func readShared(fsys gather.FileSystem, name string) (facts.Seen[facts.SharedFil
 		if id == "" {
 			continue
 		}
-		k := facts.Keys{Profile: gather.OneLine(s.name, 100), HasToken: s.values["aws_session_token"] != ""}
+		k := facts.Keys{Profile: gather.OneLine(s.name, 100)}
 		if len(id) >= 16 {
 			k.KeyPrefix = gather.OneLine(id[:4], 16)
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 func hasDamage(f *facts.Facts, kind string) bool {
-	for _, d := range f.Registration.Damage {
+	for _, d := range f.Registration.Damage.Value {
 		if d.Kind == kind {
 			return true
 		}
@@ -36,7 +36,7 @@ func TestUnreadableIsNotMissing(t *testing.T) {
 	if s := f.Registration.Hybrid; !s.Unknown() || s.State != facts.IsUnknown || s.Why != "permission denied" {
 		t.Errorf("got %+v, want unknown with the reason", s)
 	}
-	if len(f.Registration.Damage) > 0 {
+	if len(f.Registration.Damage.Some()) > 0 || !f.Registration.Damage.Unknown() {
 		t.Errorf("lack of permission is no damage: %+v", f.Registration.Damage)
 	}
 }

@@ -4,6 +4,7 @@ package registration
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/asn1"
 	"encoding/base64"
@@ -11,6 +12,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"math/big"
 	"path"
 	"regexp"
@@ -47,27 +49,28 @@ func (Source) Gather(_ context.Context, run *gather.Run, f *facts.Facts) error {
 	env := run.Env
 	d := gather.AgentDirs(env)
 	r := &f.Registration
-	v := &vault{fsys: env.FS, dir: path.Join(d.Data, "Vault"), r: r}
+	v := &vault{fsys: env.FS, dir: path.Join(d.Data, "Vault")}
 
 	hybrid, ec2 := v.manifest("Manifest"), v.manifest("EC2Manifest")
-	r.Manifest, r.EC2Manifest = hybrid.seen, ec2.seen
 	index := map[string]string{}
-	for _, m := range []manifest{ec2, hybrid} {
-		for k, p := range m.paths {
-			index[k] = p
-		}
-	}
+	maps.Copy(index, ec2)
+	maps.Copy(index, hybrid)
 	for _, dir := range []string{v.dir, path.Join(v.dir, "Store")} {
-		if fi, err := env.FS.Stat(dir); err == nil && !fi.IsDir() {
+		fi, err := env.FS.Stat(dir)
+		switch {
+		case err == nil && !fi.IsDir():
 			v.damage(dir, damageNotAFile, "a directory is expected here")
+		case err != nil:
+			v.noteErr(dir, err)
 		}
 	}
 	r.Hybrid = v.key("RegistrationKey", index)
 	r.EC2 = v.key("EC2RegistrationKey", index)
 	r.Fingerprint = v.fingerprint(index, env.FS)
-	v.missingFiles(&r.Manifest, hybrid)
-	v.missingFiles(&r.EC2Manifest, ec2)
+	v.missingFiles(hybrid)
+	v.missingFiles(ec2)
 	r.Informational = v.informational(path.Join(d.Data, "registration"))
+	r.Damage = gather.Partly(v.found, v.unread, gather.FileURL(v.dir))
 	r.NodeFolders = nodeFolders(env.FS, d.Data)
 	r.Paths = statePaths(env, d)
 	return gather.Denied(env.FS, path.Join(v.dir, "Manifest"))
@@ -75,18 +78,14 @@ func (Source) Gather(_ context.Context, run *gather.Run, f *facts.Facts) error {
 
 // vault reads the files under Vault and notes what is damaged.
 type vault struct {
-	fsys gather.FileSystem
-	dir  string
-	r    *facts.Registration
-}
-
-type manifest struct {
-	seen  facts.Seen[facts.Manifest]
-	paths map[string]string
+	fsys   gather.FileSystem
+	dir    string
+	found  []facts.Damage
+	unread error // why something could not be judged
 }
 
 func (v *vault) damage(name, kind, what string) {
-	v.r.Damage = append(v.r.Damage, facts.Damage{Path: "/" + gather.OneLine(gather.Clean(name), 500), Kind: kind, What: gather.OneLine(what, 200)})
+	v.found = append(v.found, facts.Damage{Path: "/" + gather.OneLine(gather.Clean(name), 500), Kind: kind, What: gather.OneLine(what, 200)})
 }
 
 // noteErr records an error that is damage and not only lack of permission.
@@ -100,6 +99,8 @@ func (v *vault) noteErr(name string, err error) {
 		v.damage(name, damageJSON, "far larger than what the agent writes")
 	case gather.Missing(err) && isLink(v.fsys, name):
 		v.damage(name, damageMissing, "a link to a file that does not exist")
+	case !gather.Missing(err):
+		v.unread = cmp.Or(v.unread, err)
 	}
 }
 
@@ -139,37 +140,27 @@ func parseManifest(b []byte) (map[string]string, error) {
 
 const maxManifestKeys = 50
 
-func (v *vault) manifest(name string) manifest {
+// manifest reads an index of the vault: key to absolute path.
+func (v *vault) manifest(name string) map[string]string {
 	name = path.Join(v.dir, name)
 	b, err := v.read(name)
 	if err != nil {
-		return manifest{seen: gather.Unseen[facts.Manifest](err, name)}
+		return nil
 	}
 	paths, err := parseManifest(b)
 	if err != nil {
 		kind, what := jsonDamage(b, err)
 		v.damage(name, kind, what)
-		return manifest{seen: facts.Unknown[facts.Manifest](what, gather.FileURL(name))}
 	}
-	m := facts.Manifest{Keys: []string{}, Missing: []string{}}
-	for k := range paths {
-		m.Keys = append(m.Keys, gather.OneLine(k, 100))
-	}
-	slices.Sort(m.Keys)
-	m.Keys = m.Keys[:min(len(m.Keys), maxManifestKeys)]
-	return manifest{seen: facts.Known(m, gather.FileURL(name)), paths: paths}
+	return paths
 }
 
-// missingFiles notes the keys of a manifest whose file is gone.
-func (v *vault) missingFiles(s *facts.Seen[facts.Manifest], m manifest) {
-	for _, k := range s.Value.Keys {
-		p, ok := m.paths[k]
-		if !ok {
-			continue
-		}
-		if _, err := v.fsys.Stat(v.inRoot(p)); err != nil && gather.Missing(err) {
-			s.Value.Missing = append(s.Value.Missing, k)
-			v.damage(p, damageMissing, "named in the vault's manifest")
+// missingFiles notes the files that a manifest names and that are gone.
+func (v *vault) missingFiles(manifest map[string]string) {
+	keys := slices.Sorted(maps.Keys(manifest))
+	for _, k := range keys[:min(len(keys), maxManifestKeys)] {
+		if _, err := v.fsys.Stat(v.inRoot(manifest[k])); err != nil && gather.Missing(err) {
+			v.damage(manifest[k], damageMissing, "named in the vault's manifest")
 		}
 	}
 }
@@ -200,13 +191,13 @@ func (v *vault) key(key string, index map[string]string) facts.Seen[facts.Key] {
 	if err != nil {
 		return gather.Unseen[facts.Key](err, name)
 	}
-	k, err := parseKey(b)
+	k, valid, err := parseKey(b)
 	if err != nil {
 		kind, what := jsonDamage(b, err)
 		v.damage(name, kind, what)
 		return facts.Unknown[facts.Key](what, gather.FileURL(name))
 	}
-	if k.HasPrivate && !k.KeyValid {
+	if k.HasPrivate && !valid {
 		v.damage(name, damageKey, "the private key is not base64 of a PKCS#1 RSA key")
 	}
 	return facts.Known(k, gather.FileURL(name))
@@ -215,31 +206,26 @@ func (v *vault) key(key string, index map[string]string) facts.Seen[facts.Key] {
 // keyDate is the layout of privateKeyCreatedDate, Go's time text.
 const keyDate = "2006-01-02 15:04:05.999999999 -0700 MST"
 
-// parseKey decodes RegistrationKey or EC2RegistrationKey. Of the private key
-// only its presence and validity are kept.
-func parseKey(b []byte) (facts.Key, error) {
+// parseKey decodes RegistrationKey or EC2RegistrationKey. Of the private key only
+// its presence is kept, and whether it is one.
+func parseKey(b []byte) (k facts.Key, valid bool, err error) {
 	var in struct {
 		InstanceID  string `json:"instanceID"`
 		Region      string `json:"region"`
 		PrivateKey  string `json:"privateKey"`
-		PublicKey   string `json:"publicKey"`
-		KeyType     string `json:"privateKeyType"`
 		CreatedDate string `json:"privateKeyCreatedDate"`
 	}
 	if err := json.Unmarshal(b, &in); err != nil {
-		return facts.Key{}, err
+		return k, false, err
 	}
-	k := facts.Key{
-		InstanceID: gather.OneLine(in.InstanceID, 100), Region: gather.OneLine(in.Region, 100), KeyType: gather.OneLine(in.KeyType, 20),
-		HasPrivate: in.PrivateKey != "", HasPublic: in.PublicKey != "",
-	}
+	k = facts.Key{InstanceID: gather.OneLine(in.InstanceID, 100), Region: gather.OneLine(in.Region, 100), HasPrivate: in.PrivateKey != ""}
 	if der, err := base64.StdEncoding.DecodeString(in.PrivateKey); err == nil && len(der) > 0 {
-		k.KeyValid = rsaPrivateKey(der)
+		valid = rsaPrivateKey(der)
 	}
 	if t, err := time.Parse(keyDate, in.CreatedDate); err == nil {
 		k.CreatedAt = gather.SaneTime(t)
 	}
-	return k, nil
+	return k, valid, nil
 }
 
 // rsaPrivateKey reports whether DER bytes are a PKCS#1 RSA private key. Checking
@@ -259,9 +245,6 @@ func rsaPrivateKey(der []byte) bool {
 	return k.N.BitLen() >= 1024 && new(big.Int).Mul(k.P, k.Q).Cmp(k.N) == 0
 }
 
-// hardwareHashes is how many hashes a fingerprint has.
-const hardwareHashes = 9
-
 // parseFingerprint decodes InstanceFingerprint. machineID is the stored one; it
 // must not become a fact.
 func parseFingerprint(b []byte) (fp facts.Fingerprint, machineID string, err error) {
@@ -274,11 +257,6 @@ func parseFingerprint(b []byte) (fp facts.Fingerprint, machineID string, err err
 		return fp, "", err
 	}
 	fp.Threshold = in.Threshold
-	for _, h := range in.Hashes {
-		if strings.TrimSpace(h) != "" && fp.Hashes < hardwareHashes {
-			fp.Hashes++
-		}
-	}
 	return fp, strings.TrimSpace(in.Hashes["machine-id"]), nil
 }
 
@@ -357,7 +335,7 @@ func nodeFolders(fsys gather.FileSystem, data string) facts.Seen[[]string] {
 }
 
 // statePaths looks at owner and mode of what the agent must be able to use.
-func statePaths(env *gather.Env, d gather.Dirs) []facts.PathInfo {
+func statePaths(env *gather.Env, d gather.Dirs) facts.Seen[[]facts.PathInfo] {
 	v := path.Join(d.Data, "Vault")
 	names := []string{
 		d.Data, v, path.Join(v, "Manifest"), path.Join(v, "EC2Manifest"), path.Join(v, "Store"),
@@ -366,25 +344,35 @@ func statePaths(env *gather.Env, d gather.Dirs) []facts.PathInfo {
 		d.Runtime, path.Join(d.Runtime, "identity_config.json"), d.Log, path.Join(d.Log, "amazon-ssm-agent.log"), d.Config,
 	}
 	out := make([]facts.PathInfo, 0, len(names))
+	var unread error
 	for _, name := range names {
-		p := facts.PathInfo{Path: "/" + gather.Clean(name), UID: -1}
+		p := facts.PathInfo{Path: "/" + gather.Clean(name), Owner: facts.Absent[int]("no such file", "")}
 		fi, err := env.FS.Stat(name)
 		switch {
 		case err == nil:
-			p.Exists, p.Dir, p.Mode = true, fi.IsDir(), fi.Mode().String()
-			if env.Owner != nil {
-				if uid, ok := env.Owner(fi); ok {
-					p.UID = uid
-				}
-			}
+			p.Exists, p.Mode, p.Owner = true, fi.Mode().String(), owner(env, fi)
 		case gather.Missing(err):
 			if isLink(env.FS, name) {
 				p.Error = "dangling link"
 			}
 		default:
-			p.Error = gather.Why(err)
+			p.Error, p.Owner = gather.Why(err), gather.Unknown[int](err, "")
+			unread = cmp.Or(unread, err)
 		}
 		out = append(out, p)
 	}
-	return out
+	return gather.Partly(out, unread, "")
+}
+
+// owner is the user id of a file's owner.
+func owner(env *gather.Env, fi fs.FileInfo) facts.Seen[int] {
+	if env.GOOS == "windows" {
+		return facts.Absent[int]("Windows has no user ids", "")
+	}
+	if env.Owner != nil {
+		if uid, ok := env.Owner(fi); ok {
+			return facts.Known(uid, "")
+		}
+	}
+	return facts.Unknown[int]("the file system does not tell", "")
 }

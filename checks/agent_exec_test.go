@@ -1,0 +1,129 @@
+package checks
+
+import (
+	"testing"
+	"time"
+
+	"ssm-doctor/checks/facts"
+)
+
+// execFailed is an agent that its service manager could not execute.
+func execFailed(f *facts.Facts) {
+	execStopped(f)
+	f.Agent.Units.Value[0].ExitStatus = 203
+}
+
+// execStopped is an agent that ended five minutes ago.
+func execStopped(f *facts.Facts) {
+	neverAccepted(f)
+	f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc")
+	u := &f.Agent.Units.Value[0]
+	u.Active, u.Sub, u.StoppedSince = "failed", "failed", f.CollectedAt.Add(-5*time.Minute)
+}
+
+// execDenied is a denial of SELinux, so long before the run.
+func execDenied(mode, permission string, before time.Duration) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		d := facts.Denial{Permission: permission, Path: "/usr/bin/amazon-ssm-agent", Target: "system_u:object_r:user_home_t:s0"}
+		if before > 0 {
+			d.At = f.CollectedAt.Add(-before)
+		}
+		f.Host.SELinux = facts.Known(facts.SELinux{Mode: mode, Denials: facts.Known([]facts.Denial{d}, "file:/var/log/audit/audit.log")}, "file:/sys/fs/selinux/enforce")
+	}
+}
+
+// execNoExec mounts a place of a healthy host noexec: 1 is the state directory, 4 is
+// /usr/bin, 5 is /tmp.
+func execNoExec(place int, mount string) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		fs := &f.Host.FileSystems.Value[place]
+		fs.Mount, fs.NoExec = mount, facts.Known(true, "file:/proc/self/mountinfo")
+	}
+}
+
+func TestAgentExec(t *testing.T) {
+	t.Parallel()
+	all := func(faults ...func(*facts.Facts)) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			for _, fault := range faults {
+				fault(f)
+			}
+		}
+	}
+	logged := func(f *facts.Facts) {
+		log(f, facts.SigExecDenied, time.Minute, "fork/exec /usr/bin/ssm-agent-worker: permission denied")
+	}
+	noProcesses := func(f *facts.Facts) {
+		f.Agent.Processes = facts.Unknown[facts.Processes]("permission denied", "file:/proc")
+		f.Agent.Units = facts.Unknown[[]facts.Unit]("no answer in time", "systemctl show")
+	}
+	const cause = "agent-exec-blocked"
+	named := func(c Confidence, says, saw, value string) want {
+		return want{status: Fail, effect: Blocks, cause: cause, confidence: c, says: says, saw: saw, value: value}
+	}
+	part := func(says, saw, value string) want {
+		return want{status: Warn, effect: Breaks, cause: cause, confidence: Proven, says: says, saw: saw, value: value}
+	}
+	is := func(s Status, says string) want { return want{status: s, says: says} }
+	denied := "SELinux denied execute on /usr/bin/amazon-ssm-agent (label system_u:object_r:user_home_t:s0)"
+	table := []row{
+		{name: "profile", want: is(Pass, "no refusal seen")},
+		{name: "dhmc", kind: "dhmc", want: is(Pass, "")},
+		{name: "hybrid", kind: "hybrid", want: is(Pass, "")},
+		{name: "windows", kind: "windows", want: is(Pass, "")},
+		{name: "task", kind: "task", want: is(Pass, "")},
+		{name: "stopped", fault: execStopped, want: is(Pass, "")},
+		{name: "nothing installed", fault: all(execStopped, func(f *facts.Facts) {
+			f.Agent.Installations = facts.Known([]facts.Installation{}, "package databases")
+		}), want: is(Skip, "no agent is installed")},
+
+		{name: "203", fault: execFailed, want: named(Proven, "the service manager could not execute the agent (status 203/EXEC)", "systemctl show amazon-ssm-agent.service: ExecMainStatus=203/EXEC (systemd:amazon-ssm-agent.service)", "path=/usr/bin/amazon-ssm-agent")},
+		{name: "203 in the past", fault: func(f *facts.Facts) { f.Agent.Units.Value[0].ExitStatus = 203 }, want: is(Pass, "")},
+		{name: "203 and SELinux", fault: all(execFailed, execDenied("enforcing", "execute", 6*time.Minute)), want: named(Proven, denied, "SELinux audit: avc: denied { execute } path=/usr/bin/amazon-ssm-agent tcontext=system_u:object_r:user_home_t:s0, mode enforcing (file:/var/log/audit/audit.log)", "path=/usr/bin/amazon-ssm-agent")},
+		{name: "203 and a permissive SELinux", fault: all(execFailed, execDenied("permissive", "execute", 6*time.Minute)), want: named(Proven, "203/EXEC", "mode permissive", "")},
+		{name: "203 and fapolicyd", fault: all(execFailed, func(f *facts.Facts) { f.Host.FApolicyd = facts.Known("active", "systemctl is-active fapolicyd") }), want: named(Proven, "203/EXEC", "fapolicyd: active", "")},
+		{name: "203 and noexec", fault: all(execFailed, execNoExec(4, "/usr")), want: named(Proven, "(status 203/EXEC); /usr is mounted noexec", "mount flags of /usr: noexec", "mount=/usr")},
+
+		{name: "SELinux", fault: all(execStopped, execDenied("enforcing", "entrypoint", 0)), want: named(Proven, denied, "avc: denied { entrypoint }", "")},
+		{name: "SELinux, before the agent stopped", fault: all(execStopped, execDenied("enforcing", "execute", time.Hour)), want: is(Pass, "")},
+		{name: "SELinux, before the host started", fault: all(execStopped, execDenied("enforcing", "execute", time.Hour), func(f *facts.Facts) {
+			f.Agent.Units.Value[0].StoppedSince = time.Time{}
+			f.Host.BootTime = facts.Known(f.CollectedAt.Add(-30*time.Minute), "file:/proc/stat")
+		}), want: is(Pass, "")},
+		{name: "SELinux, something else", fault: all(execStopped, execDenied("enforcing", "read", 0)), want: is(Pass, "")},
+		{name: "SELinux, and the agent runs", fault: execDenied("enforcing", "execute", 0), want: is(Pass, "")},
+		{name: "SELinux, and whether the agent runs is not known", fault: all(noProcesses, execDenied("enforcing", "execute", 0)), want: is(Unknown, "processes: permission denied; SELinux denied execute")},
+		{name: "SELinux unread", fault: all(execStopped, func(f *facts.Facts) { f.Host.SELinux = facts.Unknown[facts.SELinux]("permission denied", "") }), want: is(Unknown, "SELinux: permission denied")},
+		{name: "audit log unread", fault: all(execStopped, func(f *facts.Facts) {
+			f.Host.SELinux = facts.Known(facts.SELinux{Mode: "enforcing", Denials: facts.Unknown[[]facts.Denial]("permission denied", "file:/var/log/audit/audit.log").Because(facts.NeedsRoot)}, "")
+		}), want: is(Unknown, "SELinux denials: permission denied")},
+		{name: "audit log unread, and the agent runs", fault: func(f *facts.Facts) {
+			f.Host.SELinux = facts.Known(facts.SELinux{Mode: "enforcing", Denials: facts.Unknown[[]facts.Denial]("permission denied", "")}, "")
+		}, want: is(Pass, "")},
+
+		{name: "the log says so", fault: all(neverAccepted, logged), want: named(Likely, "an executable of the agent may not be executed", "agent log: fork/exec /usr/bin/ssm-agent-worker: permission denied", "")},
+		{name: "the log says so, accepted since", fault: func(f *facts.Facts) {
+			log(f, facts.SigExecDenied, time.Hour, "fork/exec /usr/bin/ssm-agent-worker: permission denied")
+		}, want: is(Pass, "")},
+		{name: "203, and the log says so", fault: all(execFailed, logged), want: named(Proven, "203/EXEC", "agent log: fork/exec", "")},
+
+		{name: "state noexec", fault: execNoExec(1, "/var"), want: part("/var is mounted noexec: scripts and packages that the agent stores in /var/lib/amazon/ssm cannot run", "mount flags of /var: noexec (file:/proc/self/mountinfo)", "mount=/var")},
+		{name: "state noexec, not accepted", fault: all(neverAccepted, execNoExec(1, "/var")), want: part("scripts and packages", "", "")},
+		{name: "programs noexec", fault: all(execStopped, execNoExec(4, "/usr")), want: named(Proven, "/usr is mounted noexec", "", "mount=/usr")},
+		{name: "state and programs noexec", fault: all(execStopped, execNoExec(1, "/var"), execNoExec(4, "/usr")), want: named(Proven, "/usr is mounted noexec", "mount flags of /var: noexec", "")},
+		{name: "/tmp noexec", fault: execNoExec(5, "/tmp"), want: is(Pass, "")},
+		{name: "mount flags unread", fault: func(f *facts.Facts) {
+			f.Host.FileSystems.Value[1].NoExec = facts.Unknown[bool]("no mount holds it", "")
+		}, want: is(Unknown, "mount flags of /var/lib/amazon/ssm: no mount holds it")},
+		{name: "file systems unread", fault: func(f *facts.Facts) { f.Host.FileSystems = facts.Seen[[]facts.FileSystem]{} }, want: is(Unknown, "mount flags: not looked at")},
+
+		{name: "log unread", fault: unreadLogOf, want: is(Unknown, "agent log: ")},
+		{name: "installations unread", fault: all(execStopped, func(f *facts.Facts) {
+			f.Agent.Installations = facts.Unknown[[]facts.Installation]("permission denied", "")
+		}), want: is(Unknown, "installations: permission denied")},
+		{name: "units unread", fault: all(execStopped, func(f *facts.Facts) { f.Agent.Units = facts.Unknown[[]facts.Unit]("no answer in time", "") }), want: is(Unknown, "service units: no answer in time")},
+		{name: "nobody looked", fault: func(f *facts.Facts) { f.Agent = facts.Agent{} }, want: is(Unknown, "installations: not looked at")},
+	}
+	judge(t, AgentExec, table)
+	judgeUnread(t, AgentExec, table)
+}

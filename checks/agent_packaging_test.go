@@ -1,0 +1,87 @@
+package checks
+
+import (
+	"testing"
+
+	"ssm-doctor/checks/facts"
+)
+
+// packagingStopped is an agent that does not run.
+func packagingStopped(f *facts.Facts) {
+	neverAccepted(f)
+	f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc")
+	f.Agent.Units.Value[0].Active, f.Agent.Units.Value[0].Sub = "failed", "failed"
+}
+
+func TestAgentPackaging(t *testing.T) {
+	t.Parallel()
+	stopped := func(fault func(*facts.Facts)) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			fault(f)
+			packagingStopped(f)
+		}
+	}
+	add := func(in facts.Installation) func(*facts.Facts) {
+		return func(f *facts.Facts) { f.Agent.Installations.Value = append(f.Agent.Installations.Value, in) }
+	}
+	deb := facts.Installation{Kind: "deb", Dir: "/usr/bin", Version: facts.Known("3.3.987.0", "file:/var/lib/dpkg/status"), Package: "install ok installed"}
+	snap := facts.Installation{Kind: "snap", Dir: "/snap/amazon-ssm-agent/current", Version: facts.Known("3.3.1957.0", "file:/snap/amazon-ssm-agent/current/meta/snap.yaml")}
+	twice := func(f *facts.Facts) { f.Agent.Installations.Value = []facts.Installation{deb, snap} }
+	broken := func(f *facts.Facts) {
+		f.Agent.Installations.Value[0].Package, f.Agent.Installations.Value[0].Broken = "install ok half-configured", "dpkg: install ok half-configured"
+	}
+	dangling := func(f *facts.Facts) { f.Agent.Units.Value[0].DanglingLink = true }
+	other := func(f *facts.Facts) { f.Agent.Units.Value[0].Exec = "/opt/wrapper.sh" }
+	const cause = "agent-packaging-conflict"
+	named := func(s Status, e Effect, says, saw string) want {
+		return want{status: s, effect: e, cause: cause, confidence: Proven, says: says, saw: saw}
+	}
+	table := []row{
+		{name: "profile", want: want{status: Pass, says: "installed as rpm, and nothing of it is broken"}},
+		{name: "dhmc", kind: "dhmc", want: want{status: Pass}},
+		{name: "hybrid", kind: "hybrid", want: want{status: Pass}},
+		{name: "windows", kind: "windows", want: want{status: Pass, says: "installed as windows"}},
+		{name: "task", kind: "task", want: want{status: Skip, says: "no installation found"}},
+		{name: "a copied executable beside the package", fault: add(facts.Installation{Kind: "binary", Dir: "/usr/local/bin"}), want: want{status: Pass, says: "installed as rpm and binary"}},
+
+		{name: "twice, running", fault: twice, want: named(Warn, Breaks, "the agent is installed twice, as snap and deb", "deb package: 3.3.987.0 install ok installed (file:/var/lib/dpkg/status)")},
+		{name: "twice, stopped", fault: stopped(twice), want: named(Fail, Blocks, "the agent is installed twice, as snap and deb", "systemctl show amazon-ssm-agent.service: failed (failed) (systemd:amazon-ssm-agent.service)")},
+		{name: "broken", fault: stopped(broken), want: named(Fail, Blocks, "the rpm package is broken: dpkg: install ok half-configured", "rpm package: install ok half-configured dpkg: install ok half-configured (rpm -q)")},
+		{name: "a link that dangles", fault: stopped(dangling), want: named(Fail, Blocks, "the link that starts amazon-ssm-agent.service at boot points nowhere", "wants link of amazon-ssm-agent.service: dangling")},
+		{name: "another executable", fault: stopped(other), want: named(Fail, Blocks, "amazon-ssm-agent.service starts /opt/wrapper.sh instead of amazon-ssm-agent", "executable of amazon-ssm-agent.service: /opt/wrapper.sh (systemd:amazon-ssm-agent.service)")},
+		{name: "another executable of a unit that is not loaded", fault: func(f *facts.Facts) {
+			other(f)
+			f.Agent.Units.Value[0].Load = "masked"
+		}, want: want{status: Pass}},
+		{name: "several", fault: func(f *facts.Facts) {
+			twice(f)
+			broken(f)
+			dangling(f)
+		}, want: named(Warn, Breaks, "installed twice, as snap and deb; the deb package is broken: dpkg: install ok half-configured; the link that starts", "")},
+		{name: "in an image", fault: func(f *facts.Facts) {
+			f.Root = "/mnt/image"
+			stopped(twice)(f)
+			f.Agent.Units.Value[0].Active = ""
+		}, want: named(Fail, Blocks, "installed twice", "snap package: 3.3.1957.0")},
+
+		{name: "nothing installed", fault: func(f *facts.Facts) { f.Agent.Installations = facts.Known([]facts.Installation{}, "") }, want: want{status: Skip, says: "no installation found"}},
+		{name: "installations unread", fault: func(f *facts.Facts) {
+			f.Agent.Installations = facts.Unknown[[]facts.Installation]("permission denied", "")
+		}, want: want{status: Unknown, says: "installations: permission denied"}},
+		{name: "one found, others unread", fault: func(f *facts.Facts) {
+			f.Agent.Installations = facts.Partly(f.Agent.Installations.Value, "permission denied", "")
+		}, want: want{status: Unknown, says: "installations: permission denied"}},
+		{name: "two found, others unread", fault: func(f *facts.Facts) {
+			f.Agent.Installations = facts.Partly([]facts.Installation{deb, snap}, "permission denied", "")
+		}, want: named(Warn, Breaks, "installed twice", "")},
+		{name: "units unread", fault: func(f *facts.Facts) { f.Agent.Units = facts.Unknown[[]facts.Unit]("no answer in time", "") }, want: want{status: Unknown, says: "service units: no answer in time"}},
+		{name: "broken, units unread", fault: func(f *facts.Facts) {
+			broken(f)
+			f.Agent.Units = facts.Unknown[[]facts.Unit]("no answer in time", "")
+		}, want: named(Warn, Breaks, "the rpm package is broken", "")},
+		{name: "no service manager", fault: func(f *facts.Facts) { f.Agent.Units = facts.Absent[[]facts.Unit]("no systemctl on this host", "") }, want: want{status: Pass}},
+		{name: "nobody looked", fault: func(f *facts.Facts) { f.Agent = facts.Agent{} }, want: want{status: Unknown, says: "installations: not looked at"}},
+	}
+	judge(t, AgentPackaging, table)
+	judgeUnread(t, AgentPackaging, table)
+}

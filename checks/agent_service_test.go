@@ -1,0 +1,131 @@
+package checks
+
+import (
+	"testing"
+
+	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/factstest"
+	"ssm-doctor/checks/node"
+)
+
+// serviceIs gives the agent's unit a state in which it does not run.
+func serviceIs(change func(*facts.Unit)) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		neverAccepted(f)
+		f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc")
+		u := &f.Agent.Units.Value[0]
+		u.Active, u.Sub = "inactive", "dead"
+		change(u)
+	}
+}
+
+// serviceNone takes the service manager away, and the processes if there are none.
+func serviceNone(runs bool) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		f.Agent.Manager = facts.Absent[string]("no systemctl on this host", "")
+		f.Agent.Units = facts.Absent[[]facts.Unit]("no systemctl on this host", "")
+		if !runs {
+			neverAccepted(f)
+			f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc")
+		}
+	}
+}
+
+func TestAgentService(t *testing.T) {
+	t.Parallel()
+	all := func(faults ...func(*facts.Facts)) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			for _, fault := range faults {
+				fault(f)
+			}
+		}
+	}
+	stop := serviceIs(func(*facts.Unit) {})
+	image := func(enabled string) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			f.Root = "/mnt/image"
+			f.Agent.Processes = facts.Unknown[facts.Processes]("not a running system", "").Because(facts.NotAskable)
+			u := &f.Agent.Units.Value[0]
+			u.Active, u.Sub, u.Enabled = "", "", enabled
+		}
+	}
+	named := func(says, saw string) want {
+		return want{status: Fail, effect: Blocks, cause: "agent-service-stopped", confidence: Proven, says: says, saw: saw}
+	}
+	is := func(s Status, says string) want { return want{status: s, says: says} }
+	unit := "amazon-ssm-agent.service"
+	table := []row{
+		{name: "profile", want: is(Pass, unit+" is active (running), enabled")},
+		{name: "dhmc", kind: "dhmc", want: is(Pass, "")},
+		{name: "hybrid", kind: "hybrid", want: is(Pass, "")},
+		{name: "windows", kind: "windows", want: is(Pass, "AmazonSSMAgent is active")},
+		{name: "task", kind: "task", want: is(Pass, "the agent runs without a service manager")},
+		{name: "nothing installed", fault: all(stop, func(f *facts.Facts) {
+			f.Agent.Installations = facts.Known([]facts.Installation{}, "package databases")
+		}), want: is(Skip, "no agent is installed")},
+
+		{name: "runs, but disabled", fault: func(f *facts.Facts) { f.Agent.Units.Value[0].Enabled = "disabled" }, want: is(Warn, unit+" runs but is disabled: it will not start at the next boot")},
+		{name: "stopped", fault: stop, want: named(unit+" is stopped (inactive (dead), enabled)", "state of "+unit+": inactive (dead), enabled (systemd:"+unit+")")},
+		{name: "disabled", fault: serviceIs(func(u *facts.Unit) { u.Enabled = "disabled" }), want: named(unit+" is disabled and not running", "")},
+		{name: "masked", fault: serviceIs(func(u *facts.Unit) { u.Load = "masked" }), want: named(unit+" is masked: it cannot be started", "")},
+		{name: "ended", fault: serviceIs(func(u *facts.Unit) { u.ExitStatus = 1 }), want: named("is stopped", "last exit of "+unit+": status 1 (systemd:"+unit+")")},
+		{name: "held back after a reboot code", fault: serviceIs(func(u *facts.Unit) { u.ExitStatus = 194 }), want: named("ended with code 194 (a command asked for a reboot that did not happen) and is kept from restarting", "status 194")},
+		{name: "failed with a reboot code", fault: serviceIs(func(u *facts.Unit) { u.Active, u.ExitStatus, u.NoRestart = "failed", 194, nil }), want: named("ended with code 194", "")},
+		{name: "ended with a reboot code that does not hold it back", fault: serviceIs(func(u *facts.Unit) { u.ExitStatus, u.NoRestart = 194, nil }), want: named("is stopped", "status 194")},
+		{name: "stopping", fault: serviceIs(func(u *facts.Unit) { u.Active = "stop-pending" }), want: named("the service "+unit+" is stop-pending", "")},
+		{name: "paused on Windows", kind: "windows", fault: serviceIs(func(u *facts.Unit) { u.Active, u.Sub = "paused", "paused" }), want: named("the service AmazonSSMAgent is paused", "state of AmazonSSMAgent: paused (paused), enabled (scm:AmazonSSMAgent)")},
+		{name: "failed", fault: serviceIs(func(u *facts.Unit) { u.Active, u.Sub = "failed", "failed" }), want: is(Unknown, unit+" is failed (failed), enabled")},
+		{name: "its state not known", fault: all(stop, func(f *facts.Facts) {
+			f.Agent.Units.Value[0].Active, f.Agent.Units.Value[0].Sub = "", ""
+			f.Agent.Units = facts.Partly(f.Agent.Units.Value, "no answer in time", "unit files")
+		}), want: is(Unknown, "state of "+unit+": no answer in time")},
+
+		{name: "an image", fault: image("enabled"), want: is(Pass, unit+" starts at boot")},
+		{name: "an image, started by another unit", fault: image("static"), want: is(Pass, "starts at boot")},
+		{name: "an image, disabled", fault: image("disabled"), want: named(unit+" is disabled and will not start at boot", "unit "+unit+": disabled (file:/usr/lib/systemd/system/amazon-ssm-agent.service)")},
+		{name: "an image, not enabled", fault: image(""), want: named(unit+" is not enabled and will not start at boot", "")},
+
+		{name: "no service manager, runs", fault: serviceNone(true), want: is(Pass, "the agent runs without a service manager")},
+		{name: "no service manager", fault: serviceNone(false), want: named("the agent is installed but does not run, and no service starts it", "process table: no amazon-ssm-agent (file:/proc)")},
+		{name: "no service manager, in a task", kind: "task", fault: all(serviceNone(false), func(f *facts.Facts) {
+			f.Agent.Installations = facts.Known([]facts.Installation{{Kind: "managed"}}, "")
+		}), want: is(Unknown, "no unit of the agent was found")},
+		{name: "no service manager, a task or not", fault: all(serviceNone(false), func(f *facts.Facts) { f.ECS = facts.ECS{} }), want: is(Unknown, "no unit of the agent was found")},
+		{name: "no service manager, processes unread", fault: all(serviceNone(true), func(f *facts.Facts) {
+			f.Agent.Processes = facts.Unknown[facts.Processes]("permission denied", "file:/proc")
+		}), want: is(Unknown, "processes: permission denied")},
+		{name: "service manager unread", fault: func(f *facts.Facts) {
+			f.Agent.Manager = facts.Unknown[string]("no answer in time", "")
+			f.Agent.Units = facts.Unknown[[]facts.Unit]("no answer in time", "")
+		}, want: is(Unknown, "service manager: no answer in time")},
+		{name: "units unread", fault: func(f *facts.Facts) {
+			f.Agent.Manager = facts.Known("upstart", "file:/etc/init/amazon-ssm-agent.conf")
+			f.Agent.Units = facts.Unknown[[]facts.Unit]("upstart is not asked for the state of its jobs", "")
+		}, want: is(Unknown, "service units: upstart is not asked")},
+		{name: "nobody looked", fault: func(f *facts.Facts) { f.Agent = facts.Agent{} }, want: is(Unknown, "service manager: not looked at")},
+	}
+	judge(t, AgentService, table)
+	judgeUnread(t, AgentService, table)
+}
+
+// TestAgentServiceStands: a service that somebody switched off stands for itself; one
+// that only stopped may have stopped for a reason that another check names.
+func TestAgentServiceStands(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		change func(*facts.Unit)
+		stands bool
+	}{
+		{"stopped", func(*facts.Unit) {}, false},
+		{"disabled", func(u *facts.Unit) { u.Enabled = "disabled" }, true},
+		{"masked", func(u *facts.Unit) { u.Enabled = "masked" }, true},
+		{"reboot code", func(u *facts.Unit) { u.ExitStatus = 194 }, true},
+	} {
+		f := factstest.Healthy(t, "profile")
+		serviceIs(c.change)(f)
+		if fd := AgentService.Judge(node.Of(f)); fd.Stands != c.stands || fd.Values["unit"] != "amazon-ssm-agent.service" {
+			t.Errorf("%s: stands %v, unit %q", c.name, fd.Stands, fd.Values["unit"])
+		}
+	}
+}

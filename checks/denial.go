@@ -1,0 +1,63 @@
+package checks
+
+import (
+	"strings"
+
+	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
+)
+
+// denial turns a refusal into a finding: which layer refuses decides the cause,
+// missing is the cause when an identity policy simply lacks the action.
+func denial(n *node.Node, r node.Refusal, missing string) Finding {
+	who, action := principalName(n, r), text.Or(r.Action, "an action")
+	c := Likely
+	if r.Live {
+		c = Proven
+	}
+	d := iam.ExplainRefusal(r.Refusal, missing)
+	how := text.New("which policy refuses is not told")
+	switch {
+	case d.Explicit && d.Known():
+		how = text.New("explicit deny in a %s", d.Policy)
+	case d.Explicit:
+		how = text.New("explicit deny in a policy")
+	case d.Known():
+		how = text.New("no %s allows it", d.Policy)
+	}
+	fd := blocks(text.Or(d.Cause, missing), c, "%s may not call %s: %s", who, action, how)
+	return fd.sawAt(action, "denied: "+text.Cut(r.Text, 400), r.From, r.At).
+		with("action", action, "role", n.RoleOf(r), "resource", grantedOn(action, r.Resource), "policy", r.PolicyARN, "service", serviceOf(action))
+}
+
+// grantedOn is the resource to write into a grant: refusals name one of actions
+// too that can be granted on * only.
+func grantedOn(action, resource string) string {
+	if a, ok := iam.ActionByName(action); ok && len(a.ResourceTypes) == 0 {
+		return "*"
+	}
+	return resource
+}
+
+// principalName names who was refused.
+func principalName(n *node.Node, r node.Refusal) text.Text {
+	if name := n.RoleOf(r); name != "" {
+		return text.New("the role %s", name)
+	}
+	switch n.Credentials.Source {
+	case facts.SourceDHMC:
+		return text.New("the Default Host Management role")
+	case facts.SourceHybrid:
+		return text.New("the hybrid service role")
+	case facts.SourceTask:
+		return text.New("the task role")
+	}
+	return text.New("the role of this node")
+}
+
+func serviceOf(action string) string {
+	s, _, _ := strings.Cut(action, ":")
+	return s
+}

@@ -1,0 +1,57 @@
+package checks
+
+import (
+	"testing"
+
+	"ssm-doctor/checks/facts"
+)
+
+// dnsFails makes the names of services not resolve.
+func dnsFails(d facts.DNS, services ...string) func(*facts.Facts) {
+	return netEach(func(e *facts.Endpoint) {
+		netNothing(e)
+		e.DNS, e.TCP, e.Scope = d, nil, ""
+	}, services...)
+}
+
+func TestDns(t *testing.T) {
+	t.Parallel()
+	silent := facts.DNS{Server: "10.20.0.2:53", Outcome: facts.Timeout, Error: "i/o timeout"}
+	named := func(says, saw, value string) want {
+		return want{status: Fail, effect: Blocks, cause: "dns-resolution-failed", confidence: Proven, says: says, saw: saw, value: value}
+	}
+	is := func(s Status, says string) want { return want{status: s, says: says} }
+	table := []row{
+		{name: "profile", want: is(Pass, "2 names resolve")},
+		{name: "dhmc", kind: "dhmc", want: is(Pass, "2 names resolve")},
+		{name: "hybrid", kind: "hybrid", want: is(Pass, "2 names resolve")},
+		{name: "windows", kind: "windows", want: is(Pass, "2 names resolve")},
+		{name: "task", kind: "task", want: is(Unknown, "names of the endpoints: no Region is known")},
+		{name: "IPv6 address only", fault: netEach(func(e *facts.Endpoint) { e.DNS.A, e.DNS.AAAA = nil, []string{"2600:1f14::5"} }), want: is(Pass, "2 names resolve")},
+		{name: "a feature's name", fault: dnsFails(silent, "logs"), want: is(Pass, "2 names resolve")},
+
+		{name: "silent", fault: dnsFails(silent), want: named("ssm.eu-central-1.amazonaws.com cannot be resolved: the resolver 10.20.0.2:53 does not answer", "DNS ssm.eu-central-1.amazonaws.com: timeout i/o timeout (resolver:10.20.0.2:53)", "resolver=10.20.0.2")},
+		{name: "no such host", fault: dnsFails(facts.DNS{Server: "10.0.8.53", Outcome: facts.NXDomain, Error: "no such host"}, "ssmmessages"),
+			want: named("ssmmessages.eu-central-1.amazonaws.com cannot be resolved: the resolver 10.0.8.53 says that there is no such host", "DNS ssmmessages", "endpoint=ssmmessages.eu-central-1.amazonaws.com")},
+		{name: "server of the host", fault: netAll(dnsFails(facts.DNS{Outcome: facts.ServFail}), func(f *facts.Facts) { f.Host.Resolver.Value.Servers = []string{"10.0.0.2", "10.0.0.3"} }),
+			want: named("the resolver 10.0.0.2, 10.0.0.3 fails (SERVFAIL)", "(resolver:10.0.0.2, 10.0.0.3)", "resolver=10.0.0.2")},
+		{name: "server not known", fault: netAll(dnsFails(facts.DNS{Outcome: facts.Refused}), func(f *facts.Facts) { f.Host.Resolver = facts.Seen[facts.Resolver]{} }), want: named("the resolver of this host refuses the query", "", "resolver=")},
+		{name: "other resolvers", fault: dnsFails(facts.DNS{Server: "10.0.0.2", Outcome: facts.Timeout, Views: []facts.View{{Server: "169.254.169.253", A: []string{"10.0.3.7"}, Outcome: facts.OK, Scope: "private"}}}),
+			want: named("", "DNS ssm.eu-central-1.amazonaws.com at 169.254.169.253: ok 10.0.3.7 (resolver:169.254.169.253)", "")},
+		{name: "not accepted", fault: netAll(neverAccepted, dnsFails(silent)), want: named("", "", "")},
+
+		{name: "proxied", fault: netProxied(facts.Connect{Outcome: facts.OK, Status: 200}), want: is(Skip, "the proxy resolves the names")},
+		{name: "one is proxied", fault: netProxied(facts.Connect{Outcome: facts.OK, Status: 200}, "ssmmessages"), want: is(Pass, "1 names resolve")},
+		{name: "one is proxied, the other fails", fault: netAll(netProxied(facts.Connect{Outcome: facts.OK}, "ssmmessages"), dnsFails(silent, "ssm")), want: named("ssm.eu-central-1", "", "")},
+
+		{name: "offline", fault: netOffline, want: is(Unknown, "names of the endpoints: offline")},
+		{name: "no Region", fault: func(f *facts.Facts) { f.Network = facts.Network{Endpoints: facts.Known([]facts.Endpoint{}, "")} }, want: is(Unknown, "no Region is known")},
+		{name: "one untried", fault: netUntried, want: is(Unknown, "names of the endpoints: not looked at")},
+		{name: "partly", fault: netPartly, want: is(Unknown, "the run was interrupted")},
+		{name: "by address", fault: netEach(func(e *facts.Endpoint) { e.DNS = facts.DNS{} }), want: is(Unknown, "names of the endpoints")},
+		{name: "dual stack", fault: netAll(netDual, dnsFails(silent)), want: is(Unknown, "but the agent uses dual-stack endpoints")},
+		{name: "as a user", fault: netAll(netUser, dnsFails(silent)), want: is(Unknown, "run this as root")},
+	}
+	judge(t, Dns, table)
+	judgeUnread(t, Dns, table)
+}

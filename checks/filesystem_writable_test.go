@@ -1,0 +1,50 @@
+package checks
+
+import (
+	"testing"
+	"time"
+
+	"ssm-doctor/checks/facts"
+)
+
+func TestFilesystemWritable(t *testing.T) {
+	t.Parallel()
+	// The places of a healthy host: /, state, log, configuration, programs, /tmp.
+	flag := func(place int, s facts.Seen[bool]) func(*facts.Facts) {
+		return func(f *facts.Facts) { f.Host.FileSystems.Value[place].ReadOnly = s }
+	}
+	const mounts = "file:/proc/self/mountinfo"
+	readOnly := func(place int) func(*facts.Facts) { return flag(place, facts.Known(true, mounts)) }
+	table := []row{
+		{name: "profile", want: want{status: Pass, says: "3 file systems writable"}},
+		{name: "dhmc", kind: "dhmc", want: want{status: Pass}},
+		{name: "hybrid", kind: "hybrid", want: want{status: Pass}},
+		{name: "windows has no mount flags", kind: "windows", want: want{status: Unknown, says: "mount flags: not available on this operating system"}},
+		{name: "a task", kind: "task", fault: readOnly(1), want: want{status: Skip, says: "ecs-rootfs"}},
+		{name: "state, accepted", fault: readOnly(1), want: want{status: Warn, effect: Breaks, cause: "filesystem-readonly", confidence: Proven,
+			says: "/, which holds /var/lib/amazon/ssm, is mounted read-only", saw: "mount flags of /: xfs ro (" + mounts + ")", value: "mount=/"}},
+		{name: "state, not accepted", fault: func(f *facts.Facts) {
+			readOnly(1)(f)
+			neverAccepted(f)
+		}, want: want{status: Fail, effect: Blocks, cause: "filesystem-readonly", value: "path=/var/lib/amazon/ssm"}},
+		{name: "the log says so", fault: func(f *facts.Facts) {
+			readOnly(2)(f)
+			log(f, facts.SigReadOnly, time.Hour, "open /var/log/amazon/ssm/x: read-only file system")
+		}, want: want{status: Warn, effect: Breaks, cause: "filesystem-readonly", says: "which holds /var/log/amazon/ssm", saw: "agent log: open /var/log/amazon/ssm/x: read-only file system"}},
+		{name: "programs", fault: readOnly(4), want: want{status: Pass}},
+		{name: "the root alone", fault: readOnly(0), want: want{status: Pass}},
+		{name: "a flag unread", fault: flag(2, facts.Unknown[bool]("no mount holds it", mounts)), want: want{status: Unknown, says: "mount flags: no mount holds it"}},
+		{name: "one unread, another read-only", fault: func(f *facts.Facts) {
+			flag(1, facts.Unknown[bool]("no mount holds it", mounts))(f)
+			readOnly(2)(f)
+		}, want: want{status: Warn, effect: Breaks, cause: "filesystem-readonly"}},
+		{name: "nobody looked", fault: func(f *facts.Facts) { f.Host.FileSystems = facts.Seen[[]facts.FileSystem]{} }, want: want{status: Unknown, says: "mount flags: not looked at"}},
+		{name: "none of the agent's", fault: func(f *facts.Facts) { f.Host.FileSystems.Value = f.Host.FileSystems.Value[:1] }, want: want{status: Unknown, says: "none of the agent's directories"}},
+		{name: "a task or not", fault: func(f *facts.Facts) {
+			readOnly(1)(f)
+			f.ECS.Task = facts.Unknown[facts.ECSTask]("no answer in time", "")
+		}, want: want{status: Unknown, says: "whether this is a task of Amazon ECS: no answer in time"}},
+	}
+	judge(t, FilesystemWritable, table)
+	judgeUnread(t, FilesystemWritable, table)
+}

@@ -1,0 +1,170 @@
+package node
+
+import (
+	"time"
+
+	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/text"
+)
+
+// Proof is evidence that the service accepted this node.
+type Proof struct {
+	What string
+	From string
+	At   time.Time // zero: there is none
+}
+
+// Acceptance is what is known of whether the service accepts this node.
+type Acceptance struct {
+	// Now: an accepted call that is recent enough for its kind, with no failure
+	// after it, by an agent that still runs. Proof is that call.
+	Now   Answer
+	Proof Proof
+	// Last is the latest thing in log or state that only an accepted call leaves.
+	Last Proof
+	// Failed is the latest entry of the log that says that the node is not
+	// accepted; without an ID there is none in what was read.
+	Failed facts.Match
+	// Silent: the agent has sent heartbeats since its start, and then none for
+	// longer than two of them take.
+	Silent bool
+	// Connected: the agent holds a TCP connection to port 443 that answers.
+	Connected Answer
+}
+
+// credentialsWindow is how long obtained credentials prove something: those of
+// the agent live an hour.
+const credentialsWindow = 65 * time.Minute
+
+func acceptanceOf(n *Node) Acceptance {
+	a := Acceptance{Failed: lastFailure(n), Connected: connected(n.Facts)}
+	a.Last = lastSuccess(n, a.Failed)
+	a.Silent = isSilent(n)
+	a.Now, a.Proof = acceptedNow(n, a)
+	return a
+}
+
+// lastFailure is the latest entry that says the node is not accepted.
+func lastFailure(n *Node) facts.Match {
+	var last facts.Match
+	for _, m := range n.Facts.Log.Matches.Some() {
+		if m.ID == facts.SigRegisterFailed && n.Identity.HybridMeant == No {
+			continue // somebody tried to register an EC2 instance, which needs none
+		}
+		if saysNodeFailed(m.ID) && m.Last.After(last.Last) && !isAhead(n.Facts, m.Last) {
+			last = m
+		}
+	}
+	return last
+}
+
+func lastSuccess(n *Node, failed facts.Match) Proof {
+	var p Proof
+	for _, m := range n.Facts.Log.Matches.Some() {
+		if at := successTime(n, m, failed); kinds[m.ID] == facts.KindSuccess && at.After(p.At) {
+			p = Proof{What: m.Text, From: "file:" + m.File, At: at}
+		}
+	}
+	rt := n.Facts.Credentials.Runtime
+	if r, ok := rt.Get(); ok && r.Source != "" && r.RetrievedAt.After(p.At) && !r.RetrievedAt.After(n.Now().Add(time.Minute)) {
+		p = Proof{What: "credentials obtained, " + r.Source, From: rt.From, At: r.RetrievedAt}
+	}
+	return p
+}
+
+// successTime is the latest occurrence of a success that may count; zero: none.
+// The line of a heartbeat comes before its call, and only a failure follows it: a
+// heartbeat counts once its answer is due, if no failure came with or after it.
+// Source: amazon-ssm-agent, agent/health/healthcheck.go.
+func successTime(n *Node, m facts.Match, failed facts.Match) time.Time {
+	at := m.Last
+	if m.ID == facts.SigHealthOK {
+		if n.Age(at) <= answerTime {
+			at = m.Before
+		}
+		if n.Age(at) <= answerTime || !failed.Last.Before(at) {
+			return time.Time{}
+		}
+	}
+	if isAhead(n.Facts, at) {
+		return time.Time{}
+	}
+	return at
+}
+
+// lastStart is when the agent that runs now began, as far as known.
+func lastStart(n *Node) time.Time {
+	var at time.Time
+	if m := n.Log.Last(facts.SigStart); m.Yes() && !isAhead(n.Facts, m.Last) {
+		at = m.Last
+	}
+	ps, _ := n.Facts.Agent.Processes.Get()
+	for _, p := range ps.Core {
+		if p.Started.After(at) {
+			at = p.Started
+		}
+	}
+	if u := n.Agent.Unit; u != nil && u.Active == "active" && u.ActiveSince.After(at) {
+		at = u.ActiveSince
+	}
+	return at
+}
+
+func isSilent(n *Node) bool {
+	m := n.Log.Last(facts.SigHealthOK)
+	return m.Yes() && !lastStart(n).After(m.Last) && n.Age(m.Last) > n.Agent.HealthGap()
+}
+
+func acceptedNow(n *Node, a Acceptance) (Answer, Proof) {
+	if n.Agent.Core == No || n.Agent.Worker == No && n.Agent.Separate == Yes {
+		return No, Proof{}
+	}
+	heartbeat := n.Agent.HealthGap()
+	windows := map[string]time.Duration{facts.SigHealthOK: heartbeat, facts.SigChannelMGS: heartbeat, facts.SigChannelUp: heartbeat}
+	if !a.Silent { // valid credentials prove nothing of an agent that does not use them
+		for _, id := range []string{facts.SigRotation, facts.SigProfileOK, facts.SigDHMCOK} {
+			windows[id] = credentialsWindow
+		}
+	}
+	var p Proof
+	for _, m := range n.Facts.Log.Matches.Some() {
+		w, ok := windows[m.ID]
+		if at := successTime(n, m, a.Failed); ok && at.After(p.At) && n.Age(at) <= w && !a.Failed.Last.After(at) {
+			p = Proof{What: m.Text, From: "file:" + m.File, At: at}
+		}
+	}
+	rt := n.Facts.Credentials.Runtime
+	if r, ok := rt.Get(); ok && !a.Silent && r.Source != "" && r.ExpiresAt.After(n.Now()) && !isAhead(n.Facts, r.RetrievedAt) &&
+		n.Age(r.RetrievedAt) < credentialsWindow && r.RetrievedAt.After(p.At) && !a.Failed.Last.After(r.RetrievedAt) {
+		p = Proof{What: "credentials valid until " + text.Stamp(r.ExpiresAt), From: rt.From, At: r.RetrievedAt}
+	}
+	switch {
+	case !p.At.IsZero() && n.Agent.Core == Yes && n.Log.Read() == Yes && (n.Agent.Worker != No || n.Agent.Separate == No):
+		return Yes, p
+	case !p.At.IsZero(), n.Log.Read() != Yes, rt.Unknown():
+		// Something speaks for it, or could; what may speak against it was not seen.
+		return Unknown, Proof{}
+	}
+	return No, Proof{}
+}
+
+// deadRetransmits is how many unanswered retransmissions of one segment make a
+// connection dead: with Linux's timers 3 take over a second, which no healthy path
+// needs.
+const deadRetransmits = 3
+
+// DeadSocket reports whether a connection no longer answers.
+func DeadSocket(s facts.Socket) bool { return s.Retransmits >= deadRetransmits }
+
+func connected(f *facts.Facts) Answer {
+	socks, ok := f.Agent.Channel.Get()
+	if !ok {
+		return ifKnown(false, f.Agent.Channel.Absent())
+	}
+	for _, s := range socks {
+		if !DeadSocket(s) {
+			return Yes
+		}
+	}
+	return No
+}

@@ -1,0 +1,254 @@
+package node
+
+import (
+	"strings"
+
+	"ssm-doctor/checks/facts"
+)
+
+// Kind is what sort of node a host is.
+type Kind string
+
+// Kinds, as in the report's node.kind.
+const (
+	KindUnknown Kind = "unknown" // what would tell was not read
+	KindEC2     Kind = "ec2"
+	KindHybrid  Kind = "hybrid"
+	KindECS     Kind = "ecs"         // a task of Amazon ECS
+	KindOther   Kind = "other-cloud" // a machine of another cloud without a registration
+	KindNone    Kind = "none"        // not EC2, and no registration
+)
+
+// Identity is who this host is.
+type Identity struct {
+	Kind  Kind
+	OnEC2 Answer // this machine is an EC2 instance
+	InECS Answer // this runs in a task of Amazon ECS
+	// Hybrid: the agent takes its identity from a hybrid registration; on EC2 that
+	// wins over the EC2 identity.
+	Hybrid Answer
+	// HybridMeant: the host works, or is meant to, by a hybrid registration.
+	HybridMeant Answer
+
+	ID        string // managed-node id that the agent uses or would use; empty when nothing names one
+	Region    string // Region that the node works against; empty when unknown
+	Account   string // empty when unknown
+	Partition string // aws unless something says otherwise
+	Role      string // role of the instance profile; empty when none is attached or known
+}
+
+func identityOf(f *facts.Facts) Identity {
+	i := Identity{OnEC2: onEC2(f), InECS: inECS(f), Hybrid: hybrid(f), Role: roleName(f)}
+	i.HybridMeant = not(i.OnEC2)
+	if i.HybridMeant != Yes && i.Hybrid != No {
+		i.HybridMeant = i.Hybrid
+	}
+	i.Kind = kind(f, i)
+	i.ID, i.Region, i.Account = nodeID(f, i), region(f, i), account(f)
+	i.Partition = partition(f, i.Region)
+	return i
+}
+
+func kind(f *facts.Facts, i Identity) Kind {
+	switch {
+	case i.InECS == Yes:
+		return KindECS
+	case i.InECS == Unknown:
+		return KindUnknown
+	case i.OnEC2 == Yes:
+		return KindEC2
+	case i.Hybrid == Yes, i.OnEC2 == No && (registered(f) || f.Registration.Informational.Known()):
+		return KindHybrid
+	case i.OnEC2 == Unknown, f.Registration.Hybrid.Unknown(), f.Registration.Informational.Unknown():
+		return KindUnknown
+	case otherCloud(f):
+		return KindOther
+	}
+	return KindNone
+}
+
+func registered(f *facts.Facts) bool {
+	k, ok := f.Registration.Hybrid.Get()
+	return ok && k.Complete()
+}
+
+// otherCloud: the firmware names a cloud that is not Amazon's.
+// Source: the sys_vendor values that cloud-init's ds-identify knows.
+func otherCloud(f *facts.Facts) bool {
+	switch v, _ := f.Host.DMI.Vendor.Get(); v {
+	case "Google", "Google Compute Engine", "Alibaba Cloud", "DigitalOcean", "Hetzner", "Scaleway", "OVHcloud", "Vultr", "Exoscale", "UpCloud", "Akamai", "OracleCloud.com":
+		return true
+	}
+	return false
+}
+
+func inECS(f *facts.Facts) Answer {
+	managed, known := f.ECS.ManagedAgent.Get()
+	switch {
+	case f.ECS.Task.Known(), known && managed:
+		return Yes
+	case f.ECS.Task.Absent(), !f.Live(): // a mounted image is not a task
+		return No
+	}
+	return Unknown
+}
+
+// onEC2: the metadata service or the firmware can tell.
+func onEC2(f *facts.Facts) Answer {
+	d := f.Host.DMI
+	if f.IMDS.InstanceID.Known() {
+		return Yes
+	}
+	if tag, ok := d.AssetTag.Get(); ok && strings.HasPrefix(tag, "i-") {
+		return Yes
+	}
+	if vendor, ok := d.Vendor.Get(); ok {
+		return answer(strings.Contains(vendor, "Amazon EC2"))
+	}
+	if uuid, ok := d.EC2UUID.Get(); ok {
+		return answer(uuid)
+	}
+	// What the agent itself took this host for.
+	if r, ok := f.Credentials.Runtime.Get(); ok && r.IdentityType == "EC2" {
+		return Yes
+	}
+	if k, ok := f.Registration.EC2.Get(); ok && k.InstanceID != "" {
+		return Yes
+	}
+	return Unknown
+}
+
+func hybrid(f *facts.Facts) Answer {
+	allowed := mayBe(f, "OnPrem")
+	if allowed == No {
+		return No
+	}
+	if k, ok := f.Registration.Hybrid.Get(); ok {
+		if !k.Complete() {
+			return No
+		}
+		return allowed
+	}
+	if f.Registration.Hybrid.Absent() {
+		return No
+	}
+	// Without root the vault cannot be read; the runtime file may tell.
+	r, ok := f.Credentials.Runtime.Get()
+	switch {
+	case ok && r.IdentityType == "OnPrem":
+		return Yes
+	case ok && r.IdentityType != "":
+		return No
+	}
+	return Unknown
+}
+
+// MayBeHybrid reports whether the host may have a hybrid identity that was not seen.
+// A hybrid registration on EC2 is rare: a vault that only root may read is not
+// taken for one.
+func (n *Node) MayBeHybrid() bool {
+	return n.Identity.Hybrid == Unknown && n.Facts.Registration.Hybrid.Obstacle() != facts.NeedsRoot
+}
+
+// MayBe reports whether the configuration lets the agent take an identity: EC2,
+// OnPrem, ECS or CustomIdentity.
+// Source: amazon-ssm-agent, agent/appconfig/parser.go, Identity.ConsumptionOrder.
+func (n *Node) MayBe(identity string) Answer { return mayBe(n.Facts, identity) }
+
+func mayBe(f *facts.Facts, identity string) Answer {
+	c, ok := f.Agent.Config.Get()
+	switch {
+	case ok && len(c.ConsumptionOrder) > 0:
+		for _, o := range c.ConsumptionOrder {
+			if strings.EqualFold(o, identity) {
+				return Yes
+			}
+		}
+		return No
+	case ok, f.Agent.Config.Absent():
+		return answer(identity != "ECS")
+	}
+	return Unknown
+}
+
+func nodeID(f *facts.Facts, i Identity) string {
+	key, _ := f.Registration.Hybrid.Get()
+	if i.Hybrid != No && key.Complete() {
+		return key.InstanceID
+	}
+	if id, ok := f.IMDS.InstanceID.Get(); ok {
+		return id
+	}
+	if r, ok := f.Credentials.Runtime.Get(); ok && r.InstanceID != "" {
+		return r.InstanceID
+	}
+	if tag, ok := f.Host.DMI.AssetTag.Get(); ok && strings.HasPrefix(tag, "i-") {
+		return tag
+	}
+	if key.InstanceID != "" {
+		return key.InstanceID
+	}
+	if k, ok := f.Registration.Informational.Get(); ok {
+		return k.InstanceID
+	}
+	return ""
+}
+
+func region(f *facts.Facts, i Identity) string {
+	if k, ok := f.Registration.Hybrid.Get(); ok && i.Hybrid != No && k.Region != "" {
+		return k.Region
+	}
+	if r, ok := f.IMDS.Region.Get(); ok {
+		return r
+	}
+	return f.Network.Region
+}
+
+func account(f *facts.Facts) string {
+	for _, id := range f.Permissions.Identities.Some() {
+		if id.Outcome == facts.CallOK && id.Account != "" && id.Source != facts.SourceShared {
+			return id.Account
+		}
+	}
+	return f.IMDS.Account.Value
+}
+
+func partition(f *facts.Facts, region string) string {
+	for _, id := range f.Permissions.Identities.Some() {
+		if p := strings.Split(id.ARN, ":"); len(p) > 2 && p[0] == "arn" {
+			return p[1]
+		}
+	}
+	if p, ok := f.IMDS.Partition.Get(); ok && p != "" {
+		return p
+	}
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		return "aws-us-gov"
+	}
+	return "aws"
+}
+
+func roleName(f *facts.Facts) string {
+	if r, ok := f.IMDS.Role.Get(); ok && r.Name != "" {
+		return r.Name
+	}
+	if p, ok := f.IMDS.Profile.Get(); ok {
+		return p.Name
+	}
+	return ""
+}
+
+// Called is the answer of sts:GetCallerIdentity for a source of credentials
+// (facts.Source constants); nil when it was not asked.
+func (n *Node) Called(source string) *facts.Identity {
+	list := n.Facts.Permissions.Identities.Some()
+	for i := range list {
+		if list[i].Source == source {
+			return &list[i]
+		}
+	}
+	return nil
+}

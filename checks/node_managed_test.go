@@ -1,0 +1,38 @@
+package checks
+
+import (
+	"testing"
+	"time"
+
+	"ssm-doctor/checks/facts"
+)
+
+func TestNodeManaged(t *testing.T) {
+	t.Parallel()
+	table := []row{
+		{name: "profile", want: want{status: Pass, says: "accepted 3 min ago", saw: "last accepted call: INFO [ssm-agent-worker] [HealthCheck] HealthCheck reporting agent health. (file:/var/log/amazon/ssm/amazon-ssm-agent.log)"}},
+		{name: "dhmc", kind: "dhmc", want: want{status: Pass, says: "accepted"}},
+		{name: "hybrid", kind: "hybrid", want: want{status: Pass, says: "accepted"}},
+		{name: "windows", kind: "windows", want: want{status: Pass, says: "accepted"}},
+		{name: "task", kind: "task", want: want{status: Pass, says: "accepted 2 min ago", saw: "last accepted call: INFO [ssm-agent-worker] [MessageService]"}},
+		{name: "nothing on record", fault: neverAccepted, want: want{status: Unknown, says: "no accepted call is on record"}},
+		{name: "refused since", fault: func(f *facts.Facts) {
+			log(f, facts.SigHealthFailed, time.Minute, "ERROR [HealthCheck] error when calling AWS APIs")
+		}, want: want{status: Unknown, says: "followed by a failure"}},
+		{name: "too long ago", fault: func(f *facts.Facts) {
+			neverAccepted(f)
+			log(f, facts.SigRotation, 7*time.Hour, "Next credential rotation will be in 29.9 minutes")
+		}, want: want{status: Unknown, says: "last accepted 7 h ago"}},
+		{name: "log unread", fault: unreadLogOf, want: want{status: Unknown, says: "agent log: /var/log/amazon/ssm/amazon-ssm-agent.log: permission denied"}},
+		{name: "log partly read", fault: func(f *facts.Facts) {
+			f.Log.Matches = facts.Partly(f.Log.Matches.Value, "errors.log: permission denied", "file:/var/log/amazon/ssm")
+		}, want: want{status: Unknown, says: "errors.log"}},
+		{name: "agent unread", fault: func(f *facts.Facts) { f.Agent = facts.Agent{} }, want: want{status: Unknown, says: "processes: not looked at"}},
+		{name: "runtime configuration unread", fault: func(f *facts.Facts) {
+			neverAccepted(f)
+			f.Credentials.Runtime = facts.Unknown[facts.Runtime]("permission denied", "")
+		}, want: want{status: Unknown, says: "runtime configuration: permission denied"}},
+	}
+	judge(t, NodeManaged, table)
+	judgeUnread(t, NodeManaged, table)
+}

@@ -1,0 +1,67 @@
+package checks
+
+import (
+	"testing"
+
+	"ssm-doctor/checks/facts"
+)
+
+// proxyEnds is a proxy of the service that answers so.
+func proxyEnds(o facts.Outcome, status int, err string) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		netProxied(facts.Connect{Outcome: o, Status: status, Error: err})(f)
+		f.Network.Proxy = facts.Known(facts.ProxyProbe{URL: "http://10.0.0.5:3128", Variable: "https_proxy", Host: "10.0.0.5", Port: 3128, Outcome: o, Status: status, Error: err, Of: facts.ProxyOfService}, "proxy:CONNECT ssm")
+	}
+}
+
+func TestProxy(t *testing.T) {
+	t.Parallel()
+	const channel = "ssmmessages.eu-central-1.amazonaws.com"
+	ok := facts.Connect{Outcome: facts.OK, Status: 200}
+	forbidden := facts.Connect{Outcome: facts.Forbidden, Status: 403, Error: "HTTP 403"}
+	silent := facts.Connect{Outcome: facts.Other, Error: "no answer in time"}
+	named := func(cause string, c Confidence, says, saw, value string) want {
+		return want{status: Fail, effect: Blocks, cause: cause, confidence: c, says: says, saw: saw, value: value}
+	}
+	is := func(s Status, says string) want { return want{status: s, says: says} }
+	url := "proxy=http://10.0.0.5:3128"
+	table := []row{
+		{name: "profile", want: is(Skip, "the service uses no proxy")},
+		{name: "dhmc", kind: "dhmc", want: is(Skip, "the service uses no proxy")},
+		{name: "hybrid", kind: "hybrid", want: is(Skip, "the service uses no proxy")},
+		{name: "windows", kind: "windows", want: is(Skip, "the service uses no proxy")},
+		{name: "task", kind: "task", want: is(Unknown, "proxy: ")},
+		{name: "works", fault: proxyEnds(facts.OK, 200, ""), want: is(Pass, "10.0.0.5:3128 answers CONNECT")},
+		{name: "works for the channel, ssm goes past it", fault: netProxied(ok, "ssmmessages", "ec2messages"), want: is(Pass, "connects to the endpoints that are reached through it")},
+
+		{name: "plain HTTP", fault: proxyEnds(facts.NotTLS, 0, "tls: first record does not look like a TLS handshake"), want: named("proxy-scheme-mismatch", Proven, "https_proxy says https:// but the proxy 10.0.0.5:3128 speaks plain HTTP; write http://10.0.0.5:3128", "proxy http://10.0.0.5:3128: not-tls tls: first record", url)},
+		{name: "expects TLS", fault: proxyEnds(facts.WantsTLS, 0, ""), want: named("proxy-scheme-mismatch", Proven, "https_proxy says http:// but the proxy 10.0.0.5:3128 expects TLS; write https://10.0.0.5:3128", "https_proxy of the service: http://10.0.0.5:3128 (process environment)", "proxy=https://10.0.0.5:3128")},
+		{name: "login", fault: proxyEnds(facts.WantsLogin, 407, "HTTP 407"), want: named("proxy-refuses", Proven, "the proxy 10.0.0.5:3128 asks for a login (407) that https_proxy does not hold or gets wrong", "CONNECT answered HTTP 407", url)},
+		{name: "login, in capitals", fault: netAll(proxyEnds(facts.WantsLogin, 407, ""), func(f *facts.Facts) { f.Network.Proxy.Value.Variable = "HTTPS_PROXY" }), want: named("proxy-refuses", Proven, "HTTPS_PROXY does not hold", "HTTPS_PROXY of the service", url)},
+		{name: "forbids", fault: proxyEnds(facts.Forbidden, 403, "HTTP 403"), want: named("proxy-refuses", Proven, "refuses to connect to the Systems Manager endpoint (HTTP 403)", "(proxy:CONNECT ssm)", url)},
+		{name: "fails", fault: proxyEnds(facts.Other, 503, ""), want: named("proxy-refuses", Likely, "answers CONNECT with HTTP 503", "", url)},
+		{name: "no such name", fault: proxyEnds(facts.NoName, 0, "no such host"), want: named("proxy-unreachable", Proven, "the name of the proxy 10.0.0.5:3128 cannot be resolved", "dns no such host", url)},
+		{name: "refused", fault: proxyEnds(facts.Refused, 0, "connect: connection refused"), want: named("proxy-unreachable", Proven, "the proxy 10.0.0.5:3128 cannot be reached: connect: connection refused", "", url)},
+		{name: "timeout", fault: proxyEnds(facts.Timeout, 0, ""), want: named("proxy-unreachable", Proven, "cannot be reached: timeout", "", url)},
+		{name: "no route", fault: proxyEnds(facts.NoRoute, 0, "connect: network is unreachable"), want: named("proxy-unreachable", Proven, "network is unreachable", "", url)},
+		{name: "as a user", fault: netAll(netUser, proxyEnds(facts.WantsLogin, 407, "")), want: named("proxy-refuses", Proven, "", "", url)},
+
+		{name: "forbids the channel", fault: netAll(proxyEnds(facts.OK, 200, ""), netProxied(forbidden, "ssmmessages", "ec2messages")), want: named("proxy-refuses", Proven, "the agent's proxy does not connect to "+channel+": HTTP 403", "CONNECT "+channel+":443: HTTP 403 (proxy:CONNECT "+channel+":443)", "endpoint="+channel)},
+		{name: "forbids the channel, commands by ec2messages", fault: netAll(netMessages, proxyEnds(facts.OK, 200, ""), netEach(func(e *facts.Endpoint) {
+			e.HTTP = facts.Known(facts.HTTP{Status: 404, AWS: true, Outcome: facts.OK}, "https:GET")
+		}, "ssm"), netProxied(forbidden, "ssmmessages")), want: want{status: Warn, effect: Breaks, cause: "proxy-refuses", confidence: Proven, says: "sessions do not work"}},
+		{name: "does not answer for the channel", fault: netAll(proxyEnds(facts.OK, 200, ""), netProxied(silent, "ssmmessages")), want: named("proxy-refuses", Likely, channel+": other no answer in time", "proxy of the service: http://10.0.0.5:3128 (process environment)", url)},
+		{name: "gone for the channel", fault: netProxied(facts.Connect{Outcome: facts.Timeout, Error: "i/o timeout"}, "ssmmessages", "ec2messages"), want: named("proxy-unreachable", Likely, "timeout i/o timeout", "", url)},
+		{name: "no such name for the channel", fault: netProxied(facts.Connect{Outcome: facts.NoName}, "ssmmessages", "ec2messages"), want: named("proxy-unreachable", Likely, "", "", url)},
+
+		{name: "another end", fault: proxyEnds(facts.Other, 0, "x509: certificate signed by unknown authority"), want: is(Unknown, "proxy 10.0.0.5:3128: x509: certificate signed by unknown authority")},
+		{name: "service unread", fault: func(f *facts.Facts) {
+			f.Agent.ServiceProxy = facts.Unknown[facts.Proxy]("permission denied", "").Because(facts.NeedsRoot)
+		}, want: is(Unknown, "environment of the service: permission denied")},
+		{name: "tunnels untried", fault: netAll(proxyEnds(facts.OK, 200, ""), netEach(func(e *facts.Endpoint) { e.Proxy = facts.Connect{} }, "ssmmessages")), want: is(Unknown, "endpoints: not looked at")},
+		{name: "offline", fault: netOffline, want: is(Unknown, "proxy: offline")},
+		{name: "dual stack", fault: netAll(netDual, proxyEnds(facts.WantsLogin, 407, "")), want: is(Unknown, "but the agent uses dual-stack endpoints")},
+	}
+	judge(t, Proxy, table)
+	judgeUnread(t, Proxy, table)
+}

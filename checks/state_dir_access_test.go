@@ -1,0 +1,99 @@
+package checks
+
+import (
+	"testing"
+	"time"
+
+	"ssm-doctor/checks/facts"
+)
+
+// stateOwned gives the first of the agent's paths, its state directory, an owner.
+func stateOwned(owner facts.Seen[int]) func(*facts.Facts) {
+	return func(f *facts.Facts) { f.Registration.Paths.Value[0].Owner = owner }
+}
+
+// stateNowhere takes all of the agent's files and directories away.
+func stateNowhere(f *facts.Facts) {
+	for i := range f.Registration.Paths.Value {
+		p := &f.Registration.Paths.Value[i]
+		p.Exists, p.Owner = false, facts.Absent[int]("no such file", "")
+	}
+}
+
+func TestStateDirAccess(t *testing.T) {
+	t.Parallel()
+	refused := func(before time.Duration) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			log(f, facts.SigVaultPermission, before, "Failed to set permission for vault folder or its content. chown /var/lib/amazon/ssm/Vault: operation not permitted")
+		}
+	}
+	user := func(name string) func(*facts.Facts) {
+		return func(f *facts.Facts) { f.Agent.Units.Value[0].User = name }
+	}
+	alice := stateOwned(facts.Known(1000, ""))
+	mac := func(f *facts.Facts) {
+		f.Host.GOOS = "darwin"
+		f.Agent.Manager = facts.Known("launchd", "launchctl print")
+		f.Agent.Units.Value = f.Agent.Units.Value[:1]
+		f.Agent.Units.Value[0].Name = "com.amazon.aws.ssm"
+		f.Registration.Paths.Value[0].Path = "/opt/aws/ssm/data"
+	}
+	both := func(faults ...func(*facts.Facts)) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			for _, fault := range faults {
+				fault(f)
+			}
+		}
+	}
+	const cause = "state-dir-permissions"
+	table := []row{
+		{name: "profile", want: want{status: Pass, says: "state directories belong to root"}},
+		{name: "dhmc", kind: "dhmc", want: want{status: Pass}},
+		{name: "hybrid", kind: "hybrid", want: want{status: Pass}},
+		{name: "windows", kind: "windows", want: want{status: Pass}},
+		{name: "task", kind: "task", want: want{status: Pass}},
+
+		{name: "another user, accepted", fault: user("ssm"), want: want{status: Warn, effect: Breaks, cause: cause, confidence: Proven,
+			says: `the agent's service runs as user "ssm", but /var/lib/amazon/ssm needs root`, saw: "systemctl show amazon-ssm-agent.service: User=ssm (systemd:amazon-ssm-agent.service)", value: "unit=amazon-ssm-agent.service"}},
+		{name: "another user", fault: both(neverAccepted, user("ssm")), want: want{status: Fail, effect: Blocks, cause: cause, confidence: Proven}},
+		{name: "another user on Windows", kind: "windows", fault: both(neverAccepted, user(`.\svc`)), want: want{status: Fail, effect: Blocks, cause: cause,
+			says: `runs as user ".\\svc", but /ProgramData/Amazon/SSM/InstanceData needs SYSTEM`, saw: `sc query AmazonSSMAgent: User=.\svc (scm:AmazonSSMAgent)`}},
+		{name: "root by number", fault: user("0"), want: want{status: Pass}},
+
+		{name: "refused", fault: both(neverAccepted, refused(time.Minute)), want: want{status: Fail, effect: Blocks, cause: cause, confidence: Likely,
+			says: "the agent is refused access to /var/lib/amazon/ssm, which must belong to root", saw: "agent log: Failed to set permission for vault folder"}},
+		{name: "refused, accepted since", fault: refused(time.Hour), want: want{status: Pass}},
+
+		{name: "another owner", fault: both(neverAccepted, alice), want: want{status: Fail, effect: Blocks, cause: cause, confidence: Likely,
+			says: "/var/lib/amazon/ssm belongs to uid 1000, not to root; the agent runs as root and owns /var/lib/amazon/ssm", saw: "owner of /var/lib/amazon/ssm: uid 1000, drwx------ (file:/var/lib/amazon/ssm)", value: "path=/var/lib/amazon/ssm"}},
+		{name: "another owner, and refused", fault: both(neverAccepted, alice, refused(time.Minute)), want: want{status: Fail, effect: Blocks, cause: cause, says: "belongs to uid 1000", saw: "agent log: Failed to set permission"}},
+		{name: "another owner, accepted", fault: alice, want: want{status: Pass, says: "belongs to uid 1000"}},
+		{name: "another owner, accepted or not", fault: both(alice, func(f *facts.Facts) { f.Credentials = facts.Credentials{} }, neverAccepted, func(f *facts.Facts) { f.Agent.Processes.Value.Worker = []facts.Process{{PID: 811}} }),
+			want: want{status: Unknown, says: "whether that stops the agent is not known"}},
+		{name: "another owner, log unread", fault: both(alice, unreadLogOf), want: want{status: Unknown, says: "agent log: "}},
+		{name: "another owner elsewhere", fault: both(neverAccepted, func(f *facts.Facts) {
+			f.Registration.Paths.Value[0].Path = "/var/log/amazon/ssm"
+			alice(f)
+		}), want: want{status: Pass, says: "/var/log/amazon/ssm belongs to uid 1000"}},
+		{name: "another owner on macOS", fault: both(mac, neverAccepted, alice), want: want{status: Fail, effect: Blocks, cause: cause, says: "/opt/aws/ssm/data belongs to uid 1000"}},
+		{name: "another user on macOS", fault: both(mac, neverAccepted, user("ssm")), want: want{status: Fail, effect: Blocks, cause: cause, saw: "launchctl print system/com.amazon.aws.ssm: User=ssm (launchd:com.amazon.aws.ssm)"}},
+		{name: "owner numbers on Windows", kind: "windows", fault: both(neverAccepted, alice), want: want{status: Pass}},
+		{name: "owner not known", fault: stateOwned(facts.Unknown[int]("the file system does not tell", "")), want: want{status: Unknown, says: "owner of /var/lib/amazon/ssm: the file system does not tell"}},
+
+		{name: "no state yet", fault: stateNowhere, want: want{status: Skip, says: "no state directory yet"}},
+		{name: "a dangling link", fault: both(stateNowhere, func(f *facts.Facts) { f.Registration.Paths.Value[0].Error = "dangling link" }), want: want{status: Unknown, says: "/var/lib/amazon/ssm: dangling link"}},
+		{name: "may not look", fault: both(stateNowhere, func(f *facts.Facts) {
+			f.Registration.Paths.Value[1].Error = "permission denied"
+			f.Registration.Paths.Value[1].Owner = facts.Unknown[int]("permission denied", "").Because(facts.NeedsRoot)
+		}), want: want{status: Unknown, says: "owner of /var/lib/amazon/ssm/Vault: permission denied"}},
+		{name: "paths known in part", fault: func(f *facts.Facts) {
+			f.Registration.Paths = facts.Partly(f.Registration.Paths.Value, "time was up", "")
+		}, want: want{status: Unknown, says: "state directories: time was up"}},
+		{name: "nobody looked", fault: func(f *facts.Facts) { f.Registration = facts.Registration{} }, want: want{status: Unknown, says: "state directories: not looked at"}},
+		{name: "log unread", fault: unreadLogOf, want: want{status: Unknown, says: "agent log: "}},
+		{name: "units unread", fault: func(f *facts.Facts) { f.Agent.Units = facts.Unknown[[]facts.Unit]("no answer in time", "") }, want: want{status: Unknown, says: "user of the agent's service: no answer in time"}},
+		{name: "no service manager", fault: func(f *facts.Facts) { f.Agent.Units = facts.Absent[[]facts.Unit]("no systemctl on this host", "") }, want: want{status: Pass}},
+	}
+	judge(t, StateDirAccess, table)
+	judgeUnread(t, StateDirAccess, table)
+}

@@ -1,0 +1,179 @@
+package checks
+
+import (
+	"fmt"
+	"strings"
+
+	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
+)
+
+// This file holds what the checks of the network share: words for outcomes, and
+// what a failure of this program says of the agent.
+
+// asAgent judges connections to the endpoints. The agent's own way may be another
+// than the one this program tried; then a failure of this program says nothing
+// about the agent.
+func asAgent(eval func(*node.Node) Finding) func(*node.Node) Finding {
+	return rootsPackets(agentsNames(eval))
+}
+
+// agentsNames judges endpoints: an agent that uses dual-stack endpoints asks for
+// other names than those that were tried.
+func agentsNames(eval func(*node.Node) Finding) func(*node.Node) Finding {
+	return func(n *node.Node) Finding {
+		fd := eval(n)
+		switch {
+		case !blames(fd), n.Agent.DualStack == node.No:
+			return fd
+		case n.Agent.DualStack == node.Yes:
+			return withoutBlame(fd, text.New("the agent uses dual-stack endpoints (Agent.UseDualStackEndpoint), whose names were not tried"), "")
+		}
+		return withoutBlame(fd, text.New("whether the agent uses dual-stack endpoints, whose names were not tried, is not known"), n.Facts.Agent.Config.Obstacle())
+	}
+}
+
+// rootsPackets judges what packets met: a firewall may stop those of ordinary users
+// and let those of root pass. Without root nothing is said of an agent whose worker
+// runs, which is started only once the service was reached.
+func rootsPackets(eval func(*node.Node) Finding) func(*node.Node) Finding {
+	return func(n *node.Node) Finding {
+		fd := eval(n)
+		root, known := n.Facts.Host.Privileged.Get()
+		switch {
+		case !blames(fd), root, n.Agent.Worker == node.No:
+			return fd
+		case !known:
+			return withoutBlame(fd, text.New("the agent runs as root, and whether this program does is not known"), n.Facts.Host.Privileged.Obstacle())
+		}
+		return withoutBlame(fd, text.New("the agent runs as root, whose packets may pass where those of this user do not: run this as root"), facts.NeedsRoot)
+	}
+}
+
+// blames reports whether a finding says that something is wrong with the node.
+func blames(fd Finding) bool { return fd.Cause != "" || fd.Status == Fail }
+
+func withoutBlame(fd Finding, why text.Text, obstacle facts.Reason) Finding {
+	return Finding{Status: Unknown, Summary: fd.Summary.Add("; but %s", why), Evidence: fd.Evidence, Obstacle: obstacle}
+}
+
+// unreadEndpoints is unread for the endpoints, or for those that were not tried.
+func unreadEndpoints(n *node.Node) Finding { return unread("endpoints", n.Endpoints.Unseen()) }
+
+// coreTried reports whether every endpoint that a node needs was tried.
+func coreTried(n *node.Node) bool {
+	for _, e := range n.Endpoints.Core {
+		if !e.Tried() && e.DNS.Outcome == "" {
+			return false
+		}
+	}
+	_, unread := n.Endpoints.All()
+	return len(n.Endpoints.Core) > 0 && !unread
+}
+
+// coreProxied reports whether the agent reaches every endpoint that a node needs
+// through a proxy, which then resolves the names.
+func coreProxied(n *node.Node) bool {
+	for _, e := range n.Endpoints.Core {
+		if !e.Proxy.Used {
+			return false
+		}
+	}
+	return coreTried(n)
+}
+
+// stopsAt says what a fault on the way to an endpoint means. The channel is
+// ssmmessages or ec2messages: without the former a node whose agent fell back to
+// the latter, and whose heartbeats are accepted, is managed without sessions.
+func stopsAt(n *node.Node, e facts.Endpoint, fd Finding) Finding {
+	ssm := n.Endpoints.Of("ssm")
+	if e.Service != "ssmmessages" || n.Acceptance.Now != node.Yes || n.OnMessages() != node.Yes || ssm == nil || !ssm.Usable() {
+		return fd.as(Blocks)
+	}
+	return fd.add("; commands come over ec2messages, sessions do not work").as(Breaks)
+}
+
+// dnsWord says how a resolver failed.
+func dnsWord(d facts.DNS) string {
+	switch d.Outcome {
+	case facts.NXDomain:
+		return "says that there is no such host"
+	case facts.Timeout:
+		return "does not answer"
+	case facts.ServFail:
+		return "fails (SERVFAIL)"
+	case facts.Refused:
+		return "refuses the query"
+	case facts.NoData:
+		return "has no address for it"
+	}
+	return "fails: " + text.Or(d.Error, string(d.Outcome))
+}
+
+// tcpState says how the attempts to connect ended.
+func tcpState(e facts.Endpoint) string {
+	if e.Proxy.Used {
+		return strings.TrimSpace(fmt.Sprintf("through the proxy: %s %s", e.Proxy.Outcome, e.Proxy.Error))
+	}
+	var out []string
+	for _, t := range e.TCP {
+		out = append(out, t.Address+" "+tcpWord(t))
+	}
+	if len(out) == 0 {
+		return "no address to connect to"
+	}
+	return strings.Join(out, ", ")
+}
+
+func tcpWord(t facts.Attempt) string {
+	switch t.Outcome {
+	case facts.OK:
+		return "connected"
+	case facts.Timeout:
+		return "timed out"
+	case facts.Refused:
+		return "connection refused"
+	case facts.NoRoute:
+		return text.Or(t.Error, "network is unreachable")
+	case facts.NotPermitted:
+		return text.Or(t.Error, "operation not permitted")
+	}
+	return text.Or(t.Error, string(t.Outcome))
+}
+
+// httpWord says what answered a request, or how it ended.
+func httpWord(h facts.HTTP) string {
+	switch {
+	case h.Status == 0:
+		return text.Or(h.Error, string(h.Outcome))
+	case h.Server != "":
+		return fmt.Sprintf("HTTP %d from %s", h.Status, h.Server)
+	}
+	return fmt.Sprintf("HTTP %d", h.Status)
+}
+
+// renderOutcome is how a probe ended, for evidence.
+func renderOutcome(o facts.Outcome, more string) string {
+	return strings.TrimSpace(string(o) + " " + more)
+}
+
+// maxSkew is how far a clock may be off, in seconds: AWS refuses signatures from 5
+// min on. Source: IAM user guide, "Elements of an AWS API request signature".
+const maxSkew = 300
+
+// withTimeSync adds whether the clock of this host is kept in time.
+func withTimeSync(n *node.Node, fd Finding) Finding {
+	if s, ok := n.Facts.Host.NTPSynchronized.Get(); ok {
+		fd = fd.saw("time synchronisation", fmt.Sprintf("synchronized: %v", s), n.Facts.Host.NTPSynchronized.From)
+	}
+	return fd
+}
+
+// firstOf is the first of a list; empty when there is none.
+func firstOf(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
+}
