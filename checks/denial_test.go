@@ -1,0 +1,75 @@
+package checks
+
+import (
+	"testing"
+
+	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/factstest"
+	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
+)
+
+func TestGrantedOn(t *testing.T) {
+	t.Parallel()
+	const instance = "arn:aws:ec2:eu-west-1:111122223333:instance/i-0123456789abcdef0"
+	for action, want := range map[string]string{"ssm:GetManifest": "*", "ssmmessages:OpenDataChannel": "*", "ssm:ListInstanceAssociations": instance, "other:Action": instance} {
+		if got := grantedOn(action, instance); got != want {
+			t.Errorf("%s: %s", action, got)
+		}
+	}
+}
+
+// readRefused is a host of which one read was refused in this run, and another allowed.
+func readRefused(t *testing.T, asked []string, action, resource, tail string, invented bool) *node.Node {
+	t.Helper()
+	f := factstest.Healthy(t, "profile")
+	f.Asked = asked
+	message := "User: " + f.Permissions.Identities.Value[0].ARN + " is not authorized to perform: " + action + " on resource: " + resource + tail
+	f.Permissions.Actions.Value = []facts.Permission{
+		{Action: "ssm:DescribeDocument", Identity: facts.SourceProfile, Verdict: facts.AllowedProven, At: f.CollectedAt, From: "ssm"},
+		{Action: action, Identity: facts.SourceProfile, Verdict: facts.DeniedProven, Invented: invented, Code: "AccessDeniedException", Message: message,
+			Refused: iam.ParseRefusal("AccessDeniedException", message), At: f.CollectedAt, From: "ssm"},
+	}
+	return node.Of(f)
+}
+
+// TestMadeUpName: its refusal blames nobody; that of a path that was asked about
+// names the path.
+func TestMadeUpName(t *testing.T) {
+	t.Parallel()
+	const a, arn, tail = "ssm:GetParameters", "arn:aws:ssm:eu-central-1:111122223333:parameter/", " because no identity-based policy allows the ssm:GetParameters action"
+	if fd := PermissionFeatures.Judge(readRefused(t, []string{"parameter-store"}, a, arn+"ssm-doctor/probe/none", tail, true)); fd.Status != Pass || fd.Cause != "" {
+		t.Errorf("%s %s: %s", fd.Status, fd.Cause, fd.Summary)
+	}
+	if fd := PermissionFeatures.Judge(readRefused(t, []string{"parameter-store"}, a, arn+"app/"+facts.MadeUp, tail, false)); fd.Status != Warn || fd.Values["resource"] != arn+"app/*" {
+		t.Errorf("%s %v: %s", fd.Status, fd.Values, fd.Summary)
+	}
+}
+
+// TestFeaturesInUseDenied: a live refusal counts for features in use or asked
+// for, and for what every node polls.
+func TestFeaturesInUseDenied(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		asked  []string
+		denied string
+		tail   string
+		status Status
+		cause  string
+	}{
+		{"not in use", nil, "ssm:GetParameters", "", Pass, ""},
+		{"asked for", []string{"parameter-store"}, "ssm:GetParameters", " because no identity-based policy allows the ssm:GetParameters action", Warn, "iam-missing-feature-action"},
+		{"asked for, refused by the endpoint", []string{"parameter-store"}, "ssm:GetParameters", " because no VPC endpoint policy allows the ssm:GetParameters action", Warn, "vpce-policy-deny"},
+		{"a conditional action", []string{"run-command"}, "ssm:GetParameters", "", Pass, ""},
+		{"polled on every node", nil, "ssm:ListInstanceAssociations", "", Warn, "iam-missing-feature-action"},
+		{"needed by associations only", nil, "ssm:GetDocument", "", Pass, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if got := PermissionFeatures.Judge(readRefused(t, c.asked, c.denied, "x", c.tail, false)); got.Status != c.status || got.Cause != c.cause {
+				t.Errorf("%s %s: %s", got.Status, got.Cause, got.Summary)
+			}
+		})
+	}
+}
