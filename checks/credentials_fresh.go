@@ -76,6 +76,9 @@ func waitsOrCannotTell(n *node.Node, r facts.Runtime) (Finding, bool) {
 	if n.Facts.Host.FileSystems.Unknown() {
 		return unread("whether the agent can store renewed credentials", n.Facts.Host.FileSystems), true
 	}
+	if usage := holderOf(n, n.Facts.Credentials.Runtime.From).Usage; usage.Unknown() {
+		return unread("whether the agent can store renewed credentials", usage), true
+	}
 	role, ok := n.Facts.IMDS.Role.Get()
 	ssm := n.Endpoints.Of("ssm")
 	if n.Credentials.Source == "" || n.Credentials.OnProfile == node.Yes && (!ok || role.Code != "Success" || !role.Expires.After(n.Now())) ||
@@ -88,13 +91,20 @@ func waitsOrCannotTell(n *node.Node, r facts.Runtime) (Finding, bool) {
 // fullAt reports whether the file system that holds a file can take nothing new, and
 // where it is mounted. The file is given as a file: URL.
 func fullAt(n *node.Node, file string) (mount string, full bool) {
+	fs := holderOf(n, file)
+	u, ok := fs.Usage.Get()
+	return text.Or(fs.Mount, fs.Dir), ok && (u.FreeBytes < fullBytes || lacksInodes(u))
+}
+
+// holderOf is the file system of the innermost directory that was asked for and holds
+// a file. That of identity_config.json is asked for itself on Linux only.
+func holderOf(n *node.Node, file string) (out facts.FileSystem) {
 	for _, fs := range n.Facts.Host.FileSystems.Some() {
-		u, ok := fs.Usage.Get()
-		if ok && strings.HasPrefix(file, "file:"+fs.Dir+"/") && (u.FreeBytes < fullBytes || lacksInodes(u)) {
-			return text.Or(fs.Mount, fs.Dir), true
+		if strings.HasPrefix(file, "file:"+strings.TrimSuffix(fs.Dir, "/")+"/") && len(fs.Dir) > len(out.Dir) {
+			out = fs
 		}
 	}
-	return "", false
+	return out
 }
 
 // saysOnlyExpired reports whether a failure says no more than that the credentials

@@ -23,8 +23,13 @@ var DhmcVsProfile = register(Check{
 			return unread("instance profile", p)
 		}
 		fd := notes("dhmc-shadows-profile", Likely, "the node is managed with the Default Host Management role; the permissions of the attached role %s do not apply to what Systems Manager runs", text.Or(n.Identity.Role, "of the instance profile")).
-			saw("CredentialSource", "SSM", n.Facts.Credentials.Runtime.From).saw("imds GET iam/info", p.Value.Name, p.From).
+			saw("imds GET iam/info", p.Value.Name, p.From).
 			with("role", n.Identity.Role, "profile", p.Value.Name).logged(n.Log.Last(facts.SigProfileFailed))
+		if r, ok := n.Facts.Credentials.Runtime.Get(); ok && r.Source == "SSM" {
+			fd = fd.saw("CredentialSource", r.Source, n.Facts.Credentials.Runtime.From)
+		} else {
+			fd = fd.logged(n.Log.Last(facts.SigDHMCOK))
+		}
 		for _, r := range n.OfFeatures() {
 			fd = fd.as(Breaks).sawAt("agent log", text.Cut(r.Text, 200), r.From, r.At)
 		}

@@ -38,6 +38,8 @@ var InstanceProfileTrust = register(Check{
 		switch {
 		case code == "Success":
 			return pass("credentials of the role %s are given out", name)
+		case code == "" && ok:
+			return unknown("the metadata service gives no Code for the role %s", name)
 		case code == "":
 			return unread("credentials of the role", role)
 		case n.MayBeHybrid():

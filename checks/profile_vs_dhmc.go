@@ -29,6 +29,8 @@ var ProfileVsDhmc = register(Check{
 			return pass("the profile is not refused the channel")
 		case n.MessagesWork(entry.Match) == node.Yes:
 			return pass("the profile works over ec2messages")
+		case n.MessagesWork(entry.Match) == node.Unknown:
+			return unreadLog(n)
 		}
 		accepted := n.Log.Last(facts.SigProfileOK)
 		if rt, ok := n.Facts.Credentials.Runtime.Get(); !accepted.Yes() && (!ok || rt.Source != "EC2") {

@@ -37,6 +37,8 @@ var SharedCredentials = register(Check{
 		}
 		rt, _ := n.Facts.Credentials.Runtime.Get()
 		switch {
+		case keys == nil && file.ParseError != "":
+			return unknown("%s cannot be parsed: %s", file.Path, file.ParseError)
 		case keys == nil:
 			return pass("%s has no default profile", file.Path)
 		case rt.ShareFile == file.Path:
