@@ -117,6 +117,8 @@ func TestAgentConfig(t *testing.T) {
 		{name: "an endpoint, network unread", fault: configAll(configOverride("vpce-1.ssm.example"), func(f *facts.Facts) {
 			f.Network.Endpoints = facts.Unknown[[]facts.Endpoint]("offline", "").Because(facts.NotAskable)
 		}), want: is(Unknown, "endpoints that "+configPath+" overrides: offline")},
+		{name: "an endpoint of the channel, network unread", fault: configAll(configIs(facts.Config{MgsEndpoint: "channel.example"}), func(f *facts.Facts) { f.Network = facts.Network{} }), want: is(Unknown, "overrides: ")},
+		{name: "a domain, network unread", fault: configAll(configIs(facts.Config{ServiceDomain: "example.com"}), func(f *facts.Facts) { f.Network = facts.Network{} }), want: is(Unknown, "overrides: ")},
 		{name: "an endpoint that nobody asked for", fault: configAll(configOverride("vpce-1.ssm.example"), func(f *facts.Facts) {
 			e := f.Network.Endpoint("ssm")
 			e.DNS, e.TCP = facts.DNS{}, nil
@@ -133,6 +135,7 @@ func TestAgentConfig(t *testing.T) {
 		{name: "an order on a host with nothing", kind: "hybrid", fault: configAll(configOrder("EC2"), func(f *facts.Facts) {
 			f.Registration.Hybrid = facts.Absent[facts.Key]("no such file", "")
 		}), want: is(Pass, "parses")},
+		{name: "an order without OnPrem on a host whose registration failed", kind: "hybrid", fault: configAll(configOrder("EC2"), func(f *facts.Facts) { f.Registration.Hybrid.Value.HasPrivate = false }), want: is(Pass, "parses")},
 		{name: "an order in a task", kind: "task", fault: configOrder("OnPrem"), want: is(Pass, "parses")},
 		{name: "an order, vault unread", fault: configAll(configOrder("OnPrem"), noHybrid), want: is(Unknown, "hybrid registration: permission denied; Identity.ConsumptionOrder in "+configPath+" lets the agent be only OnPrem")},
 		{name: "an order, EC2 or not", kind: "hybrid", fault: configAll(configOrder("EC2"), nowhere), want: is(Unknown, "whether this is an EC2 instance is not known; Identity.ConsumptionOrder")},

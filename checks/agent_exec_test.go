@@ -90,6 +90,7 @@ func TestAgentExec(t *testing.T) {
 			f.Agent.Units.Value[0].StoppedSince = time.Time{}
 			f.Host.BootTime = facts.Known(f.CollectedAt.Add(-30*time.Minute), "file:/proc/stat")
 		}), want: is(Pass, "")},
+		{name: "SELinux, since the host started", fault: all(execStopped, execDenied("enforcing", "execute", time.Hour), func(f *facts.Facts) { f.Agent.Units.Value[0].StoppedSince = time.Time{} }), want: named(Proven, denied, "", "")},
 		{name: "SELinux, something else", fault: all(execStopped, execDenied("enforcing", "read", 0)), want: is(Pass, "")},
 		{name: "SELinux, and the agent runs", fault: execDenied("enforcing", "execute", 0), want: is(Pass, "")},
 		{name: "SELinux, and whether the agent runs is not known", fault: all(noProcesses, execDenied("enforcing", "execute", 0)), want: is(Unknown, "processes: permission denied; SELinux denied execute")},

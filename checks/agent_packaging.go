@@ -10,7 +10,7 @@ import (
 
 // AgentPackaging is agent-packaging.
 var AgentPackaging = register(Check{
-	ID: "agent-packaging", Group: "agent", Title: "One whole packaging of the agent",
+	ID: "agent-packaging", Group: "agent", Title: "The agent is installed once, and its package is whole",
 	Station:  AtAgent,
 	Profiles: []Profile{ProfileHost, ProfileImage},
 	Causes:   []string{"agent-packaging-conflict"},

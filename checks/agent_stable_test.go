@@ -74,6 +74,7 @@ func TestAgentStable(t *testing.T) {
 		}), want: is(Skip, "no agent is installed")},
 
 		{name: "address in use", kind: "task", fault: stableBus, want: named("the agent cannot start its message bus: failed to start message bus, failed to start health channel: failed to listen on the channel: ipc:///var/lib/amazon/ssm/ipc/health, address in use", "agent log: ERROR [run @ agent.go.104] error occurred")},
+		{name: "bus fails, in other words", fault: stableAll(neverAccepted, func(f *facts.Facts) { log(f, facts.SigBusStart, time.Minute, "message bus: no address") }), want: named("the agent cannot start its message bus: message bus: no address", "")},
 		{name: "crashes", fault: crash, want: named("the agent crashes: Core Agent crashed with message runtime error: index out of range", "agent log: ERROR [amazon-ssm-agent] Core Agent crashed")},
 		{name: "crashes, and its bus fails", fault: stableAll(crash, stableBus), want: named("the agent crashes", "failed to start message bus")},
 		{name: "failed", fault: stableEnds, want: named("amazon-ssm-agent.service does not stay up: failed (failed), 5 restarts, last exit status 1", "state of amazon-ssm-agent.service: failed (failed), 5 restarts, last exit status 1 (systemd:amazon-ssm-agent.service)")},
@@ -85,6 +86,8 @@ func TestAgentStable(t *testing.T) {
 		{name: "restarted often, runs", fault: stableAll(neverAccepted, func(f *facts.Facts) { f.Agent.Units.Value[0].Restarts = 6 }), want: is(Pass, "no repeated starts")},
 		{name: "six starts an hour", fault: stableAll(neverAccepted, stableStarts(6)), want: named("the agent started 6 times in the last hour", "starts in the last hour: 6 (file:/var/log/amazon/ssm/audits)")},
 		{name: "five starts an hour", fault: stableAll(neverAccepted, stableStarts(5)), want: is(Pass, "no repeated starts")},
+		{name: "six starts, hours ago", fault: stableAll(neverAccepted, stableStarts(6), func(f *facts.Facts) { f.CollectedAt = f.CollectedAt.Add(2 * time.Hour) }), want: is(Pass, "no repeated starts")},
+		{name: "six starts, by a clock that was ahead", fault: stableAll(neverAccepted, stableStarts(6), func(f *facts.Facts) { f.CollectedAt = f.CollectedAt.Add(-2 * time.Hour) }), want: is(Pass, "no repeated starts")},
 		{name: "six starts, accepted", fault: stableStarts(6), want: is(Pass, "running and accepted")},
 		{name: "the unit for the remedy", fault: stableEnds, want: want{status: Fail, effect: Blocks, cause: "agent-crash-loop", value: "unit=amazon-ssm-agent.service"}},
 

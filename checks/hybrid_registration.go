@@ -30,6 +30,8 @@ var HybridRegistration = register(Check{
 			return unknown("whether this is an ECS task is not known")
 		case r.Unknown():
 			return unread("registration", r)
+		case n.Identity.Hybrid == node.No && r.Value.Complete():
+			return pass("registered as %s, which the configuration keeps the agent from using", r.Value.InstanceID) // agent-config judges that
 		case n.Identity.Hybrid == node.Unknown:
 			return unread("whether the agent may use its registration", n.Facts.Agent.Config)
 		}
@@ -38,6 +40,8 @@ var HybridRegistration = register(Check{
 			fd = fd.saw("firmware vendor", vendor, n.Facts.Host.DMI.Vendor.From)
 		}
 		switch k, ok := r.Get(); {
+		case ok && k.InstanceID != "":
+			fd = fd.saw("RegistrationKey", k.InstanceID+", incomplete: it lacks its Region or its private key", r.From)
 		case ok && k.HasPrivate:
 			fd = fd.saw("RegistrationKey", "a key without instance id: an attempt to register failed", r.From)
 		case ok:

@@ -7,7 +7,8 @@ import (
 	"ssm-doctor/checks/node"
 )
 
-var roleInEntry = regexp.MustCompile(`(?i)assume (?:the )?role:? (?:arn:[a-z-]+:iam::[0-9]*:role/)?([A-Za-z0-9+=,.@_/-]{1,64})`)
+// roleInEntry finds the role's name, without its path, which no command takes.
+var roleInEntry = regexp.MustCompile(`(?i)assume (?:the )?role:? (?:arn:\S*?:role/)?(?:[^\s:/]+/)*([A-Za-z0-9+=,.@_-]{0,63}[A-Za-z0-9+=@_-])`)
 
 // HybridRole is hybrid-role.
 var HybridRole = register(Check{
@@ -21,7 +22,7 @@ var HybridRole = register(Check{
 		case node.No:
 			return skip("no hybrid registration in use")
 		case node.Unknown:
-			return unread("registration", n.Facts.Registration.Hybrid)
+			return unreadHybrid(n)
 		}
 		read := true
 		for _, id := range []string{facts.SigCredsFailed, facts.SigHibernate, facts.SigHealthFailed} {

@@ -36,6 +36,7 @@ func TestInotify(t *testing.T) {
 		{name: "windows", kind: "windows", want: want{status: Skip, says: "only on linux"}},
 		{name: "task", kind: "task", want: want{status: Pass}},
 		{name: "watches", fault: counts(65300, 3), want: seen(exhausted, "/proc/sys/fs/inotify and open watches: 65300 of 65536 watches, 3 of 128 instances in use (file:/proc)")},
+		{name: "within a 200th of the limit", fault: counts(65536-327, 3), want: seen(exhausted, "65209 of 65536 watches")},
 		{name: "almost all watches", fault: counts(65536-328, 3), want: want{status: Pass}},
 		{name: "instances", fault: counts(10, 127), want: seen(exhausted, "10 of 65536 watches, 127 of 128 instances in use")},
 		{name: "almost all instances", fault: counts(10, 126), want: want{status: Pass}},

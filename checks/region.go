@@ -39,7 +39,7 @@ var Region = register(Check{
 			return unread("configuration", n.Facts.Agent.Config)
 		case key.Unknown() && n.Identity.OnEC2 != node.Yes:
 			return unread("registration", key)
-		case !n.Log.IsCertain():
+		case n.Log.Read() != node.Yes, n.Log.Current(facts.SigRegionInvalid).Unread(), !registered && n.Log.Current(facts.SigRegisterFailed).Unread():
 			return unreadLog(n)
 		}
 		return pass("%s", n.Identity.Region)
@@ -71,12 +71,16 @@ func loggedRegion(n *node.Node, registered bool) (Finding, bool) {
 func overriddenRegion(n *node.Node) (Finding, bool) {
 	own := n.Identity.Region
 	c, _ := n.Facts.Agent.Config.Get()
+	from := n.Facts.IMDS.Region.From
+	if k, ok := n.Facts.Registration.Hybrid.Get(); ok && n.Identity.Hybrid != node.No && k.Region != "" {
+		from = n.Facts.Registration.Hybrid.From
+	}
 	for _, o := range []struct{ key, value string }{{"Agent.Region", c.Region}, {"Mgs.Region", c.MgsRegion}} {
 		if o.value == "" || own == "" || o.value == own || !facts.IsRegion(o.value) {
 			continue
 		}
 		return stops(n, "region-mismatch", Proven, "the configuration sets %s to %s, but this node belongs to the Region %s; only some of the agent's clients follow it", o.key, o.value, own).
-			saw(o.key, o.value, "file:"+n.Facts.Agent.ConfigPath).saw("Region of the node", own, n.Facts.IMDS.Region.From).with("config", n.Facts.Agent.ConfigPath), true
+			saw(o.key, o.value, "file:"+n.Facts.Agent.ConfigPath).saw("Region of the node", own, from).with("config", n.Facts.Agent.ConfigPath), true
 	}
 	return Finding{}, false
 }

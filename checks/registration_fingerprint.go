@@ -20,7 +20,7 @@ var RegistrationFingerprint = register(Check{
 		case node.No:
 			return skip("no hybrid registration in use")
 		case node.Unknown:
-			return unread("registration", n.Facts.Registration.Hybrid)
+			return unreadHybrid(n)
 		}
 		refused := n.Log.Current(facts.SigFingerprint)
 		if refused.Yes() && registeredAgain(n, refused.Match) {
@@ -40,7 +40,7 @@ var RegistrationFingerprint = register(Check{
 			return driftedFingerprint(n, "the machine's fingerprint changed past the similarity threshold, so the registration is no longer accepted", drifted, damaged, refused)
 		case refused.Yes():
 			return driftedFingerprint(n, "the service refuses this machine's fingerprint (MachineFingerprintDoesNotMatch): its hardware changed past the similarity threshold, or its fingerprint was made again", damaged, refused)
-		case !n.Log.IsCertain():
+		case drifted.Unread(), refused.Unread(), damaged.Unread(), n.Log.Current(facts.SigHardwareID).Unread():
 			return unreadLog(n)
 		case damaged.Yes():
 			return warns("the stored fingerprint was damaged and made again")

@@ -24,9 +24,12 @@ var RegistrationIdentity = register(Check{
 		case n.Identity.Hybrid == node.No:
 			return pass("no hybrid registration is in use")
 		}
-		id := n.Identity.ID
+		id, seen, from := n.Identity.ID, "RegistrationKey", n.Facts.Registration.Hybrid.From
+		if !n.Facts.Registration.Hybrid.Known() {
+			seen, from = "identity in use", n.Facts.Credentials.Runtime.From
+		}
 		fd := breaks("hybrid-registration-on-ec2", Proven, "this EC2 instance carries the hybrid registration %s, which wins over its EC2 identity", id).
-			saw("RegistrationKey", id, n.Facts.Registration.Hybrid.From)
+			saw(seen, id, from)
 		if i, ok := n.Facts.IMDS.InstanceID.Get(); ok {
 			fd = fd.saw("imds GET instance-id", i, n.Facts.IMDS.InstanceID.From)
 		}

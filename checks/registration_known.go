@@ -24,7 +24,7 @@ var RegistrationKnown = register(Check{
 		case node.No:
 			return skip("no hybrid registration in use")
 		case node.Unknown:
-			return unread("registration", n.Facts.Registration.Hybrid)
+			return unreadHybrid(n)
 		}
 		m := n.Log.Current(facts.SigInvalidInstance)
 		switch {

@@ -32,7 +32,7 @@ var RegistrationStore = register(Check{
 			return unread("vault", r.Damage)
 		case n.Identity.OnEC2 == node.Unknown:
 			return unread("whether this is an EC2 instance", n.Facts.Host.DMI.Vendor)
-		case !n.Log.IsCertain():
+		case n.Log.Read() != node.Yes, n.Log.Current(facts.SigVaultManifest, facts.SigVaultMissing, facts.SigAlreadyRegistered).Unread():
 			return unreadLog(n)
 		}
 		return pass("no damage seen")

@@ -53,6 +53,15 @@ func withPackaging(n *node.Node, fd Finding) Finding {
 
 var managedID = regexp.MustCompile(`\bmi-[0-9a-f]{8,17}\b`)
 
+// unreadHybrid is unread for whether a hybrid registration is in use: the vault tells,
+// and the configuration whether the agent may use what it holds.
+func unreadHybrid(n *node.Node) Finding {
+	if r := n.Facts.Registration.Hybrid; r.Unknown() {
+		return unread("registration", r)
+	}
+	return unread("whether the agent may use its registration", n.Facts.Agent.Config)
+}
+
 // registeredAgain reports whether a refusal is about an earlier registration than
 // the stored one, which the running agent does not know yet.
 func registeredAgain(n *node.Node, m facts.Match) bool {

@@ -12,7 +12,7 @@ import (
 
 // StateDirAccess is state-dir-access.
 var StateDirAccess = register(Check{
-	ID: "state-dir-access", Group: "host", Title: "The agent can own and write its state directory",
+	ID: "state-dir-access", Group: "host", Title: "The agent owns its state directory and can write to it",
 	Station: AtHost,
 	Needs:   []*Check{FilesystemWritable},
 	Causes:  []string{"state-dir-permissions"},

@@ -39,14 +39,25 @@ type Identity struct {
 
 func identityOf(f *facts.Facts) Identity {
 	i := Identity{OnEC2: onEC2(f), InECS: inECS(f), Hybrid: hybrid(f), Role: roleName(f)}
-	i.HybridMeant = not(i.OnEC2)
-	if i.HybridMeant != Yes && i.Hybrid != No {
-		i.HybridMeant = i.Hybrid
-	}
+	i.HybridMeant = hybridMeant(i)
 	i.Kind = kind(f, i)
 	i.ID, i.Region, i.Account = nodeID(f, i), region(f, i), account(f)
 	i.Partition = partition(f, i.Region)
 	return i
+}
+
+func hybridMeant(i Identity) Answer {
+	switch {
+	case i.InECS == Yes:
+		return No
+	case i.Hybrid == Yes:
+		return Yes
+	case i.InECS == Unknown, i.OnEC2 == Unknown:
+		return Unknown
+	case i.OnEC2 == No:
+		return Yes
+	}
+	return i.Hybrid // on EC2
 }
 
 func kind(f *facts.Facts, i Identity) Kind {
@@ -175,6 +186,9 @@ func nodeID(f *facts.Facts, i Identity) string {
 	key, _ := f.Registration.Hybrid.Get()
 	if i.Hybrid != No && key.Complete() {
 		return key.InstanceID
+	}
+	if r, ok := f.Credentials.Runtime.Get(); ok && i.Hybrid == Yes && r.IdentityType == "OnPrem" && r.InstanceID != "" {
+		return r.InstanceID // on EC2 too, where the vault was not read
 	}
 	if id, ok := f.IMDS.InstanceID.Get(); ok {
 		return id

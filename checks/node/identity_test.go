@@ -83,6 +83,7 @@ func TestHybrid(t *testing.T) {
 	}{
 		{"registered", "hybrid", nil, Yes, Yes, false, "mi-"},
 		{"instance", "profile", nil, No, No, false, "i-"},
+		{"a task needs no registration", "task", nil, No, No, false, ""},
 		{"registration wins on EC2", "profile", onInstance, Yes, Yes, false, "mi-"},
 		{"left out of the order", "profile", func(f *facts.Facts) { onInstance(f); order("EC2")(f) }, No, No, false, "i-"},
 		{"in the order, in any case", "profile", func(f *facts.Facts) { onInstance(f); order("ec2", "onprem")(f) }, Yes, Yes, false, "mi-"},

@@ -51,10 +51,6 @@ func logOf(f *facts.Facts) Log {
 // Read reports whether all of the log was read or is known not to exist; No never.
 func (l Log) Read() Answer { return l.whole }
 
-// IsCertain reports whether an entry that Current does not give is known not to
-// stand: all of the log was read, and what may overtake its entries too.
-func (l Log) IsCertain() bool { return l.whole == Yes && !l.blind }
-
 // Unseen is what was not read: the log, else its refusals, else what may overtake its
 // entries.
 func (l Log) Unseen() facts.Unseen {

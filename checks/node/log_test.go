@@ -32,24 +32,23 @@ func TestLogEntries(t *testing.T) {
 		changes         []change
 		last, current   Answer
 		recent, channel Answer
-		certain         bool
 	}{
-		{"not there", nil, No, No, No, No, true},
-		{"after the last success", []change{entry(bad, time.Second)}, Yes, Yes, Yes, Yes, true},
-		{"overtaken by a success, but not by an opened channel", []change{entry(bad, 2*time.Hour)}, Yes, No, Yes, Yes, true},
-		{"overtaken by an opened channel", []change{entry(bad, 2*time.Hour), entry(facts.SigChannelUp, time.Hour)}, Yes, No, Yes, No, true},
-		{"older than a day", []change{emptyLog, entry(bad, 25*time.Hour)}, Yes, No, No, Yes, true},
-		{"ahead of the clock", []change{entry(bad, -time.Hour)}, Yes, No, Yes, No, true},
-		{"log unread", []change{unreadLog}, Unknown, Unknown, Unknown, Unknown, false},
-		{"no log at all", []change{func(f *facts.Facts) { f.Log.Matches = facts.Absent[[]facts.Match]("no log", "") }}, No, No, No, No, true},
-		{"partly read, and there", []change{emptyLog, entry(bad, time.Second), func(f *facts.Facts) { f.Log.Matches = facts.Partly(f.Log.Matches.Value, "one file", "") }}, Yes, Yes, Yes, Yes, false},
-		{"partly read, and not there", []change{func(f *facts.Facts) { f.Log.Matches = facts.Partly(f.Log.Matches.Value, "one file", "") }}, Unknown, Unknown, Unknown, Unknown, false},
-		{"a later acceptance may be unread", []change{entry(bad, time.Second), noRuntime}, Yes, Unknown, Yes, Yes, false},
+		{"not there", nil, No, No, No, No},
+		{"after the last success", []change{entry(bad, time.Second)}, Yes, Yes, Yes, Yes},
+		{"overtaken by a success, but not by an opened channel", []change{entry(bad, 2*time.Hour)}, Yes, No, Yes, Yes},
+		{"overtaken by an opened channel", []change{entry(bad, 2*time.Hour), entry(facts.SigChannelUp, time.Hour)}, Yes, No, Yes, No},
+		{"older than a day", []change{emptyLog, entry(bad, 25*time.Hour)}, Yes, No, No, Yes},
+		{"ahead of the clock", []change{entry(bad, -time.Hour)}, Yes, No, Yes, No},
+		{"log unread", []change{unreadLog}, Unknown, Unknown, Unknown, Unknown},
+		{"no log at all", []change{func(f *facts.Facts) { f.Log.Matches = facts.Absent[[]facts.Match]("no log", "") }}, No, No, No, No},
+		{"partly read, and there", []change{emptyLog, entry(bad, time.Second), func(f *facts.Facts) { f.Log.Matches = facts.Partly(f.Log.Matches.Value, "one file", "") }}, Yes, Yes, Yes, Yes},
+		{"partly read, and not there", []change{func(f *facts.Facts) { f.Log.Matches = facts.Partly(f.Log.Matches.Value, "one file", "") }}, Unknown, Unknown, Unknown, Unknown},
+		{"a later acceptance may be unread", []change{entry(bad, time.Second), noRuntime}, Yes, Unknown, Yes, Yes},
 	} {
 		n := hostWith(t, "profile", c.changes...)
 		got := []Answer{n.Log.Last(bad).Found, n.Log.Current(bad).Found, n.Log.Recent(bad).Found, n.Log.CurrentChannel(bad).Found}
-		if !slices.Equal(got, []Answer{c.last, c.current, c.recent, c.channel}) || n.Log.IsCertain() != c.certain {
-			t.Errorf("%s: last, current, recent, channel %v, certain %v", c.name, got, n.Log.IsCertain())
+		if !slices.Equal(got, []Answer{c.last, c.current, c.recent, c.channel}) {
+			t.Errorf("%s: last, current, recent, channel %v", c.name, got)
 		}
 	}
 }
