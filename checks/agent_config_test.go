@@ -15,8 +15,8 @@ const configPath = "/etc/amazon/ssm/amazon-ssm-agent.json"
 
 // configIs gives the host a configuration file.
 func configIs(c facts.Config) func(*facts.Facts) {
+	c.HealthMinutes = 5
 	return func(f *facts.Facts) {
-		c.HealthMinutes = 5
 		f.Agent.Config = facts.Known(c, "file:"+configPath)
 	}
 }

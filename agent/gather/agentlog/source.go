@@ -141,7 +141,7 @@ type logScan struct {
 	now      time.Time
 	table    *logTable
 	matches  map[string]*facts.Match
-	refusals []facts.Refusal
+	quotes   []quote
 	backoffs []facts.Backoff
 	unread   error // why a file could not be read to its end
 
@@ -391,7 +391,7 @@ func (s *logScan) match(id, kind string, at time.Time, text string) {
 	}
 	switch {
 	case !s.known(at).Before(s.known(m.Last)):
-		m.Before, m.Last, m.Text, m.File = m.Last, at, gather.OneLine(scrub(text), maxMatch), s.path
+		m.Before, m.Last, m.Text, m.File = m.Last, at, text, s.path // made printable once it is the latest of all
 	case s.known(at).After(s.known(m.Before)):
 		m.Before = at
 	}
@@ -438,21 +438,21 @@ func keepLast(b []facts.Backoff) []facts.Backoff {
 }
 
 func (s *logScan) refusal(at time.Time, id, text string) {
-	r, ok := parseRefusal(text)
+	q, ok := quoteRefusal(text)
 	if !ok {
 		return
 	}
-	r.At, r.Match, r.File = at, id, s.path
-	for i, x := range s.refusals {
-		if x.Code == r.Code && x.Action == r.Action && x.Match == r.Match {
-			if !s.known(at).Before(s.known(x.At)) {
-				s.refusals[i] = r
+	q.at, q.match, q.file = at, id, s.path
+	for i, x := range s.quotes {
+		if x.code == q.code && x.action == q.action && x.match == q.match {
+			if !s.known(at).Before(s.known(x.at)) {
+				s.quotes[i] = q
 			}
 			return
 		}
 	}
-	if len(s.refusals) < maxRefusals {
-		s.refusals = append(s.refusals, r)
+	if len(s.quotes) < maxRefusals {
+		s.quotes = append(s.quotes, q)
 	}
 }
 
@@ -469,13 +469,18 @@ func (s *logScan) endGroup() {
 func (s *logScan) fill(l *facts.Log, from string) {
 	matches := make([]facts.Match, 0, len(s.matches))
 	for _, m := range s.matches {
+		m.Text = gather.OneLine(scrub(m.Text), maxMatch)
 		matches = append(matches, *m)
 	}
 	slices.SortFunc(matches, func(a, b facts.Match) int { return cmp.Or(a.Last.Compare(b.Last), cmp.Compare(a.ID, b.ID)) })
-	slices.SortFunc(s.refusals, func(a, b facts.Refusal) int {
+	refusals := make([]facts.Refusal, 0, len(s.quotes))
+	for _, q := range s.quotes {
+		refusals = append(refusals, q.parse())
+	}
+	slices.SortFunc(refusals, func(a, b facts.Refusal) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Action, b.Action))
 	})
-	l.Matches, l.Refusals = gather.Partly(matches, s.unread, from), gather.Partly(s.refusals, s.unread, from)
+	l.Matches, l.Refusals = gather.Partly(matches, s.unread, from), gather.Partly(refusals, s.unread, from)
 	switch b, ok := s.sleep(); {
 	case ok:
 		l.Backoff = facts.Known(b, from)

@@ -82,6 +82,26 @@ var notCodes = map[string]bool{
 // parseRefusal reads an AWS error that a log entry quotes: its code, the action
 // it names and its message without request id. ok is false when it quotes none.
 func parseRefusal(text string) (r facts.Refusal, ok bool) {
+	q, ok := quoteRefusal(text)
+	if !ok {
+		return r, false
+	}
+	return q.parse(), true
+}
+
+// quote is an AWS error as an entry quotes it, not yet parsed: of the thousands
+// in a full log only the latest of each kind is.
+type quote struct {
+	code, action, message string
+	unauthorized          bool
+
+	at    time.Time
+	match string // signature
+	file  string
+}
+
+// quoteRefusal finds the error that an entry quotes.
+func quoteRefusal(text string) (q quote, ok bool) {
 	code, message := quotedError(text)
 	action := ""
 	if m := actionRE.FindStringSubmatch(text); m != nil {
@@ -93,18 +113,23 @@ func parseRefusal(text string) (r facts.Refusal, ok bool) {
 	unauthorized := strings.Contains(strings.ToLower(text), fragUnauth)
 	if code == "" {
 		if !unauthorized {
-			return r, false
+			return q, false
 		}
 		message = text
 	}
+	return quote{code: code, action: action, message: message, unauthorized: unauthorized}, true
+}
+
+func (q quote) parse() facts.Refusal {
+	message := q.message
 	if i := tailRE.FindStringIndex(message); i != nil {
 		message = message[:i[0]]
 	}
-	r.Refusal = iam.ParseRefusal(code, gather.OneLine(scrub(message), 1000))
+	r := facts.Refusal{Refusal: iam.ParseRefusal(q.code, gather.OneLine(scrub(message), 1000)), At: q.at, Match: q.match, File: q.file}
 	// Of a refused channel some entries say no more than this.
-	r.Denied = r.Denied || unauthorized
-	r.Action = cmp.Or(r.Action, action)
-	return r, true
+	r.Denied = r.Denied || q.unauthorized
+	r.Action = cmp.Or(r.Action, q.action)
+	return r
 }
 
 // quotedError is the code and the message of the first AWS error in an entry.
