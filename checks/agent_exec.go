@@ -18,6 +18,7 @@ const exitExec = 203
 var AgentExec = register(Check{
 	ID: "agent-exec", Group: "agent", Title: "Nothing stops the agent's programs from executing",
 	Station: AtAgent,
+	Needs:   []*Check{AgentPackaging}, // a package without its program ends in 203/EXEC too
 	Causes:  []string{"agent-exec-blocked"},
 	Doc: "Service status 203/EXEC, SELinux denials and labels, noexec on file systems the agent executes from, fapolicyd, and \"permission denied\" on exec in its log. " +
 		"AppArmor and third-party agents are seen only through the log.",

@@ -19,7 +19,7 @@ const exitReboot = 194
 var AgentService = register(Check{
 	ID: "agent-service", Group: "agent", Title: "The agent's service is enabled and running",
 	Station:  AtAgent,
-	Needs:    []*Check{AgentPackaging, AgentExec, AgentConfig, ImdsAtBoot, WindowsImageState},
+	Needs:    []*Check{AgentExec, AgentConfig, ImdsAtBoot, WindowsImageState},
 	Profiles: []Profile{ProfileHost, ProfileImage},
 	Causes:   []string{"agent-service-stopped"},
 	Doc: "State of the agent's unit as its service manager tells it: running, stopped, disabled, masked, or held back from restarting after the agent's reboot code 194. " +

@@ -72,6 +72,8 @@ func kind(f *facts.Facts, i Identity) Kind {
 		return KindHybrid
 	case i.OnEC2 == Unknown, f.Registration.Hybrid.Unknown(), f.Registration.Informational.Unknown():
 		return KindUnknown
+	case f.Host.DMI.Vendor.Unknown():
+		return KindUnknown // another cloud, or none
 	case otherCloud(f):
 		return KindOther
 	}
@@ -113,7 +115,8 @@ func onEC2(f *facts.Facts) Answer {
 	if tag, ok := d.AssetTag.Get(); ok && strings.HasPrefix(tag, "i-") {
 		return Yes
 	}
-	if vendor, ok := d.Vendor.Get(); ok {
+	// Xen is the maker of older instances and of machines elsewhere: the UUID tells.
+	if vendor, ok := d.Vendor.Get(); ok && vendor != "Xen" {
 		return answer(strings.Contains(vendor, "Amazon EC2"))
 	}
 	if uuid, ok := d.EC2UUID.Get(); ok {

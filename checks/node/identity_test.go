@@ -51,6 +51,11 @@ func TestKind(t *testing.T) {
 		{"vault unread", "hybrid", func(f *facts.Facts) { unregistered(f); noVault(f); noRuntime(f) }, KindUnknown},
 		{"only the file that the agent never reads", "hybrid", func(f *facts.Facts) { f.Registration.Hybrid = facts.Absent[facts.Key]("no such file", "") }, KindHybrid},
 		{"registration unread", "hybrid", func(f *facts.Facts) { f.Registration, f.Credentials = facts.Registration{}, facts.Credentials{} }, KindUnknown},
+		{"an older instance, by its UUID", "profile", func(f *facts.Facts) {
+			f.IMDS, f.Credentials, f.Registration.EC2 = facts.IMDS{}, facts.Credentials{}, facts.Seen[facts.Key]{}
+			f.Host.DMI = facts.DMI{Vendor: facts.Known("Xen", "dmi"), EC2UUID: facts.Known(true, "dmi")}
+		}, KindEC2},
+		{"maker unread", "hybrid", func(f *facts.Facts) { unregistered(f); f.Host.DMI = facts.DMI{EC2UUID: facts.Known(false, "dmi")} }, KindUnknown},
 		{"tasks unread", "profile", func(f *facts.Facts) { f.ECS = facts.ECS{} }, KindUnknown},
 		{"an image is no task", "profile", func(f *facts.Facts) { f.ECS, f.Root = facts.ECS{}, "/mnt" }, KindEC2},
 		{"firmware and metadata unread", "profile", func(f *facts.Facts) {
