@@ -39,6 +39,8 @@ var AgentBackoff = register(Check{
 			return unreadLog(n) // a later failure may be in the part that was not read
 		case n.Acceptance.Last.At.After(failed.Last):
 			return pass("accepted after its last failure")
+		case n.Log.Read() != node.Yes: // nor may an acceptance
+			return unreadLog(n)
 		}
 		return judgeSleep(n, failed)
 	},
@@ -98,7 +100,7 @@ func faultMayStand(n *node.Node) (Finding, bool) {
 		return unread("runtime configuration", f.Credentials.Runtime), true
 	case n.Credentials.Source == "":
 		return unknown("what the agent signs with is not known"), true
-	case !f.Permissions.Actions.LookedAt():
+	case !f.Permissions.Actions.LookedAt(), f.Permissions.Actions.Obstacle() == facts.NeedsRoot:
 		return unread("this run's own reads with the identity in use", f.Permissions.Actions), true
 	}
 	if answered, all := n.ReadsDenied(); answered > 0 && all {

@@ -39,7 +39,7 @@ var ChannelConnection = register(Check{
 			return unreadLog(n).say("%d connections to port 443; whether the agent fails to open its channel was not read: %s", live, n.Log.Unseen().Reason())
 		case live > 0:
 			return pass("%d connections to port 443", live)
-		case n.Agent.Core == node.No, n.Agent.Worker == node.No && n.Agent.Separate != node.No:
+		case n.Agent.Core == node.No, n.Agent.Worker == node.No && n.Agent.Separate == node.Yes:
 			return skip("the agent does not run, or waits for credentials")
 		case n.Endpoints.Proxied == node.Yes:
 			return skip("the agent's connections go to its proxy")

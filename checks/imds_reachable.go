@@ -161,8 +161,10 @@ func unseenBlock(n *node.Node) facts.Unseen {
 	switch {
 	case missing(h.Firewall):
 		return h.Firewall
-	case missing(h.IMDSRoute) && missing(h.PersistentRoutes):
+	case missing(h.IMDSRoute) && !h.PersistentRoutes.Known():
 		return h.IMDSRoute
+	case missing(n.Facts.IMDS.Bare):
+		return n.Facts.IMDS.Bare
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ var InstanceProfileTrust = register(Check{
 		p, _ := profile.Get()
 		r, ok := role.Get()
 		code, message, from := r.Code, r.Message, role.From
-		if !ok {
+		if !ok && p.Code != "Success" { // which is said of the profile, whatever becomes of its role
 			code, message, from = p.Code, p.Message, profile.From
 		}
 		name := text.Or(n.Identity.Role, "of the instance profile")

@@ -65,7 +65,7 @@ func TestInstanceProfileTrust(t *testing.T) {
 		}), want: named(Blocks, says, "", "")},
 		{name: "hybrid registration on EC2", fault: broken(byRegistration), want: named(Notes, says, "", "")},
 
-		{name: "by the profile, fine", fault: roleUnread, want: is(Pass, "credentials of the role WebServerRole")},
+		{name: "role unread, and the profile fine", fault: roleUnread, want: is(Unknown, "credentials of the role: no answer in time")},
 		{name: "the role counts", fault: profileCode("InstanceProfileNotFound"), want: is(Pass, "credentials of the role WebServerRole")},
 		{name: "only the role read", fault: profileUnread, want: is(Pass, "credentials of the role WebServerRole")},
 		{name: "only the role read, broken", fault: broken(neverAccepted, profileUnread), want: named(Blocks, says, "", "")},

@@ -145,7 +145,7 @@ func unseenOnHost(n *node.Node, open []facts.Endpoint) facts.Unseen {
 	h := &n.Facts.Host
 	list := []facts.Unseen{h.Interfaces}
 	if someEnded(open, stoppedByRule...) {
-		list = append(list, h.Firewall)
+		list = append(list, h.Firewall, n.Facts.Network.Others)
 	}
 	if allEnded(open, facts.NoRoute) {
 		list = append(list, h.DefaultIPv4)
@@ -203,6 +203,9 @@ func blameOutside(n *node.Node, e facts.Endpoint, up []facts.Endpoint) Finding {
 	case p.Outcome == facts.OK && n.Facts.Agent.ServiceProxy.Unknown():
 		fd := unread("environment of the service", n.Facts.Agent.ServiceProxy)
 		return fd.say("%s cannot be reached directly (%s); a proxy works for users (%s), and whether the agent's service has it is not known", e.Host, tcpWord(at), p.URL)
+	}
+	if !coreTried(n) {
+		return unreadEndpoints(n)
 	}
 	return blocks("network-no-egress", Proven, "%s (%s) and the other Systems Manager endpoints cannot be reached on port 443: %s; this host has no way out to them", e.Host, at.Address, tcpWord(at))
 }

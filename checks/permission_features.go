@@ -65,8 +65,8 @@ func readsRefused(n *node.Node, known []Finding) []Finding {
 		if !ok || mentions(known, r.Action) || mentions(out, r.Action) {
 			continue
 		}
-		if answered > 1 && all && used[feature.ID] != "asked for" {
-			continue // no Systems Manager permissions at all: not a matter of one feature
+		if (answered > 1 && all || n.Facts.Permissions.Actions.Unknown()) && used[feature.ID] != "asked for" {
+			continue // no Systems Manager permissions at all, or maybe none: not a matter of one feature
 		}
 		fd := denial(n, r, "iam-missing-feature-action").as(Breaks)
 		out = append(out, fd.say("%s: %s", feature.Title, fd.Summary))

@@ -36,6 +36,8 @@ var Proxy = register(Check{
 			return pass("the proxy connects to the endpoints that are reached through it")
 		case service.Unknown():
 			return unread("environment of the service", service)
+		case n.Endpoints.Proxied == node.Unknown:
+			return unreadEndpoints(n)
 		}
 		return skip("the service uses no proxy")
 	}),
@@ -97,6 +99,8 @@ func blameTunnel(n *node.Node) (Finding, bool) {
 			switch e.Proxy.Outcome {
 			case facts.NoName, facts.Refused, facts.Timeout, facts.NoRoute:
 				cause = "proxy-unreachable"
+			case facts.NotTLS, facts.WantsTLS:
+				return unread("how the agent's proxy speaks", n.Facts.Network.Proxy), true
 			}
 			fd = blocks(cause, sure, "the agent's proxy does not connect to %s: %s", e.Host, seen).with("endpoint", e.Host)
 			if p, ok := n.Facts.Agent.ServiceProxy.Get(); ok {

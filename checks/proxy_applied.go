@@ -58,6 +58,8 @@ func noOtherProxy(n *node.Node) (Finding, bool) {
 		return Finding{}, false
 	case probe.Unknown() && (uses || a.PendingProxy.Unknown() || a.PendingProxy.Value.Set()):
 		return unread("a proxy that the service does not use", probe), true
+	case uses && a.PendingProxy.Unknown():
+		return unread("whether the running agent was started with the proxy of its service", a.PendingProxy), true
 	case uses:
 		return pass("the service has its own proxy settings"), true
 	case a.ShellProxy.Unknown():

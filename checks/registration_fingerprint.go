@@ -45,6 +45,9 @@ var RegistrationFingerprint = register(Check{
 		case damaged.Yes():
 			return warns("the stored fingerprint was damaged and made again")
 		}
+		if fp, ok := n.Facts.Registration.Fingerprint.Get(); ok && fp.MachineIDMatches.Unknown() && fp.MachineIDMatches.Obstacle() != facts.NotAskable {
+			return unread("whether the hardware ID is the one registered", fp.MachineIDMatches)
+		}
 		return pass("no mismatch seen")
 	},
 })

@@ -22,10 +22,11 @@ const fullBytes = 1 << 20
 func eachFileSystem(n *node.Node, what string, judge func(facts.FileSystem, facts.Usage) (Finding, bool)) Finding {
 	list := n.Facts.Host.FileSystems
 	looked, why := 0, facts.Unseen(list)
+	blind := list.Unknown()
 	for _, fs := range list.Some() {
 		u, ok := fs.Usage.Get()
 		if !ok {
-			why = fs.Usage
+			why, blind = fs.Usage, blind || fs.Usage.Unknown() && fs.Usage.Obstacle() != facts.NotAskable
 			continue
 		}
 		looked++
@@ -33,7 +34,7 @@ func eachFileSystem(n *node.Node, what string, judge func(facts.FileSystem, fact
 			return fd
 		}
 	}
-	if looked == 0 || list.Unknown() {
+	if looked == 0 || blind {
 		return unread(what, why)
 	}
 	return pass("enough %s on %d file systems", what, looked)

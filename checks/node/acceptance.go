@@ -139,7 +139,7 @@ func acceptedNow(n *Node, a Acceptance) (Answer, Proof) {
 		p = Proof{What: "credentials valid until " + text.Stamp(r.ExpiresAt), From: rt.From, At: r.RetrievedAt}
 	}
 	switch {
-	case !p.At.IsZero() && n.Agent.Core == Yes && n.Log.Read() == Yes && (n.Agent.Worker != No || n.Agent.Separate == No):
+	case !p.At.IsZero() && n.Agent.Core == Yes && n.Log.Read() == Yes && (n.Agent.Worker == Yes || n.Agent.Separate == No):
 		return Yes, p
 	case !p.At.IsZero(), n.Log.Read() != Yes, rt.Unknown():
 		// Something speaks for it, or could; what may speak against it was not seen.

@@ -96,7 +96,7 @@ func (l Log) Latest(ids ...string) Entry {
 func (l Log) Current(ids ...string) Entry {
 	for _, id := range ids {
 		if m, ok := l.byID[id]; ok && !isAhead(l.f, m.Last) && !l.accepted.After(m.Last) {
-			if l.blind {
+			if l.blind || l.whole != Yes {
 				return Entry{m, Unknown}
 			}
 			return Entry{m, Yes}
@@ -108,9 +108,12 @@ func (l Log) Current(ids ...string) Entry {
 // CurrentChannel is Current for the message channel, whose state a heartbeat says
 // nothing about: only an opened channel overtakes it.
 func (l Log) CurrentChannel(ids ...string) Entry {
-	up, mgs := l.byID[facts.SigChannelUp], l.byID[facts.SigChannelMGS]
+	opened := func(m facts.Match, id string) bool {
+		up := l.byID[id]
+		return up.Last.After(m.Last) && !isAhead(l.f, up.Last)
+	}
 	for _, id := range ids {
-		if m, ok := l.byID[id]; ok && !isAhead(l.f, m.Last) && !up.Last.After(m.Last) && !mgs.Last.After(m.Last) {
+		if m, ok := l.byID[id]; ok && !isAhead(l.f, m.Last) && !opened(m, facts.SigChannelUp) && !opened(m, facts.SigChannelMGS) {
 			return Entry{m, Yes}
 		}
 	}

@@ -15,6 +15,8 @@ type Environment struct {
 	Vars map[string]string
 	From string
 	Err  error
+	// Denied: an agent runs, and what it was started with could not be read.
+	Denied error
 }
 
 // fromProcess is where the environment of a running agent comes from.
@@ -48,6 +50,7 @@ func ReadEnvironment(ctx context.Context, env *gather.Env) Environment {
 	if e.Vars == nil {
 		e.Vars = map[string]string{}
 	}
+	e.Denied = denied
 	if denied != nil && len(e.Vars) == 0 && e.Err == nil {
 		// systemd may have been told more than its files say.
 		e.From = "unit files; the process environment could not be read"

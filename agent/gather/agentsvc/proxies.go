@@ -28,6 +28,9 @@ func GatherProxies(ctx context.Context, run *gather.Run, a *facts.Agent) {
 		service = gather.ProxyFrom(e.Vars)
 		if service.HTTPS != "" || service.HTTP != "" {
 			a.ServiceProxy = facts.Known(service.Fact(e.From), e.From)
+			if e.Denied != nil {
+				a.PendingProxy = gather.Unknown[facts.Proxy](e.Denied, fromProcess)
+			}
 		} else {
 			a.ServiceProxy = facts.Absent[facts.Proxy]("no proxy variable is set", e.From)
 		}

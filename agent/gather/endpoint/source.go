@@ -90,7 +90,7 @@ func (p *Prober) otherInterfaces(ctx context.Context, endpoints []facts.Endpoint
 		return e.Need == facts.NeedCore && len(e.TCP) > 0 && !e.Connected() && e.TCP[0].Outcome != facts.NotPermitted && e.TCP[0].Interface != ""
 	})
 	if i < 0 {
-		return facts.Unknown[[]facts.InterfaceProbe]("not asked: no endpoint failed by the interface that routing chose", "")
+		return facts.Unknown[[]facts.InterfaceProbe]("not asked: no endpoint failed by the interface that routing chose", "").Because(facts.NotAskable)
 	}
 	e := &endpoints[i]
 	to, err := netip.ParseAddr(e.TCP[0].Address)

@@ -279,19 +279,19 @@ func (v *vault) fingerprint(index map[string]string, fsys gather.FileSystem) fac
 // machineIDMatches compares the stored machine id with this host's.
 func machineIDMatches(fsys gather.FileSystem, stored string) facts.Seen[bool] {
 	if stored == "" {
-		return facts.Unknown[bool]("no machine id is stored", "")
+		return facts.Unknown[bool]("no machine id is stored", "").Because(facts.NotAskable)
 	}
-	w := "no machine id on this host"
+	unread := facts.Unknown[bool]("no machine id on this host", "file:/etc/machine-id").Because(facts.NotAskable)
 	for _, name := range []string{"etc/machine-id", "var/lib/dbus/machine-id"} {
 		s, err := gather.ReadText(fsys, name)
 		if err == nil && s != "" {
 			return facts.Known(s == stored, gather.FileURL(name))
 		}
 		if err != nil && !gather.Missing(err) {
-			w = gather.Why(err)
+			unread = gather.Unknown[bool](err, gather.FileURL(name))
 		}
 	}
-	return facts.Unknown[bool](w, "file:/etc/machine-id")
+	return unread
 }
 
 // parseInformational decodes the registration file.
