@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"encoding/json"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -104,6 +105,35 @@ func TestPairs(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// TestRefusalBesideTheNetwork: that AWS refused the heartbeat is not explained by a
+// network that fails since; both have to be mended, so both are named.
+func TestRefusalBesideTheNetwork(t *testing.T) {
+	t.Parallel()
+	of := map[string]func(*facts.Facts){}
+	for _, c := range causeCases {
+		if c.kind == "profile" {
+			of[c.cause] = c.fault
+		}
+	}
+	const refusal = "iam-missing-registration-action"
+	for _, cause := range []string{"dns-resolution-failed", "network-no-egress", "tls-untrusted-ca", "proxy-refuses"} {
+		f := factstest.Healthy(t, "profile")
+		of[refusal](f)
+		of[cause](f)
+		got := judge(f)
+		named := map[string]bool{}
+		if got.Root != nil {
+			named[got.Root.Cause.ID] = true
+		}
+		for _, n := range got.Also {
+			named[n.Cause.ID] = true
+		}
+		if !named[cause] || !named[refusal] {
+			t.Errorf("%s beside %s: named %v", refusal, cause, slices.Sorted(maps.Keys(named)))
 		}
 	}
 }
