@@ -9,7 +9,8 @@ type Agent struct {
 
 	Installed Seen[string] `json:"installed_version"` // four numbers, x.y.z.w
 	Running   Seen[string] `json:"running_version"`   // of the latest start
-	// Versions lists the versions that started, oldest first, from audit files and log.
+	// Versions lists the versions that started, oldest first, from audit files and log: of
+	// starts of one version in a row the first.
 	Versions Seen[[]VersionStart] `json:"versions"`
 
 	Manager   Seen[string]    `json:"service_manager"` // systemd, upstart, scm, launchd; absent: none
