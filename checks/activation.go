@@ -21,10 +21,12 @@ var Activation = register(Check{
 	Doc: "Looks for a refused activation in the agent's log: expired, used up, invalid, or made in another Region. The activation itself is not on the host, and a failed attempt " +
 		"leaves the vault without an id.",
 	Eval: func(n *node.Node) Finding {
-		switch n.Identity.HybridMeant {
-		case node.No:
+		switch {
+		case n.Identity.InECS == node.Yes:
+			return skip("an ECS task needs no activation")
+		case n.Identity.HybridMeant == node.No:
 			return skip("an EC2 instance needs no activation")
-		case node.Unknown:
+		case n.Identity.HybridMeant == node.Unknown:
 			return unknown("whether this host is meant to have a hybrid registration is not known")
 		}
 		m := n.Log.Current(facts.SigRegisterFailed)

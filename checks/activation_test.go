@@ -58,6 +58,7 @@ func TestActivation(t *testing.T) {
 		{name: "instance that was to be registered", fault: func(f *facts.Facts) {
 			log(f, facts.SigRegisterFailed, time.Minute, "ERROR Registration failed due to error. "+expired)
 		}, want: is(Skip, "an EC2 instance needs no activation")},
+		{name: "task", kind: "task", want: is(Skip, "an ECS task needs no activation")},
 		{name: "EC2 or not", kind: "hybrid", fault: after(func(f *facts.Facts) { f.Host.DMI = facts.DMI{} }), want: is(Unknown, "whether this host is meant to have a hybrid registration is not known")},
 		{name: "log unread", kind: "hybrid", fault: after(unreadLogOf), want: is(Unknown, "agent log: /var/log/amazon/ssm/amazon-ssm-agent.log: permission denied")},
 		{name: "runtime configuration unread", kind: "hybrid", fault: after(func(f *facts.Facts) {

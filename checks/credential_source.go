@@ -26,7 +26,7 @@ var CredentialSource = register(Check{
 		case n.Identity.Hybrid == node.Yes:
 			return skip("the hybrid registration is used")
 		case n.MayBeHybrid():
-			return unread("registration", n.Facts.Registration.Hybrid)
+			return unreadHybrid(n)
 		case p.Known():
 			return pass("instance profile %s", text.Or(n.Identity.Role, p.Value.ARN))
 		case n.Credentials.OnDHMC == node.Yes && n.Log.Current(facts.SigDHMCOff).Found == node.No:
@@ -34,7 +34,7 @@ var CredentialSource = register(Check{
 		case p.Unknown():
 			return unread("instance profile", p)
 		case n.Identity.Hybrid == node.Unknown:
-			return unread("registration", n.Facts.Registration.Hybrid)
+			return unreadHybrid(n)
 		}
 		m := n.Log.Current(facts.SigDHMCOff, facts.SigDHMCFailed, facts.SigNotYetRegistered, facts.SigProfileFailed, facts.SigCredsFailed, facts.SigHibernate)
 		switch {

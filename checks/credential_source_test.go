@@ -85,6 +85,11 @@ func TestCredentialSource(t *testing.T) {
 			f.Credentials.Runtime = facts.Unknown[facts.Runtime]("input/output error", "")
 		}), want: is(Unknown, "agent log: input/output error")},
 		{name: "profile unread", fault: func(f *facts.Facts) { f.IMDS.Profile = facts.Unknown[facts.Profile]("no answer in time", "") }, want: is(Unknown, "instance profile: no answer in time")},
+		{name: "configuration unread", fault: func(f *facts.Facts) {
+			f.Registration.Hybrid = facts.Known(facts.Key{InstanceID: "mi-0f1e2d3c4b5a69788", Region: "eu-central-1", HasPrivate: true}, "")
+			f.Agent.Config = facts.Unknown[facts.Config]("amazon-ssm-agent.json: permission denied", "")
+			f.Credentials.Runtime = facts.Absent[facts.Runtime]("no such file", "")
+		}, want: is(Unknown, "whether the agent may use its registration: amazon-ssm-agent.json: permission denied")},
 		{name: "vault unread", fault: vault(facts.Unknown[facts.Key]("input/output error", "")), want: is(Unknown, "registration: input/output error")},
 		{name: "vault needs root, profile", fault: vault(facts.Unknown[facts.Key]("permission denied", "").Because(facts.NeedsRoot)), want: is(Pass, "WebServerRole")},
 		{name: "vault needs root", kind: "dhmc", fault: both(refused, vault(facts.Unknown[facts.Key]("permission denied", "").Because(facts.NeedsRoot))), want: is(Unknown, "registration: permission denied")},

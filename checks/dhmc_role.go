@@ -13,7 +13,7 @@ var DhmcRole = register(Check{
 	Station: AtCredentials,
 	Needs:   []*Check{RegistrationStore},
 	Causes:  []string{"dhmc-role-broken"},
-	Doc: "When Default Host Management is on, the service assumes a role for the node. A role that is missing, does not trust ssm.amazonaws.com, or lacks the node.Heartbeat's permission shows in the agent's log. " +
+	Doc: "When Default Host Management is on, the service assumes a role for the node. A role that is missing, does not trust ssm.amazonaws.com, or lacks the heartbeat's permission shows in the agent's log. " +
 		"Which role is set can be asked only with an administrator's credentials.",
 	Eval: func(n *node.Node) Finding {
 		switch {
@@ -22,7 +22,7 @@ var DhmcRole = register(Check{
 		case n.Identity.OnEC2 == node.Unknown:
 			return unknown("whether this is an EC2 instance is not known")
 		case n.Identity.Hybrid == node.Unknown && n.Credentials.OnProfile != node.Yes:
-			return unread("registration", n.Facts.Registration.Hybrid)
+			return unreadHybrid(n)
 		}
 		read := true
 		for _, id := range []string{facts.SigDHMCFailed, facts.SigCredsFailed} {

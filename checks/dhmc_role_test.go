@@ -62,6 +62,11 @@ func TestDhmcRole(t *testing.T) {
 		}, want: is(Unknown, "agent log: errors.log")},
 		{name: "failed, runtime configuration unread", kind: "dhmc", fault: failed(facts.SigDHMCFailed, entry, runtimeUnread), want: is(Unknown, "agent log: input/output error")},
 		{name: "runtime configuration unread", kind: "dhmc", fault: func(f *facts.Facts) { neverAccepted(f); runtimeUnread(f) }, want: is(Unknown, "runtime configuration: input/output error")},
+		{name: "configuration unread", kind: "dhmc", fault: func(f *facts.Facts) {
+			f.Registration.Hybrid = facts.Known(facts.Key{InstanceID: "mi-0f1e2d3c4b5a69788", Region: "eu-central-1", HasPrivate: true}, "")
+			f.Agent.Config = facts.Unknown[facts.Config]("amazon-ssm-agent.json: permission denied", "")
+			f.Credentials.Runtime = facts.Absent[facts.Runtime]("no such file", "")
+		}, want: is(Unknown, "whether the agent may use its registration: amazon-ssm-agent.json: permission denied")},
 		{name: "vault unread", kind: "dhmc", fault: vault, want: is(Unknown, "registration: permission denied")},
 		{name: "vault unread, profile", fault: vault, want: is(Skip, "not in use")},
 		{name: "EC2 or not", kind: "dhmc", fault: func(f *facts.Facts) {

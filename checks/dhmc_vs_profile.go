@@ -17,6 +17,8 @@ var DhmcVsProfile = register(Check{
 		switch {
 		case n.Credentials.OnDHMC == node.No, p.Absent():
 			return skip("not both a profile and Default Host Management")
+		case n.MayBeHybrid():
+			return unreadHybrid(n)
 		case n.Credentials.OnDHMC == node.Unknown:
 			return unknown("whether the agent uses Default Host Management is not known")
 		case p.Unknown():

@@ -56,6 +56,11 @@ func TestDhmcVsProfile(t *testing.T) {
 			log(f, facts.SigProfileOK, time.Hour, "INFO EC2RoleProvider Successfully connected with instance profile role credentials")
 		}), want: is(Skip, not)},
 
+		{name: "hybrid or not", fault: shadowed(func(f *facts.Facts) {
+			f.Registration.Hybrid = facts.Known(facts.Key{InstanceID: "mi-0f1e2d3c4b5a69788", Region: "eu-central-1", HasPrivate: true}, "")
+			f.Agent.Config = facts.Unknown[facts.Config]("amazon-ssm-agent.json: permission denied", "")
+			f.Credentials.Runtime = facts.Absent[facts.Runtime]("no such file", "")
+		}), want: is(Unknown, "whether the agent may use its registration: amazon-ssm-agent.json: permission denied")},
 		{name: "profile unread", fault: shadowed(func(f *facts.Facts) { f.IMDS.Profile = facts.Unknown[facts.Profile]("no answer in time", "") }), want: is(Unknown, "instance profile: no answer in time")},
 		{name: "dhmc or not", fault: func(f *facts.Facts) {
 			neverAccepted(f)

@@ -20,10 +20,14 @@ var RegistrationKnown = register(Check{
 					sawAt(p.Action, p.Code+" "+text.Cut(p.Message, 200), p.From, p.At)
 			}
 		}
-		switch n.Identity.HybridMeant {
-		case node.No:
+		switch {
+		case n.Identity.HybridMeant == node.No:
 			return skip("no hybrid registration in use")
-		case node.Unknown:
+		case n.Identity.HybridMeant == node.Unknown && n.Identity.InECS == node.Unknown:
+			return unread("whether this is an ECS task", n.Facts.ECS.Task)
+		case n.Identity.HybridMeant == node.Unknown && n.Identity.OnEC2 == node.Unknown:
+			return unread("whether this is an EC2 instance", n.Facts.Host.DMI.Vendor)
+		case n.Identity.HybridMeant == node.Unknown:
 			return unreadHybrid(n)
 		}
 		m := n.Log.Current(facts.SigInvalidInstance)

@@ -59,11 +59,16 @@ func TestRegistrationKnown(t *testing.T) {
 		{name: "vault unread", kind: "hybrid", fault: after(func(f *facts.Facts) {
 			f.Registration.Hybrid = facts.Unknown[facts.Key]("vault: permission denied", "").Because(facts.NeedsRoot)
 		}), want: is(Unknown, "registration: vault: permission denied")},
+		{name: "task or not", kind: "hybrid", fault: func(f *facts.Facts) {
+			f.ECS = facts.ECS{}
+			f.Registration.Hybrid = facts.Absent[facts.Key]("no such file", "")
+			f.Credentials.Runtime = facts.Absent[facts.Runtime]("no such file", "")
+		}, want: is(Unknown, "whether this is an ECS task: not looked at")},
 		{name: "EC2 or not, vault unread", kind: "hybrid", fault: after(func(f *facts.Facts) {
 			f.Host.DMI = facts.DMI{}
 			f.Registration.Hybrid = facts.Unknown[facts.Key]("vault: permission denied", "").Because(facts.NeedsRoot)
 			f.Credentials.Runtime = facts.Absent[facts.Runtime]("no such file", "")
-		}), want: is(Unknown, "registration: vault: permission denied")},
+		}), want: is(Unknown, "whether this is an EC2 instance: not looked at")},
 		{name: "configuration of an instance unread", fault: after(func(f *facts.Facts) {
 			f.Registration.Hybrid = facts.Known(facts.Key{InstanceID: "mi-0f1e2d3c4b5a69788", Region: "eu-central-1", HasPrivate: true}, "")
 			f.Credentials.Runtime = facts.Absent[facts.Runtime]("no such file", "")

@@ -16,7 +16,7 @@ var RegistrationStore = register(Check{
 	Needs:   []*Check{StateDirAccess, DiskSpace, DiskInodes},
 	Causes:  []string{"registration-store-damaged"},
 	Doc: "The manifests and stores of the vault: present, parsable, with a usable key. On EC2 the stored key pair is needed only for Default Host Management; once the service has registered " +
-		"an instance, a lost key cannot be made anew from the host. Reading the vault needs root.",
+		"an instance, a lost key cannot be made again from the host. Reading the vault needs root.",
 	Eval: func(n *node.Node) Finding {
 		vault := n.Layout().Vault
 		for _, judgeVault := range []func(*node.Node, string) (Finding, bool){damagedVault, lostKey, vaultInLog, vanishedRegistration} {
@@ -32,6 +32,8 @@ var RegistrationStore = register(Check{
 			return unread("vault", r.Damage)
 		case n.Identity.OnEC2 == node.Unknown:
 			return unread("whether this is an EC2 instance", n.Facts.Host.DMI.Vendor)
+		case n.Identity.OnEC2 == node.Yes && n.MayBeHybrid():
+			return unreadHybrid(n)
 		case n.Log.Read() != node.Yes, n.Log.Current(facts.SigVaultManifest, facts.SigVaultMissing, facts.SigAlreadyRegistered).Unread():
 			return unreadLog(n)
 		}
@@ -66,7 +68,7 @@ func damagedVault(n *node.Node, vault string) (Finding, bool) {
 func lostKey(n *node.Node, vault string) (Finding, bool) {
 	m, ec2 := n.Log.Current(facts.SigAlreadyRegistered), n.Facts.Registration.EC2
 	k, has := ec2.Get()
-	if !m.Yes() || n.Identity.OnEC2 != node.Yes || n.Identity.Hybrid == node.Yes || ec2.Unknown() || has && k.Complete() {
+	if !m.Yes() || n.Identity.OnEC2 != node.Yes || n.Identity.Hybrid == node.Yes || n.MayBeHybrid() || ec2.Unknown() || has && k.Complete() {
 		return Finding{}, false
 	}
 	state := ec2.Reason()

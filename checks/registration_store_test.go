@@ -82,6 +82,13 @@ func TestRegistrationStore(t *testing.T) {
 		{name: "key without its private part", kind: "dhmc", fault: all(neverAccepted, storeKeyLost, ec2Key(facts.Key{InstanceID: "i-0a1b2c3d4e5f60718", Region: "eu-central-1"})), want: damaged(Fail, Blocks, Likely, lost, "EC2RegistrationKey: i-0a1b2c3d4e5f60718, private key false", path)},
 		{name: "key without an id", kind: "dhmc", fault: all(neverAccepted, storeKeyLost, ec2Key(facts.Key{HasPrivate: true})), want: damaged(Fail, Blocks, Likely, lost, "EC2RegistrationKey: no instance id, private key true", path)},
 		{name: "key lost, with a profile", fault: all(neverAccepted, storeKeyLost), want: damaged(Warn, Notes, Likely, lost, "", path)},
+		{name: "key lost, another identity in use or not", kind: "dhmc", fault: all(neverAccepted, storeKeyLost, noRuntime, func(f *facts.Facts) {
+			f.Registration.Hybrid = facts.Known(facts.Key{InstanceID: "mi-0f1e2d3c4b5a69788", Region: "eu-central-1", HasPrivate: true}, "")
+			f.Agent.Config = facts.Unknown[facts.Config]("amazon-ssm-agent.json: permission denied", "")
+		}), want: is(Unknown, "whether the agent may use its registration: amazon-ssm-agent.json: permission denied")},
+		{name: "key lost, another identity in use", kind: "dhmc", fault: all(neverAccepted, storeKeyLost, noRuntime, func(f *facts.Facts) {
+			f.Registration.Hybrid = facts.Known(facts.Key{InstanceID: "mi-0f1e2d3c4b5a69788", Region: "eu-central-1", HasPrivate: true}, "")
+		}), want: is(Pass, "no damage seen")},
 		{name: "key lost, accepted", kind: "dhmc", fault: storeKeyLost, want: damaged(Warn, Breaks, Likely, lost, "", path)},
 		{name: "already registered, key whole", kind: "dhmc", fault: all(neverAccepted, storeLogged(facts.SigAlreadyRegistered, "ERROR InstanceAlreadyRegistered")), want: is(Pass, "no damage seen")},
 		{name: "already registered, before it was accepted", kind: "dhmc", fault: all(storeKeyLost, func(f *facts.Facts) { log(f, facts.SigAlreadyRegistered, time.Hour, "ERROR InstanceAlreadyRegistered") }), want: is(Pass, "no damage seen")},
