@@ -21,7 +21,7 @@ func denial(n *node.Node, r node.Refusal, missing string) Finding {
 	how := text.New("which policy refuses is not told")
 	switch {
 	case d.Explicit && d.Known():
-		how = text.New("explicit deny in a %s", d.Policy)
+		how = text.New("explicit deny in %s", withArticle(d.Policy))
 	case d.Explicit:
 		how = text.New("explicit deny in a policy")
 	case d.Known():
@@ -30,6 +30,14 @@ func denial(n *node.Node, r node.Refusal, missing string) Finding {
 	fd := blocks(text.Or(d.Cause, missing), c, "%s may not call %s: %s", who, action, how)
 	return fd.sawAt(action, "denied: "+text.Cut(r.Text, 400), r.From, r.At).
 		with("action", action, "role", n.RoleOf(r), "resource", grantedOn(action, r.Resource), "policy", r.PolicyARN, "service", serviceOf(action))
+}
+
+// withArticle puts the article before a noun.
+func withArticle(noun string) string {
+	if noun != "" && strings.Contains("aeiou", noun[:1]) {
+		return "an " + noun
+	}
+	return "a " + noun
 }
 
 // grantedOn is the resource to write into a grant: refusals name one of actions

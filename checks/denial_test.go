@@ -2,6 +2,7 @@ package checks
 
 import (
 	"testing"
+	"time"
 
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/factstest"
@@ -71,5 +72,55 @@ func TestFeaturesInUseDenied(t *testing.T) {
 				t.Errorf("%s %s: %s", got.Status, got.Cause, got.Summary)
 			}
 		})
+	}
+}
+
+func TestDenial(t *testing.T) {
+	t.Parallel()
+	const head = "User: arn:aws:sts::111122223333:assumed-role/WebServerRole/i-0a1b2c3d4e5f60718 is not authorized to perform: ssm:PutInventory on resource: x"
+	n := node.Of(factstest.Healthy(t, "profile"))
+	for _, c := range []struct {
+		tail, cause, says string
+	}{
+		{" because no identity-based policy allows the ssm:PutInventory action", "missing", "the role WebServerRole may not call ssm:PutInventory: no identity-based policy allows it"},
+		{"", "missing", "the role WebServerRole may not call ssm:PutInventory: which policy refuses is not told"},
+		{" with an explicit deny", "iam-explicit-deny", "explicit deny in a policy"},
+		{" with an explicit deny in an identity-based policy", "iam-explicit-deny", "explicit deny in an identity-based policy"},
+		{" with an explicit deny in a service control policy", "iam-explicit-deny", "explicit deny in a service control policy (SCP)"},
+		{" because no permissions boundary allows the ssm:PutInventory action", "iam-explicit-deny", "no permissions boundary allows it"},
+		{" because no VPC endpoint policy allows the ssm:PutInventory action", "vpce-policy-deny", "no VPC endpoint policy allows it"},
+	} {
+		r := node.Refusal{Refusal: iam.ParseRefusal("AccessDeniedException", head+c.tail), At: n.Now().Add(-time.Hour), From: "file:/log"}
+		fd := denial(n, r, "missing")
+		compare(t, nil, fd, want{status: Fail, effect: Blocks, cause: c.cause, confidence: Likely, says: c.says, saw: "ssm:PutInventory: denied: User: arn:aws:sts", value: "action=ssm:PutInventory"})
+		compare(t, nil, fd, want{status: Fail, effect: Blocks, cause: c.cause, value: "service=ssm"})
+		if fd.Evidence[0].At != "2026-11-22T08:30:00Z" || fd.Values["role"] != "WebServerRole" {
+			t.Errorf("%+v %v", fd.Evidence[0], fd.Values)
+		}
+		if r.Live = true; denial(n, r, "missing").Confidence != Proven {
+			t.Error("an answer to this run is no proof")
+		}
+	}
+}
+
+func TestPrincipalName(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ kind, called, not string }{
+		{"profile", "the role WebServerRole", "the role WebServerRole"},
+		{"dhmc", "the role AWSSystemsManagerDefaultEC2InstanceManagementRole", "the Default Host Management role"},
+		{"hybrid", "the role SSMServiceRole", "the hybrid service role"},
+		{"task", "the task role", "the task role"},
+	} {
+		f := factstest.Healthy(t, c.kind)
+		if got := principalName(node.Of(f), node.Refusal{}).String(); got != c.called {
+			t.Errorf("%s: %s, want %s", c.kind, got, c.called)
+		}
+		f.Permissions.Identities = facts.Known([]facts.Identity{}, "")
+		if got := principalName(node.Of(f), node.Refusal{}).String(); got != c.not {
+			t.Errorf("%s, not called: %s, want %s", c.kind, got, c.not)
+		}
+	}
+	if got := principalName(node.Of(&facts.Facts{}), node.Refusal{}).String(); got != "the role of this node" {
+		t.Errorf("nothing known: %s", got)
 	}
 }

@@ -20,7 +20,7 @@ var Kms = register(Check{
 		}
 		m := n.Log.Recent(facts.SigKMS)
 		switch {
-		case m.Yes():
+		case m.Yes() && !n.QuotesAnother(m.Match):
 			fd := breaks("kms-access-denied", Likely, "the key that sessions are encrypted with cannot be used by this node").logged(m).
 				with("role", n.RoleOf(node.Refusal{}), "action", "kms:Decrypt")
 			for _, r := range n.Refusals.Logged {
@@ -29,7 +29,7 @@ var Kms = register(Check{
 				}
 			}
 			return fd
-		case m.Unread() || n.Refusals.Read != node.Yes:
+		case n.Log.Read() != node.Yes || n.Refusals.Read != node.Yes:
 			return unreadLog(n)
 		}
 		return pass("no refusal on record")

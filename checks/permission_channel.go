@@ -54,7 +54,7 @@ var PermissionChannel = register(Check{
 			return denial(n, *ofSessions, "iam-missing-channel-action").as(Breaks).add("; sessions to this node do not open")
 		}
 		switch {
-		case n.Log.Read() != node.Yes:
+		case n.Log.Read() != node.Yes, n.Refusals.Read != node.Yes:
 			return unreadLog(n)
 		case up.Yes() && up.ID == facts.SigChannelMGS:
 			return pass("channel over ssmmessages %s", n.Ago(up.Last))
@@ -69,8 +69,11 @@ var PermissionChannel = register(Check{
 // come over ec2messages instead.
 func channelFinding(n *node.Node, r node.Refusal, commands node.Answer) Finding {
 	fd := denial(n, r, "iam-missing-channel-action")
-	if commands == node.Yes {
+	switch commands {
+	case node.Yes:
 		return fd.say("%s may not call %s: Run Command works over ec2messages, Session Manager does not", principalName(n, r), r.Action).as(Breaks)
+	case node.No:
+		return fd.add("; neither Session Manager nor Run Command can reach this node")
 	}
-	return fd.add("; neither Session Manager nor Run Command can reach this node")
+	return fd.add("; Session Manager does not work, and whether Run Command works over ec2messages was not read").as(Breaks)
 }

@@ -113,6 +113,12 @@ func TestPermissionChannel(t *testing.T) {
 		{name: "log partly read", fault: func(f *facts.Facts) {
 			f.Log.Matches = facts.Partly(f.Log.Matches.Value, "errors.log: permission denied", "")
 		}, want: is(Unknown, "agent log: errors.log")},
+		{name: "refusals unread", fault: func(f *facts.Facts) {
+			f.Log.Refusals = facts.Unknown[[]facts.Refusal]("errors.log: permission denied", "")
+		}, want: is(Unknown, "agent log: errors.log: permission denied")},
+		{name: "refused, and the rest of the log unread", fault: after(func(f *facts.Facts) {
+			f.Log.Matches = facts.Partly(f.Log.Matches.Value, "errors.log: permission denied", "")
+		}), want: breaks("; Session Manager does not work, and whether Run Command works over ec2messages was not read")},
 	}
 	judge(t, PermissionChannel, table)
 	judgeUnread(t, PermissionChannel, table)

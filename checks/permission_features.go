@@ -25,7 +25,7 @@ var PermissionFeatures = register(Check{
 		for _, r := range n.OfFeatures() {
 			out = append(out, denial(n, r, "iam-missing-feature-action").as(Breaks))
 		}
-		if m := n.Log.Recent(facts.SigDownload); m.Yes() && strings.Contains(m.Text, "AccessDenied") && !mentions(out, "s3:") {
+		if m := n.Log.Recent(facts.SigDownload); m.Yes() && strings.Contains(m.Text, "AccessDenied") && !n.QuotesAnother(m.Match) && !mentions(out, "s3:") {
 			out = append(out, downloadRefused(n, m))
 		}
 		out = append(out, readsRefused(n, out)...)
@@ -37,6 +37,10 @@ var PermissionFeatures = register(Check{
 			return unreadLog(n)
 		case n.Facts.Permissions.Actions.Unknown():
 			return unread("no refusal in the log; this run's own reads", n.Facts.Permissions.Actions)
+		case n.Facts.Agent.Uses.Unknown() && readsOfFeatures(n):
+			return unread("which features are in use", n.Facts.Agent.Uses)
+		case n.Refusals.Asked != node.Yes && len(n.Facts.Log.Matches.Some()) == 0:
+			return unknown("nothing was asked and no log tells")
 		}
 		return pass("no refusal on record")
 	},
@@ -72,6 +76,12 @@ func readsRefused(n *node.Node, known []Finding) []Finding {
 		out = append(out, fd.say("%s: %s", feature.Title, fd.Summary))
 	}
 	return out
+}
+
+// readsOfFeatures reports whether a read of this run was refused that some feature may
+// need, in use or not.
+func readsOfFeatures(n *node.Node) bool {
+	return slices.ContainsFunc(n.Refusals.Live, func(r node.Refusal) bool { return !node.IsNodeAction(r.Action) })
 }
 
 // onePerCause joins findings: further actions with the same cause are evidence of

@@ -103,6 +103,18 @@ func TestPermissionFeatures(t *testing.T) {
 		{name: "a download that is refused by name", fault: func(f *facts.Facts) {
 			refuse(f, facts.SigDownload, time.Hour, "AccessDenied", permissionFeaturesSays("s3:GetObject", ""))
 		}, want: missing(Likely, "the role WebServerRole may not call s3:GetObject: which policy refuses is not told", "s3:GetObject: denied:", "service=s3")},
+		{name: "a download that was refused to another role", fault: func(f *facts.Facts) {
+			refuse(f, facts.SigDownload, time.Hour, "AccessDenied", "User: arn:aws:sts::111122223333:assumed-role/FormerRole/i-0a1b2c3d4e5f60718 is not authorized to perform: s3:GetObject")
+		}, want: is(Pass, "no refusal on record")},
+		{name: "a read of a feature that left traces", fault: func(f *facts.Facts) {
+			read("ssm:GetParameter", "")(f)
+			f.Agent.Uses = facts.Known([]facts.Use{{Feature: "parameter-store", From: "file:/x"}}, "")
+		}, want: missing(Proven, "Parameter Store read: the role WebServerRole may not call ssm:GetParameter", "", "")},
+		{name: "a read of a feature whose traces were not read", fault: func(f *facts.Facts) {
+			read("ssm:GetParameter", "")(f)
+			f.Agent.Uses = facts.Unknown[[]facts.Use]("permission denied", "").Because(facts.NeedsRoot)
+		}, want: is(Unknown, "which features are in use: permission denied")},
+		{name: "traces not read, nothing refused", fault: func(f *facts.Facts) { f.Agent.Uses = facts.Unknown[[]facts.Use]("permission denied", "") }, want: is(Pass, "no refusal on record")},
 		{name: "a polled read", fault: read(polls, ""), want: missing(Proven, "State Manager associations: the role WebServerRole may not call "+polls, polls+": denied:", "action="+polls)},
 		{name: "a read that an SCP denies", fault: read(polls, scp), want: named("iam-explicit-deny", Proven, "explicit deny in a service control policy (SCP)", "", "")},
 		{name: "a read of a feature not in use", fault: read("ssm:GetParameter", ""), want: is(Pass, "no refusal on record")},
@@ -125,6 +137,10 @@ func TestPermissionFeatures(t *testing.T) {
 		{name: "refusals unread", fault: func(f *facts.Facts) {
 			f.Log.Refusals = facts.Unknown[[]facts.Refusal]("errors.log: permission denied", "")
 		}, want: is(Unknown, "agent log: errors.log")},
+		{name: "nothing asked, and no log", fault: func(f *facts.Facts) {
+			f.Log.Matches, f.Log.Refusals = facts.Absent[[]facts.Match]("no such directory", ""), facts.Absent[[]facts.Refusal]("no such directory", "")
+			f.Permissions.Actions = facts.Known([]facts.Permission{}, "ssm")
+		}, want: is(Unknown, "nothing was asked and no log tells")},
 		{name: "nothing asked", fault: func(f *facts.Facts) {
 			f.Permissions.Actions = facts.Unknown[[]facts.Permission]("offline", "")
 		}, want: is(Unknown, "no refusal in the log; this run's own reads: offline")},

@@ -53,6 +53,7 @@ func TestCredentialsUnseen(t *testing.T) {
 	if c := credentials(node.Of(f)); c.Source != "" {
 		t.Errorf("from nothing: %+v", c)
 	}
+	f.ECS.Task = facts.Absent[facts.ECSTask]("not in a task", "")
 	f.Log.Matches = facts.Absent[[]facts.Match]("no log", "")
 	f.Registration.Hybrid = facts.Absent[facts.Key]("no file", "")
 	f.Credentials.Runtime = facts.Absent[facts.Runtime]("no file", "")

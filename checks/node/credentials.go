@@ -18,9 +18,12 @@ type Credentials struct {
 func credentialsOf(n *Node) Credentials {
 	c := Credentials{OnDHMC: onDHMC(n)}
 	c.OnProfile = onProfile(n, c.OnDHMC)
+	// In a task of Amazon ECS the agent signs with the task's role.
+	c.OnDHMC, c.OnProfile = outsideTask(n, c.OnDHMC), outsideTask(n, c.OnProfile)
 	switch {
-	case n.Identity.Kind == KindECS:
+	case n.Identity.InECS == Yes:
 		c.Source = facts.SourceTask
+	case n.Identity.InECS == Unknown:
 	case n.Identity.Hybrid == Yes:
 		c.Source = facts.SourceHybrid
 	case c.OnDHMC == Yes:
@@ -34,6 +37,17 @@ func credentialsOf(n *Node) Credentials {
 		}
 	}
 	return c
+}
+
+// outsideTask is an answer that would hold if this is not a task.
+func outsideTask(n *Node, a Answer) Answer {
+	switch {
+	case n.Identity.InECS == Yes:
+		return No
+	case a == Yes && n.Identity.InECS == Unknown:
+		return Unknown
+	}
+	return a
 }
 
 func onDHMC(n *Node) Answer {

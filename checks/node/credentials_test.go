@@ -2,94 +2,62 @@ package node
 
 import (
 	"testing"
+	"time"
 
 	"ssm-doctor/checks/facts"
 )
 
 func TestCredentials(t *testing.T) {
 	t.Parallel()
-	noProfile := func(f *facts.Facts) { f.IMDS.Profile = facts.Absent[facts.Profile]("404", "imds") }
+	noProfile := func(f *facts.Facts) {
+		f.IMDS.Profile, f.IMDS.Role = facts.Absent[facts.Profile]("404", "imds"), facts.Absent[facts.Role]("404", "imds")
+	}
+	profileUnread := func(f *facts.Facts) { f.IMDS.Profile = facts.Unknown[facts.Profile]("no answer in time", "imds") }
+	source := func(s string, has bool) fault {
+		return func(f *facts.Facts) {
+			f.Credentials.Runtime.Value.Source, f.Credentials.Runtime.Value.HasSource = s, has
+		}
+	}
+	dhmc := func(before time.Duration) fault { return entry(facts.SigDHMCOK, before, "") }
+	profile := func(before time.Duration) fault { return entry(facts.SigProfileOK, before, "") }
 	for _, c := range []struct {
-		name, kind   string
-		change       change
-		source, next string
-		dhmc         Answer
+		name, kind        string
+		fault             fault
+		source, next      string
+		onProfile, onDHMC Answer
 	}{
-		{"profile", "profile", nil, facts.SourceProfile, facts.SourceDHMC, No},
-		{"Default Host Management", "dhmc", nil, facts.SourceDHMC, facts.SourceProfile, Yes},
-		{"hybrid", "hybrid", nil, facts.SourceHybrid, "", No},
-		{"task", "task", nil, facts.SourceTask, "", No},
-		{"none", "profile", func(f *facts.Facts) {
-			noProfile(f)
-			emptyLog(f)
-			f.Credentials.Runtime = facts.Absent[facts.Runtime]("no such file", "")
-		}, facts.SourceNone, facts.SourceDHMC, No},
-		{"metadata unread", "profile", func(f *facts.Facts) { f.IMDS.Profile = facts.Unknown[facts.Profile]("no answer", "imds") }, "", "", No},
-		{"runtime and log unread, a profile attached", "profile", func(f *facts.Facts) { unreadLog(f); noRuntime(f) }, facts.SourceProfile, facts.SourceDHMC, Unknown},
-		{"runtime and log unread, none attached", "dhmc", func(f *facts.Facts) { unreadLog(f); noRuntime(f) }, "", "", Unknown},
-		{"the log tells where no runtime file is", "dhmc", func(f *facts.Facts) {
-			f.Credentials.Runtime = facts.Absent[facts.Runtime]("no such file", "")
-			entry(facts.SigDHMCOK, 0)(f)
-		}, facts.SourceDHMC, facts.SourceProfile, Yes},
-		{"vault needs root", "profile", noVault, facts.SourceProfile, facts.SourceDHMC, No},
-		{"nothing known", "profile", func(f *facts.Facts) { *f = facts.Facts{} }, "", "", Unknown},
+		{"profile", "profile", nil, facts.SourceProfile, facts.SourceDHMC, Yes, No},
+		{"dhmc", "dhmc", nil, facts.SourceDHMC, facts.SourceProfile, No, Yes},
+		{"hybrid", "hybrid", nil, facts.SourceHybrid, "", No, No},
+		{"task", "task", nil, facts.SourceTask, "", No, No},
+		{"registered on EC2", "profile", registeredAs(wholeKey), facts.SourceHybrid, "", No, No},
+		{"nothing on EC2", "profile", all(noProfile, source("", true)), facts.SourceNone, facts.SourceDHMC, No, No},
+		{"nothing elsewhere", "hybrid", unregistered, facts.SourceNone, "", No, No},
+		{"Default Host Management although a profile is attached", "profile", source("SSM", true), facts.SourceDHMC, facts.SourceProfile, No, Yes},
+		{"an agent that does not write the source", "profile", all(source("SSM", false), onlyLog(profile(time.Hour), dhmc(2*time.Hour))), facts.SourceProfile, facts.SourceDHMC, Yes, No},
+		{"by the log, Default Host Management later", "profile", all(noRuntime, onlyLog(profile(2*time.Hour), dhmc(time.Hour))), facts.SourceDHMC, facts.SourceProfile, No, Yes},
+		{"by the log, the profile later", "profile", all(noRuntime, onlyLog(profile(time.Hour), dhmc(2*time.Hour))), facts.SourceProfile, facts.SourceDHMC, Yes, No},
+		{"nothing in the log", "profile", all(noRuntime, onlyLog()), facts.SourceProfile, facts.SourceDHMC, Yes, No},
+		{"runtime file unread, the profile in the log", "profile", all(runtimeUnread, onlyLog(profile(time.Hour))), facts.SourceProfile, facts.SourceDHMC, Yes, No},
+		// The profile is tried first whatever else there is.
+		{"runtime file unread, nothing in the log", "profile", all(runtimeUnread, onlyLog()), facts.SourceProfile, facts.SourceDHMC, Yes, Unknown},
+		{"runtime file and log unread", "profile", all(runtimeUnread, logUnread), facts.SourceProfile, facts.SourceDHMC, Yes, Unknown},
+		{"runtime file and log unread, no profile", "dhmc", all(runtimeUnread, logUnread), "", "", No, Unknown},
+		{"profile unread", "profile", profileUnread, "", "", Unknown, No},
+		{"profile unread, Default Host Management in use", "dhmc", profileUnread, facts.SourceDHMC, facts.SourceProfile, No, Yes},
+		{"vault, runtime file and log unread: no root", "profile", all(vaultUnread, runtimeUnread, logUnread), facts.SourceProfile, facts.SourceDHMC, Yes, Unknown},
+		{"vault unread for another reason", "profile", all(noRuntime, func(f *facts.Facts) { f.Registration.Hybrid = facts.Unknown[facts.Key]("input/output error", "") }), "", "", Unknown, No},
+		{"vault and runtime file unread elsewhere", "hybrid", all(vaultUnread, runtimeUnread), "", "", No, No},
+		{"EC2 or not", "profile", nowhere, "", "", Unknown, No},
+		{"EC2 or not, runtime file unread", "profile", all(nowhere, runtimeUnread, onlyLog(profile(time.Hour))), "", "", Unknown, Unknown},
+		{"EC2 or not, log unread", "profile", all(nowhere, logUnread), "", "", Unknown, Unknown},
+		{"a task on an EC2 instance", "profile", func(f *facts.Facts) { f.ECS.Task = facts.Known(facts.ECSTask{}, "ecs") }, facts.SourceTask, "", No, No},
+		{"task or not", "profile", func(f *facts.Facts) { f.ECS = facts.ECS{} }, "", "", Unknown, No},
 	} {
-		got := hostWith(t, c.kind, c.change).Credentials
-		if got.Source != c.source || got.Next != c.next || got.OnDHMC != c.dhmc {
-			t.Errorf("%s: %+v", c.name, got)
-		}
-	}
-}
-
-func TestRuleHits(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name        string
-		rule        facts.FirewallRule
-		addr, iface string
-		want        bool
-	}{
-		{"all", facts.FirewallRule{}, "10.0.0.1", "", true},
-		{"the address", facts.FirewallRule{To: []string{"10.0.0.1"}}, "10.0.0.1", "", true},
-		{"another address", facts.FirewallRule{To: []string{"10.0.0.2"}}, "10.0.0.1", "", false},
-		{"prefix", facts.FirewallRule{To: []string{"10.0.0.0/8"}}, "10.0.0.1", "", true},
-		{"range", facts.FirewallRule{To: []string{"10.0.0.0-10.0.0.9"}}, "10.0.0.1", "", true},
-		{"not the prefix", facts.FirewallRule{To: []string{"10.0.0.0/8"}, NotTo: true}, "10.0.0.1", "", false},
-		{"the interface", facts.FirewallRule{Out: []string{"eth*"}}, "10.0.0.1", "eth0", true},
-		{"another interface", facts.FirewallRule{Out: []string{"wg0"}}, "10.0.0.1", "eth0", false},
-		{"interface not known", facts.FirewallRule{Out: []string{"eth0"}}, "10.0.0.1", "", false},
-		{"no address", facts.FirewallRule{To: []string{"10.0.0.1"}}, "x", "", false},
-	} {
-		if got := RuleHits(c.rule, c.addr, c.iface); got != c.want {
-			t.Errorf("%s: %v", c.name, got)
-		}
-	}
-}
-
-func TestEndpoints(t *testing.T) {
-	t.Parallel()
-	e := hostWith(t, "profile").Endpoints
-	if len(e.Core) != 2 || len(e.Down) != 0 || e.Tried != Yes || e.Proxied != No {
-		t.Errorf("%d core, %d down, tried %s, proxied %s", len(e.Core), len(e.Down), e.Tried, e.Proxied)
-	}
-	down := hostWith(t, "profile", func(f *facts.Facts) {
-		for i := range f.Network.Endpoints.Value {
-			for j := range f.Network.Endpoints.Value[i].TCP {
-				f.Network.Endpoints.Value[i].TCP[j].Outcome = facts.Timeout
-			}
-		}
-	}).Endpoints
-	if len(down.Down) != 2 {
-		t.Errorf("%d down", len(down.Down))
-	}
-	for why, change := range map[string]change{
-		"offline":            func(f *facts.Facts) { f.Network, f.Offline = facts.Network{}, true },
-		"not a running host": func(f *facts.Facts) { f.Network, f.Root = facts.Network{}, "/mnt" },
-		"no Region is known": func(f *facts.Facts) { f.Network = facts.Network{} },
-	} {
-		e := hostWith(t, "profile", change).Endpoints
-		if _, unread := e.All(); !unread || e.Tried != Unknown || e.Unseen().Reason() != why {
-			t.Errorf("%s: tried %s, %s", why, e.Tried, e.Unseen().Reason())
+		got := nodeOf(t, c.kind, nonNil(c.fault)).Credentials
+		want := Credentials{Source: c.source, Next: c.next, OnProfile: c.onProfile, OnDHMC: c.onDHMC}
+		if got != want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, want)
 		}
 	}
 }

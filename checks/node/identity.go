@@ -50,9 +50,11 @@ func hybridMeant(i Identity) Answer {
 	switch {
 	case i.InECS == Yes:
 		return No
+	case i.InECS == Unknown:
+		return Unknown
 	case i.Hybrid == Yes:
 		return Yes
-	case i.InECS == Unknown, i.OnEC2 == Unknown:
+	case i.OnEC2 == Unknown:
 		return Unknown
 	case i.OnEC2 == No:
 		return Yes
