@@ -62,6 +62,8 @@ func onDHMC(n *Node) Answer {
 	switch {
 	case d.Yes() && d.Last.After(p.Last):
 		return Yes
+	case !n.Facts.Credentials.Runtime.LookedAt():
+		return Unknown
 	case n.Facts.Credentials.Runtime.Unknown(), d.Unread():
 		if n.Identity.OnEC2 == Unknown || !p.Yes() {
 			return Unknown

@@ -148,6 +148,9 @@ func hybrid(f *facts.Facts) Answer {
 	if f.Registration.Hybrid.Absent() {
 		return No
 	}
+	if !f.Registration.Hybrid.LookedAt() {
+		return Unknown
+	}
 	// Without root the vault cannot be read; the runtime file may tell.
 	r, ok := f.Credentials.Runtime.Get()
 	switch {
@@ -161,9 +164,10 @@ func hybrid(f *facts.Facts) Answer {
 
 // MayBeHybrid reports whether the host may have a hybrid identity that was not seen.
 // A hybrid registration on EC2 is rare: a vault that only root may read is not
-// taken for one.
+// taken for one, unless nobody looked into the runtime file either.
 func (n *Node) MayBeHybrid() bool {
-	return n.Identity.Hybrid == Unknown && n.Facts.Registration.Hybrid.Obstacle() != facts.NeedsRoot
+	f := n.Facts
+	return n.Identity.Hybrid == Unknown && (f.Registration.Hybrid.Obstacle() != facts.NeedsRoot || !f.Credentials.Runtime.LookedAt())
 }
 
 // MayBe reports whether the configuration lets the agent take an identity: EC2,
