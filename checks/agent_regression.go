@@ -48,6 +48,8 @@ var AgentRegression = register(Check{
 			fd = fd.sawAt("last accepted call", accepted.What, accepted.From, accepted.At)
 		}
 		fd.Evidence = append(fd.Evidence, trouble...)
+		crash := n.Log.Last(facts.SigPanic)
+		fd.Stands = crash.Yes() && !crash.Last.Before(first.At)
 		return withPackaging(n, fd)
 	},
 })

@@ -60,9 +60,9 @@ var AgentStable = register(Check{
 		if starts >= loopStarts {
 			fd = fd.saw("starts in the last hour", fmt.Sprint(starts), n.Facts.Agent.Starts.From)
 		}
-		// An address in use follows from nothing else, unless an update came with it.
+		// An address in use and a crash follow from nothing else, unless an update came with them.
 		versions := n.Facts.Agent.Versions
-		fd.Stands = bus.Yes() && strings.Contains(bus.Text, "address in use") && !versions.Unknown() && len(versions.Some()) < 2
+		fd.Stands = (crash.Yes() || bus.Yes() && strings.Contains(bus.Text, "address in use")) && !versions.Unknown() && len(versions.Some()) < 2
 		if crash.Yes() || !bus.Yes() {
 			fd = fd.logged(n.Log.Current(facts.SigStartFailed))
 		}

@@ -158,6 +158,12 @@ func (c *Check) ComesAfter(other *Check) bool {
 	return slices.Contains(earlier[c.behind()], other.behind())
 }
 
+// OnTheWay reports whether a check is of the way to AWS, without which AWS answers
+// nothing.
+func (c *Check) OnTheWay() bool {
+	return slices.Contains([]Station{AtMetadata, AtDNS, AtTCP, AtTLS}, c.behind())
+}
+
 // NeedsCheck reports whether another check is among the prerequisites that this one
 // names, directly or by one of them.
 func (c *Check) NeedsCheck(other *Check) bool {

@@ -22,7 +22,9 @@ var Clock = register(Check{
 		skew, ok := n.Facts.Network.Skew.Get()
 		switch {
 		case !ok && refused.Yes() && n.Facts.Network.Skew.LookedAt():
-			return withTimeSync(n, stops(n, "clock-skew", Likely, "AWS refused the agent's requests because of their time: the clock or the time zone of this host is wrong, slow or fast").logged(refused))
+			fd := stops(n, "clock-skew", Likely, "AWS refused the agent's requests because of their time: the clock or the time zone of this host is wrong, slow or fast").logged(refused)
+			fd.Answered = true
+			return withTimeSync(n, fd)
 		case !ok:
 			return unread("server time", n.Facts.Network.Skew)
 		}

@@ -28,6 +28,7 @@ func denial(n *node.Node, r node.Refusal, missing string) Finding {
 		how = text.New("no %s allows it", d.Policy)
 	}
 	fd := blocks(text.Or(d.Cause, missing), c, "%s may not call %s: %s", who, action, how)
+	fd.Answered = true
 	return fd.sawAt(action, "denied: "+text.Cut(r.Text, 400), r.From, r.At).
 		with("action", action, "role", n.RoleOf(r), "resource", grantedOn(action, r.Resource), "policy", r.PolicyARN, "service", serviceOf(action))
 }

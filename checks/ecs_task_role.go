@@ -36,6 +36,7 @@ var EcsTaskRole = register(Check{
 })
 
 func lacksChannel(n *node.Node, r node.Refusal, action string) Finding {
-	return stops(n, "ecs-task-role-missing", Likely, "the task role may not call %s: it lacks the ssmmessages actions that ECS Exec needs", action).
-		with("role", n.RoleOf(r), "action", action)
+	fd := stops(n, "ecs-task-role-missing", Likely, "the task role may not call %s: it lacks the ssmmessages actions that ECS Exec needs", action)
+	fd.Answered = true
+	return fd.with("role", n.RoleOf(r), "action", action)
 }

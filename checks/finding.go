@@ -39,6 +39,8 @@ type Finding struct {
 	More       []Finding     // further findings with another cause
 	// Stands: it is seen for itself, and no failed prerequisite explains it.
 	Stands bool
+	// Answered: it is AWS's own answer, so nothing on the way to AWS explains it.
+	Answered bool
 	// Obstacle is what kept an unknown from being told, where that has a name.
 	Obstacle facts.Reason
 	// Crashed: the check itself failed, which is an error of this program.

@@ -68,7 +68,7 @@ func heartbeatRefused(n *node.Node) (Finding, bool) {
 		if n.ReadsAllowed() && !late {
 			return unknown("%s was refused %s, but this run's reads are allowed: whether it still is shows at the agent's next attempt", node.Heartbeat, n.Ago(r.At)), true
 		}
-		return asOfLastAttempt(n, denial(n, r, "iam-missing-registration-action")).standing(), true // AWS answered: nothing on the way to it explains that
+		return asOfLastAttempt(n, denial(n, r, "iam-missing-registration-action")), true
 	}
 	return Finding{}, false
 }

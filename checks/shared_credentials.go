@@ -48,7 +48,7 @@ var SharedCredentials = register(Check{
 		}
 		role := text.Or(n.Identity.Role, "of the instance profile")
 		fd := notes("shared-credentials-shadow", Likely, "%s holds a default profile; commands that call AWS as root use it and not the role %s", file.Path, role).
-			sawAt(file.Path, "profile default, key "+keys.KeyPrefix+"…", n.Facts.Credentials.RootFile.From, file.ModifiedAt).with("path", file.Path, "role", n.Identity.Role)
+			standing().sawAt(file.Path, "profile default, key "+keys.KeyPrefix+"…", n.Facts.Credentials.RootFile.From, file.ModifiedAt).with("path", file.Path, "role", n.Identity.Role)
 		if n.Agent.OlderThan(leastNoFile) == node.Yes {
 			fd = fd.say("%s holds a default profile that takes the place of the role %s", file.Path, role).as(Breaks).
 				saw("agent version", n.Agent.Version+", before "+leastNoFile+" its workers use this file", n.Facts.Agent.Installed.From)

@@ -178,7 +178,7 @@ func explanation(id string, found Findings) string {
 // explains reports whether the failure of one check explains a finding of another.
 // What was probed in this run is explained only by what the check itself names.
 func explains(broken, c *checks.Check, fd checks.Finding) bool {
-	if fd.Stands {
+	if fd.Stands || fd.Answered && broken.OnTheWay() {
 		return false
 	}
 	return c.NeedsCheck(broken) || c.ComesAfter(broken) && fd.Confidence != checks.Proven

@@ -109,9 +109,10 @@ func TestPairs(t *testing.T) {
 	}
 }
 
-// TestRefusalBesideTheNetwork: that AWS refused the heartbeat is not explained by a
-// network that fails since; both have to be mended, so both are named.
-func TestRefusalBesideTheNetwork(t *testing.T) {
+// TestOwnFaultBesideTheNetwork: what AWS refused, a crash and a file of this host are
+// not explained by a network that fails since; both have to be mended, so both are
+// named.
+func TestOwnFaultBesideTheNetwork(t *testing.T) {
 	t.Parallel()
 	of := map[string]func(*facts.Facts){}
 	for _, c := range causeCases {
@@ -119,21 +120,23 @@ func TestRefusalBesideTheNetwork(t *testing.T) {
 			of[c.cause] = c.fault
 		}
 	}
-	const refusal = "iam-missing-registration-action"
-	for _, cause := range []string{"dns-resolution-failed", "network-no-egress", "tls-untrusted-ca", "proxy-refuses"} {
-		f := factstest.Healthy(t, "profile")
-		of[refusal](f)
-		of[cause](f)
-		got := judge(f)
-		named := map[string]bool{}
-		if got.Root != nil {
-			named[got.Root.Cause.ID] = true
-		}
-		for _, n := range got.Also {
-			named[n.Cause.ID] = true
-		}
-		if !named[cause] || !named[refusal] {
-			t.Errorf("%s beside %s: named %v", refusal, cause, slices.Sorted(maps.Keys(named)))
+	for _, own := range []string{"iam-missing-registration-action", "iam-missing-channel-action", "iam-missing-feature-action", "kms-access-denied",
+		"shared-credentials-shadow", "agent-version-regression"} {
+		for _, cause := range []string{"dns-resolution-failed", "network-no-egress", "tls-untrusted-ca", "proxy-refuses"} {
+			f := factstest.Healthy(t, "profile")
+			of[own](f)
+			of[cause](f)
+			got := judge(f)
+			named := map[string]bool{}
+			if got.Root != nil {
+				named[got.Root.Cause.ID] = true
+			}
+			for _, n := range got.Also {
+				named[n.Cause.ID] = true
+			}
+			if !named[cause] || !named[own] {
+				t.Errorf("%s beside %s: named %v", own, cause, slices.Sorted(maps.Keys(named)))
+			}
 		}
 	}
 }
