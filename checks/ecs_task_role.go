@@ -28,8 +28,8 @@ var EcsTaskRole = register(Check{
 				return lacksChannel(n, r, r.Action).sawAt("agent log", text.Cut(r.Text, 300), r.From, r.At)
 			}
 		}
-		if n.Log.Read() != node.Yes || n.Refusals.Read != node.Yes {
-			return unreadLog(n)
+		if n.Refusals.Read != node.Yes {
+			return unreadRefusals(n)
 		}
 		return pass("no refusal on record")
 	},

@@ -78,6 +78,11 @@ func unread(what string, u facts.Unseen) Finding {
 // unreadLog is unread for the agent's log.
 func unreadLog(n *node.Node) Finding { return unread("agent log", n.Log.Unseen()) }
 
+// unreadRefusals is unread for the refusals of the agent's log.
+func unreadRefusals(n *node.Node) Finding {
+	return unread("refusals of the agent log", n.Refusals.Unseen)
+}
+
 // blocks names a cause that keeps the node from being managed by itself, whatever
 // success is on record.
 func blocks(cause string, c Confidence, format string, a ...any) Finding {

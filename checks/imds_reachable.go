@@ -161,7 +161,7 @@ func unseenBlock(n *node.Node) facts.Unseen {
 	switch {
 	case missing(h.Firewall):
 		return h.Firewall
-	case missing(h.IMDSRoute) && !h.PersistentRoutes.Known():
+	case missing(h.IMDSRoute):
 		return h.IMDSRoute
 	case missing(n.Facts.IMDS.Bare):
 		return n.Facts.IMDS.Bare

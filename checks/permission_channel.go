@@ -54,8 +54,8 @@ var PermissionChannel = register(Check{
 			return denial(n, *ofSessions, "iam-missing-channel-action").as(Breaks).add("; sessions to this node do not open")
 		}
 		switch {
-		case n.Log.Read() != node.Yes, n.Refusals.Read != node.Yes:
-			return unreadLog(n)
+		case n.Refusals.Read != node.Yes:
+			return unreadRefusals(n)
 		case up.Yes() && up.ID == facts.SigChannelMGS:
 			return pass("channel over ssmmessages %s", n.Ago(up.Last))
 		case up.Yes():

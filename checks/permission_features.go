@@ -33,8 +33,8 @@ var PermissionFeatures = register(Check{
 			return onePerCause(out)
 		}
 		switch {
-		case n.Log.Read() != node.Yes || n.Refusals.Read != node.Yes:
-			return unreadLog(n)
+		case n.Refusals.Read != node.Yes:
+			return unreadRefusals(n)
 		case n.Facts.Permissions.Actions.Unknown():
 			return unread("no refusal in the log; this run's own reads", n.Facts.Permissions.Actions)
 		case n.Facts.Agent.Uses.Unknown() && readsOfFeatures(n):

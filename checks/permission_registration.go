@@ -42,8 +42,8 @@ var PermissionRegistration = register(Check{
 			return fd
 		}
 		switch {
-		case n.Log.Read() != node.Yes || n.Refusals.Read != node.Yes:
-			return unreadLog(n)
+		case n.Refusals.Read != node.Yes:
+			return unreadRefusals(n)
 		case n.Credentials.Source == facts.SourceNone:
 			return unknown("no credentials to ask with")
 		case !n.Acceptance.Last.At.IsZero() && n.Agent.Core == node.Unknown:

@@ -508,7 +508,7 @@ func proxied(f *facts.Facts, outcome facts.Outcome, status int) {
 	}
 	for i := range f.Network.Endpoints.Value {
 		e := &f.Network.Endpoints.Value[i]
-		e.Proxy = facts.Connect{Used: true, Status: status, Outcome: "unreachable", Error: string(outcome)}
+		e.Proxy = facts.Connect{Used: true, Status: status, Outcome: outcome, Error: string(outcome)}
 		e.TCP = nil
 		e.TLS, e.HTTP, e.WebSocket = facts.Absent[facts.TLS]("no tunnel", ""), facts.Absent[facts.HTTP]("no tunnel", ""), facts.Absent[facts.HTTP]("no tunnel", "")
 	}

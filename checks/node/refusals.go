@@ -28,9 +28,11 @@ func (r Refusal) ByUser() bool { return strings.Contains(r.Principal, ":user/") 
 // Refusals are the refusals that still say something of this node.
 type Refusals struct {
 	// Logged are those of the agent's log, latest first; those that name another
-	// principal, or what was allowed since, are left out. Read: the log was read.
+	// principal, or what was allowed since, are left out. Read: the log was read, and
+	// whose its refusals are is known. Unseen: what of it was not read, when it was not.
 	Logged []Refusal
 	Read   Answer
+	Unseen facts.Unseen
 	// Live are those that this run's own reads met with the identity in use, but
 	// for names that this program made up. Asked: reads were answered at all.
 	Live  []Refusal
@@ -39,12 +41,17 @@ type Refusals struct {
 
 func refusalsOf(n *Node) Refusals {
 	f := n.Facts
-	out := Refusals{Read: ifKnown(true, !f.Log.Refusals.Unknown())}
-	logged := f.Log.Refusals.Some()
-	for i := len(logged) - 1; i >= 0; i-- {
-		r := logged[i]
-		if !isForeign(n, r.Principal) && !isAhead(f, r.At) && !allowedSince(n, r) {
+	out := Refusals{Read: Yes}
+	if n.Log.Read() != Yes || f.Log.Refusals.Unknown() {
+		out.Read, out.Unseen = Unknown, n.Log.Unseen()
+	}
+	for _, r := range slices.Backward(f.Log.Refusals.Some()) {
+		switch {
+		case isAhead(f, r.At), allowedSince(n, r):
+		case !isForeign(n, r.Principal):
 			out.Logged = append(out.Logged, Refusal{Refusal: r.Refusal, At: r.At, From: "file:" + text.Or(r.File, "agent log"), Match: r.Match})
+		case f.Permissions.Identities.Unknown() && out.Unseen == nil: // it may be of an identity that was not read
+			out.Read, out.Unseen = Unknown, f.Permissions.Identities
 		}
 	}
 	for _, a := range f.Permissions.Actions.Some() {
