@@ -1,0 +1,383 @@
+package agentlog
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/checks/facts"
+)
+
+// logScan collects what the entries of several files say.
+type logScan struct {
+	zone     *time.Location
+	now      time.Time
+	table    *logTable
+	matches  map[string]*facts.Match
+	quotes   []quote
+	backoffs []facts.Backoff
+	unread   error // why a file could not be read to its end
+
+	entries int // of the file, in the agent's form
+	foreign int // lines before the first of them
+
+	path    string
+	errors  bool      // the file repeats entries of the main log
+	fresh   bool      // no entry of the file was seen yet
+	main    time.Time // first entry of the main log that was read
+	first   time.Time // first entry of the group
+	start   time.Time // latest start of the agent
+	success time.Time // latest proof of acceptance
+}
+
+func newLogScan(zone *time.Location, now time.Time) *logScan {
+	if zone == nil {
+		zone = time.UTC
+	}
+	return &logScan{zone: zone, now: now, table: signatureTable(), matches: map[string]*facts.Match{}}
+}
+
+// file reads the end of one file.
+func (s *logScan) file(ctx context.Context, fsys gather.FileSystem, name string, limit int64) facts.LogFile {
+	lf := facts.LogFile{Path: "/" + name}
+	s.path, s.fresh = lf.Path, true
+	s.errors = strings.HasPrefix(path.Base(name), "errors.")
+	if err := s.tail(ctx, fsys, name, limit, &lf); err != nil {
+		lf.Error = gather.Why(err)
+		s.unread = cmp.Or(s.unread, err)
+	}
+	return lf
+}
+
+// errForm: a seelog.xml of the agent may give its log any form.
+var errForm = errors.New("no entry has the form of the agent's log")
+
+// tail reads at most limit bytes of the end of a file.
+func (s *logScan) tail(ctx context.Context, fsys gather.FileSystem, name string, limit int64, lf *facts.LogFile) error {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if fi.IsDir() {
+		return gather.ErrNotAFile
+	}
+	lf.Bytes = fi.Size()
+	skip := false
+	if off := fi.Size() - limit; off > 0 {
+		sk, ok := f.(io.Seeker)
+		if !ok {
+			return gather.ErrTooLarge
+		}
+		if _, err := sk.Seek(off, io.SeekStart); err != nil {
+			return err
+		}
+		skip = true
+	}
+	s.entries, s.foreign = 0, 0
+	if lf.Read, err = s.read(ctx, io.LimitReader(f, limit), skip); err == nil && s.entries == 0 && s.foreign > 0 {
+		return errForm
+	}
+	return err
+}
+
+// read takes a stream of lines. With skip the first, incomplete one is dropped.
+func (s *logScan) read(ctx context.Context, r io.Reader, skip bool) (int64, error) {
+	buf := make([]byte, logChunk)
+	var n int // bytes in buf
+	var total int64
+	var e entry
+	drop := false // the rest of an overlong line follows
+	line := func(b []byte) {
+		switch {
+		case skip:
+			skip = false
+		case drop:
+			drop = false
+		default:
+			s.line(b, &e)
+		}
+	}
+	for ctx.Err() == nil {
+		m, err := r.Read(buf[n:])
+		total += int64(m)
+		n += m
+		rest := buf[:n]
+		gather.Lines(rest, func(l []byte) bool {
+			end := len(l)
+			if end < len(rest) && rest[end] == '\r' {
+				end++
+			}
+			if end >= len(rest) || rest[end] != '\n' {
+				return false
+			}
+			rest = rest[end+1:]
+			line(l)
+			return true
+		})
+		if len(rest) == len(buf) { // one line fills the buffer: keep its beginning
+			line(rest[:maxEntry])
+			drop, rest = true, nil
+		}
+		n = copy(buf, rest)
+		if err != nil {
+			if n > 0 {
+				line(buf[:n])
+			}
+			s.flush(&e)
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return total, err
+		}
+	}
+	s.flush(&e)
+	return total, ctx.Err()
+}
+
+// entry is a line with a time and the lines that continue it.
+type entry struct {
+	text []byte
+	h    hits
+	any  bool
+	open bool
+}
+
+// stampLen is the length of "2006-01-02 15:04:05".
+const stampLen = 19
+
+// stamped reports whether a line begins with the agent's form of a time.
+func stamped(b []byte) bool {
+	return len(b) > stampLen && b[4] == '-' && b[7] == '-' && b[10] == ' ' && b[13] == ':' && b[16] == ':' && b[0] >= '0' && b[0] <= '9'
+}
+
+func (s *logScan) line(b []byte, e *entry) {
+	if stamped(b) {
+		s.flush(e)
+		e.text = append(e.text[:0], b[:min(len(b), maxEntry)]...)
+		e.h, e.open = hits{}, true
+		e.any = s.table.scan(b, &e.h)
+		s.entries++
+		return
+	}
+	if !e.open {
+		if len(b) > 0 {
+			s.foreign++
+		}
+		return
+	}
+	if s.table.scan(b, &e.h) {
+		e.any = true
+	}
+	if room := maxEntry - len(e.text); room > 1 {
+		e.text = append(e.text, '\n')
+		e.text = append(e.text, b[:min(len(b), room-1)]...)
+	}
+}
+
+// ParseStamp reads the time and level of an entry; ok is false for another form.
+func ParseStamp(b []byte, zone *time.Location) (at time.Time, rest string, ok bool) {
+	if !stamped(b) {
+		return at, "", false
+	}
+	end := stampLen
+	for end < len(b) && b[end] != ' ' {
+		end++
+	}
+	at, err := time.ParseInLocation("2006-01-02 15:04:05", string(b[:end]), zone) // a fraction is accepted
+	if err != nil || end > stampLen+10 {
+		return time.Time{}, "", false
+	}
+	if at = gather.SaneTime(at); at.IsZero() {
+		return at, "", false
+	}
+	return at, strings.TrimSpace(string(b[end:])), true
+}
+
+// flush judges a complete entry.
+func (s *logScan) flush(e *entry) {
+	if !e.open {
+		return
+	}
+	e.open = false
+	if !e.any && !s.fresh && !s.errors {
+		return
+	}
+	at, rest, ok := ParseStamp(e.text, s.zone)
+	if !ok {
+		return
+	}
+	s.fresh = false
+	if s.first.IsZero() || at.Before(s.first) {
+		s.first = at
+	}
+	if !e.any || s.errors && !s.main.IsZero() && !at.Before(s.main) {
+		return
+	}
+	s.entry(&e.h, at, rest)
+}
+
+// entry takes what an entry says. h are the fragments in it.
+func (s *logScan) entry(h *hits, at time.Time, text string) {
+	id := ""
+	if i := s.table.signature(h); i >= 0 {
+		sig := facts.Signatures[i]
+		id = sig.ID
+		switch failed := sig.Kind == facts.KindFailure || sig.Kind == facts.KindNode; {
+		case sig.Kind == facts.KindNoise, failed && ofCommand(s.path, text):
+		default:
+			s.match(id, sig.Kind, at, text)
+		}
+	}
+	if h.has(s.table.backoff) {
+		s.healthBackoff(at, text)
+	}
+	if slices.ContainsFunc(s.table.refusal, h.has) {
+		s.refusal(at, id, text)
+	}
+}
+
+// ofCommand reports whether an entry is of a worker for one command or session,
+// whose errors are those of what it runs, not of the node.
+func ofCommand(file, text string) bool {
+	for _, worker := range []string{"ssm-document-worker", "ssm-session-worker"} {
+		if strings.Contains(text, "["+worker+"]") || strings.HasPrefix(path.Base(file), worker+".log") {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *logScan) match(id, kind string, at time.Time, text string) {
+	m := s.matches[id]
+	if m == nil {
+		m = &facts.Match{ID: id, First: at}
+		s.matches[id] = m
+	}
+	m.Count++
+	if at.Before(m.First) {
+		m.First = at
+	}
+	switch {
+	case !s.known(at).Before(s.known(m.Last)):
+		m.Before, m.Last, m.Text, m.File = m.Last, at, text, s.path // made printable once it is the latest of all
+	case s.known(at).After(s.known(m.Before)):
+		m.Before = at
+	}
+	if kind == facts.KindSuccess && at.After(s.success) {
+		s.success = at
+	}
+	switch id {
+	case facts.SigStart:
+		if s.known(at).After(s.known(s.start)) {
+			s.start = at
+		}
+	case facts.SigSleeping:
+		if d, ok := sleepOf(text); ok {
+			s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds(), Until: at.Add(d)})
+		}
+	case facts.SigHibernate:
+		// The first pause of a hibernating worker is five minutes.
+		d := 5 * time.Minute
+		s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds(), Until: at.Add(d)})
+	}
+}
+
+// known is a time as far as it can be right: one in the future was written by a
+// clock that was ahead, and counts only where there is no other.
+func (s *logScan) known(at time.Time) time.Time {
+	if at.After(s.now.Add(maxAhead)) {
+		return time.Time{}
+	}
+	return at
+}
+
+func (s *logScan) healthBackoff(at time.Time, text string) {
+	if d, ok := everyOf(text); ok {
+		s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds(), Until: at.Add(d)})
+	}
+}
+
+// keepLast bounds the list; only the latest can matter.
+func keepLast(b []facts.Backoff) []facts.Backoff {
+	if len(b) >= 64 {
+		b = append(b[:0], b[32:]...)
+	}
+	return b
+}
+
+func (s *logScan) refusal(at time.Time, id, text string) {
+	q, ok := quoteRefusal(text)
+	if !ok {
+		return
+	}
+	q.at, q.match, q.file = at, id, s.path
+	for i, x := range s.quotes {
+		if x.code == q.code && x.action == q.action && x.match == q.match {
+			if !s.known(at).Before(s.known(x.at)) {
+				s.quotes[i] = q
+			}
+			return
+		}
+	}
+	if len(s.quotes) < maxRefusals {
+		s.quotes = append(s.quotes, q)
+	}
+}
+
+// endGroup closes a group of files that continue each other.
+func (s *logScan) endGroup() {
+	if s.main.IsZero() && !s.errors {
+		s.main = s.first
+	}
+	s.first = time.Time{}
+}
+
+// fill turns what was collected into facts. Times after now are kept: a clock
+// that jumped is for the checks to judge.
+func (s *logScan) fill(l *facts.Log, from string) {
+	matches := make([]facts.Match, 0, len(s.matches))
+	for _, m := range s.matches {
+		m.Text = gather.OneLine(scrub(m.Text), maxMatch)
+		matches = append(matches, *m)
+	}
+	slices.SortFunc(matches, func(a, b facts.Match) int { return cmp.Or(a.Last.Compare(b.Last), cmp.Compare(a.ID, b.ID)) })
+	refusals := make([]facts.Refusal, 0, len(s.quotes))
+	for _, q := range s.quotes {
+		refusals = append(refusals, q.parse())
+	}
+	slices.SortFunc(refusals, func(a, b facts.Refusal) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Action, b.Action))
+	})
+	l.Matches, l.Refusals = gather.Partly(matches, s.unread, from), gather.Partly(refusals, s.unread, from)
+	switch b, ok := s.sleep(); {
+	case ok:
+		l.Backoff = facts.Known(b, from)
+	case s.unread != nil:
+		l.Backoff = gather.Unknown[facts.Backoff](s.unread, from)
+	default:
+		l.Backoff = facts.Absent[facts.Backoff]("no announced sleep is still running", from)
+	}
+}
+
+// sleep is the announced sleep that still lasts. Within hibernation the shorter
+// announcements of its schedule repeat; what ends a sleep is its time, a later
+// start or a later success.
+func (s *logScan) sleep() (last facts.Backoff, lasts bool) {
+	for _, b := range s.backoffs {
+		if !b.Since.Before(last.Since) && !s.known(b.Since).IsZero() {
+			last = b
+		}
+	}
+	return last, !last.Since.IsZero() && last.Until.After(s.now) && !s.start.After(last.Since) && !s.success.After(last.Since)
+}
