@@ -262,9 +262,12 @@ func (h *Host) exec(_ context.Context, name string, args ...string) ([]byte, err
 			return nil, none
 		}
 		if !w.packaged("rpm") {
-			return []byte("package amazon-ssm-agent is not installed\n"), errExit
+			return []byte("package amazon-ssm-agent is not installed\n" + w.Host.RPMKeys), errExit
 		}
-		return []byte(w.Agent.Version + "\n"), nil
+		if w.Host.RPMKeys == "" {
+			return []byte("amazon-ssm-agent " + w.Agent.Version + "\npackage gpg-pubkey is not installed\n"), errExit
+		}
+		return []byte("amazon-ssm-agent " + w.Agent.Version + "\n" + w.Host.RPMKeys), nil
 	case "nft":
 		if w.Host.Firewall != "nft" {
 			return nil, none

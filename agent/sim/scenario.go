@@ -112,6 +112,8 @@ type Machine struct {
 	MaxWatches int      `json:"max_watches,omitempty"`
 	SELinux    bool     `json:"selinux,omitempty"` // enforcing
 	Audit      []string `json:"audit,omitempty"`   // lines of the audit log; {now} is its time
+	// RPMKeys are the keys of packages as rpm lists them, "gpg-pubkey 97dd04ed" a line.
+	RPMKeys string `json:"rpm_keys,omitempty"`
 	// ImageState is the setup state of Windows; empty: IMAGE_STATE_COMPLETE.
 	ImageState string `json:"image_state,omitempty"`
 }

@@ -36,6 +36,74 @@ type Agent struct {
 	Uses Seen[[]Use] `json:"uses"`
 	// Output is where documents of the last days sent their output: buckets and log groups.
 	Output Seen[Output] `json:"output"`
+	// Around is what on this host lives by the agent, or shares its work.
+	Around Seen[[]Trace] `json:"around"`
+	// Update is what may keep newer releases from this host.
+	Update Update `json:"update"`
+}
+
+// Kinds of traces around the agent.
+const (
+	AroundEKS        = "eks-hybrid-node" // the kubelet signs with the agent's credentials
+	AroundECS        = "ecs-anywhere"    // so does the agent of Amazon ECS
+	AroundGreengrass = "greengrass"      // the nucleus installs, registers and updates the agent
+	AroundAnywhere   = "roles-anywhere"  // credentials of IAM Roles Anywhere
+)
+
+// Trace is a program around the agent and the file that tells of it.
+type Trace struct {
+	Kind string `json:"kind"`
+	From string `json:"from"` // file: URL
+}
+
+// Update is what may keep newer releases of the agent from a host.
+type Update struct {
+	// Keys are the keys of the agent's packages that this host keeps to verify them.
+	Keys  Seen[[]SigningKey] `json:"keys"`
+	Holds Seen[[]Hold]       `json:"holds"` // rules that keep the package at its version
+	Lock  Seen[UpdateLock]   `json:"lock"`  // of the agent's updater; absent: there is none
+	// Failures are entries of package managers' logs that say why a package of the
+	// agent was not taken, latest last.
+	Failures Seen[[]UpdateFailure] `json:"failures"`
+	// SetupCLI are copies of ssm-setup-cli, which verifies by the key built into it.
+	SetupCLI Seen[[]Dated] `json:"setup_cli"`
+}
+
+// SigningKey is an OpenPGP key of the agent's packages.
+type SigningKey struct {
+	ID      string    `json:"id"`               // last 16 hexadecimal digits, or 8 where no more is known
+	Expires time.Time `json:"expires,omitzero"` // zero: never, or not known
+	From    string    `json:"from"`
+}
+
+// Hold is a rule of a package manager about the agent's package.
+type Hold struct {
+	Tool string `json:"tool"` // dpkg, apt, yum, zypper, snap
+	Text string `json:"text"`
+	From string `json:"from"`
+	// Until is when it ends by itself; zero: never.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// UpdateLock is update.lock of the agent's updater.
+type UpdateLock struct {
+	PID   int        `json:"pid"`   // of its owner; 0: the file names none
+	Alive Seen[bool] `json:"alive"` // the owner runs
+	At    time.Time  `json:"at,omitzero"`
+}
+
+// UpdateFailure is an entry of a package manager's log.
+type UpdateFailure struct {
+	Kind string    `json:"kind"` // signature, locked, excluded
+	Text string    `json:"text"`
+	From string    `json:"from"`
+	At   time.Time `json:"at,omitzero"` // of the file's last change, where the entry has no time
+}
+
+// Dated is a file and the time of its content.
+type Dated struct {
+	Path string    `json:"path"`
+	At   time.Time `json:"at,omitzero"`
 }
 
 // Use is a trace of one feature of Systems Manager.
@@ -124,6 +192,14 @@ type Config struct {
 	DualStack        bool     `json:"dual_stack"` // Agent.UseDualStackEndpoint, from 3.3.3270
 	TelemetryToCW    bool     `json:"telemetry_to_cloudwatch"`
 	UnknownKeys      []string `json:"unknown_keys"` // ignored by the agent; likely typing errors
+	Keys             []string `json:"keys"`         // those that are set and that some release of the agent knows
+	SelfUpdate       bool     `json:"self_update"`  // Agent.SelfUpdate
+	// OwnershipOff: Agent.EnforceWorkspaceRootOwnership is false.
+	OwnershipOff bool `json:"workspace_ownership_off"`
+	// CredentialRetrySeconds is Ssm.CredentialRetryMaxSleepSeconds, and HibernationMinutes
+	// Ssm.HibernationMaxBackoffIntervalMinutes; 0: not set, or out of range.
+	CredentialRetrySeconds int `json:"credential_retry_seconds"`
+	HibernationMinutes     int `json:"hibernation_minutes"`
 }
 
 // Proxy is a proxy environment with user name and password removed.

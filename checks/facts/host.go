@@ -38,13 +38,18 @@ type Host struct {
 type Distro struct {
 	ID   string `json:"id"`   // debian, amzn, ubuntu
 	Name string `json:"name"` // PRETTY_NAME
+	// Version is VERSION_ID, such as 13 or 24.04; empty where there is none.
+	Version string `json:"version"`
 }
 
 // DMI is what the firmware says; it tells an EC2 instance without asking IMDS.
 type DMI struct {
 	Vendor   Seen[string] `json:"vendor"`    // sys_vendor
 	AssetTag Seen[string] `json:"asset_tag"` // board_asset_tag: the instance id on Nitro
-	EC2UUID  Seen[bool]   `json:"ec2_uuid"`  // product_uuid begins with ec2
+	// Product and Chassis tell the clouds apart whose vendor is that of a hypervisor.
+	Product Seen[string] `json:"product"`     // product_name
+	Chassis Seen[string] `json:"chassis_tag"` // chassis_asset_tag
+	EC2UUID Seen[bool]   `json:"ec2_uuid"`    // product_uuid begins with ec2
 }
 
 // Container is the container this program runs in.

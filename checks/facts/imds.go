@@ -36,6 +36,7 @@ type Exchange struct {
 	Status      int     `json:"status"` // HTTP status; 0: no answer
 	Server      string  `json:"server"`
 	ContentType string  `json:"content_type"`
+	Flavor      string  `json:"flavor"` // header Metadata-Flavor, by which Google's service names itself
 	Seconds     float64 `json:"seconds"`
 	TCP         bool    `json:"tcp"` // the connection was established
 	// Outcome is empty for an HTTP answer.

@@ -122,6 +122,8 @@ const (
 	SigChannelMDS        = "channel-ec2messages"
 	SigMDSFailed         = "ec2messages-failed"
 	SigMDSStopped        = "ec2messages-stopped"
+	SigBufferFull        = "command-buffer-full"
+	SigUpdateBusy        = "update-locked"
 	SigHealthFailed      = "health-failed"
 	SigHealthOK          = "health-ok"
 	SigHibernate         = "hibernate"
@@ -194,6 +196,8 @@ var Signatures = []Signature{
 	{SigHibernate, []string{"Entering SSM Agent", "hibernate"}, KindNode},
 	{SigHibernate, []string{"Agent is in hibernate mode"}, KindNode},
 	{SigMDSStopped, []string{"MDSInteractor stopped temporarily"}, KindFeature},
+	{SigBufferFull, []string{"ProcessorBufferFull"}, KindFeature},
+	{SigUpdateBusy, []string{"update lockfile", "another update is in progress"}, KindFeature},
 	{SigMDSFailed, []string{"GetMessages Error"}, KindFeature},
 	// Every module of the worker logs refusals with these words.
 	{SigHealthFailed, []string{"HealthCheck", "error when calling AWS APIs"}, KindNode},

@@ -26,6 +26,8 @@ const (
 	// NotAskable: it cannot be asked here, such as a process of a mounted image,
 	// or an endpoint with --offline.
 	NotAskable Reason = "not-askable"
+	// Damaged: it is there and cannot be used, as a file that was written by half.
+	Damaged Reason = "damaged"
 )
 
 // Seen is one observation: a value and how we came by it. The zero value means

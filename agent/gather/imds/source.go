@@ -187,6 +187,7 @@ func request(ctx context.Context, env *gather.Env, c *http.Client, method, targe
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxMetadata))
 	e.Status, e.Server, e.ContentType = resp.StatusCode, gather.OneLine(resp.Header.Get("Server"), 60), gather.OneLine(resp.Header.Get("Content-Type"), 60)
+	e.Flavor = gather.OneLine(resp.Header.Get("Metadata-Flavor"), 40)
 	e.TCP = true
 	return e, body
 }

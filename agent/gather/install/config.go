@@ -13,7 +13,9 @@ import (
 )
 
 // agentConfig has the keys and types of amazon-ssm-agent.json, so that a wrong
-// type is refused exactly where the agent refuses it.
+// type is refused exactly where the agent refuses it. Those that came later stand in
+// node.ConfigKeysSince with the release they came with.
+// Source: amazon-ssm-agent, README.md and agent/appconfig/contracts.go.
 type agentConfig struct {
 	Profile struct {
 		ShareCreds        *bool
@@ -28,7 +30,8 @@ type agentConfig struct {
 	}
 	Ssm struct {
 		Endpoint                                                                                                       string
-		HealthFrequencyMinutes, AssociationFrequencyMinutes                                                            int
+		HealthFrequencyMinutes, AssociationFrequencyMinutes, AssociationRetryLimit                                     int
+		HibernationMaxBackoffIntervalMinutes, SessionHandshakeTimeoutSeconds, CredentialRetryMaxSleepSeconds           int
 		CustomInventoryDefaultLocation                                                                                 string
 		AssociationLogsRetentionDurationHours, RunCommandLogsRetentionDurationHours, SessionLogsRetentionDurationHours int
 		PluginLocalOutputCleanup, OrchestrationDirectoryCleanup, SessionLogsDestination                                string
@@ -43,7 +46,9 @@ type agentConfig struct {
 		Name, Version, Region, OrchestrationRootDir, DownloadRootDir, ServiceDomain string
 		ContainerMode, SelfUpdate, TelemetryMetricsToCloudWatch                     bool
 		TelemetryMetricsToSSM, ShouldPurgeInstanceProfileRoleCreds, ForceFileIPC    bool
-		UseDualStackEndpoint                                                        bool
+		UseDualStackEndpoint, GlobalEnhancedTelemetryEnabled                        bool
+		EnforceWorkspaceRootOwnership                                               *bool
+		TelemetryMetricsNamespace                                                   string
 		SelfUpdateScheduleDay, AuditExpirationDay, GoMaxProcForAgentWorker          int
 		LongRunningWorkerMonitorIntervalSeconds                                     int
 	}
@@ -61,6 +66,12 @@ type agentConfig struct {
 	}
 }
 
+// retiredKeys are those that templates of the agent had and no release reads any more:
+// they are left over, and no typing errors. A name that ends in a point stands for all
+// below it.
+// Source: amazon-ssm-agent, amazon-ssm-agent.json.template of 2.0 to 3.0.
+var retiredKeys = []string{"Plugins.", "Profile.ProfilePath", "Profile.ProfileName", "Profile.Path", "Profile.Name", "Ssm.InsecureSkipVerify", "S3.CrossRegion"}
+
 // identityNames are the values of ConsumptionOrder that the agent knows.
 var identityNames = []string{"OnPrem", "EC2", "ECS", "CustomIdentity"}
 
@@ -77,7 +88,15 @@ func ParseConfig(b []byte) facts.Config {
 		S3Endpoint: text(in.S3.Endpoint), KmsEndpoint: text(in.Kms.Endpoint),
 		ShareProfile:  text(in.Profile.ShareProfile),
 		HealthMinutes: in.Ssm.HealthFrequencyMinutes, DualStack: in.Agent.UseDualStackEndpoint, TelemetryToCW: in.Agent.TelemetryMetricsToCloudWatch,
-		ConsumptionOrder: []string{}, UnknownKeys: []string{},
+		ConsumptionOrder: []string{}, UnknownKeys: []string{}, Keys: []string{},
+		SelfUpdate: in.Agent.SelfUpdate, OwnershipOff: in.Agent.EnforceWorkspaceRootOwnership != nil && !*in.Agent.EnforceWorkspaceRootOwnership,
+		CredentialRetrySeconds: in.Ssm.CredentialRetryMaxSleepSeconds, HibernationMinutes: in.Ssm.HibernationMaxBackoffIntervalMinutes,
+	}
+	if c.CredentialRetrySeconds < 60 || c.CredentialRetrySeconds > 1800 {
+		c.CredentialRetrySeconds = 0
+	}
+	if c.HibernationMinutes < 5 || c.HibernationMinutes > 1440 {
+		c.HibernationMinutes = 0
 	}
 	if c.HealthMinutes < 5 || c.HealthMinutes > 60 {
 		c.HealthMinutes = 5
@@ -92,8 +111,9 @@ func ParseConfig(b []byte) facts.Config {
 	}
 	var all map[string]any
 	if json.Unmarshal(b, &all) == nil {
-		unknownKeys(reflect.TypeFor[agentConfig](), all, "", &c.UnknownKeys)
+		sortKeys(reflect.TypeFor[agentConfig](), all, "", &c)
 		slices.Sort(c.UnknownKeys)
+		slices.Sort(c.Keys)
 	}
 	return c
 }
@@ -125,24 +145,38 @@ func configError(b []byte, err error) string {
 	return gather.OneLine(err.Error(), 200)
 }
 
-const maxUnknownKeys = 20
+// Bounds of what is kept of the keys of a file; the agent knows fewer than 80.
+const (
+	maxUnknownKeys = 20
+	maxKeys        = 100
+)
 
-func unknownKeys(t reflect.Type, m map[string]any, prefix string, out *[]string) {
+// sortKeys parts the keys of a file into those that the agent knows, in its own
+// spelling, and those that it ignores.
+func sortKeys(t reflect.Type, m map[string]any, prefix string, c *facts.Config) {
 	for k, v := range m {
-		var ft reflect.Type
-		for i := range t.NumField() {
-			if strings.EqualFold(t.Field(i).Name, k) {
-				ft = t.Field(i).Type
+		field, ok := fieldOf(t, k)
+		switch sub, group := v.(map[string]any); {
+		case !ok && isRetired(prefix+k):
+		case !ok:
+			if len(c.UnknownKeys) < maxUnknownKeys {
+				c.UnknownKeys = append(c.UnknownKeys, text(prefix+k))
 			}
-		}
-		if ft == nil {
-			if len(*out) < maxUnknownKeys {
-				*out = append(*out, text(prefix+k))
-			}
-			continue
-		}
-		if sub, ok := v.(map[string]any); ok && ft.Kind() == reflect.Struct {
-			unknownKeys(ft, sub, prefix+k+".", out)
+		case group && field.Type.Kind() == reflect.Struct:
+			sortKeys(field.Type, sub, prefix+field.Name+".", c)
+		case len(c.Keys) < maxKeys:
+			c.Keys = append(c.Keys, prefix+field.Name)
 		}
 	}
+}
+
+func fieldOf(t reflect.Type, key string) (reflect.StructField, bool) {
+	return t.FieldByNameFunc(func(name string) bool { return strings.EqualFold(name, key) })
+}
+
+func isRetired(key string) bool {
+	return slices.ContainsFunc(retiredKeys, func(r string) bool {
+		stem, group := strings.CutSuffix(r, ".")
+		return strings.EqualFold(key, stem) || group && len(key) > len(r) && strings.EqualFold(key[:len(r)], r)
+	})
 }

@@ -19,6 +19,9 @@ func FuzzConfig(f *testing.F) {
 		if c.ParseError == "" && (c.HealthMinutes < 5 || c.HealthMinutes > 60) {
 			t.Errorf("health interval %d", c.HealthMinutes)
 		}
+		if len(c.Keys) > maxKeys || c.CredentialRetrySeconds > 1800 || c.HibernationMinutes > 1440 {
+			t.Errorf("%d keys, retry after %d s, hibernation %d min", len(c.Keys), c.CredentialRetrySeconds, c.HibernationMinutes)
+		}
 		if len(c.UnknownKeys) > maxUnknownKeys {
 			t.Errorf("%d unknown keys", len(c.UnknownKeys))
 		}
@@ -58,7 +61,8 @@ func FuzzDpkg(f *testing.F) {
 			t.Fatal(err)
 		}
 		gathertest.Sound(t, []string{st.status, st.version})
-		gathertest.Sound(t, installations(t.Context(), gathertest.InMemory(map[string][]byte{"var/lib/dpkg/status": b})))
+		list, _ := installations(t.Context(), gathertest.InMemory(map[string][]byte{"var/lib/dpkg/status": b}))
+		gathertest.Sound(t, list)
 	})
 }
 

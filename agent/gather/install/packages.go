@@ -87,8 +87,10 @@ func agentVersion(s string) string {
 	return s
 }
 
-// installations looks at every place an agent may be installed in.
-func installations(ctx context.Context, env *gather.Env) facts.Seen[[]facts.Installation] {
+// installations looks at every place an agent may be installed in. rpm is asked for the
+// keys of packages with the same call.
+func installations(ctx context.Context, env *gather.Env) (list facts.Seen[[]facts.Installation], keys facts.Seen[[]facts.SigningKey]) {
+	keys = facts.Absent[[]facts.SigningKey]("there is no rpm database", "")
 	var found []facts.Installation
 	var failed error
 	note := func(in facts.Installation, ok bool, err error) bool {
@@ -104,7 +106,10 @@ func installations(ctx context.Context, env *gather.Env) facts.Seen[[]facts.Inst
 	case "darwin":
 		note(bare(ctx, env, "macos", "opt/aws/ssm/bin", ""))
 	default:
-		deb, rpm := note(debInstall(env)), note(rpmInstall(ctx, env))
+		deb := note(debInstall(env))
+		in, ok, signers, err := rpmInstall(ctx, env)
+		rpm := note(in, ok, err)
+		keys = signers
 		note(snapInstall(env))
 		if !deb && !rpm {
 			note(bare(ctx, env, "binary", "usr/bin", ""))
@@ -114,7 +119,7 @@ func installations(ctx context.Context, env *gather.Env) facts.Seen[[]facts.Inst
 			failed = cmp.Or(failed, errors.New("the examined tree has no /usr/bin"))
 		}
 	}
-	return gather.Partly(found, failed, "")
+	return gather.Partly(found, failed, ""), keys
 }
 
 // program is the executable of an installation. The zero program is missing.
@@ -219,8 +224,10 @@ func debInstall(env *gather.Env) (facts.Installation, bool, error) {
 // rpmDatabases are where rpm keeps its database; it can only be read by rpm.
 var rpmDatabases = []string{"usr/lib/sysimage/rpm", "var/lib/rpm"}
 
-func rpmInstall(ctx context.Context, env *gather.Env) (facts.Installation, bool, error) {
-	in := facts.Installation{Kind: "rpm", Dir: "/usr/bin"}
+// rpmInstall asks rpm for the agent's package and for the keys of packages, in one call.
+func rpmInstall(ctx context.Context, env *gather.Env) (in facts.Installation, ok bool, keys facts.Seen[[]facts.SigningKey], failed error) {
+	in = facts.Installation{Kind: "rpm", Dir: "/usr/bin"}
+	keys = facts.Absent[[]facts.SigningKey]("there is no rpm database", "")
 	found := false
 	for _, d := range rpmDatabases {
 		for _, f := range []string{"rpmdb.sqlite", "Packages", "Packages.db"} {
@@ -228,36 +235,55 @@ func rpmInstall(ctx context.Context, env *gather.Env) (facts.Installation, bool,
 		}
 	}
 	if !found {
-		return in, false, nil
+		return in, false, keys, nil
 	}
+	keys = gather.NotAskable[[]facts.SigningKey]("the rpm database is only read on the running system", "")
 	exe, err := coreOf(env, in, "")
 	if err != nil {
-		return in, false, err
+		return in, false, keys, err
 	}
 	if env.Exec == nil {
 		// The executable of another root with an rpm database and without dpkg is most likely rpm's.
 		in.Version = facts.Unknown[string]("the rpm database is only read on the running system", "")
-		return in, exe.exists && !gather.Exists(env.FS, "var/lib/dpkg/status"), nil
+		return in, exe.exists && !gather.Exists(env.FS, "var/lib/dpkg/status"), keys, nil
 	}
-	out, err := env.Exec(ctx, "rpm", "-q", "--qf", "%{VERSION}\n", pkgName)
-	v := agentVersion(strings.TrimSpace(string(out)))
+	out, err := env.Exec(ctx, "rpm", "-q", "--qf", "%{NAME} %{VERSION}\n", pkgName, "gpg-pubkey")
+	v := rpmVersion(out)
+	none := strings.Contains(string(out), "is not installed") // of either; each makes rpm fail
+	if v != "" || none {
+		keys = facts.Known(rpmKeys(out), "rpm -q gpg-pubkey")
+	} else if err != nil {
+		keys = gather.Unknown[[]facts.SigningKey](err, "rpm -q gpg-pubkey")
+	}
 	switch {
 	case v != "":
 		in.Package, in.Version = "installed", facts.Known(v, "rpm -q")
-	case errors.Is(err, gather.ErrNoProgram), strings.Contains(string(out), "is not installed"):
-		return in, false, nil
+	case errors.Is(err, gather.ErrNoProgram), strings.Contains(string(out), "package "+pkgName+" is not installed"):
+		return in, false, keys, nil
 	case err != nil && !exe.exists:
-		return in, false, nil
+		return in, false, keys, nil
 	case err != nil:
 		in.Version = gather.Unknown[string](err, "rpm -q")
-		return in, true, nil
+		return in, true, keys, nil
 	default:
-		return in, false, nil
+		return in, false, keys, nil
 	}
 	if !exe.usable {
 		in.Broken = "the package is installed but its executable is not usable"
 	}
-	return in, true, nil
+	return in, true, keys, nil
+}
+
+// rpmVersion is the agent's version in lines of name and version.
+func rpmVersion(out []byte) string {
+	v := ""
+	gather.Lines(out, func(line []byte) bool {
+		if name, version, ok := strings.Cut(strings.TrimSpace(string(line)), " "); ok && name == pkgName {
+			v = agentVersion(version)
+		}
+		return v == ""
+	})
+	return v
 }
 
 var snapVersionRE = regexp.MustCompile(`(?m)^version:\s*['"]?([0-9.]+)`)

@@ -48,7 +48,10 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	a.Processes = agentsvc.Processes(ctx, env)
 	a.Channel = agentsvc.Channel(env, a.Processes)
 	gatherStarts(ctx, env, a)
-	a.Installations = installations(ctx, env)
+	var keys facts.Seen[[]facts.SigningKey]
+	a.Installations, keys = installations(ctx, env)
+	a.Update = updates(env, a.Installations.Value, keys)
+	a.Around = around(env)
 	wg.Wait()
 	a.Manager, a.Units = manager, units
 	a.Installed = installedVersion(a)

@@ -84,6 +84,8 @@ func parseOSRelease(b []byte) facts.Distro {
 		switch kv[0] {
 		case "ID":
 			d.ID = gather.OneLine(kv[1], 50)
+		case "VERSION_ID":
+			d.Version = gather.OneLine(kv[1], 30)
 		case "PRETTY_NAME":
 			d.Name = gather.OneLine(kv[1], 100)
 		}
@@ -136,6 +138,7 @@ func gatherDMI(env *gather.Env, d *facts.DMI) {
 		return facts.Known(gather.OneLine(s, 100), gather.FileURL(dir+name))
 	}
 	d.Vendor, d.AssetTag = read("sys_vendor"), read("board_asset_tag")
+	d.Product, d.Chassis = read("product_name"), read("chassis_asset_tag")
 	uuid := read("product_uuid")
 	if !uuid.Known() {
 		// Xen instances have it here, readable by all.

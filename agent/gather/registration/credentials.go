@@ -98,7 +98,7 @@ func readRuntime(fsys gather.FileSystem, name string) (seen facts.Seen[facts.Run
 	r, profile, err := parseRuntime(b)
 	if err != nil {
 		_, what := jsonDamage(b, err)
-		return facts.Unknown[facts.Runtime]("damaged: "+what, gather.FileURL(name)), ""
+		return facts.Unknown[facts.Runtime]("damaged: "+what, gather.FileURL(name)).Because(facts.Damaged), ""
 	}
 	r.ModifiedAt = gather.ModTime(fsys, name)
 	return facts.Known(r, gather.FileURL(name)), profile

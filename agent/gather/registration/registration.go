@@ -122,9 +122,11 @@ func (v *vault) read(name string) ([]byte, error) {
 func jsonDamage(b []byte, err error) (kind, what string) {
 	switch {
 	case len(bytes.TrimSpace(b)) == 0:
-		return damageTruncated, "the file is empty"
+		return damageTruncated, "the file is empty, as after a power loss"
+	case len(bytes.Trim(b, "\x00")) == 0: // what a file system leaves whose data were not written in time
+		return damageTruncated, "the file holds only zero bytes, as after a power loss"
 	case errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "unexpected end of JSON input"):
-		return damageTruncated, "the file ends in the middle"
+		return damageTruncated, "the file ends in the middle, as after a power loss"
 	}
 	return damageJSON, gather.JSONError(err)
 }
