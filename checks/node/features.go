@@ -68,6 +68,9 @@ func (n *Node) InUse() map[string]string {
 	if c, ok := f.Agent.Config.Get(); ok && c.TelemetryToCW {
 		add("agent-telemetry", "the agent's configuration")
 	}
+	for _, t := range n.Dependents(facts.AroundEKS) {
+		add("eks-hybrid", strings.TrimPrefix(t.From, "file:"))
+	}
 	for id, feature := range map[string]string{facts.SigAssociations: "state-manager", facts.SigSessionLogs: "session-log-cloudwatch", facts.SigKMS: "session-kms"} {
 		if n.Log.Recent(id).Yes() {
 			add(feature, "the agent's log")

@@ -87,14 +87,11 @@ func registered(f *facts.Facts) bool {
 	return ok && k.Complete()
 }
 
-// otherCloud: the firmware names a cloud that is not Amazon's.
-// Source: the sys_vendor values that cloud-init's ds-identify knows.
+// otherCloud: the firmware, or what answers for metadata, names a cloud that is not
+// Amazon's.
 func otherCloud(f *facts.Facts) bool {
-	switch v, _ := f.Host.DMI.Vendor.Get(); v {
-	case "Google", "Google Compute Engine", "Alibaba Cloud", "DigitalOcean", "Hetzner", "Scaleway", "OVHcloud", "Vultr", "Exoscale", "UpCloud", "Akamai", "OracleCloud.com":
-		return true
-	}
-	return false
+	name, _ := cloudOf(f)
+	return name != "" || cloudThatAnswers(f) != ""
 }
 
 func inECS(f *facts.Facts) Answer {
@@ -123,6 +120,9 @@ func onEC2(f *facts.Facts) Answer {
 	}
 	if uuid, ok := d.EC2UUID.Get(); ok {
 		return answer(uuid)
+	}
+	if cloudThatAnswers(f) != "" {
+		return No
 	}
 	// What the agent itself took this host for.
 	if r, ok := f.Credentials.Runtime.Get(); ok && r.IdentityType == "EC2" {
