@@ -23,6 +23,7 @@ func build(n *node.Node, found diagnose.Findings, a diagnose.Answer) *report.Rep
 	if !f.Live() {
 		r.CheckedFrom = f.Root
 	}
+	r.CannotTell = doubt(a.Doubt)
 	if a.Root != nil {
 		c := cause(*a.Root)
 		r.RootCause = &c
@@ -85,6 +86,18 @@ func cause(n diagnose.Named) report.Cause {
 		c.Fix = append(c.Fix, report.Step(s))
 	}
 	return c
+}
+
+// doubt is what stands beside a state that cannot be told; nil beside others.
+func doubt(d *diagnose.Doubt) *report.Doubt {
+	if d == nil {
+		return nil
+	}
+	out := &report.Doubt{Tried: d.Tried, Missing: d.Missing, AgainAt: d.Again, AgainWhy: d.Why}
+	for _, s := range d.Fix {
+		out.Fix = append(out.Fix, report.Step(s))
+	}
+	return out
 }
 
 func evidence(in []checks.Evidence) []report.Evidence {

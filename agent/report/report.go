@@ -69,6 +69,8 @@ type Report struct {
 	RootCause *Cause    `json:"root_cause"`
 	Also      []Cause   `json:"also"`
 
+	CannotTell *Doubt `json:"cannot_tell,omitempty"` // of state unknown: what was tried, what is missing, what to do
+
 	Checks       []Check      `json:"checks"`
 	Credentials  Credentials  `json:"credentials"`
 	Features     []Feature    `json:"features"`
@@ -252,6 +254,9 @@ func (r *Report) Normalize() {
 	}
 	if r.Measures != nil {
 		r.Measures.normalize()
+	}
+	if r.CannotTell != nil {
+		r.CannotTell.normalize()
 	}
 	if r.RootCause != nil {
 		r.RootCause.normalize()

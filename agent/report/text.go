@@ -244,7 +244,9 @@ func (t *screen) cannotTell() {
 	}
 	if t.r.RootCause != nil {
 		t.explain("Perhaps")
+		t.doubt()
 	} else {
+		t.doubt()
 		t.context()
 	}
 	t.checksShort()

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"ssm-doctor/checks"
@@ -55,6 +56,7 @@ type Answer struct {
 	NotLooked []NotLooked
 	Path      []Hop
 	LastPing  time.Time // last proof that the service accepted the node; zero: none
+	Doubt     *Doubt    // where the state cannot be told; else nil
 }
 
 // Diagnose ranks the findings. Rules, in order: what another failure explains is
@@ -66,7 +68,7 @@ func Diagnose(n *node.Node, found Findings) Answer { return diagnose(n, found, !
 // act on the image, and what a running host is asked for is left out.
 func DiagnoseImage(n *node.Node, found Findings) Answer {
 	a := diagnose(n, found, true)
-	a.NotLooked, a.Path = nil, nil
+	a.NotLooked, a.Path, a.Doubt = nil, nil, nil
 	return a
 }
 
@@ -95,6 +97,7 @@ func diagnose(n *node.Node, found Findings, image bool) Answer {
 	a.Summary = summarize(n, a)
 	a.NotLooked = notLooked(n, a)
 	a.Path = path(found, a)
+	a.Doubt = doubtOf(n, found, a)
 	return a
 }
 
@@ -216,11 +219,29 @@ func named(host causes.Values, check string, fd checks.Finding, image bool) []Na
 		n.Confidence = checks.Possible
 	}
 	for _, s := range steps {
-		if s.Applies(v) {
-			n.Fix = append(n.Fix, s.Fill(v))
+		if !s.Applies(v) {
+			continue
+		}
+		n.Fix = append(n.Fix, s.Fill(v))
+		if strings.Contains(s.Command, "{stop}") || strings.Contains(s.Command, "{restart}") {
+			warnOfReach(n.Fix, v["reach"])
 		}
 	}
 	return []Named{n}
+}
+
+// warnOfReach says at the first step that stops the agent what else that touches.
+func warnOfReach(fix []causes.Filled, touches string) {
+	if touches == "" {
+		return
+	}
+	for _, s := range fix {
+		if strings.Contains(s.Text.Format, "Mind: ") {
+			return
+		}
+	}
+	last := &fix[len(fix)-1]
+	last.Text = last.Text.Add(". Mind: " + touches)
 }
 
 // distinct sorts the causes and keeps the first of each id, with the evidence

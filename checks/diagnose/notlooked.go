@@ -56,6 +56,14 @@ func notLooked(n *node.Node, a Answer) []NotLooked {
 		add("metadata options, among them the hop limit", "the metadata service does not tell them",
 			"aws ec2 describe-instances --instance-ids {instance} --region {region} --query 'Reservations[].Instances[].MetadataOptions'")
 	}
+	if cloud, _ := n.Cloud(); cloud == node.Azure || cloud == node.GoogleCloud {
+		add("Cloud Connector for "+cloud, "it is of the account, and a service control policy on sts:GetWebIdentityToken breaks it",
+			"aws ssm list-cloud-connectors --region {region}")
+	}
+	if n.Identity.Hybrid == node.Yes {
+		add("tier of hybrid nodes, of which sessions need the advanced one", "it is a setting of the account and Region",
+			"aws ssm get-service-setting --setting-id arn:{partition}:ssm:{region}:{account}:servicesetting/ssm/managed-instance/activation-tier --region {region}")
+	}
 	if n.Acceptance.Last.At.IsZero() && n.Credentials.Source == facts.SourceProfile {
 		add("whether the role allows ssm:UpdateInstanceInformation", "this program never sends the heartbeat, and no accepted one is on record",
 			"aws iam simulate-principal-policy --policy-source-arn arn:{partition}:iam::{account}:role/{role} --action-names ssm:UpdateInstanceInformation")

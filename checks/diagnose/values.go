@@ -51,8 +51,29 @@ func values(n *node.Node) causes.Values {
 	}
 	v["dhmcsetting"] = "arn:" + text.Or(v["partition"], "aws") + ":ssm:" + text.Or(v["region"], "REGION") + ":" + text.Or(v["account"], "ACCOUNT_ID") +
 		":servicesetting/ssm/managed-instance/default-ec2-instance-management-role"
+	refused, failed := n.RetryCap()
+	v["refusedwait"], v["failedwait"] = text.Span(refused), text.Span(failed)
+	v["reach"] = reach(n)
 	serviceCommands(n, v)
 	return v
+}
+
+// reach is what else a stop of the agent touches, where something on this host signs
+// with its credentials or keeps it; empty: nothing that was seen.
+func reach(n *node.Node) string {
+	if n.Identity.Hybrid != node.Yes {
+		return ""
+	}
+	for _, t := range []struct{ kind, says string }{
+		{facts.AroundEKS, "the kubelet of this EKS hybrid node signs with the agent's credentials: a restart is short, but a new registration is another node to the cluster, so let nodeadm make it"},
+		{facts.AroundECS, "the agent of Amazon ECS signs with the agent's credentials: a new registration is another container instance to the cluster"},
+		{facts.AroundGreengrass, "the nucleus of Greengrass installs and registers the agent: make a new registration by deploying aws.greengrass.SystemsManagerAgent again"},
+	} {
+		if len(n.Dependents(t.kind)) > 0 {
+			return t.says
+		}
+	}
+	return ""
 }
 
 // roleInUse is the role of the instance profile. A task of ECS has a role of
