@@ -16,7 +16,7 @@ var AgentBackoff = register(Check{
 	Station: AtAgent, Behind: AtAcceptance,
 	Needs:  []*Check{AgentStable, CredentialsFresh},
 	Causes: []string{"agent-backoff-wait"},
-	Doc: "After a refusal the agent sleeps up to 30 minutes, after other errors up to 60, and from the fourth failure on its log says nothing at the default level. When nothing stands in the way any more, " +
+	Doc: "After a refusal the agent sleeps up to 30 minutes, after other errors up to 60, or as long as its configuration allows, and from the fourth failure on its log says nothing at the default level. When nothing stands in the way any more, " +
 		"a restart makes it try at once. Whether the retry will be accepted is known only after it.",
 	Eval: func(n *node.Node) Finding {
 		switch {
@@ -53,7 +53,11 @@ func judgeSleep(n *node.Node, failed node.Entry) Finding {
 		return fd
 	}
 	b, sleeping := n.Sleeping()
-	until := failed.Last.Add(time.Hour) // the longest sleep; from the fourth failure on it is not announced
+	_, longest := n.RetryCap()
+	if failed.ID == facts.SigHibernate {
+		longest = n.HibernationCap()
+	}
+	until := failed.Last.Add(longest) // from the fourth failure on a sleep is not announced
 	switch {
 	case sleeping == node.Yes:
 		until = b.Until
@@ -65,7 +69,7 @@ func judgeSleep(n *node.Node, failed node.Entry) Finding {
 	default:
 		return skip("not asleep")
 	}
-	when := text.New("within an hour of its last failure, that is before %s", n.ClockTime(until))
+	when := text.New("within %s of its last failure, that is before %s", text.Span(longest), n.ClockTime(until))
 	if sleeping == node.Yes {
 		when = text.New("at %s, in %s", n.ClockTime(until), text.Span(until.Sub(n.Now())))
 	}
@@ -78,9 +82,10 @@ func judgeSleep(n *node.Node, failed node.Entry) Finding {
 	if u := n.Agent.Unit; u != nil {
 		fd = fd.with("unit", u.Name)
 	}
+	fd = withFlush(n, fd)
 	for _, r := range n.Refusals.Logged {
 		if r.Denied && r.Action == node.Heartbeat {
-			return fd.fix(causes.Get(fd.Cause).Fix...).fix(causes.Step{Where: causes.OperatorCLI,
+			return remedied(fd).fix(causes.Step{Where: causes.OperatorCLI,
 				Text:    "If it is refused again, the permission is still missing or still denied: see what the role allows",
 				Command: "aws iam simulate-principal-policy --policy-source-arn arn:{partition}:iam::{account}:role/{role} --action-names " + node.Heartbeat}).with("role", n.RoleOf(r))
 		}

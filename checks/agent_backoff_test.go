@@ -63,7 +63,7 @@ func TestAgentBackoff(t *testing.T) {
 		{name: "announced", fault: backoffAsleep, want: named("still sleeps after an earlier failure and retries at 09:55:00 UTC, in 25 min; wait, or restart it", "back-off: sleeping 27 min until 09:55:00 UTC (file:/var/log/amazon/ssm)", "minutes=26")},
 		{name: "the failure is shown", fault: backoffAsleep, want: named("", "agent log: ERROR AccessDeniedException: Systems Manager's instance management role", "until=09:55:00 UTC")},
 		{name: "the unit", fault: backoffAsleep, want: named("", "", "unit=amazon-ssm-agent.service")},
-		{name: "not announced", fault: backoffFailed, want: named("retries within an hour of its last failure, that is before 10:28:00 UTC", "", "until=10:28:00 UTC")},
+		{name: "not announced", fault: backoffFailed, want: named("retries within 60 min of its last failure, that is before 10:28:00 UTC", "", "until=10:28:00 UTC")},
 		{name: "announced, worker runs", fault: backoffAll(backoffAsleep, backoffAwake), want: named("at 09:55:00 UTC", "", "")},
 		{name: "on hybrid", kind: "hybrid", fault: backoffAsleep, want: named("still sleeps", "", "")},
 		{name: "the heartbeat was refused", fault: backoffAll(backoffAsleep, func(f *facts.Facts) {

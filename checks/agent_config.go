@@ -16,7 +16,8 @@ var AgentConfig = register(Check{
 	Profiles: []Profile{ProfileHost, ProfileImage},
 	Causes:   []string{"agent-config-invalid"},
 	Doc: "Parses amazon-ssm-agent.json as the agent does: strict JSON, any case of keys, unknown keys ignored. A file that cannot be parsed ends the agent at start with exit " +
-		"code 0; an endpoint or Region override with a wrong value sends it to the wrong place; an order of identities without that of this host leaves the agent without one. Values that are merely unusual pass.",
+		"code 0; an endpoint or Region override with a wrong value sends it to the wrong place; an order of identities without that of this host leaves the agent without one. Values that are merely unusual pass; " +
+		"keys that this release does not know yet, and those that none knows, are named.",
 	Eval: func(n *node.Node) Finding {
 		path := text.Or(n.Facts.Agent.ConfigPath, n.Layout().Config)
 		c, known := n.Facts.Agent.Config.Get()
@@ -44,12 +45,25 @@ var AgentConfig = register(Check{
 			return order
 		case len(c.UnknownKeys) > 0:
 			return warns("keys that the agent ignores: %s", strings.Join(c.UnknownKeys, ", "))
+		case len(n.NewerKeys()) > 0:
+			return warnNewerKeys(n)
 		case endpoints.Status != Pass:
 			return endpoints
 		}
 		return order
 	},
 })
+
+// warnNewerKeys names documented keys that this release of the agent ignores.
+func warnNewerKeys(n *node.Node) Finding {
+	var list []text.Text
+	for _, k := range n.NewerKeys() {
+		list = append(list, text.New("%s (from %s on)", k.Key, k.Since))
+	}
+	fd := warns("ignored by this release, agent %s: ", n.Agent.Version)
+	fd.Summary = fd.Summary.Append(text.Join(list, ", "))
+	return fd
+}
 
 func configInvalid(n *node.Node, path string, c Confidence, what, seen, format string, a ...any) Finding {
 	return stops(n, "agent-config-invalid", c, format, a...).saw(what, seen, "file:"+path).with("config", path, "path", path)

@@ -142,6 +142,8 @@ func TestAgentConfig(t *testing.T) {
 		{name: "an order, a task or not", fault: configAll(configOrder("OnPrem"), func(f *facts.Facts) { f.ECS = facts.ECS{} }), want: is(Unknown, "whether this is a task of Amazon ECS: not looked at")},
 		{name: "an order without OnPrem on EC2 with a registration", fault: configAll(configOrder("CustomIdentity"), key), want: named("the hybrid registration mi-0123456789abcdef0 (OnPrem)", "")},
 
+		{name: "newer keys", fault: configIs(facts.Config{Keys: []string{"Agent.EnforceWorkspaceRootOwnership", "Ssm.Endpoint"}}), want: is(Warn, "ignored by this release, agent 3.3.3050.0: Agent.EnforceWorkspaceRootOwnership (from 3.3.4177.0 on)")},
+		{name: "keys that it knows", fault: configIs(facts.Config{Keys: []string{"Ssm.CredentialRetryMaxSleepSeconds"}}), want: is(Pass, "")},
 		{name: "unknown keys", fault: configIs(facts.Config{UnknownKeys: []string{"Agent.Regoin", "Mgs.Endpiont"}}), want: is(Warn, "keys that the agent ignores: Agent.Regoin, Mgs.Endpiont")},
 	}
 	judge(t, AgentConfig, table)

@@ -1,6 +1,9 @@
 package checks
 
 import (
+	"strings"
+
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
 )
@@ -47,5 +50,32 @@ func notInstalled(n *node.Node) Finding {
 	if d, ok := n.Facts.Host.Distro.Get(); ok {
 		fd = fd.with("package", d.ID)
 	}
+	for _, p := range n.Unsupported() {
+		if p.Feature == "" {
+			return unsupportedSystem(n, fd, p)
+		}
+	}
 	return fd
+}
+
+// ownPackage installs the package that a distribution builds itself.
+var ownPackage = map[string]string{
+	"alpine": "apk add amazon-ssm-agent && rc-update add amazon-ssm-agent default && rc-service amazon-ssm-agent start",
+	"nixos":  "grep -rn amazon-ssm-agent /etc/nixos",
+}
+
+// unsupportedSystem replaces the remedy on a system that AWS has no agent for.
+func unsupportedSystem(n *node.Node, fd Finding, p node.Platform) Finding {
+	d := n.Facts.Host.Distro
+	fd = fd.add(". %s", p.What).saw("operating system", text.Or(d.Value.Name, d.Value.ID), d.From).saw("support of the system, as of "+node.ReleasesAsOf, p.What, p.Source)
+	if command := ownPackage[p.ID]; command != "" {
+		fd = fd.fix(causes.Step{Text: "Install the package of the distribution, which AWS does not support", Command: command, Where: causes.OnHost, Root: true})
+	}
+	supported := "Use an operating system that AWS supports for the agent; the images of Amazon Linux have it"
+	if len(fd.Fix) > 0 {
+		supported = "Or use" + strings.TrimPrefix(supported, "Use")
+	}
+	return fd.fix(causes.Step{Text: supported, Where: causes.OperatorCLI, Alternative: len(fd.Fix) > 0,
+		Command: "aws ssm get-parameter --region {region} --name /aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64 --query Parameter.Value"}).
+		fix(causes.Step{Text: "Check again", Command: "ssm-doctor check --wait 5m", Where: causes.OnHost})
 }

@@ -14,7 +14,7 @@ var AgentRegression = register(Check{
 	Station: AtAgent, Behind: AtAcceptance,
 	Causes: []string{"agent-version-regression"},
 	Doc: "Compares the versions that started, from audit files and log, with the last accepted call: an older version that was accepted, followed by another that never was and keeps ending, " +
-		"points at the update. It needs the history on this host; lists of known bad releases age and are not kept.",
+		"points at the update. It needs the history on this host. That others report trouble with a release makes this likely and never proves it; that list says as of which day it is.",
 	Eval: func(n *node.Node) Finding {
 		versions := n.Facts.Agent.Versions
 		before, first := lastUpdate(versions.Some())
@@ -50,7 +50,7 @@ var AgentRegression = register(Check{
 		fd.Evidence = append(fd.Evidence, trouble...)
 		crash := n.Log.Last(facts.SigPanic)
 		fd.Stands = crash.Yes() && !crash.Last.Before(first.At)
-		return withPackaging(n, fd)
+		return withPackaging(n, withKnownBad(n, fd, first.Version))
 	},
 })
 

@@ -55,6 +55,8 @@ func TestAgentRegression(t *testing.T) {
 		{name: "hybrid", kind: "hybrid", want: is(Skip, "")},
 		{name: "windows", kind: "windows", want: is(Skip, "")},
 		{name: "task", kind: "task", want: is(Skip, "")},
+		{name: "a release that others report, too", fault: all(regressionUpdate(30*day), regressionCrashes, func(f *facts.Facts) { f.Agent.Installations.Value[0].Kind = "snap" }),
+			want: want{status: Fail, effect: Blocks, cause: "agent-version-regression", confidence: Likely, saw: "known of agent 3.3.2476.0, as of "}},
 		{name: "no start on record", fault: func(f *facts.Facts) {
 			f.Agent.Versions = facts.Absent[[]facts.VersionStart]("no start is recorded", "")
 		}, want: is(Skip, "no update is on record")},

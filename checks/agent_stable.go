@@ -69,7 +69,7 @@ var AgentStable = register(Check{
 		if u := n.Agent.Unit; u != nil {
 			fd = fd.with("unit", u.Name)
 		}
-		return fd
+		return withKnownBad(n, fd, n.Agent.Version)
 	},
 })
 

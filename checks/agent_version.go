@@ -19,9 +19,10 @@ var AgentVersion = register(Check{
 	ID: "agent-version", Group: "agent", Title: "The agent is new enough for what this host depends on",
 	Station: AtAgent,
 	Needs:   []*Check{ImdsV2Agent},
-	Causes:  []string{"agent-version-too-old"},
+	Causes:  []string{"agent-version-too-old", "platform-unsupported"},
 	Doc: "Compares the agent's version with what this host needs: Default Host Management from 3.2.582.0 where no instance profile is attached, Session Manager from 2.3.68.0. " +
-		"Whether a newer release exists is not asked: that would need the network.",
+		"Whether a newer release exists is not asked: that would need the network. " +
+		"What is known not to work on this operating system is a note, with the day of that knowledge.",
 	Eval: func(n *node.Node) Finding {
 		v := n.Agent.Version
 		beforeDHMC := n.Agent.OlderThan(leastDHMC)
@@ -43,9 +44,23 @@ var AgentVersion = register(Check{
 		case beforeDHMC == node.Yes && dhmc == node.Unknown:
 			return unsure.add("; agent %s could not use Default Host Management, which needs %s", v, leastDHMC)
 		}
-		return pass("%s", v)
+		return withPlatform(n, pass("%s", v))
 	},
 })
+
+// withPlatform adds what is known not to work on this system, as a note.
+func withPlatform(n *node.Node, fd Finding) Finding {
+	list := n.Unsupported()
+	if len(list) == 0 {
+		return fd
+	}
+	d := n.Facts.Host.Distro
+	note := notes("platform-unsupported", Likely, "%s (as of %s)", list[0].What, node.ReleasesAsOf).saw("operating system", text.Or(d.Value.Name, d.Value.ID), d.From)
+	for _, p := range list {
+		note = note.saw("support of the system, as of "+node.ReleasesAsOf, p.What, p.Source)
+	}
+	return fd.and(note)
+}
 
 // needsDHMC tells whether only Default Host Management can give this host credentials,
 // and what is not known of that.

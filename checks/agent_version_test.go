@@ -46,6 +46,8 @@ func TestAgentVersion(t *testing.T) {
 		{name: "windows", kind: "windows", want: is(Pass, "")},
 		{name: "task", kind: "task", want: is(Pass, "")},
 
+		{name: "a system that a part does not take", fault: func(f *facts.Facts) { f.Host.Distro = facts.Known(facts.Distro{ID: "debian", Version: "13"}, "") }, want: want{status: Pass, more: "platform-unsupported"}},
+
 		{name: "before Default Host Management", fault: all(neverAccepted, noProfile, version("3.1.1732.0")), want: dhmc(Fail, Blocks, "imds GET iam/info: 404, no instance profile attached (imds:GET /latest/meta-data/iam/info)")},
 		{name: "accepted all the same", fault: all(noProfile, version("3.1.1732.0")), want: dhmc(Warn, Breaks, "agent version: 3.1.1732.0")},
 		{name: "with a profile", fault: version("3.1.1732.0"), want: is(Pass, "3.1.1732.0")},

@@ -38,6 +38,9 @@ var ChannelConnection = register(Check{
 		case m.Unread():
 			return unreadLog(n).say("%d connections to port 443; whether the agent fails to open its channel was not read: %s", live, n.Log.Unseen().Reason())
 		case live > 0:
+			if full, fixed := bufferFull(n); full.Yes() {
+				return warns("%d connections to port 443, but the buffer of commands was full %s: before %s the channel can lock up then; if commands stay pending, restart the agent", live, n.Ago(full.Last), fixed).logged(full)
+			}
 			return pass("%d connections to port 443", live)
 		case n.Agent.Core == node.No, n.Agent.Worker == node.No && n.Agent.Separate == node.Yes:
 			return skip("the agent does not run, or waits for credentials")
@@ -53,9 +56,25 @@ func judgeDeadSocket(n *node.Node, s facts.Socket) Finding {
 	if e := n.Endpoints.Of("ssmmessages"); e == nil || !e.Connected() {
 		return unknown("a connection to %s goes unanswered, and whether a new one works is not known", s.Remote)
 	}
-	return breaks("channel-stale-connection", Proven, "the agent's connection to %s is dead: its data goes unanswered, while a new connection works; a restart reconnects it", s.Remote).
+	full, fixed := bufferFull(n)
+	fd := breaks("channel-stale-connection", Proven, "the agent's connection to %s is dead: its data goes unanswered, while a new connection works; a restart reconnects it", s.Remote).
 		saw("connection "+s.Local+" to "+s.Remote, fmt.Sprintf("%d retransmissions without answer, %d bytes queued", s.Retransmits, s.Unacked), n.Facts.Agent.Channel.From).
-		saw("new connection to ssmmessages", "connected", "connect")
+		saw("new connection to ssmmessages", "connected", "connect").logged(full)
+	if full.Yes() {
+		fd = fd.saw("agent version", n.Agent.Version+"; before "+fixed+" the channel can lock up behind a full buffer", n.Facts.Agent.Running.From)
+	}
+	return fd
+}
+
+// bufferFull is the latest entry of the last day about a full buffer of commands, behind
+// which the control channel of this release can lock up, and the release that mended it.
+// Source: amazon-ssm-agent, RELEASENOTES.md at 3.3.5226.
+func bufferFull(n *node.Node) (full node.Entry, fixed string) {
+	may, fixed := n.MayDeadlock()
+	if full = n.Log.Recent(facts.SigBufferFull); may != node.Yes || !full.Yes() || n.Log.StartedAfter(full.Match) {
+		return node.Entry{}, fixed
+	}
+	return full, fixed
 }
 
 // channelFailure is the latest failure to open the channel that no success has
@@ -88,5 +107,5 @@ func blameChannel(n *node.Node, m node.Entry) Finding {
 	if e := n.Endpoints.Of("ssmmessages"); e != nil {
 		fd = fd.with("endpoint", e.Host)
 	}
-	return fd
+	return withKnownBad(n, fd, n.Agent.Version)
 }

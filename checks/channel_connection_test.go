@@ -45,6 +45,11 @@ func TestChannelConnection(t *testing.T) {
 		{name: "failing, and connected", fault: fails, want: is(Pass, "1 connections to port 443")},
 		{name: "opened since", fault: netAll(connectionSockets(live), fails, connectionFails(facts.SigChannelUp, "INFO Set up control channel successfully", time.Minute)), want: is(Pass, "1 connections")},
 
+		{name: "behind a full buffer", fault: connectionFails(facts.SigBufferFull, "ERROR received error code while checking processor buffer space ProcessorBufferFull", 2*time.Hour),
+			want: want{status: Warn, says: "the buffer of commands was full 2 h ago: before 3.3.5226.0 the channel can lock up then", saw: "agent log: ERROR received error code"}},
+		{name: "behind a full buffer, mended", fault: netAll(connectionFails(facts.SigBufferFull, "ERROR ProcessorBufferFull", 2*time.Hour), func(f *facts.Facts) {
+			f.Agent.Installed, f.Agent.Running = facts.Known("3.3.5226.0", ""), facts.Known("3.3.5226.0", "")
+		}), want: is(Pass, "1 connections")},
 		{name: "dead", fault: connectionSockets(live, dead), want: want{status: Warn, effect: Breaks, cause: "channel-stale-connection", confidence: Proven,
 			says: "the agent's connection to 52.119.181.22:443 is dead: its data goes unanswered, while a new connection works; a restart reconnects it", saw: "connection 10.0.12.34:48001 to 52.119.181.22:443: 7 retransmissions without answer, 310 bytes queued (file:/proc/net/tcp)"}},
 		{name: "dead, a new one", fault: connectionSockets(dead), want: want{status: Warn, effect: Breaks, cause: "channel-stale-connection", saw: "new connection to ssmmessages: connected (connect)"}},

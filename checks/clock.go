@@ -21,6 +21,10 @@ var Clock = register(Check{
 		refused := n.Log.Current(facts.SigClock)
 		skew, ok := n.Facts.Network.Skew.Get()
 		switch {
+		case !ok && refused.Yes() && n.Facts.Network.Skew.LookedAt() && n.Facts.Host.BootTime.Unknown():
+			return unread("boot time", n.Facts.Host.BootTime)
+		case !ok && refused.Yes() && n.Facts.Network.Skew.LookedAt() && n.ClockSetSince() != "":
+			return unread("server time", n.Facts.Network.Skew).add("; AWS refused the agent's requests for their time, and the clock was set since")
 		case !ok && refused.Yes() && n.Facts.Network.Skew.LookedAt():
 			fd := stops(n, "clock-skew", Likely, "AWS refused the agent's requests because of their time: the clock or the time zone of this host is wrong, slow or fast").logged(refused)
 			fd.Answered = true

@@ -46,6 +46,10 @@ func TestClock(t *testing.T) {
 		{name: "slow, and refused", fault: netAll(clockRefused, clockOff(1800)), want: named(Proven, "", "agent log: ERROR InvalidSignatureException")},
 		{name: "refused, server time not known", fault: netAll(clockRefused, clockUnread), want: named(Likely, "AWS refused the agent's requests because of their time: the clock or the time zone of this host is wrong, slow or fast", "agent log: ERROR InvalidSignatureException")},
 		{name: "refused, synchronisation", fault: netAll(clockRefused, clockUnread, func(f *facts.Facts) { f.Host.NTPSynchronized = facts.Known(false, "adjtimex") }), want: named(Likely, "", "time synchronisation: synchronized: false")},
+		{name: "refused, set since, server time not known", fault: netAll(clockRefused, clockUnread, func(f *facts.Facts) {
+			f.Host.BootTime = facts.Known(f.CollectedAt.Add(-time.Minute), "file:/proc/stat")
+			log(f, facts.SigStart, 5*time.Minute, "amazon-ssm-agent - v3.3.3050.0")
+		}), want: is(Unknown, "and the clock was set since")},
 		{name: "refused, accepted since", fault: netAll(clockUnread, func(f *facts.Facts) { log(f, facts.SigClock, time.Hour, "Signature expired:") }), want: is(Unknown, "server time: no endpoint answered with its time")},
 
 		{name: "not known", fault: clockUnread, want: is(Unknown, "server time: no endpoint answered")},

@@ -16,11 +16,17 @@ import (
 var CredentialsFresh = register(Check{
 	ID: "credentials-fresh", Group: "credentials", Title: "The agent's credentials are fresh",
 	Station: AtCredentials, Behind: AtAcceptance,
-	Causes: []string{"credentials-stale"},
-	Doc:    "The agent renews its credentials halfway to their end. Stored credentials that are past their end while the agent runs, is not waiting, and fresh ones could be had, mean that it holds on to old or failed ones. On a full disk that record is not kept, so that nothing can be told from it alone.",
+	Causes: []string{"credentials-stale", "credentials-file-damaged"},
+	Doc:    "The agent renews its credentials halfway to their end. Stored credentials that are past their end while the agent runs, is not waiting, and fresh ones could be had, mean that it holds on to old or failed ones. On a full disk that record is not kept, so that nothing can be told from it alone. A record, or on a hybrid node a credentials file, that was written by half keeps the agent from renewing them.",
 	Eval: func(n *node.Node) Finding {
 		seen := n.Facts.Credentials.Runtime
 		r, ok := seen.Get()
+		if fd, damaged := damagedCredentials(n); damaged {
+			return fd
+		}
+		if n.Facts.Credentials.RootFile.Value.ParseError != "" && n.Identity.Hybrid == node.Unknown {
+			return unreadHybrid(n)
+		}
 		switch {
 		case seen.Unknown():
 			return unread("runtime configuration", seen)
@@ -54,11 +60,29 @@ var CredentialsFresh = register(Check{
 		fd = fd.logged(n.Log.Current(facts.SigCredsExpired))
 		if mount, full := fullAt(n, seen.From); full {
 			first := causes.Step{Text: "First free space and inodes on {mount}: on a full disk the agent does not start again", Command: "df -h {mount}; df -i {mount}", Where: causes.OnHost, GOOS: "linux darwin"}
-			fd = fd.fix(first).fix(causes.Get("credentials-stale").Fix...).with("mount", mount)
+			return fd.fix(first).fix(causes.Get("credentials-stale").Fix...).with("mount", mount)
 		}
-		return fd
+		return withFlush(n, fd)
 	},
 })
+
+// damagedCredentials finds a file of the agent's credentials that it cannot read: its
+// record of them, without which the agent does not begin to renew them at its start, or
+// the file that a hybrid agent stores them in, which it does not overwrite unasked.
+// Source: amazon-ssm-agent, core/app/credentialrefresher/credentialrefresher.go; its
+// README.md on ForceUpdateCreds.
+func damagedCredentials(n *node.Node) (Finding, bool) {
+	record, shared := n.Facts.Credentials.Runtime, n.Facts.Credentials.RootFile
+	from, what := record.From, record.Reason()
+	if file, ok := shared.Get(); n.Identity.Hybrid == node.Yes && ok && file.ParseError != "" && record.Obstacle() != facts.Damaged {
+		from, what = shared.From, file.ParseError
+	} else if record.Obstacle() != facts.Damaged {
+		return Finding{}, false
+	}
+	path := strings.TrimPrefix(from, "file:")
+	return stops(n, "credentials-file-damaged", Likely, "%s cannot be read (%s), so that the agent cannot renew its credentials", path, strings.TrimPrefix(what, "damaged: ")).
+		saw("read "+path, what, from).logged(n.Log.Current(facts.SigCredsWrite)).with("path", path), true
+}
 
 // waitsOrCannotTell is the answer about expired credentials that the agent will
 // renew by itself, or of which it cannot be told whether fresh ones can be had.

@@ -45,7 +45,17 @@ func TestCredentialsFresh(t *testing.T) {
 		return want{status: Fail, effect: Blocks, cause: "credentials-stale", confidence: Likely, says: says, saw: saw}
 	}
 	notKnown := is(Unknown, "expired, and whether fresh ones can be had is not known")
+	damaged := func(f *facts.Facts) {
+		f.Credentials.Runtime = facts.Unknown[facts.Runtime]("damaged: the file ends in the middle", "file:/var/lib/amazon/ssm/runtimeconfig/identity_config.json").Because(facts.Damaged)
+	}
 	table := []row{
+		{name: "damaged record", fault: func(f *facts.Facts) { neverAccepted(f); damaged(f) }, want: want{status: Fail, effect: Blocks, cause: "credentials-file-damaged", confidence: Likely,
+			says: "identity_config.json cannot be read (the file ends in the middle)", saw: "read /var/lib/amazon/ssm/runtimeconfig/identity_config.json: damaged", value: "path=/var/lib/amazon/ssm/runtimeconfig/identity_config.json"}},
+		{name: "damaged record, accepted", fault: damaged, want: want{status: Warn, effect: Breaks, cause: "credentials-file-damaged"}},
+		{name: "damaged file of a hybrid node", kind: "hybrid", fault: func(f *facts.Facts) {
+			neverAccepted(f)
+			f.Credentials.RootFile = facts.Known(facts.SharedFile{Path: "/root/.aws/credentials", ParseError: "line 1 is no assignment"}, "file:/root/.aws/credentials")
+		}, want: want{status: Fail, effect: Blocks, cause: "credentials-file-damaged", says: "/root/.aws/credentials cannot be read"}},
 		{name: "profile", want: is(Pass, "valid until 10:20:00 UTC, obtained 10 min ago")},
 		{name: "dhmc", kind: "dhmc", want: is(Pass, "valid until 10:20:00 UTC")},
 		{name: "hybrid", kind: "hybrid", want: is(Pass, "valid until 10:20:00 UTC")},

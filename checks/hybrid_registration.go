@@ -1,8 +1,10 @@
 package checks
 
 import (
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
 // HybridRegistration is hybrid-registration.
@@ -24,6 +26,10 @@ var HybridRegistration = register(Check{
 			return unread("whether this is an EC2 instance", n.Facts.Host.DMI.Vendor)
 		case !r.LookedAt():
 			return unread("registration", r)
+		case n.Identity.Hybrid == node.Yes && len(n.Dependents(facts.AroundEKS)) > 0 && len(n.Dependents(facts.AroundAnywhere)) > 0:
+			// Source: Amazon EKS user guide, "Prepare credentials for hybrid nodes".
+			return warns("registered as %s, and IAM Roles Anywhere is set up too: a node of EKS takes its credentials from one of them, never from both", n.Identity.ID).
+				saw("IAM Roles Anywhere", "set up", n.Dependents(facts.AroundAnywhere)[0].From)
 		case n.Identity.Hybrid == node.Yes:
 			return pass("registered as %s", n.Identity.ID)
 		case n.Identity.InECS == node.Unknown:
@@ -39,6 +45,9 @@ var HybridRegistration = register(Check{
 		if vendor, ok := n.Facts.Host.DMI.Vendor.Get(); ok {
 			fd = fd.saw("firmware vendor", vendor, n.Facts.Host.DMI.Vendor.From)
 		}
+		if cloud, seen := n.Cloud(); cloud != "" {
+			fd = fd.saw("cloud of this machine", cloud+", by "+text.Quote(seen), n.Facts.Host.DMI.Vendor.From)
+		}
 		switch k, ok := r.Get(); {
 		case ok && k.InstanceID != "":
 			fd = fd.saw("RegistrationKey", k.InstanceID+", incomplete: it lacks its Region or its private key", r.From)
@@ -53,6 +62,23 @@ var HybridRegistration = register(Check{
 		if n.MayBe("OnPrem") == node.No {
 			fd = fd.saw("Identity.ConsumptionOrder", "leaves out OnPrem", "file:"+n.Facts.Agent.ConfigPath)
 		}
-		return fd
+		return withCloudConnector(n, fd)
 	},
 })
+
+// withCloudConnector adds the other way in which a machine of a cloud that Systems
+// Manager can be connected to becomes a managed node.
+// Source: AWS Systems Manager user guide, "Cloud Connectors".
+func withCloudConnector(n *node.Node, fd Finding) Finding {
+	cloud, _ := n.Cloud()
+	if cloud != node.Azure && cloud != node.GoogleCloud {
+		return fd
+	}
+	connect := "Or let a Cloud Connector of Systems Manager register the machines of " + cloud + " instead of an activation: see which the account has"
+	if can, since := n.ForOtherClouds(); can == node.No {
+		connect += ". It needs agent " + since + " or later, and this host has " + n.Agent.Version
+	}
+	steps := causes.Get(fd.Cause).Fix
+	fd = fd.fix(steps[:len(steps)-1]...)
+	return fd.fix(causes.Step{Text: connect, Command: "aws ssm list-cloud-connectors --region {region}", Where: causes.OperatorCLI, Alternative: true}, steps[len(steps)-1])
+}

@@ -21,6 +21,17 @@ func hybridVaultUnread(f *facts.Facts) {
 	f.Registration.Hybrid = facts.Unknown[facts.Key]("vault: permission denied", "").Because(facts.NeedsRoot)
 }
 
+// around puts traces around the agent.
+func around(kinds ...string) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		var list []facts.Trace
+		for _, k := range kinds {
+			list = append(list, facts.Trace{Kind: k, From: "file:/opt/" + k})
+		}
+		f.Agent.Around = facts.Known(list, "")
+	}
+}
+
 func TestHybridRegistration(t *testing.T) {
 	t.Parallel()
 	after := func(change func(*facts.Facts)) func(*facts.Facts) {
@@ -42,6 +53,11 @@ func TestHybridRegistration(t *testing.T) {
 		{name: "hybrid", kind: "hybrid", want: is(Pass, "registered as mi-0f1e2d3c4b5a69788")},
 		{name: "windows", kind: "windows", want: is(Pass, "registered as mi-0f1e2d3c4b5a69788")},
 		{name: "task", kind: "task", want: is(Skip, "an ECS task needs no registration")},
+		{name: "a node of EKS", kind: "hybrid", fault: around(facts.AroundEKS), want: is(Pass, "registered as")},
+		{name: "a node of EKS with two providers", kind: "hybrid", fault: around(facts.AroundEKS, facts.AroundAnywhere), want: want{status: Warn, says: "takes its credentials from one of them, never from both", saw: "IAM Roles Anywhere: set up (file:/opt/roles-anywhere)"}},
+		{name: "on Azure", kind: "hybrid", fault: after(func(f *facts.Facts) {
+			f.Host.DMI.Chassis = facts.Known("7783-7084-3265-9085-8269-3286-77", "file:/sys/class/dmi/id/chassis_asset_tag")
+		}), want: missing("cloud of this machine: Microsoft Azure")},
 		{name: "no registration", kind: "hybrid", fault: hybridUnregistered, want: missing("RegistrationKey: does not exist (file:/var/lib/amazon/ssm/Vault/Store/RegistrationKey)")},
 		{name: "no registration on Windows", kind: "windows", fault: hybridUnregistered, want: missing("RegistrationKey: does not exist (file:/ProgramData/")},
 		{name: "the firmware", kind: "hybrid", fault: hybridUnregistered, want: missing("firmware vendor: Dell Inc. (file:/sys/class/dmi/id/sys_vendor)")},

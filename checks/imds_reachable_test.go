@@ -134,6 +134,9 @@ func TestImdsReachable(t *testing.T) {
 		{name: "hybrid on EC2", fault: imdsAll(imdsRegistered, imdsEnds(refused, refused)), want: want{status: Warn, effect: Notes, cause: "imds-disabled"}},
 		{name: "hybrid on EC2, proxy", fault: imdsAll(imdsRegistered, imdsProxied(facts.Exchange{Status: 403})), want: want{status: Warn, effect: Notes, cause: "imds-via-proxy"}},
 		{name: "elsewhere, registered", kind: "hybrid", fault: imdsEnds(page, page), want: want{status: Warn, effect: Notes, cause: "imds-impostor", says: "this is not an EC2 instance, but something answers"}},
+		{name: "another cloud, registered", kind: "hybrid", fault: imdsAll(imdsEnds(page, page), func(f *facts.Facts) { f.Host.DMI.Vendor = facts.Known("Google", "dmi") }),
+			want: is(Skip, "the metadata service of Google Cloud answers, as it should there")},
+		{name: "another cloud by its reply", kind: "hybrid", fault: imdsEnds(facts.Exchange{Status: 400, TCP: true, Body: "Bad request. Required metadata header not specified"}, page), want: is(Skip, "Microsoft Azure")},
 		{name: "elsewhere, not registered", kind: "hybrid", fault: imdsAll(imdsEnds(page, page), func(f *facts.Facts) {
 			f.Registration.Hybrid = facts.Absent[facts.Key]("no such file", "")
 		}), want: named("imds-impostor", Proven, "something answers at 169.254.169.254: HTTP 200 from nginx", "imds PUT /latest/api/token: HTTP 200 from nginx")},

@@ -2,6 +2,7 @@ package checks
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/causes"
@@ -50,6 +51,45 @@ func withPackaging(n *node.Node, fd Finding) Finding {
 		fd = fd.saw("installed as", in.Kind+" "+in.Version.Value, in.Version.From).with("package", in.Kind)
 	}
 	return fd
+}
+
+// remedied is a finding with its own steps, or those of the catalogue in their place.
+func remedied(fd Finding) Finding {
+	if len(fd.Fix) == 0 {
+		return fd.fix(causes.Get(fd.Cause).Fix...)
+	}
+	return fd
+}
+
+// withFlush adds the lighter way beside a restart that newer agents have. The name of
+// the sub-command is left to the help of ssm-cli: only the release notes tell of it.
+// Source: amazon-ssm-agent, RELEASENOTES.md at 3.3.4268.
+func withFlush(n *node.Node, fd Finding) Finding {
+	if n.CanFlush() != node.Yes || n.Facts.Host.GOOS != "linux" {
+		return fd
+	}
+	fd = remedied(fd)
+	for i, s := range fd.Fix {
+		if s.Command == "{restart}" {
+			flush := causes.Step{Text: "Or without a restart: this release can flush the agent's credentials with ssm-cli, whose help names the sub-command", Command: "ssm-cli help", Where: causes.OnHost, Root: true, Alternative: true, GOOS: "linux"}
+			fd.Fix = slices.Insert(slices.Clone(fd.Fix), i+1, flush)
+			return fd
+		}
+	}
+	return fd
+}
+
+// withKnownBad adds what is publicly known to be wrong with the release that runs, and
+// takes a guess for likely where that is so.
+func withKnownBad(n *node.Node, fd Finding, version string) Finding {
+	r, bad := n.KnownBad(version)
+	if !bad {
+		return fd
+	}
+	if fd.Confidence == Possible {
+		fd.Confidence = Likely
+	}
+	return fd.saw("known of agent "+version+", as of "+node.ReleasesAsOf, "this release "+r.What, r.Source)
 }
 
 var managedID = regexp.MustCompile(`\bmi-[0-9a-f]{8,17}\b`)

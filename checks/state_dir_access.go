@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
@@ -17,7 +18,7 @@ var StateDirAccess = register(Check{
 	Needs:   []*Check{FilesystemWritable},
 	Causes:  []string{"state-dir-permissions"},
 	Doc: "Owner of the agent's state directories, the user its service runs as, and refusals in its log. The agent must run as root: it changes owner and mode of its " +
-		"vault at every start and gives up when it may not. The vault's own odd mode (a directory with 0600) is normal.",
+		"vault at every start and gives up when it may not. The vault's own odd mode (a directory with 0600) is normal. From 3.3.4177.0 on it makes root the owner of its whole workspace, unless its configuration says otherwise.",
 	Eval: func(n *node.Node) Finding {
 		refused, u, foreign := n.Log.Current(facts.SigVaultPermission), n.Agent.Unit, foreignPaths(n)
 		dir := n.Layout().Data
@@ -39,13 +40,18 @@ var StateDirAccess = register(Check{
 			fd = fd.saw("owner of "+p.Path, fmt.Sprintf("uid %d, %s", p.Owner.Value, p.Mode), "file:"+p.Path).with("path", p.Path)
 		}
 		if otherUser || refused.Yes() {
-			return fd.logged(refused)
+			return withOwnershipSwitch(n, fd.logged(refused))
+		}
+		if n.EnforcesOwnership() == node.No && n.Facts.Agent.Config.Value.OwnershipOff {
+			return pass("%s, which Agent.EnforceWorkspaceRootOwnership in %s allows", why, n.Facts.Agent.ConfigPath)
 		}
 		// An unusual owner alone has not stopped anything.
 		inDir := strings.HasPrefix(foreign[0].Path, dir)
 		switch {
+		case inDir && n.EnforcesOwnership() == node.Unknown:
+			return unread("whether the configuration allows another owner", n.Facts.Agent.Config).add("; %s", why)
 		case inDir && n.Acceptance.Now == node.No:
-			return fd
+			return withOwnershipSwitch(n, fd)
 		case refused.Unread():
 			return unreadLog(n)
 		case !inDir && n.Facts.Host.GOOS == "":
@@ -56,6 +62,31 @@ var StateDirAccess = register(Check{
 		return pass("%s", why)
 	},
 })
+
+// withOwnershipSwitch adds what newer agents do about the owner of their workspace: they
+// make it root's at every start. A container that may not change owners can say that
+// this is not wanted.
+// Source: amazon-ssm-agent, README.md on EnforceWorkspaceRootOwnership.
+func withOwnershipSwitch(n *node.Node, fd Finding) Finding {
+	switch n.EnforcesOwnership() {
+	case node.Unknown:
+		return fd
+	case node.No:
+		if n.Facts.Agent.Config.Value.OwnershipOff {
+			return fd.saw("Agent.EnforceWorkspaceRootOwnership", "false", "file:"+n.Facts.Agent.ConfigPath)
+		}
+		return fd
+	}
+	fd = fd.saw("agent "+n.Agent.Version, "makes root the owner of its workspace at every start, and ends where it may not", n.Facts.Agent.Running.From)
+	c, ok := n.Facts.Host.Container.Get()
+	if !ok {
+		return fd
+	}
+	const off = "Or, where the container (%s) sets the owner itself and may not change it, switch that off: set Agent.EnforceWorkspaceRootOwnership to false in {config}"
+	steps := causes.Get(fd.Cause).Fix
+	return fd.fix(steps[:len(steps)-1]...).fix(causes.Step{Text: fmt.Sprintf(off, c.Runtime), Command: "cp -n {config}.template {config}; grep -n EnforceWorkspaceRootOwnership {config}",
+		Where: causes.OnHost, Root: true, Alternative: true, GOOS: "linux"}, steps[len(steps)-1])
+}
 
 // administrator is the user that the agent's service must run as.
 func administrator(n *node.Node) string {

@@ -80,6 +80,12 @@ func TestStateDirAccess(t *testing.T) {
 		{name: "owner numbers on Windows", kind: "windows", fault: both(neverAccepted, alice), want: want{status: Pass}},
 		{name: "owner not known", fault: stateOwned(facts.Unknown[int]("the file system does not tell", "")), want: want{status: Unknown, says: "owner of /var/lib/amazon/ssm: the file system does not tell"}},
 
+		{name: "another owner, as the configuration allows", fault: both(neverAccepted, alice, func(f *facts.Facts) {
+			f.Agent.Running, f.Agent.Config = facts.Known("3.3.5226.0", ""), facts.Known(facts.Config{OwnershipOff: true}, "")
+		}), want: want{status: Pass, says: "which Agent.EnforceWorkspaceRootOwnership in /etc/amazon/ssm/amazon-ssm-agent.json allows"}},
+		{name: "refused, an agent that enforces its owner", fault: both(neverAccepted, refused(time.Minute), func(f *facts.Facts) { f.Agent.Running = facts.Known("3.3.5226.0", "audit") }),
+			want: want{status: Fail, effect: Blocks, cause: cause, saw: "agent 3.3.5226.0: makes root the owner of its workspace at every start"}},
+
 		{name: "no state yet", fault: stateNowhere, want: want{status: Skip, says: "no state directory yet"}},
 		{name: "a dangling link", fault: both(stateNowhere, func(f *facts.Facts) { f.Registration.Paths.Value[0].Error = "dangling link" }), want: want{status: Unknown, says: "/var/lib/amazon/ssm: dangling link"}},
 		{name: "may not look", fault: both(stateNowhere, func(f *facts.Facts) {

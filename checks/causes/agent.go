@@ -118,8 +118,27 @@ var _ = add(
 		Docs: []string{docAgentLog},
 	},
 	Cause{
+		ID: "platform-unsupported", Group: "agent", Severity: Info, Title: "operating system not supported in full",
+		Meaning: "Systems Manager, or one part of it, does not take this operating system, or does so only from a later release of the agent on. What else is in use works all the same.",
+		Fix: []Step{
+			linux(onHost("See which systems and versions are supported, and compare with this one", "cat /etc/os-release")),
+			onHost("Where a later release of the agent is needed, see which one runs", "ssm-doctor check agent-version"),
+		},
+		Docs: []string{docSystems},
+	},
+	Cause{
+		ID: "agent-update-blocked", Group: "agent", Severity: Warning, Title: "new releases do not reach the agent",
+		Meaning: "Something on this host keeps newer releases of the agent away: the key that verifies its packages has ended, a rule holds the package at its version, or a lock is left over. The node works on with the release it has.",
+		Fix: []Step{
+			linux(onHost("See what holds the package", "apt-mark showhold; yum versionlock list; snap refresh --time")),
+			asRoot("Update the agent", "{reinstall}"),
+			onHost("Check again", "ssm-doctor check update-path"),
+		},
+		Docs: []string{docAgentUpdate, docSignature},
+	},
+	Cause{
 		ID: "agent-backoff-wait", Group: "agent", Severity: Info, LastResort: true, Title: "agent is waiting before its next try",
-		Meaning: "What kept the agent from working is gone. The agent has not noticed: after a refusal it sleeps for about half an hour, after other failures up to an hour.",
+		Meaning: "What kept the agent from working is gone. The agent has not noticed: after a refusal it sleeps for about half an hour, after other failures up to an hour, and never longer than Ssm.CredentialRetryMaxSleepSeconds says.",
 		Fix: []Step{
 			asRoot("Restart the agent so that it retries now, or wait up to {minutes} min until it wakes by itself", "{restart}"),
 			verify,

@@ -44,7 +44,7 @@ var _ = add(
 		ID: "dhmc-shadows-profile", Group: "credentials", Severity: Warning, Title: "Default Host Management used instead of the profile",
 		Meaning: "The node is managed with the role of Default Host Management. What Systems Manager runs there does not have the permissions of the attached instance profile.",
 		Fix: []Step{
-			operator("If the profile's role is meant to be used, attach AmazonSSMManagedInstanceCore to {role}; the agent turns to it within 30 min", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
+			operator("If the profile's role is meant to be used, attach AmazonSSMManagedInstanceCore to {role}; the agent turns to it within {refusedwait}", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
 			or(operator)("Or stay with Default Host Management and grant what is missing to its role, knowing that every instance of the account and Region gets it", "aws ssm get-service-setting --region {region} --setting-id {dhmcsetting} --query ServiceSetting.SettingValue"),
 			restart, verify,
 		},
@@ -85,6 +85,17 @@ var _ = add(
 			unix(asRoot("If it happens again, see what the renewal says", "grep -iE 'credential|refresh' {log}/amazon-ssm-agent.log | tail -20")),
 			windows(asRoot("If it happens again, see what the renewal says", "Select-String -Path (Join-Path {log} amazon-ssm-agent.log) -Pattern 'credential|refresh' | Select-Object -Last 20")),
 			verify,
+		},
+		Docs: []string{docAgentLog},
+	},
+	Cause{
+		ID: "credentials-file-damaged", Group: "credentials", Severity: Critical, Title: "credentials file of the agent damaged",
+		Meaning: "A file in which the agent keeps its credentials, or its record of them, was written by half, as at a power loss. The agent does not begin to renew its credentials with such a file.",
+		Fix: []Step{
+			stopAgent,
+			unix(asRoot("Move the file away; the agent writes a new one", "mv {path} {path}.damaged")),
+			windows(asRoot("Move the file away; the agent writes a new one", "Move-Item {path} {runtime}.damaged")),
+			start, verify,
 		},
 		Docs: []string{docAgentLog},
 	},

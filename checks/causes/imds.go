@@ -71,7 +71,7 @@ var _ = add(
 	},
 	Cause{
 		ID: "imds-impostor", Group: "imds", Severity: Critical, Title: "something else answers for metadata",
-		Meaning: "What answers at 169.254.169.254 is not the EC2 metadata service: another cloud's, a local proxy or a router. The agent may take this host for an EC2 instance.",
+		Meaning: "What answers at 169.254.169.254 is neither the EC2 metadata service nor that of a known cloud: a local proxy, a router or a portal. The agent may take this host for an EC2 instance.",
 		Fix: []Step{
 			linux(onHost("See who answers", "ip route get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head")),
 			mac(onHost("See who answers", "route -n get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head")),
@@ -98,7 +98,7 @@ var _ = add(
 	},
 	Cause{
 		ID: "imdsv2-required-old-agent", Group: "imds", Severity: Critical, Title: "agent cannot speak IMDSv2",
-		Meaning: "The instance answers only requests with an IMDSv2 token, and the installed agent is too old to ask for one.",
+		Meaning: "The instance answers only requests with an IMDSv2 token, and the installed agent is too old to ask for one. Where the account enforces IMDSv2 (HttpTokensEnforced), every instance launched since then is such a one, and IMDSv1 cannot be allowed for it.",
 		Fix: []Step{
 			asRoot("Update the agent to {version} or later", "{reinstall}"),
 			restart,

@@ -7,6 +7,8 @@ const (
 	docAgentStart   = "https://docs.aws.amazon.com/systems-manager/latest/userguide/ssm-agent-status-and-restart.html"
 	docAgentInstall = "https://docs.aws.amazon.com/systems-manager/latest/userguide/manually-install-ssm-agent-linux.html"
 	docAgentUpdate  = "https://docs.aws.amazon.com/systems-manager/latest/userguide/ssm-agent-automatic-updates.html"
+	docSystems      = "https://docs.aws.amazon.com/systems-manager/latest/userguide/operating-systems-and-machine-types.html"
+	docSignature    = "https://docs.aws.amazon.com/systems-manager/latest/userguide/verify-agent-signature.html"
 	docProfile      = "https://docs.aws.amazon.com/systems-manager/latest/userguide/setup-instance-permissions.html"
 	docDHMC         = "https://docs.aws.amazon.com/systems-manager/latest/userguide/fleet-manager-default-host-management-configuration.html"
 	docHybrid       = "https://docs.aws.amazon.com/systems-manager/latest/userguide/hybrid-activation-managed-nodes.html"
@@ -56,13 +58,14 @@ func unix(s Step) Step            { return on("linux darwin", s) }
 func on(goos string, s Step) Step { s.GOOS = goos; return s }
 
 // Steps that end many remedies. The waits are those of the agent's credential
-// refresher: 25-30 min after a refusal, 5-60 min after other errors.
+// refresher: 25-30 min after a refusal, 5-60 min after other errors, unless release
+// or configuration say otherwise.
 var (
 	verify         = onHost("Check again", "ssm-doctor check --wait 5m")
 	restart        = asRoot("Restart the agent: it then tries again at once", "{restart}")
 	start          = asRoot("Start the agent again: it then tries at once", "{start}") // after a stop
-	restartRefused = asRoot("Restart the agent, which asks again at once; left alone it waits up to 30 min after a refusal", "{restart}")
-	restartFailed  = asRoot("Restart the agent, which tries again at once; left alone it waits up to 60 min after a failure", "{restart}")
+	restartRefused = asRoot("Restart the agent, which asks again at once; left alone it waits up to {refusedwait} after a refusal", "{restart}")
+	restartFailed  = asRoot("Restart the agent, which tries again at once; left alone it waits up to {failedwait} after a failure", "{restart}")
 )
 
 // AttachProfile gives an EC2 instance credentials by a role of its own.

@@ -81,6 +81,19 @@ var _ = add(
 		Docs: []string{docProxy},
 	},
 	Cause{
+		ID: "clock-late-at-boot", Group: "tls-proxy-clock", Severity: Critical, Title: "clock was set after the agent's start",
+		Meaning: "At boot the agent started before the clock was set, and AWS refused its first requests for their time. The clock is right now, but the agent waits before it tries again, and every boot may end like this one.",
+		Fix: []Step{
+			asRoot("Restart the agent: it signs with the right time now", "{restart}"),
+			linux(asRoot("For the next boot, let it start only after the clock was set",
+				"mkdir -p /etc/systemd/system/{unit}.d && printf '[Unit]\\nWants=time-sync.target\\nAfter=time-sync.target\\n' > /etc/systemd/system/{unit}.d/time.conf && systemctl daemon-reload")),
+			linux(asRoot("That waits only if a service does: chrony-wait with chrony, systemd-time-wait-sync with systemd-timesyncd", "systemctl enable chrony-wait.service || systemctl enable systemd-time-wait-sync.service")),
+			windows(asRoot("For the next boot, start it later", "sc.exe config AmazonSSMAgent start= delayed-auto")),
+			verify,
+		},
+		Docs: []string{docTime, docAgentStart},
+	},
+	Cause{
 		ID: "clock-skew", Group: "tls-proxy-clock", Severity: Critical, Title: "clock is wrong",
 		Meaning: "The clock of this host is more than five minutes off AWS time. Signed requests are refused, and certificates may seem expired.",
 		Fix: []Step{

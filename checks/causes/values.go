@@ -66,6 +66,8 @@ var placeholders = map[string]string{
 	"package":     "PACKAGE",
 	"issuer":      "ISSUER",
 	"minutes":     "30",
+	"refusedwait": "30 min", // the longest pause of the agent after a refusal
+	"failedwait":  "60 min", // and after another failure
 	"until":       "the time it names",
 }
 

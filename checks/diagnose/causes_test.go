@@ -235,6 +235,13 @@ var causeCases = []struct {
 		stopped(f, "inactive", "dead")
 		f.Agent.Config = facts.Known(facts.Config{ParseError: "invalid character '}' at offset 88"}, "file:"+f.Agent.ConfigPath)
 	}},
+	{"agent-update-blocked", "profile", causes.Warning, false, func(f *facts.Facts) {
+		f.Agent.Installed, f.Agent.Running = facts.Known("3.3.1142.0", "rpm -q"), facts.Known("3.3.1142.0", "audit")
+		f.Agent.Update.Keys = facts.Known([]facts.SigningKey{{ID: "BC1F495C97DD04ED", Expires: time.Date(2025, 2, 17, 0, 0, 0, 0, time.UTC), From: "rpm -q gpg-pubkey"}}, "rpm -q gpg-pubkey")
+	}},
+	{"platform-unsupported", "profile", causes.Info, true, func(f *facts.Facts) {
+		f.Host.Distro = facts.Known(facts.Distro{ID: "debian", Name: "Debian GNU/Linux 13 (trixie)", Version: "13"}, "file:/etc/os-release")
+	}},
 	{"agent-backoff-wait", "profile", causes.Info, false, func(f *facts.Facts) {
 		reads := f.Permissions.Actions
 		unaccepted(f)
@@ -340,6 +347,16 @@ var causeCases = []struct {
 		tcp(f, "timeout")
 		f.Agent.ShellProxy = facts.Known(facts.Proxy{HTTPS: "http://10.0.0.5:3128", From: "file:/etc/environment"}, "")
 		f.Network.ShellProxy = facts.Known(facts.ProxyProbe{URL: "http://10.0.0.5:3128", Variable: "https_proxy", Host: "10.0.0.5", Port: 3128, Outcome: "ok", Status: 200}, "")
+	}},
+	{"clock-late-at-boot", "profile", causes.Critical, false, func(f *facts.Facts) {
+		unaccepted(f)
+		f.Host.BootTime = facts.Known(f.CollectedAt.Add(-20*time.Minute), "file:/proc/stat")
+		logged(f, facts.SigStart, 50*time.Minute, "INFO amazon-ssm-agent - v3.3.1142.0")
+		logged(f, facts.SigClock, 49*time.Minute, "ERROR Signature expired: 20261122T081000Z is now earlier than 20261122T083500Z (20261122T084000Z - 5 min.)")
+	}},
+	{"credentials-file-damaged", "profile", causes.Critical, false, func(f *facts.Facts) {
+		unaccepted(f)
+		f.Credentials.Runtime = facts.Unknown[facts.Runtime]("damaged: the file ends in the middle, as after a power loss", "file:/var/lib/amazon/ssm/runtimeconfig/identity_config.json").Because(facts.Damaged)
 	}},
 	{"clock-skew", "profile", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)
