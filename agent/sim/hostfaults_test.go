@@ -83,6 +83,16 @@ var hostFaults = []fault{
 		s.Agent.Config = "{\n  \"Ssm\": {\n    \"HealthFrequencyMinutes\": 5,\n  }\n}\n"
 		ends(s, sim.Unit{Active: "activating", Restarts: 9}, "ERROR Error occurred when starting amazon-ssm-agent: app config could not be loaded - invalid character '}' looking for beginning of object key string")
 	}, nil},
+	{"old-signing-key", "agent-update-blocked", "warning", "profile", func(s *sim.Scenario) {
+		s.Agent.Version, s.Host.RPMKeys = "3.3.1142.0", "gpg-pubkey d832c631\ngpg-pubkey 97dd04ed\n"
+	}, nil},
+	{"trixie", "platform-unsupported", "info", "profile", func(s *sim.Scenario) {
+		s.Files = map[string]sim.File{"/etc/os-release": {Content: "ID=debian\nVERSION_ID=\"13\"\nPRETTY_NAME=\"Debian GNU/Linux 13 (trixie)\"\n"}}
+	}, nil},
+	{"half-written-record", "credentials-file-damaged", "critical", "hybrid", func(s *sim.Scenario) {
+		sim.Refused(s, "ERROR Failed to start credential refresher: error decoding the runtime config: unexpected end of JSON input")
+		s.Files = map[string]sim.File{"/var/lib/amazon/ssm/runtimeconfig/identity_config.json": {Content: "{\"InstanceId\":\"mi-0f1e2d3c4b5a69788\",\"Ident", Mode: 0o600}}
+	}, nil},
 	{"region-override", "region-mismatch", "critical", "profile", func(s *sim.Scenario) {
 		s.Agent.Config = `{"Agent": {"Region": "us-west-2"}}`
 		sim.Refused(s, sim.Skipped+"InvalidSignatureException: Credential should be scoped to a valid Region, not 'us-west-2'."+sim.RequestID)

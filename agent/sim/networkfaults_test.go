@@ -1,6 +1,8 @@
 package sim_test
 
 import (
+	"time"
+
 	"ssm-doctor/agent/sim"
 )
 
@@ -62,6 +64,11 @@ var networkFaults = []fault{
 	{"proxy-unknown", "proxy-unreachable", "critical", "profile", func(s *sim.Scenario) {
 		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{})
 		broken(s, "proxyconnect tcp: dial tcp: lookup proxy.corp.example on 10.0.0.2:53: no such host")
+	}, nil},
+	{"late-clock", "clock-late-at-boot", "critical", "profile", func(s *sim.Scenario) {
+		s.Uptime = sim.Duration(20 * time.Minute)
+		sim.Refused(s, sim.Skipped+"InvalidSignatureException: Signature expired: {signed} is now earlier than {limit} ({server} - 5 min.)"+sim.RequestID)
+		s.Log = earlier(s.Log, 30*time.Minute)
 	}, nil},
 	{"clock-fast", "clock-skew", "critical", "hybrid", func(s *sim.Scenario) {
 		s.Skew = -40 * 60

@@ -89,6 +89,8 @@ var others = map[[2]string][]string{
 	{"proxy-scheme-mismatch", "network-no-egress"}: {"proxy-unreachable"},
 	// An agent that speaks only IMDSv1 is also too old to do without a profile.
 	{"imdsv2-required-old-agent", "no-credential-source"}: {"agent-version-too-old"},
+	// The refusal names the call that fails; the other entry names none.
+	{"channel-down", "iam-missing-channel-action"}: {"iam-missing-channel-action"},
 	// Only another attempt of the agent could show the second fault.
 	{"agent-backoff-wait", "no-credential-source"}:          {"agent-backoff-wait"},
 	{"agent-backoff-wait", "optional-endpoint-unreachable"}: {"agent-backoff-wait"},
