@@ -26,7 +26,7 @@ var UpdatePath = register(Check{
 	Systems: []string{"linux"},
 	Causes:  []string{"agent-update-blocked"},
 	Doc: "What may keep newer releases away: keys of the agent's packages that have all ended, holds and version locks of dpkg, apt, yum, dnf, zypper and snap, refusals in the logs of package managers, " +
-		"a lock that the agent's updater left behind, and S3 out of reach, from where the agent updates itself. Whether a newer release exists is not asked.",
+		"a lock that the agent's updater left behind. Whether a newer release exists is not asked here, nor whether the bucket of the Region can be reached.",
 	Eval: func(n *node.Node) Finding {
 		u := &n.Facts.Agent.Update
 		switch {
@@ -38,7 +38,7 @@ var UpdatePath = register(Check{
 			return unread("installations", n.Facts.Agent.Installations)
 		}
 		var found []Finding
-		for _, judgeUpdate := range []func(*node.Node) (Finding, bool){refusedPackage, endedKeys, heldPackage, leftLock, oldSetupTool, bucketAway} {
+		for _, judgeUpdate := range []func(*node.Node) (Finding, bool){refusedPackage, endedKeys, heldPackage, leftLock, oldSetupTool} {
 			if fd, ok := judgeUpdate(n); ok {
 				found = append(found, fd)
 			}
@@ -228,18 +228,4 @@ func oldSetupTool(n *node.Node) (Finding, bool) {
 			fix(causes.Step{Text: "Download ssm-setup-cli again before this host is registered anew", Command: "curl -fsSLo " + f.Path + " https://amazon-ssm-{region}.s3.{region}.{domain}/latest/linux_{arch}/ssm-setup-cli", Where: causes.OnHost, Root: true, GOOS: "linux"}), true
 	}
 	return Finding{}, false
-}
-
-// bucketAway finds a managed node that does not reach S3, where releases of the agent lie.
-func bucketAway(n *node.Node) (Finding, bool) {
-	e := n.Endpoints.Of("s3")
-	if e == nil || !e.Tried() || e.Connected() || n.Acceptance.Now != node.Yes {
-		return Finding{}, false
-	}
-	seen := "no answer"
-	if len(e.TCP) > 0 {
-		seen = text.Or(e.TCP[0].Error, string(e.TCP[0].Outcome))
-	}
-	return notes("agent-update-blocked", Proven, "%s cannot be reached, from where the agent gets its releases", e.Host).saw("connect to "+e.Host+":443", seen, "connect").
-		fix(causes.Step{Text: "Give the subnet a gateway endpoint for S3, which costs nothing", Command: "aws ec2 create-vpc-endpoint --region {region} --vpc-id {vpc} --service-name com.amazonaws.{region}.s3 --route-table-ids ROUTE_TABLE_ID", Where: causes.OperatorCLI}), true
 }

@@ -80,9 +80,6 @@ func TestUpdatePath(t *testing.T) {
 			f.Agent.Update.SetupCLI = facts.Known([]facts.Dated{{Path: "/opt/ssm/ssm-setup-cli", At: time.Date(2025, 3, 1, 0, 0, 0, 0, time.UTC)}}, "")
 		}, want: want{status: Warn, effect: Notes, cause: cause, says: "/opt/ssm/ssm-setup-cli is of 2025-03-01"}},
 
-		{name: "no way to S3", fault: func(f *facts.Facts) {
-			f.Network.Endpoint("s3").TCP = []facts.Attempt{{Outcome: facts.Timeout, Error: "i/o timeout"}}
-		}, want: want{status: Warn, effect: Notes, cause: cause, says: "s3.eu-central-1.amazonaws.com cannot be reached", saw: "connect to s3.eu-central-1.amazonaws.com:443: i/o timeout"}},
 		{name: "no agent", fault: func(f *facts.Facts) {
 			f.Agent.Installations, f.Agent.Processes = facts.Known([]facts.Installation{}, ""), facts.Known(facts.Processes{}, "")
 		}, want: want{status: Skip}},
