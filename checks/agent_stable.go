@@ -123,11 +123,3 @@ func passStable(n *node.Node) Finding {
 	}
 	return pass("no repeated starts")
 }
-
-// textFrom is the text from a fragment on, so that a summary starts where the news is.
-func textFrom(s, fragment string) string {
-	if i := strings.Index(strings.ToLower(s), strings.ToLower(fragment)); i >= 0 {
-		return s[i:]
-	}
-	return s
-}

@@ -167,3 +167,11 @@ func notInTask(n *node.Node) (Finding, bool) {
 	}
 	return unread("whether this is a task of Amazon ECS", n.Facts.ECS.Task), true
 }
+
+// textFrom is the text from a fragment on, so that a summary starts where the news is.
+func textFrom(s, fragment string) string {
+	if i := strings.Index(strings.ToLower(s), strings.ToLower(fragment)); i >= 0 {
+		return s[i:]
+	}
+	return s
+}

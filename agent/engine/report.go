@@ -53,6 +53,12 @@ func build(n *node.Node, found diagnose.Findings, a diagnose.Answer) *report.Rep
 	for _, h := range a.Path {
 		r.Path = append(r.Path, report.Hop{Name: h.Name, Status: string(h.Status), Note: h.Note})
 	}
+	for _, u := range f.Log.Unexplained.Some() {
+		r.Unexplained = append(r.Unexplained, report.Unexplained{Shape: u.Shape, Level: u.Level, Count: u.Count, Last: u.Last})
+	}
+	if !f.Log.Unexplained.Unknown() {
+		r.UnexplainedMore = &f.Log.UnexplainedMore
+	}
 	for action, count := range f.Permissions.Calls {
 		r.Calls = append(r.Calls, report.Call{Action: action, Count: count})
 	}

@@ -159,6 +159,13 @@ var families = []*family{
 		help: "Unix time at which the agent's process started, as of the last run.", collect: func(e *emitter) { e.time(measures(e).AgentStarted) }},
 	{name: "ssm_doctor_agent_last_ping_timestamp_seconds", group: "agent", needsFacts: true, absent: "when none was seen",
 		help: "Unix time of the last health ping the service accepted, from the agent's log as of the last run; absent when none was seen.", collect: func(e *emitter) { e.time(e.snapshot.Report.LastPing) }},
+	{name: "ssm_doctor_agent_log_unexplained", group: "agent", needsFacts: true, absent: "when the log was not read",
+		help: "Kinds of warnings and errors of the last day in the agent's log that no rule knows, as of the last run. They judge nothing.",
+		collect: func(e *emitter) {
+			if r := e.snapshot.Report; r.UnexplainedMore != nil {
+				e.send(float64(len(r.Unexplained) + *r.UnexplainedMore))
+			}
+		}},
 	{name: "ssm_doctor_registered", group: "registration", needsFacts: true, absent: "when the vault cannot be read",
 		help: "Whether the local state holds a node identity, as of the last run.", collect: func(e *emitter) { e.bool(measures(e).Registered) }},
 	{name: "ssm_doctor_registration_key_created_timestamp_seconds", group: "registration", needsFacts: true, absent: "where there is no key",

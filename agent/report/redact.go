@@ -117,6 +117,7 @@ type redactor struct {
 
 // fixedFields hold words of ours, which a name of the host must not change.
 var fixedFields = map[string]bool{
+	"Level":  true,
 	"Schema": true, "Version": true, "ID": true, "Group": true, "Status": true, "State": true, "Severity": true, "Cause": true,
 	"FollowsFrom": true, "Confidence": true, "Where": true, "Ready": true, "Verdict": true, "Layer": true, "Phase": true,
 	"Route": true, "Need": true, "Kind": true, "Outcome": true, "Partition": true, "Arch": true, "GOOS": true, "AgentVersion": true, "Installed": true, "Running": true,

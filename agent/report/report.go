@@ -86,6 +86,10 @@ type Report struct {
 	ClockSkew    *float64     `json:"clock_skew_seconds"`     // server minus host; null when not measured
 	CheckedFrom  string       `json:"checked_from,omitempty"` // facts file or mounted root; empty on a live host
 	Measures     *Measures    `json:"measures,omitempty"`     // single observations for machines
+	// Unexplained are the kinds of warnings and errors of the last day in the agent's log
+	// that no rule knows, at most 20, latest first. They judge nothing.
+	Unexplained     []Unexplained `json:"unexplained"`
+	UnexplainedMore *int          `json:"unexplained_more"` // how many kinds are not listed, at least; null: the log was not read
 }
 
 // Node is who this host is.
@@ -210,6 +214,14 @@ type NotLooked struct {
 	Command text.Text `json:"command"`
 }
 
+// Unexplained is a kind of entry of the agent's log that no rule knows.
+type Unexplained struct {
+	Shape string    `json:"shape"` // words of the entry; a * stands for what was taken out
+	Level string    `json:"level"` // warn, error, critical
+	Count int       `json:"count"` // within the last day
+	Last  time.Time `json:"last,omitzero"`
+}
+
 // Transition is a change of state.
 type Transition struct {
 	At    time.Time `json:"at"`
@@ -243,6 +255,7 @@ func (r *Report) Normalize() {
 	r.History = some(r.History)
 	r.Calls = some(r.Calls)
 	r.Path = some(r.Path)
+	r.Unexplained = some(r.Unexplained)
 	for i := range r.Checks {
 		r.Checks[i].Evidence = some(r.Checks[i].Evidence)
 	}

@@ -301,6 +301,7 @@ func (t *screen) managed() {
 	for _, l := range t.features() {
 		t.add("  %s", l)
 	}
+	t.unexplained()
 	if t.r.NeedRoot > 0 {
 		for _, l := range wrap(needRoot(t.r), t.s.Width-2) {
 			t.add("  %s", t.dim(strings.ReplaceAll(l, "`", "")))

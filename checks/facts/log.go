@@ -19,6 +19,23 @@ type Log struct {
 	// request" is one as well, denied and without an action. State as that of Matches.
 	Refusals Seen[[]Refusal] `json:"refusals"`
 	Backoff  Seen[Backoff]   `json:"backoff"` // absent: not sleeping
+	// Unexplained are the kinds of warnings and errors of the last day that neither
+	// Signatures nor Lines knows, at most 20: those of the agent's own work before those
+	// of the commands and sessions that it runs, latest first. State as that of Matches.
+	Unexplained Seen[[]Unexplained] `json:"unexplained"`
+	// UnexplainedMore is how many kinds are not listed, at least.
+	UnexplainedMore int `json:"unexplained_more"`
+}
+
+// Unexplained is a kind of entry that no rule knows.
+type Unexplained struct {
+	// Shape is the text without what differs from host to host, at most 160 bytes. Only
+	// words that messages of the agent, Go, the system and AWS are made of remain; a *
+	// stands for what was taken out.
+	Shape string    `json:"shape"`
+	Level string    `json:"level"` // warn, error, critical
+	Count int       `json:"count"` // within the last day
+	Last  time.Time `json:"last,omitzero"`
 }
 
 // LogFile is one file that was read.
@@ -69,7 +86,8 @@ const (
 	KindBackoff = "backoff"      // announces a sleep, after a failure of the node
 	KindFeature = "feature"      // one feature failed, or the host under it
 	KindInfo    = "info"
-	KindNoise   = "noise" // benign
+	KindNoise   = "noise"   // benign
+	KindFollows = "follows" // a consequence of a failure that another entry or a probe shows
 )
 
 // Signature is a fragment of a log line with a known meaning. All fragments
@@ -132,6 +150,7 @@ const (
 	SigDownload          = "download-failed"
 	SigKMS               = "kms-failed"
 	SigWorkerRestart     = "worker-restarted"
+	SigWorkerStart       = "worker-start-failed"
 	SigPanic             = "core-crashed"
 	SigSysprep           = "sysprep-wait"
 	SigNoSpace           = "no-space"
@@ -144,7 +163,7 @@ const (
 // Signatures is the table of known fragments, most telling first.
 var Signatures = []Signature{
 	{"noise", []string{"Error occurred fetching the seelog config file path"}, KindNoise},
-	{"noise", []string{"to watcher"}, KindNoise},
+	{"noise", []string{"Error adding the directory", "to watcher", "no such file or directory"}, KindNoise},
 	{"noise", []string{"RegistrationKey does not exist"}, KindNoise},
 
 	{SigClock, []string{"Signature expired:"}, KindNode},
@@ -158,12 +177,19 @@ var Signatures = []Signature{
 	{SigRegionInvalid, []string{"due to unspecified region"}, KindNode},
 	{SigRegionFailed, []string{"Failed to fetch region"}, KindNode},
 	{SigIMDSFailed, []string{"Failed to get instance info from IMDS"}, KindNode},
+	{SigIMDSFailed, []string{"[EC2Identity]", "failed to get identity instance id"}, KindNode},
+	{SigIMDSFailed, []string{"Could not fetch instance Id"}, KindNode},
 	{SigNoIdentity, []string{"Agent failed to assume any identity"}, KindNode},
 	{SigNoIdentity, []string{"failed to find identity, retrying"}, KindNode},
 	{SigNoIdentity, []string{"failed to get identity"}, KindNode},
 	{SigStartFailed, []string{"error occurred when starting amazon-ssm-agent"}, KindNode},
+	{SigStartFailed, []string{"error occurred when starting ssm-agent-worker"}, KindNode},
+	{SigStartFailed, []string{"error occurred when starting core manager"}, KindNode},
+	{SigStartFailed, []string{"Failed to start agent."}, KindNode},
 
 	{SigVaultPermission, []string{"failed to set permission for vault folder"}, KindNode},
+	{SigVaultPermission, []string{"while creating folders for", "permission denied"}, KindNode},
+	{SigVaultPermission, []string{"initializing SSM data folder with hardened ACL"}, KindNode},
 	{SigVaultManifest, []string{"failed to unmarshal vault manifest"}, KindFailure},
 	{SigVaultMissing, []string{"data file of", "is missing"}, KindFailure},
 	{SigVaultManifest, []string{"Failed to unmarshal instance info"}, KindFailure},
@@ -185,22 +211,27 @@ var Signatures = []Signature{
 	{SigDHMCFailed, []string{"Failed to connect to Systems Manager with SSM role credentials"}, KindNode},
 	{SigCredsWrite, []string{"Failed to write credentials to disk"}, KindFailure},
 	{SigCredsWrite, []string{"Failed to save new expiration"}, KindFailure},
+	{SigCredsWrite, []string{"Failed to save runtime config"}, KindFailure},
 	{SigCredsExpired, []string{"shared credentials are already expired"}, KindFailure},
 	{SigCredsExpired, []string{"unable to load shared credentials"}, KindFailure},
-	{SigCredsFailed, []string{"Retrieve credentials produced error"}, KindNode},
+	{SigCredsFailed, []string{"Retrieve credentials produced"}, KindNode},
 	{SigSleeping, []string{"Sleeping for", "before retrying retrieve credentials"}, KindBackoff},
 	{SigRotation, []string{"Next credential rotation will be in"}, KindSuccess},
 
 	{SigHibernate, []string{"Entering SSM Agent", "hibernate"}, KindNode},
 	{SigHibernate, []string{"Agent is in hibernate mode"}, KindNode},
 	{SigMDSStopped, []string{"MDSInteractor stopped temporarily"}, KindFeature},
+	{SigMDSStopped, []string{"MessagingDeliveryService stopped temporarily"}, KindFeature},
 	{SigMDSFailed, []string{"GetMessages Error"}, KindFeature},
 	// Every module of the worker logs refusals with these words.
 	{SigHealthFailed, []string{"HealthCheck", "error when calling AWS APIs"}, KindNode},
 	{SigAssociations, []string{"[Association]", "error when calling AWS APIs"}, KindFeature},
+	{SigAssociations, []string{"assocProcessor stopped temporarily"}, KindFeature},
+	{SigAssociations, []string{"unable to update association status"}, KindFeature},
 	{SigHealthFailed, []string{"Health ping failed"}, KindNode},
 	{SigHealthOK, []string{"HealthCheck reporting agent health"}, KindSuccess},
 	{SigHealthOK, []string{"[HealthCheck]", "reporting agent health"}, KindSuccess},
+	{SigCredsFailed, []string{"error occurred in RequestManagedInstanceRoleToken"}, KindNode},
 
 	{SigWebSocketFailed, []string{"websocket: bad handshake"}, KindFailure},
 	{SigWebSocketFailed, []string{"Failed to dial websocket"}, KindFailure},
@@ -208,12 +239,16 @@ var Signatures = []Signature{
 	{SigChannelToken, []string{"CreateControlChannel failed"}, KindFailure},
 	{SigChannelToken, []string{"Failed to get controlchannel token"}, KindFailure},
 	{SigChannelFailed, []string{"Error setting up control channel"}, KindFailure},
+	{SigChannelFailed, []string{"Failed to setup control channel"}, KindFailure},
+	{SigChannelFailed, []string{"failed to initialize websocket channel for controlchannel"}, KindFailure},
 	{SigChannelMGS, []string{"SSM Connection channel status is set to ssmmessages"}, KindSuccess},
 	{SigChannelMDS, []string{"SSM Connection channel status is set to ec2messages"}, KindInfo},
 	{SigChannelUp, []string{"Set up control channel successfully"}, KindSuccess},
 	{SigChannelUp, []string{"Successfully opened websocket connection"}, KindSuccess},
 
 	{SigInotify, []string{"add watch", "no space left on device"}, KindFeature},
+	{SigInotify, []string{"to watcher", "no space left on device"}, KindFeature},
+	{SigInotify, []string{"initializing the", "watcher", "too many open files"}, KindFeature},
 	{SigInotify, []string{"too many open files", "inotify"}, KindFeature},
 	{SigInotify, []string{"inotify", "no space left on device"}, KindFeature},
 	{SigAssociations, []string{"Unable to load instance associations"}, KindFeature},
@@ -228,9 +263,14 @@ var Signatures = []Signature{
 	{SigReadOnly, []string{"read-only file system"}, KindFeature},
 	{SigNoSpace, []string{"no space left on device"}, KindFeature},
 
+	{SigWorkerStart, []string{"failed to start worker"}, KindFailure},
 	{SigPanic, []string{"Core Agent crashed with message"}, KindFailure},
+	{SigPanic, []string{"Agent Worker crashed with message"}, KindFailure},
+	{SigPanic, []string{"Agent service crashed with message"}, KindFailure},
+	{SigPanic, []string{"Agent crashed with message"}, KindFailure},
 	{SigWorkerRestart, []string{"Worker ssm-agent-worker is not running, starting"}, KindInfo},
 	{SigSysprep, []string{"Waiting for system state"}, KindFailure},
 	{SigSysprep, []string{"sysprep hasn't completed"}, KindFailure},
+	{SigSysprep, []string{"System not ready, not starting agent"}, KindFailure},
 	{SigStart, []string{"amazon-ssm-agent - v"}, KindStart},
 }

@@ -71,12 +71,22 @@ func (l Log) missing() Entry {
 	return Entry{Found: No}
 }
 
+// missingOf is missing for one signature: where the agent is newer than the last
+// release that writes it, that it is missing says nothing.
+func (l Log) missingOf(id string) Entry {
+	last := facts.LastRelease(id)
+	if last != "" && olderThan(last, agentVersion(l.f)) != No {
+		return Entry{}
+	}
+	return l.missing()
+}
+
 // Last is the latest entry with a signature.
 func (l Log) Last(id string) Entry {
 	if m, ok := l.byID[id]; ok {
 		return Entry{m, Yes}
 	}
-	return l.missing()
+	return l.missingOf(id)
 }
 
 // Latest is the latest entry with one of several signatures.
