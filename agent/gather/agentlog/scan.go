@@ -320,7 +320,7 @@ func (s *logScan) known(at time.Time) time.Time {
 
 func (s *logScan) healthBackoff(at time.Time, text string) {
 	if d, ok := everyOf(text); ok {
-		s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds(), Until: at.Add(d)})
+		s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds()}) // Until: see sleep
 	}
 }
 
@@ -392,14 +392,23 @@ func (s *logScan) fill(l *facts.Log, from string) {
 	}
 }
 
-// sleep is the announced sleep that still lasts. Within hibernation the shorter
-// announcements of its schedule repeat; what ends a sleep is its time, a later
-// start or a later success.
+// sleep is the announced sleep that still lasts; what ends it is its time, a later
+// start or a later success. Hibernation has no end: it announces each longer interval
+// of its tries, up to one of an hour, and then nothing more.
+// Source: amazon-ssm-agent, agent/hibernation/hibernation.go, from 2.3 on.
 func (s *logScan) sleep() (last facts.Backoff, lasts bool) {
 	for _, b := range s.backoffs {
 		if !b.Since.Before(last.Since) && !s.known(b.Since).IsZero() {
 			last = b
 		}
 	}
-	return last, !last.Since.IsZero() && last.Until.After(s.now) && !s.start.After(last.Since) && !s.success.After(last.Since)
+	if last.Since.IsZero() || s.start.After(last.Since) || s.success.After(last.Since) {
+		return last, false
+	}
+	if last.Until.IsZero() { // a worker in hibernation tries at this interval until the next announcement
+		d := time.Duration(last.Seconds * float64(time.Second))
+		last.Since = last.Since.Add(s.now.Sub(last.Since).Truncate(d))
+		last.Until = last.Since.Add(d)
+	}
+	return last, last.Until.After(s.now)
 }
