@@ -81,7 +81,7 @@ func lower(c byte) byte {
 }
 
 // hits is a set of fragments.
-type hits [4]uint64
+type hits [8]uint64
 
 func (h *hits) add(n uint16) { h[n/64] |= 1 << (n % 64) }
 
