@@ -14,7 +14,7 @@ import (
 
 func featuresOf(f *facts.Facts) []report.Feature {
 	n := node.Of(f)
-	return features(n, n.Rights())
+	return features(n, n.Rights(), nil)
 }
 
 func TestFeatures(t *testing.T) {
