@@ -58,7 +58,7 @@ var AgentExec = register(Check{
 // execute, and that has not run since.
 func workerDenied(n *node.Node) node.Entry {
 	for _, e := range []node.Entry{n.Log.Unmended(facts.SigDocStart, facts.SigDocRan, facts.SigScriptRan), n.Log.Unmended(facts.SigSessionWorker, facts.SigSessionOpened, facts.SigPortOpened)} {
-		if e.Yes() && strings.Contains(e.Text, "permission denied") {
+		if e.Yes() && (strings.Contains(e.Text, "permission denied") || strings.Contains(strings.ToLower(e.Text), "access is denied")) {
 			return e
 		}
 	}

@@ -40,7 +40,7 @@ func commandTroubles(n *node.Node) []trouble {
 	var (
 		ran        = []string{facts.SigDocRan, facts.SigScriptRan}
 		noCommands = []string{"run-command"}
-		denied     = []string{"permission denied", "read-only file system", "no space left on device", "too many open files"}
+		denied     = []string{"permission denied", "access is denied", "read-only file system", "no space left on device", "too many open files"}
 	)
 	var list []trouble
 	if !isFull(n) {

@@ -2,6 +2,7 @@ package checks
 
 import (
 	"strings"
+	"time"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
@@ -50,6 +51,9 @@ var (
 	noLogs       = []string{"session-log-s3", "session-log-cloudwatch"}
 )
 
+// outage is how far apart failures of one outage may be.
+const outage = 10 * time.Minute
+
 // sessionTroubles are the ways in which a session fails, the more telling first.
 func sessionTroubles(n *node.Node) []trouble {
 	user := func(entry string) string { return text.Or(node.SessionUser(entry), node.DefaultUser) }
@@ -63,21 +67,23 @@ func sessionTroubles(n *node.Node) []trouble {
 		{sig: facts.SigUserUnreadable, mended: sessionOpens, says: "sessions do not start: their user %s cannot be looked up", value: user, fix: causes.SessionUserUnreadable, stops: noSessions},
 		{sig: facts.SigSessionKey, mended: sessionOpens, says: "sessions do not start: the KMS key that encrypts them cannot be used (missing, disabled, or of another kind)", fix: causes.SessionKey, stops: noKey},
 		{sig: facts.SigLogsUnencrypted, mended: sessionOpens, says: "sessions do not start: their logs must be encrypted, and the log group or bucket that they go to is not", fix: causes.SessionLogsEncryption, stops: noSessions},
-		{sig: facts.SigLogsUnchecked, mended: sessionOpens, says: "sessions do not start: whether the place of their logs is encrypted could not be read", fix: causes.SessionLogTarget, stops: noSessions},
+		{sig: facts.SigLogsUnchecked, holds: []string{"serversideencryptionconfigurationnotfound"}, mended: sessionOpens, says: "sessions do not start: their logs must be encrypted, and the bucket that they go to is not", fix: causes.SessionLogsEncryption, stops: noSessions},
+		{sig: facts.SigLogsUnchecked, holds: []string{"cloudwatch"}, mended: sessionOpens, says: "sessions do not start: whether the log group that they go to is encrypted could not be read", fix: causes.SessionLogGroup, stops: noSessions},
+		{sig: facts.SigLogsUnchecked, without: []string{"cloudwatch", "serversideencryptionconfigurationnotfound"}, mended: sessionOpens, says: "sessions do not start: whether the bucket that their logs go to is encrypted could not be read", fix: causes.SessionLogBucket, stops: noSessions},
 	}
 	if !isFull(n) {
 		list = append(list,
 			trouble{sig: facts.SigSessionWorker, holds: noMemory, mended: anyOpens, says: "sessions do not start: there is no memory or no process left for the session worker", fix: causes.SessionNoMemory, stops: noSessions},
 			trouble{sig: facts.SigSessionWorker, holds: []string{"no such file", "cannot find"}, mended: anyOpens, says: "sessions do not start: the agent's session worker is missing on this host", fix: causes.WorkerMissing, stops: noSessions},
-			trouble{sig: facts.SigSessionWorker, without: []string{"permission denied"}, mended: anyOpens, says: "sessions do not start: the agent's session worker does not start", fix: causes.WorkerMissing, stops: noSessions},
+			trouble{sig: facts.SigSessionWorker, without: []string{"permission denied", "access is denied"}, mended: anyOpens, says: "sessions do not start: the agent's session worker does not start", fix: causes.WorkerMissing, stops: noSessions},
 			trouble{sig: facts.SigStream, mended: anyOpens, says: "sessions do not start: the agent does not find its session plug-in %s, which only the session worker has", value: quotedBy(pluginRE, "Standard_Stream"), fix: causes.WorkerMissing, stops: noSessions},
 			trouble{sig: facts.SigSessionStart, holds: []string{"/dev/ptmx", "/dev/pts", "no space left on device", "inappropriate ioctl"}, mended: sessionOpens, says: "sessions do not start: this host gives no pseudo terminal", fix: causes.SessionNoTerminal, stops: noSessions},
 			trouble{sig: facts.SigSessionStart, holds: noMemory, mended: sessionOpens, says: "sessions do not start: there is no memory or no process left for their shell", fix: causes.SessionNoMemory, stops: noSessions},
 			trouble{sig: facts.SigSessionStart, mended: sessionOpens, says: "sessions do not start: their shell cannot be run", fix: causes.SessionNoShell, stops: noSessions},
-			trouble{sig: facts.SigSessionFile, mended: sessionLogs, says: "sessions do not start: their folder cannot be written", fix: causes.SessionFolder, stops: noSessions})
+			trouble{sig: facts.SigSessionFile, without: elsewhere, mended: sessionOpens, says: "sessions do not start: their folder cannot be written", fix: causes.SessionFolder, stops: noSessions})
 	}
-	if !isClosed(n, "ssmmessages") {
-		list = append(list, trouble{sig: facts.SigDataChannel, mended: anyOpens, says: "sessions do not open: their data channel fails", fix: causes.SessionDataChannel, stops: noSessions})
+	if e := n.Log.Last(facts.SigDataChannel); !isClosed(n, "ssmmessages") && !n.Log.Near(e, outage, facts.SigChannelFailed, facts.SigChannelToken, facts.SigWebSocketFailed, facts.SigHealthFailed) {
+		list = append(list, trouble{sig: facts.SigDataChannel, anyway: true, mended: anyOpens, says: "sessions do not open: their data channel fails", fix: causes.SessionDataChannel, stops: noSessions})
 	}
 	list = append(list,
 		trouble{sig: facts.SigSessionProfile, mended: sessionOpens, says: "sessions end at once: the shell profile of the preferences cannot be run", fix: causes.SessionNoShell, stops: noSessions},
@@ -90,13 +96,13 @@ func sessionTroubles(n *node.Node) []trouble {
 		list = append(list, trouble{sig: facts.SigTranscript, holds: []string{`"script"`, "script: not found"}, mended: sessionLogs, says: "sessions lose their logs: the program script, which writes them, " + where, fix: causes.SessionScript, stops: noLogs})
 	}
 	list = append(list,
-		trouble{sig: facts.SigTranscript, without: []string{`"script"`, "script: not found"}, mended: sessionLogs, says: "sessions lose their logs: the program script cannot write them", fix: causes.SessionScript, stops: noLogs},
-		trouble{sig: facts.SigSessionUpload, mended: sessionLogs, says: "sessions lose their logs: the bucket that they go to does not take them", fix: causes.SessionLogTarget, stops: noLogs[:1]},
-		trouble{sig: facts.SigSessionLogs, mended: sessionLogs, says: "sessions lose their logs: CloudWatch Logs does not take them", fix: causes.SessionLogTarget, stops: noLogs[1:]})
+		trouble{sig: facts.SigTranscript, without: append([]string{`"script"`, "script: not found"}, elsewhere...), mended: sessionLogs, says: "sessions lose their logs: the program script cannot write them", fix: causes.SessionScript, stops: noLogs},
+		trouble{sig: facts.SigSessionUpload, mended: sessionLogs, says: "sessions lose their logs: the bucket that they go to does not take them", fix: causes.SessionLogBucket, stops: noLogs[:1]},
+		trouble{sig: facts.SigSessionLogs, mended: sessionLogs, says: "sessions lose their logs: CloudWatch Logs does not take them", fix: causes.SessionLogGroup, stops: noLogs[1:]})
 	if e := n.Log.Last(facts.SigLogGroup); e.Yes() && n.Log.Near(e, sameEvent, facts.SigSessionLogs) {
 		return list // the call that should have told of it failed, which says more
 	}
-	return append(list, trouble{sig: facts.SigLogGroup, mended: sessionLogs, says: "sessions lose their logs: the log group that the preferences name does not exist, or cannot be seen by this node", fix: causes.SessionLogTarget, stops: noLogs[1:]})
+	return append(list, trouble{sig: facts.SigLogGroup, mended: sessionLogs, says: "sessions lose their logs: the log group that the preferences name does not exist, or cannot be seen by this node", fix: causes.SessionLogGroup, stops: noLogs[1:]})
 }
 
 // cameSince reports whether a program is there now that was put there after an entry,

@@ -79,7 +79,7 @@ func TestSessions(t *testing.T) {
 			want: with(fails("the KMS key that encrypts them cannot be used"), "key=arn:aws:kms:eu-central-1:111122223333:key/0a")},
 		{name: "key refused", fault: says(facts.SigSessionKey, "Fetching data key failed: AccessDeniedException: no"), want: want{status: Pass}},
 		{name: "log group not encrypted", fault: says(facts.SigLogsUnencrypted, "Validation failed, err: We couldn't start the session because encryption is not set up on the selected CloudWatch Logs log group."), want: fails("must be encrypted")},
-		{name: "encryption not told", fault: says(facts.SigLogsUnchecked, "unable to validate encryption on Amazon S3 bucket. Error: NoSuchBucket: The specified bucket does not exist"), want: fails("could not be read")},
+		{name: "encryption not told", fault: says(facts.SigLogsUnchecked, "unable to validate encryption on Amazon S3 bucket. Error: NoSuchBucket: The specified bucket does not exist"), want: fails("whether the bucket that their logs go to is encrypted could not be read")},
 		{name: "encryption refused", fault: says(facts.SigLogsUnchecked, "unable to validate encryption on Amazon S3 bucket. Error: AccessDenied: Access Denied"), want: want{status: Pass}},
 		{name: "log group missing", fault: says(facts.SigLogGroup, "The CloudWatch log group specified in session preferences either does not exist or unable to validate its existence."), want: fails("the log group that the preferences name does not exist")},
 		{name: "log group refused", fault: both(says(facts.SigSessionLogs, "Error Calling DescribeLogGroups:AccessDeniedException: not authorized to perform: logs:DescribeLogGroups"), later(facts.SigSessionStreamed, 2*time.Hour)), want: want{status: Pass}},
@@ -102,6 +102,11 @@ func TestSessions(t *testing.T) {
 		{name: "data channel", fault: says(facts.SigDataChannel, "Setting up data channel with id user-0a failed: failed to open datachannel with error: websocket: bad handshake"), want: fails("their data channel fails")},
 		{name: "data channel refused", fault: says(facts.SigDataChannel, "createDataChannel request failed: <AccessDeniedException>"), want: want{status: Pass}},
 		{name: "data channel, and an endpoint that is closed", fault: both(says(facts.SigDataChannel, "Setting up data channel with id user-0a failed"), netAll(netTimeout("ssmmessages"))), want: want{status: Pass}},
+		{name: "data channel that is not reached", fault: says(facts.SigDataChannel, "createDataChannel request failed: failed to make http client call: Post https://ssmmessages: dial tcp 52.1.2.3:443: i/o timeout"), want: fails("their data channel fails")},
+		{name: "data channel in an outage", fault: both(says(facts.SigDataChannel, "dial tcp 52.1.2.3:443: i/o timeout"), func(f *facts.Facts) {
+			log(f, facts.SigChannelFailed, 65*time.Minute, "ERROR Error setting up control channel: i/o timeout")
+		}), want: want{status: Pass}},
+		{name: "folder while the disk was full", fault: says(facts.SigSessionFile, "encountered an error while creating file /var/lib/x: no space left on device"), want: want{status: Pass}},
 		{name: "the caller's plug-in", fault: says(facts.SigSessionClient, "Handshake timed out. Please ensure that you have the latest version of the session manager plugin."), want: want{status: Pass, more: "client-side-problem"}},
 		{name: "two at once", fault: both(missing, func(f *facts.Facts) {
 			log(f, facts.SigSessionUpload, 3*time.Hour, worker+"Failed to upload: NoSuchBucket")

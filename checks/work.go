@@ -26,12 +26,17 @@ type trouble struct {
 	says   string // of what fails, for the summary; %s is value
 	value  func(entry string) string
 	fix    []causes.Step
+	// anyway: an entry about a connection counts, whatever is seen of it now.
+	anyway bool
 	// stops are the features that do not work with it.
 	stops []string
 }
 
 // noMemory are the kernel's words for a process that it has no room for.
-var noMemory = []string{"cannot allocate memory", "resource temporarily unavailable"}
+var noMemory = []string{"cannot allocate memory", "resource temporarily unavailable", "not enough memory", "paging file is too small", "insufficient system resources"}
+
+// elsewhere are words of what other checks see on the host now.
+var elsewhere = []string{"no space left on device", "read-only file system"}
 
 // sameEvent is how far apart the entries of one event may be: the worker that did not
 // start is missed some seconds later.
@@ -61,10 +66,6 @@ func (t trouble) find(n *node.Node) node.Entry {
 	return e
 }
 
-// isAnothers reports whether an entry tells of what another check names: a refusal,
-// or a connection to AWS that failed, of which what is seen now decides.
-func isAnothers(e node.Entry) bool { return node.SaysRefused(e.Text) || node.SaysUnreachable(e.Text) }
-
 // troubles are the findings of a list of ways to fail, the more telling first: an
 // entry of the same event as one before it adds nothing. unread: some may be in what
 // was not read of the log.
@@ -73,8 +74,8 @@ func troubles(n *node.Node, cause string, list []trouble) (fd Finding, found, un
 	for _, t := range list {
 		e := t.find(n)
 		unread = unread || e.Unread()
-		if !e.Yes() || isAnothers(e) || isAlready(seen, e) {
-			continue
+		if !e.Yes() || node.SaysRefused(e.Text) || node.SaysUnreachable(e.Text) && !t.anyway || isAlready(seen, e) {
+			continue // a refusal is for the checks of rights; of a connection, what is seen now decides
 		}
 		seen = append(seen, e)
 		what := text.New(t.says)

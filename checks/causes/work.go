@@ -103,11 +103,15 @@ var (
 		or(operator)("Or encrypt the bucket", `aws s3api put-bucket-encryption --bucket {bucket} --server-side-encryption-configuration '{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}'`),
 		or(operator)("Or do not demand it: cloudWatchEncryptionEnabled and s3EncryptionEnabled in the preferences", preferences.Command),
 		trySession, verify)
-	SessionLogTarget = steps(
+	SessionLogGroup = steps(
 		preferences,
 		operator("See whether the log group that they name exists in this Region; create it if not", "aws logs describe-log-groups --region {region} --log-group-name-prefix {loggroup}"),
+		operator("Let the role {role} write there: its policies must allow logs:DescribeLogGroups, logs:DescribeLogStreams, logs:CreateLogStream and logs:PutLogEvents", "aws iam list-attached-role-policies --role-name {role}"),
+		trySession, verify)
+	SessionLogBucket = steps(
+		preferences,
 		operator("See whether the bucket that they name exists, and in which Region", "aws s3api get-bucket-location --bucket {bucket}"),
-		operator("Let the role {role} write there: its policies must allow logs:DescribeLogGroups, logs:DescribeLogStreams, logs:CreateLogStream and logs:PutLogEvents, or s3:PutObject and s3:GetEncryptionConfiguration", "aws iam list-attached-role-policies --role-name {role}"),
+		operator("Let the role {role} write there: its policies must allow s3:PutObject and s3:GetEncryptionConfiguration", "aws iam list-attached-role-policies --role-name {role}"),
 		trySession, verify)
 	SessionScript = steps(
 		linux(asRoot("Install the program script, which writes the log of a session", "{installscript}")),
@@ -179,7 +183,7 @@ var _ = add(
 		Meaning: "The node is managed, but sessions do not open, or lose their logs, for a reason that the agent's session worker wrote down: the user they run as, the shell, the key, the log destination, the data channel.",
 		Fix:     steps(readWorkers, preferences, trySession, verify),
 		Ways: [][]Step{SessionUserMissing, SessionUserUnset, SessionUserNotAllowed, SessionAgentNotRoot, SessionUserNotMade, SessionUserUnreadable, SessionNoSudo, SessionOnDomainController, SessionNoShell, SessionNoTerminal,
-			SessionNoMemory, SessionFolder, SessionKey, SessionLogsEncryption, SessionLogTarget, SessionScript, SessionDataChannel, WorkerMissing},
+			SessionNoMemory, SessionFolder, SessionKey, SessionLogsEncryption, SessionLogGroup, SessionLogBucket, SessionScript, SessionDataChannel, WorkerMissing},
 		Docs: []string{docSession, docRunAs, docSessionLog, docSessionKey},
 	},
 	Cause{

@@ -379,7 +379,8 @@ var Signatures = []Signature{
 	{SigInterpreter, []string{"error occurred starting the command"}, KindFeature},
 	{SigInterpreter, []string{"failed to run commands", "executable file not found"}, KindFeature},
 	{SigInterpreter, []string{"failed to run commands", "no such file or directory"}, KindFeature},
-	{"noise", []string{"failed to run commands", "exit status"}, KindNoise}, // of the script itself
+	{SigInterpreter, []string{"failed to run commands", "cannot find"}, KindFeature}, // Windows
+	{"noise", []string{"failed to run commands", "exit status"}, KindNoise},          // of the script itself
 	{SigScriptRan, []string{"ssm-document-worker", "Running plugin aws:runShellScript"}, KindInfo},
 	{SigScriptRan, []string{"ssm-document-worker", "Running plugin aws:runPowerShellScript"}, KindInfo},
 	{SigDocRan, []string{"ssm-document-worker", "Running plugin"}, KindInfo},
