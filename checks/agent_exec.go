@@ -34,6 +34,9 @@ var AgentExec = register(Check{
 		}
 		fd, undecided := addDenials(n, fd)
 		log := n.Log.Current(facts.SigExecDenied)
+		if e := workerDenied(n); e.Yes() && fd.Summary.IsZero() {
+			fd = fd.say("an executable of the agent may not be executed: commands or sessions find no worker (%s)", often(n, e)).sure(Likely).as(Breaks).logged(e).halts("run-command", "session-manager")
+		}
 		if log.Yes() && fd.Summary.IsZero() {
 			fd = fd.say("an executable of the agent may not be executed").sure(Likely)
 		}
@@ -50,6 +53,17 @@ var AgentExec = register(Check{
 		return fd
 	},
 })
+
+// workerDenied is the entry of a worker of the last day that the kernel refused to
+// execute, and that has not run since.
+func workerDenied(n *node.Node) node.Entry {
+	for _, e := range []node.Entry{n.Log.Unmended(facts.SigDocStart, facts.SigDocRan, facts.SigScriptRan), n.Log.Unmended(facts.SigSessionWorker, facts.SigSessionOpened, facts.SigPortOpened)} {
+		if e.Yes() && (strings.Contains(e.Text, "permission denied") || strings.Contains(strings.ToLower(e.Text), "access is denied")) {
+			return e
+		}
+	}
+	return node.Entry{Found: node.No}
+}
 
 // addDenials adds what SELinux denied. While the agent runs, a denial is about
 // something else; without knowing whether it runs, the denial decides nothing.

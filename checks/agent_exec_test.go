@@ -66,7 +66,13 @@ func TestAgentExec(t *testing.T) {
 	}
 	is := func(s Status, says string) want { return want{status: s, says: says} }
 	denied := "SELinux denied execute on /usr/bin/amazon-ssm-agent (label system_u:object_r:user_home_t:s0)"
+	worker := func(f *facts.Facts) {
+		log(f, facts.SigDocStart, time.Hour, "start process: /usr/bin/ssm-document-worker error: fork/exec /usr/bin/ssm-document-worker: permission denied")
+	}
 	table := []row{
+		{name: "a worker for commands", fault: worker, want: want{status: Warn, effect: Breaks, cause: cause, confidence: Likely, says: "commands or sessions find no worker (once, 60 min ago)", saw: "agent log: start process"}},
+		{name: "a worker that ran since", fault: all(worker, func(f *facts.Facts) { log(f, facts.SigDocRan, time.Minute, "INFO Running plugin") }), want: is(Pass, "no refusal seen")},
+		{name: "a worker that is missing", fault: func(f *facts.Facts) { log(f, facts.SigDocStart, time.Hour, "no such file or directory") }, want: is(Pass, "no refusal seen")},
 		{name: "profile", want: is(Pass, "no refusal seen")},
 		{name: "dhmc", kind: "dhmc", want: is(Pass, "")},
 		{name: "hybrid", kind: "hybrid", want: is(Pass, "")},

@@ -62,9 +62,9 @@ const lastMessages = "3.3.40.0"
 
 // featureFailures are the signatures of features that fail at an endpoint, by service.
 var featureFailures = map[string][]string{
-	"logs":        {facts.SigSessionLogs},
-	"s3":          {facts.SigDownload},
-	"kms":         {facts.SigKMS},
+	"logs":        {facts.SigSessionLogs, facts.SigCommandLogs},
+	"s3":          {facts.SigDownload, facts.SigSessionUpload, facts.SigLogsUnchecked, facts.SigCommandUpload},
+	"kms":         {facts.SigKMS, facts.SigSessionKey},
 	"ec2messages": {facts.SigMDSFailed, facts.SigMDSStopped},
 }
 

@@ -45,6 +45,8 @@ func TestEndpointsOptional(t *testing.T) {
 		{name: "the second of two", fault: netAll(netTimeout("s3", "logs"), logs), want: named("logs", "")},
 
 		{name: "no sign of use", fault: netTimeout("logs"), want: unused},
+		{name: "the key of sessions", fault: netAll(netTimeout("kms"), optionalFailed(facts.SigSessionKey, "Error when decrypting data key RequestError: dial tcp: i/o timeout", time.Hour)), want: named("kms", "i/o timeout")},
+		{name: "session logs", fault: netAll(netTimeout("s3"), optionalFailed(facts.SigSessionUpload, "Failed to upload: dial tcp: i/o timeout", time.Hour)), want: named("s3", "i/o timeout")},
 		{name: "used long ago", fault: netAll(netTimeout("logs"), optionalFailed(facts.SigSessionLogs, "i/o timeout", 25*time.Hour)), want: unused},
 		{name: "failed otherwise", fault: netAll(netTimeout("logs"), optionalFailed(facts.SigSessionLogs, "Error Calling DescribeLogGroups: AccessDeniedException", time.Minute)), want: unused},
 		{name: "several", fault: netTimeout("s3", "monitoring"), want: is(Skip, "no sign of use: s3, monitoring")},

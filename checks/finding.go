@@ -43,6 +43,8 @@ type Finding struct {
 	Answered bool
 	// Obstacle is what kept an unknown from being told, where that has a name.
 	Obstacle facts.Reason
+	// Stops are features, by id, that do not work with it, whatever the node's rights.
+	Stops []string
 	// Crashed: the check itself failed, which is an error of this program.
 	Crashed bool
 }

@@ -12,6 +12,10 @@ import (
 // refusal without a name is about.
 const channelAction = "ssmmessages:CreateControlChannel"
 
+// dataAction is the first call of a session, and the one that a refusal of its data
+// channel without a name is about.
+const dataAction = "ssmmessages:CreateDataChannel"
+
 // PermissionChannel is permission-channel.
 var PermissionChannel = register(Check{
 	ID: "permission-channel", Group: "permissions", Title: "The message channel is allowed",
@@ -31,6 +35,7 @@ var PermissionChannel = register(Check{
 			return unknown("what the agent signs with is not known")
 		}
 		up := n.Log.Latest(facts.SigChannelMGS, facts.SigChannelUp)
+		opened := n.Log.Latest(facts.SigSessionOpened, facts.SigPortOpened)
 		if entry, r := n.ChannelRefused(); entry.Yes() {
 			r.Action = text.Or(r.Action, channelAction)
 			if r.ByUser() {
@@ -40,10 +45,13 @@ var PermissionChannel = register(Check{
 		}
 		var ofSessions *node.Refusal
 		for _, r := range n.Refusals.Logged {
+			if r.Match == facts.SigDataChannel && r.Denied {
+				r.Action = text.Or(r.Action, dataAction)
+			}
 			switch {
 			case !strings.HasPrefix(r.Action, "ssmmessages:") || !r.Denied || r.ByUser():
 			case strings.HasSuffix(r.Action, "DataChannel"):
-				if ofSessions == nil && n.Age(r.At) < node.RecentWindow {
+				if ofSessions == nil && n.Age(r.At) < node.RecentWindow && !opened.Last.After(r.At) {
 					ofSessions = &r
 				}
 			case !up.Last.After(r.At):
@@ -51,7 +59,7 @@ var PermissionChannel = register(Check{
 			}
 		}
 		if ofSessions != nil { // each session opens one of its own, whatever the control channel does
-			return denial(n, *ofSessions, "iam-missing-channel-action").as(Breaks).add("; sessions to this node do not open")
+			return denial(n, *ofSessions, "iam-missing-channel-action").as(Breaks).add("; sessions to this node do not open").halts("session-manager")
 		}
 		switch {
 		case n.Refusals.Read != node.Yes:

@@ -81,6 +81,14 @@ func TestPermissionChannel(t *testing.T) {
 			log(f, facts.SigChannelMGS, 10*time.Minute, "INFO SSM Connection channel status is set to ssmmessages")
 		}), want: is(Pass, "channel over ssmmessages 10 min ago")},
 		{name: "only sessions", fault: permissionChannelRefused(facts.SigSessionLogs, "ssmmessages:OpenDataChannel", ""), want: breaks("may not call ssmmessages:OpenDataChannel: which policy refuses is not told; sessions to this node do not open")},
+		{name: "sessions, without a name", fault: func(f *facts.Facts) {
+			refuse(f, facts.SigDataChannel, time.Hour, "BadRequest", "Unauthorized request.")
+			f.Log.Refusals.Value[0].Denied = true
+		}, want: breaks("may not call ssmmessages:CreateDataChannel: which policy refuses is not told; sessions to this node do not open")},
+		{name: "sessions, and then one opened", fault: func(f *facts.Facts) {
+			permissionChannelRefused(facts.SigDataChannel, "ssmmessages:OpenDataChannel", "")(f)
+			log(f, facts.SigPortOpened, 10*time.Minute, "INFO [ssm-session-worker] Plugin Port started")
+		}, want: is(Pass, "channel over ssmmessages")},
 		{name: "sessions, and then the channel opened", fault: func(f *facts.Facts) {
 			permissionChannelRefused(facts.SigSessionLogs, "ssmmessages:CreateDataChannel", "")(f)
 			log(f, facts.SigChannelMGS, 10*time.Minute, "INFO SSM Connection channel status is set to ssmmessages")

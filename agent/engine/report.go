@@ -39,7 +39,7 @@ func build(n *node.Node, found diagnose.Findings, a diagnose.Answer) *report.Rep
 			FollowsFrom: a.Follows[c.ID], Crashed: fd.Crashed, Evidence: evidence(fd.Evidence)})
 	}
 	r.Credentials = credentials(n)
-	r.Features, r.Permissions = features(n, rights), permissions(rights)
+	r.Features, r.Permissions = features(n, rights, found), permissions(rights)
 	endpoints, _ := n.Endpoints.All()
 	for _, e := range endpoints {
 		r.Endpoints = append(r.Endpoints, endpointReport(e))

@@ -194,7 +194,7 @@ var families = []*family{
 	{name: "ssm_doctor_permissions_read_timestamp_seconds", group: "permissions", needsFacts: true, absent: "when none was asked for",
 		help: "Unix time at which AWS was last asked for a right of this node, as of the last run.", collect: func(e *emitter) { e.time(measures(e).PermissionsRead) }},
 	{name: "ssm_doctor_feature_ready", group: "features", needsFacts: true, labels: []string{"feature"}, absent: "when it cannot be told",
-		help: "Whether the node's rights suffice for the feature, as of the last run; absent when it cannot be told.",
+		help: "Whether the node's rights suffice for the feature and nothing found keeps it from working, as of the last run; absent when it cannot be told.",
 		collect: func(e *emitter) {
 			for _, f := range e.snapshot.Report.Features {
 				if e.features(f.ID) && (f.Ready == "yes" || f.Ready == "no") {

@@ -78,6 +78,9 @@ func RedactFacts(f *facts.Facts) *facts.Facts {
 	for _, u := range f.Agent.Units.Some() {
 		d.name("user", u.User)
 	}
+	for _, u := range f.Work.Users.Value.Named {
+		d.name("user", u)
+	}
 	for _, n := range []string{f.ECS.Task.Value.Cluster, f.ECS.Task.Value.Family} {
 		d.name("name", n)
 	}

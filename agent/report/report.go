@@ -157,7 +157,8 @@ type Credentials struct {
 	Why       string    `json:"why"`
 }
 
-// Feature is whether one Systems Manager feature can work with the rights of the node.
+// Feature is whether one Systems Manager feature can work with the rights of the node
+// and with what was found on it.
 type Feature struct {
 	ID      string   `json:"id"`
 	Title   string   `json:"title"`
@@ -169,6 +170,7 @@ type Feature struct {
 	Why       string   `json:"why,omitempty"`       // why it counts as in use
 	Forbidden []string `json:"forbidden,omitempty"` // allowed, but must not be
 	Limited   []string `json:"limited,omitempty"`   // denied, needed in some situations only
+	Broken    string   `json:"broken,omitempty"`    // cause that keeps it from working, whatever the rights
 	Via       string   `json:"via,omitempty"`       // the other set of actions that serves, such as ec2messages
 }
 

@@ -18,6 +18,29 @@ var hostFaults = []fault{
 		s.Host.MaxWatches, s.Host.Watches = 8192, 8190
 		stays(s, "ERROR [ssm-document-worker] filewatcher listener encountered error when add watch: no space left on device")
 	}, nil},
+	{"runas-user", "session-failing", "warning", "hybrid", func(s *sim.Scenario) {
+		s.Host.NoUsers = true
+		stays(s, "ERROR [ssm-session-worker] [ana-0a1b2c3d] [DataBackend] [pluginName=Standard_Stream] Unable to start command: failed to start pty since RunAs user ssm-user does not exist")
+	}, nil},
+	{"no-script", "session-failing", "warning", "hybrid", func(s *sim.Scenario) {
+		s.Host.NoScript = true
+		stays(s, "ERROR [ssm-session-worker] [ana-0a1b2c3d] [DataBackend] [pluginName=Standard_Stream] unable to generate log data: Failed to generate transcript with the following errors:\nexec: \"script\": executable file not found in $PATH: \nexec: \"script\": executable file not found in $PATH:")
+	}, nil},
+	{"key-gone", "session-failing", "warning", "hybrid", func(s *sim.Scenario) {
+		stays(s, "ERROR [ssm-session-worker] [ana-0a1b2c3d] [DataBackend] [pluginName=Standard_Stream] Encountered error while initiating handshake. Fetching data key failed: Unable to retrieve data key, Error when decrypting data key NotFoundException: Key 'arn:{partition}:kms:{region}:{account}:key/0a1b2c3d' does not exist")
+	}, nil},
+	{"worker-late", "command-failing", "warning", "profile", func(s *sim.Scenario) {
+		stays(s, "ERROR [ssm-agent-worker] [MessageService] [EngineProcessor] [OutOfProcExecuter] [0d6c5b1] messaging worker encountered error: ipc messaging received timeout signal",
+			"ERROR [ssm-agent-worker] [MessageService] [EngineProcessor] [OutOfProcExecuter] [0d6c5b1] document process failed unexpectedly: ipc messaging received timeout signal , check [ssm-document-worker]/[ssm-session-worker] log for crash reason")
+	}, nil},
+	{"worker-gone", "command-failing", "warning", "hybrid", func(s *sim.Scenario) {
+		stays(s, "ERROR [ssm-agent-worker] [MessageService] [EngineProcessor] [OutOfProcExecuter] [0d6c5b1] start process: /usr/bin/ssm-document-worker error: fork/exec /usr/bin/ssm-document-worker: no such file or directory",
+			"ERROR [ssm-agent-worker] [MessageService] [EngineProcessor] [OutOfProcExecuter] [0d6c5b1] failed to prepare outofproc executer, falling back to InProc Executer")
+	}, nil},
+	{"descriptors", "descriptors-exhausted", "warning", "profile", func(s *sim.Scenario) {
+		s.Host.OpenFiles, s.Host.MaxFiles = 1020, 1024
+		stays(s, "ERROR [ssm-agent-worker] [MessageService] [EngineProcessor] [OutOfProcExecuter] [0d6c5b1] start process: /usr/bin/ssm-document-worker error: fork/exec /usr/bin/ssm-document-worker: too many open files")
+	}, nil},
 	{"read-only", "filesystem-readonly", "critical", "profile", func(s *sim.Scenario) {
 		s.Host.Mounts = []string{"/ xfs ro,relatime"}
 		sim.Refused(s, "ERROR [CredentialRefresher] Failed to write credentials to disk: open /var/lib/amazon/ssm/runtimeconfig/identity_config.json: read-only file system")

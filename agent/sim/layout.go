@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io/fs"
@@ -205,7 +206,7 @@ func procAddr(a netip.AddrPort) string {
 
 func (w *world) layProc(t *tree) {
 	boot := t.now.Add(-time.Duration(w.Uptime))
-	t.file("proc/stat", fmt.Sprintf("cpu  1 2 3 4\nbtime %d\n", boot.Unix()), 0o444)
+	t.file("proc/stat", fmt.Sprintf("cpu  1 2 3 4\ncpu0 1 1 2 2\ncpu1 0 1 1 2\nbtime %d\n", boot.Unix()), 0o444)
 	t.file("proc/sys/kernel/hostname", w.Hostname+"\n", 0o444)
 	t.file("proc/1/cgroup", "0::/init.scope\n", 0o444)
 	t.file("proc/self/cgroup", "0::/user.slice\n", 0o444)
@@ -251,6 +252,27 @@ func (w *world) layProc(t *tree) {
 		t.symlink("proc/1/fd/5", "anon_inode:inotify")
 		t.file("proc/1/fdinfo/5", strings.Repeat("inotify wd:1 ino:2 sdev:3 mask:4 ignored_mask:0\n", w.Host.Watches), 0o444)
 	}
+	t.file("proc/sys/fs/file-nr", "1504\t0\t9223372036854775807\n", 0o444)
+	t.file("proc/meminfo", fmt.Sprintf("MemTotal:        2097152 kB\nMemFree:          204800 kB\nMemAvailable:    %d kB\n", 1024*cmp.Or(w.Host.Available, 1200)), 0o444)
+	t.file("proc/loadavg", fmt.Sprintf("%.2f 0.05 0.01 1/120 4242\n", w.Host.Load), 0o444)
+	w.layUsers(t)
+}
+
+// layUsers adds users, and a program that sessions need.
+func (w *world) layUsers(t *tree) {
+	installed := t.now.Add(-time.Duration(w.Uptime))
+	users := append([]string{"ec2-user", "ssm-user"}, w.Host.Users...)
+	if w.Host.NoUsers {
+		users = nil
+	}
+	all := "root:x:0:0:root:/root:/bin/bash\n"
+	for i, u := range users {
+		all += fmt.Sprintf("%s:x:%d:%[2]d::/home/%[1]s:/bin/bash\n", u, 1000+i)
+	}
+	t.file("etc/passwd", all, 0o644).at = installed
+	if !w.Host.NoScript {
+		t.file("usr/bin/script", "", 0o755).at = installed
+	}
 }
 
 // process adds a process.
@@ -269,5 +291,13 @@ func (w *world) process(t *tree, pid, parent, uid int, exe string, began time.Ti
 		vars += k + "=" + env[k] + "\x00"
 	}
 	t.file(d+"environ", vars, 0o400).uid = uid
+	t.file(d+"limits", fmt.Sprintf("Limit                     Soft Limit           Hard Limit           Units     \nMax open files            %-20d %-20[1]d files     \n", cmp.Or(w.Host.MaxFiles, 65535)), 0o444)
 	t.dir(d+"fd", 0o500).uid = uid
+	files := 24
+	if path.Base(exe) == "ssm-agent-worker" {
+		files = cmp.Or(w.Host.OpenFiles, files)
+	}
+	for i := range files {
+		t.symlink(fmt.Sprintf("%sfd/%d", d, 100+i), "/dev/null")
+	}
 }

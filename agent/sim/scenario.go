@@ -108,10 +108,20 @@ type Machine struct {
 	Firewall   string   `json:"firewall,omitempty"` // nft or iptables
 	Rules      string   `json:"rules,omitempty"`    // what it lists
 	// Watches are inotify watches in use by root, MaxWatches the limit.
-	Watches    int      `json:"watches,omitempty"`
-	MaxWatches int      `json:"max_watches,omitempty"`
-	SELinux    bool     `json:"selinux,omitempty"` // enforcing
-	Audit      []string `json:"audit,omitempty"`   // lines of the audit log; {now} is its time
+	Watches    int `json:"watches,omitempty"`
+	MaxWatches int `json:"max_watches,omitempty"`
+	// OpenFiles is how many the worker holds open of MaxFiles; 0: 24 of 65535.
+	OpenFiles int `json:"open_files,omitempty"`
+	MaxFiles  int `json:"max_files,omitempty"`
+	// Users are local users beside root, ec2-user and ssm-user; NoUsers: only root is.
+	Users    []string `json:"users,omitempty"`
+	NoUsers  bool     `json:"no_users,omitempty"`
+	NoScript bool     `json:"no_script,omitempty"` // the program script is missing
+	// Available is the memory that is left of 2 GiB, in MiB; 0: 1200.
+	Available int      `json:"available,omitempty"`
+	Load      float64  `json:"load,omitempty"`    // of one minute
+	SELinux   bool     `json:"selinux,omitempty"` // enforcing
+	Audit     []string `json:"audit,omitempty"`   // lines of the audit log; {now} is its time
 	// ImageState is the setup state of Windows; empty: IMAGE_STATE_COMPLETE.
 	ImageState string `json:"image_state,omitempty"`
 }

@@ -36,6 +36,9 @@ var placeholders = map[string]string{
 	"install":   "yum install -y https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/linux_amd64/amazon-ssm-agent.rpm",
 
 	"downgrade": "yum downgrade -y", // a file or URL follows
+	"adduser":   "useradd -m",       // a name follows
+
+	"installscript": "yum install -y util-linux",
 	// Of a mounted root file system: its directory, and what runs a command in
 	// it; both empty on the host itself.
 	"root":       "",
@@ -65,6 +68,10 @@ var placeholders = map[string]string{
 	"version":     "VERSION",
 	"package":     "PACKAGE",
 	"issuer":      "ISSUER",
+	"user":        "USER_NAME", // that sessions run as
+	"bucket":      "BUCKET_NAME",
+	"loggroup":    "LOG_GROUP_NAME",
+	"key":         "KEY_ID", // of KMS
 	"minutes":     "30",
 	"until":       "the time it names",
 }
@@ -106,7 +113,7 @@ var safeWindows = regexp.MustCompile(`^[A-Za-z0-9 ._:\\()-]+$`)
 
 // commands are placeholders that hold a whole command, made of safe parts by
 // whoever sets them.
-var commands = map[string]bool{"restart": true, "stop": true, "start": true, "enable": true, "journal": true, "reinstall": true, "install": true, "downgrade": true, "imagecheck": true}
+var commands = map[string]bool{"restart": true, "stop": true, "start": true, "enable": true, "journal": true, "reinstall": true, "install": true, "downgrade": true, "adduser": true, "installscript": true, "imagecheck": true}
 
 // paths are placeholders that hold a path, quoted in commands of Windows.
 var paths = map[string]bool{"data": true, "runtime": true, "log": true, "config": true, "agent": true, "path": true, "mount": true}

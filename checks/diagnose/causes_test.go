@@ -402,6 +402,20 @@ var causeCases = []struct {
 		f.Network.Endpoint("ssmmessages").WebSocket = facts.Known(facts.HTTP{Outcome: "reset", Error: "connection reset by peer"}, "")
 		logged(f, facts.SigWebSocketFailed, 2*time.Minute, "ERROR Failed to open websocket: websocket: bad handshake")
 	}},
+	{"session-failing", "profile", causes.Warning, false, func(f *facts.Facts) {
+		logged(f, facts.SigRunAsMissing, 3*time.Minute, "ERROR [ssm-session-worker] [user-0a] [DataBackend] [pluginName=Standard_Stream] Unable to start command: failed to start pty since RunAs user deploy does not exist")
+	}},
+	{"session-failing", "hybrid", causes.Warning, false, func(f *facts.Facts) {
+		logged(f, facts.SigTranscript, 3*time.Minute, `ERROR [ssm-session-worker] [user-0a] unable to generate log data: Failed to generate transcript with the following errors: exec: "script": executable file not found in $PATH`)
+		f.Work.Script = facts.Absent[facts.Program]("no program script", "")
+	}},
+	{"command-failing", "profile", causes.Warning, false, func(f *facts.Facts) {
+		logged(f, facts.SigDocWorker, 3*time.Minute, "ERROR [ssm-agent-worker] document process failed unexpectedly: document worker timed out , check [ssm-document-worker]/[ssm-session-worker] log for crash reason")
+	}},
+	{"descriptors-exhausted", "profile", causes.Warning, false, func(f *facts.Facts) {
+		f.Work.Descriptors = facts.Known([]facts.Descriptors{{Program: "ssm-agent-worker", Open: 1024, Limit: 1024}}, "file:/proc")
+		logged(f, facts.SigFiles, 3*time.Minute, "ERROR [ssm-agent-worker] start process: /usr/bin/ssm-document-worker error: fork/exec /usr/bin/ssm-document-worker: too many open files")
+	}},
 	{"channel-stale-connection", "profile", causes.Warning, false, func(f *facts.Facts) {
 		f.Agent.Channel = facts.Known([]facts.Socket{{Local: "10.0.12.34:48000", Remote: "52.119.181.21:443", Retransmits: 7, Unacked: 310}}, "file:/proc/net/tcp")
 	}},

@@ -121,6 +121,16 @@ func serviceCommands(n *node.Node, v causes.Values) {
 		v["install"] = installOnLinux(f, bucket, v["root"])
 	}
 	v["reinstall"] = v["install"]
+	switch d, _ := f.Host.Distro.Get(); {
+	case d.ID == "alpine":
+		v["adduser"], v["installscript"] = "adduser -D", "apk add util-linux-misc"
+	case d.ID == "debian" || d.ID == "ubuntu" || d.ID == "raspbian":
+		v["installscript"] = "apt-get install -y bsdutils"
+	case d.ID == "fedora":
+		v["installscript"] = "dnf install -y util-linux-script"
+	case suse(f):
+		v["installscript"] = "zypper --non-interactive install util-linux"
+	}
 	for _, in := range f.Agent.Installations.Some() {
 		switch {
 		case in.Kind == "snap":

@@ -145,8 +145,6 @@ const (
 	SigHibernate         = "hibernate"
 	SigAssociations      = "associations-failed"
 	SigInotify           = "inotify-failed"
-	SigDocWorker         = "document-worker-failed"
-	SigSessionLogs       = "session-logs-failed"
 	SigDownload          = "download-failed"
 	SigKMS               = "kms-failed"
 	SigWorkerRestart     = "worker-restarted"
@@ -160,11 +158,61 @@ const (
 	SigClock             = "signature-time"
 )
 
+// Identifiers of what the workers of sessions and documents log.
+const (
+	SigFiles       = "too-many-open-files"
+	SigFilesSystem = "too-many-open-files-in-system"
+
+	SigSessionOpened   = "session-opened"      // its shell runs
+	SigPortOpened      = "port-session-opened" // its data channel is open
+	SigRunAsMissing    = "session-runas-user-missing"
+	SigRunAsUnset      = "session-runas-user-unset"
+	SigRunAsNotRoot    = "session-runas-not-root"
+	SigRunAsRoot       = "session-runas-user-is-root"
+	SigUserNotMade     = "session-user-not-created"
+	SigUserUnreadable  = "session-user-not-looked-up"
+	SigSudoers         = "session-sudoers-failed"
+	SigOnDomainControl = "session-on-domain-controller"
+	SigSessionStart    = "session-not-started"
+	SigSessionProfile  = "session-shell-profile-failed"
+	SigSessionFile     = "session-folder-failed"
+	SigSessionKey      = "session-key-failed"
+	SigSessionClient   = "session-client-silent"
+	SigSessionWorker   = "session-worker-not-started"
+	SigDataChannel     = "data-channel-failed"
+	SigLogsUnencrypted = "session-logs-not-encrypted"
+	SigLogsUnchecked   = "session-logs-encryption-unread"
+	SigLogGroup        = "session-log-group-missing"
+	SigSessionLogs     = "session-logs-failed"
+	SigSessionUpload   = "session-upload-failed"
+	SigSessionUploaded = "session-uploaded"
+	SigSessionStreamed = "session-streamed"
+	SigTranscript      = "session-transcript-failed"
+
+	SigDocRan        = "document-ran"     // a worker of its own runs a step of it
+	SigScriptRan     = "script-started"   // likewise, one that runs a script
+	SigOutputSent    = "command-uploaded" // its output, to S3
+	SigOutputLogged  = "command-streamed" // its output, to CloudWatch Logs
+	SigDocWorker     = "document-worker-failed"
+	SigDocStart      = "document-worker-not-started"
+	SigDocSchema     = "document-schema-unsupported"
+	SigDocPlatform   = "document-for-another-platform"
+	SigPluginMissing = "document-plugin-missing"
+	SigInterpreter   = "script-not-started"
+	SigCommandFolder = "command-folder-failed"
+	SigCommandUpload = "command-upload-failed"
+	SigCommandLogs   = "command-logs-failed"
+)
+
 // Signatures is the table of known fragments, most telling first.
 var Signatures = []Signature{
 	{"noise", []string{"Error occurred fetching the seelog config file path"}, KindNoise},
 	{"noise", []string{"Error adding the directory", "to watcher", "no such file or directory"}, KindNoise},
 	{"noise", []string{"RegistrationKey does not exist"}, KindNoise},
+
+	// What ends a session is no fault.
+	{"noise", []string{"Session is already terminated"}, KindNoise},
+	{"noise", []string{"ssm-session-worker", "Reach the retry limit"}, KindNoise},
 
 	{SigClock, []string{"Signature expired:"}, KindNode},
 	{SigClock, []string{"Signature not yet current"}, KindNode},
@@ -250,18 +298,137 @@ var Signatures = []Signature{
 	{SigInotify, []string{"to watcher", "no space left on device"}, KindFeature},
 	{SigInotify, []string{"initializing the", "watcher", "too many open files"}, KindFeature},
 	{SigInotify, []string{"too many open files", "inotify"}, KindFeature},
+	{SigInotify, []string{"too many open files", "when start watcher"}, KindFeature},
 	{SigInotify, []string{"inotify", "no space left on device"}, KindFeature},
 	{SigAssociations, []string{"Unable to load instance associations"}, KindFeature},
-	{SigSessionLogs, []string{"Error Calling DescribeLogGroups"}, KindFeature},
+
+	{SigFilesSystem, []string{"too many open files in system"}, KindFeature},
+	{SigFiles, []string{"too many open files"}, KindFeature},
+
+	// Sessions: what keeps one from opening, the more telling first.
+	// Source: amazon-ssm-agent, agent/session (shell, utility, datachannel, crypto).
+	{SigRunAsMissing, []string{"RunAs user", "does not exist"}, KindFeature},
+	{SigRunAsUnset, []string{"please set the RunAs default user"}, KindFeature},
+	{SigRunAsNotRoot, []string{"agent must run as root to use RunAs"}, KindFeature},
+	{SigRunAsRoot, []string{"invalid uid and gid"}, KindFeature},
+	{SigUserNotMade, []string{"Failed to create ssm-user"}, KindFeature},
+	{SigUserNotMade, []string{"while creating a local OS user"}, KindFeature}, // 2.3
+	{SigOnDomainControl, []string{"active directory domain controller service"}, KindFeature},
+	{SigUserUnreadable, []string{"Failed to retrieve uid for"}, KindFeature},
+	{SigUserUnreadable, []string{"Failed to retrieve gid for"}, KindFeature},
+	{SigUserUnreadable, []string{"Failed to retrieve groups for"}, KindFeature},
+	{SigSudoers, []string{"to sudoers file"}, KindFeature},
+	{SigSudoers, []string{"Failed to change mode of", "sudoers"}, KindFeature},
+	{SigSessionProfile, []string{"while executing shell profile"}, KindFeature},
+	{SigSessionStart, []string{"Failed to start pty"}, KindFeature},
+	{SigSessionStart, []string{"Unable to start command"}, KindFeature},
+	{SigSessionStart, []string{"Unable to start shell"}, KindFeature}, // 2.3
+	{SigSessionFile, []string{"ssm-session-worker", "error while creating file"}, KindFeature},
+	{SigSessionFile, []string{"Failed to open file for writing command output"}, KindFeature},
+	{SigKMS, []string{"decrypting data key", "AccessDenied"}, KindFeature},
 	{SigKMS, []string{"kms:Decrypt"}, KindFeature},
 	{SigKMS, []string{"kms", "AccessDeniedException"}, KindFeature},
+	{SigSessionKey, []string{"decrypting data key"}, KindFeature},
+	{SigSessionKey, []string{"Fetching data key failed"}, KindFeature},
+	{SigSessionKey, []string{"Initializing BlockCipher failed"}, KindFeature},
+	{SigSessionClient, []string{"Handshake timed out"}, KindInfo},
+	{SigSessionClient, []string{"Timed out waiting for encryption challenge"}, KindInfo},
+	{SigDataChannel, []string{"Setting up data channel with id"}, KindFeature},
+	{SigDataChannel, []string{"CreateDataChannel failed"}, KindFeature},
+	{SigDataChannel, []string{"websocket for datachannel"}, KindFeature},
+	{SigDataChannel, []string{"failed to open datachannel"}, KindFeature},
+
+	// Sessions: their logs. A document's output is logged by the same functions.
+	{SigLogsUnencrypted, []string{"encryption is not set up on the selected"}, KindFeature},
+	{SigLogsUnencrypted, []string{"S3 bucket", "is not encrypted"}, KindFeature},
+	{SigLogsUnchecked, []string{"unable to validate encryption on"}, KindFeature},
+	{SigLogsUnchecked, []string{"calling S3 API GetBucketEncryption"}, KindFeature},
+	{SigLogGroup, []string{"log group specified in session preferences"}, KindFeature},
+	{SigTranscript, []string{"unable to generate log data"}, KindFeature},
+	{SigTranscript, []string{"Failed to generate transcript"}, KindFeature},
+	{SigSessionUpload, []string{"Failed to upload shell session logs to S3"}, KindFeature},
+	{SigSessionUpload, []string{"ssm-session-worker", "Failed to upload", "s3://"}, KindFeature},
+	{SigCommandUpload, []string{"Failed to upload the output to s3"}, KindFeature},
+	{SigCommandUpload, []string{"ssm-document-worker", "Failed to upload", "s3://"}, KindFeature},
+	{SigCommandLogs, []string{"ssm-document-worker", "Error Calling DescribeLogGroups"}, KindFeature},
+	{SigCommandLogs, []string{"ssm-document-worker", "Error Calling CreateLog"}, KindFeature},
+	{SigCommandLogs, []string{"ssm-document-worker", "Error in PutLogEvents"}, KindFeature},
+	{SigCommandLogs, []string{"for CloudWatchLogs output", "Error Creating Log Group"}, KindFeature},
+	{SigSessionLogs, []string{"Error Calling DescribeLogGroups"}, KindFeature},
+	{SigSessionLogs, []string{"ssm-session-worker", "Error in calling DescribeLog"}, KindFeature},
+	{SigSessionLogs, []string{"ssm-session-worker", "Error Calling CreateLog"}, KindFeature},
+	{SigSessionLogs, []string{"ssm-session-worker", "Error in PutLogEvents"}, KindFeature},
+	{SigSessionLogs, []string{"ssm-session-worker", "Log stream stopped"}, KindFeature},
+	{SigSessionUploaded, []string{"ssm-session-worker", "Successfully uploaded file to"}, KindInfo},
+	{SigSessionStreamed, []string{"ssm-session-worker", "Log stream already created"}, KindInfo},
+	{SigSessionOpened, []string{"Plugin Standard_Stream started"}, KindInfo},
+	{SigSessionOpened, []string{"Plugin InteractiveCommands started"}, KindInfo},
+	{SigSessionOpened, []string{"Plugin NonInteractiveCommands started"}, KindInfo},
+	{SigPortOpened, []string{"Plugin Port started"}, KindInfo},
+
+	// How sessions end, what the caller sent, and what the port that they forward to
+	// answers.
+	{"noise", []string{"pty process:", "exited unsuccessfully"}, KindNoise},
+	{"noise", []string{"unable to wait pty"}, KindNoise},
+	{"noise", []string{"unable to terminate pty"}, KindNoise},
+	{"noise", []string{"Error occurred while closing pty"}, KindNoise},
+	{"noise", []string{"Unable to set pty size"}, KindNoise},
+	{"noise", []string{"cancellation failed to stop the session"}, KindNoise},
+	{"noise", []string{"error when waiting for command to complete"}, KindNoise},
+	{"noise", []string{"SeparateOutputStream properties validation failed"}, KindNoise},
+	{"noise", []string{"Failed to parse commands input"}, KindNoise},
+	{"noise", []string{"ssm-session-worker", "Unable to write to stdin"}, KindNoise},
+	{"noise", []string{"ssm-session-worker", "Error sending"}, KindNoise},
+	{"noise", []string{"ssm-session-worker", "Unable to send"}, KindNoise},
+	{"noise", []string{"ssm-session-worker", "Error while sending websocket ping"}, KindNoise},
+	{"noise", []string{"ssm-session-worker", "Unable to dial connection to server"}, KindNoise},
+	{"noise", []string{"ssm-session-worker", "Unable to connect to specified port"}, KindNoise},
+	{"noise", []string{"ssm-session-worker", "Forwarding to IP address"}, KindNoise},
+	{"noise", []string{"ssm-session-worker", "Unable to accept"}, KindNoise},
+	{"noise", []string{"ssm-session-worker", "Unable to read from connection"}, KindNoise},
+	{"noise", []string{"ssm-session-worker", "Unable to write to port"}, KindNoise},
+	{"noise", []string{"ssm-session-worker", "Failed to read from port"}, KindNoise},
+
+	// Workers that do not start. Without one of its own a session finds no plug-in.
+	{SigSessionWorker, []string{"start process", "ssm-session-worker"}, KindFeature},
+	{SigSessionWorker, []string{"session worker failed to initialize"}, KindFeature},
+	{SigSessionWorker, []string{"session worker panic"}, KindFeature},
+	{SigSessionWorker, []string{"ssm-session-worker", "failed to create channel"}, KindFeature},
+	{SigDocStart, []string{"start process", "ssm-document-worker"}, KindFeature},
+	{SigDocStart, []string{"document worker failed to initialize"}, KindFeature},
+	{SigDocStart, []string{"document worker panic"}, KindFeature},
+	{SigDocStart, []string{"ssm-document-worker", "failed to create channel"}, KindFeature},
+	{SigStream, []string{"Plugin with name Standard_Stream", "not found"}, KindFeature},
+	{SigStream, []string{"Plugin with name InteractiveCommands", "not found"}, KindFeature},
+	{SigStream, []string{"Plugin with name NonInteractiveCommands", "not found"}, KindFeature},
+	{SigStream, []string{"Plugin with name Port", "not found"}, KindFeature},
+
+	// Documents.
+	// Source: amazon-ssm-agent, agent/framework (outofproc, docparser, runpluginutil), agent/executers.
+	{SigDocSchema, []string{"is not supported by this version of ssm agent"}, KindFeature},
+	{SigDocPlatform, []string{"Plugin with name", "not supported in current platform"}, KindFeature},
+	{SigPluginMissing, []string{"Plugin with name", "not found"}, KindFeature},
 	{SigDownload, []string{"failed to download"}, KindFeature},
 	{SigDocWorker, []string{"document process failed unexpectedly"}, KindFeature},
-	{SigStream, []string{"is not found", "Plugin with name"}, KindFeature},
+	{SigDocWorker, []string{"Worker process did not start properly"}, KindFeature},
+	{SigInterpreter, []string{"error occurred starting the command"}, KindFeature},
+	{SigInterpreter, []string{"failed to run commands", "executable file not found"}, KindFeature},
+	{SigInterpreter, []string{"failed to run commands", "no such file or directory"}, KindFeature},
+	{SigInterpreter, []string{"failed to run commands", "cannot find"}, KindFeature}, // Windows
+	{"noise", []string{"failed to run commands", "exit status"}, KindNoise},          // of the script itself
+	{SigScriptRan, []string{"ssm-document-worker", "Running plugin aws:runShellScript"}, KindInfo},
+	{SigScriptRan, []string{"ssm-document-worker", "Running plugin aws:runPowerShellScript"}, KindInfo},
+	{SigDocRan, []string{"ssm-document-worker", "Running plugin"}, KindInfo},
+	{SigOutputSent, []string{"ssm-document-worker", "Successfully uploaded file to"}, KindInfo},
+	{SigOutputLogged, []string{"ssm-document-worker", "Log stream already created"}, KindInfo},
 
-	{SigExecDenied, []string{"exec", "permission denied"}, KindFeature},
 	{SigReadOnly, []string{"read-only file system"}, KindFeature},
 	{SigNoSpace, []string{"no space left on device"}, KindFeature},
+	{SigCommandFolder, []string{"failed to create orchestrationDir"}, KindFeature},
+	{SigCommandFolder, []string{"failed to create script file"}, KindFeature},
+	{SigCommandFolder, []string{"failed to write runcommand scripts"}, KindFeature},
+	{SigCommandFolder, []string{"ssm-document-worker", "Failed to open the file at"}, KindFeature},
+	{SigExecDenied, []string{"exec", "permission denied"}, KindFeature},
 
 	{SigWorkerStart, []string{"failed to start worker"}, KindFailure},
 	{SigPanic, []string{"Core Agent crashed with message"}, KindFailure},

@@ -113,7 +113,11 @@ func quoteRefusal(text string) (q quote, ok bool) {
 	if m := actionRE.FindStringSubmatch(text); m != nil {
 		action = m[1]
 		if code == "" {
-			code, message = "AccessDeniedException", text[strings.Index(text, m[0]):]
+			at := strings.Index(text, m[0])
+			if who := strings.LastIndex(text[:at], "User: "); who >= 0 {
+				at = who // the sentence begins with whom it is about
+			}
+			code, message = "AccessDeniedException", text[at:]
 		}
 	}
 	unauthorized := strings.Contains(strings.ToLower(text), fragUnauth)
