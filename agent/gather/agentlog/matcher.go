@@ -107,7 +107,7 @@ const (
 	fragDenied  = "is not authorized to perform"
 	fragCode    = "status code:"
 	fragExc     = "exception: "
-	fragErrCode = "<accessdeniedexception>"
+	fragErrCode = "exception>"
 	fragUnauth  = "unauthorized request"
 	fragBackoff = "backing off health check"
 )

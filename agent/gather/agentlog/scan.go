@@ -303,9 +303,13 @@ func (s *logScan) known(at time.Time) time.Time {
 }
 
 func (s *logScan) healthBackoff(at time.Time, text string) {
-	if d, ok := everyOf(text); ok {
-		s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds(), Until: at.Add(d)})
+	d, lasts, ok := everyOf(text)
+	if !ok {
+		return
 	}
+	// After a ping that was not accepted it waits again, until it announces another pause.
+	since := at.Add(max(0, min(s.now.Sub(at), lasts-1)/d) * d)
+	s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: since, Seconds: d.Seconds(), Until: since.Add(d)})
 }
 
 // keepLast bounds the list; only the latest can matter.

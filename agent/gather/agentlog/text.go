@@ -29,17 +29,21 @@ func sleepOf(text string) (time.Duration, bool) {
 	return d, true
 }
 
-var everyRE = regexp.MustCompile(`every (\d{1,6}) seconds`)
+var everyRE = regexp.MustCompile(`every (\d{1,6}) seconds(?: for (\d{1,6}) seconds)?`)
 
-// everyOf reads the interval of "Backing off health check to every 600 seconds for 1800 seconds".
-func everyOf(text string) (time.Duration, bool) {
+// everyOf reads the interval of "Backing off health check to every 600 seconds for 1800
+// seconds", and for how long it holds: at least once.
+func everyOf(text string) (every, lasts time.Duration, ok bool) {
 	m := everyRE.FindStringSubmatch(text)
 	if m == nil {
-		return 0, false
+		return 0, 0, false
 	}
-	n, err := strconv.Atoi(m[1])
-	d := time.Duration(n) * time.Second
-	return d, err == nil && d > 0 && d <= maxSleep
+	seconds := func(s string) time.Duration {
+		n, _ := strconv.Atoi(s) // at most six digits, or none
+		return time.Duration(n) * time.Second
+	}
+	every = seconds(m[1])
+	return every, max(every, seconds(m[2])), every > 0 && every <= maxSleep
 }
 
 // Texts that identify or authorise and never belong into a fact.
