@@ -3,6 +3,7 @@ package checks
 import (
 	"fmt"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 )
@@ -55,20 +56,25 @@ func judgeDeadSocket(n *node.Node, s facts.Socket) Finding {
 	}
 	return breaks("channel-stale-connection", Proven, "the agent's connection to %s is dead: its data goes unanswered, while a new connection works; a restart reconnects it", s.Remote).
 		saw("connection "+s.Local+" to "+s.Remote, fmt.Sprintf("%d retransmissions without answer, %d bytes queued", s.Retransmits, s.Unacked), n.Facts.Agent.Channel.From).
-		saw("new connection to ssmmessages", "connected", "connect")
+		saw("new connection to ssmmessages", "connected", "connect").
+		fix(causes.Get("channel-stale-connection").Fix...).
+		fix(causes.Step{Text: "If it comes back, update the agent: later releases notice a dead connection sooner", Command: "{reinstall}", Where: causes.OnHost, Root: true})
 }
 
 // channelFailure is the latest failure to open the channel that no success has
 // overtaken. Refusals are for permission-channel.
 func channelFailure(n *node.Node) node.Entry {
 	last := node.Entry{Found: node.No}
+	if n.Channel.Tried.Yes() {
+		last = n.Channel.Lost
+	}
 	for _, id := range []string{facts.SigChannelFailed, facts.SigWebSocketFailed, facts.SigChannelToken} {
 		m := n.Log.CurrentChannel(id)
 		if m.Yes() && (!last.Yes() || m.Last.After(last.Last)) || m.Unread() && !last.Yes() {
 			last = m
 		}
 	}
-	if last.Yes() && node.SaysRefused(last.Text) {
+	if last.Yes() && node.SaysRefused(last.Text) && !n.Refusals.Outdated(last.Last) {
 		return node.Entry{Found: node.No}
 	}
 	return last

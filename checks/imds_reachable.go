@@ -50,7 +50,7 @@ var ImdsReachable = register(Check{
 		if fd.Status != Fail {
 			return fd
 		}
-		return lowerToInfoOnHybrid(n, fd.logged(n.Log.Current(facts.SigIMDSFailed)))
+		return endsWithCredentials(n, lowerToInfoOnHybrid(n, fd.logged(n.Log.CurrentCredentials(facts.SigIMDSFailed))))
 	}),
 })
 
@@ -77,7 +77,7 @@ func judgeProxiedMetadata(n *node.Node, token facts.Exchange, asked bool) (Findi
 	if asked {
 		fd = fd.saw("imds PUT /latest/api/token direct", renderExchange(token), i.Token.From)
 	}
-	return lowerToInfoOnHybrid(n, fd), true
+	return endsWithCredentials(n, lowerToInfoOnHybrid(n, fd)), true
 }
 
 // explainNoToken tells why a token request on EC2 got no token.

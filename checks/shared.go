@@ -102,6 +102,10 @@ func roleNotAssumed(entry string) bool {
 	return false
 }
 
+// leastDHMC is the first agent that can use Default Host Management.
+// Source: AWS Systems Manager User Guide, on Default Host Management Configuration.
+const leastDHMC = "3.2.582.0"
+
 // imdsAddress is the IPv4 address of the metadata service.
 const imdsAddress = "169.254.169.254"
 

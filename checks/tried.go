@@ -83,15 +83,25 @@ func coreProxied(n *node.Node) bool {
 	return coreTried(n)
 }
 
-// stopsAt says what a fault on the way to an endpoint means. The channel is
-// ssmmessages or ec2messages: without the former a node whose agent fell back to
-// the latter, and whose heartbeats are accepted, is managed without sessions.
+// stopsAt says what a fault on the way to an endpoint means. Heartbeats go to ssm: a
+// node that reaches it, and is accepted, has lost its sessions without ssmmessages, and
+// its commands too unless it gets them over ec2messages. Without ssm it is accepted as
+// long as its channel stands.
 func stopsAt(n *node.Node, e facts.Endpoint, fd Finding) Finding {
-	ssm := n.Endpoints.Of("ssm")
-	if e.Service != "ssmmessages" || n.Acceptance.Now != node.Yes || n.OnMessages() != node.Yes || ssm == nil || !ssm.Usable() {
-		return fd.as(Blocks)
+	ssm, channel, messages := n.Endpoints.Of("ssm"), n.Endpoints.Of("ssmmessages"), n.Endpoints.Of("ec2messages")
+	reached := ssm != nil && ssm.Usable()
+	switch {
+	case n.Acceptance.Now != node.Yes:
+	case e.Service == "ssmmessages" && reached && n.OnMessages() == node.Yes:
+		return fd.add("; commands come over ec2messages, sessions do not work").as(Breaks)
+	case e.Service == "ssmmessages" && reached && messages != nil && messages.Usable():
+		return fd.add("; the node is still accepted, but sessions do not work, nor commands of an agent that does not ask ec2messages").as(Ends)
+	case e.Service == "ssmmessages" && reached:
+		return fd.add("; the node is still accepted, but neither sessions nor commands reach it").as(Ends)
+	case e.Service == "ssm" && n.Channel.Connected == node.Yes && channel.Usable():
+		return fd.add("; its channel still stands").as(Ends)
 	}
-	return fd.add("; commands come over ec2messages, sessions do not work").as(Breaks)
+	return fd.as(Blocks)
 }
 
 // dnsWord says how a resolver failed.

@@ -175,8 +175,9 @@ func TestStopsAt(t *testing.T) {
 		want          Effect
 	}{
 		{"accepted, commands over ec2messages", "ssmmessages", netMessages, Breaks},
-		{"ssm itself", "ssm", netMessages, Blocks},
-		{"no fall-back", "ssmmessages", func(*facts.Facts) {}, Blocks},
+		{"ssm itself", "ssm", netMessages, Ends},
+		{"ssm itself, and no channel", "ssm", netAll(netMessages, func(f *facts.Facts) { f.Agent.Channel = facts.Known([]facts.Socket{}, "") }), Blocks},
+		{"no fall-back", "ssmmessages", func(*facts.Facts) {}, Ends},
 		{"not accepted", "ssmmessages", netAll(neverAccepted, netMessages), Blocks},
 		{"log unread", "ssmmessages", netAll(netMessages, unreadLogOf), Blocks},
 		{"ssm does not answer", "ssmmessages", netAll(netMessages, netEach(netNothing, "ssm")), Blocks},
@@ -185,7 +186,7 @@ func TestStopsAt(t *testing.T) {
 		c.fault(f)
 		n := node.Of(f)
 		fd := stopsAt(n, *n.Endpoints.Of(c.service), blocks("network-no-egress", Proven, "closed"))
-		if says := strings.Contains(fd.Summary.String(), "sessions do not work"); fd.Effect != c.want || says != (c.want == Breaks) || (fd.Status == Fail) != (c.want == Blocks) {
+		if says := strings.Contains(fd.Summary.String(), "sessions do not work"); fd.Effect != c.want || says != (c.want == Breaks) || (fd.Status == Fail) != (c.want >= Ends) {
 			t.Errorf("%s: %s %v: %s", c.name, fd.Status, fd.Effect, fd.Summary)
 		}
 	}

@@ -17,7 +17,7 @@ func build(n *node.Node, found diagnose.Findings, a diagnose.Answer) *report.Rep
 	f, rights := n.Facts, n.Rights()
 	r := &report.Report{
 		GeneratedAt: f.CollectedAt, Version: f.Version, Redacted: f.Redacted,
-		Node: nodeOf(n), State: string(a.State), Summary: a.Summary, LastPing: a.LastPing, AgentVersion: n.Agent.Version,
+		Node: nodeOf(n), State: string(a.State), Summary: a.Summary, LastPing: a.LastPing, Until: a.Until, AgentVersion: n.Agent.Version,
 		CallsHeld: f.Permissions.Held,
 	}
 	if !f.Live() {

@@ -166,6 +166,9 @@ var families = []*family{
 				e.send(float64(len(r.Unexplained) + *r.UnexplainedMore))
 			}
 		}},
+	{name: "ssm_doctor_agent_managed_until_timestamp_seconds", group: "agent", needsFacts: true, absent: "when nothing will end it, or when is not known",
+		help:    "Unix time at which a node that is accepted now will be lost, as of the last run: what it holds ends then, and it could not get more; absent when nothing will end it, or when is not known.",
+		collect: func(e *emitter) { e.time(e.snapshot.Report.Until) }},
 	{name: "ssm_doctor_registered", group: "registration", needsFacts: true, absent: "when the vault cannot be read",
 		help: "Whether the local state holds a node identity, as of the last run.", collect: func(e *emitter) { e.bool(measures(e).Registered) }},
 	{name: "ssm_doctor_registration_key_created_timestamp_seconds", group: "registration", needsFacts: true, absent: "where there is no key",

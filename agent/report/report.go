@@ -78,6 +78,7 @@ type Report struct {
 	NotLookedAt  []NotLooked  `json:"not_looked_at"`
 	History      []Transition `json:"history"`
 	LastPing     time.Time    `json:"last_ping,omitzero"`     // last proof that the service accepted the node
+	Until        time.Time    `json:"until,omitzero"`         // when a degraded node will be lost, where that is known
 	AgentVersion string       `json:"agent_version"`          // running, else installed
 	Calls        []Call       `json:"calls"`                  // requests sent to AWS in this run
 	CallsHeld    string       `json:"calls_held,omitempty"`   // why permission reads were not sent

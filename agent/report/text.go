@@ -116,6 +116,9 @@ func (t *screen) nodeParts() []string {
 	if r.Profile == "" && !r.LastPing.IsZero() && !r.GeneratedAt.Before(r.LastPing) {
 		parts = append(parts, "last ping "+span(r.GeneratedAt.Sub(r.LastPing))+" ago")
 	}
+	if r.Until.After(r.GeneratedAt) {
+		parts = append(parts, "until "+r.Until.UTC().Format("15:04 UTC")+" (in "+span(r.Until.Sub(r.GeneratedAt))+")")
+	}
 	return parts
 }
 

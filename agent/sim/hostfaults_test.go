@@ -66,7 +66,10 @@ var hostFaults = []fault{
 			s.Agent.Starts = append([]sim.Duration{sim.Duration(time.Duration(i+2) * 91 * time.Second)}, s.Agent.Starts...)
 		}
 	}, nil},
-	{"too-old-for-dhmc", "agent-version-too-old", "critical", "dhmc", func(s *sim.Scenario) {
+	{"too-old-for-sessions", "agent-version-too-old", "warning", "profile", func(s *sim.Scenario) {
+		s.Agent.Version, s.IMDS.Mode = "2.3.50.0", "optional"
+	}, nil},
+	{"too-old-for-dhmc", "no-credential-source", "critical", "dhmc", func(s *sim.Scenario) {
 		sim.Refused(s, "INFO Entering SSM Agent hibernate - EC2RoleRequestError: no EC2 instance role found")
 		s.Agent.Version, s.Agent.EC2 = "3.1.1732.0", false
 		delete(s.Principals, "dhmc")

@@ -209,7 +209,11 @@ var causeCases = []struct {
 		stopped(f, "activating", "auto-restart")
 		unit(f).Restarts = 14
 	}},
-	{"agent-version-too-old", "dhmc", causes.Critical, false, func(f *facts.Facts) {
+	{"agent-version-too-old", "hybrid", causes.Warning, false, func(f *facts.Facts) {
+		f.Agent.Installed, f.Agent.Running = facts.Known("2.3.50.0", "rpm"), facts.Known("2.3.50.0", "audit")
+		reinstalled(f)
+	}},
+	{"no-credential-source", "dhmc", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)
 		f.Agent.Installed, f.Agent.Running = facts.Known("3.1.1732.0", "rpm"), facts.Known("3.1.1732.0", "audit")
 		reinstalled(f)
@@ -317,7 +321,7 @@ var causeCases = []struct {
 	}},
 	{"imdsv2-required-old-agent", "profile", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)
-		f.Agent.Installed, f.Agent.Running = facts.Known("2.3.1319.0", "rpm"), facts.Known("2.3.1319.0", "audit")
+		f.Agent.Installed, f.Agent.Running = facts.Known("2.3.612.0", "rpm"), facts.Known("2.3.612.0", "audit")
 		reinstalled(f)
 	}},
 	{"imds-unreachable", "profile", causes.Critical, false, func(f *facts.Facts) {
@@ -581,6 +585,9 @@ func TestEveryCauseIsNamed(t *testing.T) {
 				t.Errorf("evidence %d, steps %d, summary %q", len(got.Evidence), len(got.Fix), got.Summary)
 			}
 			want := map[causes.Severity]State{causes.Critical: NotManaged, causes.Warning: Degraded, causes.Info: NotManaged}[c.severity]
+			if got.Effect == checks.Ends {
+				want = Degraded // until it ends
+			}
 			if !c.also && a.State != want {
 				t.Errorf("state %s, want %s", a.State, want)
 			}

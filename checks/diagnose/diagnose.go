@@ -37,6 +37,8 @@ type Named struct {
 	Check      string
 	Cause      *causes.Cause
 	Severity   causes.Severity
+	Effect     checks.Effect
+	Until      time.Time // when the node will be lost by it; zero: not known
 	Confidence checks.Confidence
 	Summary    text.Text
 	Evidence   []checks.Evidence
@@ -55,6 +57,7 @@ type Answer struct {
 	NotLooked []NotLooked
 	Path      []Hop
 	LastPing  time.Time // last proof that the service accepted the node; zero: none
+	Until     time.Time // when a degraded node will be lost; zero: not known
 }
 
 // Diagnose ranks the findings. Rules, in order: what another failure explains is
@@ -80,7 +83,10 @@ func diagnose(n *node.Node, found Findings, image bool) Answer {
 		// What would speak against the node, or for another cause, may be missing.
 		list, accepted = nil, false
 	}
-	a.State = stateOf(list, accepted)
+	a.State = stateOf(n, list, accepted)
+	if a.State == Degraded {
+		a.Until = firstEnd(list)
+	}
 	for i, c := range list {
 		// A cause of last resort is the answer only where nothing else is in the way.
 		if a.Root == nil && (c.Severity != causes.Info || c.Cause.LastResort && a.State == NotManaged) {
@@ -98,26 +104,36 @@ func diagnose(n *node.Node, found Findings, image bool) Answer {
 	return a
 }
 
-// stateOf is the state of a node with these causes.
-func stateOf(list []Named, accepted bool) State {
-	worst, waiting := causes.Info, false
+// stateOf is the state of a node with these causes. What the service says of the agent
+// decides: a fault that only will end it, or breaks a part, is another state.
+func stateOf(n *node.Node, list []Named, accepted bool) State {
+	worst, waiting := checks.Notes, false
 	for _, c := range list {
-		if c.Severity.Rank() < worst.Rank() {
-			worst = c.Severity
-		}
+		worst = max(worst, c.Effect)
 		waiting = waiting || c.Cause.LastResort
 	}
+	refused := n.Acceptance.Refused == node.Yes && n.Facts.Broken() == ""
 	switch {
-	case worst == causes.Critical:
+	case worst == checks.Blocks:
 		return NotManaged
-	case accepted && worst == causes.Warning:
+	case accepted && worst >= checks.Breaks:
 		return Degraded
 	case accepted:
 		return Managed
-	case waiting:
+	case waiting, refused && worst >= checks.Breaks:
 		return NotManaged
 	}
 	return Unknown
+}
+
+// firstEnd is the first time at which a cause will take the node away.
+func firstEnd(list []Named) (at time.Time) {
+	for _, c := range list {
+		if !c.Until.IsZero() && (at.IsZero() || c.Until.Before(at)) {
+			at = c.Until
+		}
+	}
+	return at
 }
 
 // nameCauses are the causes of the findings that nothing explains, worst first, each
@@ -162,7 +178,7 @@ func explanation(id string, found Findings) string {
 	c := checks.Get(id)
 	var roots []*checks.Check
 	for other, fd := range found {
-		if o := checks.Get(other); other != id && fd.Effect == checks.Blocks && fd.Status == checks.Fail && explains(o, c, found[id]) {
+		if o := checks.Get(other); other != id && fd.Effect >= checks.Ends && fd.Status == checks.Fail && explains(o, c, found[id]) {
 			roots = append(roots, o)
 		}
 	}
@@ -211,7 +227,7 @@ func named(host causes.Values, check string, fd checks.Finding, image bool) []Na
 	if len(steps) == 0 {
 		steps = c.Fix
 	}
-	n := Named{Check: check, Cause: c, Severity: fd.Effect.Severity(), Confidence: fd.Confidence, Summary: fd.Summary, Evidence: fd.Evidence}
+	n := Named{Check: check, Cause: c, Severity: fd.Effect.Severity(), Effect: fd.Effect, Until: fd.Until, Confidence: fd.Confidence, Summary: fd.Summary, Evidence: fd.Evidence}
 	if n.Confidence == "" {
 		n.Confidence = checks.Possible
 	}
@@ -241,8 +257,8 @@ func distinct(list []Named) []Named {
 }
 
 func less(a, b Named) bool {
-	if x, y := a.Severity.Rank(), b.Severity.Rank(); x != y {
-		return x < y
+	if a.Effect != b.Effect {
+		return a.Effect > b.Effect
 	}
 	if x, y := a.Confidence.Rank(), b.Confidence.Rank(); x != y {
 		return x < y

@@ -113,6 +113,7 @@ const (
 	SigVaultMissing      = "vault-file-missing"
 	SigVaultPermission   = "vault-permission"
 	SigAlreadyRegistered = "already-registered"
+	SigNotRegistered     = "ec2-register-failed"
 	SigProfileOK         = "profile-ok"
 	SigProfileFailed     = "profile-failed"
 	SigDHMCSkipped       = "dhmc-skipped"
@@ -138,6 +139,9 @@ const (
 	SigChannelUp         = "channel-up"
 	SigChannelMGS        = "channel-ssmmessages"
 	SigChannelMDS        = "channel-ec2messages"
+	SigChannelLost       = "channel-lost"
+	SigMDSPolls          = "ec2messages-polled"
+	SigMDSPaused         = "ec2messages-paused"
 	SigMDSFailed         = "ec2messages-failed"
 	SigMDSStopped        = "ec2messages-stopped"
 	SigHealthFailed      = "health-failed"
@@ -224,7 +228,8 @@ var Signatures = []Signature{
 	{SigRegionInvalid, []string{"has invalid characters"}, KindNode},
 	{SigRegionInvalid, []string{"due to unspecified region"}, KindNode},
 	{SigRegionFailed, []string{"Failed to fetch region"}, KindNode},
-	{SigIMDSFailed, []string{"Failed to get instance info from IMDS"}, KindNode},
+	// A running agent writes it too, and goes on with what it knows already.
+	{SigIMDSFailed, []string{"Failed to get instance info from IMDS"}, KindFailure},
 	{SigIMDSFailed, []string{"[EC2Identity]", "failed to get identity instance id"}, KindNode},
 	{SigIMDSFailed, []string{"Could not fetch instance Id"}, KindNode},
 	{SigNoIdentity, []string{"Agent failed to assume any identity"}, KindNode},
@@ -243,6 +248,7 @@ var Signatures = []Signature{
 	{SigVaultManifest, []string{"Failed to unmarshal instance info"}, KindFailure},
 	{SigAlreadyRegistered, []string{"Instance appears to already be registered"}, KindFailure},
 	{SigAlreadyRegistered, []string{"InstanceAlreadyRegistered"}, KindFailure},
+	{SigNotRegistered, []string{"failed to register identity"}, KindNode},
 
 	{SigHardwareID, []string{"The hardware ID ("}, KindNode},
 	{SigHardwareDrift, []string{"changed more than the allowed threshold"}, KindNode},
@@ -289,8 +295,18 @@ var Signatures = []Signature{
 	{SigChannelFailed, []string{"Error setting up control channel"}, KindFailure},
 	{SigChannelFailed, []string{"Failed to setup control channel"}, KindFailure},
 	{SigChannelFailed, []string{"failed to initialize websocket channel for controlchannel"}, KindFailure},
-	{SigChannelMGS, []string{"SSM Connection channel status is set to ssmmessages"}, KindSuccess},
+	// Both are written after every attempt, with the status as it stands: the first proves
+	// no channel, and a change to the second that CreateControlChannel was refused.
+	{SigChannelMGS, []string{"SSM Connection channel status is set to ssmmessages"}, KindInfo},
 	{SigChannelMDS, []string{"SSM Connection channel status is set to ec2messages"}, KindInfo},
+	{SigChannelLost, []string{"MGSInteractor", "retry limit", "for receive messages"}, KindInfo},
+	{SigChannelLost, []string{"MGSInteractor", "Error while sending websocket ping"}, KindInfo},
+	{SigChannelLost, []string{"MessageGatewayService", "retry limit", "for receive messages"}, KindInfo},
+	{SigChannelLost, []string{"MessageGatewayService", "Error while sending websocket ping"}, KindInfo},
+	{SigMDSPolls, []string{"MDS Polling job started"}, KindInfo},
+	{SigMDSPolls, []string{"MDSInteractor initialization completed"}, KindInfo},
+	{SigMDSPolls, []string{"[MessagingDeliveryService] Starting message polling"}, KindInfo},
+	{SigMDSPaused, []string{"MDS Polling job stopped"}, KindInfo},
 	{SigChannelUp, []string{"Set up control channel successfully"}, KindSuccess},
 	{SigChannelUp, []string{"Successfully opened websocket connection"}, KindSuccess},
 

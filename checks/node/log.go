@@ -10,8 +10,14 @@ import (
 // single entry takes it back.
 const RecentWindow = 24 * time.Hour
 
-// answerTime is how long the agent may take to log that a heartbeat failed.
-const answerTime = 10 * time.Second
+// answerTime is how long the agent may take to log that a heartbeat failed: with the
+// retries of its client some seconds; and hangTime where nothing answers it, when each
+// try waits for its connection.
+// Source: logs of amazon-ssm-agent 3.3 that was cut off: 129 s.
+const (
+	answerTime = 10 * time.Second
+	hangTime   = 150 * time.Second
+)
 
 // Log is what the agent's log says. Its entries can be had only with an answer:
 // a log that was not read holds no "it did not happen".
@@ -20,6 +26,7 @@ type Log struct {
 	byID     map[string]facts.Match
 	whole    Answer // the log was read, or is known not to exist
 	accepted time.Time
+	obtained time.Time // credentials, by log or state
 	// blind: what the agent stored of its credentials was not read, and may hold a
 	// later acceptance than any entry.
 	blind bool
@@ -45,8 +52,19 @@ func logOf(f *facts.Facts) Log {
 	if f.Log.Matches.Unknown() {
 		l.whole = Unknown
 	}
+	for _, id := range obtains {
+		if m := l.byID[id]; m.Last.After(l.obtained) && !isAhead(f, m.Last) {
+			l.obtained = m.Last
+		}
+	}
+	if r, ok := f.Credentials.Runtime.Get(); ok && r.RetrievedAt.After(l.obtained) && !isAhead(f, r.RetrievedAt) {
+		l.obtained = r.RetrievedAt
+	}
 	return l
 }
+
+// obtains are the entries that only credentials leave which the service gave or accepted.
+var obtains = []string{facts.SigProfileOK, facts.SigDHMCOK, facts.SigRotation}
 
 // Read reports whether all of the log was read or is known not to exist; No never.
 func (l Log) Read() Answer { return l.whole }
@@ -118,12 +136,33 @@ func (l Log) Current(ids ...string) Entry {
 // CurrentChannel is Current for the message channel, whose state a heartbeat says
 // nothing about: only an opened channel overtakes it.
 func (l Log) CurrentChannel(ids ...string) Entry {
-	opened := func(m facts.Match, id string) bool {
+	for _, id := range ids {
+		if m, ok := l.byID[id]; ok && !isAhead(l.f, m.Last) && !l.openedAfter(m) {
+			return Entry{m, Yes}
+		}
+	}
+	return l.missing()
+}
+
+// openedAfter reports whether the channel was opened after an entry. After a refusal
+// the agent's status is ec2messages, so that the status ssmmessages shows it as well.
+func (l Log) openedAfter(m facts.Match) bool {
+	after := func(id string) bool {
 		up := l.byID[id]
 		return up.Last.After(m.Last) && !isAhead(l.f, up.Last)
 	}
+	refused := m.ID == facts.SigChannelMDS || SaysRefused(m.Text)
+	return after(facts.SigChannelUp) || refused && after(facts.SigChannelMGS)
+}
+
+// CurrentCredentials is Current for how the agent gets its credentials. It outlives a
+// failure with those it holds: only credentials that were obtained overtake it.
+func (l Log) CurrentCredentials(ids ...string) Entry {
 	for _, id := range ids {
-		if m, ok := l.byID[id]; ok && !isAhead(l.f, m.Last) && !opened(m, facts.SigChannelUp) && !opened(m, facts.SigChannelMGS) {
+		if m, ok := l.byID[id]; ok && !isAhead(l.f, m.Last) && !l.obtained.After(m.Last) {
+			if l.blind || l.whole != Yes {
+				return Entry{m, Unknown}
+			}
 			return Entry{m, Yes}
 		}
 	}

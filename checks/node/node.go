@@ -60,6 +60,7 @@ type Node struct {
 	Agent       Agent
 	Log         Log
 	Credentials Credentials
+	Channel     Channel
 	Acceptance  Acceptance
 	Refusals    Refusals
 	Endpoints   Endpoints
@@ -74,6 +75,7 @@ func Of(f *facts.Facts) *Node {
 	n.Log = logOf(f)
 	n.Credentials = credentialsOf(n)
 	n.Endpoints = endpointsOf(f)
+	n.Channel = channelOf(n)
 	n.Acceptance = acceptanceOf(n)
 	n.Log.accepted = n.Acceptance.Last.At
 	n.Refusals = refusalsOf(n)

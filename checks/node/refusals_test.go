@@ -305,10 +305,13 @@ func TestMessages(t *testing.T) {
 		fault    fault
 		on, work Answer
 	}{
-		{"never", refused, No, No},
+		{"never", refused, No, Unknown},
+		{"it asks there", all(refused, entry(facts.SigMDSPolls, 11*time.Minute, "")), No, Yes},
+		{"it asked there", all(refused, entry(facts.SigMDSPolls, 11*time.Minute, ""), entry(facts.SigMDSPaused, 9*time.Minute, "")), No, Unknown},
+		{"it asks there in vain", all(refused, entry(facts.SigMDSPolls, 11*time.Minute, ""), fails(time.Minute)), No, No},
 		{"after the refusal", all(refused, mds(time.Minute)), Yes, Yes},
 		{"with the refusal", all(refused, mds(10*time.Minute)), Yes, Yes},
-		{"before the refusal", all(never, refused, mds(time.Hour)), Yes, No},
+		{"before the refusal", all(never, refused, mds(time.Hour)), Yes, Unknown},
 		{"failed since", all(refused, mds(2*time.Minute), fails(time.Minute)), No, No},
 		{"failed before", all(refused, fails(2*time.Minute), mds(time.Minute)), Yes, Yes},
 		{"over ssmmessages since", all(refused, mds(2*time.Minute), entry(facts.SigChannelMGS, time.Minute, "")), No, Yes},

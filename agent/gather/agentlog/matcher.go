@@ -129,7 +129,7 @@ const (
 	fragCode    = "status code:"
 	fragCode2   = "statuscode:" // of agents with the second SDK
 	fragExc     = "exception: "
-	fragErrCode = "<accessdeniedexception>"
+	fragErrCode = "exception>"
 	fragUnauth  = "unauthorized request"
 	fragBackoff = "backing off health check"
 )
