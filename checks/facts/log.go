@@ -146,6 +146,9 @@ var Signatures = []Signature{
 	{"noise", []string{"Error occurred fetching the seelog config file path"}, KindNoise},
 	{"noise", []string{"to watcher"}, KindNoise},
 	{"noise", []string{"RegistrationKey does not exist"}, KindNoise},
+	// The result of a command, with what it wrote: words of a user.
+	// Source: amazon-ssm-agent, agent/messageservice/interactor/mdsinteractor.
+	{"noise", []string{"Sending reply", "documentTraceOutput"}, KindNoise},
 
 	{SigClock, []string{"Signature expired:"}, KindNode},
 	{SigClock, []string{"Signature not yet current"}, KindNode},

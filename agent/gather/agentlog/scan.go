@@ -234,7 +234,9 @@ func (s *logScan) entry(h *hits, at time.Time, text string) {
 		sig := facts.Signatures[i]
 		id = sig.ID
 		switch failed := sig.Kind == facts.KindFailure || sig.Kind == facts.KindNode; {
-		case sig.Kind == facts.KindNoise, failed && ofCommand(s.path, text):
+		case sig.Kind == facts.KindNoise:
+			return // neither what it quotes
+		case failed && ofCommand(s.path, text):
 		default:
 			s.match(id, sig.Kind, at, text)
 		}
