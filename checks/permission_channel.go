@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/facts"
@@ -25,10 +26,10 @@ var PermissionChannel = register(Check{
 		case node.Yes:
 			return skip("see ecs-task-role")
 		case node.Unknown:
-			return unknown("whether this is an ECS task is not known")
+			return unsureOfSigner(n, unknown("whether this is an ECS task is not known"))
 		}
 		if n.Credentials.Source == "" {
-			return unknown("what the agent signs with is not known")
+			return unsureOfSigner(n, unknown("what the agent signs with is not known"))
 		}
 		up := n.Log.Latest(facts.SigChannelMGS, facts.SigChannelUp)
 		if entry, r := n.ChannelRefused(); entry.Yes() {
@@ -64,6 +65,22 @@ var PermissionChannel = register(Check{
 		return unknown("no attempt to open a channel is on record")
 	},
 })
+
+// unsureOfSigner adds to an unknown that a channel was refused, where it is not known
+// whether that was to what the agent signs with now.
+func unsureOfSigner(n *node.Node, fd Finding) Finding {
+	entry, r := n.ChannelRefused()
+	if !entry.Yes() {
+		i := slices.IndexFunc(n.Refusals.Logged, func(r node.Refusal) bool {
+			return strings.HasPrefix(r.Action, "ssmmessages:") && r.Denied && n.Age(r.At) < node.RecentWindow
+		})
+		if i < 0 {
+			return fd
+		}
+		r = n.Refusals.Logged[i]
+	}
+	return fd.add("; the agent was refused %s %s", text.Or(r.Action, channelAction), n.Ago(r.At)).failing(Breaks)
+}
 
 // channelFinding is the finding of a refused channel; commands tells whether those
 // come over ec2messages instead.

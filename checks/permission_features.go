@@ -19,13 +19,13 @@ var PermissionFeatures = register(Check{
 		"A feature that nobody used yet leaves no trace; the permissions command shows the whole matrix.",
 	Eval: func(n *node.Node) Finding {
 		if n.Credentials.Source == "" {
-			return unknown("what the agent signs with is not known")
+			return ofUnknownSigner(n)
 		}
 		var out []Finding
 		for _, r := range n.OfFeatures() {
 			out = append(out, denial(n, r, "iam-missing-feature-action").as(Breaks))
 		}
-		if m := n.Log.Recent(facts.SigDownload); m.Yes() && strings.Contains(m.Text, "AccessDenied") && !n.QuotesAnother(m.Match) && !mentions(out, "s3:") {
+		if m := refusedDownload(n); m.Yes() && !mentions(out, "s3:") {
 			out = append(out, downloadRefused(n, m))
 		}
 		out = append(out, readsRefused(n, out)...)
@@ -45,6 +45,27 @@ var PermissionFeatures = register(Check{
 		return pass("no refusal on record")
 	},
 })
+
+// ofUnknownSigner is the answer where it is not known what the agent signs with, and so
+// not whether the refusals of its log are about that.
+func ofUnknownSigner(n *node.Node) Finding {
+	if logged := n.OfFeatures(); len(logged) > 0 {
+		return unknown("the agent was refused %s, and what it signs with now is not known", logged[0].Action).failing(Breaks)
+	}
+	if m := refusedDownload(n); m.Yes() {
+		return unknown("a download from S3 was refused, and what the agent signs with now is not known").logged(m).failing(Breaks)
+	}
+	return unknown("what the agent signs with is not known")
+}
+
+// refusedDownload is an entry of the last day that says that a download was refused.
+func refusedDownload(n *node.Node) node.Entry {
+	m := n.Log.Recent(facts.SigDownload)
+	if m.Yes() && (!strings.Contains(m.Text, "AccessDenied") || n.QuotesAnother(m.Match)) {
+		return node.Entry{Found: node.No}
+	}
+	return m
+}
 
 // downloadRefused is the finding of a download from S3 that was refused.
 func downloadRefused(n *node.Node, m node.Entry) Finding {

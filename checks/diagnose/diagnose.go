@@ -80,7 +80,8 @@ func diagnose(n *node.Node, found Findings, image bool) Answer {
 		// What would speak against the node, or for another cause, may be missing.
 		list, accepted = nil, false
 	}
-	a.State = stateOf(list, accepted)
+	unclear := firstUnclear(found, a.Follows)
+	a.State = stateOf(list, accepted, unclear != nil)
 	for i, c := range list {
 		// A cause of last resort is the answer only where nothing else is in the way.
 		if a.Root == nil && (c.Severity != causes.Info || c.Cause.LastResort && a.State == NotManaged) {
@@ -92,14 +93,31 @@ func diagnose(n *node.Node, found Findings, image bool) Answer {
 		}
 		a.Also = append(a.Also, c)
 	}
-	a.Summary = summarize(n, a)
+	a.Summary = summarize(n, a, unclear)
 	a.NotLooked = notLooked(n, a)
 	a.Path = path(found, a)
 	return a
 }
 
-// stateOf is the state of a node with these causes.
-func stateOf(list []Named, accepted bool) State {
+// firstUnclear is the first finding, not explained by another, that saw that something
+// is wrong and could not tell what; nil: there is none.
+func firstUnclear(found Findings, follows map[string]string) *checks.Finding {
+	var first *checks.Check
+	for id, fd := range found {
+		if c := checks.Get(id); fd.Status == checks.Unknown && fd.Effect != checks.Notes && follows[id] == "" && (first == nil || isBefore(c, first)) {
+			first = c
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	fd := found[first.ID]
+	return &fd
+}
+
+// stateOf is the state of a node with these causes, and with something that is wrong
+// and not understood if unclear.
+func stateOf(list []Named, accepted, unclear bool) State {
 	worst, waiting := causes.Info, false
 	for _, c := range list {
 		if c.Severity.Rank() < worst.Rank() {
@@ -112,9 +130,9 @@ func stateOf(list []Named, accepted bool) State {
 		return NotManaged
 	case accepted && worst == causes.Warning:
 		return Degraded
-	case accepted:
+	case accepted && !unclear:
 		return Managed
-	case waiting:
+	case waiting && !accepted:
 		return NotManaged
 	}
 	return Unknown
@@ -162,7 +180,7 @@ func explanation(id string, found Findings) string {
 	c := checks.Get(id)
 	var roots []*checks.Check
 	for other, fd := range found {
-		if o := checks.Get(other); other != id && fd.Effect == checks.Blocks && fd.Status == checks.Fail && explains(o, c, found[id]) {
+		if o := checks.Get(other); other != id && fd.Effect == checks.Blocks && (fd.Status == checks.Fail || fd.Status == checks.Unknown) && explains(o, c, found[id]) {
 			roots = append(roots, o)
 		}
 	}
@@ -257,7 +275,7 @@ func less(a, b Named) bool {
 }
 
 // summarize is the answer in one sentence.
-func summarize(n *node.Node, a Answer) text.Text {
+func summarize(n *node.Node, a Answer, unclear *checks.Finding) text.Text {
 	who := text.New("this host")
 	if n.Identity.ID != "" {
 		who = text.New("%s", n.Identity.ID)
@@ -278,8 +296,13 @@ func summarize(n *node.Node, a Answer) text.Text {
 	if b := n.Facts.Broken(); b != "" {
 		return whether.Add(" cannot be told: %s", b)
 	}
-	if a.Root != nil {
+	switch {
+	case a.Root != nil:
 		return whether.Add(" cannot be told; seen: ").Append(a.Root.Summary)
+	case unclear != nil && n.Acceptance.Now == node.Yes:
+		return who.Add(" is accepted, but what is wrong with it cannot be told: ").Append(unclear.Summary)
+	case unclear != nil:
+		return whether.Add(" cannot be told; seen: ").Append(unclear.Summary)
 	}
 	return whether.Add(" cannot be told from what was seen")
 }

@@ -16,6 +16,7 @@ import (
 	"ssm-doctor/checks/factstest"
 	"ssm-doctor/checks/iam"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
 // invariants hold for every answer, whatever the facts.
@@ -105,6 +106,45 @@ func TestPairs(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// TestUnclear: what is seen to be wrong, and cannot be told, leaves no node green and
+// explains what follows from it.
+func TestUnclear(t *testing.T) {
+	t.Parallel()
+	n := node.Of(factstest.Healthy(t, "profile"))
+	lost := node.Of(factstest.Healthy(t, "profile"))
+	lost.Acceptance.Now = node.No
+	unclear := func(e checks.Effect) checks.Finding {
+		return checks.Finding{Status: checks.Unknown, Effect: e, Summary: text.New("nobody knows what stops the packets")}
+	}
+	loop := checks.Finding{Status: checks.Fail, Effect: checks.Blocks, Cause: "agent-crash-loop", Confidence: checks.Likely, Summary: text.New("does not stay up")}
+	asleep := checks.Finding{Status: checks.Warn, Cause: "agent-backoff-wait", Confidence: checks.Likely, Summary: text.New("asleep")}
+	for _, c := range []struct {
+		name  string
+		node  *node.Node
+		found Findings
+		state State
+		root  string
+		says  string
+	}{
+		{"accepted", n, Findings{"network-egress": unclear(checks.Blocks)}, Unknown, "", "is accepted, but what is wrong with it cannot be told: nobody knows"},
+		{"accepted, a part", n, Findings{"permission-features": unclear(checks.Breaks)}, Unknown, "", "is accepted, but what is wrong"},
+		{"accepted, not seen to be wrong", n, Findings{"network-egress": unclear(checks.Notes)}, Managed, "", "is a managed node"},
+		{"a loop behind it", lost, Findings{"imds-reachable": unclear(checks.Blocks), "agent-stable": loop}, Unknown, "", "cannot be told; seen: nobody knows"},
+		{"a loop beside a part", lost, Findings{"permission-features": unclear(checks.Breaks), "agent-stable": loop}, NotManaged, "agent-crash-loop", "does not stay up"},
+		{"asleep behind it", lost, Findings{"network-egress": unclear(checks.Blocks), "agent-backoff": asleep}, Unknown, "", "cannot be told; seen: nobody knows"},
+		{"a fault with a name", n, Findings{"permission-features": unclear(checks.Breaks), "disk-space": {Status: checks.Warn, Effect: checks.Breaks, Cause: "disk-full", Summary: text.New("disk full")}}, Degraded, "disk-full", "disk full"},
+	} {
+		a := Diagnose(c.node, c.found)
+		root := ""
+		if a.Root != nil {
+			root = a.Root.Cause.ID
+		}
+		if a.State != c.state || root != c.root || !strings.Contains(a.Summary.String(), c.says) {
+			t.Errorf("%s: %s %q: %s", c.name, a.State, root, a.Summary)
 		}
 	}
 }
