@@ -76,7 +76,7 @@ func channelFailure(n *node.Node) node.Entry {
 
 // blameChannel says that the agent does not get its channel open, and what that means.
 func blameChannel(n *node.Node, m node.Entry) Finding {
-	if e := n.Endpoints.Of("ssmmessages"); e != nil && e.WebSocket.Unknown() && e.WebSocket.Obstacle() != facts.NotAskable {
+	if e := n.Endpoints.Of("ssmmessages"); e != nil && e.Connected() && e.WebSocket.Unknown() && e.WebSocket.Obstacle() != facts.NotAskable {
 		return unread("websocket", e.WebSocket).add("; the agent fails to open its message channel, last %s", n.Ago(m.Last)).failing(Breaks).logged(m)
 	}
 	if n.Endpoints.Tried != node.Yes {

@@ -152,6 +152,14 @@ func (m mutation) apply(t testing.TB, r *rand.Rand, x observed) (sim.Scenario, b
 	return s, true
 }
 
+// misleading reports whether a line holds the output of a command with words of the
+// agent: the lab makes the agent's state of those words, wherever they stand.
+func misleading(line string) bool {
+	return strings.Contains(line, "Sending reply") && hasAny(line, "Successfully connected with", "channel status is set to", "Next credential rotation", "reporting agent health",
+		"Retrieve credentials produced error", "failed to find identity", "failed to assume any identity", "Registration failed", "hibernat", "Health ping failed", "rror occurred when starting",
+		"Failed to fetch region", "permission for vault")
+}
+
 // TestWriteMutants writes mutants as a catalogue that lab/accept runs:
 //
 //	go test ./agent/sim -run TestWriteMutants -mutants 2 -mutants-file /tmp/mutants.json
@@ -168,7 +176,7 @@ func TestWriteMutants(t *testing.T) {
 			}
 			for n := range *mutantsEach {
 				s := m.written(t, seeded(x.ID+m.name, n), x.ID)
-				if s == nil {
+				if s == nil || slices.ContainsFunc(s.log(), misleading) {
 					continue
 				}
 				s["id"] = fmt.Sprintf("%s~%s-%d", x.ID, strings.ReplaceAll(m.name, " ", "-"), n)

@@ -58,8 +58,8 @@ type Answer struct {
 }
 
 // Diagnose ranks the findings. Rules, in order: what another failure explains is
-// not a cause; then what it does to the node, directness of the evidence, group
-// order, id.
+// not a cause; then what it does to the node, directness of the evidence, the place
+// on the way, group order, id.
 func Diagnose(n *node.Node, found Findings) Answer { return diagnose(n, found, !n.Facts.Live()) }
 
 // DiagnoseImage is Diagnose for a machine image: remedies start nothing and
@@ -263,6 +263,9 @@ func less(a, b Named) bool {
 		return x < y
 	}
 	if x, y := a.Confidence.Rank(), b.Confidence.Rank(); x != y {
+		return x < y
+	}
+	if x, y := checks.Get(a.Check).Place(), checks.Get(b.Check).Place(); x != y {
 		return x < y
 	}
 	if x, y := causes.GroupRank(a.Cause.Group), causes.GroupRank(b.Cause.Group); x != y {

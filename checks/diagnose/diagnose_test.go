@@ -100,6 +100,11 @@ func TestPairs(t *testing.T) {
 				if id := got.Root.Cause.ID; id != a.cause && id != b.cause && !related(id, a.cause, b.cause) {
 					t.Errorf("%s with %s: blames %s (%s)", a.cause, b.cause, id, got.Root.Summary)
 				}
+				if a.severity == causes.Critical && b.severity == causes.Critical {
+					if why := wrongOrder(got, a.cause, b.cause); why != "" {
+						t.Errorf("%s with %s: %s (%s)", a.cause, b.cause, why, got.Root.Summary)
+					}
+				}
 				for _, n := range got.Also {
 					if id := n.Cause.ID; n.Severity == causes.Critical && id != a.cause && id != b.cause && !related(id, a.cause, b.cause) {
 						t.Errorf("%s with %s: also blames %s (%s)", a.cause, b.cause, id, n.Summary)
@@ -108,6 +113,40 @@ func TestPairs(t *testing.T) {
 			}
 		}
 	}
+}
+
+// wrongOrder says what is wrong with the order of two faults that both stop the node;
+// empty: nothing. The one at the earlier station of the way comes first, or that which
+// the check of the other needs; unless the later one is proven and the earlier one only
+// read, or not seen behind it.
+func wrongOrder(got Answer, x, y string) string {
+	for _, pair := range [][2]string{{x, y}, {y, x}} {
+		first, second := pair[0], pair[1]
+		if !before(first, second) || before(second, first) || got.Root.Cause.ID != second {
+			continue
+		}
+		confidence := map[string]checks.Confidence{second: got.Root.Confidence}
+		for _, n := range got.Also {
+			confidence[n.Cause.ID] = n.Confidence
+		}
+		if c, named := confidence[first]; named && c.Rank() <= confidence[second].Rank() {
+			return second + " stands before " + first
+		}
+	}
+	return ""
+}
+
+// before reports whether a check that names a cause stands earlier on the way than one
+// that names another, or is needed by it.
+func before(first, second string) bool {
+	for _, x := range checks.All() {
+		for _, y := range checks.All() {
+			if slices.Contains(x.Causes, first) && slices.Contains(y.Causes, second) && (y.NeedsCheck(x) || y.ComesAfter(x)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // TestUnclear: what is seen to be wrong, and cannot be told, leaves no node green and
