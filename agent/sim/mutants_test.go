@@ -47,8 +47,9 @@ func (c *tally) leave() {
 }
 
 // verdict is what is wrong with the answer to a mutant, empty when nothing is: the
-// cause and the state stay those of the scenario, or, where that is allowed, the
-// program cannot tell.
+// cause and the state stay those of the scenario, or, where less is to be seen, the
+// program cannot tell; then another state that the catalogue allows, and a cause that
+// is true and less exact (see lesser), are right as well.
 func (c *tally) verdict(base, r *report.Report, want expected, loose bool) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,7 +59,7 @@ func (c *tally) verdict(base, r *report.Report, want expected, loose bool) strin
 	case want.names(id) && r.State == base.State && severity == wasSeverity:
 		c.right++
 		return ""
-	case loose && r.State == base.State && slices.Contains(lesser[was], id):
+	case loose && want.names(id) && slices.Contains(want.states(), r.State), loose && r.State == base.State && slices.Contains(lesser[was], id):
 		c.right++
 		return ""
 	case loose && r.State == report.Unknown && (r.RootCause == nil || want.names(id) || id == was || slices.Contains(want.Secondary, id)):
