@@ -144,6 +144,7 @@ func TestPermissionFeatures(t *testing.T) {
 			f.Log.Refusals = facts.Unknown[[]facts.Refusal]("errors.log: permission denied", "")
 		}, want: is(Unknown, "agent log: errors.log")},
 		{name: "nothing asked, and no log", fault: func(f *facts.Facts) {
+			f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc")
 			f.Log.Matches, f.Log.Refusals = facts.Absent[[]facts.Match]("no such directory", ""), facts.Absent[[]facts.Refusal]("no such directory", "")
 			f.Permissions.Actions = facts.Known([]facts.Permission{}, "ssm")
 		}, want: is(Unknown, "nothing was asked and no log tells")},

@@ -141,6 +141,8 @@ func TestUnreadable(t *testing.T) {
 		for _, dir := range []string{"/var/log/amazon/ssm", "/var/lib/amazon/ssm", "/etc/amazon/ssm", "/proc", "/root", "/sys", "/etc", "/var/log"} {
 			try("dark", fs.ErrPermission, dir)
 		}
+		try("gone", fs.ErrNotExist, "/var/log/amazon/ssm")
+		try("gone", fs.ErrNotExist, "/var/log/amazon/ssm/amazon-ssm-agent.log")
 		for range 6 * *mutantsEach {
 			try("dark", []error{fs.ErrPermission, errIO}[r.IntN(2)], names[r.IntN(len(names))])
 		}
