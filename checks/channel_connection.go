@@ -82,6 +82,12 @@ func channelFailure(n *node.Node) node.Entry {
 
 // blameChannel says that the agent does not get its channel open, and what that means.
 func blameChannel(n *node.Node, m node.Entry) Finding {
+	if e := n.Endpoints.Of("ssmmessages"); e != nil && e.Connected() && e.WebSocket.Unknown() && e.WebSocket.Obstacle() != facts.NotAskable {
+		return unread("websocket", e.WebSocket).add("; the agent fails to open its message channel, last %s", n.Ago(m.Last)).failing(Breaks).logged(m)
+	}
+	if n.Endpoints.Tried != node.Yes {
+		return unreadEndpoints(n).say("the agent fails to open its message channel, last %s, and whether its endpoint can be reached was not read: %s", n.Ago(m.Last), n.Endpoints.Unseen().Reason()).failing(Breaks).logged(m)
+	}
 	fd := breaks("channel-down", Likely, "the agent fails to open its message channel, last %s: ", n.Ago(m.Last)).logged(m)
 	switch n.OnMessages() {
 	case node.Yes:

@@ -60,6 +60,10 @@ func TestChannelConnection(t *testing.T) {
 
 		{name: "on ec2messages, failed long ago", fault: netAll(netMessages, connectionFails(facts.SigChannelFailed, "ERROR Error setting up control channel", 50*time.Minute)), want: is(Pass, "1 connections")},
 		{name: "refused", fault: netAll(connectionSockets(), connectionFails(facts.SigChannelToken, "CreateControlChannel failed: AccessDeniedException", time.Minute)), want: is(Unknown, "no connection to port 443, and its log does not say why")},
+		{name: "failing, network not tried", fault: netAll(connectionSockets(), fails, netOffline), want: want{status: Unknown, effect: Breaks, says: "whether its endpoint can be reached was not read: offline"}},
+		{name: "failing, websocket not tried", fault: netAll(connectionSockets(), fails, func(f *facts.Facts) {
+			f.Network.Endpoint("ssmmessages").WebSocket = facts.Seen[facts.HTTP]{}
+		}), want: want{status: Unknown, effect: Breaks, says: "websocket: not looked at; the agent fails to open its message channel"}},
 		{name: "not running", fault: netAll(connectionSockets(), func(f *facts.Facts) { f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc") }), want: is(Skip, "the agent does not run")},
 		{name: "no worker", fault: neverAccepted, want: is(Skip, "waits for credentials")},
 		{name: "proxied", fault: netAll(connectionSockets(), netProxied(facts.Connect{Outcome: facts.OK})), want: is(Skip, "go to its proxy")},

@@ -145,6 +145,13 @@ func (c *Check) IsFor(p Profile) bool {
 	return slices.Contains(c.Profiles, p)
 }
 
+// way is the order of the stations for what is found at once: the network carries the
+// requests for credentials as well.
+var way = []Station{AtHost, AtAgent, AtMetadata, AtDNS, AtTCP, AtTLS, AtCredentials, AtPermissions, AtChannel, AtAcceptance, OffTheWay}
+
+// Place is where on the way the check stands, 0 being the host itself.
+func (c *Check) Place() int { return slices.Index(way, c.Station) }
+
 func (c *Check) behind() Station {
 	if c.Behind != OffTheWay {
 		return c.Behind

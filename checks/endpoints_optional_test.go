@@ -59,6 +59,9 @@ func TestEndpointsOptional(t *testing.T) {
 		{name: "log unread, for no feature", fault: netAll(netTimeout("monitoring"), unreadLogOf), want: is(Skip, "no sign of use: monitoring")},
 		{name: "log unread, all open", fault: unreadLogOf, want: is(Pass, "5 endpoints")},
 		{name: "offline", fault: netOffline, want: is(Unknown, "endpoints: offline")},
+		{name: "offline, and a feature did not get there", fault: netAll(netOffline, optionalFailed(facts.SigSessionLogs, "Error Calling DescribeLogGroups: dial tcp 52.119.182.9:443: i/o timeout", time.Hour)),
+			want: want{status: Unknown, effect: Breaks, says: "endpoints: offline; the log says that a feature could not reach one"}},
+		{name: "offline, and a feature was refused", fault: netAll(netOffline, optionalFailed(facts.SigSessionLogs, "Error Calling DescribeLogGroups: AccessDenied", time.Hour)), want: is(Unknown, "endpoints: offline")},
 		{name: "one untried", fault: netEach(func(e *facts.Endpoint) { e.DNS, e.TCP = facts.DNS{}, nil }, "kms"), want: is(Unknown, "endpoints: not looked at")},
 		{name: "partly", fault: netPartly, want: is(Unknown, "the run was interrupted")},
 	}

@@ -28,7 +28,9 @@ func (e Effect) Severity() causes.Severity {
 // Finding is the answer of a check.
 type Finding struct {
 	Status Status
-	Effect Effect // of warn and fail; fail ends or blocks, warn does not
+	// Effect is that of warn and fail; fail ends or blocks, warn does not. An unknown has
+	// one where it is seen that something is wrong, and only what it is cannot be told.
+	Effect Effect
 	// Cause is the root cause that was found; empty for pass, skip and unknown, for
 	// a warning that needs no remedy, and for a symptom that others explain.
 	Cause      string
@@ -79,6 +81,11 @@ func unread(what string, u facts.Unseen) Finding {
 	fd.Obstacle = u.Obstacle()
 	return fd
 }
+
+// failing says of an unknown that something is seen to be wrong, with this effect, and
+// only what it is cannot be told: the node is not all right, and what blocks explains
+// later failures as one with a name would.
+func (f Finding) failing(e Effect) Finding { f.Effect = e; return f }
 
 // unreadLog is unread for the agent's log.
 func unreadLog(n *node.Node) Finding { return unread("agent log", n.Log.Unseen()) }

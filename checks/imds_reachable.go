@@ -21,7 +21,7 @@ var ImdsReachable = register(Check{
 		case node.Yes:
 			return skip("an ECS task does not need it")
 		case node.Unknown:
-			return unread("whether this is a task of Amazon ECS", n.Facts.ECS.Task)
+			return ifAgentFails(n, unread("whether this is a task of Amazon ECS", n.Facts.ECS.Task))
 		}
 		i := &n.Facts.IMDS
 		token, asked := i.Token.Get()
@@ -29,18 +29,22 @@ var ImdsReachable = register(Check{
 		case n.Identity.OnEC2 == node.No:
 			return judgeOffEC2(n, token, asked)
 		case n.Identity.OnEC2 == node.Unknown && !token.Token && wrongRoute(n) == nil: // only an instance has a route of its own for the address
-			return unknown("whether this is an EC2 instance is not known, and no token was given: %s", text.Or(renderExchange(token), i.Token.Reason()))
+			fd := unknown("whether this is an EC2 instance is not known, and no token was given: %s", text.Or(renderExchange(token), i.Token.Reason()))
+			if asked && n.Identity.Hybrid == node.No {
+				return fd.failing(effectOfMetadata(n))
+			}
+			return fd
 		}
 		if fd, ok := judgeProxiedMetadata(n, token, asked); ok {
 			return fd
 		}
 		if !asked {
-			return unread("metadata service", i.Token)
+			return ifAgentFails(n, unread("metadata service", i.Token))
 		}
 		six, _ := i.IPv6.Get()
 		switch {
 		case (token.Token || six.Token) && i.ViaProxy.Unknown() && n.MayBe("EC2") != node.No:
-			return unread("whether the agent's http_proxy takes metadata requests", i.ViaProxy)
+			return ifAgentFails(n, unread("whether the agent's http_proxy takes metadata requests", i.ViaProxy))
 		case token.Token:
 			return pass("IMDSv2 answers in %.0f ms", token.Seconds*1000)
 		case six.Token:
@@ -63,7 +67,7 @@ func judgeProxiedMetadata(n *node.Node, token facts.Exchange, asked bool) (Findi
 	case !ok, v.Token, n.MayBe("EC2") == node.No:
 		return Finding{}, false
 	case n.MayBe("EC2") == node.Unknown:
-		return unread("configuration of the agent", n.Facts.Agent.Config), true
+		return unread("a proxy takes metadata requests; the configuration of the agent", n.Facts.Agent.Config).failing(effectOfMetadata(n)), true
 	}
 	seen := fmt.Sprintf("HTTP %d from %s", v.Status, text.Or(v.Server, "the proxy"))
 	if v.Status == 0 {
@@ -124,7 +128,7 @@ func explainNoToken(n *node.Node, token facts.Exchange) Finding {
 		return put(blocks("imds-unreachable", Proven, "the metadata service answers a token request with HTTP %d", token.Status))
 	}
 	if seen := unseenBlock(n); seen != nil {
-		return put(unread("the metadata service does not answer, and what on this host may stop the packets was not read", seen))
+		return put(unread("the metadata service does not answer, and what on this host may stop the packets was not read", seen)).failing(effectOfMetadata(n))
 	}
 	return put(blocks("imds-unreachable", Proven, "the metadata service at %s does not answer: %s", imdsAddress, text.Or(token.Error, string(token.Outcome))))
 }
@@ -135,6 +139,8 @@ func explainBySend(n *node.Node, token facts.Exchange) (Finding, bool) {
 	switch token.Outcome {
 	case facts.NotPermitted:
 		return blocks("imds-blocked-by-host", Proven, "this host itself refuses packets to %s (%s)", imdsAddress, token.Error), true
+	case facts.Refused: // the hypervisor answers at this address, and never refuses
+		return blocks("imds-blocked-by-host", Likely, "this host itself refuses connections to %s: %s", imdsAddress, text.Or(token.Error, "connection refused")), true
 	case facts.NoRoute, facts.Invalid:
 		return blocks("imds-blocked-by-host", Likely, "this host has no usable route to %s: %s", imdsAddress, token.Error), true
 	case facts.Timeout, facts.ConnectTimeout:
@@ -192,6 +198,25 @@ func lowerToInfoOnHybrid(n *node.Node, fd Finding) Finding {
 		return fd.as(Notes)
 	}
 	return fd
+}
+
+// ifAgentFails adds to an unknown that the agent had no answer, by its log.
+func ifAgentFails(n *node.Node, fd Finding) Finding {
+	if m := n.Log.Current(facts.SigIMDSFailed); m.Yes() {
+		return fd.add("; the agent had no answer %s", n.Ago(m.Last)).logged(m).failing(effectOfMetadata(n))
+	}
+	return fd
+}
+
+// effectOfMetadata is what a metadata service that does not answer does to the node.
+func effectOfMetadata(n *node.Node) Effect {
+	switch {
+	case n.Identity.Hybrid == node.No && n.Acceptance.Now != node.Yes:
+		return Blocks
+	case n.Identity.Hybrid == node.No:
+		return Breaks
+	}
+	return Notes
 }
 
 // wrongRoute is a route to the metadata service whose gateway is not on link; nil when

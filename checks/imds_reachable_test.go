@@ -111,13 +111,18 @@ func TestImdsReachable(t *testing.T) {
 		{name: "silent, and the agent says so", fault: imdsAll(imdsSilent, func(f *facts.Facts) {
 			log(f, facts.SigIMDSFailed, 60e9, "ERROR [EC2Identity] Failed to get instance info from IMDS")
 		}), want: named("imds-unreachable", Proven, "", "agent log: ERROR [EC2Identity] Failed to get instance info from IMDS")},
+		{name: "refused by this host", fault: ends(facts.Refused, "connect: connection refused"), want: named("imds-blocked-by-host", Likely, "this host itself refuses connections to 169.254.169.254: connect: connection refused", "")},
+		{name: "not asked, and the agent had no answer", fault: imdsAll(neverAccepted, func(f *facts.Facts) {
+			f.IMDS.Token = facts.Seen[facts.Exchange]{}
+			log(f, facts.SigIMDSFailed, 60e9, "ERROR [EC2Identity] Failed to get instance info from IMDS")
+		}), want: want{status: Unknown, effect: Blocks, says: "metadata service: not looked at; the agent had no answer"}},
 		{name: "no local port", fault: ends(facts.NoLocalAddress, "connect: cannot assign requested address"), want: is(Unknown, "no local port or address left")},
 		{name: "firewall needs root", fault: imdsAll(imdsSilent, func(f *facts.Facts) {
 			f.Host.Firewall = facts.Unknown[facts.Firewall]("listing rules needs root", "").Because(facts.NeedsRoot)
-		}), want: want{status: Unknown, says: "was not read: listing rules needs root", saw: "i/o timeout"}},
+		}), want: want{status: Unknown, effect: Blocks, says: "was not read: listing rules needs root", saw: "i/o timeout"}},
 		{name: "routes unread", fault: imdsAll(imdsSilent, func(f *facts.Facts) {
 			f.Host.IMDSRoute, f.Host.PersistentRoutes = facts.Unknown[facts.Route]("netlink: no buffer", ""), facts.Seen[[]facts.Route]{}
-		}), want: is(Unknown, "was not read: netlink: no buffer")},
+		}), want: want{status: Unknown, effect: Blocks, says: "was not read: netlink: no buffer"}},
 		{name: "no way to ask for rules", fault: imdsAll(imdsSilent, func(f *facts.Facts) {
 			f.Host.Firewall = facts.Unknown[facts.Firewall]("not supported on this system", "").Because(facts.NotAskable)
 		}), want: named("imds-unreachable", Proven, "", "")},
@@ -133,7 +138,7 @@ func TestImdsReachable(t *testing.T) {
 		}), want: is(Pass, "IMDSv2 answers")},
 		{name: "proxy, configuration unread", fault: imdsAll(imdsProxied(facts.Exchange{Status: 403}), func(f *facts.Facts) {
 			f.Agent.Config = facts.Unknown[facts.Config]("permission denied", "")
-		}), want: is(Unknown, "configuration of the agent: permission denied")},
+		}), want: want{status: Unknown, effect: Breaks, says: "configuration of the agent: permission denied"}},
 		{name: "proxy not tried", fault: func(f *facts.Facts) { f.IMDS.ViaProxy = facts.Unknown[facts.Exchange]("offline", "") }, want: is(Unknown, "whether the agent's http_proxy takes metadata requests: offline")},
 
 		{name: "hybrid on EC2", fault: imdsAll(imdsRegistered, imdsEnds(refused, refused)), want: want{status: Warn, effect: Notes, cause: "imds-disabled"}},
@@ -148,7 +153,7 @@ func TestImdsReachable(t *testing.T) {
 
 		{name: "not asked", fault: func(f *facts.Facts) { f.IMDS.Token = facts.Unknown[facts.Exchange]("not a running host", "") }, want: is(Unknown, "metadata service: not a running host")},
 		{name: "elsewhere, not asked", kind: "hybrid", fault: func(f *facts.Facts) { f.IMDS = facts.IMDS{} }, want: is(Unknown, "whether something answers for the metadata service: not looked at")},
-		{name: "EC2 or not", fault: imdsAll(imdsSilent, imdsNotTold), want: is(Unknown, "whether this is an EC2 instance is not known, and no token was given: i/o timeout")},
+		{name: "EC2 or not", fault: imdsAll(imdsSilent, imdsNotTold), want: want{status: Unknown, effect: Blocks, says: "whether this is an EC2 instance is not known, and no token was given: i/o timeout"}},
 		{name: "EC2 or not, not asked", fault: imdsAll(imdsNotTold, func(f *facts.Facts) { f.IMDS.Token = facts.Seen[facts.Exchange]{} }), want: is(Unknown, "no token was given: not looked at")},
 		{name: "EC2 by its route", fault: imdsAll(imdsSilent, imdsNotTold, imdsRoute(gateway)), want: named("imds-route-wrong", Proven, "10.4.0.1", "")},
 		{name: "task or not", kind: "task", fault: func(f *facts.Facts) { f.ECS = facts.ECS{} }, want: is(Unknown, "whether this is a task of Amazon ECS: not looked at")},

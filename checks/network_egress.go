@@ -100,7 +100,7 @@ func explainClosed(n *node.Node, open, up []facts.Endpoint) Finding {
 		return fd
 	}
 	if seen := unseenOnHost(n, open); seen != nil {
-		return unread("the endpoints cannot be reached, and what on this host may be in the way was not read", seen)
+		return unread("the endpoints cannot be reached, and what on this host may be in the way was not read", seen).failing(Blocks)
 	}
 	if fd, ok := blameRouting(n, open); ok {
 		return fd
@@ -206,6 +206,13 @@ func blameOutside(n *node.Node, e facts.Endpoint, up []facts.Endpoint) Finding {
 	}
 	if !coreTried(n) {
 		return unreadEndpoints(n)
+	}
+	probe := n.Facts.Network.ShellProxy
+	if n.Facts.Agent.ShellProxy.Value.Set() && probe.Unknown() && probe.Obstacle() != facts.NotAskable {
+		return unread("the endpoints cannot be reached directly; the proxy of users", probe).failing(Blocks)
+	}
+	if shell := n.Facts.Agent.ShellProxy; shell.Unknown() && shell.Obstacle() != facts.NotAskable {
+		return unread("the endpoints cannot be reached directly, and whether users have a proxy was not read", shell).failing(Blocks)
 	}
 	return blocks("network-no-egress", Proven, "%s (%s) and the other Systems Manager endpoints cannot be reached on port 443: %s; this host has no way out to them", e.Host, at.Address, tcpWord(at))
 }

@@ -58,7 +58,7 @@ func TestNetworkEgress(t *testing.T) {
 	is := func(s Status, says string) want { return want{status: s, says: says} }
 	const ssm, channel = "ssm.eu-central-1.amazonaws.com", "ssmmessages.eu-central-1.amazonaws.com"
 	unread := func(why string) want {
-		return want{status: Unknown, says: "the endpoints cannot be reached, and what on this host may be in the way was not read: " + why, saw: "connect to " + ssm + ":443 from eth0: 52.119.180.20 timed out"}
+		return want{status: Unknown, effect: Blocks, says: "the endpoints cannot be reached, and what on this host may be in the way was not read: " + why, saw: "connect to " + ssm + ":443 from eth0: 52.119.180.20 timed out"}
 	}
 	table := []row{
 		{name: "profile", want: is(Pass, "2 endpoints connected")},
@@ -129,10 +129,17 @@ func TestNetworkEgress(t *testing.T) {
 			f.Host.Firewall = facts.Partly(facts.Firewall{Tool: "nft"}, "iptables-save: exit status 1", "nft")
 		}), want: unread("iptables-save: exit status 1")},
 		{name: "interfaces unread", fault: netAll(netTimeout(), func(f *facts.Facts) { f.Host.Interfaces = facts.Unknown[[]facts.Interface]("netlink: no buffer", "") }), want: unread("netlink: no buffer")},
-		{name: "routes unread", fault: netAll(egressNoRoute, func(f *facts.Facts) { f.Host.DefaultIPv4 = facts.Unknown[bool]("route: no buffer", "") }), want: is(Unknown, "was not read: route: no buffer")},
-		{name: "IPv6 routes unread", fault: netAll(egressNoRoute, egressRoutes(false, false), func(f *facts.Facts) { f.Host.DefaultIPv6 = facts.Unknown[bool]("route6: no buffer", "") }), want: is(Unknown, "was not read: route6: no buffer")},
+		{name: "routes unread", fault: netAll(egressNoRoute, func(f *facts.Facts) { f.Host.DefaultIPv4 = facts.Unknown[bool]("route: no buffer", "") }), want: want{status: Unknown, effect: Blocks, says: "was not read: route: no buffer"}},
+		{name: "IPv6 routes unread", fault: netAll(egressNoRoute, egressRoutes(false, false), func(f *facts.Facts) { f.Host.DefaultIPv6 = facts.Unknown[bool]("route6: no buffer", "") }), want: want{status: Unknown, effect: Blocks, says: "was not read: route6: no buffer"}},
 		{name: "names do not resolve", fault: dnsFails(facts.DNS{Outcome: facts.Timeout}), want: is(Unknown, "no connection was attempted: the names do not resolve")},
 		{name: "proxy refuses", fault: netProxied(facts.Connect{Outcome: facts.Forbidden, Error: "HTTP 403", Status: 403}), want: is(Unknown, ssm+" is not connected through the proxy: forbidden HTTP 403")},
+		{name: "a proxy of users, not tried", fault: netAll(netTimeout(), egressShell, func(f *facts.Facts) {
+			f.Agent.ShellProxy = facts.Known(facts.Proxy{HTTPS: "http://10.0.0.5:3128"}, "file:/etc/profile.d/proxy.sh")
+			f.Network.ShellProxy = facts.Unknown[facts.ProxyProbe]("the run was interrupted", "")
+		}), want: want{status: Unknown, effect: Blocks, says: "the proxy of users: the run was interrupted"}},
+		{name: "a proxy of users or none", fault: netAll(netTimeout(), func(f *facts.Facts) {
+			f.Agent.ShellProxy = facts.Unknown[facts.Proxy]("/etc/profile.d: input/output error", "")
+		}), want: want{status: Unknown, effect: Blocks, says: "whether users have a proxy was not read"}},
 		{name: "offline", fault: netOffline, want: is(Unknown, "endpoints: offline")},
 		{name: "one untried", fault: netUntried, want: is(Unknown, "endpoints: not looked at")},
 		{name: "partly", fault: netPartly, want: is(Unknown, "the run was interrupted")},

@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -31,10 +32,10 @@ var PermissionChannel = register(Check{
 		case node.Yes:
 			return skip("see ecs-task-role")
 		case node.Unknown:
-			return unknown("whether this is an ECS task is not known")
+			return unsureOfSigner(n, unknown("whether this is an ECS task is not known"))
 		}
 		if n.Credentials.Source == "" {
-			return unknown("what the agent signs with is not known")
+			return unsureOfSigner(n, unknown("what the agent signs with is not known"))
 		}
 		if n.Credentials.Held.Replaced == node.Yes {
 			return unknown("the agent signs with the credentials of an earlier instance profile; what the present one may do shows once it has renewed them")
@@ -120,6 +121,22 @@ func onlyHeartbeats(n *node.Node) (Finding, bool) {
 	}
 	fd := denial(n, r, "iam-missing-channel-action").add(", and no channel over ssmmessages is open: heartbeats (%s) may be accepted, but neither sessions nor commands reach this node", node.Heartbeat).with("action", channelAction)
 	return ends(n, time.Time{}, fd), true
+}
+
+// unsureOfSigner adds to an unknown that a channel was refused, where it is not known
+// whether that was to what the agent signs with now.
+func unsureOfSigner(n *node.Node, fd Finding) Finding {
+	entry, r := n.ChannelRefused()
+	if !entry.Yes() {
+		i := slices.IndexFunc(n.Refusals.Logged, func(r node.Refusal) bool {
+			return strings.HasPrefix(r.Action, "ssmmessages:") && r.Denied && n.Age(r.At) < node.RecentWindow
+		})
+		if i < 0 {
+			return fd
+		}
+		r = n.Refusals.Logged[i]
+	}
+	return fd.add("; the agent was refused %s %s", text.Or(r.Action, channelAction), n.Ago(r.At)).failing(Breaks)
 }
 
 // channelFinding is the finding of a refused channel; commands tells whether those

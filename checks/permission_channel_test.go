@@ -129,7 +129,7 @@ func TestPermissionChannel(t *testing.T) {
 			f.IMDS.Profile = facts.Seen[facts.Profile]{}
 			neverAccepted(f)
 			f.Credentials.Runtime = facts.Seen[facts.Runtime]{}
-		}), want: is(Unknown, "what the agent signs with is not known")},
+		}), want: want{status: Unknown, effect: Breaks, says: "what the agent signs with is not known"}},
 		{name: "log unread", fault: unreadLogOf, want: is(Unknown, "agent log: /var/log/amazon/ssm/amazon-ssm-agent.log: permission denied")},
 		{name: "log partly read", fault: func(f *facts.Facts) {
 			f.Log.Matches = facts.Partly(f.Log.Matches.Value, "errors.log: permission denied", "")

@@ -20,14 +20,14 @@ var PermissionFeatures = register(Check{
 		"A feature that nobody used yet leaves no trace; the permissions command shows the whole matrix.",
 	Eval: func(n *node.Node) Finding {
 		if n.Credentials.Source == "" {
-			return unknown("what the agent signs with is not known")
+			return ofUnknownSigner(n)
 		}
 		var out []Finding
 		for _, r := range n.OfFeatures() {
 			out = append(out, denial(n, r, "iam-missing-feature-action").as(Breaks))
 		}
 		for _, t := range transfers {
-			if m := n.Log.Unmended(t.sig, t.mended); m.Yes() && strings.Contains(m.Text, "AccessDenied") && !n.QuotesAnother(m.Match) && !mentions(out, "s3:") {
+			if m := refusedTransfer(n, t); m.Yes() && !mentions(out, "s3:") {
 				out = append(out, transferRefused(n, m, t))
 			}
 		}
@@ -49,6 +49,20 @@ var PermissionFeatures = register(Check{
 	},
 })
 
+// ofUnknownSigner is the answer where it is not known what the agent signs with, and so
+// not whether the refusals of its log are about that.
+func ofUnknownSigner(n *node.Node) Finding {
+	if logged := n.OfFeatures(); len(logged) > 0 {
+		return unknown("the agent was refused %s, and what it signs with now is not known", logged[0].Action).failing(Breaks)
+	}
+	for _, t := range transfers {
+		if m := refusedTransfer(n, t); m.Yes() {
+			return unknown("%s was refused, and what the agent signs with now is not known", t.what).logged(m).failing(Breaks)
+		}
+	}
+	return unknown("what the agent signs with is not known")
+}
+
 // transfer is what the agent does with S3, whose refusals name no action.
 type transfer struct {
 	sig, mended string
@@ -62,6 +76,16 @@ var transfers = []transfer{
 	{facts.SigSessionUpload, facts.SigSessionUploaded, "the upload of session logs to S3", "s3:PutObject", "session-log-s3"},
 	{facts.SigLogsUnchecked, facts.SigSessionOpened, "the question whether the bucket of session logs is encrypted, without which no session starts,", "s3:GetEncryptionConfiguration", "session-log-s3"},
 	{facts.SigCommandUpload, facts.SigOutputSent, "the upload of a command's output to S3", "s3:PutObject", "run-command-output-s3"},
+}
+
+// refusedTransfer is an entry of the last day that says that S3 refused a transfer, and
+// none since that it worked.
+func refusedTransfer(n *node.Node, t transfer) node.Entry {
+	m := n.Log.Unmended(t.sig, t.mended)
+	if m.Yes() && (!strings.Contains(m.Text, "AccessDenied") || n.QuotesAnother(m.Match)) {
+		return node.Entry{Found: node.No}
+	}
+	return m
 }
 
 // transferRefused is the finding of a call to S3 that was refused.

@@ -142,12 +142,19 @@ func TestPermissionFeatures(t *testing.T) {
 		{name: "no source known", fault: both(neverAccepted, func(f *facts.Facts) {
 			f.IMDS.Profile = facts.Unknown[facts.Profile]("timeout", "")
 		}), want: is(Unknown, "what the agent signs with is not known")},
+		{name: "refused, no source known", fault: both(refused, neverAccepted, func(f *facts.Facts) {
+			f.IMDS.Profile = facts.Unknown[facts.Profile]("timeout", "")
+		}), want: want{status: Unknown, effect: Breaks, says: "the agent was refused " + put}},
+		{name: "a download refused, no source known", fault: both(download(packaged), neverAccepted, func(f *facts.Facts) {
+			f.IMDS.Profile = facts.Unknown[facts.Profile]("timeout", "")
+		}), want: want{status: Unknown, effect: Breaks, says: "a download from S3 was refused"}},
 		{name: "log unread", fault: unreadLogOf, want: is(Unknown, "agent log: /var/log/amazon/ssm/amazon-ssm-agent.log: permission denied")},
 		{name: "log unread, but a read was refused", fault: both(unreadLogOf, read(polls, "")), want: missing(Proven, "may not call "+polls, "", "")},
 		{name: "refusals unread", fault: func(f *facts.Facts) {
 			f.Log.Refusals = facts.Unknown[[]facts.Refusal]("errors.log: permission denied", "")
 		}, want: is(Unknown, "agent log: errors.log")},
 		{name: "nothing asked, and no log", fault: func(f *facts.Facts) {
+			f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc")
 			f.Log.Matches, f.Log.Refusals = facts.Absent[[]facts.Match]("no such directory", ""), facts.Absent[[]facts.Refusal]("no such directory", "")
 			f.Permissions.Actions = facts.Known([]facts.Permission{}, "ssm")
 		}, want: is(Unknown, "nothing was asked and no log tells")},

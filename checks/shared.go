@@ -35,7 +35,13 @@ func eachFileSystem(n *node.Node, what string, judge func(facts.FileSystem, fact
 		}
 	}
 	if looked == 0 || blind {
-		return unread(what, why)
+		fd := unread(what, why)
+		for _, sig := range []string{facts.SigNoSpace, facts.SigCredsWrite, facts.SigStream} {
+			if m := n.Log.Recent(sig); m.Yes() {
+				return fd.add("; by its log the agent could not write %s", n.Ago(m.Last)).logged(m).failing(Breaks)
+			}
+		}
+		return fd
 	}
 	return pass("enough %s on %d file systems", what, looked)
 }

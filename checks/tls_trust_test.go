@@ -51,7 +51,7 @@ func TestTlsTrust(t *testing.T) {
 		{name: "offline", fault: netOffline, want: is(Unknown, "endpoints: offline")},
 		{name: "partly", fault: netPartly, want: is(Unknown, "the run was interrupted")},
 		{name: "dual stack", fault: netAll(netDual, tlsShown(facts.UnknownAuthority, core...)), want: is(Unknown, "but the agent uses dual-stack endpoints")},
-		{name: "configuration unread", fault: netAll(netConfigUnread, tlsShown(facts.UnknownAuthority, core...)), want: is(Unknown, "is not known")},
+		{name: "configuration unread", fault: netAll(netConfigUnread, tlsShown(facts.UnknownAuthority, core...)), want: want{status: Unknown, effect: Blocks, says: "is not known"}},
 	}
 	judge(t, TlsTrust, table)
 	judgeUnread(t, TlsTrust, table)

@@ -30,7 +30,7 @@ func agentsNames(eval func(*node.Node) Finding) func(*node.Node) Finding {
 		case n.Agent.DualStack == node.Yes:
 			return withoutBlame(fd, text.New("the agent uses dual-stack endpoints (Agent.UseDualStackEndpoint), whose names were not tried"), "")
 		}
-		return withoutBlame(fd, text.New("whether the agent uses dual-stack endpoints, whose names were not tried, is not known"), n.Facts.Agent.Config.Obstacle())
+		return withoutBlame(fd, text.New("whether the agent uses dual-stack endpoints, whose names were not tried, is not known"), n.Facts.Agent.Config.Obstacle()).failing(fd.Effect)
 	}
 }
 
@@ -45,7 +45,7 @@ func rootsPackets(eval func(*node.Node) Finding) func(*node.Node) Finding {
 		case !blames(fd), root, n.Agent.Worker == node.No:
 			return fd
 		case !known:
-			return withoutBlame(fd, text.New("the agent runs as root, and whether this program does is not known"), n.Facts.Host.Privileged.Obstacle())
+			return withoutBlame(fd, text.New("the agent runs as root, and whether this program does is not known"), n.Facts.Host.Privileged.Obstacle()).failing(fd.Effect)
 		}
 		return withoutBlame(fd, text.New("the agent runs as root, whose packets may pass where those of this user do not: run this as root"), facts.NeedsRoot)
 	}

@@ -27,7 +27,7 @@ type situation struct {
 }
 
 const (
-	lost     = "4 WARN [ssm-agent-worker] [MessageService] [MGSInteractor] Reach the retry limit 5 for receive messages. Error: websocket: close 1006 (abnormal closure): unexpected EOF"
+	dropped  = "4 WARN [ssm-agent-worker] [MessageService] [MGSInteractor] Reach the retry limit 5 for receive messages. Error: websocket: close 1006 (abnormal closure): unexpected EOF"
 	tried    = "9 INFO [ssm-agent-worker] [MessageService] [MGSInteractor] SSM Connection channel status is set to ssmmessages"
 	fellBack = "6 INFO [ssm-agent-worker] [MessageService] [MGSInteractor] SSM Connection channel status is set to ec2messages"
 	reopened = "6 INFO [ssm-agent-worker] [MessageService] [MGSInteractor] Successfully opened websocket connection to: 198.18.1.11:443"
@@ -37,19 +37,19 @@ const (
 )
 
 var situations = []situation{
-	{name: "healthy-profile", after: []string{lost, reopened}},
-	{name: "healthy-dhmc", after: []string{lost, reopened}},
-	{name: "legacy-AmazonEC2RoleforSSM", after: []string{lost, reopened}},
-	{name: "assume-role-unauthorized", causes: "instance-profile-trust-broken", hides: true, after: []string{lost, reopened}},
-	{name: "blackholed-all", causes: "network-no-egress", hides: true, after: []string{lost, tried}},
-	{name: "clock-skew", causes: "clock-skew", hides: true, after: []string{lost, tried, polls + "InvalidSignatureException: Signature expired: 20261122T091216Z is now earlier than 20261122T092416Z (20261122T092916Z - 5 min.)"}},
-	{name: "imds-disabled", causes: "imds-disabled", hides: true, after: []string{lost, reopened}},
-	{name: "imds-unreachable", causes: "imds-unreachable|imds-blocked-by-host|imds-route-wrong", hides: true, after: []string{lost, reopened}},
-	{name: "missing-ssmmessages", causes: "iam-missing-channel-action", unseen: true, after: []string{lost, fellBack}},
-	{name: "no-profile-no-dhmc", causes: "no-credential-source|credentials-stale", after: []string{lost, tried, polls + "UnrecognizedClientException: The security token included in the request is invalid."}},
-	{name: "profile-blocks-dhmc", causes: neither, unseen: true, after: []string{lost, fellBack, polls + "AccessDeniedException: User: arn:aws:sts::111122223333:assumed-role/LabInstanceRole/i-0abc1234def567890 is not authorized to perform: ec2messages:GetMessages because no identity-based policy allows the ec2messages:GetMessages action"}},
-	{name: "scp-deny", causes: "iam-explicit-deny", after: []string{lost, fellBack}},
-	{name: "tls-intercepting-proxy", causes: "tls-untrusted-ca", hides: true, after: []string{lost, tried}},
+	{name: "healthy-profile", after: []string{dropped, reopened}},
+	{name: "healthy-dhmc", after: []string{dropped, reopened}},
+	{name: "legacy-AmazonEC2RoleforSSM", after: []string{dropped, reopened}},
+	{name: "assume-role-unauthorized", causes: "instance-profile-trust-broken", hides: true, after: []string{dropped, reopened}},
+	{name: "blackholed-all", causes: "network-no-egress", hides: true, after: []string{dropped, tried}},
+	{name: "clock-skew", causes: "clock-skew", hides: true, after: []string{dropped, tried, polls + "InvalidSignatureException: Signature expired: 20261122T091216Z is now earlier than 20261122T092416Z (20261122T092916Z - 5 min.)"}},
+	{name: "imds-disabled", causes: "imds-disabled", hides: true, after: []string{dropped, reopened}},
+	{name: "imds-unreachable", causes: "imds-unreachable|imds-blocked-by-host|imds-route-wrong", hides: true, after: []string{dropped, reopened}},
+	{name: "missing-ssmmessages", causes: "iam-missing-channel-action", unseen: true, after: []string{dropped, fellBack}},
+	{name: "no-profile-no-dhmc", causes: "no-credential-source|credentials-stale", after: []string{dropped, tried, polls + "UnrecognizedClientException: The security token included in the request is invalid."}},
+	{name: "profile-blocks-dhmc", causes: neither, unseen: true, after: []string{dropped, fellBack, polls + "AccessDeniedException: User: arn:aws:sts::111122223333:assumed-role/LabInstanceRole/i-0abc1234def567890 is not authorized to perform: ec2messages:GetMessages because no identity-based policy allows the ec2messages:GetMessages action"}},
+	{name: "scp-deny", causes: "iam-explicit-deny", after: []string{dropped, fellBack}},
+	{name: "tls-intercepting-proxy", causes: "tls-untrusted-ca", hides: true, after: []string{dropped, tried}},
 }
 
 // accepted are the situations in which the recorded agent was accepted.
@@ -100,7 +100,7 @@ func switched(t *testing.T, from, to situation, after time.Duration) (s sim.Scen
 	if running {
 		lines := to.after
 		if usesDHMC(from.name) != usesDHMC(to.name) { // the world no longer knows the role whose credentials the agent holds
-			lines = []string{lost, tried, polls + "UnrecognizedClientException: The security token included in the request is invalid."}
+			lines = []string{dropped, tried, polls + "UnrecognizedClientException: The security token included in the request is invalid."}
 		}
 		for _, l := range lines {
 			seconds, text, _ := strings.Cut(l, " ")

@@ -61,8 +61,8 @@ type Answer struct {
 }
 
 // Diagnose ranks the findings. Rules, in order: what another failure explains is
-// not a cause; then what it does to the node, directness of the evidence, group
-// order, id.
+// not a cause; then what it does to the node, directness of the evidence, the place
+// on the way, group order, id.
 func Diagnose(n *node.Node, found Findings) Answer { return diagnose(n, found, !n.Facts.Live()) }
 
 // DiagnoseImage is Diagnose for a machine image: remedies start nothing and
@@ -83,7 +83,8 @@ func diagnose(n *node.Node, found Findings, image bool) Answer {
 		// What would speak against the node, or for another cause, may be missing.
 		list, accepted = nil, false
 	}
-	a.State = stateOf(n, list, accepted)
+	unclear := firstUnclear(found, a.Follows)
+	a.State = stateOf(n, list, accepted, unclear != nil)
 	if a.State == Degraded {
 		a.Until = firstEnd(list)
 	}
@@ -98,15 +99,32 @@ func diagnose(n *node.Node, found Findings, image bool) Answer {
 		}
 		a.Also = append(a.Also, c)
 	}
-	a.Summary = summarize(n, a)
+	a.Summary = summarize(n, a, unclear)
 	a.NotLooked = notLooked(n, a)
 	a.Path = path(found, a)
 	return a
 }
 
-// stateOf is the state of a node with these causes. What the service says of the agent
-// decides: a fault that only will end it, or breaks a part, is another state.
-func stateOf(n *node.Node, list []Named, accepted bool) State {
+// firstUnclear is the first finding, not explained by another, that saw that something
+// is wrong and could not tell what; nil: there is none.
+func firstUnclear(found Findings, follows map[string]string) *checks.Finding {
+	var first *checks.Check
+	for id, fd := range found {
+		if c := checks.Get(id); fd.Status == checks.Unknown && fd.Effect != checks.Notes && follows[id] == "" && (first == nil || isBefore(c, first)) {
+			first = c
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	fd := found[first.ID]
+	return &fd
+}
+
+// stateOf is the state of a node with these causes, and with something that is wrong
+// and not understood if unclear. What the service says of the agent decides: a fault
+// that only will end it, or breaks a part, is another state.
+func stateOf(n *node.Node, list []Named, accepted, unclear bool) State {
 	worst, waiting := checks.Notes, false
 	for _, c := range list {
 		worst = max(worst, c.Effect)
@@ -118,9 +136,9 @@ func stateOf(n *node.Node, list []Named, accepted bool) State {
 		return NotManaged
 	case accepted && worst >= checks.Breaks:
 		return Degraded
-	case accepted:
+	case accepted && !unclear:
 		return Managed
-	case waiting, refused && worst >= checks.Breaks:
+	case waiting && !accepted, refused && worst >= checks.Breaks:
 		return NotManaged
 	}
 	return Unknown
@@ -178,7 +196,7 @@ func explanation(id string, found Findings) string {
 	c := checks.Get(id)
 	var roots []*checks.Check
 	for other, fd := range found {
-		if o := checks.Get(other); other != id && fd.Effect >= checks.Ends && fd.Status == checks.Fail && explains(o, c, found[id]) {
+		if o := checks.Get(other); other != id && fd.Effect >= checks.Ends && (fd.Status == checks.Fail || fd.Status == checks.Unknown) && explains(o, c, found[id]) {
 			roots = append(roots, o)
 		}
 	}
@@ -263,6 +281,9 @@ func less(a, b Named) bool {
 	if x, y := a.Confidence.Rank(), b.Confidence.Rank(); x != y {
 		return x < y
 	}
+	if x, y := checks.Get(a.Check).Place(), checks.Get(b.Check).Place(); x != y {
+		return x < y
+	}
 	if x, y := causes.GroupRank(a.Cause.Group), causes.GroupRank(b.Cause.Group); x != y {
 		return x < y
 	}
@@ -273,7 +294,7 @@ func less(a, b Named) bool {
 }
 
 // summarize is the answer in one sentence.
-func summarize(n *node.Node, a Answer) text.Text {
+func summarize(n *node.Node, a Answer, unclear *checks.Finding) text.Text {
 	who := text.New("this host")
 	if n.Identity.ID != "" {
 		who = text.New("%s", n.Identity.ID)
@@ -294,8 +315,13 @@ func summarize(n *node.Node, a Answer) text.Text {
 	if b := n.Facts.Broken(); b != "" {
 		return whether.Add(" cannot be told: %s", b)
 	}
-	if a.Root != nil {
+	switch {
+	case a.Root != nil:
 		return whether.Add(" cannot be told; seen: ").Append(a.Root.Summary)
+	case unclear != nil && n.Acceptance.Now == node.Yes:
+		return who.Add(" is accepted, but what is wrong with it cannot be told: ").Append(unclear.Summary)
+	case unclear != nil:
+		return whether.Add(" cannot be told; seen: ").Append(unclear.Summary)
 	}
 	return whether.Add(" cannot be told from what was seen")
 }

@@ -213,6 +213,9 @@ var Signatures = []Signature{
 	{"noise", []string{"Error occurred fetching the seelog config file path"}, KindNoise},
 	{"noise", []string{"Error adding the directory", "to watcher", "no such file or directory"}, KindNoise},
 	{"noise", []string{"RegistrationKey does not exist"}, KindNoise},
+	// The result of a command, with what it wrote: words of a user.
+	// Source: amazon-ssm-agent, agent/messageservice/interactor/mdsinteractor.
+	{"noise", []string{"Sending reply", "documentTraceOutput"}, KindNoise},
 
 	// What ends a session is no fault.
 	{"noise", []string{"Session is already terminated"}, KindNoise},

@@ -65,7 +65,9 @@ func TestAccepted(t *testing.T) {
 		{"a renewal failed, and they ended", all(onlyLog(started, entry(facts.SigCredsFailed, time.Minute, "")), runtimeAt(62*time.Minute, -2*time.Minute)), No, ""},
 		{"runtime file without a source", all(onlyLog(started), runtimeAt(10*time.Minute, 50*time.Minute), func(f *facts.Facts) { f.Credentials.Runtime.Value.Source = "" }), No, ""},
 		{"nothing", all(onlyLog(started), noRuntime), No, ""},
-		{"nothing, and no log", all(logAbsent, noRuntime), No, ""},
+		{"nothing, and no log", all(logAbsent, noRuntime, noAgentRuns), No, ""},
+		{"nothing, and the log is gone", all(logAbsent, noRuntime), Unknown, ""},
+		{"valid credentials, and the log is gone", logAbsent, Unknown, ""},
 
 		{"silent, with valid credentials", all(onlyLog(started, beat(30*time.Minute)), runtimeAt(10*time.Minute, 50*time.Minute)), No, ""},
 		{"silent before its latest start only", all(onlyLog(beat(30*time.Minute), entry(facts.SigStart, 12*time.Minute, "")), runtimeAt(10*time.Minute, 50*time.Minute)), Yes, "credentials valid"},

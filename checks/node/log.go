@@ -24,7 +24,7 @@ const (
 type Log struct {
 	f        *facts.Facts
 	byID     map[string]facts.Match
-	whole    Answer // the log was read, or is known not to exist
+	whole    Answer // the log was read, or no agent runs that would have one
 	accepted time.Time
 	obtained time.Time // credentials, by log or state
 	// blind: what the agent stored of its credentials was not read, and may hold a
@@ -49,7 +49,9 @@ func logOf(f *facts.Facts) Log {
 	for _, m := range f.Log.Matches.Some() {
 		l.byID[m.ID] = m
 	}
-	if f.Log.Matches.Unknown() {
+	// An agent that runs has written one: what is gone was not read.
+	ps, _ := f.Agent.Processes.Get()
+	if f.Log.Matches.Unknown() || f.Log.Matches.Absent() && len(ps.Core) > 0 {
 		l.whole = Unknown
 	}
 	for _, id := range obtains {
@@ -66,7 +68,8 @@ func logOf(f *facts.Facts) Log {
 // obtains are the entries that only credentials leave which the service gave or accepted.
 var obtains = []string{facts.SigProfileOK, facts.SigDHMCOK, facts.SigRotation}
 
-// Read reports whether all of the log was read or is known not to exist; No never.
+// Read reports whether all of the log was read, or is known not to exist where no agent
+// runs; No never.
 func (l Log) Read() Answer { return l.whole }
 
 // Unseen is what was not read: the log, else its refusals, else what may overtake its

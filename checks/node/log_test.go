@@ -22,7 +22,8 @@ func TestLogIsRead(t *testing.T) {
 		code     facts.Reason
 	}{
 		{"read", nil, Yes, Yes, No, "known", ""},
-		{"no log", logAbsent, Yes, No, No, "no such directory", ""},
+		{"no log", all(logAbsent, noAgentRuns), Yes, No, No, "no such directory", ""},
+		{"the log of an agent that runs is gone", logAbsent, Unknown, Unknown, Unknown, "no such directory", ""},
 		{"partly read", logPartly, Unknown, Yes, Unknown, "amazon-ssm-agent.log.1: input/output error", ""},
 		{"unread", logUnread, Unknown, Unknown, Unknown, "permission denied", facts.NeedsRoot},
 		{"nobody looked", func(f *facts.Facts) { f.Log = facts.Log{} }, Unknown, Unknown, Unknown, "not looked at", ""},

@@ -74,8 +74,11 @@ func TestRefusalsOfTheLog(t *testing.T) {
 	if n := nodeOf(t, "profile", refused(time.Hour, "ssm:PutInventory"), func(f *facts.Facts) { f.Log.Refusals = facts.Partly(f.Log.Refusals.Value, "x", "") }); n.Refusals.Read != Unknown || len(n.Refusals.Logged) != 1 {
 		t.Errorf("partly read: %+v", n.Refusals)
 	}
-	if n := nodeOf(t, "profile", logAbsent); n.Refusals.Read != Yes {
+	if n := nodeOf(t, "profile", logAbsent, noAgentRuns); n.Refusals.Read != Yes {
 		t.Errorf("no log: %+v", n.Refusals)
+	}
+	if n := nodeOf(t, "profile", logAbsent); n.Refusals.Read != Unknown || n.Refusals.Unseen == nil {
+		t.Errorf("the log is gone: %+v", n.Refusals)
 	}
 	if n := nodeOf(t, "profile", refused(-time.Hour, "ssm:PutInventory")); len(n.Refusals.Logged) != 0 {
 		t.Errorf("of another clock: %v", actions(n.Refusals.Logged))

@@ -242,7 +242,9 @@ func (s *logScan) entry(h *hits, level string, at time.Time, text string) {
 		sig := facts.Signatures[i]
 		id = sig.ID
 		switch failed := sig.Kind == facts.KindFailure || sig.Kind == facts.KindNode; {
-		case sig.Kind == facts.KindNoise, sig.Kind == facts.KindFollows:
+		case sig.Kind == facts.KindNoise:
+			return // neither what it quotes
+		case sig.Kind == facts.KindFollows:
 			explained = true
 		case failed && ofCommand(s.path, text):
 		default:

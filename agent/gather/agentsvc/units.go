@@ -64,7 +64,7 @@ func systemdUnits(ctx context.Context, env *gather.Env) (facts.Seen[string], fac
 		return facts.Known("systemd", fromShow), facts.Known(units, fromShow)
 	}
 	switch {
-	case errors.Is(err, gather.ErrNoProgram):
+	case errors.Is(err, gather.ErrNoProgram) && !gather.Exists(env.FS, "run/systemd/system"):
 		return noUnits(env, "no systemctl on this host", "")
 	case err != nil && (strings.Contains(err.Error(), "not been booted with systemd") || strings.Contains(err.Error(), "connect to bus")) && !gather.Exists(env.FS, "run/systemd/system"):
 		return facts.Absent[string]("systemd does not run here", fromShow), facts.Absent[[]facts.Unit]("systemd does not run here", fromShow)
