@@ -87,6 +87,17 @@ var others = map[[2]string][]string{
 	{"proxy-scheme-mismatch", "ipv6-no-endpoint"}:  {"proxy-unreachable"},
 	{"proxy-refuses", "network-no-egress"}:         {"proxy-unreachable"},
 	{"proxy-scheme-mismatch", "network-no-egress"}: {"proxy-unreachable"},
+	// A refusal explains why the channel does not open.
+	{"channel-down", "iam-missing-channel-action"}:             {"iam-missing-channel-action"},
+	{"channel-stale-connection", "iam-missing-channel-action"}: {"iam-missing-channel-action"},
+	// IPv6 is still there, and a resolver of IPv4 is then out of reach.
+	{"host-network-down", "ipv6-no-endpoint"}:     {"ipv6-no-endpoint"},
+	{"vpce-private-dns-off", "ipv6-no-endpoint"}:  {"host-network-down"},
+	{"ipv6-no-endpoint", "vpce-private-dns-off"}:  {"host-network-down"},
+	{"dns-resolution-failed", "ipv6-no-endpoint"}: {"host-network-down"},
+	// Without a default route metadata may still answer, and a name comes before a connection.
+	{"host-network-down", "route-wrong-interface"}: {"route-wrong-interface"},
+	{"host-network-down", "imds-via-proxy"}:        {"imds-via-proxy"},
 	// An agent that speaks only IMDSv1 is also too old to do without a profile.
 	{"imdsv2-required-old-agent", "no-credential-source"}: {"agent-version-too-old"},
 	// Only another attempt of the agent could show the second fault.
@@ -106,7 +117,14 @@ func behind(a, b fault) bool {
 	return causes.Get(a.cause).Group == "tls-proxy-clock" && causes.Get(b.cause).Group == "network"
 }
 
-func rank(f fault) int { return causes.GroupRank(causes.Get(f.cause).Group) }
+// rank is the place of a fault on the way. Without a network of its own a host reaches
+// neither metadata nor a proxy, whatever the group of the cause.
+func rank(f fault) int {
+	if f.cause == "host-network-down" {
+		return 2*causes.GroupRank("imds") - 1
+	}
+	return 2 * causes.GroupRank(causes.Get(f.cause).Group)
+}
 
 // wrongOfTwo says what is wrong with the answer; empty when it follows the rule.
 func wrongOfTwo(r *report.Report, a, b fault, alone map[string]func() *report.Report) string {

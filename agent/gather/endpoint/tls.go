@@ -55,6 +55,9 @@ func (p *Prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 			t.Kind = facts.TLSOther
 		}
 		e.TLS = facts.Known(t, from)
+		if t.Kind == facts.TLSTimeout || t.Kind == facts.TLSReset {
+			e.Stall = p.flow(conn)
+		}
 		tc.Close()
 		return nil
 	}
