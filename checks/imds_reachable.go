@@ -13,6 +13,7 @@ import (
 var ImdsReachable = register(Check{
 	ID: "imds-reachable", Group: "imds", Title: "The metadata service answers over IMDSv2",
 	Station: AtMetadata,
+	Needs:   []*Check{HostNetwork},
 	Causes:  []string{"imds-disabled", "imds-hop-limit", "imds-blocked-by-host", "imds-route-wrong", "imds-via-proxy", "imds-impostor", "imds-unreachable"},
 	Doc: "A token request as the agent sends it, beside one request without a token, the kernel's route, local firewall rules and the service's proxy settings; together they tell apart a disabled endpoint, " +
 		"a hop limit, a wrong route, a local block, a proxy in between and something else that answers at the address. The hop limit itself is not visible from inside.",
@@ -98,10 +99,10 @@ func explainNoToken(n *node.Node, token facts.Exchange) Finding {
 		return unknown("metadata service: this host has no local port or address left to connect from (%s)", token.Error)
 	}
 	route, _ := host.IMDSRoute.Get()
-	switch route.Kind {
-	case "blackhole", "unreachable", "prohibit":
-		return put(blocks("imds-blocked-by-host", Proven, "a %s route on this host stops packets to %s", route.Kind, imdsAddress)).
-			saw("route to "+imdsAddress, route.Kind, host.IMDSRoute.From)
+	if token.Status == 0 {
+		if fd, ok := blameRouteToMetadata(n, token, route); ok {
+			return put(fd)
+		}
 	}
 	if token.Status == 403 {
 		return put(blocks("imds-disabled", Proven, "the metadata service answers 403: its endpoint is disabled for this instance"))
@@ -133,6 +134,28 @@ func explainNoToken(n *node.Node, token facts.Exchange) Finding {
 	return put(blocks("imds-unreachable", Proven, "the metadata service at %s does not answer: %s", imdsAddress, text.Or(token.Error, string(token.Outcome))))
 }
 
+// blameRouteToMetadata tells where this host's own route sends packets for the metadata
+// service; false: on the ordinary way, or it was not read.
+func blameRouteToMetadata(n *node.Node, token facts.Exchange, r facts.Route) (Finding, bool) {
+	seen := n.Facts.Host.IMDSRoute
+	var fd Finding
+	switch {
+	case node.IsNull(r):
+		fd = blocks("imds-blocked-by-host", Proven, "%s on this host stops packets to %s", nullWord(r), imdsAddress).fix(removeRoute(n, r, imdsAddress)...)
+	case n.LeadsAstray(r) && !n.Carries(r.Interface):
+		fd = blocks("imds-route-wrong", Proven, "packets to %s leave by the %s, by its route %s, and so never reach the metadata service", imdsAddress, leadsTo(n, r), r.Destination).
+			fix(leadBack(n, r, imdsAddress)...).with("interface", r.Interface)
+	case seen.Absent() && token.Outcome == facts.NoRoute && n.Identity.OnEC2 == node.Yes:
+		fd = blocks("imds-route-wrong", Proven, "this host has no route to %s", imdsAddress)
+		if main, ok := n.MainRoute(false); ok {
+			fd = fd.fix(leadBack(n, facts.Route{Destination: "default", Interface: main.Interface, Kind: "unicast"}, imdsAddress)...)
+		}
+	default:
+		return Finding{}, false
+	}
+	return fd.sawRoute(n, imdsAddress, seen), true
+}
+
 // explainBySend tells what the end of a token request says by itself.
 func explainBySend(n *node.Node, token facts.Exchange) (Finding, bool) {
 	bare, _ := n.Facts.IMDS.Bare.Get()
@@ -142,6 +165,13 @@ func explainBySend(n *node.Node, token facts.Exchange) (Finding, bool) {
 	case facts.Refused: // the hypervisor answers at this address, and never refuses
 		return blocks("imds-blocked-by-host", Likely, "this host itself refuses connections to %s: %s", imdsAddress, text.Or(token.Error, "connection refused")), true
 	case facts.NoRoute, facts.Invalid:
+		seen := n.Facts.Host.IMDSRoute
+		switch {
+		case seen.Unknown() && seen.Obstacle() != facts.NotAskable:
+			return unread("this host has no usable route to "+imdsAddress+", and which it takes was not read", seen), true
+		case token.Outcome == facts.NoRoute: // a neighbour that does not answer, or a router that said so; no rule of a firewall
+			return blocks("imds-route-wrong", Likely, "this host has no usable route to %s: %s", imdsAddress, token.Error).sawRoute(n, imdsAddress, seen), true
+		}
 		return blocks("imds-blocked-by-host", Likely, "this host has no usable route to %s: %s", imdsAddress, token.Error), true
 	case facts.Timeout, facts.ConnectTimeout:
 		if token.TCP && bare.Status != 401 && bare.Status != 200 || !token.TCP && bare.Status == 0 {

@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/facts"
@@ -27,11 +28,24 @@ func agentsNames(eval func(*node.Node) Finding) func(*node.Node) Finding {
 		switch {
 		case !blames(fd), n.Agent.DualStack == node.No:
 			return fd
+		case n.Agent.DualStack == node.Yes && triedDual(n):
+			return fd
 		case n.Agent.DualStack == node.Yes:
 			return withoutBlame(fd, text.New("the agent uses dual-stack endpoints (Agent.UseDualStackEndpoint), whose names were not tried"), "")
 		}
 		return withoutBlame(fd, text.New("whether the agent uses dual-stack endpoints, whose names were not tried, is not known"), n.Facts.Agent.Config.Obstacle()).failing(fd.Effect)
 	}
+}
+
+// triedDual reports whether the names that were tried are the dual-stack ones, or such
+// as the configuration gives.
+func triedDual(n *node.Node) bool {
+	for _, e := range n.Endpoints.Core {
+		if e.Configured == "" || e.Configured == "default" {
+			return false
+		}
+	}
+	return len(n.Endpoints.Core) > 0
 }
 
 // rootsPackets judges what packets met: a firewall may stop those of ordinary users
@@ -186,4 +200,11 @@ func firstOf(list []string) string {
 		return ""
 	}
 	return list[0]
+}
+
+// allEnded reports whether all attempts to connect ended in one way.
+func allEnded(list []facts.Endpoint, way facts.Outcome) bool {
+	return !slices.ContainsFunc(list, func(e facts.Endpoint) bool {
+		return slices.ContainsFunc(e.TCP, func(t facts.Attempt) bool { return t.Outcome != way })
+	})
 }

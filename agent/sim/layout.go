@@ -96,6 +96,13 @@ func (w *world) layHost(t *tree) {
 		resolv += "nameserver " + r + "\n"
 	}
 	t.file("etc/resolv.conf", resolv, 0o644)
+	tools := w.Net.Tools
+	if len(tools) == 0 {
+		tools = []string{"networkd"}
+	}
+	for _, name := range tools {
+		t.dir(map[string]string{"networkd": "run/systemd/netif/links", "NetworkManager": "run/NetworkManager/devices", "dhclient": "run/dhclient", "dhcpcd": "run/dhcpcd"}[name], 0o755)
+	}
 	t.dir("tmp", 0o1777)
 	t.dir("root", 0o700)
 	if !w.Agent.NoManager {
@@ -143,36 +150,29 @@ func (w *world) kernel() gather.Kernel {
 		}
 		k.ImageState = facts.Known(state, "registry")
 	}
-	list := []facts.Interface{{Name: "lo", Addresses: []string{"127.0.0.1/8"}}, {Name: "eth0", Addresses: []string{w.Address + "/24"}}}
-	if w.IPv6 {
-		list[1].Addresses = append(list[1].Addresses, "2600:1f18:0:1::10/64")
+	list := []facts.Interface{{Name: "lo", Addresses: []string{"127.0.0.1/8"}}}
+	if !w.Net.Down {
+		eth0 := facts.Interface{Name: "eth0", Addresses: []string{}}
+		if !w.Net.NoAddress {
+			eth0.Addresses = append(eth0.Addresses, w.Address+"/24")
+		}
+		if w.IPv6 {
+			eth0.Addresses = append(eth0.Addresses, "2600:1f18:0:1::10/64")
+		}
+		list = append(list, eth0)
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.Interfaces)) {
 		list = append(list, facts.Interface{Name: name, Addresses: []string{w.Interfaces[name]}})
 	}
 	k.Interfaces = facts.Known(list, "")
+	k.Links, k.Rules = w.links(), w.rules()
 	if w.GOOS == "windows" {
-		k.IMDSRoute = facts.Unknown[facts.Route]("not available on this operating system", "")
+		k.Rules = facts.Unknown[[]facts.RoutingRule]("not available on this operating system", "").Because(facts.NotAskable)
 		names := []string{}
 		if w.IMDSGateway != "" {
 			names = append(names, "169.254.169.254,255.255.255.255,"+w.IMDSGateway+",25")
 		}
 		k.WindowsRoutes = facts.Known(names, `registry:HKLM\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters\PersistentRoutes`)
-		return k
-	}
-	const from = "rtnetlink:169.254.169.254"
-	r := facts.Route{Destination: "default", Gateway: w.gateway(), Interface: "eth0", Kind: "unicast"}
-	switch {
-	case w.IMDSGateway != "":
-		r.Destination, r.Gateway = "169.254.169.254/32", w.IMDSGateway
-	case w.Kind == EC2 && w.IMDS.Mode == "unreachable":
-		r = facts.Route{Destination: "169.254.169.254/32", Kind: "unreachable"}
-	case w.Kind == EC2 && w.IMDS.Mode == "invalid":
-		r = facts.Route{Destination: "169.254.169.254/32", Kind: "blackhole"}
-	}
-	k.IMDSRoute = facts.Known(r, from)
-	if w.NoIPv4 && w.Kind != EC2 {
-		k.IMDSRoute = facts.Absent[facts.Route]("no route", from)
 	}
 	return k
 }
@@ -213,7 +213,7 @@ func (w *world) layProc(t *tree) {
 	w.process(t, 1, 0, 0, "/usr/lib/systemd/systemd", boot, nil)
 
 	routes := "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
-	if gw, err := netip.ParseAddr(w.gateway()); err == nil && !w.NoIPv4 {
+	if gw, err := netip.ParseAddr(w.gateway()); err == nil && len(w.defaults()) > 0 && w.defaults()[0].Via == gw.String() {
 		routes += "eth0\t00000000\t" + strings.Split(procAddr(netip.AddrPortFrom(gw, 0)), ":")[0] + "\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
 	}
 	t.file("proc/net/route", routes, 0o444)

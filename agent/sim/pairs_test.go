@@ -96,6 +96,17 @@ var others = map[[2]string][]string{
 	{"proxy-scheme-mismatch", "ipv6-no-endpoint"}:  {"proxy-unreachable"},
 	{"proxy-refuses", "network-no-egress"}:         {"proxy-unreachable"},
 	{"proxy-scheme-mismatch", "network-no-egress"}: {"proxy-unreachable"},
+	// A refusal explains why the channel does not open.
+	{"channel-down", "iam-missing-channel-action"}:             {"iam-missing-channel-action"},
+	{"channel-stale-connection", "iam-missing-channel-action"}: {"iam-missing-channel-action"},
+	// IPv6 is still there, and a resolver of IPv4 is then out of reach.
+	{"host-network-down", "ipv6-no-endpoint"}:     {"ipv6-no-endpoint"},
+	{"vpce-private-dns-off", "ipv6-no-endpoint"}:  {"host-network-down"},
+	{"ipv6-no-endpoint", "vpce-private-dns-off"}:  {"host-network-down"},
+	{"dns-resolution-failed", "ipv6-no-endpoint"}: {"host-network-down"},
+	// Without a default route metadata may still answer, and a name comes before a connection.
+	{"host-network-down", "route-wrong-interface"}: {"route-wrong-interface"},
+	{"host-network-down", "imds-via-proxy"}:        {"imds-via-proxy"},
 	// An agent that speaks only IMDSv1 is also too old to do without a profile.
 	{"imdsv2-required-old-agent", "no-credential-source"}: {"agent-version-too-old"},
 	// Only another attempt of the agent could show the second fault.

@@ -63,6 +63,7 @@ type Scenario struct {
 	Faults []Fault           `json:"faults,omitempty"`
 	NoIPv4 bool              `json:"no_ipv4_route,omitempty"`
 	IPv6   bool              `json:"ipv6_route,omitempty"`
+	Net    Network           `json:"net,omitzero"`
 	// Interfaces beside lo and eth0: name to address in CIDR form.
 	Interfaces map[string]string `json:"interfaces,omitempty"`
 	// IMDSGateway is where a stale route (on Windows a persistent one) leads
@@ -260,10 +261,11 @@ type Endpoint struct {
 	DNS     string   `json:"dns,omitempty"`     // nxdomain, servfail, timeout
 	Address []string `json:"address,omitempty"` // empty: one is chosen
 	IPv6    []string `json:"ipv6,omitempty"`
+	NoDual  bool     `json:"no_dual,omitempty"` // it has no dual-stack name
 	// Views are the answers of other resolvers.
 	Views   map[string][]string `json:"views,omitempty"`
 	Private bool                `json:"private,omitempty"` // a VPC endpoint
-	TCP     string              `json:"tcp,omitempty"`     // refuse, timeout, unreachable, not-permitted, no-port, hang
+	TCP     string              `json:"tcp,omitempty"`     // refuse, timeout, unreachable, not-permitted, no-port, hang, large-lost
 	TLS     string              `json:"tls,omitempty"`     // untrusted, expired, wrong-name
 	Issuer  string              `json:"issuer,omitempty"`  // of an untrusted certificate, "CN=...,O=..."
 	HTTP    string              `json:"http,omitempty"`    // hang, reset, page
@@ -350,7 +352,7 @@ func (s Scenario) filled() (Scenario, error) {
 		}
 	}
 	if len(c.Resolvers) == 0 {
-		c.Resolvers = []string{"10.0.0.2"}
+		c.Resolvers = []string{map[bool]string{false: "10.0.0.2", true: "fd00:ec2::253"}[c.NoIPv4 && c.IPv6]}
 	}
 	for k, p := range c.Principals {
 		if p == nil || p.Name == "" {

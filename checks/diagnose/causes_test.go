@@ -395,6 +395,33 @@ var causeCases = []struct {
 		f.Host.DefaultIPv4, f.Host.DefaultIPv6 = facts.Known(false, ""), facts.Known(true, "")
 		f.Host.Interfaces = facts.Known([]facts.Interface{{Name: "eth0", Addresses: []string{"2600:1f14::5/64"}}}, "")
 	}},
+	{"host-network-down", "profile", causes.Critical, false, func(f *facts.Facts) {
+		unaccepted(f)
+		metadata(f, facts.Exchange{Outcome: facts.NoRoute, Error: "connect: network is unreachable"}, facts.Exchange{Outcome: facts.NoRoute})
+		for i := range f.Network.Endpoints.Value {
+			e := &f.Network.Endpoints.Value[i]
+			e.DNS.A, e.DNS.AAAA, e.TCP, e.Scope = nil, nil, nil, ""
+			e.DNS.Outcome, e.DNS.Error = facts.NoRoute, "network is unreachable"
+		}
+		tcp(f, facts.NoRoute)
+		for i := range f.Host.Interfaces.Value {
+			if f.Host.Interfaces.Value[i].Name != "lo" {
+				f.Host.Interfaces.Value[i].Addresses = nil
+			}
+		}
+		f.Host.IMDSRoute = facts.Absent[facts.Route]("no route", "rtnetlink:169.254.169.254")
+		f.Host.DefaultIPv4, f.Host.Defaults = facts.Known(false, ""), facts.Known([]facts.Route{}, "")
+	}},
+	{"path-mtu-blackhole", "profile", causes.Critical, false, func(f *facts.Facts) {
+		unaccepted(f)
+		for i := range f.Network.Endpoints.Value {
+			e := &f.Network.Endpoints.Value[i]
+			e.TLS = facts.Known(facts.TLS{Kind: facts.TLSTimeout, Error: "i/o timeout"}, "tls:"+e.Host+":443")
+			e.Stall = facts.Known(facts.Stall{Segment: 1448, PathMTU: 1500, Unacked: 1, Retransmits: 4, Small: facts.OK}, "TCP_INFO")
+			e.HTTP, e.WebSocket = facts.Unknown[facts.HTTP]("not connected", ""), facts.Unknown[facts.HTTP]("not connected", "")
+		}
+		f.Network.Skew = facts.Absent[float64]("no answer", "")
+	}},
 	{"route-wrong-interface", "profile", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)
 		tcp(f, "timeout")

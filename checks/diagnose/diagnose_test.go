@@ -236,6 +236,7 @@ var plainer = map[string][]string{
 	"agent-service-stopped":      {"imds-not-ready-at-boot", "agent-packaging-conflict", "agent-not-installed"},
 	"agent-crash-loop":           {"agent-version-regression"},
 	"imds-unreachable":           {"imds-route-wrong", "imds-blocked-by-host"},
+	"imds-route-wrong":           {"host-network-down"}, // where an address of IPv6 is left
 	"network-no-egress":          {"ipv6-no-endpoint"},
 	"vpce-sg-blocked":            {"vpce-service-missing"},
 	"iam-missing-channel-action": {"profile-shadows-dhmc"},

@@ -9,6 +9,8 @@ import (
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/firewall"
 	"ssm-doctor/agent/gather/hostfile"
+	"ssm-doctor/agent/gather/netconfig"
+	"ssm-doctor/agent/gather/routing"
 	"ssm-doctor/checks/facts"
 )
 
@@ -34,7 +36,8 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	h.UTCOffset = utcOffset(env)
 
 	k := gather.Kernel{Synced: gather.NotAskable[bool](gather.NotLive, ""), ImageState: gather.NotAskable[string](gather.NotLive, ""),
-		Interfaces: gather.NotAskable[[]facts.Interface](gather.NotLive, ""), IMDSRoute: gather.NotAskable[facts.Route](gather.NotLive, ""), WindowsRoutes: gather.NotAskable[[]string](gather.NotLive, "")}
+		Interfaces: gather.NotAskable[[]facts.Interface](gather.NotLive, ""), Links: gather.NotAskable[[]facts.Link](gather.NotLive, ""), Rules: gather.NotAskable[[]facts.RoutingRule](gather.NotLive, ""),
+		WindowsRoutes: gather.NotAskable[[]string](gather.NotLive, "")}
 	if env.Kernel != nil {
 		k = env.Kernel()
 	}
@@ -42,15 +45,18 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 		h.Hostname = facts.Known(gather.OneLine(k.Hostname, 255), "hostname")
 	}
 	h.NTPSynchronized, h.ImageState, h.Interfaces = k.Synced, k.ImageState, k.Interfaces
-	h.IMDSRoute = k.IMDSRoute
+	h.Links, h.Rules = k.Links, k.Rules
 	h.Resolver = resolver(env.FS)
-	h.DefaultIPv4, h.DefaultIPv6 = defaultRoutes(env)
+	h.DefaultIPv4, h.DefaultIPv6, h.Defaults = routing.Defaults(env)
 	switch {
 	case env.GOOS == "windows" && env.Windows != nil:
 		windowsHost(env.Windows, h)
 	case env.GOOS == "darwin":
-		macRoutes(ctx, env, h)
+		macDefaults(ctx, env, h)
 	}
+	h.IMDSRoute = routing.To(ctx, env, gather.IMDSIP)
+	h.Paths = paths(ctx, env, h.Resolver)
+	h.NetworkTools = networkTools(env)
 	if r, ok := h.IMDSRoute.Get(); ok {
 		h.IMDSRoute.Value.OnLink = onLink(r.Gateway, h.Interfaces.Value)
 	}
@@ -69,6 +75,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	for i, r := range h.PersistentRoutes.Value {
 		h.PersistentRoutes.Value[i].OnLink = onLink(r.Gateway, h.Interfaces.Value)
 	}
+	h.NetworkSetup = netconfig.Read(env)
 	h.FileSystems = facts.Known(fileSystems(env), "")
 	h.SELinux = selinux(env)
 	h.FApolicyd = fapolicyd(env)
