@@ -107,7 +107,7 @@ func sessionTroubles(n *node.Node) []trouble {
 
 // cameSince reports whether a program is there now that was put there after an entry,
 // which says that it is missing.
-func cameSince(p facts.Seen[facts.Program], e node.Entry) bool {
+func cameSince(p facts.Seen[facts.FoundProgram], e node.Entry) bool {
 	v, ok := p.Get()
 	return ok && e.Yes() && v.Since.After(e.Last)
 }

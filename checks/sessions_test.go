@@ -30,10 +30,10 @@ func TestSessions(t *testing.T) {
 	}
 	script := func(since time.Duration) func(*facts.Facts) {
 		return func(f *facts.Facts) {
-			f.Work.Script = facts.Known(facts.Program{Path: "/usr/bin/script", Since: f.CollectedAt.Add(-since)}, "file:/usr/bin/script")
+			f.Work.Script = facts.Known(facts.FoundProgram{Path: "/usr/bin/script", Since: f.CollectedAt.Add(-since)}, "file:/usr/bin/script")
 		}
 	}
-	noScript := func(f *facts.Facts) { f.Work.Script = facts.Absent[facts.Program]("no program", "") }
+	noScript := func(f *facts.Facts) { f.Work.Script = facts.Absent[facts.FoundProgram]("no program", "") }
 	fails := func(says string) want {
 		return want{status: Warn, effect: Breaks, cause: "session-failing", confidence: Likely, says: says, saw: "agent log: ERROR [ssm-session-worker]"}
 	}

@@ -53,6 +53,74 @@ var hostFaults = []fault{
 		s.Host.ImageState, s.Agent.Core, s.Agent.Worker, s.Agent.Source, s.Agent.Identity = "IMAGE_STATE_UNDEPLOYABLE", true, false, "", ""
 		s.Log = sim.At(2*time.Minute, "INFO [amazon-ssm-agent] Waiting for system state to be IMAGE_STATE_COMPLETE, current: IMAGE_STATE_UNDEPLOYABLE")
 	}, nil},
+	{"hung-up", "agent-service-stopped", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "inactive", Result: "success", Ended: "killed", Exit: 1, Restart: "on-failure"})
+		s.Log = nil
+	}, nil},
+	{"killed-by-somebody", "agent-service-stopped", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "failed", Result: "signal", Ended: "killed", Exit: 9, Restart: "no"})
+		s.Host.Syslog = []string{"{now} systemd[1]: amazon-ssm-agent.service: Main process exited, code=killed, status=9/KILL"}
+		s.Log = nil
+	}, nil},
+	{"dependency", "agent-service-stopped", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "inactive", Result: "success"})
+		s.Host.Syslog = []string{"{now} systemd[1]: Dependency failed for amazon-ssm-agent.", "{now} systemd[1]: amazon-ssm-agent.service: Job amazon-ssm-agent.service/start failed with result 'dependency'."}
+		s.Agent.Units["rpm"] = sim.Unit{Active: "inactive", Since: sim.Duration(5 * time.Minute)}
+		s.Log = nil
+	}, nil},
+	{"oom-kill", "out-of-memory", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "activating", Result: "oom-kill", Ended: "killed", Exit: 9, Restarts: 9})
+		s.Host.Syslog = []string{"{now} kernel: [12.3] Out of memory: Killed process 3211 (amazon-ssm-agen) total-vm:1398768kB, anon-rss:214552kB"}
+	}, nil},
+	{"oom-kill-that-only-the-kernel-tells", "out-of-memory", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "failed", Result: "signal", Ended: "killed", Exit: 9, Restart: "no", Since: sim.Duration(time.Minute)})
+		s.Host.Syslog = []string{"{now} kernel: Memory cgroup out of memory: Killed process 3211 (amazon-ssm-agen) total-vm:1398768kB"}
+	}, nil},
+	{"segfault", "agent-crash-loop", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "failed", Result: "core-dump", Ended: "dumped", Exit: 11, Restart: "no"})
+		s.Log = nil
+	}, nil},
+	{"no-such-user", "agent-crash-loop", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "activating", Result: "exit-code", Ended: "exited", Exit: 217, User: "ssm", Restarts: 20, DropIn: "[Service]\nUser=ssm\n"})
+		s.Log = nil
+	}, nil},
+	{"start-timeout", "agent-service-stopped", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "failed", Result: "timeout", Ended: "killed", Exit: 15, DropIn: "[Service]\nType=notify\n"})
+		s.Log = nil
+	}, nil},
+	{"program-gone", "agent-packaging-conflict", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "failed", Exit: 203})
+		s.Files = map[string]sim.File{"/usr/bin/amazon-ssm-agent": {Absent: true}}
+		s.Log = nil
+	}, nil},
+	{"program-empty", "agent-packaging-conflict", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "failed", Exit: 203})
+		s.Files = map[string]sim.File{"/usr/bin/amazon-ssm-agent": {Mode: 0o755}}
+		s.Log = nil
+	}, nil},
+	{"program-without-x", "agent-exec-blocked", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "failed", Exit: 203})
+		s.Files = map[string]sim.File{"/usr/bin/amazon-ssm-agent": {Content: "\x7fELF", Mode: 0o644}}
+		s.Log = nil
+	}, nil},
+	{"apparmor", "agent-exec-blocked", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "failed", Exit: 203, Since: sim.Duration(time.Minute)})
+		s.Host.Syslog = []string{`{now} kernel: audit: type=1400 audit(1.1:1): apparmor="DENIED" operation="exec" profile="x" name="/usr/bin/amazon-ssm-agent"`}
+		s.Log = nil
+	}, nil},
+	{"library-gone", "agent-packaging-conflict", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "activating", Exit: 127, Restarts: 7})
+		s.Host.Syslog = []string{"{now} amazon-ssm-agent[7]: /usr/bin/amazon-ssm-agent: error while loading shared libraries: libc.so.6: cannot open shared object file"}
+		s.Log = nil
+	}, nil},
+	{"agent-in-a-container-only", "agent-not-installed", "critical", "profile", func(s *sim.Scenario) {
+		none(s)
+		s.Agent.Others = []sim.Other{{Group: "/docker/0a1b2c", Depth: 1}}
+	}, nil},
+	{"alpine", "os-unsupported", "critical", "profile", func(s *sim.Scenario) {
+		none(s)
+		s.Host.Distro, s.Agent.NoManager = "alpine", true
+	}, nil},
 	{"masked", "agent-service-stopped", "critical", "profile", func(s *sim.Scenario) {
 		ends(s, sim.Unit{Active: "inactive", Enabled: "masked", Since: sim.Duration(30 * time.Hour)})
 		s.Log = nil
@@ -113,6 +181,54 @@ var hostFaults = []fault{
 		s.Agent.Config = `{"Agent": {"Region": "us-west-2"}}`
 		sim.Refused(s, sim.Skipped+"InvalidSignatureException: Credential should be scoped to a valid Region, not 'us-west-2'."+sim.RequestID)
 	}, nil},
+}
+
+// none takes the agent away.
+func none(s *sim.Scenario) {
+	s.Agent = sim.Agent{}
+	s.Log = nil
+}
+
+// A service that runs and will not start at the next boot breaks no more than that.
+func TestRunsButDisabled(t *testing.T) {
+	t.Parallel()
+	s := bases["profile"]()
+	s.Now = now
+	unit(&s, sim.Unit{Enabled: "disabled"})
+	r, _ := examine(t, s)
+	if id, severity := answer(r); r.State != report.Degraded || id != "agent-service-stopped" || severity != "warning" {
+		t.Errorf("%s, %s %s: %s", r.State, severity, id, r.Summary)
+	}
+}
+
+// Ends that are none of the agent's, and agents that are not this host's, leave a healthy
+// host healthy.
+func TestEndsOfOthers(t *testing.T) {
+	t.Parallel()
+	for name, put := range map[string]func(*sim.Scenario){
+		"a container beside it": func(s *sim.Scenario) {
+			s.Agent.Others = []sim.Other{{Group: "/ecs/task/0a1b", Depth: 1}, {Group: "/user.slice", UID: 1000}}
+		},
+		"a child of a session was killed": func(s *sim.Scenario) {
+			unit(s, sim.Unit{Restarts: 1})
+			s.Host.Syslog = []string{"{now} kernel: Out of memory: Killed process 9 (python3) total-vm:1kB", "{now} systemd[1]: amazon-ssm-agent.service: A process of this unit has been killed by the OOM killer."}
+		},
+		"started again once by an update": func(s *sim.Scenario) { unit(s, sim.Unit{Restarts: 1, Since: sim.Duration(time.Hour)}) },
+		"disabled, and another unit starts it": func(s *sim.Scenario) {
+			unit(s, sim.Unit{Enabled: "disabled", Wanted: "cloud-final.service"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := bases["profile"]()
+			s.Now = now
+			put(&s)
+			r, _ := examine(t, s)
+			if id, severity := answer(r); r.State != report.Managed || id != "healthy" {
+				t.Errorf("%s, %s %s: %s", r.State, severity, id, r.Summary)
+			}
+		})
+	}
 }
 
 // An agent that could write neither log nor state for hours may work all the

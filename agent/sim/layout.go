@@ -74,11 +74,25 @@ var distros = map[string]string{
 	"amzn":   "ID=\"amzn\"\nVERSION_ID=\"2023\"\nPRETTY_NAME=\"Amazon Linux 2023\"\n",
 	"rhel":   "ID=\"rhel\"\nVERSION_ID=\"9.4\"\nPRETTY_NAME=\"Red Hat Enterprise Linux 9.4 (Plow)\"\n",
 	"ubuntu": "ID=ubuntu\nVERSION_ID=\"24.04\"\nPRETTY_NAME=\"Ubuntu 24.04.1 LTS\"\n",
+	"alpine": "ID=alpine\nVERSION_ID=3.20.3\nPRETTY_NAME=\"Alpine Linux v3.20\"\n",
 	"debian": "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n",
 }
 
 func (w *world) rpmHost() bool {
-	return w.GOOS == "linux" && w.Host.Distro != "ubuntu" && w.Host.Distro != "debian" && !slices.Contains(w.Agent.Packaging, "deb")
+	return w.GOOS == "linux" && !slices.Contains([]string{"ubuntu", "debian", "alpine", "nixos", "flatcar", "bottlerocket"}, w.Host.Distro) && !slices.Contains(w.Agent.Packaging, "deb")
+}
+
+// installers are the programs that install packages on this distribution.
+func (w *world) installers() []string {
+	switch {
+	case w.Host.Distro == "ubuntu" && !w.Host.NoSnapd:
+		return []string{"apt-get", "dpkg", "snap"}
+	case w.Host.Distro == "ubuntu", w.Host.Distro == "debian", slices.Contains(w.Agent.Packaging, "deb"):
+		return []string{"apt-get", "dpkg"}
+	case w.rpmHost():
+		return []string{"dnf", "rpm", "yum"}
+	}
+	return nil
 }
 
 func (w *world) layHost(t *tree) {
@@ -122,6 +136,10 @@ func (w *world) layHost(t *tree) {
 	if w.Host.SELinux {
 		t.file("sys/fs/selinux/enforce", "1", 0o644)
 		t.file("etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=targeted\n", 0o644)
+	}
+	if len(w.Host.Syslog) > 0 {
+		now := t.now.Add(-time.Minute).Format("Jan _2 15:04:05") + " host"
+		t.file("var/log/messages", strings.ReplaceAll(strings.Join(w.Host.Syslog, "\n"), "{now}", now)+"\n", 0o600)
 	}
 	if len(w.Host.Audit) > 0 {
 		now := fmt.Sprint(t.now.Add(-90 * time.Second).Unix())

@@ -114,6 +114,8 @@ var others = map[[2]string][]string{
 	{"agent-backoff-wait", "optional-endpoint-unreachable"}: {"agent-backoff-wait"},
 	{"agent-backoff-wait", "channel-stale-connection"}:      {"agent-backoff-wait"},
 	{"agent-backoff-wait", "iam-missing-channel-action"}:    {"agent-backoff-wait"},
+	// What AWS refuses now outranks a connection that may only be idle.
+	{"channel-stale-connection", "iam-missing-channel-action"}: {"iam-missing-channel-action"},
 	// Fresh credentials are there, but of a role that is refused: a restart would not do.
 	{"credentials-stale", "iam-explicit-deny"}:               {"iam-explicit-deny"},
 	{"credentials-stale", "iam-missing-registration-action"}: {"iam-missing-registration-action"},

@@ -123,6 +123,10 @@ type Machine struct {
 	Load      float64  `json:"load,omitempty"`    // of one minute
 	SELinux   bool     `json:"selinux,omitempty"` // enforcing
 	Audit     []string `json:"audit,omitempty"`   // lines of the audit log; {now} is its time
+	// Syslog are lines of /var/log/messages; {now} is a minute ago as syslog writes it.
+	Syslog []string `json:"syslog,omitempty"`
+	// NoSnapd: an Ubuntu without snapd.
+	NoSnapd bool `json:"no_snapd,omitempty"`
 	// ImageState is the setup state of Windows; empty: IMAGE_STATE_COMPLETE.
 	ImageState string `json:"image_state,omitempty"`
 }
@@ -147,6 +151,8 @@ type Agent struct {
 	Age      Duration `json:"age,omitempty"`      // of those credentials; 0: 10 min
 	Hybrid   bool     `json:"hybrid,omitempty"`   // registered as Scenario.Node
 	EC2      bool     `json:"ec2,omitempty"`      // registered as Scenario.Instance
+	// Others are agents that are not this host's.
+	Others []Other `json:"others,omitempty"`
 	// Cloned: the stored fingerprint is that of another machine.
 	Cloned bool `json:"cloned,omitempty"`
 	// Fingerprint overrides single hashes of the stored fingerprint.
@@ -162,6 +168,14 @@ type Agent struct {
 	Stuck   bool     `json:"stuck,omitempty"`
 }
 
+// Other is a process that bears the name of the core agent and is not this host's agent.
+type Other struct {
+	Exe   string `json:"exe,omitempty"`   // /usr/bin/amazon-ssm-agent when empty
+	Group string `json:"group,omitempty"` // its control group
+	Depth int    `json:"depth,omitempty"` // of its process namespace; 0: that of the host
+	UID   int    `json:"uid,omitempty"`
+}
+
 // Unit is what systemd says of the agent's service.
 type Unit struct {
 	Active   string   `json:"active,omitempty"`  // active (also when empty), inactive, failed, activating, not-found
@@ -172,6 +186,15 @@ type Unit struct {
 	User     string   `json:"user,omitempty"`
 	Exec     string   `json:"exec,omitempty"`
 	Since    Duration `json:"since,omitempty"` // before now; 0: an hour
+	// Result is systemd's; empty: success, or exit-code for one that failed. Ended is how
+	// its process ended: exited, killed, dumped; empty: exited where there is an exit.
+	Result  string `json:"result,omitempty"`
+	Ended   string `json:"ended,omitempty"`
+	Restart string `json:"restart,omitempty"` // always when empty
+	// DropIn is the text of a drop-in besides that of the environment.
+	DropIn string `json:"drop_in,omitempty"`
+	// Wanted are other units that start it.
+	Wanted string `json:"wanted,omitempty"`
 }
 
 // IMDS is the metadata service as the host meets it.

@@ -204,6 +204,19 @@ var causeCases = []struct {
 		f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc")
 	}},
 	{"agent-service-stopped", "profile", causes.Critical, false, func(f *facts.Facts) { stopped(f, "inactive", "dead") }},
+	{"out-of-memory", "profile", causes.Critical, false, func(f *facts.Facts) {
+		unaccepted(f)
+		stopped(f, "activating", "auto-restart")
+		unit(f).Restarts, unit(f).Result, unit(f).Ended, unit(f).ExitStatus = 9, "oom-kill", "killed", 9
+	}},
+	{"os-unsupported", "profile", causes.Critical, false, func(f *facts.Facts) {
+		unaccepted(f)
+		f.Host.Distro = facts.Known(facts.Distro{ID: "alpine", Name: "Alpine Linux v3.20"}, "file:/etc/os-release")
+		f.Agent.Installations.Value, f.Agent.Units.Value = nil, nil
+		f.Agent.Installed = facts.Absent[string]("no package", "")
+		f.Agent.Running = facts.Absent[string]("no package", "")
+		f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc")
+	}},
 	{"agent-crash-loop", "profile", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)
 		stopped(f, "activating", "auto-restart")
@@ -438,7 +451,7 @@ var causeCases = []struct {
 	}},
 	{"session-failing", "hybrid", causes.Warning, false, func(f *facts.Facts) {
 		logged(f, facts.SigTranscript, 3*time.Minute, `ERROR [ssm-session-worker] [user-0a] unable to generate log data: Failed to generate transcript with the following errors: exec: "script": executable file not found in $PATH`)
-		f.Work.Script = facts.Absent[facts.Program]("no program script", "")
+		f.Work.Script = facts.Absent[facts.FoundProgram]("no program script", "")
 	}},
 	{"command-failing", "profile", causes.Warning, false, func(f *facts.Facts) {
 		logged(f, facts.SigDocWorker, 3*time.Minute, "ERROR [ssm-agent-worker] document process failed unexpectedly: document worker timed out , check [ssm-document-worker]/[ssm-session-worker] log for crash reason")

@@ -235,6 +235,7 @@ func related(id, a, b string) bool {
 var plainer = map[string][]string{
 	"agent-service-stopped":      {"imds-not-ready-at-boot", "agent-packaging-conflict", "agent-not-installed"},
 	"agent-crash-loop":           {"agent-version-regression"},
+	"agent-not-installed":        {"os-unsupported"},
 	"imds-unreachable":           {"imds-route-wrong", "imds-blocked-by-host"},
 	"imds-route-wrong":           {"host-network-down"}, // where an address of IPv6 is left
 	"network-no-egress":          {"ipv6-no-endpoint"},

@@ -7,6 +7,7 @@ type Host struct {
 	GOOS       string          `json:"goos"` // linux, windows, darwin
 	Arch       string          `json:"arch"` // Go's names
 	Distro     Seen[Distro]    `json:"distro"`
+	Installers Seen[[]string]  `json:"installers"` // of snap, apt-get, dpkg, dnf, yum, zypper, rpm, apk those that are here
 	Hostname   Seen[string]    `json:"hostname"`
 	Privileged Seen[bool]      `json:"privileged"` // ran as root or Administrator
 	DMI        DMI             `json:"dmi"`
@@ -76,8 +77,10 @@ const (
 
 // Distro is from os-release.
 type Distro struct {
-	ID   string `json:"id"`   // debian, amzn, ubuntu
-	Name string `json:"name"` // PRETTY_NAME
+	ID      string `json:"id"`         // debian, amzn, ubuntu
+	Name    string `json:"name"`       // PRETTY_NAME
+	Like    string `json:"id_like"`    // what it is made of, nearest first, separated by spaces
+	Version string `json:"version_id"` // such as 22.04
 }
 
 // DMI is what the firmware says; it tells an EC2 instance without asking IMDS.

@@ -8,7 +8,7 @@ type Work struct {
 	Users Seen[Users] `json:"users"`
 	// Script is the program that writes the transcript of a session; absent: none
 	// where the agent looks for programs.
-	Script Seen[Program] `json:"script"`
+	Script Seen[FoundProgram] `json:"script"`
 	// Descriptors are those of the agent's processes.
 	Descriptors Seen[[]Descriptors] `json:"descriptors"`
 	SystemFiles Seen[SystemFiles]   `json:"system_files"`
@@ -22,8 +22,8 @@ type Users struct {
 	Changed time.Time `json:"changed,omitzero"` // the file, last
 }
 
-// Program is a program of the host.
-type Program struct {
+// FoundProgram is a program that services find on the host.
+type FoundProgram struct {
 	Path  string    `json:"path"`
 	Since time.Time `json:"since,omitzero"` // the file is there or was changed; zero: not known
 }

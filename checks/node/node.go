@@ -110,7 +110,14 @@ func (n *Node) ClockTime(t time.Time) string {
 }
 
 // Layout is where the agent of this system keeps its things.
-func (n *Node) Layout() facts.Layout { return facts.LayoutOf(n.Facts.Host.GOOS) }
+func (n *Node) Layout() facts.Layout {
+	l := facts.LayoutOf(n.Facts.Host.GOOS)
+	if n.Facts.Host.Distro.Value.ID == "bottlerocket" {
+		const ssm = "/local/host-containers/control/ssm"
+		l.Data, l.Vault, l.Runtime = ssm, ssm+"/Vault", ssm+"/runtimeconfig"
+	}
+	return l
+}
 
 func age(f *facts.Facts, t time.Time) time.Duration {
 	if t.IsZero() {

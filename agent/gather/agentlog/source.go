@@ -43,6 +43,9 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	env := run.Env
 	dir := gather.AgentDirs(env).Log
 	l := &f.Log
+	if env.GOOS == "linux" && env.Live && gather.IsBottlerocket(env.FS) {
+		return onBottlerocket(ctx, env, l)
+	}
 	es, err := env.FS.ReadDir(dir)
 	if err != nil {
 		l.Matches, l.Refusals, l.Backoff = gather.Unseen[[]facts.Match](err, dir), gather.Unseen[[]facts.Refusal](err, dir), gather.Unseen[facts.Backoff](err, dir)

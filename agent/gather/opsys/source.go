@@ -3,6 +3,7 @@ package opsys
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	if env.GOOS == "darwin" {
 		h.Distro = macDistro(env.FS)
 	}
+	h.Installers = installers(env)
 	h.Hostname = hostname(env)
 	gatherDMI(env, &h.DMI)
 	h.Container = container(env)
@@ -93,6 +95,10 @@ func parseOSRelease(b []byte) facts.Distro {
 			d.ID = gather.OneLine(kv[1], 50)
 		case "PRETTY_NAME":
 			d.Name = gather.OneLine(kv[1], 100)
+		case "VERSION_ID":
+			d.Version = gather.OneLine(kv[1], 50)
+		case "ID_LIKE":
+			d.Like = gather.OneLine(kv[1], 200)
 		}
 	}
 	return d
@@ -110,6 +116,39 @@ func distro(fsys gather.FileSystem) facts.Seen[facts.Distro] {
 		}
 	}
 	return last
+}
+
+// installerPlaces are where programs that install packages lie.
+var installerPlaces = []struct {
+	name   string
+	places []string
+}{
+	{"snap", []string{"usr/bin/snap"}},
+	{"apt-get", []string{"usr/bin/apt-get"}},
+	{"dpkg", []string{"usr/bin/dpkg"}},
+	{"dnf", []string{"usr/bin/dnf"}},
+	{"yum", []string{"usr/bin/yum", "bin/yum"}},
+	{"zypper", []string{"usr/bin/zypper"}},
+	{"rpm", []string{"usr/bin/rpm", "bin/rpm"}},
+	{"apk", []string{"sbin/apk", "usr/sbin/apk", "usr/bin/apk"}},
+}
+
+// installers are the programs with which a Linux host can install a package.
+func installers(env *gather.Env) facts.Seen[[]string] {
+	const from = "file:/usr/bin"
+	if env.GOOS != "linux" {
+		return gather.NotAskable[[]string]("only Linux has a choice of them", from)
+	}
+	if _, err := env.FS.Stat("usr/bin"); err != nil {
+		return gather.Unknown[[]string](err, from)
+	}
+	out := []string{}
+	for _, i := range installerPlaces {
+		if slices.ContainsFunc(i.places, func(p string) bool { return gather.Exists(env.FS, p) }) {
+			out = append(out, i.name)
+		}
+	}
+	return facts.Known(out, from)
 }
 
 func hostname(env *gather.Env) facts.Seen[string] {

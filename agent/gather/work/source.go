@@ -28,7 +28,7 @@ func (Source) Gather(_ context.Context, run *gather.Run, f *facts.Facts) error {
 	env, w := run.Env, &f.Work
 	if env.GOOS != "linux" {
 		why := gather.ErrUnsupported.Error()
-		*w = facts.Work{Users: gather.NotAskable[facts.Users](why, ""), Script: gather.NotAskable[facts.Program](why, ""), Descriptors: gather.NotAskable[[]facts.Descriptors](why, ""),
+		*w = facts.Work{Users: gather.NotAskable[facts.Users](why, ""), Script: gather.NotAskable[facts.FoundProgram](why, ""), Descriptors: gather.NotAskable[[]facts.Descriptors](why, ""),
 			SystemFiles: gather.NotAskable[facts.SystemFiles](why, ""), Load: gather.NotAskable[facts.Load](why, "")}
 		return nil
 	}
@@ -80,22 +80,22 @@ func named(b []byte, names []string) []string {
 var searched = []string{"usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin"}
 
 // program finds a program as the agent's service would.
-func program(env *gather.Env, name string) facts.Seen[facts.Program] {
+func program(env *gather.Env, name string) facts.Seen[facts.FoundProgram] {
 	var unread error
 	for _, dir := range searched {
 		at := path.Join(dir, name)
 		fi, err := env.FS.Stat(at)
 		switch {
 		case err == nil && fi.Mode().IsRegular() && fi.Mode().Perm()&0o111 != 0:
-			return facts.Known(facts.Program{Path: "/" + at, Since: gather.SaneTime(changed(fi))}, gather.FileURL(at))
+			return facts.Known(facts.FoundProgram{Path: "/" + at, Since: gather.SaneTime(changed(fi))}, gather.FileURL(at))
 		case err != nil && !gather.Missing(err):
 			unread = cmp.Or(unread, err)
 		}
 	}
 	if unread != nil {
-		return gather.Unknown[facts.Program](unread, "")
+		return gather.Unknown[facts.FoundProgram](unread, "")
 	}
-	return facts.Absent[facts.Program]("no program "+name+" where services look for programs", "")
+	return facts.Absent[facts.FoundProgram]("no program "+name+" where services look for programs", "")
 }
 
 // maxDescriptors bounds the list of one process's descriptors that is counted.
