@@ -52,7 +52,7 @@ var ChannelConnection = register(Check{
 // judgeDeadSocket judges a connection whose data goes unanswered.
 func judgeDeadSocket(n *node.Node, s facts.Socket) Finding {
 	if e := n.Endpoints.Of("ssmmessages"); e == nil || !e.Connected() {
-		return unknown("a connection to %s goes unanswered, and whether a new one works is not known", s.Remote)
+		return unknown("a connection to %s goes unanswered, and whether a new one works is not known", s.Remote).failing(Breaks)
 	}
 	return breaks("channel-stale-connection", Proven, "the agent's connection to %s is dead: its data goes unanswered, while a new connection works; a restart reconnects it", s.Remote).
 		saw("connection "+s.Local+" to "+s.Remote, fmt.Sprintf("%d retransmissions without answer, %d bytes queued", s.Retransmits, s.Unacked), n.Facts.Agent.Channel.From).

@@ -73,8 +73,8 @@ func TestChannelConnection(t *testing.T) {
 		{name: "unread", fault: netAll(connectionUnread(facts.NeedsRoot), fails), want: is(Unknown, "connections of the agent: not available here")},
 		{name: "cannot be listed here, failed long ago", kind: "windows", fault: netAll(connectionUnread(facts.NotAskable), connectionFails(facts.SigChannelFailed, "x", 50*time.Minute)), want: is(Unknown, "connections of the agent")},
 		{name: "log unread", fault: unreadLogOf, want: is(Unknown, "1 connections to port 443; whether the agent fails to open its channel was not read: /var/log/amazon/ssm/amazon-ssm-agent.log: permission denied")},
-		{name: "dead, network unread", fault: netAll(connectionSockets(dead), netOffline), want: is(Unknown, "a connection to 52.119.181.22:443 goes unanswered, and whether a new one works is not known")},
-		{name: "dead, nothing works", fault: netAll(connectionSockets(dead), netTimeout()), want: is(Unknown, "whether a new one works is not known")},
+		{name: "dead, network unread", fault: netAll(connectionSockets(dead), netOffline), want: want{status: Unknown, effect: Breaks, says: "a connection to 52.119.181.22:443 goes unanswered, and whether a new one works is not known"}},
+		{name: "dead, nothing works", fault: netAll(connectionSockets(dead), netTimeout()), want: want{status: Unknown, effect: Breaks, says: "whether a new one works is not known"}},
 	}
 	judge(t, ChannelConnection, table)
 	judgeUnread(t, ChannelConnection, table)

@@ -150,7 +150,7 @@ func (c *Check) IsFor(p Profile) bool {
 
 // way is the order of the stations for what is found at once: the network carries the
 // requests for credentials as well.
-var way = []Station{AtHost, AtAgent, AtMetadata, AtDNS, AtTCP, AtTLS, AtCredentials, AtPermissions, AtChannel, AtAcceptance, OffTheWay}
+var way = []Station{AtHost, AtAgent, AtNetwork, AtMetadata, AtDNS, AtTCP, AtTLS, AtCredentials, AtPermissions, AtChannel, AtAcceptance, OffTheWay}
 
 // Place is where on the way the check stands, 0 being the host itself.
 func (c *Check) Place() int { return slices.Index(way, c.Station) }

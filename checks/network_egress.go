@@ -174,7 +174,7 @@ func blameOwnRoute(n *node.Node, open []facts.Endpoint) (Finding, bool) {
 			r, known := t.Route.Get()
 			var fd Finding
 			switch {
-			case t.Outcome == facts.NoRoute && t.Route.Absent():
+			case t.Outcome == facts.NoRoute && t.Route.Absent() && !n.Facts.Host.DefaultIPv6.Unknown():
 				fd = blocks("host-network-down", Proven, "packets to %s (%s) do not leave this host: its routing tables have no route for them, and no default route", e.Host, t.Address).
 					fix(addressSteps(n, n.MainDevice())...)
 			case t.Outcome == facts.OK, t.Outcome == facts.NoLocalAddress, !known:

@@ -107,8 +107,14 @@ func onlyHeartbeats(n *node.Node) (Finding, bool) {
 	if !m.Yes() {
 		m = n.Log.Recent(facts.SigMDSFailed)
 	}
+	if !m.Yes() || !node.SaysRefused(m.Text) || n.QuotesAnother(m.Match) || n.Log.StartedAfter(m.Match) || n.Channel.Opened.Last.After(m.Last) || n.Channel.Connected == node.Yes {
+		return Finding{}, false
+	}
 	answered, all := n.ReadsDenied()
-	if !m.Yes() || !node.SaysRefused(m.Text) || n.QuotesAnother(m.Match) || n.Log.Read() != node.Yes || n.Log.StartedAfter(m.Match) || n.Channel.Opened.Yes() || n.Channel.Connected == node.Yes || answered == 0 || !all {
+	switch {
+	case answered == 0, n.Log.Read() != node.Yes, n.Channel.Opened.Yes() && n.Channel.Connected != node.No:
+		return unknown("ec2messages refused the agent %s, and whether its channel over ssmmessages is open is not known", n.Ago(m.Last)).logged(m).failing(Breaks), true
+	case !all:
 		return Finding{}, false
 	}
 	r := node.Refusal{At: m.Last, From: "file:" + m.File, Match: m.ID}
@@ -131,6 +137,9 @@ func unsureOfSigner(n *node.Node, fd Finding) Finding {
 		i := slices.IndexFunc(n.Refusals.Logged, func(r node.Refusal) bool {
 			return strings.HasPrefix(r.Action, "ssmmessages:") && r.Denied && n.Age(r.At) < node.RecentWindow
 		})
+		if m := n.Log.Recent(facts.SigMDSFailed); i < 0 && m.Yes() && node.SaysRefused(m.Text) && !n.Channel.Opened.Last.After(m.Last) && n.Channel.Connected != node.Yes {
+			return fd.add("; ec2messages refused the agent %s", n.Ago(m.Last)).failing(Breaks)
+		}
 		if i < 0 {
 			return fd
 		}

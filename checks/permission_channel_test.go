@@ -101,7 +101,7 @@ func TestPermissionChannel(t *testing.T) {
 		{name: "sessions, and then one opened", fault: func(f *facts.Facts) {
 			permissionChannelRefused(facts.SigDataChannel, "ssmmessages:OpenDataChannel", "")(f)
 			log(f, facts.SigPortOpened, 10*time.Minute, "INFO [ssm-session-worker] Plugin Port started")
-		}, want: is(Pass, "channel over ssmmessages")},
+		}, want: is(Pass, "channel opened")},
 		{name: "sessions, and then the channel opened", fault: func(f *facts.Facts) {
 			permissionChannelRefused(facts.SigSessionLogs, "ssmmessages:CreateDataChannel", "")(f)
 			log(f, facts.SigChannelMGS, 10*time.Minute, "INFO SSM Connection channel status is set to ssmmessages")

@@ -33,6 +33,8 @@ var ProfileVsDhmc = register(Check{
 			return pass("the profile is not refused the channel")
 		case n.MessagesWork(entry.Match) == node.Yes:
 			return pass("the profile works over ec2messages")
+		case n.Log.Last(facts.SigChannelMDS).Yes() && n.Log.Last(facts.SigMDSFailed).Unread():
+			return unknown("the agent has gone over to ec2messages; whether that works is not on record")
 		case n.Log.Read() != node.Yes:
 			return unreadLog(n)
 		}

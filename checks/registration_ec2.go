@@ -11,7 +11,6 @@ import (
 var RegistrationEC2 = register(Check{
 	ID: "registration-ec2", Group: "identity", Title: "The stored EC2 registration is this instance's own",
 	Station: AtAgent,
-	Needs:   []*Check{RegistrationStore},
 	Causes:  []string{"registration-cloned-image"},
 	Doc: "The agent registers an EC2 instance once, with a key pair that it keeps; Default Host Management needs it. A registration of another instance came with the machine image: the agent registers again, " +
 		"with the key of the other one. Named when that is refused. Whether the service would take it is not tried.",
@@ -30,6 +29,8 @@ var RegistrationEC2 = register(Check{
 			return unread("EC2 registration", stored)
 		case !ok || k.InstanceID == "":
 			return skip("no EC2 registration is stored")
+		case !told && n.Log.Current(facts.SigNotRegistered).Yes():
+			return unread("registration of "+k.InstanceID+" is refused, and whether that is this instance", here).failing(Blocks)
 		case !told:
 			return unread("instance id", here)
 		case k.InstanceID == id:

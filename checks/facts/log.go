@@ -233,8 +233,8 @@ var Signatures = []Signature{
 	{SigRegionFailed, []string{"Failed to fetch region"}, KindNode},
 	// A running agent writes it too, and goes on with what it knows already.
 	{SigIMDSFailed, []string{"Failed to get instance info from IMDS"}, KindFailure},
-	{SigIMDSFailed, []string{"[EC2Identity]", "failed to get identity instance id"}, KindNode},
-	{SigIMDSFailed, []string{"Could not fetch instance Id"}, KindNode},
+	{SigIMDSFailed, []string{"[EC2Identity]", "failed to get identity instance id"}, KindFailure},
+	{SigIMDSFailed, []string{"Could not fetch instance Id"}, KindFailure},
 	{SigNoIdentity, []string{"Agent failed to assume any identity"}, KindNode},
 	{SigNoIdentity, []string{"failed to find identity, retrying"}, KindNode},
 	{SigNoIdentity, []string{"failed to get identity"}, KindNode},
@@ -306,6 +306,7 @@ var Signatures = []Signature{
 	{SigChannelLost, []string{"MGSInteractor", "Error while sending websocket ping"}, KindInfo},
 	{SigChannelLost, []string{"MessageGatewayService", "retry limit", "for receive messages"}, KindInfo},
 	{SigChannelLost, []string{"MessageGatewayService", "Error while sending websocket ping"}, KindInfo},
+	{SigMDSPaused, []string{"MDS Polling job started with errors"}, KindInfo},
 	{SigMDSPolls, []string{"MDS Polling job started"}, KindInfo},
 	{SigMDSPolls, []string{"MDSInteractor initialization completed"}, KindInfo},
 	{SigMDSPolls, []string{"[MessagingDeliveryService] Starting message polling"}, KindInfo},
