@@ -37,10 +37,6 @@ func TestAgentInstalled(t *testing.T) {
 		{name: "at an unusual place", fault: func(f *facts.Facts) { f.Agent.Installations = facts.Known([]facts.Installation{}, "package databases") }, want: want{status: Pass, says: "unusual place"}},
 
 		{name: "none", fault: installedNothing, want: with("package databases and the known places: no amazon-ssm-agent (package databases)", "package=amzn")},
-		{name: "none, on a system without one", fault: func(f *facts.Facts) {
-			installedNothing(f)
-			f.Host.Distro = facts.Known(facts.Distro{ID: "alpine", Name: "Alpine Linux v3.22", Version: "3.22.0"}, "file:/etc/os-release")
-		}, want: want{status: Fail, effect: Blocks, cause: cause, says: "AWS has no package of the agent for Alpine Linux", saw: "operating system: Alpine Linux v3.22"}},
 		{name: "none, and no unit", fault: installedNothing, want: with("systemctl show amazon-ssm-agent.service: not-found (systemd:amazon-ssm-agent.service)", "")},
 		{name: "none on Windows", kind: "windows", fault: installedNothing, want: missing},
 		{name: "none in an image", fault: func(f *facts.Facts) {

@@ -20,8 +20,8 @@ type Kernel struct {
 	// ImageState is the setup state of Windows.
 	ImageState facts.Seen[string]
 	Interfaces facts.Seen[[]facts.Interface]
-	// IMDSRoute is the route the kernel would take to 169.254.169.254.
-	IMDSRoute facts.Seen[facts.Route]
+	Links      facts.Seen[[]facts.Link]
+	Rules      facts.Seen[[]facts.RoutingRule]
 	// WindowsRoutes are the persistent routes of Windows as the names of their
 	// registry values: destination, mask, gateway and metric, with commas.
 	WindowsRoutes facts.Seen[[]string]
@@ -34,6 +34,20 @@ var ErrUnsupported = errors.New("not available on this operating system")
 const IMDSAddr = "169.254.169.254"
 
 const maxInterfaces = 100
+
+// plainLinks are the devices as far as every system tells of them.
+func plainLinks() facts.Seen[[]facts.Link] {
+	all, err := net.Interfaces()
+	if err != nil {
+		return Unknown[[]facts.Link](err, "")
+	}
+	out := []facts.Link{}
+	for _, i := range all[:min(len(all), maxInterfaces)] {
+		out = append(out, facts.Link{Name: OneLine(i.Name, 50), Up: i.Flags&net.FlagUp != 0, Carrier: i.Flags&net.FlagRunning != 0,
+			Loopback: i.Flags&net.FlagLoopback != 0, MTU: i.MTU})
+	}
+	return facts.Known(out, "")
+}
 
 // hostInterfaces lists the interfaces that are up.
 func hostInterfaces() facts.Seen[[]facts.Interface] {

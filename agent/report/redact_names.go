@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
 )
 
@@ -34,6 +35,14 @@ func (d *redactor) learnFrom(before, s string) {
 		}
 		return m[1]
 	})
+	if e := node.SessionUser(s); e != "" && !isOurs(e) {
+		d.name("user", e)
+	}
+	if strings.Contains(s, "s3://") {
+		for _, m := range reBucket.FindAllStringSubmatch(s, -1) {
+			d.name("bucket", m[1])
+		}
+	}
 	if !maybeNamed(strings.ToLower(before + s)) {
 		return
 	}
@@ -44,6 +53,9 @@ func (d *redactor) learnFrom(before, s string) {
 		return m[2]
 	})
 }
+
+// reBucket finds buckets in addresses of objects.
+var reBucket = regexp.MustCompile(`s3://([a-zA-Z0-9.-]{3,63})`)
 
 // name learns one name. One that is a word of ours is replaced only where it is
 // the whole value, else it would turn sentences into hashes.

@@ -138,55 +138,130 @@ func serviceCommands(n *node.Node, v causes.Values) {
 		name := strings.TrimSuffix(unit, ".service")
 		v["unit"], v["restart"], v["stop"], v["start"] = unit, "systemctl restart "+name, "systemctl stop "+name, "systemctl start "+name
 		v["enable"] = "systemctl unmask " + unit + " && systemctl enable --now " + unit
+		v["enableonly"] = "systemctl enable " + unit
+		if u := n.Agent.Unit; u != nil && strings.HasPrefix(u.Enabled, "masked") {
+			v["enableonly"] = "systemctl unmask " + unit + " && systemctl enable " + unit
+		}
+		switch f.Agent.Manager.Value {
+		case "openrc":
+			v["restart"], v["stop"], v["start"] = "rc-service "+name+" restart", "rc-service "+name+" stop", "rc-service "+name+" start"
+			v["enableonly"] = "rc-update add " + name + " default"
+			v["enable"] = v["enableonly"] + " && " + v["start"]
+		case "sysv":
+			v["restart"], v["stop"], v["start"] = "/etc/init.d/"+name+" restart", "/etc/init.d/"+name+" stop", "/etc/init.d/"+name+" start"
+			v["enableonly"] = "update-rc.d " + name + " defaults || chkconfig --add " + name
+			v["enable"] = v["enableonly"] + "; " + v["start"]
+		}
 		v["journal"] = "journalctl -u " + unit + " -n 50 --no-pager; tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log"
-		v["install"] = installOnLinux(f, bucket, v["root"])
+		if m := f.Agent.Manager.Value; m == "openrc" || m == "sysv" {
+			v["journal"] = "tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log"
+		}
+		v["install"] = installOnLinux(n, bucket, v["root"])
+		if strings.HasPrefix(unit, "host-containers@") {
+			v["enable"], v["enableonly"] = "apiclient set host-containers.control.enabled=true", "apiclient set host-containers.control.enabled=true"
+			v["journal"] = "journalctl -u " + unit + " -n 100 --no-pager"
+		}
 	}
-	v["reinstall"] = v["install"]
+	switch d, _ := f.Host.Distro.Get(); {
+	case d.ID == "alpine":
+		v["adduser"], v["installscript"] = "adduser -D", "apk add util-linux-misc"
+	case d.ID == "debian" || d.ID == "ubuntu" || d.ID == "raspbian":
+		v["installscript"] = "apt-get install -y bsdutils"
+	case d.ID == "fedora":
+		v["installscript"] = "dnf install -y util-linux-script"
+	case n.Platform().Family == "zypper":
+		v["installscript"] = "zypper --non-interactive install util-linux"
+	}
+	v["reinstall"], v["repair"] = v["install"], repairOnLinux(n, bucket, v["install"])
 	for _, in := range f.Agent.Installations.Some() {
 		switch {
-		case in.Kind == "snap":
+		case in.Kind == "snap" && n.Has("snap") != node.No:
 			v["reinstall"] = "snap refresh amazon-ssm-agent"
-		case in.Kind == "rpm" && suse(f):
+		case in.Kind == "rpm" && n.Platform().Family == "zypper":
 			v["downgrade"] = "zypper --non-interactive install --oldpackage"
 		case in.Kind == "rpm":
-			v["downgrade"] = "yum downgrade -y"
+			v["downgrade"] = rpmTool(n) + " downgrade -y"
 		}
 	}
 }
 
-// installOnLinux is the command that installs or updates the agent from the
-// Region's bucket, by the package manager of the distribution; into the file
-// system below root where that is set. yum is on every rpm system that AWS
-// supports; SUSE has zypper.
-func installOnLinux(f *facts.Facts, bucket, root string) string {
+// installOnLinux is the command that installs or updates the agent, by a package
+// manager of the distribution that this host has, into the file system below root where
+// that is set; empty where there is no package for it. yum is on every rpm system that
+// AWS supports, unless this one shows that it is not.
+func installOnLinux(n *node.Node, bucket, root string) string {
 	arch := "amd64"
-	if f.Host.Arch == "arm64" || f.Host.Arch == "arm" {
-		arch = f.Host.Arch
+	if a := n.Facts.Host.Arch; a == "arm64" || a == "arm" || a == "386" {
+		arch = a
 	}
 	rpm := bucket + "linux_" + arch + "/amazon-ssm-agent.rpm"
 	deb := "curl -fsSLO " + bucket + "debian_" + arch + "/amazon-ssm-agent.deb && dpkg "
 	if root != "" {
 		deb += "--root=" + root + " "
 	}
-	d, _ := f.Host.Distro.Get()
-	switch {
-	case d.ID == "ubuntu" && root == "":
+	switch p := n.Platform(); {
+	case p.Supported == node.No, p.Family == "bottlerocket":
+		return ""
+	case p.Family == "ubuntu" && root == "" && n.Has("snap") != node.No:
 		return "snap install amazon-ssm-agent --classic"
-	case d.ID == "ubuntu", d.ID == "debian", d.ID == "raspbian":
+	case p.Family == "ubuntu", p.Family == "deb":
 		return deb + "-i amazon-ssm-agent.deb"
-	case suse(f) && root != "":
+	case p.Family == "zypper" && root != "":
 		return "zypper --root " + root + " --non-interactive install " + rpm
-	case suse(f):
+	case p.Family == "zypper":
 		return "zypper --non-interactive install " + rpm
 	case root != "":
-		return "yum install -y --installroot=" + root + " " + rpm
+		return rpmTool(n) + " install -y --installroot=" + root + " " + rpm
 	}
-	return "yum install -y " + rpm
+	return rpmTool(n) + " install -y " + rpm
 }
 
-func suse(f *facts.Facts) bool {
-	d, _ := f.Host.Distro.Get()
-	return d.ID == "sles" || strings.HasPrefix(d.ID, "opensuse")
+// rpmTool is what installs an rpm package from an address: yum, or dnf where yum is not
+// even a link to it.
+func rpmTool(n *node.Node) string {
+	if n.Has("yum") == node.No && n.Has("dnf") == node.Yes {
+		return "dnf"
+	}
+	return "yum"
+}
+
+// repairOnLinux is the command that puts the files of an installed package back, which
+// installing it does not do where its record says that it is there.
+func repairOnLinux(n *node.Node, bucket, install string) string {
+	f := n.Facts
+	if f.Host.GOOS != "linux" && f.Host.GOOS != "" {
+		return install
+	}
+	for _, in := range f.Agent.Installations.Some() {
+		switch in.Kind {
+		case "snap":
+			if n.Has("snap") == node.No {
+				return install
+			}
+			switch {
+			case strings.Contains(in.Broken, "none is current"): // as a disabled snap has it
+				return "snap enable amazon-ssm-agent || snap revert amazon-ssm-agent"
+			case in.Other != "":
+				return "snap revert amazon-ssm-agent"
+			}
+			return "snap remove amazon-ssm-agent && snap install amazon-ssm-agent --classic"
+		case "rpm":
+			arch := "amd64"
+			if f.Host.Arch == "arm64" {
+				arch = f.Host.Arch
+			}
+			return "rpm -Uvh --force " + bucket + "linux_" + arch + "/amazon-ssm-agent.rpm"
+		case "deb":
+			if !strings.Contains(install, "dpkg ") {
+				arch := "amd64"
+				if a := f.Host.Arch; a == "arm64" || a == "arm" {
+					arch = a
+				}
+				return "curl -fsSLO " + bucket + "debian_" + arch + "/amazon-ssm-agent.deb && dpkg -i amazon-ssm-agent.deb"
+			}
+		}
+	}
+	return install
 }
 
 // safe is a value that may stand in a command, or nothing.

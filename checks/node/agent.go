@@ -148,8 +148,13 @@ func (n *Node) ShowUnit(unit string) string {
 	case "darwin":
 		return "launchctl print system/" + unit
 	}
-	if n.Facts.Agent.Manager.Value == "upstart" {
+	switch n.Facts.Agent.Manager.Value {
+	case "upstart":
 		return "status " + unit
+	case "openrc":
+		return "rc-service " + unit + " status"
+	case "sysv":
+		return "/etc/init.d/" + unit + " status"
 	}
 	return "systemctl show " + unit
 }

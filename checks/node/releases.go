@@ -177,8 +177,8 @@ func (n *Node) KnownBad(v string) (Release, bool) {
 	return knownBad[i], true
 }
 
-// Platform is a system on which a feature does not work, as of ReleasesAsOf.
-type Platform struct {
+// SystemLimit is a system on which a feature does not work, as of ReleasesAsOf.
+type SystemLimit struct {
 	ID      string // of os-release
 	Version string // its VERSION_ID up to the first point; empty: all
 	// Before is the first release of the agent that works; empty: none does.
@@ -190,8 +190,8 @@ type Platform struct {
 	Source  string
 }
 
-// platforms are systems that Systems Manager, or one part of it, does not take.
-var platforms = []Platform{
+// systemLimits are systems that Systems Manager, or one part of it, does not take.
+var systemLimits = []SystemLimit{
 	{"debian", "13", "", "patch-manager", "Patch Manager does not take Debian 13", "amazon-ssm-agent#648, August 2026"},
 	{"flatcar", "", "3.3.5226.0", "patch-manager", "agents before 3.3.5226.0 do not know Flatcar and call it an unknown platform", "flatcar#1738"},
 	{"azurelinux", "", "3.3.5226.0", "patch-manager", "agents before 3.3.5226.0 do not know Azure Linux", "release notes of 3.3.5226.0"},
@@ -205,14 +205,14 @@ var platforms = []Platform{
 }
 
 // Unsupported are the rows about this host's system that hold for its agent.
-func (n *Node) Unsupported() []Platform {
+func (n *Node) Unsupported() []SystemLimit {
 	d, ok := n.Facts.Host.Distro.Get()
 	if !ok {
 		return nil
 	}
 	major, _, _ := strings.Cut(d.Version, ".")
-	var out []Platform
-	for _, p := range platforms {
+	var out []SystemLimit
+	for _, p := range systemLimits {
 		if p.ID == d.ID && (p.Version == "" || p.Version == major) && (p.Before == "" || n.Agent.OlderThan(p.Before) == Yes) {
 			out = append(out, p)
 		}

@@ -60,8 +60,17 @@ func coreProcesses(env *gather.Env) []string {
 		return nil
 	}
 	var out []string
+	var around *surroundings
 	for _, p := range ps {
-		if exe, _ := exeOf(env.FS, p); path.Base(exe) == ExeCore && len(out) < 10 {
+		exe, _ := exeOf(env.FS, p)
+		if path.Base(exe) != ExeCore || len(out) >= 10 {
+			continue
+		}
+		if around == nil {
+			s := surroundingsOf(env)
+			around = &s
+		}
+		if _, other := around.foreign(p, exe, hostfile.Owner(env.FS, p)); !other {
 			out = append(out, p)
 		}
 	}
@@ -87,8 +96,9 @@ func Processes(ctx context.Context, env *gather.Env) facts.Seen[facts.Processes]
 		return gather.Unknown[facts.Processes](err, from)
 	}
 	boot := hostfile.BootTime(env.FS)
-	out := facts.Processes{Core: []facts.Process{}, Worker: []facts.Process{}}
+	out := facts.Processes{Core: []facts.Process{}, Worker: []facts.Process{}, Others: []facts.OtherProcess{}}
 	n := 0
+	var around *surroundings
 	for _, pid := range all {
 		exe, deleted := exeOf(env.FS, pid)
 		list := processList(&out, path.Base(exe))
@@ -96,9 +106,18 @@ func Processes(ctx context.Context, env *gather.Env) facts.Seen[facts.Processes]
 			continue
 		}
 		n++
+		if around == nil {
+			s := surroundingsOf(env)
+			around = &s
+		}
 		p := facts.Process{Exe: gather.OneLine(exe, 300), Deleted: deleted}
 		p.PID, _ = strconv.Atoi(pid)
 		p.Owner = hostfile.Owner(env.FS, pid)
+		if o, other := around.foreign(pid, exe, p.Owner); other {
+			o.PID, o.Exe = p.PID, p.Exe
+			out.Others = append(out.Others, o)
+			continue
+		}
 		if b, err := gather.ReadFile(env.FS, "proc/"+pid+"/stat", gather.MaxSmall); err == nil && !boot.IsZero() {
 			if t, ok := startTicks(b); ok {
 				p.Started = gather.SaneTime(boot.Add(t))

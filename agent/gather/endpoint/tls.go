@@ -39,8 +39,8 @@ func (p *Prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 		t.Kind, t.Error = certKind(err, leaf, p.env.Now())
 		return nil
 	}})
-	ctx, cancel := context.WithTimeout(ctx, p.env.Limits.TLS)
-	defer cancel()
+	// A context that ends closes the connection, and with it what the kernel knows of it.
+	_ = conn.SetDeadline(time.Now().Add(p.env.Limits.TLS))
 	if err := tc.HandshakeContext(ctx); err != nil {
 		t.Error = gather.Why(err)
 		var rec tls.RecordHeaderError
@@ -55,10 +55,14 @@ func (p *Prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 			t.Kind = facts.TLSOther
 		}
 		e.TLS = facts.Known(t, from)
+		if t.Kind == facts.TLSTimeout || t.Kind == facts.TLSReset {
+			e.Stall = p.flow(conn)
+		}
 		tc.Close()
 		return nil
 	}
 	e.TLS = facts.Known(t, from)
+	_ = conn.SetDeadline(time.Time{})
 	return tc
 }
 
