@@ -64,13 +64,17 @@ func agentOf(f *facts.Facts, i Identity) Agent {
 	return a
 }
 
+// LeastDualStack is the release from which on the agent can use dual-stack endpoints.
+// Source: amazon-ssm-agent, release notes of 3.3.3270.0.
+const LeastDualStack = "3.3.3270.0"
+
 // UsesDualStack reports whether the agent's configuration has it use dual-stack
 // endpoints, and its release can. It needs nothing but the facts of the agent.
 func UsesDualStack(f *facts.Facts) Answer {
 	c, ok := f.Agent.Config.Get()
 	switch {
 	case ok && c.DualStack:
-		return not(olderThan(agentVersion(f), "3.3.3270.0"))
+		return not(olderThan(agentVersion(f), LeastDualStack))
 	case ok, f.Agent.Config.Absent():
 		return No
 	}
