@@ -49,8 +49,8 @@ var AgentConfig = register(Check{
 			return warnNewerKeys(n)
 		case endpoints.Status != Pass:
 			return endpoints
-		case c.DualStack && n.Agent.OlderThan("3.3.3270.0") == node.Yes:
-			return warns("%s sets Agent.UseDualStackEndpoint, which agent %s ignores: it is for 3.3.3270.0 and later", path, n.Agent.Version)
+		case c.DualStack && n.Agent.DualStack == node.No:
+			return warns("%s sets Agent.UseDualStackEndpoint, which agent %s ignores: it is for %s and later", path, n.Agent.Version, node.LeastDualStack)
 		}
 		return order
 	},

@@ -3,7 +3,6 @@ package checks
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
@@ -123,7 +122,7 @@ func withExecSteps(n *node.Node, fd Finding, e node.Ending) Finding {
 	var steps []causes.Step
 	for _, ev := range fd.Evidence {
 		switch {
-		case ev.What == "SELinux audit" && len(steps) == 0:
+		case ev.What == "SELinux audit" && strings.HasSuffix(ev.Seen, "mode enforcing") && len(steps) == 0:
 			steps = append(steps, step("Set the SELinux labels back to the policy's", "restorecon -Rv {agent} {data}"),
 				step("See what is still denied; a local policy module can be made from it", "ausearch -m AVC,USER_AVC -ts recent"))
 		case strings.HasSuffix(ev.Seen, "by its mode"):
@@ -136,7 +135,9 @@ func withExecSteps(n *node.Node, fd Finding, e node.Ending) Finding {
 			steps = append(steps, step("Let fapolicyd trust the agent's programs", "fapolicyd-cli --file add {agent} --trust-file amazon-ssm-agent && fapolicyd-cli --update"))
 		}
 	}
-	steps = append(steps, stepsOf(e.Do)...)
+	if e.Class == node.EndExec {
+		steps = append(steps, stepsOf(e.Do)...)
+	}
 	if len(steps) == 0 || n.Facts.Host.GOOS == "darwin" {
 		return fd
 	}
@@ -165,19 +166,6 @@ func addDenials(n *node.Node, fd Finding) (_, undecided Finding) {
 		fd = fd.sawAt("SELinux audit", fmt.Sprintf("avc: denied { %s } path=%s tcontext=%s, mode %s", d.Permission, d.Path, d.Target, se.Mode), se.Denials.From, d.At)
 	}
 	return fd, undecided
-}
-
-// isPast reports whether something happened before the agent stopped, or before this
-// host started, and so cannot be why the agent does not run.
-func isPast(n *node.Node, at time.Time) bool {
-	if at.IsZero() {
-		return false
-	}
-	if u := n.Agent.Unit; u != nil && !u.StoppedSince.IsZero() {
-		return at.Before(u.StoppedSince.Add(-10 * time.Minute))
-	}
-	boot, ok := n.Facts.Host.BootTime.Get()
-	return ok && at.Before(boot)
 }
 
 // holdsPrograms reports whether the agent executes from a directory: its own programs,

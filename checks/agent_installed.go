@@ -78,7 +78,7 @@ func notOnBottlerocket(n *node.Node) Finding {
 func imageMissing(n *node.Node) (Finding, bool) {
 	u := n.Agent.Unit
 	m, ok := n.LatestNote(facts.NotePull)
-	if !ok || u == nil || !strings.HasPrefix(u.Name, "host-containers@") || n.Agent.Core != node.No {
+	if !ok || u == nil || !strings.HasPrefix(u.Name, "host-containers@") || n.Agent.Core != node.No || isPast(n, m.At) {
 		return Finding{}, false
 	}
 	on := func(text, command string) causes.Step {

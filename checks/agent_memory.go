@@ -42,7 +42,7 @@ var AgentMemory = register(Check{
 				fd = fd.add("; that may have been a command that it ran, with which OOMPolicy=stop ends the agent")
 			}
 		case killed && u != nil:
-			fd = fd.say("the kernel killed the agent for lack of memory, and %s is %s", u.Name, u.Active)
+			fd = fd.say("the kernel killed the agent for lack of memory, and %s is %s", u.Name, text.Or(u.Active, "stopped"))
 		case killed:
 			fd = fd.say("the kernel killed the agent for lack of memory")
 		default:
@@ -88,7 +88,7 @@ func passMemory(n *node.Node) Finding {
 		return pass("the agent runs")
 	case n.Agent.Installed == node.Unknown:
 		return unread("installations", a.Installations)
-	case a.Manager.Value == "systemd" && a.Notes.Unknown() && n.Ending().Class == node.EndSignal:
+	case (a.Manager.Value != "systemd" || n.Ending().Class == node.EndSignal) && a.Notes.Unknown() && a.Notes.Obstacle() != facts.NotAskable:
 		return unread("logs of the system", a.Notes)
 	}
 	return pass("nothing says that it was ended for lack of memory")
@@ -123,14 +123,22 @@ func withMemoryNotes(n *node.Node, fd Finding, recent []facts.SystemNote) Findin
 // memory for the host; and the agent's protection where its release has none.
 func remedyMemory(n *node.Node, fd Finding, recent []facts.SystemNote) Finding {
 	u := n.Agent.Unit
-	if u == nil || n.Facts.Host.GOOS != "linux" {
+	if n.Facts.Host.GOOS != "linux" {
 		return fd.fix(stepsOf(n.Ending().Do)...).fix(causes.Get("out-of-memory").Fix...)
 	}
-	fd = fd.with("unit", u.Name)
-	limited := u.MemoryMax > 0
+	limited := u != nil && u.MemoryMax > 0
 	for _, m := range recent {
-		limited = limited || m.Kind == facts.NoteOOMGroup
+		switch m.Kind {
+		case facts.NoteOOMGroup:
+			limited = true
+		case facts.NoteOOM: // the host's own memory was at its end
+			limited = false
+		}
 	}
+	if u != nil {
+		fd = fd.with("unit", u.Name)
+	}
+	limited = limited && u != nil
 	var steps []causes.Step
 	if limited {
 		steps = append(steps, causes.LiftMemoryLimit)

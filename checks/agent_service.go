@@ -122,10 +122,7 @@ func judgeScript(n *node.Node, u *facts.Unit) Finding {
 // judgeDependency judges a service that another one keeps from running.
 func judgeDependency(n *node.Node, u *facts.Unit, named func(string, ...any) Finding) (Finding, bool) {
 	d, ok := n.LatestNote(facts.NoteDependency)
-	if !ok || u.Active != "inactive" || !u.StartedAt.IsZero() && d.At.Before(u.StartedAt) {
-		return Finding{}, false
-	}
-	if boot, known := n.Facts.Host.BootTime.Get(); known && !d.At.IsZero() && d.At.Before(boot) {
+	if !ok || u.Active != "inactive" || !u.StartedAt.IsZero() && d.At.Before(u.StartedAt) || isPast(n, d.At) {
 		return Finding{}, false
 	}
 	return named("%s did not start: a unit that it needs failed", u.Name).sawAt("log of the system", d.Text, d.From, d.At).standing().fix(

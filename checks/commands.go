@@ -42,25 +42,19 @@ func commandTroubles(n *node.Node) []trouble {
 		noCommands = []string{"run-command"}
 		denied     = []string{"permission denied", "access is denied", "read-only file system", "no space left on device", "too many open files"}
 	)
-	var list []trouble
-	if !isFull(n) {
-		list = append(list,
-			trouble{sig: facts.SigDocStart, holds: noMemory, mended: ran, says: "commands do not run: there is no memory or no process left for the document worker", fix: causes.WorkerNoMemory, stops: noCommands},
-			trouble{sig: facts.SigDocStart, holds: []string{"no such file", "cannot find"}, mended: ran, says: "commands do not run: the agent's document worker is missing on this host", fix: causes.WorkerMissing, stops: noCommands},
-			trouble{sig: facts.SigDocStart, without: denied, mended: ran, says: "commands do not run: the agent's document worker does not start", fix: causes.WorkerMissing, stops: noCommands})
+	list := []trouble{
+		{sig: facts.SigDocStart, holds: noMemory, mended: ran, says: "commands do not run: there is no memory or no process left for the document worker", fix: causes.WorkerNoMemory, stops: noCommands, room: true},
+		{sig: facts.SigDocStart, holds: []string{"no such file", "cannot find"}, mended: ran, says: "commands do not run: the agent's document worker is missing on this host", fix: causes.WorkerMissing, stops: noCommands, room: true},
+		{sig: facts.SigDocStart, without: denied, mended: ran, says: "commands do not run: the agent's document worker does not start", fix: causes.WorkerMissing, stops: noCommands, room: true},
+		{sig: facts.SigDocSchema, mended: ran, says: "a command does not run: its document (schema %s) needs a newer agent", value: quotedBy(schemaRE, "or plug-in"), fix: causes.DocumentSchema},
+		{sig: facts.SigDocPlatform, mended: ran, says: "a command does not run: its step %s is not for this system", value: quotedBy(pluginRE, "plug-in"), fix: causes.DocumentPlatform},
+		{sig: facts.SigPluginMissing, mended: ran, says: "a command does not run: the agent has no plug-in %s", value: quotedBy(pluginRE, "of that name"), fix: causes.DocumentPlugin},
+		{sig: facts.SigInterpreter, holds: noMemory, mended: []string{facts.SigScriptRan}, says: "commands do not run: there is no memory or no process left for them", fix: causes.WorkerNoMemory, stops: noCommands},
+		{sig: facts.SigInterpreter, without: denied, mended: []string{facts.SigScriptRan}, says: "commands do not run: their interpreter %s cannot be started", value: quotedBy(programRE, "(shell or PowerShell)"), fix: causes.ScriptInterpreter, stops: noCommands},
+		{sig: facts.SigCommandFolder, mended: []string{facts.SigScriptRan}, says: "commands do not run: the folder in which the agent keeps them cannot be written, or was deleted under them", fix: causes.CommandFolder, stops: noCommands, room: true},
 	}
-	list = append(list,
-		trouble{sig: facts.SigDocSchema, mended: ran, says: "a command does not run: its document (schema %s) needs a newer agent", value: quotedBy(schemaRE, "or plug-in"), fix: causes.DocumentSchema},
-		trouble{sig: facts.SigDocPlatform, mended: ran, says: "a command does not run: its step %s is not for this system", value: quotedBy(pluginRE, "plug-in"), fix: causes.DocumentPlatform},
-		trouble{sig: facts.SigPluginMissing, mended: ran, says: "a command does not run: the agent has no plug-in %s", value: quotedBy(pluginRE, "of that name"), fix: causes.DocumentPlugin},
-		trouble{sig: facts.SigInterpreter, holds: noMemory, mended: []string{facts.SigScriptRan}, says: "commands do not run: there is no memory or no process left for them", fix: causes.WorkerNoMemory, stops: noCommands},
-		trouble{sig: facts.SigInterpreter, without: denied, mended: []string{facts.SigScriptRan}, says: "commands do not run: their interpreter %s cannot be started", value: quotedBy(programRE, "(shell or PowerShell)"), fix: causes.ScriptInterpreter, stops: noCommands})
-	if !isFull(n) {
-		list = append(list,
-			trouble{sig: facts.SigCommandFolder, mended: []string{facts.SigScriptRan}, says: "commands do not run: the folder in which the agent keeps them cannot be written, or was deleted under them", fix: causes.CommandFolder, stops: noCommands})
-		if e := n.Log.Last(facts.SigDocWorker); !e.Yes() || !recentlyOutOf(n, e) {
-			list = append(list, trouble{sig: facts.SigDocWorker, mended: ran, says: "commands fail: the document worker (ssm-document-worker) did not start or did not answer in time" + short(n), fix: causes.WorkerSlow, stops: noCommands})
-		}
+	if e := n.Log.Last(facts.SigDocWorker); !e.Yes() || !recentlyOutOf(n, e) {
+		list = append(list, trouble{sig: facts.SigDocWorker, mended: ran, says: "commands fail: the document worker (ssm-document-worker) did not start or did not answer in time" + short(n), fix: causes.WorkerSlow, stops: noCommands, room: true})
 	}
 	return append(list,
 		trouble{sig: facts.SigDownload, mended: ran, says: "a command does not run: what its document downloads cannot be had", fix: causes.DocumentContent},

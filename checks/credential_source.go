@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/causes"
@@ -73,9 +74,8 @@ var CredentialSource = register(Check{
 func tooOldForDHMC(n *node.Node) Finding {
 	p := n.Facts.IMDS.Profile
 	steps := causes.Get("no-credential-source").Fix
-	if len(steps) > 0 {
-		steps = append(append([]causes.Step{}, steps...), causes.Step{Text: "Or update the agent to {version} or later and use Default Host Management", Command: "{reinstall}", Where: causes.OnHost, Root: true})
-	}
+	restart := slices.IndexFunc(steps, func(s causes.Step) bool { return s.Where == causes.OnHost })
+	steps = slices.Insert(slices.Clone(steps), restart, causes.Step{Text: "For Default Host Management update the agent too: it needs {version} or later", Command: "{reinstall}", Where: causes.OnHost, Root: true})
 	fd := blocks("no-credential-source", Proven, "no credentials: no instance profile is attached, and agent %s cannot use Default Host Management, which needs %s", n.Agent.Version, leastDHMC).
 		saw("imds GET iam/info", text.Or(p.Reason(), "404")+", no instance profile attached", p.From).
 		saw("agent version", n.Agent.Version, text.Or(n.Facts.Agent.Running.From, n.Facts.Agent.Installed.From)).

@@ -27,12 +27,13 @@ var Descriptors = register(Check{
 			fd = fd.saw("open files of "+most.Program, text.New("%d of %d", most.Open, most.Limit).String(), used.From)
 		}
 		switch {
-		case sysFull, ofSystem.Yes():
-			fd = fd.say("this host has no open files left for any process: the agent can start no command and no session").logged(ofSystem).fix(causes.DescriptorsOfSystem...)
-			if sysFull {
-				fd = fd.sure(Proven).saw("/proc/sys/fs/file-nr", text.New("%d of %d", sys.Value.Open, sys.Value.Limit).String(), sys.From)
-			}
-			return fd
+		case sysFull:
+			return fd.sure(Proven).say("this host has no open files left for any process: the agent can start no command and no session").logged(ofSystem).fix(causes.DescriptorsOfSystem...).
+				saw("/proc/sys/fs/file-nr", text.New("%d of %d", sys.Value.Open, sys.Value.Limit).String(), sys.From)
+		case ofSystem.Yes() && sys.Known() && (sys.Value.Limit == 0 || sys.Value.Open*2 < sys.Value.Limit) && n.Age(ofSystem.Last) > time.Hour:
+			return fd.as(Notes).say("this host ran out of open files %s; %d are open now", n.Ago(ofSystem.Last), sys.Value.Open).logged(ofSystem).none()
+		case ofSystem.Yes():
+			return fd.say("this host has no open files left for any process (%s): the agent can start no command and no session", often(n, ofSystem)).logged(ofSystem).fix(causes.DescriptorsOfSystem...)
 		case full:
 			return fd.sure(Proven).say("the agent has used up its file descriptors: %s holds %d of %d open files, and can start no command and no session", most.Program, most.Open, most.Limit).logged(logged)
 		case logged.Yes() && most.Limit > 0 && used.Known() && most.Open*2 < most.Limit && n.Age(logged.Last) > time.Hour:

@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -75,11 +76,11 @@ var featureFailures = map[string][]string{
 // unreachedByFeature is an entry of the last day in which a feature could not reach an
 // endpoint that was not tried in this run.
 func unreachedByFeature(n *node.Node, tried []facts.Endpoint) node.Entry {
-	for service, ids := range featureFailures {
+	for _, service := range slices.Sorted(maps.Keys(featureFailures)) {
 		if slices.ContainsFunc(tried, func(e facts.Endpoint) bool { return e.Service == service && (e.Tried() || e.DNS.Outcome != "") }) {
 			continue
 		}
-		for _, id := range ids {
+		for _, id := range featureFailures[service] {
 			if m := n.Log.Recent(id); m.Yes() && notReached(m.Text) && (service != "ec2messages" || n.Agent.OlderThan(lastMessages) == node.Yes) {
 				return m
 			}

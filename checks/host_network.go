@@ -27,11 +27,12 @@ var HostNetwork = register(Check{
 		four, known4 := h.DefaultIPv4.Get()
 		six, known6 := h.DefaultIPv6.Get()
 		none := known4 && known6 && !four && !six
+		reached := slices.ContainsFunc(n.Endpoints.Core, func(e facts.Endpoint) bool { return e.Connected() })
 		switch l, dead := deadLink(n); {
-		case have && none && nothingRouted(n):
+		case have && none && !reached && nothingRouted(n):
 			return withDevices(n, blocks("host-network-down", Proven, "this host has the address %s, but no default route: the kernel has no way to anything outside", address)).
 				fix(addressSteps(n, n.MainDevice())...)
-		case h.Interfaces.Known() && !hasAddress(n) && !slices.ContainsFunc(n.Endpoints.Core, func(e facts.Endpoint) bool { return e.Connected() }):
+		case h.Interfaces.Known() && !hasAddress(n) && !reached:
 			return blameDevice(n, "") // whatever else is said to have come
 		case packetsCome(n):
 			return pass("packets come back to this host")
@@ -64,7 +65,7 @@ func packetsCome(n *node.Node) bool {
 			return true
 		}
 		p, ok := n.PathTo(e.DNS.Server)
-		return ok && p.Of == facts.PathResolver && e.DNS.Pinned == "" && slices.Contains([]facts.Outcome{facts.OK, facts.NXDomain, facts.ServFail, facts.NoData}, e.DNS.Outcome)
+		return ok && p.Of == facts.PathResolver && p.Route.Value.Kind != "local" && e.DNS.Pinned == "" && slices.Contains([]facts.Outcome{facts.OK, facts.NXDomain, facts.ServFail, facts.NoData}, e.DNS.Outcome)
 	})
 }
 
@@ -102,7 +103,8 @@ func usableAddress(n *node.Node) (address string, usable bool) {
 	return own, false
 }
 
-// hasAddress reports whether any device but loopback has an address that reaches others.
+// hasAddress reports whether any device but loopback has an address, be it one of IPv4
+// that the host gave itself.
 func hasAddress(n *node.Node) bool {
 	for _, i := range n.Facts.Host.Interfaces.Some() {
 		if class, _ := n.DeviceOf(i.Name); class == node.Loopback {

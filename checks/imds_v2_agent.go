@@ -13,7 +13,7 @@ var ImdsV2Agent = register(Check{
 	Station: AtMetadata,
 	Needs:   []*Check{ImdsReachable},
 	Causes:  []string{"imdsv2-required-old-agent"},
-	Doc: "Agents before 2.3.842.0 speak only IMDSv1. Where the instance requires tokens, they cannot read metadata at all. " +
+	Doc: "Agents before 2.3.842.0 are not known to speak IMDSv2. Where the instance requires tokens, such an agent most likely cannot read metadata. " +
 		"A node that is accepted shows that its agent can, whatever its version.",
 	Eval: func(n *node.Node) Finding {
 		v := n.Agent.Version
@@ -46,7 +46,7 @@ var ImdsV2Agent = register(Check{
 		if n.Facts.Agent.Running.Known() {
 			from = n.Facts.Agent.Running.From
 		}
-		return withPackaging(n, stops(n, "imdsv2-required-old-agent", Proven, "agent %s speaks only IMDSv1, but this instance requires IMDSv2 tokens; IMDSv2 needs %s", v, leastV2).
+		return withPackaging(n, stops(n, "imdsv2-required-old-agent", Likely, "agent %s most likely speaks only IMDSv1, but this instance requires IMDSv2 tokens; IMDSv2 needs %s", v, leastV2).
 			saw("agent version", v, from).saw("imds GET without token", "401", n.Facts.IMDS.Bare.From).with("version", leastV2))
 	},
 })

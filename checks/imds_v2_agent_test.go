@@ -18,7 +18,7 @@ func TestImdsV2Agent(t *testing.T) {
 		}
 	}
 	named := func(says, saw, value string) want {
-		return want{status: Fail, effect: Blocks, cause: "imdsv2-required-old-agent", confidence: Proven, says: says, saw: saw, value: value}
+		return want{status: Fail, effect: Blocks, cause: "imdsv2-required-old-agent", confidence: Likely, says: says, saw: saw, value: value}
 	}
 	is := func(s Status, says string) want { return want{status: s, says: says} }
 	registered := func(f *facts.Facts) {
@@ -30,7 +30,7 @@ func TestImdsV2Agent(t *testing.T) {
 		{name: "dhmc", kind: "dhmc", want: is(Pass, "speaks IMDSv2")},
 		{name: "hybrid", kind: "hybrid", want: is(Skip, "does not use the metadata service here")},
 		{name: "windows", kind: "windows", want: is(Skip, "does not use the metadata service here")},
-		{name: "old agent", fault: old(nil), want: named("agent 2.3.612.0 speaks only IMDSv1, but this instance requires IMDSv2 tokens", "agent version: 2.3.612.0 (file:/var/log/amazon/ssm/audits)", "version=2.3.842.0")},
+		{name: "old agent", fault: old(nil), want: named("agent 2.3.612.0 most likely speaks only IMDSv1, but this instance requires IMDSv2 tokens", "agent version: 2.3.612.0 (file:/var/log/amazon/ssm/audits)", "version=2.3.842.0")},
 		{name: "tokens are required", fault: old(nil), want: named("", "imds GET without token: 401 (imds:GET /latest/meta-data/ without token)", "package=rpm")},
 		{name: "accepted all the same", fault: func(f *facts.Facts) { f.Agent.Running = facts.Known("2.3.612.0", "file:/var/log/amazon/ssm/audits") },
 			want: is(Pass, "is accepted, so it can read metadata as they are")},

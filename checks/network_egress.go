@@ -110,8 +110,8 @@ func judgeStall(n *node.Node, e facts.Endpoint, what text.Text, handshake bool) 
 	}
 	var fd Finding
 	switch {
-	case e.Stall.Unknown() && e.Stall.Obstacle() != facts.NotAskable:
-		return unread(e.Host+" accepts connections on 443 and then falls silent, and whether it is for the size of packets was not read", e.Stall)
+	case !e.Proxy.Used && e.Stall.Unknown() && e.Stall.Obstacle() != facts.NotAskable:
+		return unread(e.Host+" accepts connections on 443 and then falls silent, and whether it is for the size of packets was not read", e.Stall).failing(Blocks)
 	case measured && s.Small == facts.OK:
 		fd = stops(n, "path-mtu-blackhole", Proven, "%s accepts connections on 443, but a %s %s; with segments of %d bytes it works: larger packets are lost on the way (MTU)", e.Host, part, what, facts.SmallSegment)
 	case measured && s.Small != "":
@@ -142,7 +142,7 @@ var silenceSteps = []causes.Step{
 	{Text: "Rule out that large packets are lost: the MTU of the device, and whether 1400 bytes get through", Command: "netsh interface ipv4 show subinterfaces; ping -f -l 1372 {address}", Where: causes.OnHost, GOOS: "windows"},
 	{Text: "Otherwise let the administrator of the firewall or proxy on the way let TLS to this name and port pass, without inspection", Command: "echo {endpoint}:443", Where: causes.OnHost},
 	{Text: "Restart the agent, which tries again at once; left alone it waits up to 60 min after a failure", Command: "{restart}", Where: causes.OnHost, Root: true},
-	{Text: "Check again", Command: "ssm-doctor check --wait 5m", Where: causes.OnHost},
+	causes.Again,
 }
 
 // explainClosed names why connections to open endpoints end before they begin, or says
@@ -174,7 +174,7 @@ func blameOwnRoute(n *node.Node, open []facts.Endpoint) (Finding, bool) {
 			r, known := t.Route.Get()
 			var fd Finding
 			switch {
-			case t.Outcome == facts.NoRoute && t.Route.Absent() && !n.Facts.Host.DefaultIPv6.Unknown():
+			case t.Route.Absent() && allEnded([]facts.Endpoint{e}, facts.NoRoute) && n.Facts.Host.DefaultIPv4.Known() && !n.Facts.Host.DefaultIPv6.Unknown():
 				fd = blocks("host-network-down", Proven, "packets to %s (%s) do not leave this host: its routing tables have no route for them, and no default route", e.Host, t.Address).
 					fix(addressSteps(n, n.MainDevice())...)
 			case t.Outcome == facts.OK, t.Outcome == facts.NoLocalAddress, !known:
@@ -191,7 +191,7 @@ func blameOwnRoute(n *node.Node, open []facts.Endpoint) (Finding, bool) {
 			default:
 				continue
 			}
-			return fd.sawRoute(n, t.Address, t.Route).with("interface", r.Interface), true
+			return fd.sawRoute(n, t.Address, t.Route).with("interface", text.Or(r.Interface, n.MainDevice())), true
 		}
 	}
 	return Finding{}, false
@@ -292,19 +292,19 @@ func blameMissingSix(n *node.Node, e facts.Endpoint) Finding {
 		fd = fd.saw("connect to "+d.Host+":443", renderOutcome(d.Outcome, ""), "connect")
 	}
 	config, _ := n.Facts.Agent.Config.Get()
-	old := n.Agent.OlderThan("3.3.3270.0")
+	old := n.Agent.OlderThan(node.LeastDualStack)
 	switch {
 	case len(d.AAAA) == 0, d.Outcome != facts.OK:
 		return fd // the names do not help; NAT64 does
 	case old == node.Yes && config.DualStack:
-		return fd.add("; Agent.UseDualStackEndpoint is set, but agent %s is older than 3.3.3270.0 and ignores it", n.Agent.Version).with("version", "3.3.3270.0").
-			fix(updateForSix, restartSix, checkAgain)
+		return fd.add("; Agent.UseDualStackEndpoint is set, but agent %s is older than %s and ignores it", n.Agent.Version, node.LeastDualStack).with("version", node.LeastDualStack).
+			fix(updateForSix, restartSix).fix(causes.Again)
 	case old == node.Yes:
-		return fd.add("; %s has one, which agents use from 3.3.3270.0 on", d.Host).with("version", "3.3.3270.0").
-			fix(append(append([]causes.Step{updateForSix}, switchSteps(n)...), restartSix, checkAgain)...)
+		return fd.add("; %s has one, which agents use from %s on", d.Host, node.LeastDualStack).with("version", node.LeastDualStack).
+			fix(append(append([]causes.Step{updateForSix}, switchSteps(n)...), restartSix, causes.Again)...)
 	case old == node.No && !config.DualStack:
 		return fd.add("; %s can be reached, which the agent uses with Agent.UseDualStackEndpoint", d.Host).
-			fix(append(switchSteps(n), restartSix, checkAgain)...)
+			fix(append(switchSteps(n), restartSix, causes.Again)...)
 	}
 	return fd
 }
@@ -388,7 +388,7 @@ var portSteps = []causes.Step{
 	{Text: "Or give the host its whole range of local ports", Alternative: true, Command: "sysctl -w net.ipv4.ip_local_port_range='1024 65535'", Where: causes.OnHost, Root: true, GOOS: "linux"},
 	{Text: "See how many connections there are, and the range of local ports", Command: "netstat -an -p tcp; sysctl net.inet.ip.portrange", Where: causes.OnHost, GOOS: "darwin"},
 	{Text: "See which processes hold connections, and the range of local ports", Command: "Get-NetTCPConnection | Group-Object OwningProcess; netsh int ipv4 show dynamicport tcp", Where: causes.OnHost, GOOS: "windows"},
-	{Text: "Check again", Command: "ssm-doctor check --wait 5m", Where: causes.OnHost},
+	causes.Again,
 }
 
 // firewallRule is the first rule of this host's firewall that stops HTTPS to one

@@ -26,8 +26,9 @@ var PermissionFeatures = register(Check{
 		for _, r := range n.OfFeatures() {
 			out = append(out, denial(n, r, "iam-missing-feature-action").as(Breaks))
 		}
+		named := mentions(out, "s3:") // by a refusal, which says more
 		for _, t := range transfers {
-			if m := refusedTransfer(n, t); m.Yes() && !mentions(out, "s3:") {
+			if m := refusedTransfer(n, t); m.Yes() && !named {
 				out = append(out, transferRefused(n, m, t))
 			}
 		}
@@ -74,7 +75,7 @@ type transfer struct {
 var transfers = []transfer{
 	{facts.SigDownload, "", "a download from S3", "s3:GetObject", ""},
 	{facts.SigSessionUpload, facts.SigSessionUploaded, "the upload of session logs to S3", "s3:PutObject", "session-log-s3"},
-	{facts.SigLogsUnchecked, facts.SigSessionOpened, "the question whether the bucket of session logs is encrypted, without which no session starts,", "s3:GetEncryptionConfiguration", "session-log-s3"},
+	{facts.SigLogsUnchecked, facts.SigSessionOpened, "the question whether the bucket of session logs is encrypted, without which no session starts,", "s3:GetEncryptionConfiguration", "session-manager"},
 	{facts.SigCommandUpload, facts.SigOutputSent, "the upload of a command's output to S3", "s3:PutObject", "run-command-output-s3"},
 }
 
@@ -82,7 +83,7 @@ var transfers = []transfer{
 // none since that it worked.
 func refusedTransfer(n *node.Node, t transfer) node.Entry {
 	m := n.Log.Unmended(t.sig, t.mended)
-	if m.Yes() && (!strings.Contains(m.Text, "AccessDenied") || n.QuotesAnother(m.Match)) {
+	if m.Yes() && (!strings.Contains(m.Text, "AccessDenied") || strings.Contains(m.Text, "CloudWatch") || n.QuotesAnother(m.Match)) {
 		return node.Entry{Found: node.No}
 	}
 	return m
@@ -96,7 +97,7 @@ func transferRefused(n *node.Node, m node.Entry, t transfer) Finding {
 		fd = fd.halts(t.stops)
 	}
 	bucket := ""
-	if b := bucketRE.FindStringSubmatch(m.Text); b != nil {
+	if b := node.BucketRE.FindStringSubmatch(m.Text); b != nil {
 		bucket = b[1]
 	}
 	if strings.Contains(m.Text, "configurePackage") && n.Identity.Region != "" {
@@ -145,7 +146,7 @@ func onePerCause(list []Finding) Finding {
 	for _, o := range list[1:] {
 		if o.Cause == fd.Cause {
 			fd.Evidence = append(fd.Evidence[:len(fd.Evidence):len(fd.Evidence)], o.Evidence...)
-			fd = fd.add("; also %s", o.Values["action"])
+			fd = fd.halts(o.Stops...).add("; also %s", o.Values["action"])
 			continue
 		}
 		fd = fd.and(o)

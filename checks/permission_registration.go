@@ -74,9 +74,7 @@ func refusedNext(n *node.Node) (Finding, bool) {
 		add(", so %s will most likely be refused as well", node.Heartbeat)
 	until := time.Time{}
 	if m := n.Log.Last(facts.SigHealthOK); m.Yes() {
-		if until = m.Last.Add(time.Duration(n.Agent.HealthMinutes) * time.Minute); !until.After(n.Now()) {
-			return Finding{}, false // the next heartbeat came, and was accepted
-		}
+		until = m.Last.Add(time.Duration(n.Agent.HealthMinutes) * time.Minute)
 	}
 	return ends(n, until, fd), true
 }

@@ -4,7 +4,6 @@ import (
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
-	"ssm-doctor/checks/text"
 )
 
 // RegistrationEC2 is registration-ec2.
@@ -59,7 +58,7 @@ var RegistrationEC2 = register(Check{
 			saw("EC2RegistrationKey", k.InstanceID, stored.From).saw("imds GET instance-id", id, here.From).logged(m).
 			fix(causes.Step{Text: "Stop the agent, or it writes its state again", Command: "{stop}", Where: causes.OnHost, Root: true},
 				causes.Step{Text: what, Command: remove, Where: causes.OnHost, Root: true, GOOS: "linux darwin"},
-				causes.Step{Text: what, Command: text.Or(remove2, "{stop}"), Where: causes.OnHost, Root: true, GOOS: "windows"},
+				causes.Step{Text: what, Command: remove2, Where: causes.OnHost, Root: true, GOOS: "windows"},
 				causes.Step{Text: "Start it: it registers this instance with a key of its own. Clean the image too, before the next instance is made from it: ssm-doctor check --profile image says there what to remove", Command: "{restart}", Where: causes.OnHost, Root: true})
 	},
 })

@@ -73,6 +73,14 @@ func routeCommand(verb string, r facts.Route) (string, bool) {
 	return strings.Join(words, " "), true
 }
 
+// ofFamily is a route whose destination tells the family of an address that it is for.
+func ofFamily(r facts.Route, to string) facts.Route {
+	if r.Destination == "default" && strings.Contains(to, ":") {
+		r.Destination = "::/0"
+	}
+	return r
+}
+
 func linuxStep(root bool, says, command string) causes.Step {
 	return causes.Step{Text: says, Command: command, Where: causes.OnHost, Root: root, GOOS: "linux"}
 }
@@ -85,7 +93,7 @@ func lookStep(to string) causes.Step {
 // removeRoute is the remedy for a route that leads nowhere; nil where the catalogue's
 // has to do.
 func removeRoute(n *node.Node, r facts.Route, to string) []causes.Step {
-	del, ok := routeCommand("del", r)
+	del, ok := routeCommand("del", ofFamily(r, to))
 	if n.Facts.Host.GOOS != "linux" || !ok || !causes.Safe(to) {
 		return nil
 	}
@@ -93,7 +101,7 @@ func removeRoute(n *node.Node, r facts.Route, to string) []causes.Step {
 		lookStep(to),
 		linuxStep(true, "Remove the route", del),
 		linuxStep(false, "Find what sets it, so that it does not come back", "grep -rnE '"+kindPattern(r)+"' /etc/netplan /etc/systemd/network /etc/NetworkManager /etc/sysconfig/network-scripts /etc/network /etc/rc.local /etc/cron* /usr/local 2>/dev/null"),
-		restartLinux, checkAgain,
+		restartLinux, causes.Again,
 	}
 }
 
@@ -108,7 +116,6 @@ func kindPattern(r facts.Route) string {
 
 var (
 	restartLinux = causes.Step{Text: "Restart the agent, which tries again at once", Command: "{restart}", Where: causes.OnHost, Root: true}
-	checkAgain   = causes.Step{Text: "Check again", Command: "ssm-doctor check --wait 5m", Where: causes.OnHost}
 )
 
 // leadBack is the remedy for a route by a device that is not the way out; nil where
@@ -122,19 +129,23 @@ func leadBack(n *node.Node, r facts.Route, to string) []causes.Step {
 	main, out := n.MainRoute(strings.Contains(to, ":"))
 	main.Destination, main.Table, main.Metric = to, 0, 0
 	replace, ok := routeCommand("replace", main)
-	del, delOK := routeCommand("del", r)
+	del, delOK := routeCommand("del", ofFamily(r, to))
+	ip := "ip"
+	if strings.Contains(to, ":") {
+		ip = "ip -6"
+	}
 	class, _ := n.DeviceOf(r.Interface)
 	switch {
 	case byRule && out && rule.Priority > 0:
-		steps = append(steps, linuxStep(true, "Let "+to+" leave by the host's own default route, ahead of rule "+fmt.Sprint(rule.Priority), fmt.Sprintf("ip rule add to %s lookup main priority %d", to, rule.Priority-1)))
+		steps = append(steps, linuxStep(true, "Let "+to+" leave by the host's own default route, ahead of rule "+fmt.Sprint(rule.Priority), fmt.Sprintf("%s rule add to %s lookup main priority %d", ip, to, rule.Priority-1)))
 	case out && ok:
 		steps = append(steps, linuxStep(true, "Let "+to+" leave by "+main.Interface+", the host's own way out", replace))
 	}
-	if class == node.Container && delOK {
+	if class == node.Container && delOK && strings.HasPrefix(r.Destination, "169.254.") { // of others a bridge lives
 		steps = append(steps, linuxStep(true, "Remove the route that takes it", del))
 	}
 	steps = append(steps, keepStep(n, r))
-	return append(steps, restartLinux, checkAgain)
+	return append(steps, restartLinux, causes.Again)
 }
 
 // keepers are where the programs that make a tunnel or link are told which networks
@@ -205,7 +216,7 @@ func addressSteps(n *node.Node, device string) []causes.Step {
 	return append(steps,
 		causes.Step{Text: "Ask for an address again", Command: "ipconfig set {interface} DHCP", Where: causes.OnHost, Root: true, GOOS: "darwin"},
 		causes.Step{Text: "Ask for an address again", Command: "Get-NetAdapter; ipconfig /renew", Where: causes.OnHost, Root: true, GOOS: "windows"},
-		restartLinux, checkAgain)
+		restartLinux, causes.Again)
 }
 
 // blameRouteToResolver tells what this host itself does with packets for the resolver;
@@ -231,7 +242,7 @@ func blameRouteToResolver(n *node.Node, name, asked string, end facts.Outcome, s
 	default:
 		return Finding{}, false
 	}
-	return fd.sawRoute(n, to, p.Route).with("address", to, "interface", r.Interface, "resolver", to), true
+	return fd.sawRoute(n, to, p.Route).with("address", to, "interface", text.Or(r.Interface, n.MainDevice()), "resolver", to), true
 }
 
 // keptByKernel is how a query ends that this host's kernel does not send.

@@ -67,20 +67,17 @@ func sessionTroubles(n *node.Node) []trouble {
 		{sig: facts.SigUserUnreadable, mended: sessionOpens, says: "sessions do not start: their user %s cannot be looked up", value: user, fix: causes.SessionUserUnreadable, stops: noSessions},
 		{sig: facts.SigSessionKey, mended: sessionOpens, says: "sessions do not start: the KMS key that encrypts them cannot be used (missing, disabled, or of another kind)", fix: causes.SessionKey, stops: noKey},
 		{sig: facts.SigLogsUnencrypted, mended: sessionOpens, says: "sessions do not start: their logs must be encrypted, and the log group or bucket that they go to is not", fix: causes.SessionLogsEncryption, stops: noSessions},
-		{sig: facts.SigLogsUnchecked, holds: []string{"serversideencryptionconfigurationnotfound"}, mended: sessionOpens, says: "sessions do not start: their logs must be encrypted, and the bucket that they go to is not", fix: causes.SessionLogsEncryption, stops: noSessions},
+		{sig: facts.SigLogsUnchecked, holds: []string{"serversideencryptionconfigurationnotfound"}, mended: sessionOpens, says: "sessions do not start: their logs must be encrypted, and the bucket that they go to is not", fix: causes.SessionBucketEncryption, stops: noSessions},
 		{sig: facts.SigLogsUnchecked, holds: []string{"cloudwatch"}, mended: sessionOpens, says: "sessions do not start: whether the log group that they go to is encrypted could not be read", fix: causes.SessionLogGroup, stops: noSessions},
 		{sig: facts.SigLogsUnchecked, without: []string{"cloudwatch", "serversideencryptionconfigurationnotfound"}, mended: sessionOpens, says: "sessions do not start: whether the bucket that their logs go to is encrypted could not be read", fix: causes.SessionLogBucket, stops: noSessions},
-	}
-	if !isFull(n) {
-		list = append(list,
-			trouble{sig: facts.SigSessionWorker, holds: noMemory, mended: anyOpens, says: "sessions do not start: there is no memory or no process left for the session worker", fix: causes.SessionNoMemory, stops: noSessions},
-			trouble{sig: facts.SigSessionWorker, holds: []string{"no such file", "cannot find"}, mended: anyOpens, says: "sessions do not start: the agent's session worker is missing on this host", fix: causes.WorkerMissing, stops: noSessions},
-			trouble{sig: facts.SigSessionWorker, without: []string{"permission denied", "access is denied"}, mended: anyOpens, says: "sessions do not start: the agent's session worker does not start", fix: causes.WorkerMissing, stops: noSessions},
-			trouble{sig: facts.SigStream, mended: anyOpens, says: "sessions do not start: the agent does not find its session plug-in %s, which only the session worker has", value: quotedBy(pluginRE, "Standard_Stream"), fix: causes.WorkerMissing, stops: noSessions},
-			trouble{sig: facts.SigSessionStart, holds: []string{"/dev/ptmx", "/dev/pts", "no space left on device", "inappropriate ioctl"}, mended: sessionOpens, says: "sessions do not start: this host gives no pseudo terminal", fix: causes.SessionNoTerminal, stops: noSessions},
-			trouble{sig: facts.SigSessionStart, holds: noMemory, mended: sessionOpens, says: "sessions do not start: there is no memory or no process left for their shell", fix: causes.SessionNoMemory, stops: noSessions},
-			trouble{sig: facts.SigSessionStart, mended: sessionOpens, says: "sessions do not start: their shell cannot be run", fix: causes.SessionNoShell, stops: noSessions},
-			trouble{sig: facts.SigSessionFile, without: elsewhere, mended: sessionOpens, says: "sessions do not start: their folder cannot be written", fix: causes.SessionFolder, stops: noSessions})
+		{sig: facts.SigSessionWorker, holds: noMemory, mended: anyOpens, says: "sessions do not start: there is no memory or no process left for the session worker", fix: causes.SessionNoMemory, stops: noSessions, room: true},
+		{sig: facts.SigSessionWorker, holds: []string{"no such file", "cannot find"}, mended: anyOpens, says: "sessions do not start: the agent's session worker is missing on this host", fix: causes.WorkerMissing, stops: noSessions, room: true},
+		{sig: facts.SigSessionWorker, without: []string{"permission denied", "access is denied"}, mended: anyOpens, says: "sessions do not start: the agent's session worker does not start", fix: causes.WorkerMissing, stops: noSessions, room: true},
+		{sig: facts.SigStream, mended: anyOpens, says: "sessions do not start: the agent does not find its session plug-in %s, which only the session worker has", value: quotedBy(pluginRE, "Standard_Stream"), fix: causes.WorkerMissing, stops: noSessions, room: true},
+		{sig: facts.SigSessionStart, holds: []string{"/dev/ptmx", "/dev/pts", "no space left on device", "inappropriate ioctl"}, mended: sessionOpens, says: "sessions do not start: this host gives no pseudo terminal", fix: causes.SessionNoTerminal, stops: noSessions, room: true},
+		{sig: facts.SigSessionStart, holds: noMemory, mended: sessionOpens, says: "sessions do not start: there is no memory or no process left for their shell", fix: causes.SessionNoMemory, stops: noSessions, room: true},
+		{sig: facts.SigSessionStart, mended: sessionOpens, says: "sessions do not start: their shell cannot be run", fix: causes.SessionNoShell, stops: noSessions, room: true},
+		{sig: facts.SigSessionFile, without: elsewhere, mended: sessionOpens, says: "sessions do not start: their folder cannot be written", fix: causes.SessionFolder, stops: noSessions, room: true},
 	}
 	if e := n.Log.Last(facts.SigDataChannel); !isClosed(n, "ssmmessages") && !n.Log.Near(e, outage, facts.SigChannelFailed, facts.SigChannelToken, facts.SigWebSocketFailed, facts.SigHealthFailed) {
 		list = append(list, trouble{sig: facts.SigDataChannel, anyway: true, mended: anyOpens, says: "sessions do not open: their data channel fails", fix: causes.SessionDataChannel, stops: noSessions})

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
@@ -38,7 +39,7 @@ func eachFileSystem(n *node.Node, what string, judge func(facts.FileSystem, fact
 	}
 	if looked == 0 || blind {
 		fd := unread(what, why)
-		for _, sig := range []string{facts.SigNoSpace, facts.SigCredsWrite, facts.SigStream} {
+		for _, sig := range []string{facts.SigNoSpace, facts.SigCredsWrite} {
 			if m := n.Log.Recent(sig); m.Yes() {
 				return fd.add("; by its log the agent could not write %s", n.Ago(m.Last)).logged(m).failing(Breaks)
 			}
@@ -51,6 +52,19 @@ func eachFileSystem(n *node.Node, what string, judge func(facts.FileSystem, fact
 // lacksInodes reports whether no new file can be made. File systems without a fixed
 // number of inodes give 0 of 0.
 func lacksInodes(u facts.Usage) bool { return u.TotalInodes != 0 && u.FreeInodes <= 16 }
+
+// isPast reports whether something happened before the agent stopped, or before this
+// host started, and so cannot be why the agent does not run.
+func isPast(n *node.Node, at time.Time) bool {
+	if at.IsZero() {
+		return false
+	}
+	if u := n.Agent.Unit; u != nil && !u.StoppedSince.IsZero() {
+		return at.Before(u.StoppedSince.Add(-10 * time.Minute))
+	}
+	boot, ok := n.Facts.Host.BootTime.Get()
+	return ok && at.Before(boot)
+}
 
 // withPackaging adds how this agent is packaged, for the remedy.
 func withPackaging(n *node.Node, fd Finding) Finding {

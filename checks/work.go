@@ -2,6 +2,7 @@ package checks
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,8 @@ type trouble struct {
 	fix    []causes.Step
 	// anyway: an entry about a connection counts, whatever is seen of it now.
 	anyway bool
+	// room: it may be for lack of space, which another check names.
+	room bool
 	// stops are the features that do not work with it.
 	stops []string
 }
@@ -50,30 +53,26 @@ func (t trouble) find(n *node.Node) node.Entry {
 		return e
 	}
 	low := strings.ToLower(e.Text)
-	for _, w := range t.without {
-		if strings.Contains(low, w) {
-			return node.Entry{Found: node.No}
-		}
-	}
-	for _, w := range t.holds {
-		if strings.Contains(low, w) {
-			return e
-		}
-	}
-	if len(t.holds) > 0 {
+	has := func(w string) bool { return strings.Contains(low, w) }
+	if slices.ContainsFunc(t.without, has) || len(t.holds) > 0 && !slices.ContainsFunc(t.holds, has) {
 		return node.Entry{Found: node.No}
 	}
 	return e
 }
 
 // troubles are the findings of a list of ways to fail, the more telling first: an
-// entry of the same event as one before it adds nothing. unread: some may be in what
+// entry of the same event as one before it adds nothing. blind: some may be in what
 // was not read of the log.
-func troubles(n *node.Node, cause string, list []trouble) (fd Finding, found, unread bool) {
+func troubles(n *node.Node, cause string, list []trouble) (fd Finding, found, blind bool) {
+	var doubt Finding
 	var seen []node.Entry
+	full := isFull(n)
 	for _, t := range list {
+		if t.room && full == node.Yes {
+			continue
+		}
 		e := t.find(n)
-		unread = unread || e.Unread()
+		blind = blind || e.Unread()
 		if !e.Yes() || node.SaysRefused(e.Text) || node.SaysUnreachable(e.Text) && !t.anyway || isAlready(seen, e) {
 			continue // a refusal is for the checks of rights; of a connection, what is seen now decides
 		}
@@ -81,6 +80,12 @@ func troubles(n *node.Node, cause string, list []trouble) (fd Finding, found, un
 		what := text.New(t.says)
 		if t.value != nil {
 			what = text.New(t.says, t.value(e.Text))
+		}
+		if t.room && full == node.Unknown {
+			if !found {
+				doubt = unread("file systems of the agent", unseenRoom(n)).add("; the log says that %s (%s)", what, often(n, e)).logged(e).failing(Breaks)
+			}
+			continue
 		}
 		this := breaks(cause, Likely, "%s (%s)", what, often(n, e)).logged(e).halts(t.stops...).fix(t.fix...)
 		if !found {
@@ -91,17 +96,15 @@ func troubles(n *node.Node, cause string, list []trouble) (fd Finding, found, un
 		fd = fd.add("; also: ").add("%s (%s)", what, often(n, e)).halts(t.stops...)
 		fd.Fix = joined(fd.Fix, t.fix)
 	}
-	return fd, found, unread
+	if !found && doubt.Status == Unknown {
+		return doubt, true, blind
+	}
+	return fd, found, blind
 }
 
 // isAlready reports whether an entry is of an event that is among those seen.
 func isAlready(seen []node.Entry, e node.Entry) bool {
-	for _, s := range seen {
-		if s.Last.Sub(e.Last).Abs() <= sameEvent {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(seen, func(s node.Entry) bool { return s.Last.Sub(e.Last).Abs() <= sameEvent })
 }
 
 // often says how many times something was logged, and when last.
@@ -116,22 +119,14 @@ func often(n *node.Node, e node.Entry) text.Text {
 func joined(one, more []causes.Step) []causes.Step {
 	var head, tail []causes.Step
 	for _, s := range one {
-		shared := false
-		for _, o := range more {
-			shared = shared || o == s
-		}
-		if shared {
+		if slices.Contains(more, s) {
 			tail = append(tail, s)
 		} else {
 			head = append(head, s)
 		}
 	}
 	for _, s := range more {
-		shared := false
-		for _, o := range tail {
-			shared = shared || o == s
-		}
-		if !shared {
+		if !slices.Contains(tail, s) {
 			head = append(head, s)
 		}
 	}
@@ -149,13 +144,29 @@ func (f Finding) none() Finding { f.Stops = nil; return f }
 
 // isFull reports whether a file system of the agent has no space or inodes left, which
 // others name and which keeps workers from starting.
-func isFull(n *node.Node) bool {
+func isFull(n *node.Node) node.Answer {
 	for _, fs := range n.Facts.Host.FileSystems.Some() {
 		if u, ok := fs.Usage.Get(); ok && (u.FreeBytes < fullBytes || lacksInodes(u)) {
-			return true
+			return node.Yes
 		}
 	}
-	return false
+	if unseenRoom(n) != nil {
+		return node.Unknown
+	}
+	return node.No
+}
+
+// unseenRoom is what was not read of the space that the agent has; nil: nothing.
+func unseenRoom(n *node.Node) facts.Unseen {
+	if n.Facts.Host.FileSystems.Unknown() {
+		return n.Facts.Host.FileSystems
+	}
+	for _, fs := range n.Facts.Host.FileSystems.Some() {
+		if fs.Usage.Unknown() {
+			return fs.Usage
+		}
+	}
+	return nil
 }
 
 // shortBytes and busyPerCPU are where memory or processor explain a worker that does
@@ -166,12 +177,10 @@ const (
 )
 
 var (
-	bucketRE   = regexp.MustCompile(`s3://([a-zA-Z0-9.-]{3,63})/`)
-	logGroupRE = regexp.MustCompile(`Log group "([^"\s]{1,512})"`)
-	keyRE      = regexp.MustCompile(`arn:aws[a-z-]{0,20}:kms:[^\s'",]{1,200}`)
-	pluginRE   = regexp.MustCompile(`Plugin with name (\S{1,100}) `)
-	programRE  = regexp.MustCompile(`exec: "([^"\s]{1,200})"|fork/exec ([^\s:]{1,200}):`)
-	schemaRE   = regexp.MustCompile(`schema version ([0-9.]{1,10})`)
+	keyRE     = regexp.MustCompile(`arn:aws[a-z-]{0,20}:kms:[^\s'",]{1,200}`)
+	pluginRE  = regexp.MustCompile(`Plugin with name (\S{1,100}) `)
+	programRE = regexp.MustCompile(`exec: "([^"\s]{1,200})"|fork/exec ([^\s:]{1,200}):`)
+	schemaRE  = regexp.MustCompile(`schema version ([0-9.]{1,10})`)
 )
 
 // quotedBy is what a form finds in an entry, or words in its place.
@@ -189,7 +198,7 @@ func quotedBy(re *regexp.Regexp, or string) func(entry string) string {
 // withNames sets what an entry names, for the remedy.
 func withNames(n *node.Node, fd Finding) Finding {
 	for _, e := range fd.Evidence {
-		for name, re := range map[string]*regexp.Regexp{"bucket": bucketRE, "loggroup": logGroupRE} {
+		for name, re := range map[string]*regexp.Regexp{"bucket": node.BucketRE, "loggroup": node.LogGroupRE} {
 			if m := re.FindStringSubmatch(e.Seen); m != nil {
 				fd = fd.with(name, m[1])
 			}

@@ -52,9 +52,11 @@ func stopped(found diagnose.Findings) map[string]string {
 		if !ok || fd.Status != checks.Warn && fd.Status != checks.Fail {
 			continue
 		}
-		for _, id := range fd.Stops {
-			if out[id] == "" {
-				out[id] = fd.Cause
+		for _, part := range append([]checks.Finding{fd}, fd.More...) {
+			for _, id := range part.Stops {
+				if out[id] == "" {
+					out[id] = part.Cause
+				}
 			}
 		}
 	}

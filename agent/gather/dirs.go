@@ -69,8 +69,9 @@ func IsBottlerocket(fsys FileSystem) bool {
 		}
 		is := false
 		Lines(b, func(l []byte) bool {
-			is = is || strings.Trim(strings.TrimPrefix(string(l), "ID="), `"'`) == "bottlerocket" && strings.HasPrefix(string(l), "ID=")
-			return !is
+			id, ok := strings.CutPrefix(string(l), "ID=")
+			is = ok && strings.Trim(id, `"'`) == "bottlerocket"
+			return !ok
 		})
 		return is
 	}

@@ -35,20 +35,6 @@ const IMDSAddr = "169.254.169.254"
 
 const maxInterfaces = 100
 
-// plainLinks are the devices as far as every system tells of them.
-func plainLinks() facts.Seen[[]facts.Link] {
-	all, err := net.Interfaces()
-	if err != nil {
-		return Unknown[[]facts.Link](err, "")
-	}
-	out := []facts.Link{}
-	for _, i := range all[:min(len(all), maxInterfaces)] {
-		out = append(out, facts.Link{Name: OneLine(i.Name, 50), Up: i.Flags&net.FlagUp != 0, Carrier: i.Flags&net.FlagRunning != 0,
-			Loopback: i.Flags&net.FlagLoopback != 0, MTU: i.MTU})
-	}
-	return facts.Known(out, "")
-}
-
 // hostInterfaces lists the interfaces that are up.
 func hostInterfaces() facts.Seen[[]facts.Interface] {
 	all, err := net.Interfaces()

@@ -2,6 +2,7 @@ package gather
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -52,20 +53,20 @@ const maxDump = 4 << 20
 func ask(request []byte, read func([]byte) (done bool, err error)) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
-		return err
+		return unasked(err)
 	}
 	defer unix.Close(fd)
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 200_000}); err != nil {
-		return err
+		return unasked(err)
 	}
 	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
+		return unasked(err)
 	}
 	buf := make([]byte, 32<<10)
 	for total := 0; ; {
 		n, from, err := unix.Recvfrom(fd, buf, 0)
 		if err != nil {
-			return err
+			return unasked(err)
 		}
 		if k, ok := from.(*unix.SockaddrNetlink); !ok || k.Pid != 0 {
 			continue // not the kernel
@@ -86,6 +87,10 @@ func ask(request []byte, read func([]byte) (done bool, err error)) error {
 		}
 	}
 }
+
+// unasked is a question that was not put to the kernel. It does not wrap: only an
+// answer of the kernel speaks of a route.
+func unasked(err error) error { return fmt.Errorf("rtnetlink: %v", err) }
 
 func kernelLinks() facts.Seen[[]facts.Link] {
 	out := []facts.Link{}

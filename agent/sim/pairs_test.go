@@ -275,7 +275,7 @@ func together(a, b []string) bool {
 // contradictions are parts of which a host cannot have one from each fault: the
 // agent that uses a hybrid registration does not fail for what EC2 lacks, and a
 // service that is not there is in no state.
-var contradictions = [][2]string{{"no_ipv4_route", "net"}, {"no_ipv4_route", "interfaces"}, {"no_ipv4_route", "resolvers"}, {"agent.stuck", "agent.channel"}, {"agent.packaging", "agent.units"}, {"agent.no_manager", "agent.units"}, {"agent.version", "agent.units"}, {"agent.version", "agent.previous"},
+var contradictions = [][2]string{{"agent.worker", "host.open_files"}, {"no_ipv4_route", "net"}, {"no_ipv4_route", "interfaces"}, {"no_ipv4_route", "resolvers"}, {"agent.stuck", "agent.channel"}, {"agent.packaging", "agent.units"}, {"agent.no_manager", "agent.units"}, {"agent.version", "agent.units"}, {"agent.version", "agent.previous"},
 	{"agent.hybrid", "agent.identity"}, {"agent.hybrid", "agent.source"}, {"agent.hybrid", "agent.cloned"}}
 
 func contradicts(c [2]string, x, y []string) bool {

@@ -66,7 +66,7 @@ var _ = add(
 			operator("Run the workload on an operating system that AWS supports; for example, these images of Amazon Linux bring the agent",
 				"aws ssm get-parameters-by-path --region {region} --path /aws/service/ami-amazon-linux-latest --query Parameters[].Name"),
 			linux(or(onHost)("Or build the agent from its public source, which AWS does not support here: it needs git, make and Go", "git clone https://github.com/aws/amazon-ssm-agent && cd amazon-ssm-agent && make build-linux")),
-			onHost("Once an agent runs, check again", "ssm-doctor check --wait 5m"),
+			onHost("Once an agent runs, check again", verify.Command),
 		},
 		Docs: []string{docSupported},
 	},

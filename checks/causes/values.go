@@ -141,6 +141,9 @@ func (s Step) Applies(v Values) bool {
 	if s.GOOS != "" && !slices.Contains(strings.Fields(s.GOOS), goos) {
 		return false
 	}
+	if m := v["manager"]; goos == "linux" && m != "" && m != "systemd" && strings.Contains(s.Command, "systemctl ") {
+		return false
+	}
 	for _, m := range rePlaceholder.FindAllString(s.Command, -1) {
 		name := m[1 : len(m)-1]
 		if val, ok := v[name]; ok && val == "" && commands[name] {

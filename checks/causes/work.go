@@ -9,7 +9,7 @@ const (
 
 // Steps that end a remedy of work that fails: what takes the finding back.
 var (
-	trySession = operator("Start a session: one that opens takes this finding back", "aws ssm start-session --region {region} --target {node}")
+	trySession = operator("Start a session, and end it: what it leaves in the agent's log decides", "aws ssm start-session --region {region} --target {node}")
 	tryCommand = []Step{
 		unix(operator("Send a command: one that runs takes this finding back", "aws ssm send-command --region {region} --instance-ids {node} --document-name AWS-RunShellScript --parameters commands=date")),
 		windows(operator("Send a command: one that runs takes this finding back", "aws ssm send-command --region {region} --instance-ids {node} --document-name AWS-RunPowerShellScript --parameters commands=date")),
@@ -33,6 +33,8 @@ func steps(list ...any) []Step {
 	}
 	return out
 }
+
+const encryptBucket = `aws s3api put-bucket-encryption --bucket {bucket} --server-side-encryption-configuration '{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}'`
 
 // Remedies of sessions that fail, by what the log says.
 var (
@@ -67,7 +69,7 @@ var (
 	SessionNoSudo = steps(
 		linux(asRoot("Write the rule that the agent could not write, and check it", `printf 'ssm-user ALL=(ALL) NOPASSWD:ALL\n' > /etc/sudoers.d/ssm-agent-users && chmod 440 /etc/sudoers.d/ssm-agent-users && visudo -c`)),
 		mac(asRoot("Write the rule that the agent could not write, and check it", `printf 'ssm-user ALL=(ALL) NOPASSWD:ALL\n' > /etc/sudoers.d/ssm-agent-users && chmod 440 /etc/sudoers.d/ssm-agent-users && visudo -c`)),
-		trySession, verify)
+		operator("Start a session and try sudo -l in it; the agent does not log it again, and its entry counts for a day", trySession.Command), verify)
 	SessionOnDomainController = steps(
 		windows(asRoot("On a domain controller the agent makes no local user: create ssm-user as an administrator of the domain, by hand", "New-ADUser -Name ssm-user -SamAccountName ssm-user -Enabled $false; Add-ADGroupMember -Identity Administrators -Members ssm-user")),
 		trySession, verify)
@@ -99,9 +101,13 @@ var (
 		or(operator)("Or name another key, or none, in the preferences", preferences.Command),
 		trySession, verify)
 	SessionLogsEncryption = steps(
-		operator("Session logs must be encrypted by the preferences, and where they go is not: encrypt the log group", "aws logs associate-kms-key --region {region} --log-group-name LOG_GROUP --kms-key-id KEY_ARN"),
-		or(operator)("Or encrypt the bucket", `aws s3api put-bucket-encryption --bucket {bucket} --server-side-encryption-configuration '{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}'`),
+		operator("Session logs must be encrypted by the preferences, and where they go is not: encrypt the log group", "aws logs associate-kms-key --region {region} --log-group-name {loggroup} --kms-key-id KEY_ARN"),
+		or(operator)("Or encrypt the bucket", encryptBucket),
 		or(operator)("Or do not demand it: cloudWatchEncryptionEnabled and s3EncryptionEnabled in the preferences", preferences.Command),
+		trySession, verify)
+	SessionBucketEncryption = steps(
+		operator("Session logs must be encrypted by the preferences: encrypt the bucket that they go to", encryptBucket),
+		or(operator)("Or do not demand it: s3EncryptionEnabled in the preferences", preferences.Command),
 		trySession, verify)
 	SessionLogGroup = steps(
 		preferences,
@@ -133,7 +139,7 @@ var (
 		linux(onHost("See what takes memory and processes, and what the service may have", "free -m; uptime; ps -eo pid,user,rss,comm --sort=-rss | head -15; systemctl show {unit} -p TasksCurrent,TasksMax,MemoryCurrent,MemoryMax")),
 		mac(onHost("See what takes memory", "top -l 1 -o mem -n 15")),
 		windows(onHost("See what takes memory", "Get-Process | Sort-Object WS -Descending | Select-Object -First 15 Name,Id,WS")),
-		linux(asRoot("If memory is short, add swap, or use a larger instance type", "fallocate -l 1G /swapfile && chmod 600 /swapfile && mkswap /swapfile && swapon /swapfile")),
+		AddSwap,
 		tryCommand, verify)
 	WorkerSlow = steps(
 		readWorkers,
@@ -183,7 +189,7 @@ var _ = add(
 		Meaning: "The node is managed, but sessions do not open, or lose their logs, for a reason that the agent's session worker wrote down: the user they run as, the shell, the key, the log destination, the data channel.",
 		Fix:     steps(readWorkers, preferences, trySession, verify),
 		Ways: [][]Step{SessionUserMissing, SessionUserUnset, SessionUserNotAllowed, SessionAgentNotRoot, SessionUserNotMade, SessionUserUnreadable, SessionNoSudo, SessionOnDomainController, SessionNoShell, SessionNoTerminal,
-			SessionNoMemory, SessionFolder, SessionKey, SessionLogsEncryption, SessionLogGroup, SessionLogBucket, SessionScript, SessionDataChannel, WorkerMissing},
+			SessionNoMemory, SessionFolder, SessionKey, SessionLogsEncryption, SessionBucketEncryption, SessionLogGroup, SessionLogBucket, SessionScript, SessionDataChannel, WorkerMissing},
 		Docs: []string{docSession, docRunAs, docSessionLog, docSessionKey},
 	},
 	Cause{

@@ -133,7 +133,7 @@ func stateOf(n *node.Node, list []Named, accepted, unclear bool) State {
 		worst = max(worst, c.Effect)
 		waiting = waiting || c.Cause.LastResort
 	}
-	refused := n.Acceptance.Refused == node.Yes && n.Facts.Broken() == ""
+	refused := n.Acceptance.Refused == node.Yes
 	switch {
 	case worst == checks.Blocks:
 		return NotManaged

@@ -141,7 +141,7 @@ func TestRemedyFitsTheHost(t *testing.T) {
 		{"a program that is missing, deb", "agent-packaging-conflict", both(distro("debian"), missingProgram("deb")), "dpkg -i amazon-ssm-agent.deb", "purge|snap|yum"},
 		{"a snap that is broken", "agent-packaging-conflict", both(distro("ubuntu"), tools("snap", "dpkg"), brokenSnap("the current revision has no usable executable", "")), "snap remove amazon-ssm-agent && snap install amazon-ssm-agent --classic", "purge|yum"},
 		{"a snap with another revision", "agent-packaging-conflict", both(distro("ubuntu"), tools("snap", "dpkg"), brokenSnap("the current revision has no usable executable", "9565")), "snap revert amazon-ssm-agent", "purge|snap install"},
-		{"a snap that is off", "agent-packaging-conflict", both(distro("ubuntu"), tools("snap", "dpkg"), brokenSnap("the snap has revisions but none is current", "")), "snap enable amazon-ssm-agent", "purge|snap install"},
+		{"a snap that is off", "agent-packaging-conflict", both(distro("ubuntu"), tools("snap", "dpkg"), brokenSnap(facts.SnapNotCurrent, "")), "snap enable amazon-ssm-agent", "purge|snap install"},
 		{"half configured", "agent-packaging-conflict", both(distro("debian"), func(f *facts.Facts) {
 			missingProgram("deb")(f)
 			f.Agent.Installations.Value[0].Broken = "dpkg: install ok half-configured"

@@ -17,7 +17,7 @@ var metadataAddresses = []string{"169.254.169.254", "fd00:ec2::254"}
 func values(n *node.Node) causes.Values {
 	f := n.Facts
 	v := causes.Values{
-		"goos": f.Host.GOOS, "arch": f.Host.Arch,
+		"goos": f.Host.GOOS, "manager": f.Agent.Manager.Value, "arch": f.Host.Arch,
 		"node": n.Identity.ID, "region": n.Identity.Region, "account": n.Identity.Account, "partition": n.Identity.Partition,
 		"role": roleInUse(n), "domain": f.Network.Domain, "config": f.Agent.ConfigPath, "cluster": f.ECS.Task.Value.Cluster,
 	}
@@ -147,13 +147,18 @@ func serviceCommands(n *node.Node, v causes.Values) {
 			v["restart"], v["stop"], v["start"] = "rc-service "+name+" restart", "rc-service "+name+" stop", "rc-service "+name+" start"
 			v["enableonly"] = "rc-update add " + name + " default"
 			v["enable"] = v["enableonly"] + " && " + v["start"]
+		case "upstart":
+			v["stop"], v["start"] = "initctl stop "+name, "initctl start "+name
+			v["restart"] = v["stop"] + "; " + v["start"]
+			v["enableonly"] = "rm -f /etc/init/" + name + ".override"
+			v["enable"] = v["enableonly"] + "; " + v["start"]
 		case "sysv":
 			v["restart"], v["stop"], v["start"] = "/etc/init.d/"+name+" restart", "/etc/init.d/"+name+" stop", "/etc/init.d/"+name+" start"
 			v["enableonly"] = "update-rc.d " + name + " defaults || chkconfig --add " + name
 			v["enable"] = v["enableonly"] + "; " + v["start"]
 		}
 		v["journal"] = "journalctl -u " + unit + " -n 50 --no-pager; tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log"
-		if m := f.Agent.Manager.Value; m == "openrc" || m == "sysv" {
+		if m := f.Agent.Manager.Value; m == "openrc" || m == "sysv" || m == "upstart" {
 			v["journal"] = "tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log"
 		}
 		v["install"] = installOnLinux(n, bucket, v["root"])
@@ -162,14 +167,14 @@ func serviceCommands(n *node.Node, v causes.Values) {
 			v["journal"] = "journalctl -u " + unit + " -n 100 --no-pager"
 		}
 	}
-	switch d, _ := f.Host.Distro.Get(); {
+	switch d, family := f.Host.Distro.Value, n.Platform().Family; {
 	case d.ID == "alpine":
 		v["adduser"], v["installscript"] = "adduser -D", "apk add util-linux-misc"
-	case d.ID == "debian" || d.ID == "ubuntu" || d.ID == "raspbian":
+	case family == "deb", family == "ubuntu":
 		v["installscript"] = "apt-get install -y bsdutils"
 	case d.ID == "fedora":
 		v["installscript"] = "dnf install -y util-linux-script"
-	case n.Platform().Family == "zypper":
+	case family == "zypper":
 		v["installscript"] = "zypper --non-interactive install util-linux"
 	}
 	v["reinstall"], v["repair"] = v["install"], repairOnLinux(n, bucket, v["install"])
@@ -177,6 +182,8 @@ func serviceCommands(n *node.Node, v causes.Values) {
 		switch {
 		case in.Kind == "snap" && n.Has("snap") != node.No:
 			v["reinstall"] = "snap refresh amazon-ssm-agent"
+		case in.Kind == "deb" && v["root"] == "": // and no snap beside it
+			v["reinstall"] = installDeb(n, bucket, "")
 		case in.Kind == "rpm" && n.Platform().Family == "zypper":
 			v["downgrade"] = "zypper --non-interactive install --oldpackage"
 		case in.Kind == "rpm":
@@ -190,22 +197,14 @@ func serviceCommands(n *node.Node, v causes.Values) {
 // that is set; empty where there is no package for it. yum is on every rpm system that
 // AWS supports, unless this one shows that it is not.
 func installOnLinux(n *node.Node, bucket, root string) string {
-	arch := "amd64"
-	if a := n.Facts.Host.Arch; a == "arm64" || a == "arm" || a == "386" {
-		arch = a
-	}
-	rpm := bucket + "linux_" + arch + "/amazon-ssm-agent.rpm"
-	deb := "curl -fsSLO " + bucket + "debian_" + arch + "/amazon-ssm-agent.deb && dpkg "
-	if root != "" {
-		deb += "--root=" + root + " "
-	}
+	rpm := rpmOf(n, bucket)
 	switch p := n.Platform(); {
 	case p.Supported == node.No, p.Family == "bottlerocket":
 		return ""
 	case p.Family == "ubuntu" && root == "" && n.Has("snap") != node.No:
 		return "snap install amazon-ssm-agent --classic"
 	case p.Family == "ubuntu", p.Family == "deb":
-		return deb + "-i amazon-ssm-agent.deb"
+		return installDeb(n, bucket, root)
 	case p.Family == "zypper" && root != "":
 		return "zypper --root " + root + " --non-interactive install " + rpm
 	case p.Family == "zypper":
@@ -214,6 +213,29 @@ func installOnLinux(n *node.Node, bucket, root string) string {
 		return rpmTool(n) + " install -y --installroot=" + root + " " + rpm
 	}
 	return rpmTool(n) + " install -y " + rpm
+}
+
+// rpmOf is the address of the package for this processor.
+func rpmOf(n *node.Node, bucket string) string {
+	return bucket + "linux_" + packageArch(n) + "/amazon-ssm-agent.rpm"
+}
+
+// installDeb is the command that installs the package for this processor, into the file
+// system below root where that is set.
+func installDeb(n *node.Node, bucket, root string) string {
+	s := "curl -fsSLO " + bucket + "debian_" + packageArch(n) + "/amazon-ssm-agent.deb && dpkg "
+	if root != "" {
+		s += "--root=" + root + " "
+	}
+	return s + "-i amazon-ssm-agent.deb"
+}
+
+// packageArch is the processor in the names of packages.
+func packageArch(n *node.Node) string {
+	if a := n.Facts.Host.Arch; a == "arm64" || a == "arm" || a == "386" {
+		return a
+	}
+	return "amd64"
 }
 
 // rpmTool is what installs an rpm package from an address: yum, or dnf where yum is not
@@ -239,26 +261,16 @@ func repairOnLinux(n *node.Node, bucket, install string) string {
 				return install
 			}
 			switch {
-			case strings.Contains(in.Broken, "none is current"): // as a disabled snap has it
+			case in.Broken == facts.SnapNotCurrent: // as a disabled snap has it
 				return "snap enable amazon-ssm-agent || snap revert amazon-ssm-agent"
 			case in.Other != "":
 				return "snap revert amazon-ssm-agent"
 			}
 			return "snap remove amazon-ssm-agent && snap install amazon-ssm-agent --classic"
 		case "rpm":
-			arch := "amd64"
-			if f.Host.Arch == "arm64" {
-				arch = f.Host.Arch
-			}
-			return "rpm -Uvh --force " + bucket + "linux_" + arch + "/amazon-ssm-agent.rpm"
+			return "rpm -Uvh --force " + rpmOf(n, bucket)
 		case "deb":
-			if !strings.Contains(install, "dpkg ") {
-				arch := "amd64"
-				if a := f.Host.Arch; a == "arm64" || a == "arm" {
-					arch = a
-				}
-				return "curl -fsSLO " + bucket + "debian_" + arch + "/amazon-ssm-agent.deb && dpkg -i amazon-ssm-agent.deb"
-			}
+			return installDeb(n, bucket, "")
 		}
 	}
 	return install

@@ -132,6 +132,9 @@ type Installation struct {
 	Other string `json:"other_revision"`
 }
 
+// SnapNotCurrent is Broken of a snap that is there and switched off.
+const SnapNotCurrent = "the snap has revisions but none is current"
+
 // VersionStart is a start of the core agent.
 type VersionStart struct {
 	Version string    `json:"version"`

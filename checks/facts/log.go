@@ -392,26 +392,16 @@ var Signatures = []Signature{
 
 	// How sessions end, what the caller sent, and what the port that they forward to
 	// answers.
-	{"noise", []string{"pty process:", "exited unsuccessfully"}, KindNoise},
-	{"noise", []string{"unable to wait pty"}, KindNoise},
-	{"noise", []string{"unable to terminate pty"}, KindNoise},
-	{"noise", []string{"Error occurred while closing pty"}, KindNoise},
 	{"noise", []string{"Unable to set pty size"}, KindNoise},
 	{"noise", []string{"cancellation failed to stop the session"}, KindNoise},
 	{"noise", []string{"error when waiting for command to complete"}, KindNoise},
 	{"noise", []string{"SeparateOutputStream properties validation failed"}, KindNoise},
 	{"noise", []string{"Failed to parse commands input"}, KindNoise},
-	{"noise", []string{"ssm-session-worker", "Unable to write to stdin"}, KindNoise},
 	{"noise", []string{"ssm-session-worker", "Error sending"}, KindNoise},
 	{"noise", []string{"ssm-session-worker", "Unable to send"}, KindNoise},
 	{"noise", []string{"ssm-session-worker", "Error while sending websocket ping"}, KindNoise},
-	{"noise", []string{"ssm-session-worker", "Unable to dial connection to server"}, KindNoise},
 	{"noise", []string{"ssm-session-worker", "Unable to connect to specified port"}, KindNoise},
 	{"noise", []string{"ssm-session-worker", "Forwarding to IP address"}, KindNoise},
-	{"noise", []string{"ssm-session-worker", "Unable to accept"}, KindNoise},
-	{"noise", []string{"ssm-session-worker", "Unable to read from connection"}, KindNoise},
-	{"noise", []string{"ssm-session-worker", "Unable to write to port"}, KindNoise},
-	{"noise", []string{"ssm-session-worker", "Failed to read from port"}, KindNoise},
 
 	// Workers that do not start. Without one of its own a session finds no plug-in.
 	{SigSessionWorker, []string{"start process", "ssm-session-worker"}, KindFeature},

@@ -3,7 +3,6 @@ package facts
 import (
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -82,22 +81,7 @@ func LastRelease(id string) string {
 		if until == "" {
 			return ""
 		}
-		if slices.Compare(parts(until), parts(last)) > 0 {
-			last = until
-		}
+		last = until
 	}
 	return last
-}
-
-// parts are the numbers of a release.
-func parts(release string) []int {
-	var out []int
-	for p := range strings.SplitSeq(release, ".") {
-		n, err := strconv.Atoi(p)
-		if err != nil {
-			return nil
-		}
-		out = append(out, n)
-	}
-	return out
 }

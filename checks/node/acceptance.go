@@ -32,8 +32,6 @@ type Acceptance struct {
 	Silent bool
 	// Refused: no agent runs, or what it wrote last of being accepted is Failed.
 	Refused Answer
-	// Connected: the agent holds a TCP connection to port 443 that answers.
-	Connected Answer
 }
 
 // credentialsWindow is how long obtained credentials prove something: those of
@@ -41,7 +39,7 @@ type Acceptance struct {
 const credentialsWindow = 65 * time.Minute
 
 func acceptanceOf(n *Node) Acceptance {
-	a := Acceptance{Failed: lastFailure(n), Connected: connected(n.Facts)}
+	a := Acceptance{Failed: lastFailure(n)}
 	a.Last = lastSuccess(n, a.Failed)
 	a.Silent = isSilent(n)
 	a.Now, a.Proof = acceptedNow(n, a)
@@ -87,8 +85,9 @@ func lastSuccess(n *Node, failed facts.Match) Proof {
 	return p
 }
 
-// workerStarted is the proof of an agent whose log says nothing at all: the start of a worker beside that of its core, which from 3.2 on
-// waits for credentials that the service accepts.
+// workerStarted is the proof of an agent whose log says nothing at all: the start of a
+// worker beside that of its core, which from 3.2 on waits for credentials that the
+// service accepts.
 // Source: amazon-ssm-agent 3.2, core/workerprovider/longrunningprovider.
 func workerStarted(n *Node) Proof {
 	ps, ok := n.Facts.Agent.Processes.Get()
@@ -217,16 +216,3 @@ const deadRetransmits = 3
 
 // DeadSocket reports whether a connection no longer answers.
 func DeadSocket(s facts.Socket) bool { return s.Retransmits >= deadRetransmits }
-
-func connected(f *facts.Facts) Answer {
-	socks, ok := f.Agent.Channel.Get()
-	if !ok {
-		return ifKnown(false, f.Agent.Channel.Absent())
-	}
-	for _, s := range socks {
-		if !DeadSocket(s) {
-			return Yes
-		}
-	}
-	return No
-}

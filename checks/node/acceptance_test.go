@@ -166,25 +166,3 @@ func TestSilent(t *testing.T) {
 		}
 	}
 }
-
-func TestConnected(t *testing.T) {
-	t.Parallel()
-	sockets := func(list ...facts.Socket) fault {
-		return func(f *facts.Facts) { f.Agent.Channel = facts.Known(list, "file:/proc/net/tcp") }
-	}
-	for name, c := range map[string]struct {
-		fault fault
-		want  Answer
-	}{
-		"one":             {sockets(facts.Socket{}), Yes},
-		"none":            {sockets(), No},
-		"dead":            {sockets(facts.Socket{Retransmits: 3}), No},
-		"one of two dead": {sockets(facts.Socket{Retransmits: 9}, facts.Socket{Retransmits: 2}), Yes},
-		"nothing to read": {func(f *facts.Facts) { f.Agent.Channel = facts.Absent[[]facts.Socket]("no process", "") }, No},
-		"unread":          {func(f *facts.Facts) { f.Agent.Channel = facts.Unknown[[]facts.Socket]("not available", "") }, Unknown},
-	} {
-		if got := nodeOf(t, "profile", c.fault).Acceptance.Connected; got != c.want {
-			t.Errorf("%s: %s, want %s", name, got, c.want)
-		}
-	}
-}

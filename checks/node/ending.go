@@ -111,7 +111,7 @@ func endedProcess(u *facts.Unit) Ending {
 	}
 	switch {
 	case (how == "killed" || how == "dumped") && u.ExitStatus > 0:
-		s := SignalOf(u.ExitStatus)
+		s := signalOf(u.ExitStatus)
 		e := Ending{Class: s.class, How: text.New("killed by signal %d (%s)", u.ExitStatus, s.name), Meaning: s.meaning, Do: s.do}
 		if how == "dumped" {
 			e.Class = EndCrash
@@ -129,7 +129,7 @@ func endedProcess(u *facts.Unit) Ending {
 		return Ending{Class: s.class, How: text.New("exit status %d/%s", u.ExitStatus, s.name), Meaning: s.meaning, Do: s.do}
 	}
 	if u.ExitStatus > 128 && u.ExitStatus < 160 {
-		s := SignalOf(u.ExitStatus - 128)
+		s := signalOf(u.ExitStatus - 128)
 		return Ending{Class: EndCode, How: text.New("exit status %d", u.ExitStatus), Meaning: "a shell gives this status when signal " + fmt.Sprint(u.ExitStatus-128) + " (" + s.name + ") ended the program"}
 	}
 	return Ending{Class: EndCode, How: text.New("exit status %d", u.ExitStatus)}
@@ -231,7 +231,7 @@ func (n *Node) KilledForMemory() bool {
 			if m.At.Sub(u.ExitedAt).Abs() < near || u.Restarts > 0 && killed {
 				return true
 			}
-		case killed || u == nil && n.Agent.Core == No:
+		case killed || n.Agent.Core == No && (u == nil || n.Facts.Agent.Manager.Value != "systemd"):
 			return true
 		}
 	}

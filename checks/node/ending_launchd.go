@@ -11,11 +11,17 @@ var (
 	macLog       = Step{"Read what launchd logged of it", "log show --last 1h --predicate 'process == \"launchd\" AND eventMessage CONTAINS \"com.amazon.aws.ssm\"' | tail -n 50", true}
 )
 
-// macSignals are the signals of macOS that have another number than on Linux.
+// macSignals are the signals of macOS that have another number or meaning than on Linux.
 // Source: signal(3) of macOS.
 var macSignals = map[int]ended{
+	6:  {"ABRT", EndCrash, "the program gave up by itself", nil},
+	7:  {"EMT", EndCrash, "a debugger or a damaged program", nil},
+	9:  {"KILL", EndSignal, "kill -9, or macOS for lack of memory", nil},
 	10: {"BUS", EndCrash, "memory or a file that it used went away", nil},
 	12: {"SYS", EndCrash, "a system call that is not allowed", nil},
+	15: {"TERM", EndSignal, "it was asked to stop: by launchctl, a shutdown, or somebody", nil},
+	24: {"XCPU", EndSignal, "a limit of processor time", nil},
+	25: {"XFSZ", EndSignal, "a limit of the size of files", nil},
 	30: {"USR1", EndSignal, "somebody sent it", nil},
 	31: {"USR2", EndSignal, "somebody sent it", nil},
 }
@@ -41,7 +47,7 @@ func endingOfMac(u *facts.Unit) Ending {
 	case u.Ended == "killed":
 		s, ok := macSignals[u.ExitStatus]
 		if !ok {
-			s = SignalOf(u.ExitStatus)
+			s = signalOf(u.ExitStatus)
 		}
 		return Ending{Class: s.class, How: text.New("killed by signal %d (%s)", u.ExitStatus, s.name), Meaning: s.meaning, Do: []Step{macLog}}
 	}

@@ -37,8 +37,8 @@ var signals = map[int]ended{
 	31: {"SYS", EndCrash, "a system call that SystemCallFilter= or a security tool forbids", []Step{seeUnit, editUnit}},
 }
 
-// SignalOf is the row of a signal.
-func SignalOf(number int) ended {
+// signalOf is the row of a signal.
+func signalOf(number int) ended {
 	if s, ok := signals[number]; ok {
 		return s
 	}

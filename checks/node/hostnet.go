@@ -56,6 +56,8 @@ func (n *Node) DeviceOf(name string) (Device, string) {
 	switch {
 	case name == "lo", strings.HasPrefix(name, "Loopback"):
 		return Loopback, "loopback"
+	case strings.HasPrefix(name, "ppp") && n.isDefault(name): // the line of the provider
+		return WayOut, ""
 	case slices.Contains(tunnels, kind), !hardware && reTunnel.MatchString(name):
 		return Tunnel, "tunnel"
 	case hardware && (kind == "" || kind == "veth" || kind == "macvlan" || kind == "ipvlan"): // of a container, its own end

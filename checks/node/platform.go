@@ -102,6 +102,8 @@ func (n *Node) Platform() Platform {
 		p.Supported, p.Family = Yes, "zypper"
 	case slices.Contains(tools, "rpm"), slices.Contains(tools, "dnf"), slices.Contains(tools, "yum"):
 		p.Supported, p.Family = Yes, "rpm"
+	case slices.Contains(tools, "snap"):
+		p.Family = "ubuntu" // its snap may run here; whether AWS supports that is not known
 	case known && d.ID != "":
 		p.Supported, p.Why = No, "it is not on AWS's list, and has neither rpm nor dpkg nor snap"
 	}

@@ -35,9 +35,15 @@ func (l Log) Unmended(id string, by ...string) Entry {
 func (l Log) Near(e Entry, within time.Duration, ids ...string) bool {
 	return slices.ContainsFunc(ids, func(id string) bool {
 		m, ok := l.byID[id]
-		return ok && (m.Last.Sub(e.Last).Abs() <= within || m.First.Sub(e.First).Abs() <= within)
+		return ok && (m.Last.Sub(e.Last).Abs() <= within || m.Before.Sub(e.Last).Abs() <= within)
 	})
 }
+
+// BucketRE and LogGroupRE find what an entry of the log names as the place of output.
+var (
+	BucketRE   = regexp.MustCompile(`s3://([a-zA-Z0-9.-]{3,63})/`)
+	LogGroupRE = regexp.MustCompile(`Log group "([^"\s]{1,512})"`)
+)
 
 // userRE are the forms in which the agent's log names the user of a session.
 // Source: amazon-ssm-agent, agent/session/shell and agent/session/utility.

@@ -3,6 +3,7 @@ package agentlog
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
@@ -18,6 +19,7 @@ func onBottlerocket(ctx context.Context, env *gather.Env, l *facts.Log) error {
 	const from = "journalctl -u " + gather.BottlerocketUnit
 	fail := func(err error) error {
 		l.Matches, l.Refusals, l.Backoff = gather.Unknown[[]facts.Match](err, from), gather.Unknown[[]facts.Refusal](err, from), gather.Unknown[facts.Backoff](err, from)
+		l.Unexplained = gather.Unknown[[]facts.Unexplained](err, from)
 		l.Files = append(l.Files, facts.LogFile{Path: from, Error: gather.Why(err)})
 		return err
 	}
@@ -27,6 +29,9 @@ func onBottlerocket(ctx context.Context, env *gather.Env, l *facts.Log) error {
 	b, err := env.Exec(ctx, "journalctl", "-q", "--no-pager", "-o", "cat", "-u", gather.BottlerocketUnit, "-n", journalLines)
 	if err != nil {
 		return fail(err)
+	}
+	if len(b) == 0 {
+		return fail(errors.New("the journal holds no line of it that this user may read"))
 	}
 	s := newLogScan(nil, env.Now())
 	s.path, s.fresh = from, true

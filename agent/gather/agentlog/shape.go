@@ -27,10 +27,6 @@ var vocabulary = sync.OnceValue(func() map[string]bool {
 	for _, w := range strings.Fields(wordsText) {
 		words[w] = true
 	}
-	// Words that are not letters alone.
-	for _, w := range []string{"ec2", "s3", "ec2messages", "imdsv1", "imdsv2", "x509", "i/o", "ec2identity", "ec2roleprovider", "ec2roleprovider", "ec2metadataerror", "ec2rolerequesterror", "utf-8"} {
-		words[w] = true
-	}
 	return words
 })
 

@@ -16,8 +16,7 @@ const initScript = "etc/init.d/amazon-ssm-agent"
 // of its services, or, for System V init, by the links of its run levels; false where
 // there is no such script.
 // Source: OpenRC, src/librc (rc_service_state) and openrc-run(8); init-d-script(5).
-func scriptUnit(env *gather.Env) (manager string, u facts.Unit, ok bool) {
-	fsys := env.FS
+func scriptUnit(fsys gather.FileSystem) (manager string, u facts.Unit, ok bool) {
 	if !gather.Exists(fsys, initScript) {
 		return "", u, false
 	}
@@ -28,9 +27,6 @@ func scriptUnit(env *gather.Env) (manager string, u facts.Unit, ok bool) {
 			if _, err := fsys.Lstat("etc/runlevels/" + level + "/" + name); err == nil {
 				u.Enabled = "enabled"
 			}
-		}
-		if !env.Live {
-			return "openrc", u, true
 		}
 		u.Active, u.Sub = "inactive", "stopped"
 		for _, s := range [][2]string{{"started", "active"}, {"starting", "activating"}, {"stopping", "deactivating"}, {"failed", "failed"}} {

@@ -25,7 +25,7 @@ func TestScriptUnit(t *testing.T) {
 		for _, f := range c.files {
 			files[f] = nil
 		}
-		manager, u, ok := scriptUnit(gathertest.InMemory(files))
+		manager, u, ok := scriptUnit(gathertest.InMemory(files).FS)
 		if ok != (c.manager != "") || manager != c.manager || u.Active != c.active || u.Enabled != c.enabled {
 			t.Errorf("%s: %q %+v", c.name, manager, u)
 		}

@@ -1,10 +1,11 @@
 package agentsvc
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
-	"io"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
@@ -42,7 +43,7 @@ func Notes(ctx context.Context, env *gather.Env, units facts.Seen[[]facts.Unit],
 	var failed error
 	read := false
 	for _, name := range systemLogs {
-		b, err := tailOf(env.FS, name, notesTail)
+		b, err := gather.ReadTail(env.FS, name, notesTail)
 		if gather.Missing(err) {
 			continue
 		}
@@ -57,6 +58,8 @@ func Notes(ctx context.Context, env *gather.Env, units facts.Seen[[]facts.Unit],
 	if len(notes) == 0 && env.Exec != nil {
 		b, err := journal(ctx, env, units.Some())
 		switch {
+		case err == nil && len(bytes.TrimSpace(b)) == 0: // who may read only a journal of their own is not told so
+			failed = cmp.Or(failed, fs.ErrPermission)
 		case err == nil:
 			read = true
 			notes = parseNotes(b, "journalctl", env.Now(), time.UTC)
@@ -114,25 +117,6 @@ func journal(ctx context.Context, env *gather.Env, units []facts.Unit) ([]byte, 
 	}
 	b, err := env.Exec(ctx, "journalctl", append(slices.Clone(args), "-k")...)
 	return append(out, b...), err
-}
-
-// tailOf is the end of a file.
-func tailOf(fsys gather.FileSystem, name string, limit int64) ([]byte, error) {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if fi, err := f.Stat(); err == nil && fi.Size() > limit {
-		s, ok := f.(io.Seeker)
-		if !ok {
-			return nil, gather.ErrTooLarge
-		}
-		if _, err := s.Seek(-limit, io.SeekEnd); err != nil {
-			return nil, err
-		}
-	}
-	return io.ReadAll(io.LimitReader(f, limit))
 }
 
 // noteForm is one kind of entry. The first that matches wins.

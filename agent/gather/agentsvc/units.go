@@ -59,7 +59,7 @@ func noUnits(env *gather.Env, why, from string) (facts.Seen[string], facts.Seen[
 	if gather.Exists(env.FS, upstartJob) {
 		return facts.Known("upstart", "file:/"+upstartJob), facts.Unknown[[]facts.Unit]("upstart is not asked for the state of its jobs", "file:/"+upstartJob)
 	}
-	if manager, u, ok := scriptUnit(env); ok {
+	if manager, u, ok := scriptUnit(env.FS); ok {
 		return facts.Known(manager, "file:/"+initScript), facts.Known([]facts.Unit{u}, "file:/"+initScript)
 	}
 	return facts.Absent[string](why, from), facts.Absent[[]facts.Unit](why, from)
@@ -79,7 +79,7 @@ func systemdUnits(ctx context.Context, env *gather.Env) (facts.Seen[string], fac
 	case errors.Is(err, gather.ErrNoProgram) && !gather.Exists(env.FS, "run/systemd/system"):
 		return noUnits(env, "no systemctl on this host", "")
 	case err != nil && (strings.Contains(err.Error(), "not been booted with systemd") || strings.Contains(err.Error(), "connect to bus")) && !gather.Exists(env.FS, "run/systemd/system"):
-		return facts.Absent[string]("systemd does not run here", fromShow), facts.Absent[[]facts.Unit]("systemd does not run here", fromShow)
+		return noUnits(env, "systemd does not run here", fromShow)
 	case err == nil:
 		err = errors.New("systemctl printed no unit")
 	}

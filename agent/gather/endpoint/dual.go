@@ -3,7 +3,6 @@ package endpoint
 import (
 	"context"
 	"net/netip"
-	"strings"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
@@ -67,5 +66,5 @@ func (p *Prober) dual(ctx context.Context, name string) facts.Seen[facts.DualNam
 			conn.Close()
 		}
 	}
-	return facts.Known(d, strings.TrimSpace(from))
+	return facts.Known(d, from)
 }

@@ -51,7 +51,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 		n.Domain = c.ServiceDomain
 	}
 	p := NewProber(run, f)
-	dual := node.Of(f).Agent.DualStack == node.Yes
+	dual := node.UsesDualStack(f) == node.Yes // of all facts: others are being gathered now
 	endpoints := make([]facts.Endpoint, len(services))
 	skews := make([]facts.Seen[float64], len(services))
 	var wg gather.Workers

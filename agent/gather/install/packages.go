@@ -319,7 +319,7 @@ func snapInstall(env *gather.Env) (facts.Installation, bool, error) {
 		if err != nil || len(es) == 0 {
 			return in, false, nil
 		}
-		in.Broken = "the snap has revisions but none is current"
+		in.Broken = facts.SnapNotCurrent
 		in.Other = otherRevision(env, dir)
 		in.Version = facts.Unknown[string]("no current revision", gather.FileURL(dir))
 		return in, true, nil

@@ -74,6 +74,8 @@ func withUnits(list facts.Seen[[]facts.Installation], units facts.Seen[[]facts.U
 		switch {
 		case u.Load != "loaded":
 			continue
+		case u.Name == gather.BottlerocketUnit && u.Active == "inactive" && !strings.HasPrefix(u.Enabled, "enabled"):
+			continue // the template is part of every Bottlerocket: this host container is off
 		case u.Name == gather.BottlerocketUnit:
 			list.Value = append(list.Value, facts.Installation{Kind: "bottlerocket", Version: facts.Unknown[string]("the agent is in the host container control", "")})
 			continue

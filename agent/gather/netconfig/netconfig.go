@@ -4,6 +4,7 @@
 package netconfig
 
 import (
+	"cmp"
 	"path"
 	"regexp"
 	"slices"
@@ -47,7 +48,9 @@ func Read(env *gather.Env) facts.Seen[facts.NetworkSetup] {
 		}
 		for _, e := range es {
 			if !e.IsDir() && len(files) < maxFiles {
-				files = append(files, path.Join(d, e.Name()))
+				if d == "etc/NetworkManager/conf.d" || !gather.Exists(env.FS, "etc/NetworkManager/conf.d/"+e.Name()) { // which takes its place
+					files = append(files, path.Join(d, e.Name()))
+				}
 			}
 		}
 	}
@@ -89,7 +92,7 @@ func Read(env *gather.Env) facts.Seen[facts.NetworkSetup] {
 
 // managerDefault is the unit of NetworkManager where that is installed and configures
 // by DHCP what no connection is for; empty: it does not. Source: NetworkManager.conf(5),
-// no-auto-default.
+// no-auto-default and unmanaged-devices.
 func managerDefault(env *gather.Env) string {
 	const unit = "usr/lib/systemd/system/NetworkManager.service"
 	if !gather.Exists(env.FS, unit) {
@@ -107,7 +110,8 @@ func managerDefault(env *gather.Env) string {
 	}
 	for _, name := range files {
 		b, err := gather.ReadFile(env.FS, name, maxFileSize)
-		if err != nil && !gather.Missing(err) || sections(b)["main.no-auto-default"] != "" {
+		v := sections(b)
+		if err != nil && !gather.Missing(err) || v["main.no-auto-default"] != "" || strings.HasPrefix(v["keyfile.unmanaged-devices"], "*") {
 			return ""
 		}
 	}
@@ -175,7 +179,6 @@ func netplan(b []byte) []facts.NetworkEntry {
 	var doc struct {
 		Network map[string]yaml.Node `yaml:"network"`
 	}
-	n := yaml.Node{}
 	if yaml.Unmarshal(b, &doc) != nil {
 		return nil
 	}
@@ -233,19 +236,19 @@ var reEthernet = regexp.MustCompile(`^(\*|e\*|en|eth|!)`)
 
 func networkd(b []byte) []facts.NetworkEntry {
 	v := sections(b)
-	mac := v["match.macaddress"] + v["match.permanentmacaddress"]
+	mac := cmp.Or(v["match.macaddress"], v["match.permanentmacaddress"])
 	name := v["match.name"]
 	general := v["match.type"] == "ether" || v["match.driver"] != "" || reEthernet.MatchString(name)
 	if mac == "" && !general {
 		return nil // of containers, tunnels and the like
 	}
 	dhcp := !slices.Contains([]string{"", "no", "false", "none"}, strings.ToLower(v["network.dhcp"]))
-	return []facts.NetworkEntry{entry(name+v["match.driver"], mac, v["network.address"]+v["address.address"], dhcp)}
+	return []facts.NetworkEntry{entry(cmp.Or(name, v["match.driver"]), mac, cmp.Or(v["network.address"], v["address.address"]), dhcp)}
 }
 
 func linkFile(b []byte) []facts.NetworkEntry {
 	v := sections(b)
-	mac, name := v["match.macaddress"]+v["match.permanentmacaddress"], v["link.name"]
+	mac, name := cmp.Or(v["match.macaddress"], v["match.permanentmacaddress"]), v["link.name"]
 	if mac == "" || name == "" {
 		return nil
 	}
@@ -257,8 +260,8 @@ func keyfile(b []byte) []facts.NetworkEntry {
 	if t := v["connection.type"]; t != "ethernet" && t != "802-3-ethernet" {
 		return nil
 	}
-	mac := v["ethernet.mac-address"] + v["802-3-ethernet.mac-address"]
-	return []facts.NetworkEntry{entry(v["connection.interface-name"], mac, v["ipv4.address1"]+v["ipv4.addresses"], v["ipv4.method"] == "auto")}
+	mac := cmp.Or(v["ethernet.mac-address"], v["802-3-ethernet.mac-address"])
+	return []facts.NetworkEntry{entry(v["connection.interface-name"], mac, cmp.Or(v["ipv4.address1"], v["ipv4.addresses"]), v["ipv4.method"] == "auto")}
 }
 
 func ifcfg(device string, b []byte) []facts.NetworkEntry {
@@ -273,7 +276,7 @@ func ifcfg(device string, b []byte) []facts.NetworkEntry {
 		device = v["DEVICE"]
 	}
 	boot := strings.ToLower(v["BOOTPROTO"])
-	return []facts.NetworkEntry{entry(device, v["HWADDR"], v["IPADDR"]+v["IPADDR0"], strings.HasPrefix(boot, "dhcp"))}
+	return []facts.NetworkEntry{entry(device, v["HWADDR"], cmp.Or(v["IPADDR"], v["IPADDR0"]), strings.HasPrefix(boot, "dhcp"))}
 }
 
 func interfaces(b []byte) []facts.NetworkEntry {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/routing"
@@ -46,12 +47,15 @@ func paths(ctx context.Context, env *gather.Env, r facts.Seen[facts.Resolver]) f
 		out = append(out, facts.Path{To: to.String(), Of: of, Route: routing.To(ctx, env, to)})
 	}
 	for _, s := range servers {
-		if a, err := netip.ParseAddr(s); err == nil && !a.IsLoopback() && !a.IsLinkLocalUnicast() || err == nil && a.Is4() && !a.IsLoopback() {
+		if a, err := netip.ParseAddr(s); err == nil && !a.IsLoopback() && (a.Is4() || !a.IsLinkLocalUnicast()) {
 			add(facts.PathResolver, a)
 		}
 	}
 	add(facts.PathMetadata6, metadata6)
 	add(facts.PathTime, timeService)
+	if r.Unknown() {
+		return facts.Partly(out, r.Reason(), r.From)
+	}
 	return facts.Known(out, "")
 }
 
@@ -88,7 +92,7 @@ func networkTools(env *gather.Env) facts.Seen[[]string] {
 	// dhclient leaves a file for each device, such as dhclient-eth0.pid.
 	if es, err := env.FS.ReadDir("run"); err == nil && !slices.Contains(out, "dhclient") {
 		for _, e := range es[:min(len(es), 500)] {
-			if len(e.Name()) > 9 && e.Name()[:8] == "dhclient" {
+			if strings.HasPrefix(e.Name(), "dhclient") {
 				out = append(out, "dhclient")
 				break
 			}
