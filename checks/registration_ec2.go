@@ -24,6 +24,8 @@ var RegistrationEC2 = register(Check{
 			return unknown("whether this is an EC2 instance is not known")
 		case n.Identity.Hybrid == node.Unknown:
 			return unreadHybrid(n)
+		case stored.Unknown() && n.Log.Current(facts.SigNotRegistered).Yes():
+			return unread("a registration is refused, and whether one came with the image", stored).failing(Blocks)
 		case stored.Unknown():
 			return unread("EC2 registration", stored)
 		case !ok || k.InstanceID == "":

@@ -109,8 +109,9 @@ var others = map[[2]string][]string{
 	{"host-network-down", "imds-via-proxy"}:        {"imds-via-proxy"},
 	// An agent that speaks only IMDSv1 is also too old to do without a profile.
 	{"imdsv2-required-old-agent", "no-credential-source"}: {"agent-version-too-old"},
-	// The refusal names the call that fails; the other entry names none.
-	{"channel-down", "iam-missing-channel-action"}: {"iam-missing-channel-action"},
+	// Whether the agent was accepted since it was refused stood in the damaged record.
+	{"registration-orphaned", "credentials-file-damaged"}: {"credentials-file-damaged"},
+	{"fingerprint-mismatch", "credentials-file-damaged"}:  {"credentials-file-damaged"},
 	// Only another attempt of the agent could show the second fault.
 	{"agent-backoff-wait", "no-credential-source"}:          {"agent-backoff-wait"},
 	{"agent-backoff-wait", "optional-endpoint-unreachable"}: {"agent-backoff-wait"},
@@ -275,7 +276,7 @@ func together(a, b []string) bool {
 // contradictions are parts of which a host cannot have one from each fault: the
 // agent that uses a hybrid registration does not fail for what EC2 lacks, and a
 // service that is not there is in no state.
-var contradictions = [][2]string{{"agent.worker", "host.open_files"}, {"no_ipv4_route", "net"}, {"no_ipv4_route", "interfaces"}, {"no_ipv4_route", "resolvers"}, {"agent.stuck", "agent.channel"}, {"agent.packaging", "agent.units"}, {"agent.no_manager", "agent.units"}, {"agent.version", "agent.units"}, {"agent.version", "agent.previous"},
+var contradictions = [][2]string{{"host.distro", "files"}, {"agent.worker", "host.open_files"}, {"no_ipv4_route", "net"}, {"no_ipv4_route", "interfaces"}, {"no_ipv4_route", "resolvers"}, {"agent.stuck", "agent.channel"}, {"agent.packaging", "agent.units"}, {"agent.no_manager", "agent.units"}, {"agent.version", "agent.units"}, {"agent.version", "agent.previous"},
 	{"agent.hybrid", "agent.identity"}, {"agent.hybrid", "agent.source"}, {"agent.hybrid", "agent.cloned"}}
 
 func contradicts(c [2]string, x, y []string) bool {
@@ -285,7 +286,7 @@ func contradicts(c [2]string, x, y []string) bool {
 // passing are the parts of a scenario that are the agent's reaction to a fault
 // and not the fault itself.
 var passing = map[string]bool{"log": true, "agent.core": true, "agent.worker": true, "agent.units": true, "agent.starts": true, "agent.identity": true, "agent.source": true, "agent.age": true,
-	"agent.ec2": true, "agent.channel": true}
+	"agent.ec2": true, "agent.channel": true, "uptime": true}
 
 // flat is a scenario by part, agent and host by member.
 func flat(s sim.Scenario) map[string]any {

@@ -177,31 +177,23 @@ func (n *Node) KnownBad(v string) (Release, bool) {
 	return knownBad[i], true
 }
 
-// SystemLimit is a system on which a feature does not work, as of ReleasesAsOf.
+// SystemLimit is a system on which a part of Systems Manager does not work, as of
+// ReleasesAsOf.
 type SystemLimit struct {
 	ID      string // of os-release
 	Version string // its VERSION_ID up to the first point; empty: all
 	// Before is the first release of the agent that works; empty: none does.
 	Before string
-	// Feature is the feature that does not work; empty: the agent is not offered for
-	// the system at all.
-	Feature string
-	What    string // a clause about the system
-	Source  string
+	What   string // a clause about the system
+	Source string
 }
 
-// systemLimits are systems that Systems Manager, or one part of it, does not take.
+// systemLimits are systems that a part of Systems Manager does not take. Those for which
+// AWS has no agent at all are in noPackage.
 var systemLimits = []SystemLimit{
-	{"debian", "13", "", "patch-manager", "Patch Manager does not take Debian 13", "amazon-ssm-agent#648, August 2026"},
-	{"flatcar", "", "3.3.5226.0", "patch-manager", "agents before 3.3.5226.0 do not know Flatcar and call it an unknown platform", "flatcar#1738"},
-	{"azurelinux", "", "3.3.5226.0", "patch-manager", "agents before 3.3.5226.0 do not know Azure Linux", "release notes of 3.3.5226.0"},
-	{"alpine", "", "", "", "AWS has no package of the agent for Alpine Linux; the distribution builds one of its own", "AWS Systems Manager user guide, supported operating systems"},
-	{"arch", "", "", "", "AWS has no package of the agent for Arch Linux", "AWS Systems Manager user guide, supported operating systems"},
-	{"gentoo", "", "", "", "AWS has no package of the agent for Gentoo", "AWS Systems Manager user guide, supported operating systems"},
-	{"nixos", "", "", "", "AWS has no package of the agent for NixOS; the distribution builds one of its own", "AWS Systems Manager user guide, supported operating systems"},
-	{"fedora", "", "", "", "Fedora is not among the operating systems that AWS supports for the agent", "AWS Systems Manager user guide, supported operating systems"},
-	{"void", "", "", "", "AWS has no package of the agent for Void Linux", "AWS Systems Manager user guide, supported operating systems"},
-	{"slackware", "", "", "", "AWS has no package of the agent for Slackware", "AWS Systems Manager user guide, supported operating systems"},
+	{"debian", "13", "", "Patch Manager does not take Debian 13", "amazon-ssm-agent#648, August 2026"},
+	{"flatcar", "", "3.3.5226.0", "agents before 3.3.5226.0 do not know Flatcar and call it an unknown platform", "flatcar#1738"},
+	{"azurelinux", "", "3.3.5226.0", "agents before 3.3.5226.0 do not know Azure Linux", "release notes of 3.3.5226.0"},
 }
 
 // Unsupported are the rows about this host's system that hold for its agent.
