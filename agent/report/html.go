@@ -4,11 +4,11 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
-	"html/template"
 	"io"
 	"strings"
-	"sync"
 	"time"
+
+	"golang.org/x/net/html"
 )
 
 // Live is what a server knows of the report that it shows. The zero value
@@ -34,53 +34,13 @@ const (
 //go:embed page.css
 var pageCSS string
 
-//go:embed page.tmpl
-var pageSource string
-
-// pageTemplate is parsed when a page is first wanted; most runs want none.
-var pageTemplate = sync.OnceValue(func() *template.Template {
-	return template.Must(template.New("page").Funcs(template.FuncMap{
-		"show":        func(s string) string { return Printable(clip(s, 3*htmlClip)) },
-		"clip":        func(s string) string { return clip(s, htmlClip) },
-		"command":     commandWords,
-		"word":        func(status string) string { return markOf(status).word },
-		"class":       statusClass,
-		"text":        causeText,
-		"https":       webOnly,
-		"yesno":       yesNo,
-		"secs":        seconds,
-		"stamp":       stamp,
-		"rfc":         func(at time.Time) string { return at.UTC().Format(time.RFC3339) },
-		"ready":       func(s string) string { return statusClass(map[string]string{"yes": "pass", "no": "fail"}[s]) },
-		"verdict":     verdictClass,
-		"reach":       func(b *bool) string { return map[string]string{"yes": "good", "no": "bad"}[reachText(b)] },
-		"reachable":   reachText,
-		"inTheWay":    func(f Feature, p []Permission) string { return standsInTheWay(f, p, true) },
-		"rows":        firstRows,
-		"unexplained": unexplainedLine,
-		"evidence": func(rows []Evidence, caption string) any {
-			return struct {
-				Rows    []Evidence
-				Caption string
-			}{rows, caption}
-		},
-		"checks": func(groups []groupView, caption string) any {
-			return struct {
-				Groups  []groupView
-				Caption string
-			}{groups, caption}
-		},
-		"steps": stepViews,
-	}).Parse(pageSource))
-})
-
 // HTML writes a report as one page that loads nothing: no script, no font, no
 // picture. It is meant for a file, a mail, or the front page of a server.
 func HTML(w io.Writer, r *Report, l Live) error {
 	r = withoutSecrets(r)
 	r.Normalize()
 	var b bytes.Buffer
-	if err := pageTemplate().Execute(&b, newPageView(r, l)); err != nil {
+	if err := html.Render(&b, newPageView(r, l).tree()); err != nil {
 		return fmt.Errorf("render page: %w", err)
 	}
 	_, err := w.Write(b.Bytes())
@@ -134,40 +94,6 @@ func commandWords(c string) []wordView {
 		space := rest[:len(rest)-len(strings.TrimLeft(rest, " \n"))]
 		out = append(out, wordView{Printable(word), space})
 		c = rest[len(space):]
-	}
-	return out
-}
-
-// firstRows bounds what a template ranges over.
-func firstRows(list any) any {
-	switch l := list.(type) {
-	case []Feature:
-		return l[:min(len(l), htmlRows)]
-	case []Permission:
-		return l[:min(len(l), htmlRows)]
-	case []Endpoint:
-		return l[:min(len(l), htmlRows)]
-	case []Source:
-		return l[:min(len(l), htmlRows)]
-	case []Call:
-		return l[:min(len(l), htmlRows)]
-	case []NotLooked:
-		return l[:min(len(l), htmlRows)]
-	case []Unexplained:
-		return l[:min(len(l), htmlRows)]
-	case []Evidence:
-		return l[:min(len(l), htmlRows)]
-	}
-	return list
-}
-
-// webOnly leaves out documents that are files of ours.
-func webOnly(docs []string) []string {
-	var out []string
-	for _, d := range docs[:min(len(docs), htmlRows)] {
-		if strings.HasPrefix(d, "https://") {
-			out = append(out, d)
-		}
 	}
 	return out
 }

@@ -207,7 +207,7 @@ func TestHTMLLive(t *testing.T) {
 	r := samples()["managed"]
 	l := Live{Refresh: time.Minute, Reload: Link{"read it without reload", "?static=1"}, Now: sampleTime.Add(2 * time.Minute), Next: sampleTime.Add(5 * time.Minute), StaleAfter: 15 * time.Minute, Links: []Link{{"JSON", "/report.json"}}}
 	doc := page(t, r, l)
-	for _, want := range []string{`<meta http-equiv="refresh" content="60">`, "looked at 2 min ago", `<time datetime="2026-11-22T09:05:00Z">`, `href="/report.json"`, `reloads itself every 60 s: <a href="?static=1">read it without reload</a>`} {
+	for _, want := range []string{`<meta http-equiv="refresh" content="60"/>`, "looked at 2 min ago", `<time datetime="2026-11-22T09:05:00Z">`, `href="/report.json"`, `reloads itself every 60 s: <a href="?static=1">read it without reload</a>`} {
 		if !strings.Contains(doc, want) {
 			t.Errorf("no %q", want)
 		}

@@ -2,17 +2,15 @@ package report
 
 import (
 	"fmt"
-	"html/template"
 	"math"
 	"slices"
 	"strings"
 	"time"
 )
 
-// pageView is a report as the template lays it out.
+// pageView is a report as the page lays it out.
 type pageView struct {
 	R              *Report
-	CSS            template.CSS
 	RefreshSeconds int
 	Reload         Link
 	Next           time.Time
@@ -41,7 +39,7 @@ type stepView struct {
 
 func newPageView(r *Report, l Live) *pageView {
 	t := &screen{r: r}
-	v := &pageView{R: r, CSS: template.CSS(pageCSS), RefreshSeconds: int(l.Refresh.Seconds()), Reload: l.Reload, Next: l.Next, Links: l.Links,
+	v := &pageView{R: r, RefreshSeconds: int(l.Refresh.Seconds()), Reload: l.Reload, Next: l.Next, Links: l.Links,
 		Verdict: t.word(), Class: statusClass(r.State), Lead: capital(r.Summary.String()), Path: newPathView(r.Path), Times: newTimesView(r), StandIns: r.Redacted && r.RootCause != nil && standsIn(r.RootCause.Fix)}
 	switch {
 	case r.Profile == "" && r.State == Degraded:

@@ -3,7 +3,6 @@ package svc
 import (
 	_ "embed"
 	"strings"
-	"text/template"
 )
 
 // Name is that of the service, its unit, its user and its directories.
@@ -14,8 +13,13 @@ const Name = "ssm-doctor"
 // group into a filter that forbids almost everything.
 const hardenedSince = 240
 
-//go:embed ssm-doctor.service.tmpl
-var unitTemplate string
+// The units, with @PATH@ for the program.
+//
+//go:embed ssm-doctor.service
+var hardenedUnit string
+
+//go:embed ssm-doctor-before-240.service
+var oldUnit string
 
 //go:embed ptrace.conf
 var ptraceDropIn string
@@ -31,13 +35,9 @@ func Sysusers() string {
 // Unit renders the unit that starts path (absolute, without spaces, '%', '$' or
 // quotes) under a systemd of the given release. Packages hold exactly this.
 func Unit(path string, release int) string {
-	var b strings.Builder
-	err := template.Must(template.New("unit").Parse(unitTemplate)).Execute(&b, struct {
-		Path     string
-		Hardened bool
-	}{path, release >= hardenedSince})
-	if err != nil {
-		panic(err) // the template is part of the program and tested
+	unit := hardenedUnit
+	if release < hardenedSince {
+		unit = oldUnit
 	}
-	return b.String()
+	return strings.ReplaceAll(unit, "@PATH@", path)
 }
