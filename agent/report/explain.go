@@ -59,12 +59,8 @@ func causePage(c *causes.Cause) Page {
 	}
 	p.Parts = append(p.Parts, fix)
 	named := Part{Head: "Checks that name it"}
-	for _, k := range checks.All() {
-		for _, id := range k.Causes {
-			if id == c.ID {
-				named.Items = append(named.Items, Item{Link: "checks/" + k.ID, Text: k.Title})
-			}
-		}
+	for _, id := range namedBy(c.ID) {
+		named.Items = append(named.Items, Item{Link: "checks/" + id, Text: checks.Get(id).Title})
 	}
 	if len(named.Items) > 0 {
 		p.Parts = append(p.Parts, named)

@@ -83,10 +83,15 @@ func allPages() []report.Page {
 	return out
 }
 
+func TestGoldenSymptoms(t *testing.T) {
+	t.Parallel()
+	golden.File(t, "symptoms.md", []byte(report.SymptomsMarkdown()))
+}
+
 func index() string {
 	var b strings.Builder
 	b.WriteString("# Documentation\n\nOne page per cause and per check; `ssm-doctor explain ID` prints the same text. " +
-		"What is known of the agent's log is in [log-lines](log-lines.md), the metrics are in [metrics](metrics.md).\n")
+		"What callers, the console and logs say is in [symptoms](symptoms.md), what is known of the agent's log in [log-lines](log-lines.md); the metrics are in [metrics](metrics.md).\n")
 	kind := ""
 	for _, p := range allPages() {
 		if p.Kind != kind {

@@ -1,0 +1,82 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"ssm-doctor/checks"
+	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/symptoms"
+)
+
+// causesShown is how many causes an answer lists.
+const causesShown = 10
+
+// WriteSymptoms writes what a text says, and which causes can be behind it. Nothing of
+// the text itself is in it.
+func WriteSymptoms(w io.Writer, s symptoms.Answer) error {
+	var b strings.Builder
+	para := func(indent, prose string) {
+		for _, l := range wrap(prose, 80-len(indent)) {
+			b.WriteString(indent + l + "\n")
+		}
+	}
+	if s.Well > 0 {
+		para("", fmt.Sprintf("Line %d of %d tells that the node was accepted: what the log says before it is past.", s.Well, s.Lines))
+		b.WriteString("\n")
+	}
+	if len(s.Causes) == 0 {
+		para("", "Nothing in "+plural(s.Lines, "line")+" is known to this program as a sign of a fault.")
+		_, err := io.WriteString(w, b.String())
+		return err
+	}
+	b.WriteString("What this says\n")
+	for _, f := range s.Found {
+		where := f.Place
+		if s.Lines > 1 {
+			where += fmt.Sprintf(", %s, last in line %d", plural(f.Times, "time"), f.Line)
+		}
+		para("  ", strings.Join(f.Words, " … ")+" ("+where+")")
+		para("    ", f.Means)
+	}
+	b.WriteString("\nWhat can be behind it, the most likely first\n")
+	for _, id := range s.Causes[:min(len(s.Causes), causesShown)] {
+		fmt.Fprintf(&b, "  %-31s %s\n", id, causes.Get(id).Title)
+		if by := namedBy(id); len(by) > 0 {
+			for _, l := range wrap("decided by "+strings.Join(by, ", "), 44) {
+				fmt.Fprintf(&b, "  %-31s   %s\n", "", l)
+			}
+		}
+	}
+	b.WriteString("\nOn the host, ssm-doctor check tells which of them it is.\nssm-doctor explain CAUSE tells what repairs one.\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// namedBy are the checks that may name a cause.
+func namedBy(cause string) []string {
+	var ids []string
+	for _, c := range checks.All() {
+		if slices.Contains(c.Causes, cause) {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}
+
+// SymptomsMarkdown is the page of all symptoms that words alone name.
+func SymptomsMarkdown() string {
+	var b strings.Builder
+	b.WriteString("# Symptoms\n\nWhat is seen of a node that is not right, and what can be behind it, the most common first. `ssm-doctor explain WORDS` gives the same, and reads a log from standard input; on the host, `ssm-doctor check` tells which it is.\n\n")
+	b.WriteString("| seen | where | what it says | what can be behind it |\n|---|---|---|---|\n")
+	for _, y := range symptoms.Table {
+		links := make([]string, len(y.Causes))
+		for i, c := range y.Causes {
+			links[i] = "[" + c + "](causes/" + c + ".md)"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", strings.Join(y.Words, "` … `"), y.Place, y.Means, strings.Join(links, ", "))
+	}
+	return b.String()
+}

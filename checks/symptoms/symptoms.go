@@ -1,0 +1,191 @@
+// Package symptoms leads from what people and programs see of a node that is not right
+// (an error of the AWS CLI, a word of the console, a line of the agent's log) to the
+// causes that say so.
+package symptoms
+
+import (
+	"bufio"
+	"cmp"
+	"io"
+	"slices"
+	"strings"
+
+	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/facts"
+)
+
+// Symptom is one thing that is seen, with the causes that it is a sign of.
+type Symptom struct {
+	// Words all occur in what is seen, in any case. The first is its name.
+	Words []string
+	// Place is where it is seen.
+	Place string
+	// Means is a clause on what it says and what it leaves open.
+	Means string
+	// Causes are those that it is a sign of, the most common first.
+	Causes []string
+}
+
+// Places where symptoms are seen.
+const (
+	Caller  = "AWS CLI, SDK or plug-in"
+	Console = "console"
+	AnyLog  = "errors and logs"
+	Agent   = "log of the agent"
+)
+
+// Found is a symptom that occurs in a text.
+type Found struct {
+	Symptom
+	Times int
+	// Line is the number of the last line with it, from 1.
+	Line int
+	// Broad: the same line holds words that tell more.
+	Broad bool
+}
+
+// Answer is what a text says.
+type Answer struct {
+	Found []Found
+	// Causes are ranked: those that the most telling symptoms name come first.
+	Causes []string
+	// Lines is how many lines were looked at.
+	Lines int
+	// Well is the number of the last line that tells of a success, after which what was
+	// found before it is past; 0: none does.
+	Well int
+}
+
+// Bounds of a text.
+const (
+	maxText = 16 << 20
+	maxLine = 1 << 16
+)
+
+// Read looks for symptoms in a text of one line or many. What the log of an agent says
+// before the node was accepted again is left out. It reads at most 16 MiB.
+func Read(r io.Reader) (Answer, error) {
+	var a Answer
+	at := map[string]int{}
+	s := bufio.NewScanner(io.LimitReader(r, maxText))
+	s.Buffer(make([]byte, 0, 4096), maxText)
+	for s.Scan() {
+		a.Lines++
+		line := s.Text()
+		line = strings.ToLower(line[:min(len(line), maxLine)])
+		sig, known := signatureOf(line)
+		if known && sig.Kind == facts.KindSuccess && settles[sig.ID] {
+			a.Found, a.Well = slices.DeleteFunc(a.Found, func(f Found) bool { return f.Place == Agent || f.Place == AnyLog }), a.Lines
+			at = map[string]int{}
+			for i, f := range a.Found {
+				at[f.name()] = i
+			}
+			continue
+		}
+		for _, y := range inLine(line, sig, known) {
+			i, ok := at[y.name()]
+			if !ok {
+				i = len(a.Found)
+				at[y.name()] = i
+				a.Found = append(a.Found, y)
+			}
+			a.Found[i].Times++
+			a.Found[i].Line = a.Lines
+		}
+	}
+	a.Causes = rank(a.Found)
+	return a, s.Err()
+}
+
+// settles are lines after which the node is accepted.
+var settles = map[string]bool{facts.SigHealthOK: true, facts.SigProfileOK: true, facts.SigDHMCOK: true, facts.SigChannelUp: true}
+
+func (y Symptom) name() string { return y.Place + "\x00" + strings.Join(y.Words, "\x00") }
+
+// inLine are the symptoms of a line in small letters: those that its words name, and the
+// one that the agent writes it for.
+func inLine(line string, sig facts.Signature, known bool) []Found {
+	var out []Found
+	if known && (sig.Kind == facts.KindNoise || sig.Kind == facts.KindSuccess || sig.Kind == facts.KindInfo) {
+		return nil
+	}
+	for _, y := range Table {
+		if holds(line, y.Words) && !slices.ContainsFunc(out, func(o Found) bool { return o.covers(y) }) {
+			out = append(out, Found{Symptom: y})
+		}
+	}
+	if list := OfSignature[sig.ID]; known && len(list) > 0 {
+		y := Symptom{Words: sig.Fragments, Place: Agent, Means: kindWords[sig.Kind], Causes: list}
+		if !slices.ContainsFunc(out, func(o Found) bool { return o.covers(y) }) {
+			out = append(out, Found{Symptom: y, Broad: len(out) > 0})
+		}
+	}
+	return out
+}
+
+// covers reports whether a symptom says all that another one says, and more.
+func (y Symptom) covers(o Symptom) bool {
+	return !slices.ContainsFunc(o.Words, func(w string) bool {
+		w = strings.TrimRight(strings.ToLower(w), ":")
+		return !slices.ContainsFunc(y.Words, func(v string) bool { return strings.Contains(strings.ToLower(v), w) })
+	})
+}
+
+var kindWords = map[string]string{
+	facts.KindNode: "the node is not accepted, or the agent cannot start", facts.KindFailure: "one part or one of several ways failed",
+	facts.KindFeature: "a feature does not work", facts.KindBackoff: "the agent waits before it tries again",
+}
+
+// signatureOf is the first signature of the agent's log that a line in small letters has.
+func signatureOf(line string) (facts.Signature, bool) {
+	for _, s := range facts.Signatures {
+		if holds(line, s.Fragments) {
+			return s, true
+		}
+	}
+	return facts.Signature{}, false
+}
+
+func holds(line string, words []string) bool {
+	for _, w := range words {
+		if !strings.Contains(line, strings.ToLower(w)) {
+			return false
+		}
+	}
+	return true
+}
+
+// rank orders the causes: each symptom gives its first cause a whole vote, the second a
+// half, the third a third, and so on. One that names few causes weighs more than one
+// that names many, and what is seen last more than what came before. Causes that say no
+// more than that the agent waits come last.
+func rank(found []Found) []string {
+	votes := map[string]float64{}
+	var order []string
+	last := 0
+	for _, f := range found {
+		last = max(last, f.Line)
+	}
+	for _, f := range found {
+		weight := 1 + 2/float64(len(f.Causes))
+		if f.Broad {
+			weight /= 3
+		}
+		if f.Line == last {
+			weight *= 1.5
+		}
+		for i, c := range f.Causes {
+			if _, ok := votes[c]; !ok {
+				order = append(order, c)
+			}
+			votes[c] += weight / float64(i+1)
+		}
+	}
+	for c := range votes {
+		if causes.Get(c).LastResort {
+			votes[c] = 0
+		}
+	}
+	slices.SortStableFunc(order, func(a, b string) int { return cmp.Compare(votes[b], votes[a]) })
+	return order
+}

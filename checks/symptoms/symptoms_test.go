@@ -1,0 +1,119 @@
+package symptoms
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/facts"
+)
+
+func TestTable(t *testing.T) {
+	t.Parallel()
+	for _, y := range Table {
+		if len(y.Words) == 0 || y.Means == "" || len(y.Causes) == 0 {
+			t.Errorf("%v lacks something", y)
+		}
+		a, err := Read(strings.NewReader(strings.Join(y.Words, " ")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(a.Found, func(f Found) bool { return f.name() == y.name() }) {
+			t.Errorf("%q is hidden by %v", y.Words, a.Found)
+		}
+		for _, c := range y.Causes {
+			if causes.Get(c) == nil {
+				t.Errorf("%q: no cause %s", y.Words, c)
+			}
+			if !slices.Contains(a.Causes, c) {
+				t.Errorf("%q does not lead to %s", y.Words, c)
+			}
+		}
+	}
+}
+
+// mute are signatures of failures that say nothing of a cause by themselves.
+var mute = []string{facts.SigAlreadyRegistered, facts.SigMDSStopped, facts.SigSessionClient}
+
+func TestEverySignatureLeadsSomewhere(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, s := range facts.Signatures {
+		switch s.Kind {
+		case facts.KindNode, facts.KindFailure, facts.KindFeature, facts.KindBackoff:
+		default:
+			continue
+		}
+		seen[s.ID] = true
+		if len(OfSignature[s.ID]) == 0 && !slices.Contains(mute, s.ID) {
+			t.Errorf("%s leads to no cause", s.ID)
+		}
+	}
+	for id, list := range OfSignature {
+		if !seen[id] {
+			t.Errorf("no signature %s of a failure", id)
+		}
+		for _, c := range list {
+			if causes.Get(c) == nil {
+				t.Errorf("%s: no cause %s", id, c)
+			}
+		}
+	}
+}
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	const (
+		refused = "2026-11-22 10:00:00 ERROR [CredentialRefresher] Retrieve credentials produced error: InvalidInstanceId: Not existing InstanceId mi-0123456789abcdef0\n"
+		expired = "2026-11-22 10:00:00 ERROR [HealthCheck] error when calling AWS APIs. error details - InvalidSignatureException: Signature expired: 20261122T100000Z is now earlier than 20261122T101500Z\n"
+		well    = "2026-11-22 10:10:00 INFO [HealthCheck] HealthCheck reporting agent health\n"
+		noise   = "2026-11-22 10:10:00 INFO something else\n"
+	)
+	for _, c := range []struct {
+		name, in string
+		first    string // cause
+		well     int
+	}{
+		{"a line", refused, "registration-orphaned", 0},
+		{"in capitals", strings.ToUpper(refused), "registration-orphaned", 0},
+		{"a log", noise + refused + noise, "registration-orphaned", 0},
+		{"accepted since", refused + well + noise, "", 2},
+		{"accepted, and another since", refused + well + expired, "clock-skew", 2},
+		{"the later of two", refused + expired, "clock-skew", 0},
+		{"an error of the CLI", "An error occurred (TargetNotConnected) when calling the StartSession operation: i-0123456789abcdef0 is not connected.", "agent-service-stopped", 0},
+		{"an error of the CLI stands", "An error occurred (TargetNotConnected)\n" + well, "agent-service-stopped", 2},
+		{"the caller may not", "An error occurred (AccessDeniedException) when calling the StartSession operation: User: arn:aws:iam::111122223333:user/x is not authorized to perform: ssm:StartSession", "client-side-problem", 0},
+		{"a default of Default Host Management", "AccessDeniedException: Systems Manager's instance management role is not configured for account: 123456789012", "no-credential-source", 0},
+		{"nothing", noise, "", 0},
+		{"no text", "", "", 0},
+		{"no text of this program", "\x00\xff\xfe\n", "", 0},
+	} {
+		a, err := Read(strings.NewReader(c.in))
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		first := ""
+		if len(a.Causes) > 0 {
+			first = a.Causes[0]
+		}
+		if first != c.first || a.Well != c.well {
+			t.Errorf("%s: %v, well in line %d, want %q and %d", c.name, a.Causes, a.Well, c.first, c.well)
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add("An error occurred (TargetNotConnected)\nSignature expired:\nHealthCheck reporting agent health")
+	f.Fuzz(func(t *testing.T, in string) {
+		a, err := Read(strings.NewReader(in))
+		if err == nil && a.Lines == 0 && len(a.Found) > 0 {
+			t.Error("found in no line")
+		}
+		for _, x := range a.Found {
+			if x.Line <= a.Well && (x.Place == Agent || x.Place == AnyLog) || x.Times < 1 {
+				t.Errorf("%+v stands, and line %d tells of a success", x, a.Well)
+			}
+		}
+	})
+}
