@@ -3,6 +3,7 @@ package checks
 import (
 	"strings"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
 	"ssm-doctor/checks/node"
@@ -29,8 +30,32 @@ func denial(n *node.Node, r node.Refusal, missing string) Finding {
 	}
 	fd := blocks(text.Or(d.Cause, missing), c, "%s may not call %s: %s", who, action, how)
 	fd.Answered = true
-	return fd.sawAt(action, "denied: "+text.Cut(r.Text, 400), r.From, r.At).
-		with("action", action, "role", n.RoleOf(r), "resource", grantedOn(action, r.Resource), "policy", r.PolicyARN, "service", serviceOf(action))
+	_, policy, _ := strings.Cut(r.PolicyARN, "_control_policy/")
+	return fd.sawAt(action, "denied: "+text.Cut(r.Text, 400), r.From, r.At).fix(undoDenial(d)...).
+		with("policyid", policy, "action", action, "role", n.RoleOf(r), "resource", grantedOn(action, r.Resource), "policy", r.PolicyARN, "service", serviceOf(action))
+}
+
+// undoDenial is the remedy of a refusal by the layer that AWS names; none: the layer is
+// not told, or the usual remedy of the cause is for it.
+func undoDenial(d iam.Denial) []causes.Step {
+	switch {
+	case d.Cause == "vpce-policy-deny" && d.Explicit:
+		return causes.EndpointDenies
+	case d.Cause != "iam-explicit-deny":
+	case d.Layer == iam.LayerSCP && d.Explicit, d.Layer == iam.LayerRCP:
+		return causes.SCPDenies
+	case d.Layer == iam.LayerSCP:
+		return causes.SCPLacks
+	case d.Layer == iam.LayerBoundary && d.Explicit:
+		return causes.BoundaryDenies
+	case d.Layer == iam.LayerBoundary:
+		return causes.BoundaryLacks
+	case d.Layer == iam.LayerIdentity:
+		return causes.RoleDenies
+	case d.Layer == iam.LayerSession:
+		return causes.SessionRefuses
+	}
+	return nil
 }
 
 // withArticle puts the article before a noun.

@@ -55,11 +55,18 @@ func blameResolver(n *node.Node, bad []facts.Endpoint) Finding {
 	}
 	fd := blocks("dns-resolution-failed", Proven, "%s cannot be resolved: the resolver %s %s", e.Host, text.Or(asked, "of this host"), dnsWord(e.DNS)).
 		with("endpoint", e.Host, "resolver", firstAddress(asked))
+	works := false
 	for _, e := range bad {
 		fd = fd.saw("DNS "+e.Host, renderOutcome(e.DNS.Outcome, e.DNS.Error), "resolver:"+text.Or(e.DNS.Server, asked))
 		for _, v := range e.DNS.Views {
 			fd = fd.saw("DNS "+e.Host+" at "+v.Server, renderOutcome(v.Outcome, strings.Join(v.A, " ")), "resolver:"+v.Server)
+			if v.Server == vpcResolver && v.Outcome == facts.OK {
+				works = true
+			}
 		}
+	}
+	if works {
+		fd = fd.fix(useVPCResolver(n)...)
 	}
 	return fd
 }

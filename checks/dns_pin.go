@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/causes"
@@ -29,7 +30,7 @@ var DnsPin = register(Check{
 			case e.DNS.Pinned == "" || e.Proxy.Used:
 				continue
 			case isDead(e) || answersAsOther(e):
-				return blamePin(n, e)
+				return blamePin(n, e).with("pinned", deadPins(list))
 			case !e.Connected():
 				return unknown("the hosts file pins %s to %s, and whether it answers there was not tried", e.Host, e.DNS.Pinned)
 			}
@@ -46,6 +47,17 @@ var DnsPin = register(Check{
 		return pass("no endpoint is pinned")
 	}),
 })
+
+// deadPins are the names of all pinned endpoints that do not answer, for a pattern.
+func deadPins(list []facts.Endpoint) string {
+	var names []string
+	for _, e := range list {
+		if e.DNS.Pinned != "" && !e.Proxy.Used && (isDead(e) || answersAsOther(e)) && causes.Safe(e.Host) && !slices.Contains(names, e.Host) {
+			names = append(names, e.Host)
+		}
+	}
+	return strings.Join(names, "|")
+}
 
 // isDead reports whether no connection to an endpoint was made.
 func isDead(e facts.Endpoint) bool { return e.Tried() && !e.Connected() }

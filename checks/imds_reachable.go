@@ -114,7 +114,7 @@ func explainNoToken(n *node.Node, token facts.Exchange) Finding {
 		for _, r := range fw.Rules {
 			if r.IMDS && !r.Policy && node.RuleHits(r, imdsAddress, route.Interface) {
 				return put(blocks("imds-blocked-by-host", Proven, "a firewall rule on this host drops packets to %s: %s", imdsAddress, text.Cut(r.Text, 160))).
-					saw(fw.Tool+" rule in "+r.Table+" "+r.Chain, r.Text, host.Firewall.From)
+					saw(fw.Tool+" rule in "+r.Table+" "+r.Chain, r.Text, host.Firewall.From).fix(letRootThrough(n, fw.Tool, r, metadataOfIptables, metadataOfNft)...)
 			}
 		}
 	}

@@ -248,7 +248,7 @@ func blameHost(n *node.Node, open []facts.Endpoint) (Finding, bool) {
 	if known {
 		fd = fd.saw(tool+" rule in "+strings.TrimSpace(rule.Table+" "+rule.Chain), rule.Text, in.From)
 	}
-	return fd, true
+	return fd.fix(letRootThrough(n, tool, rule, httpsOfIptables, httpsOfNft)...), true
 }
 
 // stoppedByRule is how a connection ends that a rule drops or rejects.

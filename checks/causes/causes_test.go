@@ -122,8 +122,15 @@ func TestStepsFitTheirSystem(t *testing.T) {
 // code for Terraform is an alternative, and the CLI's steps are the CLI's.
 func TestRemediesHoldTogether(t *testing.T) {
 	t.Parallel()
-	cli := regexp.MustCompile(`^(aws |for s in .* do aws |session-manager-plugin )`)
+	cli := regexp.MustCompile(`^(aws |[a-z]+=\$\(aws |for s in .* do aws |session-manager-plugin |jq )`)
 	for _, c := range All() {
+		for _, s := range slices.Concat(append(c.Ways, c.Fix)...) {
+			for line := range strings.Lines(s.Command) {
+				if s.Where == OperatorCLI && !cli.MatchString(line) {
+					t.Errorf("%s: not of the AWS CLI: %s", c.ID, line)
+				}
+			}
+		}
 		stopped := false
 		for i, s := range c.Fix {
 			switch {
@@ -135,8 +142,6 @@ func TestRemediesHoldTogether(t *testing.T) {
 				t.Errorf("%s: restarts what it stopped", c.ID)
 			case s.Where == Terraform && i > 0 && !s.Alternative:
 				t.Errorf("%s: Terraform is no alternative: %s", c.ID, s.Text)
-			case s.Where == OperatorCLI && !cli.MatchString(s.Command):
-				t.Errorf("%s: not of the AWS CLI: %s", c.ID, s.Command)
 			}
 			if strings.Contains(s.Command, "list-policies-for-target") && !strings.Contains(s.Command, "list-parents") {
 				t.Errorf("%s: only the account is asked for policies", c.ID)

@@ -1,7 +1,15 @@
 package causes
 
-// newEndpoint makes an interface endpoint for one service.
-const newEndpoint = "aws ec2 create-vpc-endpoint --region {region} --vpc-id {vpc} --vpc-endpoint-type Interface --service-name com.amazonaws.{region}.{service} --subnet-ids {subnet} --security-group-ids ENDPOINT_SECURITY_GROUP_ID --private-dns-enabled"
+const (
+	// newEndpoint makes an interface endpoint for one service, with the security groups
+	// of the endpoints that the VPC has.
+	newEndpoint = "groups=$(aws ec2 describe-vpc-endpoints --region {region} --filters Name=vpc-id,Values={vpc} Name=vpc-endpoint-type,Values=Interface --query 'VpcEndpoints[0].Groups[].GroupId' --output text)\n" +
+		"aws ec2 create-vpc-endpoint --region {region} --vpc-id {vpc} --vpc-endpoint-type Interface --service-name com.amazonaws.{region}.{service} --subnet-ids {subnet} --security-group-ids $groups --private-dns-enabled"
+	// newEndpoints makes those that the agent needs, with a security group of their own.
+	newEndpoints = "group=$(aws ec2 create-security-group --region {region} --vpc-id {vpc} --group-name ssm-endpoints --description 'HTTPS to VPC endpoints' --query GroupId --output text)\n" +
+		"aws ec2 authorize-security-group-ingress --region {region} --group-id $group --protocol tcp --port 443 --cidr {cidr}\n" +
+		"for s in ssm ssmmessages; do aws ec2 create-vpc-endpoint --region {region} --vpc-id {vpc} --vpc-endpoint-type Interface --service-name com.amazonaws.{region}.$s --subnet-ids {subnet} --security-group-ids $group --private-dns-enabled; done"
+)
 
 var _ = add(
 	Cause{
@@ -10,8 +18,7 @@ var _ = add(
 		Fix: []Step{
 			operator("See how the subnet is routed: a default route to a NAT gateway (0.0.0.0/0) or none. An empty first answer means that the main route table of the VPC applies, which is the second",
 				"aws ec2 describe-route-tables --region {region} --filters Name=association.subnet-id,Values={subnet} --query 'RouteTables[].Routes'; aws ec2 describe-route-tables --region {region} --filters Name=vpc-id,Values={vpc} Name=association.main,Values=true --query 'RouteTables[].Routes'"),
-			operator("Or, for a private subnet, create a VPC endpoint for each of ssm and ssmmessages (and ec2messages for agents before 3.3.40.0)",
-				"for s in ssm ssmmessages ec2messages; do aws ec2 create-vpc-endpoint --region {region} --vpc-id {vpc} --vpc-endpoint-type Interface --service-name com.amazonaws.{region}.$s --subnet-ids {subnet} --security-group-ids ENDPOINT_SECURITY_GROUP_ID --private-dns-enabled; done"),
+			operator("For a private subnet, create VPC endpoints for ssm and ssmmessages (agents before 3.3.40.0 need one for ec2messages as well); else add the missing default route", newEndpoints),
 			operator("Look whether the security group lets 443 out", "aws ec2 describe-security-groups --region {region} --group-ids {sg} --query 'SecurityGroups[].IpPermissionsEgress'"),
 			restartFailed, verify,
 		},
@@ -22,7 +29,7 @@ var _ = add(
 		Meaning: "Some Systems Manager service is reached over a VPC endpoint while another that the agent needs has none, and there is no other way out.",
 		Fix: []Step{
 			operator("Create the VPC endpoint for {service}", newEndpoint),
-			or(inTerraform)("Or in Terraform", "resource \"aws_vpc_endpoint\" \"{service}\" {\n  vpc_id              = \"{vpc}\"\n  vpc_endpoint_type   = \"Interface\"\n  service_name        = \"com.amazonaws.{region}.{service}\"\n  subnet_ids          = [\"{subnet}\"]\n  security_group_ids  = [\"ENDPOINT_SECURITY_GROUP_ID\"]\n  private_dns_enabled = true\n}"),
+			or(inTerraform)("Or in Terraform", "resource \"aws_vpc_endpoint\" \"{service}\" {\n  vpc_id              = \"{vpc}\"\n  vpc_endpoint_type   = \"Interface\"\n  service_name        = \"com.amazonaws.{region}.{service}\"\n  subnet_ids          = [\"{subnet}\"]\n  security_group_ids  = data.aws_vpc_endpoint.other.security_group_ids # of an endpoint the VPC has\n  private_dns_enabled = true\n}"),
 			restartFailed, verify,
 		},
 		Docs: []string{docEndpoints},
@@ -31,10 +38,9 @@ var _ = add(
 		ID: "vpce-sg-blocked", Group: "network", Severity: Critical, Title: "VPC endpoint does not let 443 in",
 		Meaning: "The name resolves to the private address of a VPC endpoint, but a connection to port 443 there is not let in; nearly always the endpoint's security group lacks the rule.",
 		Fix: []Step{
-			operator("Find the endpoint's security group by its address",
-				"aws ec2 describe-network-interfaces --region {region} --filters Name=addresses.private-ip-address,Values={address} --query 'NetworkInterfaces[].[InterfaceType,Groups]'"),
-			operator("Let inbound 443 in from the network of this host",
-				"aws ec2 authorize-security-group-ingress --region {region} --group-id ENDPOINT_SECURITY_GROUP_ID --protocol tcp --port 443 --cidr {cidr}"),
+			operator("Let inbound 443 in from the network of this host, in the security group of the endpoint",
+				"group=$(aws ec2 describe-network-interfaces --region {region} --filters Name=addresses.private-ip-address,Values={address} --query 'NetworkInterfaces[0].Groups[0].GroupId' --output text)\n"+
+					"aws ec2 authorize-security-group-ingress --region {region} --group-id $group --protocol tcp --port 443 --cidr {cidr}"),
 			operator("If the rule is there, look at this host's own security group and the network ACLs",
 				"aws ec2 describe-security-groups --region {region} --group-ids {sg} --query 'SecurityGroups[].IpPermissionsEgress'"),
 			restartFailed, verify,
@@ -48,7 +54,8 @@ var _ = add(
 			unix(onHost("Compare the answers of the VPC resolver and of yours", "dig +short {endpoint} @169.254.169.253; dig +short {endpoint}")),
 			windows(onHost("Compare the answers of the VPC resolver and of yours", "Resolve-DnsName {endpoint} -Server 169.254.169.253; Resolve-DnsName {endpoint}")),
 			operator("If both are public, turn private DNS of the endpoint on",
-				"aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id VPC_ENDPOINT_ID --private-dns-enabled"),
+				"id=$(aws ec2 describe-vpc-endpoints --region {region} --filters Name=vpc-id,Values={vpc} Name=service-name,Values=com.amazonaws.{region}.{service} --query 'VpcEndpoints[0].VpcEndpointId' --output text)\n"+
+					"aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id $id --private-dns-enabled"),
 			operator("If only yours is public, let your resolver forward {region}.{domain} to the VPC resolver (169.254.169.253, or an inbound Route 53 Resolver endpoint from outside the VPC)",
 				"aws route53resolver list-resolver-endpoints --region {region}"),
 			restartFailed, verify,
@@ -74,10 +81,10 @@ var _ = add(
 		ID: "dns-override-stale", Group: "network", Severity: Critical, Title: "endpoint name overridden locally",
 		Meaning: "The hosts file, a local zone or the search list of the resolver gives another address for an endpoint, and nothing usable answers there.",
 		Fix: []Step{
-			unix(onHost("See the line", "grep -n {endpoint} /etc/hosts")),
-			unix(asRoot("Remove it", "sed -i.bak '/{endpoint}/d' /etc/hosts")),
-			windows(onHost("See the line", `Select-String -Path C:\Windows\System32\drivers\etc\hosts -Pattern {endpoint}`)),
-			windows(asRoot("Remove it", `(Get-Content C:\Windows\System32\drivers\etc\hosts) -notmatch '{endpoint}' | Set-Content C:\Windows\System32\drivers\etc\hosts`)),
+			unix(onHost("See what the hosts file says of the endpoints", "grep -nE '{pinned}' /etc/hosts")),
+			unix(asRoot("Remove the lines; a copy stays in /etc/hosts.bak", "sed -i.bak -E '/[[:space:]]({pinned})([[:space:]]|$)/d' /etc/hosts")),
+			windows(onHost("See the line", `Select-String -Path C:\Windows\System32\drivers\etc\hosts -Pattern '{pinned}'`)),
+			windows(asRoot("Remove it", `(Get-Content C:\Windows\System32\drivers\etc\hosts) -notmatch '{pinned}' | Set-Content C:\Windows\System32\drivers\etc\hosts`)),
 			restartFailed, verify,
 		},
 		Docs: []string{docEndpoints},
@@ -87,7 +94,7 @@ var _ = add(
 		Meaning: "A firewall on this host itself refuses or drops connections to the Systems Manager endpoints on port 443.",
 		Fix: []Step{
 			linux(asRoot("Find the rule", "nft list ruleset | grep -nE '443|drop|reject'; iptables -S OUTPUT")),
-			linux(asRoot("Let outbound 443 pass ahead of it (make it permanent where your firewall is configured)", "iptables -I OUTPUT 1 -p tcp --dport 443 -j ACCEPT")),
+			linux(asRoot("Let root, as whom the agent runs, out on 443 ahead of it (make it permanent where your firewall is configured)", "iptables -I OUTPUT 1 -p tcp --dport 443 -m owner --uid-owner 0 -j ACCEPT")),
 			mac(asRoot("Find the rule and remove it from /etc/pf.conf or the anchor it is in", "pfctl -sr | grep -n block")),
 			windows(asRoot("Find a rule that blocks; it wins over rules that allow", "Get-NetFirewallRule -Direction Outbound -Action Block -Enabled True | Format-Table Name,DisplayName")),
 			windows(asRoot("Let the agent out on 443", `New-NetFirewallRule -DisplayName 'SSM Agent out' -Direction Outbound -Program "$env:ProgramFiles\Amazon\SSM\amazon-ssm-agent.exe" -Protocol TCP -RemotePort 443 -Action Allow`)),

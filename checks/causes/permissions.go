@@ -44,16 +44,17 @@ var _ = add(
 			operator("Let the simulator name the statement of the role or its boundary; of an SCP it only says that it denies", "aws iam simulate-principal-policy --policy-source-arn arn:{partition}:iam::{account}:role/{role} --action-names {action}"),
 			restartRefused, verify,
 		},
+		Ways: [][]Step{SCPDenies, SCPLacks, BoundaryDenies, BoundaryLacks, RoleDenies, SessionRefuses},
 		Docs: []string{docDenied, docSCP},
 	},
 	Cause{
 		ID: "vpce-policy-deny", Group: "permissions", Severity: Critical, Title: "VPC endpoint policy denies the action",
 		Meaning: "The request went through a VPC endpoint whose policy does not allow this principal, action or resource. The policies of the role may be right.",
 		Fix: []Step{
-			operator("See the endpoint policy", "aws ec2 describe-vpc-endpoints --region {region} --filters Name=vpc-id,Values={vpc} --query 'VpcEndpoints[].[VpcEndpointId,ServiceName,PolicyDocument]' --output text"),
-			operator("Allow {action} in the endpoint policy of the service it names; back to the default policy, which allows all", "aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id VPC_ENDPOINT_ID --reset-policy"),
+			EndpointLacks[0],
 			restartRefused, verify,
 		},
+		Ways: [][]Step{EndpointDenies},
 		Docs: []string{docEndpointPol},
 	},
 	Cause{

@@ -25,9 +25,8 @@ var _ = add(
 		Fix: []Step{
 			unix(onHost("See the chain that is shown for {endpoint}", "openssl s_client -connect {endpoint}:443 -servername {endpoint} -showcerts </dev/null")),
 			windows(onHost("See who issued the certificate that is shown for {endpoint}", "$c = New-Object Net.Sockets.TcpClient('{endpoint}',443); $s = New-Object Net.Security.SslStream($c.GetStream(),$false,{$true}); $s.AuthenticateAsClient('{endpoint}'); $s.RemoteCertificate | Format-List Subject,Issuer")),
-			linux(asRoot("If the issuer is your own inspection CA, add it to the trust store (Red Hat family, Amazon Linux)", "cp YOUR-CA.pem /etc/pki/ca-trust/source/anchors/ && update-ca-trust")),
-			linux(or(asRoot)("Or on Debian and Ubuntu", "cp YOUR-CA.pem /usr/local/share/ca-certificates/your-ca.crt && update-ca-certificates")),
-			linux(or(asRoot)("Or exempt the Systems Manager endpoints from inspection, and refresh an outdated trust store", "yum update -y ca-certificates")),
+			linux(asRoot("If the issuer is your own inspection CA, get its certificate from who runs the inspection, and add it to the trust store", "{trustca}")),
+			linux(or(asRoot)("Or exempt the Systems Manager endpoints from inspection, and refresh an outdated trust store", "{refreshca}")),
 			mac(asRoot("If the issuer is your own inspection CA, add it to the trust store, or exempt the Systems Manager endpoints from inspection", "security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain YOUR-CA.pem")),
 			windows(asRoot("If the issuer is your own inspection CA, add it to the trust store, or exempt the Systems Manager endpoints from inspection", `Import-Certificate -FilePath YOUR-CA.cer -CertStoreLocation Cert:\LocalMachine\Root`)),
 			restart, verify,
@@ -97,8 +96,8 @@ var _ = add(
 		ID: "clock-skew", Group: "tls-proxy-clock", Severity: Critical, Title: "clock is wrong",
 		Meaning: "The clock of this host is more than five minutes off AWS time. Signed requests are refused, and certificates may seem expired.",
 		Fix: []Step{
-			linux(asRoot("Switch on time sync and step the clock (NTP; on EC2 chrony should use 169.254.169.123)", "timedatectl set-ntp true; systemctl restart chronyd; chronyc makestep")),
-			linux(onHost("See that it holds", "timedatectl status; chronyc tracking")),
+			linux(asRoot("Switch on time sync and step the clock (NTP; on EC2 chrony should use 169.254.169.123)", "timedatectl set-ntp true; systemctl restart chronyd || systemctl restart chrony || systemctl restart systemd-timesyncd; chronyc makestep")),
+			linux(onHost("See that it holds", "timedatectl; chronyc tracking || timedatectl timesync-status")),
 			mac(asRoot("Switch on time sync and step the clock (NTP)", "systemsetup -setusingnetworktime on; sntp -sS time.aws.com")),
 			windows(asRoot("Switch on the Windows Time service and step the clock (NTP; on EC2 its peer should be 169.254.169.123)", "Set-Service W32Time -StartupType Automatic; Restart-Service W32Time; w32tm /resync /rediscover")),
 			windows(onHost("See that it holds", "w32tm /query /status")),

@@ -42,6 +42,10 @@ var placeholders = map[string]string{
 	"adduser":   "useradd -m",       // a name follows
 
 	"installscript": "yum install -y util-linux",
+	"trustca":       "cp YOUR-CA.pem /etc/pki/ca-trust/source/anchors/ && update-ca-trust",
+	"refreshca":     "yum update -y ca-certificates",
+
+	"pinned": "ENDPOINT", // names in a hosts file, of host names with | between them
 	// Of a mounted root file system: its directory, and what runs a command in
 	// it; both empty on the host itself.
 	"root":       "",
@@ -61,6 +65,7 @@ var placeholders = map[string]string{
 	"action":      "ACTION", // ssm:UpdateInstanceInformation
 	"resource":    "RESOURCE_ARN",
 	"policy":      "POLICY_ARN",
+	"policyid":    "POLICY_ID", // of the organization, p-...
 	"proxy":       "http://PROXY:PORT",
 	"noproxy":     "NO_PROXY_LIST,169.254.169.254,fd00:ec2::254", // the list in use and the metadata addresses
 	"resolver":    "RESOLVER",
@@ -123,6 +128,7 @@ var safeWindows = regexp.MustCompile(`^[A-Za-z0-9 ._:\\()-]+$`)
 var commands = map[string]bool{
 	"restart": true, "stop": true, "start": true, "enable": true, "enableonly": true, "journal": true,
 	"reinstall": true, "install": true, "repair": true, "downgrade": true, "adduser": true, "installscript": true, "imagecheck": true,
+	"trustca": true, "refreshca": true, "pinned": true,
 }
 
 // paths are placeholders that hold a path, quoted in commands of Windows.

@@ -170,12 +170,15 @@ func serviceCommands(n *node.Node, v causes.Values) {
 	switch d, family := f.Host.Distro.Value, n.Platform().Family; {
 	case d.ID == "alpine":
 		v["adduser"], v["installscript"] = "adduser -D", "apk add util-linux-misc"
+		v["trustca"], v["refreshca"] = trustDebian, "apk upgrade ca-certificates"
 	case family == "deb", family == "ubuntu":
 		v["installscript"] = "apt-get install -y bsdutils"
+		v["trustca"], v["refreshca"] = trustDebian, "apt-get update && apt-get install -y ca-certificates"
 	case d.ID == "fedora":
 		v["installscript"] = "dnf install -y util-linux-script"
 	case family == "zypper":
 		v["installscript"] = "zypper --non-interactive install util-linux"
+		v["trustca"], v["refreshca"] = "cp YOUR-CA.pem /etc/pki/trust/anchors/ && update-ca-certificates", "zypper --non-interactive update ca-certificates ca-certificates-mozilla"
 	}
 	v["reinstall"], v["repair"] = v["install"], repairOnLinux(n, bucket, v["install"])
 	for _, in := range f.Agent.Installations.Some() {
@@ -191,6 +194,8 @@ func serviceCommands(n *node.Node, v causes.Values) {
 		}
 	}
 }
+
+const trustDebian = "cp YOUR-CA.pem /usr/local/share/ca-certificates/your-ca.crt && update-ca-certificates"
 
 // installOnLinux is the command that installs or updates the agent, by a package
 // manager of the distribution that this host has, into the file system below root where
