@@ -156,6 +156,7 @@ func TestAllowedSince(t *testing.T) {
 		want  int
 	}{
 		{"allowed", refusal(facts.SigAssociations, time.Hour, own, list, "arn:aws:ec2:eu-central-1:111122223333:instance/i-0a1b2c3d4e5f60718"), 0},
+		{"refused on any", refused(time.Hour, list), 0},
 		{"another action", refused(time.Hour, "ssm:PutInventory"), 1},
 		{"nothing was asked", all(refused(time.Hour, list), noReads), 1},
 		{"refused still", all(noReads, refused(time.Hour, list), read(facts.SourceProfile, list, facts.DeniedProven, "*")), 1},
