@@ -303,6 +303,19 @@ func TestMessages(t *testing.T) {
 	mds := func(before time.Duration) fault { return entry(facts.SigChannelMDS, before, "") }
 	fails := func(before time.Duration) fault { return entry(facts.SigMDSFailed, before, "") }
 	refused := entry(facts.SigChannelToken, 10*time.Minute, "AccessDenied")
+	// The status is written again and again, from so long before the run on.
+	again := func(first time.Duration) fault {
+		return all(mds(time.Minute), func(f *facts.Facts) {
+			for i := range f.Log.Matches.Value {
+				if m := &f.Log.Matches.Value[i]; m.ID == facts.SigChannelMDS {
+					m.First = f.CollectedAt.Add(-first)
+				}
+			}
+		})
+	}
+	denied := func(before time.Duration) fault {
+		return entry(facts.SigMDSFailed, before, "GetMessages Error: AccessDeniedException")
+	}
 	never := without(facts.SigChannelUp, facts.SigChannelMGS)
 	for _, c := range []struct {
 		name     string
@@ -318,6 +331,11 @@ func TestMessages(t *testing.T) {
 		{"before the refusal", all(never, refused, mds(time.Hour)), Yes, Unknown},
 		{"failed since", all(refused, mds(2*time.Minute), fails(time.Minute)), No, No},
 		{"failed before", all(refused, fails(2*time.Minute), mds(time.Minute)), Yes, Yes},
+		{"refused there since, and the status again", all(refused, again(10*time.Minute), denied(9*time.Minute)), No, No},
+		{"refused there long since", all(refused, again(time.Hour), denied(50*time.Minute)), Yes, Yes},
+		{"refused there, and asked again", all(refused, again(10*time.Minute), denied(9*time.Minute), entry(facts.SigMDSPolls, 8*time.Minute, "")), Yes, Yes},
+		{"refused there before", all(refused, again(10*time.Minute), denied(11*time.Minute)), Yes, Yes},
+		{"failed there since, and the status again", all(refused, again(10*time.Minute), fails(9*time.Minute)), Yes, Yes},
 		{"over ssmmessages since", all(refused, mds(2*time.Minute), entry(facts.SigChannelMGS, time.Minute, "")), No, Yes},
 		{"partly read, never seen", all(refused, logPartly), Unknown, Unknown},
 		{"partly read, seen", all(refused, mds(time.Minute), logPartly), Unknown, Unknown}, // that it fails may be in the rest
