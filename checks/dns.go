@@ -61,5 +61,5 @@ func blameResolver(n *node.Node, bad []facts.Endpoint) Finding {
 			fd = fd.saw("DNS "+e.Host+" at "+v.Server, renderOutcome(v.Outcome, strings.Join(v.A, " ")), "resolver:"+v.Server)
 		}
 	}
-	return fd
+	return stopsAt(n, e, fd)
 }
