@@ -92,7 +92,8 @@ func channelFailure(n *node.Node) node.Entry {
 			last = m
 		}
 	}
-	if last.Yes() && node.SaysRefused(last.Text) && !n.Refusals.Outdated(last.Last) {
+	refused := n.Channel.Fallback.Yes() && n.Channel.Fallback.First.After(last.Last)
+	if last.Yes() && (refused || node.SaysRefused(last.Text) && !n.Refusals.Outdated(last.Last)) {
 		return node.Entry{Found: node.No}
 	}
 	return last

@@ -64,6 +64,7 @@ func TestChannelConnection(t *testing.T) {
 		}), want: down("last 2 min ago: sessions do not work", "")},
 
 		{name: "on ec2messages, failed long ago", fault: netAll(netMessages, connectionFails(facts.SigChannelFailed, "ERROR Error setting up control channel", 50*time.Minute)), want: is(Pass, "1 connections")},
+		{name: "failed, and refused since", fault: netAll(connectionSockets(), fails, connectionFails(facts.SigChannelMDS, "INFO SSM Connection channel status is set to ec2messages", time.Minute)), want: is(Unknown, "no connection to port 443, and its log does not say why")},
 		{name: "refused", fault: netAll(connectionSockets(), connectionFails(facts.SigChannelToken, "CreateControlChannel failed: AccessDeniedException", time.Minute)), want: is(Unknown, "no connection to port 443, and its log does not say why")},
 		{name: "failing, network not tried", fault: netAll(connectionSockets(), fails, netOffline), want: want{status: Unknown, effect: Breaks, says: "whether its endpoint can be reached was not read: offline"}},
 		{name: "failing, websocket not tried", fault: netAll(connectionSockets(), fails, func(f *facts.Facts) {

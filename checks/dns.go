@@ -68,5 +68,5 @@ func blameResolver(n *node.Node, bad []facts.Endpoint) Finding {
 	if works {
 		fd = fd.fix(useVPCResolver(n)...)
 	}
-	return fd
+	return stopsAt(n, e, fd)
 }

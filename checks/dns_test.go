@@ -20,6 +20,13 @@ func TestDns(t *testing.T) {
 	named := func(says, saw, value string) want {
 		return want{status: Fail, effect: Blocks, cause: "dns-resolution-failed", confidence: Proven, says: says, saw: saw, value: value}
 	}
+	as := func(e Effect, w want) want {
+		w.effect = e
+		if e < Ends {
+			w.status = Warn
+		}
+		return w
+	}
 	is := func(s Status, says string) want { return want{status: s, says: says} }
 	table := []row{
 		{name: "profile", want: is(Pass, "2 names resolve")},
@@ -32,7 +39,9 @@ func TestDns(t *testing.T) {
 
 		{name: "silent", fault: dnsFails(silent), want: named("ssm.eu-central-1.amazonaws.com cannot be resolved: the resolver 10.20.0.2:53 does not answer", "DNS ssm.eu-central-1.amazonaws.com: timeout i/o timeout (resolver:10.20.0.2:53)", "resolver=10.20.0.2")},
 		{name: "no such host", fault: dnsFails(facts.DNS{Server: "10.0.8.53", Outcome: facts.NXDomain, Error: "no such host"}, "ssmmessages"),
-			want: named("ssmmessages.eu-central-1.amazonaws.com cannot be resolved: the resolver 10.0.8.53 says that there is no such host", "DNS ssmmessages", "endpoint=ssmmessages.eu-central-1.amazonaws.com")},
+			want: as(Ends, named("ssmmessages.eu-central-1.amazonaws.com cannot be resolved: the resolver 10.0.8.53 says that there is no such host; the node is still accepted", "DNS ssmmessages", "endpoint=ssmmessages.eu-central-1.amazonaws.com"))},
+		{name: "no such host, on ec2messages", fault: netAll(netMessages, dnsFails(facts.DNS{Outcome: facts.NXDomain}, "ssmmessages")), want: as(Breaks, named("commands come over ec2messages, sessions do not work", "", ""))},
+		{name: "no such host, not accepted", fault: netAll(neverAccepted, dnsFails(facts.DNS{Outcome: facts.NXDomain}, "ssmmessages")), want: named("says that there is no such host", "", "")},
 		{name: "server of the host", fault: netAll(dnsFails(facts.DNS{Outcome: facts.ServFail}), func(f *facts.Facts) { f.Host.Resolver.Value.Servers = []string{"10.0.0.2", "10.0.0.3"} }),
 			want: named("the resolver 10.0.0.2, 10.0.0.3 fails (SERVFAIL)", "(resolver:10.0.0.2, 10.0.0.3)", "resolver=10.0.0.2")},
 		{name: "server not known", fault: netAll(dnsFails(facts.DNS{Outcome: facts.Refused}), func(f *facts.Facts) { f.Host.Resolver = facts.Seen[facts.Resolver]{} }), want: named("the resolver of this host refuses the query", "", "resolver=")},

@@ -51,8 +51,8 @@ var InstanceProfileTrust = register(Check{
 		switch {
 		case n.Identity.Hybrid == node.Yes:
 			return fd.as(Notes)
-		case n.Acceptance.Now == node.Yes && n.Credentials.OnDHMC == node.Yes:
-			return fd.as(Breaks)
+		case n.Acceptance.Now == node.Yes && n.Credentials.OnDHMC == node.Yes && !n.Log.CurrentCredentials(facts.SigDHMCOff, facts.SigDHMCFailed).Yes():
+			return fd.as(Breaks) // it is renewed by Default Host Management, unless that was refused
 		}
 		return endsWithCredentials(n, fd)
 	},

@@ -59,6 +59,10 @@ func TestInstanceProfileTrust(t *testing.T) {
 		{name: "credentials not run out yet", fault: broken(), want: named(Ends, says, "", "")},
 		{name: "by the profile", fault: func(f *facts.Facts) { neverAccepted(f); roleUnread(f); profileCode("InstanceProfileNotFound")(f) }, want: named(Blocks, "(InstanceProfileNotFound)", "Code InstanceProfileNotFound gone (imds:GET /latest/meta-data/iam/info)", "role=WebServerRole")},
 		{name: "accepted by dhmc", fault: broken(func(f *facts.Facts) { f.Credentials.Runtime.Value.Source = "SSM" }), want: named(Breaks, says, "", "")},
+		{name: "accepted by dhmc, which was refused since", fault: broken(func(f *facts.Facts) {
+			f.Credentials.Runtime.Value.Source = "SSM"
+			log(f, facts.SigDHMCOff, time.Minute, "instance management role is not configured for account")
+		}), want: named(Ends, says, "", "")},
 		{name: "dhmc, and not accepted", fault: broken(neverAccepted, func(f *facts.Facts) {
 			f.Credentials.Runtime.Value.Source = "SSM"
 			f.Credentials.Runtime.Value.ExpiresAt = f.CollectedAt.Add(-time.Minute)

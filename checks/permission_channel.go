@@ -66,16 +66,23 @@ var PermissionChannel = register(Check{
 				return channelFinding(n, r, n.MessagesWork(facts.Match{First: r.At}))
 			}
 		}
-		if ofSessions != nil { // each session opens one of its own, whatever the control channel does
-			return denial(n, *ofSessions, "iam-missing-channel-action").as(Breaks).add("; sessions to this node do not open").halts("session-manager")
+		// Each session opens a channel of its own, whatever the control channel does; one
+		// that was refused since is the greater loss, and another fault.
+		var sessions []Finding
+		if ofSessions != nil {
+			sessions = append(sessions, denial(n, *ofSessions, "iam-missing-channel-action").as(Breaks).add("; sessions to this node do not open").halts("session-manager"))
 		}
 		if m := n.Channel.Fallback; m.Yes() {
-			return fellBack(n, m)
+			return fellBack(n, m).and(sessions...)
 		}
-		if fd, ok := onlyHeartbeats(n); ok {
+		if fd, ok := onlyHeartbeats(n); ok && fd.Cause != "" {
+			return fd.and(sessions...)
+		} else if ok && len(sessions) == 0 {
 			return fd
 		}
 		switch {
+		case len(sessions) > 0:
+			return sessions[0]
 		case n.Refusals.Read != node.Yes:
 			return unreadRefusals(n)
 		case up.Yes():

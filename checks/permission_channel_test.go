@@ -110,6 +110,10 @@ func TestPermissionChannel(t *testing.T) {
 			permissionChannelRefused(facts.SigWebSocketFailed, "ssmmessages:OpenControlChannel", "")(f)
 			permissionChannelRefused(facts.SigSessionLogs, "ssmmessages:OpenDataChannel", "")(f)
 		}, want: missing(neither, "action=ssmmessages:OpenControlChannel")},
+		{name: "sessions, and the channel fell back since", fault: func(f *facts.Facts) {
+			permissionChannelRefused(facts.SigSessionLogs, "ssmmessages:CreateDataChannel", "")(f)
+			log(f, facts.SigChannelMDS, 10*time.Minute, "INFO SSM Connection channel status is set to ec2messages")
+		}, want: breaks("may not call ssmmessages:CreateControlChannel: Run Command works over ec2messages, Session Manager does not")},
 		{name: "sessions long ago", fault: func(f *facts.Facts) {
 			permissionChannelRefused(facts.SigSessionLogs, "ssmmessages:OpenDataChannel", "")(f)
 			f.Log.Refusals.Value[0].At = f.CollectedAt.Add(-25 * time.Hour)

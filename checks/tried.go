@@ -99,7 +99,8 @@ func coreProxied(n *node.Node) bool {
 
 // stopsAt says what a fault on the way to an endpoint means. Heartbeats go to ssm: a
 // node that reaches it, and is accepted, has lost its sessions without ssmmessages, and
-// its commands too unless it gets them over ec2messages. Without ssm it is accepted as
+// its commands too unless it gets them over ec2messages. Without ec2messages nothing is
+// lost as long as ssmmessages works. Without ssm it is accepted as
 // long as its channel stands.
 func stopsAt(n *node.Node, e facts.Endpoint, fd Finding) Finding {
 	ssm, channel, messages := n.Endpoints.Of("ssm"), n.Endpoints.Of("ssmmessages"), n.Endpoints.Of("ec2messages")
@@ -112,6 +113,8 @@ func stopsAt(n *node.Node, e facts.Endpoint, fd Finding) Finding {
 		return fd.add("; the node is still accepted, but sessions do not work, nor commands of an agent that does not ask ec2messages").as(Ends)
 	case e.Service == "ssmmessages" && reached:
 		return fd.add("; the node is still accepted, but neither sessions nor commands reach it").as(Ends)
+	case e.Service == "ec2messages" && reached && channel != nil && channel.Usable():
+		return fd.add("; the node is accepted, and only an agent that is refused ssmmessages asks there").as(Breaks)
 	case e.Service == "ssm" && n.Channel.Connected == node.Yes && channel.Usable():
 		return fd.add("; its channel still stands").as(Ends)
 	}

@@ -233,6 +233,7 @@ var mutations = []mutation{
 		return true
 	}},
 	{name: "release", loose: true, put: reworded},
+	{name: "other words", loose: true, put: otherRelease},
 }
 
 // sleeps reports whether a log announces how long the agent sleeps, which its times

@@ -63,7 +63,7 @@ type Answer struct {
 }
 
 // Diagnose ranks the findings. Rules, in order: what another failure explains is
-// not a cause; then what it does to the node, directness of the evidence, the place
+// not a cause; then what it does to the node, whether it may end it, directness of the evidence, the place
 // on the way, group order, id.
 func Diagnose(n *node.Node, found Findings) Answer { return diagnose(n, found, !n.Facts.Live()) }
 
@@ -298,6 +298,9 @@ func distinct(list []Named) []Named {
 func less(a, b Named) bool {
 	if a.Effect != b.Effect {
 		return a.Effect > b.Effect
+	}
+	if x, y := a.Until.IsZero(), b.Until.IsZero(); a.Effect == checks.Breaks && x != y {
+		return y // what may take the node away comes before what breaks a part of it
 	}
 	if x, y := a.Confidence.Rank(), b.Confidence.Rank(); x != y {
 		return x < y

@@ -188,6 +188,21 @@ func TestUnclear(t *testing.T) {
 	}
 }
 
+// TestMayEndFirst: of two warnings that which may take the node away is the root cause,
+// however well the other is seen.
+func TestMayEndFirst(t *testing.T) {
+	t.Parallel()
+	n := node.Of(factstest.Healthy(t, "profile"))
+	until := n.Now().Add(40 * time.Minute)
+	a := Diagnose(n, Findings{
+		"permission-features": {Status: checks.Warn, Effect: checks.Breaks, Cause: "iam-missing-feature-action", Confidence: checks.Proven, Summary: text.New("a feature")},
+		"credential-source":   {Status: checks.Warn, Effect: checks.Breaks, Cause: "no-credential-source", Confidence: checks.Possible, Until: until, Summary: text.New("maybe lost")},
+	})
+	if a.Root == nil || a.Root.Cause.ID != "no-credential-source" || a.State != Degraded || !a.Until.Equal(until) || len(a.Also) != 1 {
+		t.Errorf("%s %v until %v", a.State, a.Root, a.Until)
+	}
+}
+
 // TestOwnFaultBesideTheNetwork: what AWS refused, a crash and a file of this host are
 // not explained by a network that fails since; both have to be mended, so both are
 // named.

@@ -116,9 +116,17 @@ func (n *Node) MessagesWork(refused facts.Match) Answer {
 // messages reports whether an entry that says that ec2messages is in use still holds.
 func (n *Node) messages(m Entry) Answer {
 	bad := n.Log.Last(facts.SigMDSFailed)
+	polls := n.Log.Last(facts.SigMDSPolls)
 	switch {
 	case m.Unread(), m.Yes() && bad.Unread():
 		return Unknown
+	case m.Yes() && bad.Yes() && SaysRefused(bad.Text) && !bad.Last.Before(m.First) && n.Age(bad.Last) < pausesFor && !polls.Last.After(bad.Last):
+		return No // the status is written again after each attempt at ssmmessages
 	}
 	return answer(m.Yes() && (!bad.Yes() || m.Last.After(bad.Last)))
 }
+
+// pausesFor is how long the agent leaves ec2messages alone after some failures, and what
+// it takes to fail again.
+// Source: amazon-ssm-agent, agent/messageservice/interactor/mdsinteractor.
+const pausesFor = 20 * time.Minute

@@ -156,6 +156,7 @@ func TestAllowedSince(t *testing.T) {
 		want  int
 	}{
 		{"allowed", refusal(facts.SigAssociations, time.Hour, own, list, "arn:aws:ec2:eu-central-1:111122223333:instance/i-0a1b2c3d4e5f60718"), 0},
+		{"refused on any", refused(time.Hour, list), 0},
 		{"another action", refused(time.Hour, "ssm:PutInventory"), 1},
 		{"nothing was asked", all(refused(time.Hour, list), noReads), 1},
 		{"refused still", all(noReads, refused(time.Hour, list), read(facts.SourceProfile, list, facts.DeniedProven, "*")), 1},
@@ -302,6 +303,19 @@ func TestMessages(t *testing.T) {
 	mds := func(before time.Duration) fault { return entry(facts.SigChannelMDS, before, "") }
 	fails := func(before time.Duration) fault { return entry(facts.SigMDSFailed, before, "") }
 	refused := entry(facts.SigChannelToken, 10*time.Minute, "AccessDenied")
+	// The status is written again and again, from so long before the run on.
+	again := func(first time.Duration) fault {
+		return all(mds(time.Minute), func(f *facts.Facts) {
+			for i := range f.Log.Matches.Value {
+				if m := &f.Log.Matches.Value[i]; m.ID == facts.SigChannelMDS {
+					m.First = f.CollectedAt.Add(-first)
+				}
+			}
+		})
+	}
+	denied := func(before time.Duration) fault {
+		return entry(facts.SigMDSFailed, before, "GetMessages Error: AccessDeniedException")
+	}
 	never := without(facts.SigChannelUp, facts.SigChannelMGS)
 	for _, c := range []struct {
 		name     string
@@ -317,6 +331,11 @@ func TestMessages(t *testing.T) {
 		{"before the refusal", all(never, refused, mds(time.Hour)), Yes, Unknown},
 		{"failed since", all(refused, mds(2*time.Minute), fails(time.Minute)), No, No},
 		{"failed before", all(refused, fails(2*time.Minute), mds(time.Minute)), Yes, Yes},
+		{"refused there since, and the status again", all(refused, again(10*time.Minute), denied(9*time.Minute)), No, No},
+		{"refused there long since", all(refused, again(time.Hour), denied(50*time.Minute)), Yes, Yes},
+		{"refused there, and asked again", all(refused, again(10*time.Minute), denied(9*time.Minute), entry(facts.SigMDSPolls, 8*time.Minute, "")), Yes, Yes},
+		{"refused there before", all(refused, again(10*time.Minute), denied(11*time.Minute)), Yes, Yes},
+		{"failed there since, and the status again", all(refused, again(10*time.Minute), fails(9*time.Minute)), Yes, Yes},
 		{"over ssmmessages since", all(refused, mds(2*time.Minute), entry(facts.SigChannelMGS, time.Minute, "")), No, Yes},
 		{"partly read, never seen", all(refused, logPartly), Unknown, Unknown},
 		{"partly read, seen", all(refused, mds(time.Minute), logPartly), Unknown, Unknown}, // that it fails may be in the rest

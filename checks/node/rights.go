@@ -168,9 +168,9 @@ func (n *Node) Rights() []facts.Permission {
 }
 
 // sameResource compares what two verdicts are about; a short name stands for
-// the ARN that ends in it, and one without a resource is about any.
+// the ARN that ends in it, and one without a resource, or on *, is about any.
 func sameResource(a, b string) bool {
-	return a == "" || b == "" || strings.HasSuffix(a, b) || strings.HasSuffix(b, a)
+	return a == "" || b == "" || a == "*" || b == "*" || strings.HasSuffix(a, b) || strings.HasSuffix(b, a)
 }
 
 // outweighs: what was seen counts before what is predicted, the newer of two
