@@ -95,6 +95,8 @@ type ProxyProbe struct {
 	Status   int        `json:"status"` // of a CONNECT to the ssm endpoint; 0: none was answered
 	Error    string     `json:"error"`
 	Of       ProxyOwner `json:"of"`
+	// TLS is the handshake with a proxy whose URL says https://; absent with others.
+	TLS Seen[TLS] `json:"tls"`
 	// Excluded are the entries of no_proxy that take the ssm endpoint from it.
 	Excluded []string `json:"excluded_by"`
 }

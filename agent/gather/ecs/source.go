@@ -103,11 +103,11 @@ func taskDocument(ctx context.Context, env *gather.Env, base string) ([]byte, er
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	c := http.Client{
-		Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		Transport: gather.BoundedTransport(&http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, limit)
 			defer cancel()
 			return env.Dial(ctx, network, addr, netip.Addr{})
-		}},
+		}}, maxTask),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(base, "/")+"/task", nil)
@@ -123,5 +123,5 @@ func taskDocument(ctx context.Context, env *gather.Env, base string) ([]byte, er
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("HTTP status %d", resp.StatusCode)
 	}
-	return io.ReadAll(io.LimitReader(resp.Body, maxTask))
+	return io.ReadAll(resp.Body)
 }

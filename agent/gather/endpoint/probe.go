@@ -1,7 +1,6 @@
 package endpoint
 
 import (
-	"bufio"
 	"context"
 	"crypto/x509"
 	"encoding/base64"
@@ -16,6 +15,9 @@ import (
 
 // maxAddresses is how many addresses of one endpoint are tried.
 const maxAddresses = 4
+
+// maxEndpoint bounds all that is asked of one endpoint, however slowly it answers.
+const maxEndpoint = 4 * time.Second
 
 // httpsPort is that of every endpoint.
 const httpsPort = 443
@@ -43,6 +45,8 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 	if e.Service != "ssmmessages" {
 		e.WebSocket = facts.Absent[facts.HTTP]("no websocket there", "")
 	}
+	ctx, cancel := context.WithTimeout(ctx, maxEndpoint)
+	defer cancel()
 	conn := p.Connect(ctx, e)
 	if conn == nil {
 		return skew
@@ -58,29 +62,32 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 	}
 	conn = tc
 	trusted := e.TLS.Value.OK
-	br := bufio.NewReader(tc)
-	h, reuse := p.get(tc, br, e.Host, "/", nil)
+	answers := gather.NewAnswerReader(tc)
+	h, reuse := p.get(ctx, tc, answers, e.Host, "/", nil)
 	skew = h.skew
 	if !trusted {
 		e.HTTP = facts.Unknown[facts.HTTP]("the certificate is not trusted", "")
 		return skew
 	}
 	e.HTTP = facts.Known(h.HTTP, "https:GET "+e.Host+"/")
-	if e.Service != "ssmmessages" {
+	switch {
+	case e.Service != "ssmmessages":
 		return skew
-	}
-	if !reuse {
+	case h.Outcome == facts.Timeout: // who does not answer this does not answer more
+		e.WebSocket = facts.Unknown[facts.HTTP]("not asked: the endpoint does not answer", "")
+		return skew
+	case !reuse:
 		if c := p.Connect(ctx, &facts.Endpoint{Service: e.Service, Host: e.Host}); c != nil {
 			conn.Close()
 			scratch := *e
 			if t := p.handshake(ctx, &scratch, c); t != nil {
-				tc, br, conn = t, bufio.NewReader(t), t
+				tc, answers, conn = t, gather.NewAnswerReader(t), t
 			} else {
 				conn = c
 			}
 		}
 	}
-	w, _ := p.get(tc, br, e.Host, "/v1/control-channel/ssm-doctor?role=subscribe&stream=input", http.Header{
+	w, _ := p.get(ctx, tc, answers, e.Host, "/v1/control-channel/ssm-doctor?role=subscribe&stream=input", http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-WebSocket-Version": {"13"}, "Sec-WebSocket-Key": {base64.StdEncoding.EncodeToString([]byte("ssm-doctor probe"))},
 	})
 	e.WebSocket = facts.Known(w.HTTP, "https:GET "+e.Host+"/v1/control-channel, upgrade, unsigned")
@@ -90,7 +97,7 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 // Connect makes the connection the agent would make; nil when there is none.
 func (p *Prober) Connect(ctx context.Context, e *facts.Endpoint) net.Conn {
 	if u := p.service.ForHost(e.Host); u != nil {
-		conn, c := p.connectProxy(ctx, u, e.Host)
+		conn, c, _ := p.connectProxy(ctx, u, e.Host)
 		e.Proxy = c
 		e.Proxy.Used = true
 		return conn

@@ -4,6 +4,8 @@ package imds
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +14,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -48,7 +51,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	}
 	ctx, cancel := context.WithTimeout(ctx, env.Limits.IMDS)
 	defer cancel()
-	c := metadataClient(env, nil)
+	c := metadataClient(env)
 	defer c.CloseIdleConnections()
 	var token, bare facts.Exchange
 	var wg gather.Workers
@@ -104,9 +107,26 @@ type tcpSeen struct{ ok atomic.Bool }
 
 type tcpKey struct{}
 
-// metadataClient is an HTTP client without proxy, or through the given one.
-func metadataClient(env *gather.Env, proxy *url.URL) *http.Client {
-	t := &http.Transport{
+// metadataClient is an HTTP client without proxy. A metadata token that the SDK
+// attaches leaves with it to the metadata addresses only.
+func metadataClient(env *gather.Env) *http.Client {
+	t := metadataTransport(env)
+	return client(tokenGuard{gather.BoundedTransport(t, maxMetadata), []string{env.IMDS, env.IMDS6}})
+}
+
+// proxyClient asks through a proxy. No token and, from a proxy of https:// that does not
+// prove its name, no login leaves with it. address is where the proxy's name leads.
+func proxyClient(env *gather.Env, proxy *url.URL, address string, roots *x509.CertPool) *http.Client {
+	t := metadataTransport(env)
+	t.Proxy = http.ProxyURL(proxy)
+	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, Time: env.Now}
+	dial := t.DialContext
+	t.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) { return dial(ctx, network, address) }
+	return client(tokenGuard{gather.BoundedTransport(t, maxMetadata), nil})
+}
+
+func metadataTransport(env *gather.Env) *http.Transport {
+	return &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			// A transport lets a dial go on after its request has ended.
 			dctx, cancel := context.WithTimeout(ctx, env.Limits.IMDS)
@@ -117,12 +137,33 @@ func metadataClient(env *gather.Env, proxy *url.URL) *http.Client {
 			}
 			return conn, err
 		},
-		MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Second,
+		MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Second, TLSHandshakeTimeout: env.Limits.IMDS,
 	}
-	if proxy != nil {
-		t.Proxy = http.ProxyURL(proxy)
-	}
+}
+
+func client(t http.RoundTripper) *http.Client {
 	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// tokenGuard sends a metadata token to the given addresses only.
+type tokenGuard struct {
+	http.RoundTripper
+	bases []string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (g tokenGuard) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Header.Get("X-Aws-Ec2-Metadata-Token") != "" && !slices.Contains(g.bases, req.URL.Scheme+"://"+req.URL.Host) {
+		return nil, errors.New("a metadata token goes to the metadata service only")
+	}
+	return g.RoundTripper.RoundTrip(req)
+}
+
+// CloseIdleConnections is what http.Client calls.
+func (g tokenGuard) CloseIdleConnections() {
+	if c, ok := g.RoundTripper.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
 }
 
 // tokenRequest asks for an IMDSv2 token. The token itself is dropped.
@@ -185,7 +226,7 @@ func request(ctx context.Context, env *gather.Env, c *http.Client, method, targe
 		return e, nil
 	}
 	defer resp.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxMetadata))
+	body, _ := io.ReadAll(resp.Body)
 	e.Status, e.Server, e.ContentType = resp.StatusCode, gather.OneLine(resp.Header.Get("Server"), 60), gather.OneLine(resp.Header.Get("Content-Type"), 60)
 	e.TCP = true
 	return e, body
@@ -208,7 +249,7 @@ func (r reader) text(ctx context.Context, path string) facts.Seen[string] {
 		return facts.Unknown[string](metadataError(err), from)
 	}
 	defer out.Content.Close()
-	b, err := io.ReadAll(io.LimitReader(out.Content, maxMetadata))
+	b, err := io.ReadAll(out.Content)
 	if err != nil {
 		return gather.Unknown[string](err, from)
 	}
@@ -235,7 +276,7 @@ func readMetadata(ctx context.Context, run *gather.Run, i *facts.IMDS, hc *http.
 	if err != nil {
 		noMetadata(i, metadataError(err))
 	} else {
-		b, _ := io.ReadAll(io.LimitReader(doc.Content, maxMetadata))
+		b, _ := io.ReadAll(doc.Content)
 		doc.Content.Close()
 		i.IdentitySeconds = time.Since(start).Seconds()
 		if d, err := parseIdentityDocument(b); err != nil {

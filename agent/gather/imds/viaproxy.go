@@ -2,6 +2,7 @@ package imds
 
 import (
 	"context"
+	"crypto/x509"
 	"net"
 	"net/netip"
 
@@ -36,16 +37,23 @@ func (ViaProxy) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) err
 	}
 	ctx, cancel := context.WithTimeout(ctx, env.Limits.IMDS)
 	defer cancel()
+	address := net.JoinHostPort(u.Hostname(), endpoint.ProxyPort(u))
 	if host := u.Hostname(); env.Lookup != nil {
 		if _, err := netip.ParseAddr(host); err != nil {
 			if _, addrs := endpoint.Resolve(ctx, env, f, host); len(addrs) > 0 {
-				c := *u
-				c.Host = net.JoinHostPort(addrs[0].Unmap().String(), endpoint.ProxyPort(u))
-				u = &c
+				address = net.JoinHostPort(addrs[0].Unmap().String(), endpoint.ProxyPort(u))
 			}
 		}
 	}
-	c := metadataClient(env, u)
+	var roots *x509.CertPool
+	if u.Scheme == "https" {
+		var err error
+		if roots, err = run.Roots()(); err != nil {
+			f.IMDS.ViaProxy = gather.Unknown[facts.Exchange](err, "")
+			return nil
+		}
+	}
+	c := proxyClient(env, u, address, roots)
 	defer c.CloseIdleConnections()
 	f.IMDS.ViaProxy = facts.Known(tokenRequest(ctx, env, c, env.IMDS), "imds:PUT /latest/api/token via proxy")
 	return nil
