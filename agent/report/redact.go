@@ -109,10 +109,9 @@ func standsIn(fix []Step) bool {
 
 // redactor knows the names of one report or facts file.
 type redactor struct {
-	names   map[string]string // name -> kind and hash
-	list    []string          // names that are replaced wherever they occur, in lower case
-	order   *regexp.Regexp    // those, longest first; nil: none
-	address func(netip.Addr) string
+	names    map[string]string // name -> kind and hash
+	anywhere nameSet
+	address  func(netip.Addr) string
 }
 
 // fixedFields hold words of ours, which a name of the host must not change.
@@ -169,10 +168,7 @@ func (d *redactor) sentence(at place, t text.Text) text.Text {
 
 // everywhere replaces the names that were learned.
 func (d *redactor) everywhere(s string) string {
-	if d.order == nil || !containsAny(strings.ToLower(s), d.list) {
-		return s
-	}
-	return d.order.ReplaceAllStringFunc(s, d.known)
+	return d.anywhere.replace(s, d.known)
 }
 
 // text redacts what the form or place of a part of a string tells. before is what stands before it where it is a value in
