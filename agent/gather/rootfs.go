@@ -211,10 +211,14 @@ func (f *rootFS) Readlink(name string) (string, error) {
 	return "", pathError("readlink", name, err)
 }
 
-// maxDirEntries bounds one directory listing.
-const maxDirEntries = 100_000
+// Bounds of a directory listing: of all, and of what is read at once.
+const (
+	maxDirEntries = 40_000 // more than the processes of a host
+	dirPiece      = 1000
+)
 
-// ReadDir lists a directory, unsorted, at most maxDirEntries.
+// ReadDir lists a directory, unsorted. Of one with more than maxDirEntries it returns
+// some, and ErrTooLarge.
 func (f *rootFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	file, err := f.Open(name)
 	if err != nil {
@@ -225,11 +229,21 @@ func (f *rootFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	if !ok {
 		return nil, pathError("readdir", name, ErrNotAFile)
 	}
-	es, err := d.ReadDir(maxDirEntries)
-	if err != nil && len(es) == 0 && !errors.Is(err, io.EOF) {
-		return nil, pathError("readdir", name, err)
+	var es []fs.DirEntry
+	for {
+		some, err := d.ReadDir(dirPiece)
+		es = append(es, some...)
+		switch {
+		case errors.Is(err, io.EOF), err == nil && len(some) == 0:
+			return es, nil
+		case err != nil && len(es) == 0:
+			return nil, pathError("readdir", name, err)
+		case err != nil:
+			return es, nil
+		case len(es) > maxDirEntries:
+			return es[:maxDirEntries], pathError("readdir", name, ErrTooLarge)
+		}
 	}
-	return es, nil
 }
 
 // real is the path of name on this machine, links resolved inside the root.
