@@ -1,6 +1,7 @@
 package gather
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ type Run struct {
 	*Env
 
 	mu                   sync.Mutex
+	signing              time.Duration   // that signed requests have taken
 	keys                 map[string]Keys // by source of credentials, facts.Source constants
 	service, unit, shell ProxyVars
 }
@@ -44,6 +46,24 @@ type Keys struct{ ID, Secret, Token string }
 
 // Format keeps credentials out of logs and messages, in every form of fmt.
 func (k Keys) Format(s fmt.State, _ rune) { fmt.Fprint(s, "credentials") }
+
+// maxSigning is how long all signed requests of a run may take together.
+const maxSigning = 4 * time.Second
+
+// Signing bounds a group of signed requests: it has what earlier groups of the run left
+// of the time. done ends the group.
+func (r *Run) Signing(ctx context.Context) (bounded context.Context, done func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	start := time.Now()
+	bounded, cancel := context.WithTimeout(ctx, maxSigning-r.signing)
+	return bounded, func() {
+		cancel()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.signing += time.Since(start)
+	}
+}
 
 // SetProxies leaves the proxy settings of the service as it runs, those that the
 // files of its unit give where they differ, and those of users.

@@ -55,6 +55,8 @@ func (Permissions) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) 
 	if p.Calls == nil {
 		p.Calls = map[string]int{}
 	}
+	ctx, done := run.Signing(ctx)
+	defer done()
 	answers := c.askAll(ctx, c.rows(), k)
 	if slices.Contains(run.Probes, "simulator") {
 		answers = append(answers, c.simulate(ctx, c.node.Credentials.Source, k)...)
@@ -77,6 +79,8 @@ func (c *caller) mayAsk(run *gather.Run) (k gather.Keys, held facts.Seen[[]facts
 	}
 	if e := c.f.Network.Endpoint("ssm"); e == nil || !e.TLS.Known() || !e.TLS.Value.OK {
 		return k, facts.Unknown[[]facts.Permission]("the ssm endpoint cannot be used", "")
+	} else if e.HTTP.Known() && e.HTTP.Value.Outcome == facts.Timeout {
+		return k, facts.Unknown[[]facts.Permission]("the ssm endpoint does not answer", "")
 	}
 	source := c.node.Credentials.Source
 	k, ok := run.KeysOf(source)

@@ -287,23 +287,34 @@ func readMetadata(ctx context.Context, run *gather.Run, i *facts.IMDS, hc *http.
 	}
 	var wg gather.Workers
 	wg.Go(func() {
-		if id := r.text(ctx, "instance-id"); !i.InstanceID.Known() {
+		id := r.text(ctx, "instance-id")
+		if v, ok := id.Get(); ok {
+			id = knownText(v, id.From)
+		}
+		if !i.InstanceID.Known() {
 			i.InstanceID = id
 		}
 	})
-	wg.Go(func() { i.Partition = r.text(ctx, "services/partition") })
+	wg.Go(func() {
+		i.Partition = r.text(ctx, "services/partition")
+		if p, ok := i.Partition.Get(); ok {
+			i.Partition = knownText(p, i.Partition.From)
+		}
+	})
 	wg.Go(func() { i.VPC = r.vpc(ctx) })
 	wg.Go(func() { i.Profile = parseProfile(r.text(ctx, "iam/info")) })
 	wg.Go(func() {
 		role := r.text(ctx, "iam/security-credentials/")
 		name, ok := role.Get()
 		switch {
-		case ok && name != "" && !strings.ContainsAny(name, "\n/ ?#<"):
+		case ok && roleName(name):
 			start := time.Now()
 			i.Role = r.role(ctx, run, "iam/security-credentials/"+name, name, facts.SourceProfile)
 			if i.Role.Known() {
 				i.RoleSeconds = time.Since(start).Seconds()
 			}
+		case ok && name != "":
+			i.Role = facts.Unknown[facts.Role]("what stands in the list of roles is no name of one", role.From)
 		case ok:
 			i.Role = facts.Absent[facts.Role]("the list of roles is empty", role.From)
 		default:
@@ -314,6 +325,17 @@ func readMetadata(ctx context.Context, run *gather.Run, i *facts.IMDS, hc *http.
 		i.IdentityRole = r.role(ctx, run, "identity-credentials/ec2/security-credentials/ec2-instance", "ec2-instance", "")
 	})
 	wg.Wait()
+}
+
+// roleName reports whether text can be the name of a role. Source: IAM API reference,
+// CreateRole.
+func roleName(s string) bool {
+	for _, c := range s {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("_+=,.@-", c) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
 }
 
 func knownText(v, from string) facts.Seen[string] {
