@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path"
 	"strings"
@@ -46,8 +47,15 @@ func newRootFS(dir string, live bool) (*rootFS, error) {
 	return &rootFS{root: r, dir: dir, live: live}, nil
 }
 
-// reason drops the operation and path of a path error, which callers name themselves.
+// reason drops the operation and path of a path error, which callers name themselves,
+// and URLs, which may hold a login.
 func reason(err error) error {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		if ue.Op == "parse" { // the error quotes a part of it
+			return errors.New("not a usable URL")
+		}
+		err = ue.Err
+	}
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err
 	}
@@ -213,7 +221,7 @@ func (f *rootFS) Readlink(name string) (string, error) {
 
 // Bounds of a directory listing: of all, and of what is read at once.
 const (
-	maxDirEntries = 40_000 // more than the processes of a host
+	maxDirEntries = 33_000 // the usual limit of processes, and what else is in /proc
 	dirPiece      = 1000
 )
 

@@ -163,7 +163,7 @@ func (c *caller) ask(ctx context.Context, r row, source string, k gather.Keys, f
 	out := facts.Permission{Action: r.action, Identity: source, Principal: c.principal(source), Resource: fill(r.resource), Invented: r.invented, From: r.service + ":" + r.action[strings.Index(r.action, ":")+1:], At: rep.at}
 	switch {
 	case rep.network != nil:
-		out.Verdict, out.Message = facts.Unreachable, gather.OneLine(rep.network.Error(), 200)
+		out.Verdict, out.Message = facts.Unreachable, gather.Why(rep.network)
 	case !rep.aws: // whatever a proxy or portal says in the place of AWS
 		out.Verdict, out.Message = facts.Inconclusive, rep.foreign()
 	case rep.status >= 200 && rep.status < 300:

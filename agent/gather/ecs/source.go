@@ -61,7 +61,8 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	} else if err != nil {
 		e.ReadOnlyRoot = gather.Unknown[bool](err, "file:/proc/self/mountinfo")
 	}
-	from := "ecs:GET " + gather.OneLine(base, 200) + "/task"
+	shown, _ := gather.ShownURL(base, "address")
+	from := "ecs:GET " + shown + "/…/task"
 	doc, err := taskDocument(ctx, env, base)
 	if err == nil {
 		var t facts.ECSTask
