@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -50,9 +49,7 @@ func newCollectCmd(a *app) *cobra.Command {
 			}
 			fmt.Fprintln(a.err, "in it: host, agent, registration (no keys), metadata, credentials (no secrets), network, permissions, log matches")
 			err = a.create(file, func(w io.Writer) error {
-				e := json.NewEncoder(w)
-				e.SetIndent("", " ")
-				return e.Encode(f)
+				return report.WriteJSON(w, f, " ")
 			})
 			if err == nil && cmd.Context().Err() != nil {
 				err = &exitError{exitInterrupted, errors.New("interrupted, incomplete")}

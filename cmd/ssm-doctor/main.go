@@ -12,9 +12,12 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	promversion "github.com/prometheus/common/version"
+
+	"ssm-doctor/agent/report"
 )
 
 // Exit codes. Scripts rely on them: they do not change.
@@ -84,14 +87,47 @@ func (a *app) run(ctx context.Context, stopSignals func(), args []string) int {
 		return exitManaged
 	case errors.As(err, &exit):
 		if exit.err != nil {
-			fmt.Fprintf(a.err, "ssm-doctor: %v\n", exit.err)
+			fmt.Fprintf(a.err, "ssm-doctor: %s\n", message(exit.err))
 		}
 		return exit.code
 	}
-	fmt.Fprintf(a.err, "ssm-doctor: %v\n", err)
+	fmt.Fprintf(a.err, "ssm-doctor: %s\n", message(err))
 	if at := (*fs.PathError)(nil); errors.As(err, &at) && at.Op == "write" {
 		return exitInternal // standard output
 	}
 	// What is left are cobra's own complaints about flags and commands.
 	return exitUsage
+}
+
+// message is the text of an error for a terminal: whatever names and arguments are in
+// it, it begins no line but those of joined errors and of quoted logs.
+func message(err error) string {
+	var list []string
+	switch e := err.(type) {
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			list = append(list, one.Error())
+		}
+		if strings.Join(list, "\n") != err.Error() {
+			break
+		}
+		for i, one := range e.Unwrap() {
+			list[i] = message(one)
+		}
+		return strings.Join(list, "\n")
+	case interface{ Unwrap() error }:
+		if in := e.Unwrap(); in != nil && in.Error() == err.Error() {
+			return message(in)
+		}
+	}
+	return strings.ReplaceAll(report.Printable(err.Error()), `\n  | `, "\n  | ")
+}
+
+// printableLines is text of several lines of ours with foreign words in them.
+func printableLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		lines[i] = report.Printable(l)
+	}
+	return strings.Join(lines, "\n")
 }

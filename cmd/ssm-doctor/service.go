@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"ssm-doctor/agent/config"
 	"ssm-doctor/agent/daemon"
 	"ssm-doctor/agent/daemon/svc"
+	"ssm-doctor/agent/report"
 	"ssm-doctor/agent/export"
 )
 
@@ -164,9 +164,9 @@ func serviceStatus(a *app) *cobra.Command {
 					return err
 				}
 				if asJSON {
-					err = json.NewEncoder(a.out).Encode(s)
+					err = report.WriteJSON(a.out, s, "")
 				} else {
-					_, err = fmt.Fprint(a.out, stateText(s))
+					_, err = fmt.Fprint(a.out, printableLines(stateText(s)))
 				}
 				if err == nil && !s.Running {
 					err = &exitError{code: exitNotRunning}
