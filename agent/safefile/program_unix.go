@@ -4,7 +4,9 @@ package safefile
 
 import (
 	"fmt"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -14,11 +16,31 @@ import (
 // replaced: every folder and link on the way and the file itself are root's, and no
 // group but root's and nobody else may write to them. What is checked are the opened
 // folders and the opened file.
-func Program(name string) (string, error) {
+func Program(name string) (string, error) { return trusted(name, hands{}) }
+
+// Settings refuses a file, such as a configuration, that somebody else than root and the
+// user of this process could have written, or put in the place of another. In a sticky
+// folder nobody can do that.
+func Settings(name string) error {
+	abs, err := filepath.Abs(name)
+	if err == nil {
+		_, err = trusted(abs, hands{ours: true})
+	}
+	return err
+}
+
+// hands says whose hands a file may be in besides root's.
+type hands struct {
+	ours bool // those of the user of this process, and sticky folders
+}
+
+func (h hands) owner(uid uint32) bool { return uid == 0 || h.ours && own(uid) }
+
+func trusted(name string, h hands) (string, error) {
 	if !path.IsAbs(name) {
 		return "", refuse(name, "not an absolute path")
 	}
-	at, err := rootsFolder(folder{-1, ""}, "/")
+	at, err := h.folder(folder{-1, ""}, "/")
 	if err != nil {
 		return "", err
 	}
@@ -39,8 +61,8 @@ func Program(name string) (string, error) {
 			if links++; links > maxLinks {
 				return "", at.error("open", c, unix.ELOOP)
 			}
-			if st.Uid != 0 {
-				return "", refuse(path.Join(at.name, c), "a link of user %d, who could have put another program there", st.Uid)
+			if !h.owner(st.Uid) {
+				return "", refuse(path.Join(at.name, c), "a link of user %d, who could have put another file there", st.Uid)
 			}
 			b := make([]byte, unix.PathMax)
 			n, err := unix.Readlinkat(at.fd, c, b)
@@ -49,7 +71,7 @@ func Program(name string) (string, error) {
 			}
 			rest = append(strings.Split(string(b[:n]), "/"), rest...)
 			if b[0] == '/' {
-				next, err := rootsFolder(folder{-1, ""}, "/")
+				next, err := h.folder(folder{-1, ""}, "/")
 				if err != nil {
 					return "", err
 				}
@@ -57,9 +79,9 @@ func Program(name string) (string, error) {
 				at = next
 			}
 		case last(rest):
-			return rootsFile(at, c)
+			return h.file(at, c)
 		default:
-			next, err := rootsFolder(at, c)
+			next, err := h.folder(at, c)
 			if err != nil {
 				return "", err
 			}
@@ -80,22 +102,22 @@ func last(rest []string) bool {
 	return true
 }
 
-// rootsFolder opens a folder in another, which must be in root's hands alone.
-func rootsFolder(in folder, base string) (folder, error) {
+// folder opens a folder in another, which must be in these hands alone.
+func (h hands) folder(in folder, base string) (folder, error) {
 	fd, err := unix.Openat(max(in.fd, unix.AT_FDCWD), base, search|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	f := folder{fd, path.Join(in.name, base)}
 	if err != nil {
 		return f, in.error("open", base, err)
 	}
-	if err := rootsOnly(fd, f.name); err != nil {
+	if err := h.only(fd, f.name); err != nil {
 		f.close()
 		return f, err
 	}
 	return f, nil
 }
 
-// rootsFile checks the opened file.
-func rootsFile(in folder, base string) (string, error) {
+// file checks the opened file.
+func (h hands) file(in folder, base string) (string, error) {
 	name := path.Join(in.name, base)
 	fd, err := unix.Openat(in.fd, base, search|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -109,21 +131,24 @@ func rootsFile(in folder, base string) (string, error) {
 	if m := modeOf(&st); !m.IsRegular() {
 		return "", refuse(name, "no regular file but %s", kind(m))
 	}
-	return name, rootsOnly(fd, name)
+	return name, h.only(fd, name)
 }
 
-// rootsOnly refuses what somebody else than root could have changed.
-func rootsOnly(fd int, name string) error {
+// only refuses what somebody else could have changed.
+func (h hands) only(fd int, name string) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return folder{fd, name}.error("stat", "", err)
 	}
 	who := shared(&st, true)
-	if st.Uid != 0 {
+	if h.ours && st.Mode&unix.S_IFMT == unix.S_IFDIR && st.Mode&unix.S_ISVTX != 0 || h.ours && os.Geteuid() != 0 && int(st.Gid) == os.Getegid() {
+		who = ""
+	}
+	if !h.owner(st.Uid) {
 		who = fmt.Sprintf("it belongs to user %d", st.Uid)
 	}
 	if who != "" {
-		return refuse(name, "others than root could have put another program there: %s", who)
+		return refuse(name, "others could have put something else there: %s", who)
 	}
 	return nil
 }
