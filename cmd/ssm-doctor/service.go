@@ -14,8 +14,8 @@ import (
 	"ssm-doctor/agent/config"
 	"ssm-doctor/agent/daemon"
 	"ssm-doctor/agent/daemon/svc"
-	"ssm-doctor/agent/report"
 	"ssm-doctor/agent/export"
+	"ssm-doctor/agent/report"
 )
 
 // exitNotRunning is what service status ends with when the service does not run (as in LSB).
