@@ -69,7 +69,11 @@ func judgeSleep(n *node.Node, failed node.Entry) Finding {
 	if sleeping == node.Yes {
 		when = text.New("at %s, in %s", n.ClockTime(until), text.Span(until.Sub(n.Now())))
 	}
-	fd := notes("agent-backoff-wait", Likely, "the agent still sleeps after an earlier failure and retries %s; wait, or restart it", when).
+	says := notes
+	if sleeping == node.Yes && failed.ID == facts.SigHibernate && b.Seconds >= time.Hour.Seconds() {
+		says = blocks // its tries never come closer again, and those of the last hours did not help
+	}
+	fd := says("agent-backoff-wait", Likely, "the agent still sleeps after an earlier failure and retries %s; wait, or restart it", when).
 		logged(failed).with("until", n.ClockTime(until))
 	if sleeping == node.Yes {
 		fd = fd.sawAt("back-off", fmt.Sprintf("sleeping %s until %s", text.Span(time.Duration(b.Seconds)*time.Second), n.ClockTime(until)), n.Facts.Log.Backoff.From, b.Since).

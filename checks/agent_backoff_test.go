@@ -70,6 +70,10 @@ func TestAgentBackoff(t *testing.T) {
 			refuse(f, facts.SigCredsFailed, 3*time.Minute, "AccessDeniedException", backoffRefused)
 		}), want: named("still sleeps", "", "role=WebServerRole")},
 
+		{name: "hibernation", fault: backoffHibernates(10*time.Minute, 10*time.Minute), want: named("retries at 09:35:00 UTC, in 5 min", "agent log: INFO Entering SSM Agent hibernate", "")},
+		{name: "hibernation for two days", fault: backoffHibernates(50*time.Hour, time.Hour), want: want{status: Fail, effect: Blocks, cause: "agent-backoff-wait", confidence: Likely,
+			says: "retries at 10:25:00 UTC, in 55 min", saw: "agent log: INFO Entering SSM Agent hibernate"}},
+
 		{name: "not running", fault: func(f *facts.Facts) { f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc") }, want: is(Skip, "does not run")},
 		{name: "no failure", fault: neverAccepted, want: is(Skip, "no failure on record")},
 		{name: "started since", fault: backoffAll(backoffAsleep, func(f *facts.Facts) { log(f, facts.SigStart, time.Minute, "amazon-ssm-agent - v3.3.3050.0") }), want: is(Skip, "started after its last failure")},
@@ -113,6 +117,18 @@ func TestAgentBackoff(t *testing.T) {
 	}
 	judge(t, AgentBackoff, table)
 	judgeUnread(t, AgentBackoff, table)
+}
+
+// backoffHibernates is an agent that went into hibernation some time ago and last tried
+// five minutes ago.
+func backoffHibernates(since, interval time.Duration) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		neverAccepted(f)
+		f.Log.Matches.Value = nil // the log begins after the start
+		log(f, facts.SigHibernate, since, "INFO Entering SSM Agent hibernate - EC2RoleRequestError: no EC2 instance role found")
+		last := f.CollectedAt.Add(-5 * time.Minute)
+		f.Log.Backoff = facts.Known(facts.Backoff{Since: last, Seconds: interval.Seconds(), Until: last.Add(interval)}, "file:/var/log/amazon/ssm")
+	}
 }
 
 // backoffSuccessSince failed two and a half hours ago and was accepted two hours ago.

@@ -46,6 +46,8 @@ var AgentConfig = register(Check{
 			return warns("keys that the agent ignores: %s", strings.Join(c.UnknownKeys, ", "))
 		case endpoints.Status != Pass:
 			return endpoints
+		case c.DualStack && n.Agent.DualStack == node.No:
+			return warns("%s sets Agent.UseDualStackEndpoint, which agent %s ignores: it is for %s and later", path, n.Agent.Version, node.LeastDualStack)
 		}
 		return order
 	},

@@ -3,16 +3,12 @@ package checks
 import (
 	"fmt"
 	"strings"
-	"time"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
 )
-
-// exitExec is systemd's status for a program that could not be executed.
-// Source: systemd.exec(5), "Process Exit Codes".
-const exitExec = 203
 
 // AgentExec is agent-exec.
 var AgentExec = register(Check{
@@ -20,20 +16,28 @@ var AgentExec = register(Check{
 	Station: AtAgent,
 	Needs:   []*Check{AgentPackaging}, // a package without its program ends in 203/EXEC too
 	Causes:  []string{"agent-exec-blocked"},
-	Doc: "Service status 203/EXEC, SELinux denials and labels, noexec on file systems the agent executes from, fapolicyd, and \"permission denied\" on exec in its log. " +
-		"AppArmor and third-party agents are seen only through the log.",
+	Doc: "Whether the service manager could execute the agent (status 203/EXEC of systemd, what Windows and launchd say), the mode of the program, SELinux denials, what AppArmor and fapolicyd refused, " +
+		"noexec on file systems the agent executes from, and \"permission denied\" on exec in its log. Other security products are seen only through the service manager and the log. A program that is missing is judged by agent-packaging.",
 	Eval: func(n *node.Node) Finding {
 		if n.Agent.Installed == node.No {
 			return skip("no agent is installed")
 		}
 		// The summary stays empty as long as nothing explains why a program is not executed.
 		fd := stops(n, "agent-exec-blocked", Proven, "")
-		if u := n.Agent.Unit; u != nil && u.ExitStatus == exitExec && u.Active != "active" {
-			fd = fd.say("the service manager could not execute the agent (status 203/EXEC)").
-				saw(n.ShowUnit(u.Name), "ExecMainStatus=203/EXEC", n.ServiceManager(u.Name)).with("path", u.Exec)
+		u, e := n.Agent.Unit, n.Ending()
+		refused := u != nil && u.Active != "active" && e.Class == node.EndExec
+		if refused {
+			if fd, decided := decideProgram(n, u); decided {
+				return fd
+			}
+			fd = refusedByManager(n, fd, u, e)
 		}
 		fd, undecided := addDenials(n, fd)
+		fd = addRefusals(n, fd)
 		log := n.Log.Current(facts.SigExecDenied)
+		if e := workerDenied(n); e.Yes() && fd.Summary.IsZero() {
+			fd = fd.say("an executable of the agent may not be executed: commands or sessions find no worker (%s)", often(n, e)).sure(Likely).as(Breaks).logged(e).halts("run-command", "session-manager")
+		}
 		if log.Yes() && fd.Summary.IsZero() {
 			fd = fd.say("an executable of the agent may not be executed").sure(Likely)
 		}
@@ -44,12 +48,101 @@ var AgentExec = register(Check{
 		case fd.Summary.IsZero():
 			return passExec(n, log)
 		}
-		if s, ok := n.Facts.Host.FApolicyd.Get(); ok && s == "active" {
-			fd = fd.saw("fapolicyd", s, n.Facts.Host.FApolicyd.From)
-		}
-		return fd
+		return withExecSteps(n, fd, e)
 	},
 })
+
+// workerDenied is the entry of a worker of the last day that the kernel refused to
+// execute, and that has not run since.
+func workerDenied(n *node.Node) node.Entry {
+	for _, e := range []node.Entry{n.Log.Unmended(facts.SigDocStart, facts.SigDocRan, facts.SigScriptRan), n.Log.Unmended(facts.SigSessionWorker, facts.SigSessionOpened, facts.SigPortOpened)} {
+		if e.Yes() && (strings.Contains(e.Text, "permission denied") || strings.Contains(strings.ToLower(e.Text), "access is denied")) {
+			return e
+		}
+	}
+	return node.Entry{Found: node.No}
+}
+
+// decideProgram answers for a program that was not executed since it is not there: that
+// is no refusal. False: it is there.
+func decideProgram(n *node.Node, u *facts.Unit) (Finding, bool) {
+	p, known := u.Program.Get()
+	switch {
+	case n.Facts.Agent.Manager.Value != "systemd", u.Exec == "":
+		return Finding{}, false
+	case u.Program.Absent():
+		return unknown("%s does not exist, so nothing could be executed", u.Exec), true
+	case !known:
+		return unread("program "+u.Exec, u.Program).add("; the service manager could not execute it (%s)", n.Ending().How), true
+	}
+	if what, _ := brokenProgram(n, u, p); what != "" {
+		return unknown("%s cannot be executed as it is: %s", u.Exec, what), true
+	}
+	return Finding{}, false
+}
+
+// refusedByManager is what the service manager says of a program that is there.
+func refusedByManager(n *node.Node, fd Finding, u *facts.Unit, e node.Ending) Finding {
+	fd = fd.say("the service manager could not execute %s (%s)", text.Or(u.Exec, "the agent"), e.How)
+	if n.Facts.Agent.Manager.Value != "systemd" {
+		fd = fd.add(": %s", e.Meaning)
+	}
+	fd = sawEnd(n, fd.with("path", u.Exec), u, e)
+	if m, ok := n.LatestNote(facts.NoteExec); ok {
+		fd = fd.sawAt("log of the system", m.Text, m.From, m.At)
+	}
+	if p, ok := u.Program.Get(); ok && !p.Runnable {
+		fd = fd.say("%s may not be executed: its mode has no x (%s)", u.Exec, e.How).saw("program "+u.Exec, "not executable by its mode", u.Program.From)
+	}
+	return fd
+}
+
+// addRefusals adds what AppArmor and fapolicyd logged, while the agent does not run.
+func addRefusals(n *node.Node, fd Finding) Finding {
+	m, ok := n.LatestNote(facts.NoteRefused)
+	if !ok || n.Agent.Core != node.No || isPast(n, m.At) {
+		return fd
+	}
+	who := "fapolicyd"
+	if strings.Contains(m.Text, "apparmor=") {
+		who = "AppArmor"
+	}
+	return fd.say("%s does not let the agent be executed", who).sawAt("log of the system", m.Text, m.From, m.At)
+}
+
+// withExecSteps chooses the remedy by what refused the execution; that of the catalogue
+// where nothing tells.
+func withExecSteps(n *node.Node, fd Finding, e node.Ending) Finding {
+	if s, ok := n.Facts.Host.FApolicyd.Get(); ok && s == "running" {
+		fd = fd.saw("fapolicyd", s, n.Facts.Host.FApolicyd.From)
+	}
+	step := func(text, command string) causes.Step {
+		return causes.Step{Text: text, Command: command, Where: causes.OnHost, Root: true, GOOS: "linux"}
+	}
+	var steps []causes.Step
+	for _, ev := range fd.Evidence {
+		switch {
+		case ev.What == "SELinux audit" && strings.HasSuffix(ev.Seen, "mode enforcing") && len(steps) == 0:
+			steps = append(steps, step("Set the SELinux labels back to the policy's", "restorecon -Rv {agent} {data}"),
+				step("See what is still denied; a local policy module can be made from it", "ausearch -m AVC,USER_AVC -ts recent"))
+		case strings.HasSuffix(ev.Seen, "by its mode"):
+			steps = append(steps, step("Give the programs back the mode of their package", "chmod 0755 {agent}"))
+		case strings.HasPrefix(ev.What, "mount flags of "):
+			steps = append(steps, step("Allow execution on {mount}, now and in /etc/fstab, or move the agent's directory", "mount -o remount,exec {mount}; grep -n noexec /etc/fstab"))
+		case strings.Contains(ev.Seen, "apparmor="):
+			steps = append(steps, step("See the profile that refuses it, and allow the agent in it or take the profile out of force", "aa-status; aa-complain {agent}"))
+		case ev.What == "fapolicyd":
+			steps = append(steps, step("Let fapolicyd trust the agent's programs", "fapolicyd-cli --file add {agent} --trust-file amazon-ssm-agent && fapolicyd-cli --update"))
+		}
+	}
+	if e.Class == node.EndExec {
+		steps = append(steps, stepsOf(e.Do)...)
+	}
+	if len(steps) == 0 || n.Facts.Host.GOOS == "darwin" {
+		return fd
+	}
+	return fd.fix(steps...).fix(causes.Step{Text: "Start the agent", Command: "{restart}", Where: causes.OnHost, Root: true}).fix(causes.Again)
+}
 
 // addDenials adds what SELinux denied. While the agent runs, a denial is about
 // something else; without knowing whether it runs, the denial decides nothing.
@@ -64,25 +157,15 @@ func addDenials(n *node.Node, fd Finding) (_, undecided Finding) {
 		case se.Mode != "enforcing":
 		case !fd.Summary.IsZero(), n.Agent.Core == node.No:
 			fd = fd.say("%s", what).with("path", d.Path)
+			if e := n.Ending(); e.Class == node.EndExec {
+				fd = fd.add(" (%s)", e.How)
+			}
 		case n.Agent.Core == node.Unknown:
 			undecided = unread("processes", n.Facts.Agent.Processes).add("; %s", what)
 		}
 		fd = fd.sawAt("SELinux audit", fmt.Sprintf("avc: denied { %s } path=%s tcontext=%s, mode %s", d.Permission, d.Path, d.Target, se.Mode), se.Denials.From, d.At)
 	}
 	return fd, undecided
-}
-
-// isPast reports whether something happened before the agent stopped, or before this
-// host started, and so cannot be why the agent does not run.
-func isPast(n *node.Node, at time.Time) bool {
-	if at.IsZero() {
-		return false
-	}
-	if u := n.Agent.Unit; u != nil && !u.StoppedSince.IsZero() {
-		return at.Before(u.StoppedSince.Add(-10 * time.Minute))
-	}
-	boot, ok := n.Facts.Host.BootTime.Get()
-	return ok && at.Before(boot)
 }
 
 // holdsPrograms reports whether the agent executes from a directory: its own programs,

@@ -21,6 +21,31 @@ func execStopped(f *facts.Facts) {
 	u.Active, u.Sub, u.StoppedSince = "failed", "failed", f.CollectedAt.Add(-5*time.Minute)
 }
 
+// execProgram changes what was seen of the program.
+func execProgram(change func(*facts.Program)) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		p := facts.Program{Size: 4 << 20, Runnable: true, Format: "elf", Arch: f.Host.Arch}
+		change(&p)
+		f.Agent.Units.Value[0].Program = facts.Known(p, "file:/usr/bin/amazon-ssm-agent")
+	}
+}
+
+// execNote is a refusal in the log of the system, four minutes before the run.
+func execNote(text string) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		f.Agent.Notes = facts.Known([]facts.SystemNote{{Kind: facts.NoteRefused, At: f.CollectedAt.Add(-4 * time.Minute), Text: text, From: "file:/var/log/messages"}}, "logs of the system")
+	}
+}
+
+// execWindows is a service of Windows that ended with a code of the service manager.
+func execWindows(code int) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		execStopped(f)
+		u := &f.Agent.Units.Value[0]
+		u.Active, u.Sub, u.Result, u.Ended, u.ExitStatus = "stopped", "stopped", "exit-code", "scm", code
+	}
+}
+
 // execDenied is a denial of SELinux, so long before the run.
 func execDenied(mode, permission string, before time.Duration) func(*facts.Facts) {
 	return func(f *facts.Facts) {
@@ -66,7 +91,13 @@ func TestAgentExec(t *testing.T) {
 	}
 	is := func(s Status, says string) want { return want{status: s, says: says} }
 	denied := "SELinux denied execute on /usr/bin/amazon-ssm-agent (label system_u:object_r:user_home_t:s0)"
+	worker := func(f *facts.Facts) {
+		log(f, facts.SigDocStart, time.Hour, "start process: /usr/bin/ssm-document-worker error: fork/exec /usr/bin/ssm-document-worker: permission denied")
+	}
 	table := []row{
+		{name: "a worker for commands", fault: worker, want: want{status: Warn, effect: Breaks, cause: cause, confidence: Likely, says: "commands or sessions find no worker (once, 60 min ago)", saw: "agent log: start process"}},
+		{name: "a worker that ran since", fault: all(worker, func(f *facts.Facts) { log(f, facts.SigDocRan, time.Minute, "INFO Running plugin") }), want: is(Pass, "no refusal seen")},
+		{name: "a worker that is missing", fault: func(f *facts.Facts) { log(f, facts.SigDocStart, time.Hour, "no such file or directory") }, want: is(Pass, "no refusal seen")},
 		{name: "profile", want: is(Pass, "no refusal seen")},
 		{name: "dhmc", kind: "dhmc", want: is(Pass, "")},
 		{name: "hybrid", kind: "hybrid", want: is(Pass, "")},
@@ -77,12 +108,27 @@ func TestAgentExec(t *testing.T) {
 			f.Agent.Installations = facts.Known([]facts.Installation{}, "package databases")
 		}), want: is(Skip, "no agent is installed")},
 
-		{name: "203", fault: execFailed, want: named(Proven, "the service manager could not execute the agent (status 203/EXEC)", "systemctl show amazon-ssm-agent.service: ExecMainStatus=203/EXEC (systemd:amazon-ssm-agent.service)", "path=/usr/bin/amazon-ssm-agent")},
+		{name: "203, and the mode is why", fault: all(execFailed, execProgram(func(p *facts.Program) { p.Runnable = false })), want: named(Proven, "/usr/bin/amazon-ssm-agent may not be executed: its mode has no x (exit status 203/EXEC)", "program /usr/bin/amazon-ssm-agent: not executable by its mode", "")},
+		{name: "203, and the program is missing", fault: all(execFailed, func(f *facts.Facts) {
+			f.Agent.Units.Value[0].Program = facts.Absent[facts.Program]("no such file", "file:/usr/bin/amazon-ssm-agent")
+		}), want: is(Unknown, "/usr/bin/amazon-ssm-agent does not exist")},
+		{name: "203, and the program is empty", fault: all(execFailed, execProgram(func(p *facts.Program) { p.Size = 0 })), want: is(Unknown, "it is empty")},
+		{name: "203, and the program was not looked at", fault: all(execFailed, func(f *facts.Facts) {
+			f.Agent.Units.Value[0].Program = facts.Unknown[facts.Program]("permission denied", "")
+		}), want: is(Unknown, "program /usr/bin/amazon-ssm-agent: permission denied; the service manager could not execute it (exit status 203/EXEC)")},
+		{name: "AppArmor", fault: all(execFailed, execNote(`audit: apparmor="DENIED" operation="exec" name="/usr/bin/amazon-ssm-agent"`)), want: named(Proven, "AppArmor does not let the agent be executed", "log of the system: audit: apparmor", "")},
+		{name: "fapolicyd", fault: all(execFailed, execNote(`fapolicyd: dec=deny_audit perm=execute path=/usr/bin/amazon-ssm-agent`)), want: named(Proven, "fapolicyd does not let the agent be executed", "", "")},
+		{name: "AppArmor, long ago, and the agent runs", fault: execNote(`audit: apparmor="DENIED" operation="exec" name="/usr/bin/amazon-ssm-agent"`), want: is(Pass, "")},
+		{name: "Windows: taken for a virus", kind: "windows", fault: execWindows(225), want: named(Proven, "exit code 225 (VIRUS_INFECTED)): an antivirus product takes the program for a virus", "last end of AmazonSSMAgent: exit code 225 (VIRUS_INFECTED)", "")},
+		{name: "Windows: a policy", kind: "windows", fault: execWindows(1260), want: named(Proven, "a policy (AppLocker, software restriction) forbids the program", "", "")},
+		{name: "Windows: a crash", kind: "windows", fault: execWindows(1067), want: is(Pass, "")},
+
+		{name: "203", fault: execFailed, want: named(Proven, "the service manager could not execute /usr/bin/amazon-ssm-agent (exit status 203/EXEC)", "last end of amazon-ssm-agent.service: exit status 203/EXEC (systemd:amazon-ssm-agent.service)", "path=/usr/bin/amazon-ssm-agent")},
 		{name: "203 in the past", fault: func(f *facts.Facts) { f.Agent.Units.Value[0].ExitStatus = 203 }, want: is(Pass, "")},
 		{name: "203 and SELinux", fault: all(execFailed, execDenied("enforcing", "execute", 6*time.Minute)), want: named(Proven, denied, "SELinux audit: avc: denied { execute } path=/usr/bin/amazon-ssm-agent tcontext=system_u:object_r:user_home_t:s0, mode enforcing (file:/var/log/audit/audit.log)", "path=/usr/bin/amazon-ssm-agent")},
 		{name: "203 and a permissive SELinux", fault: all(execFailed, execDenied("permissive", "execute", 6*time.Minute)), want: named(Proven, "203/EXEC", "mode permissive", "")},
-		{name: "203 and fapolicyd", fault: all(execFailed, func(f *facts.Facts) { f.Host.FApolicyd = facts.Known("active", "systemctl is-active fapolicyd") }), want: named(Proven, "203/EXEC", "fapolicyd: active", "")},
-		{name: "203 and noexec", fault: all(execFailed, execNoExec(4, "/usr")), want: named(Proven, "(status 203/EXEC); /usr is mounted noexec", "mount flags of /usr: noexec", "mount=/usr")},
+		{name: "203 and fapolicyd", fault: all(execFailed, func(f *facts.Facts) { f.Host.FApolicyd = facts.Known("running", "systemctl is-active fapolicyd") }), want: named(Proven, "203/EXEC", "fapolicyd: running", "")},
+		{name: "203 and noexec", fault: all(execFailed, execNoExec(4, "/usr")), want: named(Proven, "(exit status 203/EXEC); /usr is mounted noexec", "mount flags of /usr: noexec", "mount=/usr")},
 
 		{name: "SELinux", fault: all(execStopped, execDenied("enforcing", "entrypoint", 0)), want: named(Proven, denied, "avc: denied { entrypoint }", "")},
 		{name: "SELinux, before the agent stopped", fault: all(execStopped, execDenied("enforcing", "execute", time.Hour)), want: is(Pass, "")},

@@ -1,8 +1,10 @@
 package checks
 
 import (
+	"slices"
 	"strings"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
@@ -14,7 +16,8 @@ var AgentPackaging = register(Check{
 	Station:  AtAgent,
 	Profiles: []Profile{ProfileHost, ProfileImage},
 	Causes:   []string{"agent-packaging-conflict"},
-	Doc: "Two packagings (snap and deb), a half-configured package, a snap whose current link is broken, a unit that starts the wrong executable or whose link dangles. " +
+	Doc: "Two packagings (snap and deb), a half-configured package, a snap whose current link is broken, a unit that starts the wrong executable or whose link dangles, " +
+		"a program that is missing, empty, for another processor, or lacks its loader or a library. " +
 		"Two agents on one host share the state directory and fight over it.",
 	Eval: func(n *node.Node) Finding {
 		list, units := n.Facts.Agent.Installations, n.Facts.Agent.Units
@@ -28,9 +31,8 @@ var AgentPackaging = register(Check{
 		for _, in := range list.Some() {
 			kinds = append(kinds, in.Kind)
 		}
-		what, seen := packageFaults(list.Some())
-		more, seenMore := unitFaults(n, units.Some())
-		if what = append(what, more...); len(what) == 0 {
+		faults := append(packageFaults(list.Some()), unitFaults(n, units.Some())...)
+		if len(faults) == 0 {
 			switch {
 			case list.Unknown():
 				return unread("installations", list)
@@ -39,13 +41,23 @@ var AgentPackaging = register(Check{
 			}
 			return pass("installed as %s, and nothing of it is broken", strings.Join(kinds, " and "))
 		}
+		var what []text.Text
+		for _, x := range faults {
+			what = append(what, x.what)
+		}
 		fd := stops(n, "agent-packaging-conflict", Proven, "%s", text.Join(what, "; "))
-		fd.Evidence = append(seen, seenMore...)
+		for _, x := range faults {
+			fd.Evidence = append(fd.Evidence, x.seen...)
+		}
 		for _, u := range units.Some() {
 			if u.Load == "loaded" && n.Facts.Live() {
 				fd = fd.saw(n.ShowUnit(u.Name), u.Active+" ("+u.Sub+")", n.ServiceManager(u.Name))
 			}
 		}
+		if m, ok := n.LatestNote(facts.NoteLibrary, facts.NoteExec); ok && n.Agent.Core != node.Yes {
+			fd = fd.sawAt("log of the system", m.Text, m.From, m.At)
+		}
+		fd = withPackagingSteps(n, fd, faults)
 		if n.Agent.Core == node.Yes {
 			return fd.as(Breaks)
 		}
@@ -53,44 +65,117 @@ var AgentPackaging = register(Check{
 	},
 })
 
+// packagingFault is one thing that is wrong with how the agent is installed.
+type packagingFault struct {
+	kind string // twice, half, program, snap, unit, link
+	what text.Text
+	seen []Evidence
+}
+
+// withPackagingSteps chooses the remedy by the faults. Two installations alone are what
+// the catalogue's is for.
+func withPackagingSteps(n *node.Node, fd Finding, faults []packagingFault) Finding {
+	is := map[string]bool{}
+	for _, x := range faults {
+		is[x.kind] = true
+	}
+	if is["twice"] || !n.Facts.Live() || n.Facts.Host.GOOS != "linux" && !is["program"] {
+		return fd
+	}
+	step := func(text, command string) causes.Step {
+		return causes.Step{Text: text, Command: command, Where: causes.OnHost, Root: true, GOOS: "linux"}
+	}
+	var steps []causes.Step
+	if is["half"] {
+		steps = append(steps, causes.ConfigureDpkg)
+	}
+	if is["snap"] {
+		steps = append(steps, step("See which revisions are here; {repair} below makes one of them current, or installs the snap again", "snap list --all amazon-ssm-agent; snap changes amazon-ssm-agent"))
+	}
+	if is["program"] || is["half"] || is["snap"] {
+		steps = append(steps, causes.RepairAgent)
+	}
+	if is["unit"] {
+		steps = append(steps, causes.Step{Text: "See which file says so", Command: "systemctl cat {unit}", Where: causes.OnHost, GOOS: "linux"},
+			step("Let the unit start the agent again: correct the drop-in that says otherwise, or remove it", "systemctl edit {unit}"))
+	}
+	if is["link"] {
+		steps = append(steps, step("Make the link that starts the service at boot again", "systemctl reenable {unit}"))
+	}
+	return fd.fix(steps...).fix(causes.Step{Text: "Start the agent", Command: "{restart}", Where: causes.OnHost, Root: true}).fix(causes.Again)
+}
+
 // packageFaults are the faults of the packages themselves. A bare executable and the
 // agent of Amazon ECS are in no package.
-func packageFaults(list []facts.Installation) (what []text.Text, seen []Evidence) {
+func packageFaults(list []facts.Installation) []packagingFault {
+	var out []packagingFault
 	packages := map[string]facts.Installation{}
 	for _, in := range list {
-		if in.Kind == "binary" || in.Kind == "managed" {
+		if in.Kind == "binary" || in.Kind == "managed" || in.Kind == "bottlerocket" {
 			continue
 		}
 		packages[in.Kind] = in
 		if in.Broken != "" {
-			what = append(what, text.New("the %s package is broken: %s", in.Kind, in.Broken))
-			seen = append(seen, Evidence{What: in.Kind + " package", Seen: strings.TrimSpace(in.Package + " " + in.Broken), From: in.Version.From})
+			kind := "program"
+			switch {
+			case in.Kind == "snap":
+				kind = "snap"
+			case strings.HasPrefix(in.Broken, "dpkg: "):
+				kind = "half"
+			}
+			out = append(out, packagingFault{kind, text.New("the %s package is broken: %s", in.Kind, in.Broken),
+				[]Evidence{{What: in.Kind + " package", Seen: strings.TrimSpace(in.Package + " " + in.Broken), From: in.Version.From}}})
 		}
 	}
 	if len(packages) < 2 {
-		return what, seen
+		return out
 	}
 	var names []string
+	var seen []Evidence
 	for _, k := range []string{"snap", "deb", "rpm"} {
 		if in, ok := packages[k]; ok {
 			names = append(names, k)
 			seen = append(seen, Evidence{What: k + " package", Seen: strings.TrimSpace(in.Version.Value + " " + in.Package), From: in.Version.From})
 		}
 	}
-	return append([]text.Text{text.New("the agent is installed twice, as %s", strings.Join(names, " and "))}, what...), seen
+	return append([]packagingFault{{"twice", text.New("the agent is installed twice, as %s", strings.Join(names, " and ")), seen}}, out...)
 }
 
 // unitFaults are the faults of the services that start the agent.
-func unitFaults(n *node.Node, units []facts.Unit) (what []text.Text, seen []Evidence) {
-	for _, u := range units {
+func unitFaults(n *node.Node, units []facts.Unit) []packagingFault {
+	var out []packagingFault
+	add := func(kind string, what text.Text, about, seen, from string) {
+		out = append(out, packagingFault{kind, what, []Evidence{{What: about, Seen: seen, From: from}}})
+	}
+	for i := range units {
+		u := &units[i]
 		if u.DanglingLink {
-			what = append(what, text.New("the link that starts %s at boot points nowhere", u.Name))
-			seen = append(seen, Evidence{What: "wants link of " + u.Name, Seen: "dangling", From: "file:" + u.File})
+			add("link", text.New("the link that starts %s at boot points nowhere", u.Name), "wants link of "+u.Name, "dangling", "file:"+u.File)
 		}
-		if u.Exec != "" && u.Load == "loaded" && !strings.HasSuffix(strings.TrimSuffix(u.Exec, ".exe"), "amazon-ssm-agent") {
-			what = append(what, text.New("%s starts %s instead of amazon-ssm-agent", u.Name, u.Exec))
-			seen = append(seen, Evidence{What: "executable of " + u.Name, Seen: u.Exec, From: n.ServiceManager(u.Name)})
+		if u.Load != "loaded" || u.Exec == "" || strings.HasPrefix(u.Name, "host-containers@") {
+			continue
+		}
+		if !strings.HasSuffix(strings.TrimSuffix(u.Exec, ".exe"), "amazon-ssm-agent") {
+			add("unit", text.New("%s starts %s instead of amazon-ssm-agent", u.Name, u.Exec), "executable of "+u.Name, u.Exec, n.ServiceManager(u.Name))
+			continue
+		}
+		if u.Name != n.Agent.UnitName() {
+			continue // what a unit that runs nothing would start is no fault
+		}
+		p, known := u.Program.Get()
+		e := n.EndingOf(u)
+		switch {
+		case u.Program.Absent() && !slices.ContainsFunc(n.Facts.Agent.Installations.Some(), func(in facts.Installation) bool { return strings.Contains(in.Broken, u.Exec) }):
+			add("program", text.New("%s starts %s, which does not exist", u.Name, u.Exec), "program "+u.Exec, "no such file", u.Program.From)
+		case known && u.Active != "active":
+			if what, seen := brokenProgram(n, u, p); what != "" {
+				add("program", text.New("%s starts %s, but %s", u.Name, u.Exec, what), "program "+u.Exec, seen, u.Program.From)
+			} else if e.Class == node.EndMissing {
+				add("program", text.New("%s could not start %s: %s (%s)", u.Name, u.Exec, e.How, e.Meaning), "last end of "+u.Name, e.How.String(), n.ServiceManager(u.Name))
+			}
+		case e.Class == node.EndMissing && n.Facts.Host.GOOS != "linux" && u.Active != "active":
+			add("program", text.New("%s could not start %s: %s (%s)", u.Name, u.Exec, e.How, e.Meaning), "last end of "+u.Name, e.How.String(), n.ServiceManager(u.Name))
 		}
 	}
-	return what, seen
+	return out
 }

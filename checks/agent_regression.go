@@ -3,6 +3,7 @@ package checks
 import (
 	"time"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
@@ -28,6 +29,8 @@ var AgentRegression = register(Check{
 		switch {
 		case versions.Unknown() && (accepted.At.After(first.At) || n.Acceptance.Now == node.Yes):
 			return unread("versions that started", versions)
+		case n.Acceptance.Now == node.Yes && noChannelSince(n, first):
+			return lostChannel(n, before, first)
 		case accepted.At.After(first.At), n.Acceptance.Now == node.Yes:
 			return pass("%s works; %s ran before", first.Version, before.Version)
 		case n.Log.Read() != node.Yes:
@@ -50,9 +53,44 @@ var AgentRegression = register(Check{
 		fd.Evidence = append(fd.Evidence, trouble...)
 		crash := n.Log.Last(facts.SigPanic)
 		fd.Stands = crash.Yes() && !crash.Last.Before(first.At)
-		return withPackaging(n, fd)
+		return withPackaging(n, goBack(n, fd))
 	},
 })
+
+// channelDue is how long after its start an agent has said something of its channel.
+const channelDue = 15 * time.Minute
+
+// noChannelSince reports whether the log of the version before tells of a channel, and
+// that of the running one, which was read from its start on, says nothing of any.
+func noChannelSince(n *node.Node, first facts.VersionStart) bool {
+	start := n.Log.Last(facts.SigStart)
+	status := n.Log.Latest(facts.SigChannelUp, facts.SigChannelMGS)
+	said := n.Log.Latest(facts.SigChannelUp, facts.SigChannelMGS, facts.SigChannelMDS, facts.SigChannelLost, facts.SigChannelToken, facts.SigChannelFailed, facts.SigWebSocketFailed, facts.SigMDSPolls, facts.SigMDSFailed)
+	sockets, known := n.Facts.Agent.Channel.Get()
+	return n.Log.Read() == node.Yes && start.Yes() && !start.Last.Before(first.At.Add(-time.Minute)) && n.Age(start.Last) > channelDue &&
+		status.Yes() && said.Last.Before(first.At.Add(-time.Minute)) && known && len(sockets) == 0
+}
+
+// lostChannel is the finding of a release that reports itself and opens no channel, where
+// the one before did.
+func lostChannel(n *node.Node, before, first facts.VersionStart) Finding {
+	was := n.Log.Latest(facts.SigChannelUp, facts.SigChannelMGS)
+	fd := blocks("agent-version-regression", Likely, "agent %s has opened no message channel since it replaced %s, which had one; heartbeats are accepted, but neither sessions nor commands reach this node", first.Version, before.Version).
+		sawAt("first start of "+first.Version, first.Version, n.Facts.Agent.Versions.From, first.At).
+		sawAt("last start of "+before.Version, before.Version, n.Facts.Agent.Versions.From, before.At).
+		logged(was).saw("connections of the agent to port 443", "none", n.Facts.Agent.Channel.From).with("version", before.Version)
+	return withPackaging(n, ends(n, time.Time{}, goBack(n, fd)))
+}
+
+// goBack adds how a snap goes back to the revision before, which the host still has.
+func goBack(n *node.Node, fd Finding) Finding {
+	if n.Agent.Packaging != "snap" {
+		return fd
+	}
+	return fd.fix(causes.Step{Text: "Revert to the revision that worked", Command: "snap revert amazon-ssm-agent", Where: causes.OnHost, Root: true},
+		causes.Step{Text: "Keep it there until a fix is out: without this the snap is refreshed again by itself", Command: "snap refresh --hold amazon-ssm-agent", Where: causes.OnHost, Root: true}).
+		fix(causes.Get(fd.Cause).Fix...)
+}
 
 // lastUpdate is the first start of the version that started last, and the start of
 // another version before it; without a version when there was none.

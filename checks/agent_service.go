@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
@@ -19,11 +20,11 @@ const exitReboot = 194
 var AgentService = register(Check{
 	ID: "agent-service", Group: "agent", Title: "The agent's service is enabled and running",
 	Station:  AtAgent,
-	Needs:    []*Check{AgentExec, AgentConfig, ImdsAtBoot, WindowsImageState},
+	Needs:    []*Check{AgentExec, AgentMemory, AgentConfig, ImdsAtBoot, WindowsImageState},
 	Profiles: []Profile{ProfileHost, ProfileImage},
 	Causes:   []string{"agent-service-stopped"},
-	Doc: "State of the agent's unit as its service manager tells it: running, stopped, disabled, masked, or held back from restarting after the agent's reboot code 194. " +
-		"A service that keeps failing is judged by agent-stable.",
+	Doc: "State of the agent's unit as its service manager tells it: running, stopped, disabled, masked, how it ended last, and whether the manager starts it again. " +
+		"Also whether a service that runs starts at the next boot. A service that keeps failing by itself is judged by agent-stable.",
 	Eval: func(n *node.Node) Finding {
 		switch u := n.Agent.Unit; {
 		case n.Agent.Installed == node.No:
@@ -32,47 +33,152 @@ var AgentService = register(Check{
 			return judgeWithoutUnit(n)
 		case !n.Facts.Live():
 			return judgeImageUnit(n, u)
+		case u.Active == "active" || u.Active == "reloading":
+			return judgeBoot(n, u)
 		default:
 			return judgeUnit(n, u)
 		}
 	},
 })
 
-// judgeUnit judges the service of a running host. One that was told not to run stands
-// for itself; one that only stopped may have stopped for a reason that others name.
+// judgeUnit judges a service that does not run. One that was told not to run, or that
+// something else ended, stands for itself; one that only stopped may have stopped for a
+// reason that others name.
 func judgeUnit(n *node.Node, u *facts.Unit) Finding {
 	state := text.New("%s (%s), %s", u.Active, u.Sub, u.Enabled)
+	e := n.Ending()
 	named := func(format string, a ...any) Finding {
-		from := n.ServiceManager(u.Name)
-		fd := stops(n, "agent-service-stopped", Proven, format, a...).sawAt("state of "+u.Name, state.String(), from, u.StoppedSince).with("unit", u.Name)
-		if u.ExitStatus != 0 {
-			fd = fd.sawAt("last exit of "+u.Name, fmt.Sprintf("status %d", u.ExitStatus), from, u.ExitedAt)
-		}
-		return fd
+		fd := stops(n, "agent-service-stopped", Proven, format, a...).
+			sawAt("state of "+u.Name, state.String(), n.ServiceManager(u.Name), u.StoppedSince).with("unit", u.Name)
+		return sawEnd(n, fd, u, e)
 	}
 	heldBack := u.ExitStatus == exitReboot && (u.Active == "failed" || u.Active == "inactive" && slices.Contains(u.NoRestart, exitReboot))
 	switch {
-	case u.Active == "active" || u.Active == "reloading":
-		if u.Enabled == "disabled" {
-			return warns("%s runs but is disabled: it will not start at the next boot", u.Name)
-		}
-		return pass("%s is %s", u.Name, state)
-	case u.Load == "masked" || u.Enabled == "masked":
+	case u.Active == "" && n.Facts.Agent.Manager.Value == "sysv":
+		return judgeScript(n, u)
+	case u.Active == "":
+		return unread("state of "+u.Name, n.Facts.Agent.Units)
+	case u.Load == "masked" || u.Enabled == "masked" || u.Enabled == "masked-runtime":
 		return named("%s is masked: it cannot be started", u.Name).standing()
+	case u.Load == "bad-setting" || u.Load == "error":
+		return named("systemd cannot use the unit %s: %s", u.Name, text.Or(u.LoadError, "its file is wrong")).standing().fix(repairUnit(n, u)...)
 	case heldBack:
 		return named("%s ended with code 194 (a command asked for a reboot that did not happen) and is kept from restarting", u.Name).standing()
-	case u.Active == "inactive" && u.Enabled == "disabled":
+	case u.Active == "inactive" && u.Enabled == "disabled", strings.HasPrefix(u.Active, "stop") && u.Enabled == "disabled":
 		return named("%s is disabled and not running", u.Name).standing()
+	case u.Active == "activating" || u.Active == "start-pending":
+		return unknown("%s is %s", u.Name, state) // agent-stable and others say why
+	}
+	if fd, ok := judgeDependency(n, u, named); ok {
+		return fd
+	}
+	notes := n.Facts.Agent.Notes
+	switch {
+	case e.Class == node.EndSignal && n.KilledForMemory():
+		return unknown("%s is %s: %s for lack of memory", u.Name, state, e.How) // agent-memory says so
+	case e.Class == node.EndSignal && u.ExitStatus == 9 && notes.Obstacle() == facts.NeedsRoot:
+		return unread("logs of the system", notes).add("; %s was %s, by somebody or for lack of memory", u.Name, e.How)
+	case e.Class == node.EndCondition:
+		return withEnd(overriding(named("%s does not start: %s (%s)", u.Name, e.How, e.Meaning), u, "Condition="), u, e).standing()
+	case e.Class == node.EndSignal && (e.Again != node.Yes || u.Active == "inactive"):
+		fd := named("%s was %s: %s", u.Name, e.How, e.Meaning)
+		if e.Again == node.No {
+			fd = fd.add("; %s", e.NotAgain)
+		}
+		return withEnd(fd, u, e).standing()
+	case e.Class == node.EndTimeout, n.Facts.Agent.Manager.Value != "systemd" && e.Class == node.EndSetup:
+		return withEnd(overriding(named("%s is %s: %s (%s)", u.Name, u.Active, e.How, e.Meaning), u, e.Meaning), u, e).standing()
+	case e.Class == node.EndCrash && u.Active != "failed", e.Class == node.EndExec, e.Class == node.EndMissing, e.Class == node.EndMemory:
+		return unknown("%s is %s: %s", u.Name, state, e.How) // others say why
 	case u.Active == "inactive" || u.Active == "deactivating":
-		return named("%s is stopped (%s)", u.Name, state)
+		fd := named("%s is stopped (%s)", u.Name, state)
+		if e.Again == node.No && !e.NotAgain.IsZero() {
+			fd = fd.add("; %s", e.NotAgain)
+		}
+		return withEnd(fd, u, e)
 	case strings.HasPrefix(u.Active, "stop"), u.Active == "paused":
-		return named("the service %s is %s", u.Name, u.Active)
+		return withEnd(named("the service %s is %s", u.Name, u.Active), u, e)
 	}
-	if u.Active == "" {
-		return unread("state of "+u.Name, n.Facts.Agent.Units)
-	}
-	// failed, activating, start-pending: agent-stable and others say why.
+	// failed: agent-stable and others say why.
 	return unknown("%s is %s", u.Name, state)
+}
+
+// judgeScript judges a service of System V init, of which only the process table tells
+// whether it runs.
+func judgeScript(n *node.Node, u *facts.Unit) Finding {
+	switch {
+	case n.Agent.Core == node.Unknown:
+		return unread("processes", n.Facts.Agent.Processes)
+	case n.Agent.Core == node.Yes && u.Enabled == "enabled":
+		return pass("the agent runs, and %s starts it at boot", u.File)
+	case n.Agent.Core == node.Yes:
+		return breaks("agent-service-stopped", Proven, "the agent runs, but no run level starts %s: it will not start at the next boot", u.File).
+			saw("run levels", "no link to "+u.File, n.Facts.Agent.Units.From).with("unit", u.Name).fix(causes.EnableAtBoot, causes.Again).standing()
+	}
+	return stops(n, "agent-service-stopped", Proven, "the agent's service %s does not run", u.File).
+		saw("process table", "no amazon-ssm-agent", n.Facts.Agent.Processes.From).with("unit", u.Name)
+}
+
+// judgeDependency judges a service that another one keeps from running.
+func judgeDependency(n *node.Node, u *facts.Unit, named func(string, ...any) Finding) (Finding, bool) {
+	d, ok := n.LatestNote(facts.NoteDependency)
+	if !ok || u.Active != "inactive" || !u.StartedAt.IsZero() && d.At.Before(u.StartedAt) || isPast(n, d.At) {
+		return Finding{}, false
+	}
+	return named("%s did not start: a unit that it needs failed", u.Name).sawAt("log of the system", d.Text, d.From, d.At).standing().fix(
+		causes.Step{Text: "See which unit that is, and mend it", Command: "systemctl list-dependencies {unit}; systemctl --failed", Where: causes.OnHost, GOOS: "linux"},
+		causes.Step{Text: "Then start the agent", Command: "{start}", Where: causes.OnHost, Root: true}).fix(causes.Again), true
+}
+
+// withEnd puts the steps of an end before those of the catalogue, of which the first
+// enables and starts the service: not needed where it is enabled and was started.
+func withEnd(fd Finding, u *facts.Unit, e node.Ending) Finding {
+	if len(e.Do) == 0 {
+		return fd
+	}
+	usual := causes.Get(fd.Cause).Fix
+	if last := e.Do[len(e.Do)-1].Command; u.Enabled == "enabled" && strings.Contains(last, "start {unit}") {
+		usual = usual[1:]
+	}
+	return fd.fix(stepsOf(e.Do)...).fix(usual...)
+}
+
+// repairUnit replaces a file of a unit that the manager cannot use.
+func repairUnit(n *node.Node, u *facts.Unit) []causes.Step {
+	steps := []causes.Step{{Text: "Let systemd name the line that is wrong", Command: "systemd-analyze verify {unit}; systemctl cat {unit}", Where: causes.OnHost, GOOS: "linux"}}
+	if len(u.Overrides) > 0 {
+		steps = append(steps, causes.Step{Text: "Correct the drop-in, or remove it", Command: "systemctl edit {unit}", Where: causes.OnHost, Root: true, GOOS: "linux"})
+	} else {
+		steps = append(steps, causes.RepairAgent)
+	}
+	return append(steps, causes.Get("agent-service-stopped").Fix...)
+}
+
+// judgeBoot judges a service that runs: whether it will at the next boot.
+func judgeBoot(n *node.Node, u *facts.Unit) Finding {
+	why, steps := "", []causes.Step{causes.EnableAtBoot}
+	switch u.Enabled {
+	case "disabled", "linked", "linked-runtime", "manual":
+		why = "is " + u.Enabled
+		if u.Enabled != "disabled" {
+			why = "is not enabled (" + u.Enabled + ")"
+		}
+	case "masked", "masked-runtime":
+		why = "is masked"
+	case "enabled-runtime":
+		why = "is enabled until the next boot only"
+	case "static", "indirect":
+		// Only where systemd was asked for what starts it.
+		if n.Facts.Agent.Units.From == "systemctl show" && u.Restart != "" {
+			why, steps = "cannot be enabled ("+u.Enabled+"), and nothing starts it at boot", []causes.Step{causes.EnableStatic}
+		}
+	}
+	if why == "" || len(u.StartedBy) > 0 {
+		return pass("%s is %s (%s), %s", u.Name, u.Active, u.Sub, u.Enabled)
+	}
+	return breaks("agent-service-stopped", Proven, "%s runs but %s: it will not start at the next boot", u.Name, why).
+		saw("state of "+u.Name, fmt.Sprintf("%s (%s), %s", u.Active, u.Sub, u.Enabled), n.ServiceManager(u.Name)).
+		with("unit", u.Name).fix(steps...).fix(causes.Again).standing()
 }
 
 // judgeImageUnit judges the service of a mounted image.
@@ -98,8 +204,15 @@ func judgeWithoutUnit(n *node.Node) Finding {
 	case n.Agent.Core == node.Unknown && n.Facts.Live():
 		return unread("processes", a.Processes)
 	case n.Agent.Core == node.No && n.Facts.Live() && len(a.Installations.Some()) > 0 && n.Identity.InECS == node.No:
-		return stops(n, "agent-service-stopped", Proven, "the agent is installed but does not run, and no service starts it").
+		fd := stops(n, "agent-service-stopped", Proven, "the agent is installed but does not run, and no service starts it").
 			saw("process table", "no amazon-ssm-agent", a.Processes.From)
+		if a.Manager.Value == "systemd" { // there is nothing that could be enabled
+			fd = fd.say("the agent is installed but does not run: its unit file is missing").fix(causes.RepairAgent).fix(causes.Get(fd.Cause).Fix...)
+			for _, u := range a.Units.Some() {
+				fd = fd.saw(n.ShowUnit(u.Name), text.Or(u.Load, "not-found"), n.ServiceManager(u.Name))
+			}
+		}
+		return withOthers(n, fd)
 	}
 	return unknown("no unit of the agent was found")
 }

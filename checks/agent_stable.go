@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
@@ -21,9 +22,9 @@ const (
 var AgentStable = register(Check{
 	ID: "agent-stable", Group: "agent", Title: "The agent stays up once started",
 	Station: AtAgent, Behind: AtAcceptance,
-	Needs:  []*Check{AgentRegression},
+	Needs:  []*Check{AgentRegression, AgentMemory},
 	Causes: []string{"agent-crash-loop"},
-	Doc: "Restarts counted by the service manager, starts in the audit files, and entries that end a start: a message bus address in use, a crash. " +
+	Doc: "Restarts counted by the service manager, how it says that the service ended, starts in the audit files, and entries that end a start: a message bus address in use, a crash. " +
 		"The agent exits with code 0 on fatal start errors, so the service manager may count each of these exits as clean.",
 	Eval: func(n *node.Node) Finding {
 		switch {
@@ -66,8 +67,18 @@ var AgentStable = register(Check{
 		if crash.Yes() || !bus.Yes() {
 			fd = fd.logged(n.Log.Current(facts.SigStartFailed))
 		}
-		if u := n.Agent.Unit; u != nil {
-			fd = fd.with("unit", u.Name)
+		u := n.Agent.Unit
+		if u == nil {
+			return fd
+		}
+		fd = fd.with("unit", u.Name)
+		if e := n.Ending(); failing && len(e.Do) > 0 {
+			// What systemd could not prepare, and a crash, follow from nothing on the way.
+			fd.Stands = fd.Stands || e.Class == node.EndSetup || e.Class == node.EndCrash && !versions.Unknown() && len(versions.Some()) < 2
+			fd = overriding(fd, u, e.Meaning).fix(stepsOf(e.Do)...).fix(causes.Get(fd.Cause).Fix...)
+		}
+		if m, ok := n.LatestNote(facts.NoteCrash, facts.NoteStep, facts.NoteStartLimit); ok && failing {
+			fd = fd.sawAt("log of the system", m.Text, m.From, m.At)
 		}
 		return fd
 	},
@@ -80,8 +91,26 @@ func unitFailing(n *node.Node) (text.Text, bool) {
 	if u == nil {
 		return text.Text{}, false
 	}
-	return text.New("%s (%s), %d restarts, last exit status %d", u.Active, u.Sub, u.Restarts, u.ExitStatus),
-		u.Active == "failed" || u.Active == "activating" && u.Restarts > 0 || u.Restarts >= loopStarts && u.Active != "active"
+	e := n.Ending()
+	state := text.New("%s (%s), %d restarts", u.Active, u.Sub, u.Restarts)
+	switch {
+	case e.How.IsZero():
+		state = state.Add(", last exit status %d", u.ExitStatus)
+	case e.Meaning != "":
+		state = state.Add(", last end: %s (%s)", e.How, e.Meaning)
+	default:
+		state = state.Add(", last end: %s", e.How)
+	}
+	switch e.Class {
+	case node.EndExec, node.EndMissing:
+		return state, false // it never ran: agent-exec and agent-packaging say why
+	case node.EndSignal, node.EndTimeout, node.EndCondition:
+		if u.Active != "activating" {
+			return state, false // it did not end by itself: agent-service says how
+		}
+	}
+	crashed := u.Active != "active" && e.Class == node.EndCrash
+	return state, crashed || u.Active == "failed" || u.Active == "activating" && (u.Restarts > 0 || e.Class == node.EndSetup) || u.Restarts >= loopStarts && u.Active != "active"
 }
 
 // recentStarts counts the starts on record within loopWindow.
@@ -122,12 +151,4 @@ func passStable(n *node.Node) Finding {
 		return unread("starts on record", a.Starts)
 	}
 	return pass("no repeated starts")
-}
-
-// textFrom is the text from a fragment on, so that a summary starts where the news is.
-func textFrom(s, fragment string) string {
-	if i := strings.Index(strings.ToLower(s), strings.ToLower(fragment)); i >= 0 {
-		return s[i:]
-	}
-	return s
 }

@@ -77,7 +77,7 @@ func TestAgentStable(t *testing.T) {
 		{name: "bus fails, in other words", fault: stableAll(neverAccepted, func(f *facts.Facts) { log(f, facts.SigBusStart, time.Minute, "message bus: no address") }), want: named("the agent cannot start its message bus: message bus: no address", "")},
 		{name: "crashes", fault: crash, want: named("the agent crashes: Core Agent crashed with message runtime error: index out of range", "agent log: ERROR [amazon-ssm-agent] Core Agent crashed")},
 		{name: "crashes, and its bus fails", fault: stableAll(crash, stableBus), want: named("the agent crashes", "failed to start message bus")},
-		{name: "failed", fault: stableEnds, want: named("amazon-ssm-agent.service does not stay up: failed (failed), 5 restarts, last exit status 1", "state of amazon-ssm-agent.service: failed (failed), 5 restarts, last exit status 1 (systemd:amazon-ssm-agent.service)")},
+		{name: "failed", fault: stableEnds, want: named("amazon-ssm-agent.service does not stay up: failed (failed), 5 restarts, last end: exit status 1", "state of amazon-ssm-agent.service: failed (failed), 5 restarts, last end: exit status 1 (systemd:amazon-ssm-agent.service)")},
 		{name: "failed, and the log says why", fault: stableAll(stableEnds, startFailed), want: named("does not stay up", "agent log: error occurred when starting amazon-ssm-agent: no identity")},
 		{name: "waits for its next start", fault: unit("activating", "auto-restart", 1), want: named("activating (auto-restart), 1 restarts", "")},
 		{name: "its first start", fault: unit("activating", "start", 0), want: is(Pass, "no repeated starts")},

@@ -6,10 +6,8 @@ import (
 )
 
 // Versions from which the agent has a feature. Source: AWS Systems Manager User
-// Guide, on Default Host Management Configuration, on prerequisites of Session
-// Manager, and on ssm-cli get-diagnostics.
+// Guide, on prerequisites of Session Manager, and on ssm-cli get-diagnostics.
 const (
-	leastDHMC        = "3.2.582.0"
 	leastSession     = "2.3.68.0"
 	leastDiagnostics = "3.1.501.0" // released in 2021
 )
@@ -33,11 +31,10 @@ var AgentVersion = register(Check{
 			return unread("version", n.Facts.Agent.Installed)
 		case beforeDHMC == node.Unknown:
 			return unknown("version %s cannot be read", text.Quote(v))
-		case beforeDHMC == node.Yes && dhmc == node.Yes:
-			return tooOld(n, leastDHMC, "agent %s cannot use Default Host Management, which needs %s, and no instance profile is attached").
-				saw("imds GET iam/info", n.Facts.IMDS.Profile.Reason()+", no instance profile attached", n.Facts.IMDS.Profile.From)
 		case n.Agent.OlderThan(leastSession) == node.Yes:
-			return tooOld(n, leastSession, "agent %s has no Session Manager, which needs %s").as(Breaks)
+			return tooOld(n, leastSession, "agent %s has no Session Manager, which needs %s")
+		case beforeDHMC == node.Yes && dhmc == node.Yes:
+			return warns("agent %s cannot use Default Host Management, which needs %s; an instance profile serves any release", v, leastDHMC)
 		case n.Agent.OlderThan(leastDiagnostics) == node.Yes:
 			return warns("agent %s is too old: released in 2021 or before; update it", v)
 		case beforeDHMC == node.Yes && dhmc == node.Unknown:
@@ -69,6 +66,6 @@ func tooOld(n *node.Node, least, format string) Finding {
 	if v, ok := n.Facts.Agent.Running.Get(); !ok || v == "" {
 		from = n.Facts.Agent.Installed.From
 	}
-	return withPackaging(n, stops(n, "agent-version-too-old", Proven, format, n.Agent.Version, least).
+	return withPackaging(n, breaks("agent-version-too-old", Proven, format, n.Agent.Version, least).
 		saw("agent version", n.Agent.Version, from).with("version", least))
 }

@@ -32,9 +32,6 @@ func TestAgentVersion(t *testing.T) {
 		f.Credentials.Runtime = facts.Unknown[facts.Runtime]("permission denied", "").Because(facts.NeedsRoot)
 	}
 	const cause = "agent-version-too-old"
-	dhmc := func(s Status, e Effect, saw string) want {
-		return want{status: s, effect: e, cause: cause, confidence: Proven, says: "agent 3.1.1732.0 cannot use Default Host Management, which needs 3.2.582.0, and no instance profile is attached", saw: saw, value: "version=3.2.582.0"}
-	}
 	session := want{status: Warn, effect: Breaks, cause: cause, confidence: Proven, says: "agent 2.3.50.0 has no Session Manager, which needs 2.3.68.0", saw: "agent version: 2.3.50.0 (file:/var/log/amazon/ssm/audits)", value: "version=2.3.68.0"}
 	packaged := session
 	packaged.saw, packaged.value = "installed as: rpm 2.3.50.0 (rpm -q)", "package=rpm"
@@ -46,8 +43,7 @@ func TestAgentVersion(t *testing.T) {
 		{name: "windows", kind: "windows", want: is(Pass, "")},
 		{name: "task", kind: "task", want: is(Pass, "")},
 
-		{name: "before Default Host Management", fault: all(neverAccepted, noProfile, version("3.1.1732.0")), want: dhmc(Fail, Blocks, "imds GET iam/info: 404, no instance profile attached (imds:GET /latest/meta-data/iam/info)")},
-		{name: "accepted all the same", fault: all(noProfile, version("3.1.1732.0")), want: dhmc(Warn, Breaks, "agent version: 3.1.1732.0")},
+		{name: "before Default Host Management", fault: all(neverAccepted, noProfile, version("3.1.1732.0")), want: is(Warn, "agent 3.1.1732.0 cannot use Default Host Management, which needs 3.2.582.0; an instance profile serves any release")},
 		{name: "with a profile", fault: version("3.1.1732.0"), want: is(Pass, "3.1.1732.0")},
 		{name: "the first with Default Host Management", fault: all(noProfile, version("3.2.582.0")), want: is(Pass, "")},
 		{name: "with a hybrid registration", fault: all(noProfile, version("3.1.1732.0"), func(f *facts.Facts) {

@@ -1,6 +1,9 @@
 package checks
 
-import "ssm-doctor/checks/node"
+import (
+	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+)
 
 // AgentWorker is agent-worker.
 var AgentWorker = register(Check{
@@ -23,6 +26,9 @@ var AgentWorker = register(Check{
 			return pass("core and worker run")
 		case n.Agent.Separate == node.Unknown:
 			return unknown("the core runs without a worker, and whether this agent has one is not known: its version is not known")
+		}
+		if m := n.Log.Current(facts.SigWorkerStart); m.Yes() && !n.Log.StartedAfter(m.Match) {
+			return symptom("the core cannot start its worker: %s", textFrom(m.Text, "failed to start worker")).logged(m)
 		}
 		return symptom("the core runs without its worker: the agent has had no usable credentials since its start")
 	},

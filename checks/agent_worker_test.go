@@ -2,6 +2,7 @@ package checks
 
 import (
 	"testing"
+	"time"
 
 	"ssm-doctor/checks/facts"
 )
@@ -22,6 +23,15 @@ func TestAgentWorker(t *testing.T) {
 		{name: "windows", kind: "windows", want: want{status: Pass}},
 		{name: "task", kind: "task", want: want{status: Pass}},
 		{name: "no worker", fault: alone, want: want{status: Fail, effect: Blocks, says: "the core runs without its worker"}},
+		{name: "no worker, since it cannot be started", fault: func(f *facts.Facts) {
+			alone(f)
+			f.Log.Matches.Value = nil
+			log(f, facts.SigWorkerStart, time.Minute, "ERROR [LongRunningWorkerContainer] failed to start worker ssm-agent-worker, no such file")
+		}, want: want{status: Fail, effect: Blocks, says: "cannot start its worker: failed to start worker ssm-agent-worker, no such file"}},
+		{name: "it could not be started once", fault: func(f *facts.Facts) {
+			alone(f)
+			log(f, facts.SigWorkerStart, 30*time.Hour, "ERROR failed to start worker ssm-agent-worker")
+		}, want: want{status: Fail, effect: Blocks, says: "the core runs without its worker"}},
 		{name: "nothing runs", fault: func(f *facts.Facts) { f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc") }, want: want{status: Skip, says: "does not run"}},
 		{name: "before 3.0", fault: version(facts.Known("2.3.1644.0", "rpm -q")), want: want{status: Skip, says: "before 3.0"}},
 		{name: "version not known", fault: version(facts.Unknown[string]("permission denied", "")), want: want{status: Unknown, says: "its version is not known"}},

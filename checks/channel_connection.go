@@ -3,6 +3,7 @@ package checks
 import (
 	"fmt"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 )
@@ -51,24 +52,29 @@ var ChannelConnection = register(Check{
 // judgeDeadSocket judges a connection whose data goes unanswered.
 func judgeDeadSocket(n *node.Node, s facts.Socket) Finding {
 	if e := n.Endpoints.Of("ssmmessages"); e == nil || !e.Connected() {
-		return unknown("a connection to %s goes unanswered, and whether a new one works is not known", s.Remote)
+		return unknown("a connection to %s goes unanswered, and whether a new one works is not known", s.Remote).failing(Breaks)
 	}
 	return breaks("channel-stale-connection", Proven, "the agent's connection to %s is dead: its data goes unanswered, while a new connection works; a restart reconnects it", s.Remote).
 		saw("connection "+s.Local+" to "+s.Remote, fmt.Sprintf("%d retransmissions without answer, %d bytes queued", s.Retransmits, s.Unacked), n.Facts.Agent.Channel.From).
-		saw("new connection to ssmmessages", "connected", "connect")
+		saw("new connection to ssmmessages", "connected", "connect").
+		fix(causes.Get("channel-stale-connection").Fix...).
+		fix(causes.Step{Text: "If it comes back, update the agent: later releases notice a dead connection sooner", Command: "{reinstall}", Where: causes.OnHost, Root: true})
 }
 
 // channelFailure is the latest failure to open the channel that no success has
 // overtaken. Refusals are for permission-channel.
 func channelFailure(n *node.Node) node.Entry {
 	last := node.Entry{Found: node.No}
+	if n.Channel.Tried.Yes() {
+		last = n.Channel.Lost
+	}
 	for _, id := range []string{facts.SigChannelFailed, facts.SigWebSocketFailed, facts.SigChannelToken} {
 		m := n.Log.CurrentChannel(id)
 		if m.Yes() && (!last.Yes() || m.Last.After(last.Last)) || m.Unread() && !last.Yes() {
 			last = m
 		}
 	}
-	if last.Yes() && node.SaysRefused(last.Text) {
+	if last.Yes() && node.SaysRefused(last.Text) && !n.Refusals.Outdated(last.Last) {
 		return node.Entry{Found: node.No}
 	}
 	return last
@@ -76,6 +82,12 @@ func channelFailure(n *node.Node) node.Entry {
 
 // blameChannel says that the agent does not get its channel open, and what that means.
 func blameChannel(n *node.Node, m node.Entry) Finding {
+	if e := n.Endpoints.Of("ssmmessages"); e != nil && e.Connected() && e.WebSocket.Unknown() && e.WebSocket.Obstacle() != facts.NotAskable {
+		return unread("websocket", e.WebSocket).add("; the agent fails to open its message channel, last %s", n.Ago(m.Last)).failing(Breaks).logged(m)
+	}
+	if n.Endpoints.Tried != node.Yes {
+		return unreadEndpoints(n).say("the agent fails to open its message channel, last %s, and whether its endpoint can be reached was not read: %s", n.Ago(m.Last), n.Endpoints.Unseen().Reason()).failing(Breaks).logged(m)
+	}
 	fd := breaks("channel-down", Likely, "the agent fails to open its message channel, last %s: ", n.Ago(m.Last)).logged(m)
 	switch n.OnMessages() {
 	case node.Yes:

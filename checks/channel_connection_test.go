@@ -60,6 +60,10 @@ func TestChannelConnection(t *testing.T) {
 
 		{name: "on ec2messages, failed long ago", fault: netAll(netMessages, connectionFails(facts.SigChannelFailed, "ERROR Error setting up control channel", 50*time.Minute)), want: is(Pass, "1 connections")},
 		{name: "refused", fault: netAll(connectionSockets(), connectionFails(facts.SigChannelToken, "CreateControlChannel failed: AccessDeniedException", time.Minute)), want: is(Unknown, "no connection to port 443, and its log does not say why")},
+		{name: "failing, network not tried", fault: netAll(connectionSockets(), fails, netOffline), want: want{status: Unknown, effect: Breaks, says: "whether its endpoint can be reached was not read: offline"}},
+		{name: "failing, websocket not tried", fault: netAll(connectionSockets(), fails, func(f *facts.Facts) {
+			f.Network.Endpoint("ssmmessages").WebSocket = facts.Seen[facts.HTTP]{}
+		}), want: want{status: Unknown, effect: Breaks, says: "websocket: not looked at; the agent fails to open its message channel"}},
 		{name: "not running", fault: netAll(connectionSockets(), func(f *facts.Facts) { f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc") }), want: is(Skip, "the agent does not run")},
 		{name: "no worker", fault: neverAccepted, want: is(Skip, "waits for credentials")},
 		{name: "proxied", fault: netAll(connectionSockets(), netProxied(facts.Connect{Outcome: facts.OK})), want: is(Skip, "go to its proxy")},
@@ -69,8 +73,8 @@ func TestChannelConnection(t *testing.T) {
 		{name: "unread", fault: netAll(connectionUnread(facts.NeedsRoot), fails), want: is(Unknown, "connections of the agent: not available here")},
 		{name: "cannot be listed here, failed long ago", kind: "windows", fault: netAll(connectionUnread(facts.NotAskable), connectionFails(facts.SigChannelFailed, "x", 50*time.Minute)), want: is(Unknown, "connections of the agent")},
 		{name: "log unread", fault: unreadLogOf, want: is(Unknown, "1 connections to port 443; whether the agent fails to open its channel was not read: /var/log/amazon/ssm/amazon-ssm-agent.log: permission denied")},
-		{name: "dead, network unread", fault: netAll(connectionSockets(dead), netOffline), want: is(Unknown, "a connection to 52.119.181.22:443 goes unanswered, and whether a new one works is not known")},
-		{name: "dead, nothing works", fault: netAll(connectionSockets(dead), netTimeout()), want: is(Unknown, "whether a new one works is not known")},
+		{name: "dead, network unread", fault: netAll(connectionSockets(dead), netOffline), want: want{status: Unknown, effect: Breaks, says: "a connection to 52.119.181.22:443 goes unanswered, and whether a new one works is not known"}},
+		{name: "dead, nothing works", fault: netAll(connectionSockets(dead), netTimeout()), want: want{status: Unknown, effect: Breaks, says: "whether a new one works is not known"}},
 	}
 	judge(t, ChannelConnection, table)
 	judgeUnread(t, ChannelConnection, table)

@@ -57,6 +57,7 @@ const (
 	OffTheWay Station = iota // says nothing of the way, and nothing on it explains it
 	AtHost
 	AtAgent
+	AtNetwork
 	AtMetadata
 	AtCredentials
 	AtDNS
@@ -68,22 +69,24 @@ const (
 )
 
 // Stations are those that a report shows, in order.
-var Stations = []Station{AtHost, AtAgent, AtMetadata, AtCredentials, AtDNS, AtTCP, AtTLS, AtPermissions, AtChannel}
+var Stations = []Station{AtHost, AtAgent, AtNetwork, AtMetadata, AtCredentials, AtDNS, AtTCP, AtTLS, AtPermissions, AtChannel}
 
 func (s Station) String() string {
-	return [...]string{"", "host", "agent", "metadata", "credentials", "dns", "tcp", "tls", "permissions", "channel", "acceptance"}[s]
+	return [...]string{"", "host", "agent", "network", "metadata", "credentials", "dns", "tcp", "tls", "permissions", "channel", "acceptance"}[s]
 }
 
 // earlier are the stations that must work for what is seen at one of them. What
 // AWS refused an agent is not explained by the state of its host or service.
 var earlier = map[Station][]Station{
 	AtAgent:       {AtHost},
-	AtTCP:         {AtDNS},
-	AtTLS:         {AtDNS, AtTCP},
-	AtCredentials: {AtMetadata, AtDNS, AtTCP, AtTLS},
-	AtPermissions: {AtMetadata, AtDNS, AtTCP, AtTLS, AtCredentials},
-	AtChannel:     {AtMetadata, AtDNS, AtTCP, AtTLS, AtCredentials, AtPermissions},
-	AtAcceptance:  {AtHost, AtAgent, AtMetadata, AtDNS, AtTCP, AtTLS, AtCredentials, AtPermissions, AtChannel},
+	AtMetadata:    {AtNetwork},
+	AtDNS:         {AtNetwork},
+	AtTCP:         {AtNetwork, AtDNS},
+	AtTLS:         {AtNetwork, AtDNS, AtTCP},
+	AtCredentials: {AtNetwork, AtMetadata, AtDNS, AtTCP, AtTLS},
+	AtPermissions: {AtNetwork, AtMetadata, AtDNS, AtTCP, AtTLS, AtCredentials},
+	AtChannel:     {AtNetwork, AtMetadata, AtDNS, AtTCP, AtTLS, AtCredentials, AtPermissions},
+	AtAcceptance:  {AtHost, AtAgent, AtNetwork, AtMetadata, AtDNS, AtTCP, AtTLS, AtCredentials, AtPermissions, AtChannel},
 }
 
 // Profile is what is judged.
@@ -145,6 +148,13 @@ func (c *Check) IsFor(p Profile) bool {
 	return slices.Contains(c.Profiles, p)
 }
 
+// way is the order of the stations for what is found at once: the network carries the
+// requests for credentials as well.
+var way = []Station{AtHost, AtAgent, AtNetwork, AtMetadata, AtDNS, AtTCP, AtTLS, AtCredentials, AtPermissions, AtChannel, AtAcceptance, OffTheWay}
+
+// Place is where on the way the check stands, 0 being the host itself.
+func (c *Check) Place() int { return slices.Index(way, c.Station) }
+
 func (c *Check) behind() Station {
 	if c.Behind != OffTheWay {
 		return c.Behind
@@ -161,7 +171,7 @@ func (c *Check) ComesAfter(other *Check) bool {
 // OnTheWay reports whether a check is of the way to AWS, without which AWS answers
 // nothing.
 func (c *Check) OnTheWay() bool {
-	return slices.Contains([]Station{AtMetadata, AtDNS, AtTCP, AtTLS}, c.behind())
+	return slices.Contains([]Station{AtNetwork, AtMetadata, AtDNS, AtTCP, AtTLS}, c.behind())
 }
 
 // NeedsCheck reports whether another check is among the prerequisites that this one

@@ -350,9 +350,9 @@ func TestImportsGoOnlyDown(t *testing.T) {
 	within := map[string][]string{ // what a package of agent may import of agent
 		"agent/daemon": {"agent/export", "agent/engine", "agent/report", "agent/config", "agent/gather", "agent/safefile"}, "agent/daemon/svc": {"agent/safefile"}, "agent/engine": {"agent/gather", "agent/report"},
 		"agent/sim": {"agent/gather"}, "agent/export": {"agent/report", "agent/safefile"},
-		"agent/gather":          {"agent/safefile"}, // the rooms below import it, never the reverse
 		"agent/gather/agentsvc": {"agent/gather/hostfile"}, "agent/gather/firewall": {"agent/gather/hostfile"}, "agent/gather/ecs": {"agent/gather/hostfile"},
-		"agent/gather/opsys": {"agent/gather/hostfile", "agent/gather/firewall"}, "agent/gather/imds": {"agent/gather/endpoint"}, "agent/gather/awsapi": {"agent/gather/endpoint"},
+		"agent/gather":       {"agent/safefile", "agent/gather/netlink"}, // which know nothing of it; the rooms below import it, never the reverse
+		"agent/gather/opsys": {"agent/gather/hostfile", "agent/gather/firewall", "agent/gather/routing", "agent/gather/netconfig"}, "agent/gather/netconfig": {"agent/gather/hostfile"}, "agent/gather/routing": {"agent/gather/firewall"}, "agent/gather/endpoint": {"agent/gather/routing"}, "agent/gather/imds": {"agent/gather/endpoint"}, "agent/gather/awsapi": {"agent/gather/endpoint"},
 		"agent/gather/install": {"agent/gather/agentsvc", "agent/gather/agentlog"}, "agent/gather/registration": {"agent/gather/agentsvc", "agent/gather/install"},
 	}
 	for line := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n") {

@@ -25,6 +25,8 @@ var Clock = register(Check{
 			fd := stops(n, "clock-skew", Likely, "AWS refused the agent's requests because of their time: the clock or the time zone of this host is wrong, slow or fast").logged(refused)
 			fd.Answered = true
 			return withTimeSync(n, fd)
+		case !ok && refused.Yes():
+			return unread("AWS refused the agent's requests because of their time; server time", n.Facts.Network.Skew).logged(refused).failing(Blocks)
 		case !ok:
 			return unread("server time", n.Facts.Network.Skew)
 		}

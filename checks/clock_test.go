@@ -48,6 +48,8 @@ func TestClock(t *testing.T) {
 		{name: "refused, synchronisation", fault: netAll(clockRefused, clockUnread, func(f *facts.Facts) { f.Host.NTPSynchronized = facts.Known(false, "adjtimex") }), want: named(Likely, "", "time synchronisation: synchronized: false")},
 		{name: "refused, accepted since", fault: netAll(clockUnread, func(f *facts.Facts) { log(f, facts.SigClock, time.Hour, "Signature expired:") }), want: is(Unknown, "server time: no endpoint answered with its time")},
 
+		{name: "refused, nobody asked for the time", fault: netAll(clockRefused, func(f *facts.Facts) { f.Network.Skew = facts.Seen[float64]{} }),
+			want: want{status: Unknown, effect: Blocks, says: "AWS refused the agent's requests because of their time; server time: not looked at"}},
 		{name: "not known", fault: clockUnread, want: is(Unknown, "server time: no endpoint answered")},
 		{name: "not known, log unread", fault: netAll(clockUnread, unreadLogOf), want: is(Unknown, "server time: no endpoint answered")},
 		{name: "log unread", fault: unreadLogOf, want: is(Pass, "within")},

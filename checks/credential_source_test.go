@@ -61,7 +61,7 @@ func TestCredentialSource(t *testing.T) {
 		{name: "off", kind: "dhmc", fault: refused, want: named(Proven, "Default Host Management is off for this account and Region", "agent log: "+off)},
 		{name: "off, the metadata", kind: "dhmc", fault: refused, want: named(Proven, "", "imds GET iam/info: 404, no instance profile attached (imds:GET /latest/meta-data/iam/info)")},
 		{name: "off, and asleep", kind: "dhmc", fault: both(refused, asleep), want: named(Proven, "", "back-off: sleeping until 09:50:00 UTC")},
-		{name: "off since it was used", kind: "dhmc", fault: func(f *facts.Facts) { log(f, facts.SigDHMCOff, time.Minute, off) }, want: named(Proven, "is off for this account", off)},
+		{name: "off since it was used", kind: "dhmc", fault: func(f *facts.Facts) { log(f, facts.SigDHMCOff, time.Minute, off) }, want: want{status: Fail, effect: Ends, cause: "no-credential-source", confidence: Proven, says: "the node is still accepted, until 10:20:00 UTC (in 50 min)", saw: off}},
 		{name: "dhmc failed", kind: "dhmc", fault: credentialSourceRefused(facts.SigDHMCFailed, "ERROR Failed to connect to Systems Manager with SSM role credentials"), want: named(Likely, "Default Host Management gives none", "with SSM role credentials")},
 		{name: "not yet registered", kind: "dhmc", fault: credentialSourceRefused(facts.SigNotYetRegistered, "ec2 instance not yet registered with Systems Manager"), want: named(Likely, "gives none", "not yet registered")},
 		{name: "profile failed", kind: "dhmc", fault: credentialSourceRefused(facts.SigProfileFailed, "no EC2 instance role found"), want: named(Likely, "gives none", "no EC2 instance role found")},
@@ -73,10 +73,16 @@ func TestCredentialSource(t *testing.T) {
 			f.Log.Matches.Value = nil
 			log(f, facts.SigHibernate, 5*time.Minute, "Agent is in hibernate mode")
 		}), want: named(Likely, "gives none", "hibernate mode")},
-		{name: "accepted all the same", kind: "dhmc", fault: both(noSource, func(f *facts.Facts) { log(f, facts.SigProfileFailed, time.Minute, "no EC2 instance role found") }), want: want{status: Warn, effect: Breaks, cause: "no-credential-source", confidence: Likely, says: "gives none"}},
+		{name: "accepted all the same", kind: "dhmc", fault: both(noSource, func(f *facts.Facts) { log(f, facts.SigProfileFailed, time.Minute, "no EC2 instance role found") }), want: want{status: Fail, effect: Ends, cause: "no-credential-source", confidence: Likely, says: "gives none"}},
 
 		{name: "accepted", kind: "dhmc", fault: noSource, want: is(Pass, "accepted without an instance profile: Default Host Management")},
 		{name: "off before it was accepted", kind: "dhmc", fault: func(f *facts.Facts) { log(f, facts.SigDHMCOff, time.Hour, off) }, want: is(Pass, "Default Host Management")},
+		{name: "profile detached", fault: func(f *facts.Facts) {
+			f.IMDS.Profile = facts.Absent[facts.Profile]("404", "imds:GET /latest/meta-data/iam/info")
+		},
+			want: want{status: Warn, effect: Breaks, cause: "no-credential-source", confidence: Possible, says: "unless Default Host Management is on, the node is lost at 10:20:00 UTC (in 50 min)", saw: "credentials in use: of the instance profile"}},
+		{name: "agent before Default Host Management", kind: "dhmc", fault: both(neverAccepted, func(f *facts.Facts) { f.Agent.Running = facts.Known("3.1.1732.0", "file:/var/log/amazon/ssm/audits") }),
+			want: want{status: Fail, effect: Blocks, cause: "no-credential-source", confidence: Proven, says: "agent 3.1.1732.0 cannot use Default Host Management, which needs 3.2.582.0", saw: "agent version: 3.1.1732.0", value: "version=3.2.582.0"}},
 		{name: "nothing tried", kind: "dhmc", fault: both(neverAccepted, func(f *facts.Facts) { f.Log.Matches.Value = nil }), want: is(Unknown, "shows once the agent has tried")},
 		{name: "started since", kind: "dhmc", fault: both(refused, func(f *facts.Facts) { log(f, facts.SigStart, time.Minute, "amazon-ssm-agent - v3.3.3050.0") }), want: is(Unknown, "the agent was started after its last refusal")},
 		{name: "log unread", kind: "dhmc", fault: both(neverAccepted, unreadLogOf), want: is(Unknown, "agent log: /var/log/amazon/ssm/amazon-ssm-agent.log: permission denied")},

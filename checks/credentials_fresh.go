@@ -17,17 +17,24 @@ var CredentialsFresh = register(Check{
 	ID: "credentials-fresh", Group: "credentials", Title: "The agent's credentials are fresh",
 	Station: AtCredentials, Behind: AtAcceptance,
 	Causes: []string{"credentials-stale"},
-	Doc:    "The agent renews its credentials halfway to their end. Stored credentials that are past their end while the agent runs, is not waiting, and fresh ones could be had, mean that it holds on to old or failed ones. On a full disk that record is not kept, so that nothing can be told from it alone.",
+	Doc: "The agent gets credentials at its start and renews them halfway to their end. Until then it holds what it has, whatever changes around it. Named when AWS refuses those it holds, when they are of a profile " +
+		"that is gone and no longer serve it, when they are past their end and fresh ones could be had, and when it failed to get any, does not try again, and could have them now. On a full disk their record is not kept, so that nothing can be told from it alone.",
 	Eval: func(n *node.Node) Finding {
+		if fd, ok := heldRefused(n); ok {
+			return fd
+		}
+		if fd, ok := heldOfOldProfile(n); ok {
+			return fd
+		}
 		seen := n.Facts.Credentials.Runtime
 		r, ok := seen.Get()
 		switch {
 		case seen.Unknown():
 			return unread("runtime configuration", seen)
-		case !ok:
-			return skip("the agent has not stored a state of credentials")
-		case r.ExpiresAt.IsZero() || r.ExpiresAt.Year() <= 1:
-			return skip("no expiry is recorded")
+		case !ok || r.ExpiresAt.IsZero() || r.ExpiresAt.Year() <= 1:
+			return neverObtained(n, ok)
+		case r.ExpiresAt.After(n.Now()) && n.Log.Read() != node.Yes:
+			return unreadLog(n) // they may be refused
 		case r.ExpiresAt.After(n.Now()):
 			return pass("valid until %s, obtained %s", n.ClockTime(r.ExpiresAt), n.Ago(r.RetrievedAt))
 		case n.Acceptance.Last.At.After(r.ExpiresAt):
@@ -60,6 +67,103 @@ var CredentialsFresh = register(Check{
 	},
 })
 
+// heldRefused is the finding of an agent whose credentials AWS refuses, and has accepted
+// nothing since; false: they are not, or nothing can be told.
+func heldRefused(n *node.Node) (Finding, bool) {
+	held := n.Credentials.Held
+	m := held.Refused
+	ssm := n.Endpoints.Of("ssm")
+	switch {
+	case !m.Yes(), n.Agent.Core == node.No, n.Acceptance.Now == node.Yes, n.Acceptance.Last.At.After(m.Last):
+		return Finding{}, false
+	case n.Log.CurrentCredentials(facts.SigCredsFailed, facts.SigDHMCOff, facts.SigDHMCFailed, facts.SigNotYetRegistered, facts.SigCredsExpired).Yes():
+		return Finding{}, false // it tried to renew them, and what keeps it from that is for others
+	case n.Log.Read() != node.Yes, n.Agent.Core == node.Unknown:
+		return unknown("AWS refused the agent's credentials %s; what came after was not read", n.Ago(m.Last)), true
+	case ssm == nil || !ssm.Usable():
+		return unknown("AWS refused the agent's credentials %s, and whether fresh ones can be had is not known", n.Ago(m.Last)), true
+	}
+	fd := blocks("credentials-stale", Likely, "AWS refuses the credentials that the agent holds, last %s (%s)", n.Ago(m.Last), text.Cut(m.Text, 80)).logged(m)
+	if at := held.Renewal(); at.After(n.Now()) {
+		fd = fd.add("; it renews them at %s, in %s, and a restart does so now", n.ClockTime(at), text.Span(at.Sub(n.Now())))
+	} else {
+		fd = fd.add("; a restart makes it fetch others")
+	}
+	if !held.Since.IsZero() {
+		fd = fd.sawAt("credentials in use", text.Or(held.Source, "source not known")+", until "+text.Stamp(held.Until), held.From, held.Since)
+	}
+	id := n.Called(facts.SourceProfile)
+	switch role, ok := n.Facts.IMDS.Role.Get(); {
+	case n.Identity.OnEC2 != node.Yes || n.Identity.Hybrid == node.Yes:
+	case n.Facts.IMDS.Profile.Absent():
+		fd = fd.add(". No instance profile is attached: unless Default Host Management is on, attach one first").
+			saw("imds GET iam/info", "404, no instance profile attached", n.Facts.IMDS.Profile.From).
+			fix(causes.Step{Text: "Attach an instance profile first, unless Default Host Management is on in this Region", Command: causes.AttachProfile[0].Command, Where: causes.OperatorCLI}).
+			fix(causes.Get("credentials-stale").Fix...)
+	case id != nil && id.Outcome == facts.CallRefused:
+		return unknown("AWS refuses the credentials that the agent holds, and those of the instance profile as well: %s", text.Or(id.Code, "no code")), true
+	case ok && role.Code == "Success":
+		fd = fd.saw("imds GET iam/security-credentials/"+role.Name, "Success, valid until "+text.Stamp(role.Expires), n.Facts.IMDS.Role.From)
+	}
+	return fd, true
+}
+
+// heldOfOldProfile is the finding of an agent that holds credentials of a profile which
+// the instance no longer has, and with which it does not get all it needs.
+func heldOfOldProfile(n *node.Node) (Finding, bool) {
+	held := n.Credentials.Held
+	if held.Replaced != node.Yes || n.Agent.Core != node.Yes || n.Log.Read() != node.Yes {
+		return Finding{}, false
+	}
+	m := n.Log.CurrentChannel(facts.SigChannelToken, facts.SigChannelFailed)
+	if !m.Yes() || !node.SaysRefused(m.Text) {
+		m = n.Log.CurrentChannel(facts.SigChannelMDS)
+	}
+	if r := n.Log.Current(facts.SigHealthFailed); r.Yes() {
+		m = r
+	}
+	if !m.Yes() || m.Last.Before(held.Since) || n.Log.StartedAfter(m.Match) {
+		return Finding{}, false
+	}
+	now := text.New("which no longer is attached")
+	if n.Identity.Role != "" {
+		now = text.New("which the role %s has replaced", n.Identity.Role)
+	}
+	fd := blocks("credentials-stale", Likely, "the agent still signs with the credentials of an earlier instance profile, %s, and is refused with them; a restart makes it fetch others", now).
+		logged(m).sawAt("credentials in use", "of an instance profile, until "+text.Stamp(held.Until), held.From, held.Since).
+		saw("imds GET iam/info", text.Or(n.Facts.IMDS.Profile.Value.Name, "404, no instance profile attached"), n.Facts.IMDS.Profile.From)
+	return ends(n, time.Time{}, fd), true
+}
+
+// longestSleep is the longest wait of an agent that failed to get credentials, with
+// which it begins anew. Source: amazon-ssm-agent, core/app/credentialrefresher.
+const longestSleep = time.Hour
+
+// neverObtained is the finding of an agent without credentials that failed to get any,
+// although they could be had now, and has slept longer than it ever does.
+func neverObtained(n *node.Node, stored bool) Finding {
+	none := skip("no expiry is recorded")
+	if !stored {
+		none = skip("the agent has not stored a state of credentials")
+	}
+	m := n.Acceptance.Failed
+	switch {
+	case n.Acceptance.Now != node.No || n.Agent.Core != node.Yes || n.Agent.Worker != node.No || n.Log.Read() != node.Yes || n.Credentials.OnProfile != node.Yes,
+		m.ID == "" || n.Age(m.Last) < longestSleep || n.Acceptance.Last.At.After(m.Last) || n.Log.StartedAfter(m):
+		return none
+	}
+	role, ok := n.Facts.IMDS.Role.Get()
+	ssm := n.Endpoints.Of("ssm")
+	id := n.Called(facts.SourceProfile)
+	answered, denied := n.ReadsDenied()
+	if !ok || role.Code != "Success" || !role.Expires.IsZero() && !role.Expires.After(n.Now()) || ssm == nil || !ssm.Usable() || (id == nil || id.Outcome != facts.CallOK) && answered == 0 || answered > 0 && denied {
+		return none
+	}
+	return stops(n, "credentials-stale", Likely, "the agent failed to get credentials %s and has not tried again, although the role %s gives them now; restart it", n.Ago(m.Last), role.Name).
+		sawAt("agent log", m.Text, "file:"+m.File, m.Last).
+		saw("imds GET iam/security-credentials/"+role.Name, "Success, valid until "+text.Stamp(role.Expires), n.Facts.IMDS.Role.From)
+}
+
 // waitsOrCannotTell is the answer about expired credentials that the agent will
 // renew by itself, or of which it cannot be told whether fresh ones can be had.
 func waitsOrCannotTell(n *node.Node, r facts.Runtime) (Finding, bool) {
@@ -67,6 +171,9 @@ func waitsOrCannotTell(n *node.Node, r facts.Runtime) (Finding, bool) {
 		return skip("expired; the agent waits to retry until %s", n.ClockTime(b.Until)), true
 	}
 	m := n.Acceptance.Failed
+	if e := n.Log.CurrentCredentials(facts.SigCredsFailed, facts.SigDHMCOff, facts.SigDHMCFailed); e.Yes() && saysOnlyExpired(m) {
+		m = e.Match
+	}
 	if m.Last.After(r.RetrievedAt) && n.Age(m.Last) < time.Hour && !saysOnlyExpired(m) {
 		return skip("expired; the agent failed to renew them %s and will retry", n.Ago(m.Last)), true
 	}

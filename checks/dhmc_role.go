@@ -26,7 +26,7 @@ var DhmcRole = register(Check{
 		}
 		read := true
 		for _, id := range []string{facts.SigDHMCFailed, facts.SigCredsFailed} {
-			m := n.Log.Current(id)
+			m := n.Log.CurrentCredentials(id)
 			read = read && !m.Unread()
 			if !m.Yes() || strings.Contains(m.Text, "role is not configured") || !roleNotAssumed(m.Text) {
 				continue
@@ -37,7 +37,7 @@ var DhmcRole = register(Check{
 			if role, ok := n.Facts.IMDS.Role.Get(); ok && role.Name != "" && strings.Contains(m.Text, role.Name) {
 				continue
 			}
-			return stops(n, "dhmc-role-broken", Likely, "Default Host Management is on, but its role cannot be assumed: it is missing or does not trust ssm.amazonaws.com").logged(m)
+			return endsWithCredentials(n, blocks("dhmc-role-broken", Likely, "Default Host Management is on, but its role cannot be assumed: it is missing or does not trust ssm.amazonaws.com").logged(m))
 		}
 		id := n.Called(facts.SourceDHMC)
 		switch {

@@ -29,6 +29,7 @@ func TestDhmcRole(t *testing.T) {
 	}
 	is := func(s Status, says string) want { return want{status: s, says: says} }
 	named := want{status: Fail, effect: Blocks, cause: "dhmc-role-broken", confidence: Likely, says: "its role cannot be assumed", saw: "agent log: ERROR EC2RoleProvider Failed"}
+	later := want{status: Fail, effect: Ends, cause: "dhmc-role-broken", says: "the node is still accepted, until 10:20:00 UTC (in 50 min)"}
 	table := []row{
 		{name: "profile", want: is(Skip, "not in use")},
 		{name: "dhmc", kind: "dhmc", want: is(Pass, "AWSSystemsManagerDefaultEC2InstanceManagementRole")},
@@ -44,7 +45,7 @@ func TestDhmcRole(t *testing.T) {
 		{name: "no role, as nothing was retrieved", kind: "dhmc", fault: failed(facts.SigCredsFailed, entry), want: named},
 		{name: "no role, behind a profile", fault: failed(facts.SigDHMCFailed, entry), want: named},
 		{name: "no role, an agent of before 3.1.501", kind: "dhmc", fault: failed(facts.SigDHMCFailed, entry, noRuntime), want: named},
-		{name: "lost since it was used", kind: "dhmc", fault: func(f *facts.Facts) { log(f, facts.SigDHMCFailed, time.Minute, entry) }, want: named},
+		{name: "lost since it was used", kind: "dhmc", fault: func(f *facts.Facts) { log(f, facts.SigDHMCFailed, time.Minute, entry) }, want: later},
 		{name: "it is the profile's role", fault: failed(facts.SigDHMCFailed, "is unable to assume role: arn:aws:iam::111122223333:role/WebServerRole"), want: is(Skip, "not in use")},
 		{name: "the profile's role is not known", fault: failed(facts.SigDHMCFailed, entry, func(f *facts.Facts) { f.IMDS.Role = facts.Unknown[facts.Role]("no answer in time", "") }), want: is(Unknown, "role of the instance profile: no answer in time")},
 		{name: "no profile, its role unread", kind: "dhmc", fault: failed(facts.SigDHMCFailed, entry, func(f *facts.Facts) { f.IMDS.Role = facts.Unknown[facts.Role]("no answer in time", "") }), want: named},

@@ -74,6 +74,10 @@ func TestDiskSpace(t *testing.T) {
 		{name: "known in part", fault: func(f *facts.Facts) {
 			f.Host.FileSystems = facts.Partly(f.Host.FileSystems.Value, "time was up", "statfs")
 		}, want: want{status: Unknown, says: "free space: time was up"}},
+		{name: "nobody looked, and nothing could be written", fault: func(f *facts.Facts) {
+			f.Host.FileSystems = facts.Seen[[]facts.FileSystem]{}
+			log(f, facts.SigNoSpace, time.Hour, "ERROR write /var/lib/amazon/ssm/x: no space left on device")
+		}, want: want{status: Unknown, effect: Breaks, says: "free space: not looked at; by its log the agent could not write"}},
 	}
 	judge(t, DiskSpace, table)
 	judgeUnread(t, DiskSpace, table)

@@ -1,7 +1,6 @@
 package checks
 
 import (
-	"net/netip"
 	"strings"
 
 	"ssm-doctor/checks/facts"
@@ -14,8 +13,8 @@ var Dns = register(Check{
 	ID: "dns", Group: "network", Title: "The endpoint names resolve",
 	Station: AtDNS,
 	Needs:   []*Check{AgentConfig, Region, Proxy, ProxyApplied},
-	Causes:  []string{"dns-resolution-failed"},
-	Doc:     "Resolves the ssm and ssmmessages endpoints as the agent does, hosts file included, and says which resolver was asked and how it failed. With a proxy the names are resolved there and this is skipped.",
+	Causes:  []string{"dns-resolution-failed", "route-wrong-interface", "host-network-down"},
+	Doc:     "Resolves the ssm and ssmmessages endpoints as the agent does, hosts file included, and says which resolver was asked and how it failed. With a proxy the names are resolved there and this is skipped. What the kernel of this host does not send is not held against the resolver: then its route is named.",
 	Eval: asAgent(func(n *node.Node) Finding {
 		var bad []facts.Endpoint
 		good, proxied := 0, 0
@@ -48,6 +47,12 @@ func blameResolver(n *node.Node, bad []facts.Endpoint) Finding {
 	if r, ok := n.Facts.Host.Resolver.Get(); ok && asked == "" {
 		asked = strings.Join(r.Servers, ", ")
 	}
+	if fd, ok := blameRouteToResolver(n, e.Host, asked, e.DNS.Outcome, e.DNS.Error); ok {
+		for _, e := range bad {
+			fd = fd.saw("DNS "+e.Host, renderOutcome(e.DNS.Outcome, e.DNS.Error), "resolver:"+text.Or(e.DNS.Server, asked))
+		}
+		return fd
+	}
 	fd := blocks("dns-resolution-failed", Proven, "%s cannot be resolved: the resolver %s %s", e.Host, text.Or(asked, "of this host"), dnsWord(e.DNS)).
 		with("endpoint", e.Host, "resolver", firstAddress(asked))
 	for _, e := range bad {
@@ -57,13 +62,4 @@ func blameResolver(n *node.Node, bad []facts.Endpoint) Finding {
 		}
 	}
 	return fd
-}
-
-// firstAddress is the first resolver of a list, without its port.
-func firstAddress(servers string) string {
-	server, _, _ := strings.Cut(servers, ",")
-	if ap, err := netip.ParseAddrPort(server); err == nil {
-		return ap.Addr().String()
-	}
-	return server
 }

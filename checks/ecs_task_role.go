@@ -3,7 +3,6 @@ package checks
 import (
 	"strings"
 
-	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
 )
@@ -22,9 +21,8 @@ var EcsTaskRole = register(Check{
 		if e, r := n.ChannelRefused(); e.Yes() {
 			return lacksChannel(n, r, text.Or(r.Action, "ssmmessages:CreateControlChannel")).logged(e)
 		}
-		up := n.Log.Latest(facts.SigChannelMGS, facts.SigChannelUp)
 		for _, r := range n.Refusals.Logged {
-			if strings.HasPrefix(r.Action, "ssmmessages:") && r.Denied && !up.Last.After(r.At) {
+			if strings.HasPrefix(r.Action, "ssmmessages:") && r.Denied && !n.OpenedSince(r.At) {
 				return lacksChannel(n, r, r.Action).sawAt("agent log", text.Cut(r.Text, 300), r.From, r.At)
 			}
 		}

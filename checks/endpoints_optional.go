@@ -1,6 +1,8 @@
 package checks
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/facts"
@@ -42,6 +44,9 @@ var EndpointsOptional = register(Check{
 		}
 		switch names := strings.Join(closed, ", "); {
 		case tried == 0 || !all:
+			if m := unreachedByFeature(n, list); m.Yes() {
+				return unreadEndpoints(n).add("; the log says that a feature could not reach one %s", n.Ago(m.Last)).failing(Breaks).logged(m)
+			}
 			return unreadEndpoints(n)
 		case len(closed) == 0:
 			return pass("%d endpoints", tried)
@@ -62,10 +67,31 @@ const lastMessages = "3.3.40.0"
 
 // featureFailures are the signatures of features that fail at an endpoint, by service.
 var featureFailures = map[string][]string{
-	"logs":        {facts.SigSessionLogs},
-	"s3":          {facts.SigDownload},
-	"kms":         {facts.SigKMS},
+	"logs":        {facts.SigSessionLogs, facts.SigCommandLogs},
+	"s3":          {facts.SigDownload, facts.SigSessionUpload, facts.SigLogsUnchecked, facts.SigCommandUpload},
+	"kms":         {facts.SigKMS, facts.SigSessionKey},
 	"ec2messages": {facts.SigMDSFailed, facts.SigMDSStopped},
+}
+
+// unreachedByFeature is an entry of the last day in which a feature could not reach an
+// endpoint that was not tried in this run.
+func unreachedByFeature(n *node.Node, tried []facts.Endpoint) node.Entry {
+	for _, service := range slices.Sorted(maps.Keys(featureFailures)) {
+		if slices.ContainsFunc(tried, func(e facts.Endpoint) bool { return e.Service == service && (e.Tried() || e.DNS.Outcome != "") }) {
+			continue
+		}
+		for _, id := range featureFailures[service] {
+			if m := n.Log.Recent(id); m.Yes() && notReached(m.Text) && (service != "ec2messages" || n.Agent.OlderThan(lastMessages) == node.Yes) {
+				return m
+			}
+		}
+	}
+	return node.Entry{Found: node.No}
+}
+
+// notReached reports whether an entry says that a connection was not made.
+func notReached(entry string) bool {
+	return strings.Contains(entry, "i/o timeout") || strings.Contains(entry, "no such host")
 }
 
 // failureOfFeature is an entry of the last day in which a feature failed at an endpoint.
@@ -78,7 +104,7 @@ func failureOfFeature(n *node.Node, e facts.Endpoint) node.Entry {
 	for _, id := range featureFailures[e.Service] {
 		switch m := n.Log.Recent(id); {
 		case needed == node.No:
-		case m.Yes() && !strings.Contains(m.Text, e.Host) && !strings.Contains(m.Text, "i/o timeout") && !strings.Contains(m.Text, "no such host"):
+		case m.Yes() && !strings.Contains(m.Text, e.Host) && !notReached(m.Text):
 		case m.Yes() && needed == node.Yes:
 			return m
 		case m.Yes() || m.Unread():

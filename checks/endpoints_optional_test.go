@@ -45,6 +45,8 @@ func TestEndpointsOptional(t *testing.T) {
 		{name: "the second of two", fault: netAll(netTimeout("s3", "logs"), logs), want: named("logs", "")},
 
 		{name: "no sign of use", fault: netTimeout("logs"), want: unused},
+		{name: "the key of sessions", fault: netAll(netTimeout("kms"), optionalFailed(facts.SigSessionKey, "Error when decrypting data key RequestError: dial tcp: i/o timeout", time.Hour)), want: named("kms", "i/o timeout")},
+		{name: "session logs", fault: netAll(netTimeout("s3"), optionalFailed(facts.SigSessionUpload, "Failed to upload: dial tcp: i/o timeout", time.Hour)), want: named("s3", "i/o timeout")},
 		{name: "used long ago", fault: netAll(netTimeout("logs"), optionalFailed(facts.SigSessionLogs, "i/o timeout", 25*time.Hour)), want: unused},
 		{name: "failed otherwise", fault: netAll(netTimeout("logs"), optionalFailed(facts.SigSessionLogs, "Error Calling DescribeLogGroups: AccessDeniedException", time.Minute)), want: unused},
 		{name: "several", fault: netTimeout("s3", "monitoring"), want: is(Skip, "no sign of use: s3, monitoring")},
@@ -57,6 +59,9 @@ func TestEndpointsOptional(t *testing.T) {
 		{name: "log unread, for no feature", fault: netAll(netTimeout("monitoring"), unreadLogOf), want: is(Skip, "no sign of use: monitoring")},
 		{name: "log unread, all open", fault: unreadLogOf, want: is(Pass, "5 endpoints")},
 		{name: "offline", fault: netOffline, want: is(Unknown, "endpoints: offline")},
+		{name: "offline, and a feature did not get there", fault: netAll(netOffline, optionalFailed(facts.SigSessionLogs, "Error Calling DescribeLogGroups: dial tcp 52.119.182.9:443: i/o timeout", time.Hour)),
+			want: want{status: Unknown, effect: Breaks, says: "endpoints: offline; the log says that a feature could not reach one"}},
+		{name: "offline, and a feature was refused", fault: netAll(netOffline, optionalFailed(facts.SigSessionLogs, "Error Calling DescribeLogGroups: AccessDenied", time.Hour)), want: is(Unknown, "endpoints: offline")},
 		{name: "one untried", fault: netEach(func(e *facts.Endpoint) { e.DNS, e.TCP = facts.DNS{}, nil }, "kms"), want: is(Unknown, "endpoints: not looked at")},
 		{name: "partly", fault: netPartly, want: is(Unknown, "the run was interrupted")},
 	}

@@ -16,18 +16,21 @@ type Effect uint8
 const (
 	Notes  Effect = iota // nothing to mend now
 	Breaks               // a part of what the node is for does not work
-	Blocks               // the node is not managed, or is about to be lost
+	Ends                 // the node is still accepted, and is about to be lost or of no use
+	Blocks               // the node is not managed
 )
 
 // Severity is the word of the report for an effect.
 func (e Effect) Severity() causes.Severity {
-	return [...]causes.Severity{causes.Info, causes.Warning, causes.Critical}[e]
+	return [...]causes.Severity{causes.Info, causes.Warning, causes.Critical, causes.Critical}[e]
 }
 
 // Finding is the answer of a check.
 type Finding struct {
 	Status Status
-	Effect Effect // of warn and fail; fail blocks, warn does not
+	// Effect is that of warn and fail; fail ends or blocks, warn does not. An unknown has
+	// one where it is seen that something is wrong, and only what it is cannot be told.
+	Effect Effect
 	// Cause is the root cause that was found; empty for pass, skip and unknown, for
 	// a warning that needs no remedy, and for a symptom that others explain.
 	Cause      string
@@ -37,12 +40,16 @@ type Finding struct {
 	Values     causes.Values // more values for the remedy
 	Fix        []causes.Step // replaces the catalogue's remedy when set
 	More       []Finding     // further findings with another cause
+	// Until is when the node will be lost by it; zero: not known, or not by it.
+	Until time.Time
 	// Stands: it is seen for itself, and no failed prerequisite explains it.
 	Stands bool
 	// Answered: it is AWS's own answer, so nothing on the way to AWS explains it.
 	Answered bool
 	// Obstacle is what kept an unknown from being told, where that has a name.
 	Obstacle facts.Reason
+	// Stops are features, by id, that do not work with it, whatever the node's rights.
+	Stops []string
 	// Crashed: the check itself failed, which is an error of this program.
 	Crashed bool
 }
@@ -75,6 +82,11 @@ func unread(what string, u facts.Unseen) Finding {
 	return fd
 }
 
+// failing says of an unknown that something is seen to be wrong, with this effect, and
+// only what it is cannot be told: the node is not all right, and what blocks explains
+// later failures as one with a name would.
+func (f Finding) failing(e Effect) Finding { f.Effect = e; return f }
+
 // unreadLog is unread for the agent's log.
 func unreadLog(n *node.Node) Finding { return unread("agent log", n.Log.Unseen()) }
 
@@ -100,6 +112,30 @@ func stops(n *node.Node, cause string, c Confidence, format string, a ...any) Fi
 	return fd
 }
 
+// ends names a cause that keeps an agent from being accepted once what it holds has
+// ended. A node that is accepted until then is not lost yet; until tells when, if that
+// is known.
+func ends(n *node.Node, until time.Time, fd Finding) Finding {
+	if n.Acceptance.Now == node.No || fd.Effect != Blocks {
+		return fd
+	}
+	fd = fd.as(Ends)
+	switch {
+	case n.Acceptance.Now == node.Unknown:
+		return fd
+	case until.After(n.Now()):
+		fd.Until = until
+		return fd.add("; the node is still accepted, until %s (in %s)", n.ClockTime(until), text.Span(until.Sub(n.Now())))
+	}
+	return fd.add("; the node is still accepted, last %s", n.Ago(n.Acceptance.Proof.At))
+}
+
+// endsWithCredentials is ends for a fault that leaves the agent only the credentials
+// that it holds.
+func endsWithCredentials(n *node.Node, fd Finding) Finding {
+	return ends(n, n.Credentials.Held.Until, fd)
+}
+
 // breaks names a cause that leaves the node managed, and breaks a part of it.
 func breaks(cause string, c Confidence, format string, a ...any) Finding {
 	return blocks(cause, c, format, a...).as(Breaks)
@@ -123,7 +159,7 @@ func symptom(format string, a ...any) Finding {
 // as gives a finding another effect.
 func (f Finding) as(e Effect) Finding {
 	f.Effect, f.Status = e, Warn
-	if e == Blocks {
+	if e >= Ends {
 		f.Status = Fail
 	}
 	return f

@@ -26,16 +26,19 @@ var HybridRole = register(Check{
 		}
 		read := true
 		for _, id := range []string{facts.SigCredsFailed, facts.SigHibernate, facts.SigHealthFailed} {
-			m := n.Log.Current(id)
+			m := n.Log.CurrentCredentials(id)
+			if id != facts.SigCredsFailed {
+				m = n.Log.Current(id)
+			}
 			read = read && !m.Unread()
 			if !m.Yes() || !roleNotAssumed(m.Text) {
 				continue
 			}
-			fd := stops(n, "hybrid-role-broken", Likely, "the service role of this hybrid node cannot be assumed: it was deleted or does not trust ssm.amazonaws.com").logged(m)
+			fd := blocks("hybrid-role-broken", Likely, "the service role of this hybrid node cannot be assumed: it was deleted or does not trust ssm.amazonaws.com").logged(m)
 			if r := roleInEntry.FindStringSubmatch(m.Text); r != nil {
 				fd = fd.say("the service role %s of this hybrid node cannot be assumed: it was deleted or does not trust ssm.amazonaws.com", r[1]).with("role", r[1])
 			}
-			return fd
+			return endsWithCredentials(n, fd)
 		}
 		if !read {
 			return unreadLog(n)

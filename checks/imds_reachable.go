@@ -13,6 +13,7 @@ import (
 var ImdsReachable = register(Check{
 	ID: "imds-reachable", Group: "imds", Title: "The metadata service answers over IMDSv2",
 	Station: AtMetadata,
+	Needs:   []*Check{HostNetwork},
 	Causes:  []string{"imds-disabled", "imds-hop-limit", "imds-blocked-by-host", "imds-route-wrong", "imds-via-proxy", "imds-impostor", "imds-unreachable"},
 	Doc: "A token request as the agent sends it, beside one request without a token, the kernel's route, local firewall rules and the service's proxy settings; together they tell apart a disabled endpoint, " +
 		"a hop limit, a wrong route, a local block, a proxy in between and something else that answers at the address. The hop limit itself is not visible from inside.",
@@ -21,7 +22,7 @@ var ImdsReachable = register(Check{
 		case node.Yes:
 			return skip("an ECS task does not need it")
 		case node.Unknown:
-			return unread("whether this is a task of Amazon ECS", n.Facts.ECS.Task)
+			return ifAgentFails(n, unread("whether this is a task of Amazon ECS", n.Facts.ECS.Task))
 		}
 		i := &n.Facts.IMDS
 		token, asked := i.Token.Get()
@@ -29,18 +30,22 @@ var ImdsReachable = register(Check{
 		case n.Identity.OnEC2 == node.No:
 			return judgeOffEC2(n, token, asked)
 		case n.Identity.OnEC2 == node.Unknown && !token.Token && wrongRoute(n) == nil: // only an instance has a route of its own for the address
-			return unknown("whether this is an EC2 instance is not known, and no token was given: %s", text.Or(renderExchange(token), i.Token.Reason()))
+			fd := unknown("whether this is an EC2 instance is not known, and no token was given: %s", text.Or(renderExchange(token), i.Token.Reason()))
+			if asked && n.Identity.Hybrid == node.No {
+				return fd.failing(effectOfMetadata(n))
+			}
+			return fd
 		}
 		if fd, ok := judgeProxiedMetadata(n, token, asked); ok {
 			return fd
 		}
 		if !asked {
-			return unread("metadata service", i.Token)
+			return ifAgentFails(n, unread("metadata service", i.Token))
 		}
 		six, _ := i.IPv6.Get()
 		switch {
 		case (token.Token || six.Token) && i.ViaProxy.Unknown() && n.MayBe("EC2") != node.No:
-			return unread("whether the agent's http_proxy takes metadata requests", i.ViaProxy)
+			return ifAgentFails(n, unread("whether the agent's http_proxy takes metadata requests", i.ViaProxy))
 		case token.Token:
 			return pass("IMDSv2 answers in %.0f ms", token.Seconds*1000)
 		case six.Token:
@@ -50,7 +55,7 @@ var ImdsReachable = register(Check{
 		if fd.Status != Fail {
 			return fd
 		}
-		return lowerToInfoOnHybrid(n, fd.logged(n.Log.Current(facts.SigIMDSFailed)))
+		return endsWithCredentials(n, lowerToInfoOnHybrid(n, fd.logged(n.Log.CurrentCredentials(facts.SigIMDSFailed))))
 	}),
 })
 
@@ -63,7 +68,7 @@ func judgeProxiedMetadata(n *node.Node, token facts.Exchange, asked bool) (Findi
 	case !ok, v.Token, n.MayBe("EC2") == node.No:
 		return Finding{}, false
 	case n.MayBe("EC2") == node.Unknown:
-		return unread("configuration of the agent", n.Facts.Agent.Config), true
+		return unread("a proxy takes metadata requests; the configuration of the agent", n.Facts.Agent.Config).failing(effectOfMetadata(n)), true
 	}
 	seen := fmt.Sprintf("HTTP %d from %s", v.Status, text.Or(v.Server, "the proxy"))
 	if v.Status == 0 {
@@ -77,7 +82,7 @@ func judgeProxiedMetadata(n *node.Node, token facts.Exchange, asked bool) (Findi
 	if asked {
 		fd = fd.saw("imds PUT /latest/api/token direct", renderExchange(token), i.Token.From)
 	}
-	return lowerToInfoOnHybrid(n, fd), true
+	return endsWithCredentials(n, lowerToInfoOnHybrid(n, fd)), true
 }
 
 // explainNoToken tells why a token request on EC2 got no token.
@@ -94,10 +99,10 @@ func explainNoToken(n *node.Node, token facts.Exchange) Finding {
 		return unknown("metadata service: this host has no local port or address left to connect from (%s)", token.Error)
 	}
 	route, _ := host.IMDSRoute.Get()
-	switch route.Kind {
-	case "blackhole", "unreachable", "prohibit":
-		return put(blocks("imds-blocked-by-host", Proven, "a %s route on this host stops packets to %s", route.Kind, imdsAddress)).
-			saw("route to "+imdsAddress, route.Kind, host.IMDSRoute.From)
+	if token.Status == 0 {
+		if fd, ok := blameRouteToMetadata(n, token, route); ok {
+			return put(fd)
+		}
 	}
 	if token.Status == 403 {
 		return put(blocks("imds-disabled", Proven, "the metadata service answers 403: its endpoint is disabled for this instance"))
@@ -124,9 +129,31 @@ func explainNoToken(n *node.Node, token facts.Exchange) Finding {
 		return put(blocks("imds-unreachable", Proven, "the metadata service answers a token request with HTTP %d", token.Status))
 	}
 	if seen := unseenBlock(n); seen != nil {
-		return put(unread("the metadata service does not answer, and what on this host may stop the packets was not read", seen))
+		return put(unread("the metadata service does not answer, and what on this host may stop the packets was not read", seen)).failing(effectOfMetadata(n))
 	}
 	return put(blocks("imds-unreachable", Proven, "the metadata service at %s does not answer: %s", imdsAddress, text.Or(token.Error, string(token.Outcome))))
+}
+
+// blameRouteToMetadata tells where this host's own route sends packets for the metadata
+// service; false: on the ordinary way, or it was not read.
+func blameRouteToMetadata(n *node.Node, token facts.Exchange, r facts.Route) (Finding, bool) {
+	seen := n.Facts.Host.IMDSRoute
+	var fd Finding
+	switch {
+	case node.IsNull(r):
+		fd = blocks("imds-blocked-by-host", Proven, "%s on this host stops packets to %s", nullWord(r), imdsAddress).fix(removeRoute(n, r, imdsAddress)...)
+	case n.LeadsAstray(r) && !n.Carries(r.Interface):
+		fd = blocks("imds-route-wrong", Proven, "packets to %s leave by the %s, by its route %s, and so never reach the metadata service", imdsAddress, leadsTo(n, r), r.Destination).
+			fix(leadBack(n, r, imdsAddress)...).with("interface", r.Interface)
+	case seen.Absent() && token.Outcome == facts.NoRoute && n.Identity.OnEC2 == node.Yes:
+		fd = blocks("imds-route-wrong", Proven, "this host has no route to %s", imdsAddress)
+		if main, ok := n.MainRoute(false); ok {
+			fd = fd.fix(leadBack(n, facts.Route{Destination: "default", Interface: main.Interface, Kind: "unicast"}, imdsAddress)...)
+		}
+	default:
+		return Finding{}, false
+	}
+	return fd.sawRoute(n, imdsAddress, seen), true
 }
 
 // explainBySend tells what the end of a token request says by itself.
@@ -135,7 +162,16 @@ func explainBySend(n *node.Node, token facts.Exchange) (Finding, bool) {
 	switch token.Outcome {
 	case facts.NotPermitted:
 		return blocks("imds-blocked-by-host", Proven, "this host itself refuses packets to %s (%s)", imdsAddress, token.Error), true
+	case facts.Refused: // the hypervisor answers at this address, and never refuses
+		return blocks("imds-blocked-by-host", Likely, "this host itself refuses connections to %s: %s", imdsAddress, text.Or(token.Error, "connection refused")), true
 	case facts.NoRoute, facts.Invalid:
+		seen := n.Facts.Host.IMDSRoute
+		switch {
+		case seen.Unknown() && seen.Obstacle() != facts.NotAskable:
+			return unread("this host has no usable route to "+imdsAddress+", and which it takes was not read", seen), true
+		case token.Outcome == facts.NoRoute: // a neighbour that does not answer, or a router that said so; no rule of a firewall
+			return blocks("imds-route-wrong", Likely, "this host has no usable route to %s: %s", imdsAddress, token.Error).sawRoute(n, imdsAddress, seen), true
+		}
 		return blocks("imds-blocked-by-host", Likely, "this host has no usable route to %s: %s", imdsAddress, token.Error), true
 	case facts.Timeout, facts.ConnectTimeout:
 		if token.TCP && bare.Status != 401 && bare.Status != 200 || !token.TCP && bare.Status == 0 {
@@ -192,6 +228,25 @@ func lowerToInfoOnHybrid(n *node.Node, fd Finding) Finding {
 		return fd.as(Notes)
 	}
 	return fd
+}
+
+// ifAgentFails adds to an unknown that the agent had no answer, by its log.
+func ifAgentFails(n *node.Node, fd Finding) Finding {
+	if m := n.Log.Current(facts.SigIMDSFailed); m.Yes() {
+		return fd.add("; the agent had no answer %s", n.Ago(m.Last)).logged(m).failing(effectOfMetadata(n))
+	}
+	return fd
+}
+
+// effectOfMetadata is what a metadata service that does not answer does to the node.
+func effectOfMetadata(n *node.Node) Effect {
+	switch {
+	case n.Identity.Hybrid == node.No && n.Acceptance.Now != node.Yes:
+		return Blocks
+	case n.Identity.Hybrid == node.No:
+		return Breaks
+	}
+	return Notes
 }
 
 // wrongRoute is a route to the metadata service whose gateway is not on link; nil when

@@ -6,6 +6,7 @@ import (
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/factstest"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
 // imdsEnds makes the metadata requests with and without a token end so.
@@ -71,6 +72,10 @@ func TestImdsReachable(t *testing.T) {
 		return want{status: Fail, effect: Blocks, cause: cause, confidence: c, says: says, saw: saw}
 	}
 	is := func(s Status, says string) want { return want{status: s, says: says} }
+	// later is a fault that the credentials outlive which the agent holds.
+	later := func(cause string, c Confidence, says, saw string) want {
+		return want{status: Fail, effect: Ends, cause: cause, confidence: c, says: text.Or(says, "the node is still accepted, until 10:20:00 UTC (in 50 min)"), saw: saw}
+	}
 	table := []row{
 		{name: "profile", want: is(Pass, "IMDSv2 answers in 1 ms")},
 		{name: "dhmc", kind: "dhmc", want: is(Pass, "IMDSv2 answers")},
@@ -93,9 +98,9 @@ func TestImdsReachable(t *testing.T) {
 		{name: "firewall for another interface", fault: imdsAll(imdsSilent, imdsFirewall(facts.FirewallRule{Table: "t", Chain: "c", Text: "oifname docker0 drop", IMDS: true, Out: []string{"docker0"}})), want: named("imds-unreachable", Proven, "does not answer: i/o timeout", "")},
 		{name: "default of the chain", fault: imdsAll(imdsSilent, imdsFirewall(facts.FirewallRule{Table: "t", Chain: "c", Text: "policy drop", IMDS: true, Policy: true})), want: named("imds-unreachable", Proven, "", "")},
 		{name: "null route", fault: imdsAll(ends(facts.Timeout, "i/o timeout"), imdsRoute(facts.Route{Destination: "169.254.169.254/32", Kind: "blackhole", OnLink: true})),
-			want: named("imds-blocked-by-host", Proven, "a blackhole route on this host stops packets", "route to 169.254.169.254: blackhole (rtnetlink:169.254.169.254)")},
+			want: named("imds-blocked-by-host", Proven, "a blackhole route on this host stops packets", "route to 169.254.169.254: blackhole 169.254.169.254/32 (rtnetlink:169.254.169.254)")},
 		{name: "not permitted", fault: ends(facts.NotPermitted, "connect: operation not permitted"), want: named("imds-blocked-by-host", Proven, "this host itself refuses packets to 169.254.169.254 (connect: operation not permitted)", "")},
-		{name: "no route", fault: ends(facts.NoRoute, "connect: network is unreachable"), want: named("imds-blocked-by-host", Likely, "no usable route to 169.254.169.254: connect: network is unreachable", "")},
+		{name: "no route", fault: ends(facts.NoRoute, "connect: network is unreachable"), want: named("imds-route-wrong", Likely, "no usable route to 169.254.169.254: connect: network is unreachable", "")},
 		{name: "invalid", fault: ends(facts.Invalid, "connect: invalid argument"), want: named("imds-blocked-by-host", Likely, "no usable route", "")},
 		{name: "gateway elsewhere", fault: imdsAll(imdsSilent, imdsRoute(gateway)), want: want{status: Fail, effect: Blocks, cause: "imds-route-wrong", confidence: Proven,
 			says: "points to the gateway 10.4.0.1, which is in no network of this host", saw: "route to 169.254.169.254: 169.254.169.254/32 via 10.4.0.1 eth0 (rtnetlink:169.254.169.254)", value: "gateway=10.4.0.1"}},
@@ -106,29 +111,34 @@ func TestImdsReachable(t *testing.T) {
 		{name: "silent, and the agent says so", fault: imdsAll(imdsSilent, func(f *facts.Facts) {
 			log(f, facts.SigIMDSFailed, 60e9, "ERROR [EC2Identity] Failed to get instance info from IMDS")
 		}), want: named("imds-unreachable", Proven, "", "agent log: ERROR [EC2Identity] Failed to get instance info from IMDS")},
+		{name: "refused by this host", fault: ends(facts.Refused, "connect: connection refused"), want: named("imds-blocked-by-host", Likely, "this host itself refuses connections to 169.254.169.254: connect: connection refused", "")},
+		{name: "not asked, and the agent had no answer", fault: imdsAll(neverAccepted, func(f *facts.Facts) {
+			f.IMDS.Token = facts.Seen[facts.Exchange]{}
+			log(f, facts.SigIMDSFailed, 60e9, "ERROR [EC2Identity] Failed to get instance info from IMDS")
+		}), want: want{status: Unknown, effect: Blocks, says: "metadata service: not looked at; the agent had no answer"}},
 		{name: "no local port", fault: ends(facts.NoLocalAddress, "connect: cannot assign requested address"), want: is(Unknown, "no local port or address left")},
 		{name: "firewall needs root", fault: imdsAll(imdsSilent, func(f *facts.Facts) {
 			f.Host.Firewall = facts.Unknown[facts.Firewall]("listing rules needs root", "").Because(facts.NeedsRoot)
-		}), want: want{status: Unknown, says: "was not read: listing rules needs root", saw: "i/o timeout"}},
+		}), want: want{status: Unknown, effect: Blocks, says: "was not read: listing rules needs root", saw: "i/o timeout"}},
 		{name: "routes unread", fault: imdsAll(imdsSilent, func(f *facts.Facts) {
 			f.Host.IMDSRoute, f.Host.PersistentRoutes = facts.Unknown[facts.Route]("netlink: no buffer", ""), facts.Seen[[]facts.Route]{}
-		}), want: is(Unknown, "was not read: netlink: no buffer")},
+		}), want: want{status: Unknown, effect: Blocks, says: "was not read: netlink: no buffer"}},
 		{name: "no way to ask for rules", fault: imdsAll(imdsSilent, func(f *facts.Facts) {
 			f.Host.Firewall = facts.Unknown[facts.Firewall]("not supported on this system", "").Because(facts.NotAskable)
 		}), want: named("imds-unreachable", Proven, "", "")},
 
-		{name: "via the proxy", fault: imdsProxied(facts.Exchange{Status: 403, Server: "squid", TCP: true}), want: want{status: Fail, effect: Blocks, cause: "imds-via-proxy", confidence: Proven,
+		{name: "via the proxy", fault: imdsProxied(facts.Exchange{Status: 403, Server: "squid", TCP: true}), want: want{status: Fail, effect: Ends, cause: "imds-via-proxy", confidence: Proven,
 			says: "its no_proxy lacks 169.254.169.254", saw: "imds PUT /latest/api/token via proxy: HTTP 403 from squid", value: "proxy=http://10.0.0.5:3128"}},
-		{name: "via the proxy, direct answers", fault: imdsProxied(facts.Exchange{Status: 403}), want: named("imds-via-proxy", Proven, "", "imds PUT /latest/api/token direct: HTTP 200 from EC2ws")},
-		{name: "no_proxy", fault: imdsProxied(facts.Exchange{Outcome: facts.Timeout, Error: "no answer in time"}), want: named("imds-via-proxy", Proven, "", `no_proxy of the service: ".corp.example" (process environment)`)},
-		{name: "the proxy is silent", fault: imdsProxied(facts.Exchange{Outcome: facts.Timeout, Error: "no answer in time"}), want: named("imds-via-proxy", Proven, "", "via proxy: timeout no answer in time")},
+		{name: "via the proxy, direct answers", fault: imdsProxied(facts.Exchange{Status: 403}), want: later("imds-via-proxy", Proven, "", "imds PUT /latest/api/token direct: HTTP 200 from EC2ws")},
+		{name: "no_proxy", fault: imdsProxied(facts.Exchange{Outcome: facts.Timeout, Error: "no answer in time"}), want: later("imds-via-proxy", Proven, "", `no_proxy of the service: ".corp.example" (process environment)`)},
+		{name: "the proxy is silent", fault: imdsProxied(facts.Exchange{Outcome: facts.Timeout, Error: "no answer in time"}), want: later("imds-via-proxy", Proven, "", "via proxy: timeout no answer in time")},
 		{name: "the proxy passes it on", fault: imdsProxied(facts.Exchange{Status: 200, Token: true}), want: is(Pass, "IMDSv2 answers")},
 		{name: "proxy, and the agent may not be on EC2", fault: imdsAll(imdsProxied(facts.Exchange{Status: 403}), func(f *facts.Facts) {
 			f.Agent.Config = facts.Known(facts.Config{ConsumptionOrder: []string{"OnPrem"}}, "file:/etc/amazon/ssm/amazon-ssm-agent.json")
 		}), want: is(Pass, "IMDSv2 answers")},
 		{name: "proxy, configuration unread", fault: imdsAll(imdsProxied(facts.Exchange{Status: 403}), func(f *facts.Facts) {
 			f.Agent.Config = facts.Unknown[facts.Config]("permission denied", "")
-		}), want: is(Unknown, "configuration of the agent: permission denied")},
+		}), want: want{status: Unknown, effect: Breaks, says: "configuration of the agent: permission denied"}},
 		{name: "proxy not tried", fault: func(f *facts.Facts) { f.IMDS.ViaProxy = facts.Unknown[facts.Exchange]("offline", "") }, want: is(Unknown, "whether the agent's http_proxy takes metadata requests: offline")},
 
 		{name: "hybrid on EC2", fault: imdsAll(imdsRegistered, imdsEnds(refused, refused)), want: want{status: Warn, effect: Notes, cause: "imds-disabled"}},
@@ -143,7 +153,7 @@ func TestImdsReachable(t *testing.T) {
 
 		{name: "not asked", fault: func(f *facts.Facts) { f.IMDS.Token = facts.Unknown[facts.Exchange]("not a running host", "") }, want: is(Unknown, "metadata service: not a running host")},
 		{name: "elsewhere, not asked", kind: "hybrid", fault: func(f *facts.Facts) { f.IMDS = facts.IMDS{} }, want: is(Unknown, "whether something answers for the metadata service: not looked at")},
-		{name: "EC2 or not", fault: imdsAll(imdsSilent, imdsNotTold), want: is(Unknown, "whether this is an EC2 instance is not known, and no token was given: i/o timeout")},
+		{name: "EC2 or not", fault: imdsAll(imdsSilent, imdsNotTold), want: want{status: Unknown, effect: Blocks, says: "whether this is an EC2 instance is not known, and no token was given: i/o timeout"}},
 		{name: "EC2 or not, not asked", fault: imdsAll(imdsNotTold, func(f *facts.Facts) { f.IMDS.Token = facts.Seen[facts.Exchange]{} }), want: is(Unknown, "no token was given: not looked at")},
 		{name: "EC2 by its route", fault: imdsAll(imdsSilent, imdsNotTold, imdsRoute(gateway)), want: named("imds-route-wrong", Proven, "10.4.0.1", "")},
 		{name: "task or not", kind: "task", fault: func(f *facts.Facts) { f.ECS = facts.ECS{} }, want: is(Unknown, "whether this is a task of Amazon ECS: not looked at")},

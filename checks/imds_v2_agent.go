@@ -2,9 +2,10 @@ package checks
 
 import "ssm-doctor/checks/node"
 
-// leastV2 is the first agent that asks for an IMDSv2 token.
-// Source: amazon-ssm-agent, RELEASENOTES.md, 3.0.413.0: "Use IMDSv1 after IMDSv2".
-const leastV2 = "3.0.413.0"
+// leastV2 is an agent that can use an IMDSv2 token; whether one before it can is not
+// known for sure. Source: Bottlerocket, pull request 709, which pins it for that; a
+// 2.3.1644.0 was seen to be accepted where tokens are required.
+const leastV2 = "2.3.842.0"
 
 // ImdsV2Agent is imds-v2-agent.
 var ImdsV2Agent = register(Check{
@@ -12,7 +13,8 @@ var ImdsV2Agent = register(Check{
 	Station: AtMetadata,
 	Needs:   []*Check{ImdsReachable},
 	Causes:  []string{"imdsv2-required-old-agent"},
-	Doc:     "Agents before 3.0.413.0 speak only IMDSv1. Where the instance requires tokens, they cannot read metadata at all.",
+	Doc: "Agents before 2.3.842.0 are not known to speak IMDSv2. Where the instance requires tokens, such an agent most likely cannot read metadata. " +
+		"A node that is accepted shows that its agent can, whatever its version.",
 	Eval: func(n *node.Node) Finding {
 		v := n.Agent.Version
 		one, told := n.Facts.IMDS.V1Allowed.Get()
@@ -27,6 +29,10 @@ var ImdsV2Agent = register(Check{
 			return unknown("the version %s cannot be compared with %s", v, leastV2)
 		case n.Agent.OlderThan(leastV2) == node.No:
 			return pass("agent %s speaks IMDSv2", v)
+		case n.Acceptance.Now == node.Yes:
+			return pass("agent %s is accepted, so it can read metadata as they are", v)
+		case n.Acceptance.Now == node.Unknown && n.Log.Read() != node.Yes:
+			return unreadLog(n)
 		case n.Identity.Hybrid == node.Yes:
 			return skip("the agent does not use the metadata service here")
 		case n.Identity.Hybrid == node.Unknown:
@@ -40,7 +46,7 @@ var ImdsV2Agent = register(Check{
 		if n.Facts.Agent.Running.Known() {
 			from = n.Facts.Agent.Running.From
 		}
-		return withPackaging(n, stops(n, "imdsv2-required-old-agent", Proven, "agent %s speaks only IMDSv1, but this instance requires IMDSv2 tokens; IMDSv2 needs %s", v, leastV2).
+		return withPackaging(n, stops(n, "imdsv2-required-old-agent", Likely, "agent %s most likely speaks only IMDSv1, but this instance requires IMDSv2 tokens; IMDSv2 needs %s", v, leastV2).
 			saw("agent version", v, from).saw("imds GET without token", "401", n.Facts.IMDS.Bare.From).with("version", leastV2))
 	},
 })

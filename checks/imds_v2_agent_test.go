@@ -11,14 +11,14 @@ func TestImdsV2Agent(t *testing.T) {
 	old := func(change func(*facts.Facts)) func(*facts.Facts) {
 		return func(f *facts.Facts) {
 			neverAccepted(f)
-			f.Agent.Running, f.Agent.Installed = facts.Known("2.3.1319.0", "file:/var/log/amazon/ssm/audits"), facts.Known("2.3.1319.0", "rpm -q")
+			f.Agent.Running, f.Agent.Installed = facts.Known("2.3.612.0", "file:/var/log/amazon/ssm/audits"), facts.Known("2.3.612.0", "rpm -q")
 			if change != nil {
 				change(f)
 			}
 		}
 	}
 	named := func(says, saw, value string) want {
-		return want{status: Fail, effect: Blocks, cause: "imdsv2-required-old-agent", confidence: Proven, says: says, saw: saw, value: value}
+		return want{status: Fail, effect: Blocks, cause: "imdsv2-required-old-agent", confidence: Likely, says: says, saw: saw, value: value}
 	}
 	is := func(s Status, says string) want { return want{status: s, says: says} }
 	registered := func(f *facts.Facts) {
@@ -30,10 +30,10 @@ func TestImdsV2Agent(t *testing.T) {
 		{name: "dhmc", kind: "dhmc", want: is(Pass, "speaks IMDSv2")},
 		{name: "hybrid", kind: "hybrid", want: is(Skip, "does not use the metadata service here")},
 		{name: "windows", kind: "windows", want: is(Skip, "does not use the metadata service here")},
-		{name: "old agent", fault: old(nil), want: named("agent 2.3.1319.0 speaks only IMDSv1, but this instance requires IMDSv2 tokens", "agent version: 2.3.1319.0 (file:/var/log/amazon/ssm/audits)", "version=3.0.413.0")},
+		{name: "old agent", fault: old(nil), want: named("agent 2.3.612.0 most likely speaks only IMDSv1, but this instance requires IMDSv2 tokens", "agent version: 2.3.612.0 (file:/var/log/amazon/ssm/audits)", "version=2.3.842.0")},
 		{name: "tokens are required", fault: old(nil), want: named("", "imds GET without token: 401 (imds:GET /latest/meta-data/ without token)", "package=rpm")},
-		{name: "accepted all the same", fault: func(f *facts.Facts) { f.Agent.Running = facts.Known("2.3.1319.0", "file:/var/log/amazon/ssm/audits") },
-			want: want{status: Warn, effect: Breaks, cause: "imdsv2-required-old-agent"}},
+		{name: "accepted all the same", fault: func(f *facts.Facts) { f.Agent.Running = facts.Known("2.3.612.0", "file:/var/log/amazon/ssm/audits") },
+			want: is(Pass, "is accepted, so it can read metadata as they are")},
 		{name: "IMDSv1 allowed", fault: old(func(f *facts.Facts) { f.IMDS.V1Allowed = facts.Known(true, "imds") }), want: is(Warn, "IMDSv1, which is still allowed here")},
 		{name: "IMDSv1 not asked", fault: old(func(f *facts.Facts) { f.IMDS.V1Allowed = facts.Unknown[bool]("no answer in time", "imds") }), want: is(Unknown, "whether IMDSv1 is allowed: no answer in time")},
 		{name: "hybrid registration on EC2", fault: old(registered), want: is(Skip, "does not use the metadata service here")},

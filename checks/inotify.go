@@ -22,7 +22,7 @@ var Inotify = register(Check{
 		usage := text.New("%d of %d watches, %d of %d instances in use", in.UsedWatches, in.MaxWatches, in.UsedInstances, in.MaxInstances)
 		switch {
 		case watches, instances, refused.Yes():
-			fd := breaks("inotify-exhausted", Likely, "inotify is exhausted: the agent cannot add a watch, though the disk has space")
+			fd := breaks("inotify-exhausted", Likely, "inotify is exhausted: the agent cannot add a watch, though the disk has space").halts("run-command", "session-manager")
 			if watches || instances {
 				fd = fd.sure(Proven)
 			}

@@ -47,13 +47,13 @@ var InstanceProfileTrust = register(Check{
 		}
 		fd := blocks("instance-profile-trust-broken", Proven, "EC2 cannot assume the role %s (%s): its trust policy does not allow ec2.amazonaws.com, or the role was deleted", name, code).
 			saw("imds GET iam/security-credentials/"+name, strings.TrimSpace(fmt.Sprintf("Code %s %s", code, message)), from).with("role", n.Identity.Role, "profile", p.Name).
-			logged(n.Log.Current(facts.SigProfileFailed))
+			logged(n.Log.CurrentCredentials(facts.SigProfileFailed))
 		switch {
 		case n.Identity.Hybrid == node.Yes:
 			return fd.as(Notes)
 		case n.Acceptance.Now == node.Yes && n.Credentials.OnDHMC == node.Yes:
 			return fd.as(Breaks)
 		}
-		return fd
+		return endsWithCredentials(n, fd)
 	},
 })

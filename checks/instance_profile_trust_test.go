@@ -38,7 +38,7 @@ func TestInstanceProfileTrust(t *testing.T) {
 	is := func(s Status, says string) want { return want{status: s, says: says} }
 	named := func(effect Effect, says, saw, value string) want {
 		w := want{status: Warn, effect: effect, cause: "instance-profile-trust-broken", confidence: Proven, says: says, saw: saw, value: value}
-		if effect == Blocks {
+		if effect >= Ends {
 			w.status = Fail
 		}
 		return w
@@ -56,7 +56,7 @@ func TestInstanceProfileTrust(t *testing.T) {
 			log(f, facts.SigProfileFailed, 5*time.Minute, "EC2RoleRequestError: no EC2 instance role found")
 		}), want: named(Blocks, says, "agent log: EC2RoleRequestError", "profile=WebServerRole")},
 		{name: "broken, log unread", fault: broken(neverAccepted, unreadLogOf), want: named(Blocks, says, "", "")},
-		{name: "credentials not run out yet", fault: broken(), want: named(Blocks, says, "", "")},
+		{name: "credentials not run out yet", fault: broken(), want: named(Ends, says, "", "")},
 		{name: "by the profile", fault: func(f *facts.Facts) { neverAccepted(f); roleUnread(f); profileCode("InstanceProfileNotFound")(f) }, want: named(Blocks, "(InstanceProfileNotFound)", "Code InstanceProfileNotFound gone (imds:GET /latest/meta-data/iam/info)", "role=WebServerRole")},
 		{name: "accepted by dhmc", fault: broken(func(f *facts.Facts) { f.Credentials.Runtime.Value.Source = "SSM" }), want: named(Breaks, says, "", "")},
 		{name: "dhmc, and not accepted", fault: broken(neverAccepted, func(f *facts.Facts) {

@@ -125,6 +125,12 @@ func neverAccepted(f *facts.Facts) {
 	f.Agent.Channel = facts.Known([]facts.Socket{}, "file:/proc/net/tcp")
 }
 
+// noAgentAtAll takes the agent away.
+func noAgentAtAll(f *facts.Facts) {
+	f.Agent.Installations = facts.Known([]facts.Installation{}, "")
+	f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc")
+}
+
 // unreadLogOf makes the agent's log one that nobody could read.
 func unreadLogOf(f *facts.Facts) {
 	const why = "/var/log/amazon/ssm/amazon-ssm-agent.log: permission denied"

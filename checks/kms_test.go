@@ -63,6 +63,10 @@ func TestKms(t *testing.T) {
 		{name: "another role, in an entry of the key", fault: func(f *facts.Facts) {
 			refuse(f, facts.SigKMS, time.Hour, "AccessDeniedException", "User: arn:aws:sts::111122223333:assumed-role/FormerRole/i-0a1b2c3d4e5f60718 is not authorized to perform: kms:Decrypt on resource: "+kmsKey+none)
 		}, want: is(Pass, "no refusal on record")},
+		{name: "a session opened since", fault: func(f *facts.Facts) {
+			kmsRefused(time.Hour, none)(f)
+			log(f, facts.SigSessionOpened, time.Minute, "INFO [ssm-session-worker] Plugin Standard_Stream started")
+		}, want: is(Pass, "no refusal on record")},
 		{name: "long ago", fault: kmsRefused(25*time.Hour, none), want: is(Pass, "no refusal on record")},
 		{name: "log unread", fault: unreadLogOf, want: is(Unknown, "agent log: /var/log/amazon/ssm/amazon-ssm-agent.log: permission denied")},
 		{name: "log partly read", fault: func(f *facts.Facts) {

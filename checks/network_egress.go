@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,7 +17,7 @@ var NetworkEgress = register(Check{
 	ID: "network-egress", Group: "network", Title: "The endpoints can be reached on port 443",
 	Station: AtTCP,
 	Needs:   []*Check{DnsPrivate},
-	Causes:  []string{"network-no-egress", "vpce-service-missing", "vpce-sg-blocked", "host-firewall-egress", "ipv6-no-endpoint", "route-wrong-interface"},
+	Causes:  []string{"network-no-egress", "vpce-service-missing", "vpce-sg-blocked", "host-firewall-egress", "ipv6-no-endpoint", "route-wrong-interface", "path-mtu-blackhole", "host-network-down"},
 	Doc: "TCP connections to ssm and ssmmessages, with the way each one failed, the address chosen and the interface used. Security groups, network ACLs and route tables are not visible from inside: " +
 		"a time-out to a private address points at the endpoint's security group, one to public addresses at the missing way out. Firewall, interfaces and default routes of this host come first: where those cannot be read, nothing outside the host is blamed.",
 	Eval: asAgent(func(n *node.Node) Finding {
@@ -73,6 +74,7 @@ func blameSilence(n *node.Node, up []facts.Endpoint) (Finding, bool) {
 	for _, e := range up {
 		t, shown := e.TLS.Get()
 		h, asked := e.HTTP.Get()
+		stalls := asked && h.Outcome == facts.Timeout
 		var fd Finding
 		switch {
 		case shown && !t.OK && (t.Kind == facts.TLSTimeout || t.Kind == facts.TLSReset):
@@ -80,32 +82,145 @@ func blameSilence(n *node.Node, up []facts.Endpoint) (Finding, bool) {
 			if t.Kind == facts.TLSReset {
 				what = text.New("is cut off")
 			}
-			fd = stops(n, "network-no-egress", Likely, "%s accepts connections on 443, but a TLS handshake %s: a firewall on the way, or packets that are too large for the path (MTU)", e.Host, what).
-				saw("TLS to "+e.Host, text.Or(t.Error, string(t.Kind)), e.TLS.From)
+			fd = judgeStall(n, e, what, true).saw("TLS to "+e.Host, text.Or(t.Error, string(t.Kind)), e.TLS.From)
+		case shown && t.OK && stalls && e.Stall.Value.Small == facts.OK:
+			fd = judgeStall(n, e, text.New("is never answered"), false).saw("GET https://"+e.Host+"/", httpWord(h), e.HTTP.From)
 		case shown && t.OK && asked && !h.AWS:
 			fd = stops(n, "network-no-egress", Likely, "TLS to %s works, but AWS does not answer there: %s; something on the way answers in its place or drops the request", e.Host, httpWord(h)).
-				saw("GET https://"+e.Host+"/", httpWord(h), e.HTTP.From)
+				saw("GET https://"+e.Host+"/", httpWord(h), e.HTTP.From).fix(silenceSteps...)
 		default:
 			continue
 		}
-		return fd.with("service", e.Service, "endpoint", e.Host), true
+		fd = fd.with("service", e.Service, "endpoint", e.Host)
+		if len(e.TCP) > 0 {
+			fd = fd.with("address", e.TCP[0].Address, "interface", text.Or(e.TCP[0].Interface, n.MainDevice()))
+		}
+		return fd, true
 	}
 	return Finding{}, false
+}
+
+// judgeStall tells whether it is the size of packets that a connection stalls by: the
+// same with small segments shows it.
+func judgeStall(n *node.Node, e facts.Endpoint, what text.Text, handshake bool) Finding {
+	s, measured := e.Stall.Get()
+	part := "TLS handshake"
+	if !handshake {
+		part = "request"
+	}
+	var fd Finding
+	switch {
+	case !e.Proxy.Used && e.Stall.Unknown() && e.Stall.Obstacle() != facts.NotAskable:
+		return unread(e.Host+" accepts connections on 443 and then falls silent, and whether it is for the size of packets was not read", e.Stall).failing(Blocks)
+	case measured && s.Small == facts.OK:
+		fd = stops(n, "path-mtu-blackhole", Proven, "%s accepts connections on 443, but a %s %s; with segments of %d bytes it works: larger packets are lost on the way (MTU)", e.Host, part, what, facts.SmallSegment)
+	case measured && s.Small != "":
+		fd = stops(n, "network-no-egress", Likely, "%s accepts connections on 443, but a %s %s, with small packets neither: a firewall or inspection device on the way drops it", e.Host, part, what).fix(silenceSteps...)
+	default:
+		fd = stops(n, "network-no-egress", Likely, "%s accepts connections on 443, but a %s %s: a firewall on the way, or packets that are too large for the path (MTU)", e.Host, part, what).fix(silenceSteps...)
+	}
+	if !measured {
+		return fd
+	}
+	fd = fd.saw("connection to "+e.Host, fmt.Sprintf("%d bytes received, %d segments not confirmed, %d sent again; segments of %d bytes, path MTU %d", s.Received, s.Unacked, s.Retransmits, s.Segment, s.PathMTU), e.Stall.From)
+	if s.Small != "" {
+		fd = fd.saw(fmt.Sprintf("the same with segments of %d bytes", facts.SmallSegment), renderOutcome(s.Small, ""), "connect")
+	}
+	for _, l := range n.Facts.Host.Links.Some() {
+		if len(e.TCP) > 0 && l.Name == text.Or(e.TCP[0].Interface, n.MainDevice()) {
+			fd = fd.saw("device "+l.Name, fmt.Sprintf("MTU %d", l.MTU), n.Facts.Host.Links.From)
+		}
+	}
+	return fd
+}
+
+// silenceSteps are for connections that open, and on which AWS is not heard.
+var silenceSteps = []causes.Step{
+	{Text: "Rule out that large packets are lost: the MTU of the device, and the largest size that gets through", Command: "ip link show dev {interface} | grep -o 'mtu [0-9]*'; tracepath -n {address}", Where: causes.OnHost, GOOS: "linux"},
+	{Text: "If a size below the MTU is the limit, try a smaller one", Command: "ip link set dev {interface} mtu 1400", Where: causes.OnHost, Root: true, GOOS: "linux"},
+	{Text: "Rule out that large packets are lost: try a smaller MTU", Command: "networksetup -setMTU {interface} 1400", Where: causes.OnHost, Root: true, GOOS: "darwin"},
+	{Text: "Rule out that large packets are lost: the MTU of the device, and whether 1400 bytes get through", Command: "netsh interface ipv4 show subinterfaces; ping -f -l 1372 {address}", Where: causes.OnHost, GOOS: "windows"},
+	{Text: "Otherwise let the administrator of the firewall or proxy on the way let TLS to this name and port pass, without inspection", Command: "echo {endpoint}:443", Where: causes.OnHost},
+	{Text: "Restart the agent, which tries again at once; left alone it waits up to 60 min after a failure", Command: "{restart}", Where: causes.OnHost, Root: true},
+	causes.Again,
 }
 
 // explainClosed names why connections to open endpoints end before they begin, or says
 // what has to be read for that. Neither open nor the attempts of one is empty.
 func explainClosed(n *node.Node, open, up []facts.Endpoint) Finding {
+	if fd, ok := blameOwnRoute(n, open); ok {
+		return fd
+	}
 	if fd, ok := blameHost(n, open); ok {
 		return fd
 	}
 	if seen := unseenOnHost(n, open); seen != nil {
-		return unread("the endpoints cannot be reached, and what on this host may be in the way was not read", seen)
+		return unread("the endpoints cannot be reached, and what on this host may be in the way was not read", seen).failing(Blocks)
 	}
 	if fd, ok := blameRouting(n, open); ok {
 		return fd
 	}
 	return blameOutside(n, open[0], up)
+}
+
+// blameOwnRoute names a route of this host that keeps connections from being made: one
+// that leads nowhere, or by a device that is not the way out; false: none that was seen.
+func blameOwnRoute(n *node.Node, open []facts.Endpoint) (Finding, bool) {
+	if onlySix(n, open) {
+		return Finding{}, false
+	}
+	for _, e := range open {
+		for _, t := range e.TCP {
+			r, known := t.Route.Get()
+			var fd Finding
+			switch {
+			case t.Route.Absent() && allEnded([]facts.Endpoint{e}, facts.NoRoute) && n.Facts.Host.DefaultIPv4.Known() && !n.Facts.Host.DefaultIPv6.Unknown():
+				fd = blocks("host-network-down", Proven, "packets to %s (%s) do not leave this host: its routing tables have no route for them, and no default route", e.Host, t.Address).
+					fix(addressSteps(n, n.MainDevice())...)
+			case t.Outcome == facts.OK, t.Outcome == facts.NoLocalAddress, !known:
+				continue
+			case node.IsNull(r):
+				fd = blocks("route-wrong-interface", Proven, "packets to %s (%s) go nowhere: %s on this host stops them", e.Host, t.Address, nullWord(r)).fix(removeRoute(n, r, t.Address)...)
+			case n.LeadsAstray(r) && t.Outcome != facts.NotPermitted && !n.Carries(r.Interface):
+				sure := Likely
+				if ownNetwork(n, t.Address) {
+					sure = Proven
+				}
+				fd = blocks("route-wrong-interface", sure, "packets to %s (%s) leave by the %s, by its route %s, and are lost there: %s", e.Host, t.Address, leadsTo(n, r), r.Destination, tcpWord(t)).
+					fix(leadBack(n, r, t.Address)...)
+			default:
+				continue
+			}
+			return fd.sawRoute(n, t.Address, t.Route).with("interface", text.Or(r.Interface, n.MainDevice())), true
+		}
+	}
+	return Finding{}, false
+}
+
+// ownNetwork reports whether an address lies in the VPC of this instance, or in a
+// network of its own devices: no tunnel is the way there.
+func ownNetwork(n *node.Node, address string) bool {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return false
+	}
+	cidrs := []string{n.Facts.IMDS.VPC.Value.CIDR}
+	for _, i := range n.Facts.Host.Interfaces.Some() {
+		if class, _ := n.DeviceOf(i.Name); class == node.WayOut {
+			cidrs = append(cidrs, i.Addresses...)
+		}
+	}
+	return slices.ContainsFunc(cidrs, func(c string) bool {
+		p, err := netip.ParsePrefix(c)
+		return err == nil && p.Masked().Contains(a)
+	})
+}
+
+// onlySix reports whether this host has only IPv6, and no endpoint has an address for it.
+func onlySix(n *node.Node, open []facts.Endpoint) bool {
+	four, known := n.Facts.Host.DefaultIPv4.Get()
+	six, _ := n.Facts.Host.DefaultIPv6.Get()
+	return known && !four && six && allEnded(open, facts.NoRoute)
 }
 
 // blameHost names what on this host itself keeps connections from being made; false:
@@ -161,15 +276,64 @@ func unseenOnHost(n *node.Node, open []facts.Endpoint) facts.Unseen {
 	return nil
 }
 
+// blameMissingSix names what a host with only IPv6 lacks for an endpoint without an
+// address for it, and which of the ways out is open to this agent.
+func blameMissingSix(n *node.Node, e facts.Endpoint) Finding {
+	h := &n.Facts.Host
+	fd := blocks("ipv6-no-endpoint", Proven, "this host has only IPv6, and %s has no address it can reach over IPv6 (%s: %s)", e.Host, e.TCP[0].Address, tcpWord(e.TCP[0])).
+		saw("default route", "IPv6 only", h.DefaultIPv6.From).
+		saw("IPv6 addresses of "+e.Host, text.Or(strings.Join(e.DNS.AAAA, " "), "none"), "DNS AAAA")
+	d, asked := e.Dual.Get()
+	if !asked {
+		return fd
+	}
+	fd = fd.saw("IPv6 addresses of "+d.Host, text.Or(strings.Join(d.AAAA, " "), "none"), e.Dual.From)
+	if d.Outcome != "" {
+		fd = fd.saw("connect to "+d.Host+":443", renderOutcome(d.Outcome, ""), "connect")
+	}
+	config, _ := n.Facts.Agent.Config.Get()
+	old := n.Agent.OlderThan(node.LeastDualStack)
+	switch {
+	case len(d.AAAA) == 0, d.Outcome != facts.OK:
+		return fd // the names do not help; NAT64 does
+	case old == node.Yes && config.DualStack:
+		return fd.add("; Agent.UseDualStackEndpoint is set, but agent %s is older than %s and ignores it", n.Agent.Version, node.LeastDualStack).with("version", node.LeastDualStack).
+			fix(updateForSix, restartSix).fix(causes.Again)
+	case old == node.Yes:
+		return fd.add("; %s has one, which agents use from %s on", d.Host, node.LeastDualStack).with("version", node.LeastDualStack).
+			fix(append(append([]causes.Step{updateForSix}, switchSteps(n)...), restartSix, causes.Again)...)
+	case old == node.No && !config.DualStack:
+		return fd.add("; %s can be reached, which the agent uses with Agent.UseDualStackEndpoint", d.Host).
+			fix(append(switchSteps(n), restartSix, causes.Again)...)
+	}
+	return fd
+}
+
+var (
+	updateForSix = causes.Step{Text: "Update the agent to {version} or later, from another network or by a dual-stack mirror: its bucket has IPv6 at s3.dualstack.{region}.{domain}", Command: "{reinstall}", Where: causes.OnHost, Root: true}
+	restartSix   = causes.Step{Text: "Restart the agent", Command: "{restart}", Where: causes.OnHost, Root: true}
+)
+
+// switchSteps turn Agent.UseDualStackEndpoint on, and leave the rest of the file.
+func switchSteps(n *node.Node) []causes.Step {
+	const says = "Let the agent use the dual-stack endpoints: set Agent.UseDualStackEndpoint to true"
+	unix := `jq '.Agent.UseDualStackEndpoint = true' {config} > {config}.new && mv {config}.new {config}`
+	if n.Facts.Agent.Config.Absent() { // what the file does not say keeps its default
+		unix = `echo '{"Agent": {"UseDualStackEndpoint": true}}' > {config}`
+	}
+	return []causes.Step{
+		{Text: says, Command: unix, Where: causes.OnHost, Root: true, GOOS: "linux darwin"},
+		{Text: says, Command: "if (-not (Test-Path {config})) { '{}' | Set-Content {config} }; $c = Get-Content {config} -Raw | ConvertFrom-Json; if (-not $c.Agent) { $c | Add-Member Agent ([pscustomobject]@{}) }; $c.Agent | Add-Member UseDualStackEndpoint $true -Force; $c | ConvertTo-Json -Depth 9 | Set-Content {config}", Where: causes.OnHost, Root: true, GOOS: "windows"},
+		{Text: "Policies that name IPv4 addresses (aws:SourceIp) need those of IPv6 too; see what this host will come from", Command: "ip -6 -br addr show scope global", Where: causes.OnHost, GOOS: "linux"},
+	}
+}
+
 // blameRouting names a route of this host that leads the wrong way; false: none that
 // was seen.
 func blameRouting(n *node.Node, open []facts.Endpoint) (Finding, bool) {
 	e, at, h := open[0], open[0].TCP[0], &n.Facts.Host
-	four, known4 := h.DefaultIPv4.Get()
-	six, _ := h.DefaultIPv6.Get()
-	if known4 && !four && six && allEnded(open, facts.NoRoute) {
-		return blocks("ipv6-no-endpoint", Proven, "this host has only IPv6, and %s has no address it can reach over IPv6 (%s: %s)", e.Host, at.Address, tcpWord(at)).
-			saw("default route", "IPv6 only", h.DefaultIPv6.From), true
+	if onlySix(n, open) {
+		return blameMissingSix(n, e), true
 	}
 	for _, o := range n.Facts.Network.Others.Some() {
 		if o.Outcome == facts.OK {
@@ -207,6 +371,13 @@ func blameOutside(n *node.Node, e facts.Endpoint, up []facts.Endpoint) Finding {
 	if !coreTried(n) {
 		return unreadEndpoints(n)
 	}
+	probe := n.Facts.Network.ShellProxy
+	if n.Facts.Agent.ShellProxy.Value.Set() && probe.Unknown() && probe.Obstacle() != facts.NotAskable {
+		return unread("the endpoints cannot be reached directly; the proxy of users", probe).failing(Blocks)
+	}
+	if shell := n.Facts.Agent.ShellProxy; shell.Unknown() && shell.Obstacle() != facts.NotAskable {
+		return unread("the endpoints cannot be reached directly, and whether users have a proxy was not read", shell).failing(Blocks)
+	}
 	return blocks("network-no-egress", Proven, "%s (%s) and the other Systems Manager endpoints cannot be reached on port 443: %s; this host has no way out to them", e.Host, at.Address, tcpWord(at))
 }
 
@@ -217,7 +388,7 @@ var portSteps = []causes.Step{
 	{Text: "Or give the host its whole range of local ports", Alternative: true, Command: "sysctl -w net.ipv4.ip_local_port_range='1024 65535'", Where: causes.OnHost, Root: true, GOOS: "linux"},
 	{Text: "See how many connections there are, and the range of local ports", Command: "netstat -an -p tcp; sysctl net.inet.ip.portrange", Where: causes.OnHost, GOOS: "darwin"},
 	{Text: "See which processes hold connections, and the range of local ports", Command: "Get-NetTCPConnection | Group-Object OwningProcess; netsh int ipv4 show dynamicport tcp", Where: causes.OnHost, GOOS: "windows"},
-	{Text: "Check again", Command: "ssm-doctor check --wait 5m", Where: causes.OnHost},
+	causes.Again,
 }
 
 // firewallRule is the first rule of this host's firewall that stops HTTPS to one
@@ -239,13 +410,6 @@ func firewallRule(fw facts.Firewall, open []facts.Endpoint) (facts.FirewallRule,
 func someEnded(list []facts.Endpoint, ways ...facts.Outcome) bool {
 	return slices.ContainsFunc(list, func(e facts.Endpoint) bool {
 		return slices.ContainsFunc(e.TCP, func(t facts.Attempt) bool { return slices.Contains(ways, t.Outcome) })
-	})
-}
-
-// allEnded reports whether all attempts to connect ended in one way.
-func allEnded(list []facts.Endpoint, way facts.Outcome) bool {
-	return !slices.ContainsFunc(list, func(e facts.Endpoint) bool {
-		return slices.ContainsFunc(e.TCP, func(t facts.Attempt) bool { return t.Outcome != way })
 	})
 }
 

@@ -51,10 +51,14 @@ func TestNetworkEgress(t *testing.T) {
 	named := func(cause string, c Confidence, says, saw string) want {
 		return want{status: Fail, effect: Blocks, cause: cause, confidence: c, says: says, saw: saw}
 	}
+	// later is a fault of the channel alone, on a node that is accepted.
+	later := func(cause, says string) want {
+		return want{status: Fail, effect: Ends, cause: cause, confidence: Likely, says: says}
+	}
 	is := func(s Status, says string) want { return want{status: s, says: says} }
 	const ssm, channel = "ssm.eu-central-1.amazonaws.com", "ssmmessages.eu-central-1.amazonaws.com"
 	unread := func(why string) want {
-		return want{status: Unknown, says: "the endpoints cannot be reached, and what on this host may be in the way was not read: " + why, saw: "connect to " + ssm + ":443 from eth0: 52.119.180.20 timed out"}
+		return want{status: Unknown, effect: Blocks, says: "the endpoints cannot be reached, and what on this host may be in the way was not read: " + why, saw: "connect to " + ssm + ":443 from eth0: 52.119.180.20 timed out"}
 	}
 	table := []row{
 		{name: "profile", want: is(Pass, "2 endpoints connected")},
@@ -98,16 +102,16 @@ func TestNetworkEgress(t *testing.T) {
 			says: ssm + " (10.0.3.7) lies in the network of interface eth1, but traffic leaves by wt0", value: "interface=eth1"}},
 
 		// Outside.
-		{name: "no VPC endpoint for the channel", fault: netAll(netPrivate("ssm"), netTimeout("ssmmessages")), want: want{status: Fail, effect: Blocks, cause: "vpce-service-missing", confidence: Proven,
+		{name: "no VPC endpoint for the channel", fault: netAll(netPrivate("ssm"), netTimeout("ssmmessages")), want: want{status: Fail, effect: Ends, cause: "vpce-service-missing", confidence: Proven,
 			says: ssm + " is reached over a private VPC endpoint, but " + channel + " resolves to the public address 52.119.181.21, which timed out: there is no VPC endpoint for ssmmessages", saw: "connect to " + ssm + ":443: connected", value: "service=ssmmessages"}},
 		{name: "no VPC endpoint, commands by ec2messages", fault: netAll(netMessages, netPrivate("ssm"), netTimeout("ssmmessages")), want: want{status: Warn, effect: Breaks, cause: "vpce-service-missing", says: "commands come over ec2messages, sessions do not work"}},
-		{name: "one name is let through", fault: netTimeout("ssmmessages"), want: named("network-no-egress", Likely, channel+":443 cannot be reached (52.119.181.21 timed out) although "+ssm+" can: a firewall on the way lets only some names through", "")},
+		{name: "one name is let through", fault: netTimeout("ssmmessages"), want: later("network-no-egress", channel+":443 cannot be reached (52.119.181.21 timed out) although "+ssm+" can: a firewall on the way lets only some names through")},
 		{name: "no route", fault: netAll(egressNoRoute, egressRoutes(true, false)), want: named("network-no-egress", Proven, ssm+" (52.119.180.20) cannot be reached on port 443: connect: network is unreachable; this host has no route to it", "")},
 		{name: "no route at all", fault: netAll(egressNoRoute, egressRoutes(false, false)), want: named("network-no-egress", Proven, "this host has no route to it", "")},
 		{name: "VPC endpoint is closed", fault: netAll(netPrivate(), netTimeout()), want: want{status: Fail, effect: Blocks, cause: "vpce-sg-blocked", confidence: Likely,
 			says: ssm + " resolves to the private address 10.0.3.7 of a VPC endpoint, but port 443 is not let in (timed out): its security group most likely lacks inbound 443", saw: "connect to " + channel + ":443 from eth0: 10.0.3.7 timed out", value: "address=10.0.3.7"}},
 		{name: "VPC endpoint refuses", fault: netAll(netPrivate(), netEnds(facts.Refused, "")), want: named("vpce-sg-blocked", Likely, "resolves to the private address 10.0.3.7, which refuses connections on 443", "")},
-		{name: "VPC endpoint of the channel is closed", fault: netAll(netPrivate("ssmmessages"), netTimeout("ssmmessages")), want: named("vpce-sg-blocked", Likely, channel, "")},
+		{name: "VPC endpoint of the channel is closed", fault: netAll(netPrivate("ssmmessages"), netTimeout("ssmmessages")), want: later("vpce-sg-blocked", channel)},
 		{name: "no way out", fault: netTimeout(), want: named("network-no-egress", Proven, ssm+" (52.119.180.20) and the other Systems Manager endpoints cannot be reached on port 443: timed out; this host has no way out to them", "connect to "+channel+":443 from eth0: 52.119.181.21 timed out (connect)")},
 		{name: "no way out, on Windows", kind: "windows", fault: netAll(netTimeout(), func(f *facts.Facts) {
 			f.Host.Firewall = facts.Unknown[facts.Firewall]("not available on this operating system", "").Because(facts.NotAskable)
@@ -125,10 +129,17 @@ func TestNetworkEgress(t *testing.T) {
 			f.Host.Firewall = facts.Partly(facts.Firewall{Tool: "nft"}, "iptables-save: exit status 1", "nft")
 		}), want: unread("iptables-save: exit status 1")},
 		{name: "interfaces unread", fault: netAll(netTimeout(), func(f *facts.Facts) { f.Host.Interfaces = facts.Unknown[[]facts.Interface]("netlink: no buffer", "") }), want: unread("netlink: no buffer")},
-		{name: "routes unread", fault: netAll(egressNoRoute, func(f *facts.Facts) { f.Host.DefaultIPv4 = facts.Unknown[bool]("route: no buffer", "") }), want: is(Unknown, "was not read: route: no buffer")},
-		{name: "IPv6 routes unread", fault: netAll(egressNoRoute, egressRoutes(false, false), func(f *facts.Facts) { f.Host.DefaultIPv6 = facts.Unknown[bool]("route6: no buffer", "") }), want: is(Unknown, "was not read: route6: no buffer")},
+		{name: "routes unread", fault: netAll(egressNoRoute, func(f *facts.Facts) { f.Host.DefaultIPv4 = facts.Unknown[bool]("route: no buffer", "") }), want: want{status: Unknown, effect: Blocks, says: "was not read: route: no buffer"}},
+		{name: "IPv6 routes unread", fault: netAll(egressNoRoute, egressRoutes(false, false), func(f *facts.Facts) { f.Host.DefaultIPv6 = facts.Unknown[bool]("route6: no buffer", "") }), want: want{status: Unknown, effect: Blocks, says: "was not read: route6: no buffer"}},
 		{name: "names do not resolve", fault: dnsFails(facts.DNS{Outcome: facts.Timeout}), want: is(Unknown, "no connection was attempted: the names do not resolve")},
 		{name: "proxy refuses", fault: netProxied(facts.Connect{Outcome: facts.Forbidden, Error: "HTTP 403", Status: 403}), want: is(Unknown, ssm+" is not connected through the proxy: forbidden HTTP 403")},
+		{name: "a proxy of users, not tried", fault: netAll(netTimeout(), egressShell, func(f *facts.Facts) {
+			f.Agent.ShellProxy = facts.Known(facts.Proxy{HTTPS: "http://10.0.0.5:3128"}, "file:/etc/profile.d/proxy.sh")
+			f.Network.ShellProxy = facts.Unknown[facts.ProxyProbe]("the run was interrupted", "")
+		}), want: want{status: Unknown, effect: Blocks, says: "the proxy of users: the run was interrupted"}},
+		{name: "a proxy of users or none", fault: netAll(netTimeout(), func(f *facts.Facts) {
+			f.Agent.ShellProxy = facts.Unknown[facts.Proxy]("/etc/profile.d: input/output error", "")
+		}), want: want{status: Unknown, effect: Blocks, says: "whether users have a proxy was not read"}},
 		{name: "offline", fault: netOffline, want: is(Unknown, "endpoints: offline")},
 		{name: "one untried", fault: netUntried, want: is(Unknown, "endpoints: not looked at")},
 		{name: "partly", fault: netPartly, want: is(Unknown, "the run was interrupted")},

@@ -39,18 +39,18 @@ func TestPermissionChannel(t *testing.T) {
 	}
 	is := func(s Status, says string) want { return want{status: s, says: says} }
 	named := func(cause, says, value string) want {
-		return want{status: Fail, effect: Blocks, cause: cause, confidence: Likely, says: says, value: value}
+		return want{status: Fail, effect: Ends, cause: cause, confidence: Likely, says: says, value: value}
 	}
 	missing := func(says, value string) want { return named("iam-missing-channel-action", says, value) }
 	breaks := func(says string) want {
 		return want{status: Warn, effect: Breaks, cause: "iam-missing-channel-action", confidence: Likely, says: says}
 	}
-	const neither = "; neither Session Manager nor Run Command can reach this node"
+	const neither = "; neither Session Manager nor, as far as the log shows, Run Command can reach this node"
 	table := []row{
-		{name: "profile", want: is(Pass, "channel over ssmmessages 2 h ago")},
-		{name: "dhmc", kind: "dhmc", want: is(Pass, "channel over ssmmessages")},
-		{name: "hybrid", kind: "hybrid", want: is(Pass, "channel over ssmmessages")},
-		{name: "windows", kind: "windows", want: is(Pass, "channel over ssmmessages")},
+		{name: "profile", want: is(Pass, "channel opened 2 h ago")},
+		{name: "dhmc", kind: "dhmc", want: is(Pass, "channel opened")},
+		{name: "hybrid", kind: "hybrid", want: is(Pass, "channel opened")},
+		{name: "windows", kind: "windows", want: is(Pass, "channel opened")},
 		{name: "task", kind: "task", want: is(Skip, "see ecs-task-role")},
 		{name: "opened", fault: func(f *facts.Facts) {
 			log(f, facts.SigChannelUp, 10*time.Minute, "INFO Set up control channel successfully")
@@ -58,7 +58,7 @@ func TestPermissionChannel(t *testing.T) {
 		{name: "refused", fault: refused, want: missing("the role WebServerRole may not call "+create+": no identity-based policy allows it"+neither, "role=WebServerRole")},
 		{name: "the grant", fault: refused, want: missing("", "resource=*")},
 		{name: "the service", fault: refused, want: missing("", "service=ssmmessages")},
-		{name: "what the log says", fault: refused, want: want{status: Fail, effect: Blocks, cause: "iam-missing-channel-action", saw: create + ": denied: User: arn:aws:sts::111122223333:assumed-role/WebServerRole"}},
+		{name: "what the log says", fault: refused, want: want{status: Fail, effect: Ends, cause: "iam-missing-channel-action", saw: create + ": denied: User: arn:aws:sts::111122223333:assumed-role/WebServerRole"}},
 		{name: "refused, hybrid", kind: "hybrid", fault: func(f *facts.Facts) {
 			refuse(f, facts.SigChannelToken, time.Hour, "AccessDeniedException", permissionChannelSays("arn:aws:sts::111122223333:assumed-role/SSMServiceRole/mi-0f1e2d3c4b5a69788", create, none))
 		}, want: missing("the role SSMServiceRole may not call "+create, "role=SSMServiceRole")},
@@ -74,13 +74,34 @@ func TestPermissionChannel(t *testing.T) {
 		{name: "ec2messages fails too", fault: func(f *facts.Facts) {
 			messages(59 * time.Minute)(f)
 			log(f, facts.SigMDSFailed, 50*time.Minute, "ERROR GetMessages Error: AccessDeniedException")
-		}, want: missing(neither, "")},
+		}, want: missing("; neither Session Manager nor Run Command can reach this node", "")},
+		{name: "not accepted", fault: func(f *facts.Facts) { neverAccepted(f); refused(f) }, want: want{status: Fail, effect: Blocks, cause: "iam-missing-channel-action", says: neither}},
+		{name: "asks ec2messages", fault: func(f *facts.Facts) {
+			refused(f)
+			log(f, facts.SigMDSPolls, 59*time.Minute, "INFO [MessageService] MDSInteractor initialization completed")
+		}, want: breaks("Run Command works over ec2messages, Session Manager does not")},
+		{name: "went over to ec2messages", fault: func(f *facts.Facts) {
+			log(f, facts.SigChannelMDS, 10*time.Minute, "INFO SSM Connection channel status is set to ec2messages")
+		}, want: want{status: Warn, effect: Breaks, cause: "iam-missing-channel-action", confidence: Likely, says: "Run Command works over ec2messages", saw: "agent log: INFO SSM Connection channel status is set to ec2messages"}},
+		{name: "and back", fault: func(f *facts.Facts) {
+			log(f, facts.SigChannelMDS, 10*time.Minute, "INFO SSM Connection channel status is set to ec2messages")
+			log(f, facts.SigChannelMGS, 9*time.Minute, "INFO SSM Connection channel status is set to ssmmessages")
+		}, want: is(Pass, "channel opened 2 h ago")},
+		{name: "of an earlier profile", fault: after(func(f *facts.Facts) { f.IMDS.Profile = facts.Absent[facts.Profile]("404", "") }), want: is(Unknown, "credentials of an earlier instance profile")},
 		{name: "refused under another entry", fault: permissionChannelRefused(facts.SigWebSocketFailed, "ssmmessages:OpenControlChannel", ""),
 			want: missing("may not call ssmmessages:OpenControlChannel: which policy refuses is not told"+neither, "action=ssmmessages:OpenControlChannel")},
 		{name: "opened since", fault: after(func(f *facts.Facts) {
 			log(f, facts.SigChannelMGS, 10*time.Minute, "INFO SSM Connection channel status is set to ssmmessages")
-		}), want: is(Pass, "channel over ssmmessages 10 min ago")},
+		}), want: is(Pass, "channel opened 2 h ago")},
 		{name: "only sessions", fault: permissionChannelRefused(facts.SigSessionLogs, "ssmmessages:OpenDataChannel", ""), want: breaks("may not call ssmmessages:OpenDataChannel: which policy refuses is not told; sessions to this node do not open")},
+		{name: "sessions, without a name", fault: func(f *facts.Facts) {
+			refuse(f, facts.SigDataChannel, time.Hour, "BadRequest", "Unauthorized request.")
+			f.Log.Refusals.Value[0].Denied = true
+		}, want: breaks("may not call ssmmessages:CreateDataChannel: which policy refuses is not told; sessions to this node do not open")},
+		{name: "sessions, and then one opened", fault: func(f *facts.Facts) {
+			permissionChannelRefused(facts.SigDataChannel, "ssmmessages:OpenDataChannel", "")(f)
+			log(f, facts.SigPortOpened, 10*time.Minute, "INFO [ssm-session-worker] Plugin Port started")
+		}, want: is(Pass, "channel opened")},
 		{name: "sessions, and then the channel opened", fault: func(f *facts.Facts) {
 			permissionChannelRefused(facts.SigSessionLogs, "ssmmessages:CreateDataChannel", "")(f)
 			log(f, facts.SigChannelMGS, 10*time.Minute, "INFO SSM Connection channel status is set to ssmmessages")
@@ -92,23 +113,23 @@ func TestPermissionChannel(t *testing.T) {
 		{name: "sessions long ago", fault: func(f *facts.Facts) {
 			permissionChannelRefused(facts.SigSessionLogs, "ssmmessages:OpenDataChannel", "")(f)
 			f.Log.Refusals.Value[0].At = f.CollectedAt.Add(-25 * time.Hour)
-		}, want: is(Pass, "channel over ssmmessages")},
+		}, want: is(Pass, "channel opened")},
 		{name: "an IAM user", fault: func(f *facts.Facts) {
 			refuse(f, facts.SigChannelToken, time.Hour, "AccessDeniedException", permissionChannelSays(user, create, none))
 		}, want: is(Unknown, "an IAM user was refused "+create+", not the role of this node: see shared-credentials")},
 		{name: "a role of another account", fault: func(f *facts.Facts) {
 			refuse(f, facts.SigChannelToken, time.Hour, "AccessDeniedException", permissionChannelSays("arn:aws:sts::999900001111:assumed-role/Other/i-0fff", create, none))
-		}, want: is(Pass, "channel over ssmmessages")},
+		}, want: is(Pass, "channel opened")},
 		{name: "failed, not refused", fault: func(f *facts.Facts) {
 			log(f, facts.SigChannelFailed, time.Hour, "ERROR Error setting up control channel: i/o timeout")
-		}, want: is(Pass, "channel over ssmmessages")},
+		}, want: is(Pass, "channel opened")},
 		{name: "never tried", fault: neverAccepted, want: is(Unknown, "no attempt to open a channel is on record")},
 		{name: "ECS or not", fault: func(f *facts.Facts) { f.ECS = facts.ECS{} }, want: is(Unknown, "whether this is an ECS task is not known")},
 		{name: "no source known", fault: after(func(f *facts.Facts) {
 			f.IMDS.Profile = facts.Seen[facts.Profile]{}
 			neverAccepted(f)
 			f.Credentials.Runtime = facts.Seen[facts.Runtime]{}
-		}), want: is(Unknown, "what the agent signs with is not known")},
+		}), want: want{status: Unknown, effect: Breaks, says: "what the agent signs with is not known"}},
 		{name: "log unread", fault: unreadLogOf, want: is(Unknown, "agent log: /var/log/amazon/ssm/amazon-ssm-agent.log: permission denied")},
 		{name: "log partly read", fault: func(f *facts.Facts) {
 			f.Log.Matches = facts.Partly(f.Log.Matches.Value, "errors.log: permission denied", "")

@@ -7,6 +7,7 @@ import (
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
 // PermissionFeatures is permission-features.
@@ -19,14 +20,17 @@ var PermissionFeatures = register(Check{
 		"A feature that nobody used yet leaves no trace; the permissions command shows the whole matrix.",
 	Eval: func(n *node.Node) Finding {
 		if n.Credentials.Source == "" {
-			return unknown("what the agent signs with is not known")
+			return ofUnknownSigner(n)
 		}
 		var out []Finding
 		for _, r := range n.OfFeatures() {
 			out = append(out, denial(n, r, "iam-missing-feature-action").as(Breaks))
 		}
-		if m := n.Log.Recent(facts.SigDownload); m.Yes() && strings.Contains(m.Text, "AccessDenied") && !n.QuotesAnother(m.Match) && !mentions(out, "s3:") {
-			out = append(out, downloadRefused(n, m))
+		named := mentions(out, "s3:") // by a refusal, which says more
+		for _, t := range transfers {
+			if m := refusedTransfer(n, t); m.Yes() && !named {
+				out = append(out, transferRefused(n, m, t))
+			}
 		}
 		out = append(out, readsRefused(n, out)...)
 		if len(out) > 0 {
@@ -46,16 +50,67 @@ var PermissionFeatures = register(Check{
 	},
 })
 
-// downloadRefused is the finding of a download from S3 that was refused.
-func downloadRefused(n *node.Node, m node.Entry) Finding {
-	fd := breaks("iam-missing-feature-action", Likely, "a download from S3 was refused: s3:GetObject on the bucket it names is not allowed").logged(m).
-		with("action", "s3:GetObject", "role", n.RoleOf(node.Refusal{}), "service", "s3")
-	if !strings.Contains(m.Text, "configurePackage") || n.Identity.Region == "" {
+// ofUnknownSigner is the answer where it is not known what the agent signs with, and so
+// not whether the refusals of its log are about that.
+func ofUnknownSigner(n *node.Node) Finding {
+	if logged := n.OfFeatures(); len(logged) > 0 {
+		return unknown("the agent was refused %s, and what it signs with now is not known", logged[0].Action).failing(Breaks)
+	}
+	for _, t := range transfers {
+		if m := refusedTransfer(n, t); m.Yes() {
+			return unknown("%s was refused, and what the agent signs with now is not known", t.what).logged(m).failing(Breaks)
+		}
+	}
+	return unknown("what the agent signs with is not known")
+}
+
+// transfer is what the agent does with S3, whose refusals name no action.
+type transfer struct {
+	sig, mended string
+	what        string
+	action      string
+	stops       string // feature, by id
+}
+
+var transfers = []transfer{
+	{facts.SigDownload, "", "a download from S3", "s3:GetObject", ""},
+	{facts.SigSessionUpload, facts.SigSessionUploaded, "the upload of session logs to S3", "s3:PutObject", "session-log-s3"},
+	{facts.SigLogsUnchecked, facts.SigSessionOpened, "the question whether the bucket of session logs is encrypted, without which no session starts,", "s3:GetEncryptionConfiguration", "session-manager"},
+	{facts.SigCommandUpload, facts.SigOutputSent, "the upload of a command's output to S3", "s3:PutObject", "run-command-output-s3"},
+}
+
+// refusedTransfer is an entry of the last day that says that S3 refused a transfer, and
+// none since that it worked.
+func refusedTransfer(n *node.Node, t transfer) node.Entry {
+	m := n.Log.Unmended(t.sig, t.mended)
+	if m.Yes() && (!strings.Contains(m.Text, "AccessDenied") || strings.Contains(m.Text, "CloudWatch") || n.QuotesAnother(m.Match)) {
+		return node.Entry{Found: node.No}
+	}
+	return m
+}
+
+// transferRefused is the finding of a call to S3 that was refused.
+func transferRefused(n *node.Node, m node.Entry, t transfer) Finding {
+	fd := breaks("iam-missing-feature-action", Likely, "%s was refused: %s on the bucket it names is not allowed", t.what, t.action).logged(m).
+		with("action", t.action, "role", n.RoleOf(node.Refusal{}), "service", "s3")
+	if t.stops != "" {
+		fd = fd.halts(t.stops)
+	}
+	bucket := ""
+	if b := node.BucketRE.FindStringSubmatch(m.Text); b != nil {
+		bucket = b[1]
+	}
+	if strings.Contains(m.Text, "configurePackage") && n.Identity.Region != "" {
+		bucket = "amazon-ssm-packages-" + n.Identity.Region
+	}
+	if bucket == "" {
 		return fd
 	}
-	bucket := "amazon-ssm-packages-" + n.Identity.Region
-	return fd.say("a download from S3 was refused: s3:GetObject on %s is not allowed", bucket).
-		with("resource", "arn:"+n.Identity.Partition+":s3:::"+bucket+"/*")
+	resource := "arn:" + text.Or(n.Identity.Partition, "aws") + ":s3:::" + bucket
+	if t.action != "s3:GetEncryptionConfiguration" {
+		resource += "/*"
+	}
+	return fd.say("%s was refused: %s on %s is not allowed", t.what, t.action, bucket).with("resource", resource)
 }
 
 // readsRefused are the findings of this run's own reads that features in use need,
@@ -91,7 +146,7 @@ func onePerCause(list []Finding) Finding {
 	for _, o := range list[1:] {
 		if o.Cause == fd.Cause {
 			fd.Evidence = append(fd.Evidence[:len(fd.Evidence):len(fd.Evidence)], o.Evidence...)
-			fd = fd.add("; also %s", o.Values["action"])
+			fd = fd.halts(o.Stops...).add("; also %s", o.Values["action"])
 			continue
 		}
 		fd = fd.and(o)

@@ -97,6 +97,16 @@ func TestPermissionFeatures(t *testing.T) {
 		}, want: is(Pass, "no refusal on record")},
 		{name: "package", fault: download(packaged), want: missing(Likely, "a download from S3 was refused: s3:GetObject on amazon-ssm-packages-eu-central-1 is not allowed", "agent log: "+packaged, "resource=arn:aws:s3:::amazon-ssm-packages-eu-central-1/*")},
 		{name: "package, the action", fault: download(packaged), want: missing(Likely, "", "", "action=s3:GetObject")},
+		{name: "session logs", fault: func(f *facts.Facts) {
+			log(f, facts.SigSessionUpload, time.Hour, "ERROR Failed to upload x to s3://corp-logs/a err:AccessDenied: Access Denied")
+		}, want: missing(Likely, "the upload of session logs to S3 was refused: s3:PutObject on corp-logs is not allowed", "", "resource=arn:aws:s3:::corp-logs/*")},
+		{name: "session logs, and taken since", fault: func(f *facts.Facts) {
+			log(f, facts.SigSessionUpload, time.Hour, "ERROR Failed to upload x to s3://corp-logs/a err:AccessDenied: Access Denied")
+			log(f, facts.SigSessionUploaded, time.Minute, "INFO Successfully uploaded file to x")
+		}, want: is(Pass, "no refusal on record")},
+		{name: "encryption of session logs", fault: func(f *facts.Facts) {
+			log(f, facts.SigLogsUnchecked, time.Hour, "ERROR Encountered an error while calling S3 API GetBucketEncryption AccessDenied: Access Denied")
+		}, want: missing(Likely, "s3:GetEncryptionConfiguration on the bucket it names is not allowed", "", "action=s3:GetEncryptionConfiguration")},
 		{name: "another download", fault: download("ERROR failed to download script: AccessDenied"), want: missing(Likely, "s3:GetObject on the bucket it names is not allowed", "", "role=WebServerRole")},
 		{name: "another download, no bucket is known", fault: download("ERROR failed to download script: AccessDenied"), want: missing(Likely, "", "", "resource=")},
 		{name: "a download that timed out", fault: download("ERROR failed to download script: i/o timeout"), want: is(Pass, "no refusal on record")},
@@ -132,12 +142,19 @@ func TestPermissionFeatures(t *testing.T) {
 		{name: "no source known", fault: both(neverAccepted, func(f *facts.Facts) {
 			f.IMDS.Profile = facts.Unknown[facts.Profile]("timeout", "")
 		}), want: is(Unknown, "what the agent signs with is not known")},
+		{name: "refused, no source known", fault: both(refused, neverAccepted, func(f *facts.Facts) {
+			f.IMDS.Profile = facts.Unknown[facts.Profile]("timeout", "")
+		}), want: want{status: Unknown, effect: Breaks, says: "the agent was refused " + put}},
+		{name: "a download refused, no source known", fault: both(download(packaged), neverAccepted, func(f *facts.Facts) {
+			f.IMDS.Profile = facts.Unknown[facts.Profile]("timeout", "")
+		}), want: want{status: Unknown, effect: Breaks, says: "a download from S3 was refused"}},
 		{name: "log unread", fault: unreadLogOf, want: is(Unknown, "agent log: /var/log/amazon/ssm/amazon-ssm-agent.log: permission denied")},
 		{name: "log unread, but a read was refused", fault: both(unreadLogOf, read(polls, "")), want: missing(Proven, "may not call "+polls, "", "")},
 		{name: "refusals unread", fault: func(f *facts.Facts) {
 			f.Log.Refusals = facts.Unknown[[]facts.Refusal]("errors.log: permission denied", "")
 		}, want: is(Unknown, "agent log: errors.log")},
 		{name: "nothing asked, and no log", fault: func(f *facts.Facts) {
+			f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc")
 			f.Log.Matches, f.Log.Refusals = facts.Absent[[]facts.Match]("no such directory", ""), facts.Absent[[]facts.Refusal]("no such directory", "")
 			f.Permissions.Actions = facts.Known([]facts.Permission{}, "ssm")
 		}, want: is(Unknown, "nothing was asked and no log tells")},

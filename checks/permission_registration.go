@@ -19,6 +19,9 @@ var PermissionRegistration = register(Check{
 		"with the policy layer their text names, and from refusals of harmless reads that name a layer which would refuse it as well.",
 	Eval: func(n *node.Node) Finding {
 		if n.Acceptance.Now == node.Yes {
+			if fd, ok := refusedNext(n); ok {
+				return fd
+			}
 			return pass("accepted %s", n.Ago(n.Acceptance.Proof.At))
 		}
 		switch n.Credentials.Source {
@@ -55,6 +58,27 @@ var PermissionRegistration = register(Check{
 	},
 })
 
+// refusedNext is the finding of a node that is accepted, and whose next heartbeat will
+// not be: a policy with an explicit deny, or of the organization or the way, refuses
+// all that this run asked. A role that lacks the reads alone may still report itself.
+func refusedNext(n *node.Node) (Finding, bool) {
+	answered, all := n.ReadsDenied()
+	if answered == 0 || !all || len(n.Refusals.Live) == 0 || n.Credentials.Held.Replaced == node.Yes {
+		return Finding{}, false
+	}
+	r := n.Refusals.Live[0]
+	if !r.Explicit && r.Layer != iam.LayerSCP && r.Layer != iam.LayerEndpoint && r.Layer != iam.LayerBoundary {
+		return Finding{}, false
+	}
+	fd := denial(n, r, "iam-missing-registration-action").sure(Likely).with("action", node.Heartbeat).
+		add(", so %s will most likely be refused as well", node.Heartbeat)
+	until := time.Time{}
+	if m := n.Log.Last(facts.SigHealthOK); m.Yes() {
+		until = m.Last.Add(time.Duration(n.Agent.HealthMinutes) * time.Minute)
+	}
+	return ends(n, until, fd), true
+}
+
 // heartbeatRefused is the finding of a heartbeat that AWS refused by name after the
 // last acceptance.
 func heartbeatRefused(n *node.Node) (Finding, bool) {
@@ -65,8 +89,15 @@ func heartbeatRefused(n *node.Node) (Finding, bool) {
 		// About as old as the latest heartbeat: too new for a permission that was
 		// given since.
 		late := n.Age(r.At) < time.Duration(n.Agent.HealthMinutes+1)*time.Minute
-		if n.ReadsAllowed() && !late {
+		_, asleep := n.Sleeping()
+		if asleep == node.Yes && !n.Facts.Permissions.Actions.LookedAt() {
+			return unread("this run's own reads", n.Facts.Permissions.Actions), true
+		}
+		if n.ReadsAllowed() && (!late || asleep == node.Yes) {
 			return unknown("%s was refused %s, but this run's reads are allowed: whether it still is shows at the agent's next attempt", node.Heartbeat, n.Ago(r.At)), true
+		}
+		if answered, all := n.ReadsDenied(); asleep == node.Yes && answered > 0 && all && len(n.Refusals.Live) > 0 && n.Refusals.Live[0].Layer != r.Layer {
+			return Finding{}, false // another policy refuses now: see layerRefuses
 		}
 		return asOfLastAttempt(n, denial(n, r, "iam-missing-registration-action")), true
 	}

@@ -1,6 +1,8 @@
 package checks
 
 import (
+	"time"
+
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
@@ -25,11 +27,15 @@ var ProfileVsDhmc = register(Check{
 		switch {
 		case entry.Unread():
 			return unreadLog(n)
+		case entry.Yes() && n.Refusals.Outdated(r.At):
+			return unknown("the profile was refused the channel %s, but its policy has changed since", n.Ago(r.At))
 		case !entry.Yes():
 			return pass("the profile is not refused the channel")
 		case n.MessagesWork(entry.Match) == node.Yes:
 			return pass("the profile works over ec2messages")
-		case n.MessagesWork(entry.Match) == node.Unknown:
+		case n.Log.Last(facts.SigChannelMDS).Yes() && n.Log.Last(facts.SigMDSFailed).Unread():
+			return unknown("the agent has gone over to ec2messages; whether that works is not on record")
+		case n.Log.Read() != node.Yes:
 			return unreadLog(n)
 		}
 		accepted := n.Log.Last(facts.SigProfileOK)
@@ -50,6 +56,6 @@ var ProfileVsDhmc = register(Check{
 				fd = fd.sawAt(p.Action, "denied: "+text.Cut(p.Message, 160), p.From, p.At)
 			}
 		}
-		return fd
+		return ends(n, time.Time{}, fd)
 	},
 })

@@ -44,7 +44,7 @@ func TestProfileVsDhmc(t *testing.T) {
 	}
 	is := func(s Status, says string) want { return want{status: s, says: says} }
 	named := func(saw, value string) want {
-		return want{status: Fail, effect: Blocks, cause: "profile-shadows-dhmc", confidence: Likely, says: "the role WebServerRole may call ssm:UpdateInstanceInformation but not open the message channel", saw: saw, value: value}
+		return want{status: Fail, effect: Ends, cause: "profile-shadows-dhmc", confidence: Likely, says: "the role WebServerRole may call ssm:UpdateInstanceInformation but not open the message channel", saw: saw, value: value}
 	}
 	const asIfFine = "the profile is not refused the channel"
 	table := []row{

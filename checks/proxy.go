@@ -15,7 +15,8 @@ import (
 var Proxy = register(Check{
 	ID: "proxy", Group: "tls-proxy-clock", Title: "The proxy of the agent's service works",
 	Station: AtTCP, Behind: AtDNS,
-	Causes: []string{"proxy-scheme-mismatch", "proxy-certificate-untrusted", "proxy-refuses", "proxy-unreachable", "clock-skew"},
+	Needs:  []*Check{HostNetwork},
+	Causes: []string{"proxy-scheme-mismatch", "proxy-certificate-untrusted", "proxy-refuses", "proxy-unreachable", "clock-skew", "route-wrong-interface", "host-network-down"},
 	Doc: "The proxy variables of the agent's own service, not those of a login shell: the proxy's name and port, whether it speaks the scheme its URL says, the certificate of one that is reached by https:// (a login is sent only if that is trusted), and its answer to a CONNECT to each endpoint the node needs. " +
 		"Proxy auto-configuration is not supported by the agent.",
 	Eval: agentsNames(func(n *node.Node) Finding {
@@ -74,6 +75,9 @@ func judgeProxy(n *node.Node, p facts.ProxyProbe) Finding {
 	case facts.Forbidden:
 		return saw(blocks("proxy-refuses", Proven, "the proxy %s refuses to connect to the Systems Manager endpoint (HTTP %d)", where, p.Status))
 	case facts.NoName:
+		if fd, ok := blameRouteToResolver(n, "the name of the proxy", firstOf(n.Facts.Host.Resolver.Value.Servers), p.Lookup, p.Error); ok {
+			return saw(fd)
+		}
 		return saw(blocks("proxy-unreachable", Proven, "the name of the proxy %s cannot be resolved", where))
 	case facts.Refused, facts.Timeout, facts.NoRoute:
 		return saw(blocks("proxy-unreachable", Proven, "the proxy %s cannot be reached: %s", where, text.Or(p.Error, string(p.Outcome))))
@@ -155,6 +159,9 @@ func blameTunnel(n *node.Node) (Finding, bool) {
 				cause = "proxy-unreachable"
 			case facts.NotTLS, facts.WantsTLS, facts.Untrusted:
 				return unread("how the agent's proxy speaks", n.Facts.Network.Proxy), true
+			}
+			if by, ok := blameRouteToResolver(n, "the name of the proxy", firstOf(n.Facts.Host.Resolver.Value.Servers), e.Proxy.Lookup, e.Proxy.Error); ok {
+				return by, true
 			}
 			fd = blocks(cause, sure, "the agent's proxy does not connect to %s: %s", e.Host, seen).with("endpoint", e.Host)
 			if p, ok := n.Facts.Agent.ServiceProxy.Get(); ok {

@@ -69,7 +69,7 @@ func TestProxy(t *testing.T) {
 		{name: "forbids the channel, commands by ec2messages", fault: netAll(netMessages, proxyEnds(facts.OK, 200, ""), netEach(func(e *facts.Endpoint) {
 			e.HTTP = facts.Known(facts.HTTP{Status: 404, AWS: true, Outcome: facts.OK}, "https:GET")
 		}, "ssm"), netProxied(forbidden, "ssmmessages")), want: want{status: Warn, effect: Breaks, cause: "proxy-refuses", confidence: Proven, says: "sessions do not work"}},
-		{name: "does not answer for the channel", fault: netAll(proxyEnds(facts.OK, 200, ""), netProxied(silent, "ssmmessages")), want: named("proxy-refuses", Likely, channel+": other no answer in time", "proxy of the service: http://10.0.0.5:3128 (process environment)", url)},
+		{name: "does not answer for the channel", fault: netAll(proxyEnds(facts.OK, 200, ""), netProxied(silent, "ssmmessages")), want: want{status: Fail, effect: Ends, cause: "proxy-refuses", confidence: Likely, says: channel + ": other no answer in time", saw: "proxy of the service: http://10.0.0.5:3128 (process environment)", value: url}},
 		{name: "gone for the channel", fault: netProxied(facts.Connect{Outcome: facts.Timeout, Error: "i/o timeout"}, "ssmmessages", "ec2messages"), want: named("proxy-unreachable", Likely, "timeout i/o timeout", "", url)},
 		{name: "no such name for the channel", fault: netProxied(facts.Connect{Outcome: facts.NoName}, "ssmmessages", "ec2messages"), want: named("proxy-unreachable", Likely, "", "", url)},
 

@@ -34,6 +34,8 @@ var RegistrationFingerprint = register(Check{
 		}
 		drifted, damaged := n.Log.Current(facts.SigHardwareDrift), n.Log.Current(facts.SigFingerprintBad)
 		switch {
+		case n.Facts.Registration.Fingerprint.Unknown() && (drifted.Yes() || refused.Yes()):
+			return unread("the fingerprint is refused; the stored one", n.Facts.Registration.Fingerprint).failing(stops(n, "", Likely, "").Effect)
 		case n.Facts.Registration.Fingerprint.Unknown():
 			return unread("fingerprint", n.Facts.Registration.Fingerprint)
 		case drifted.Yes():

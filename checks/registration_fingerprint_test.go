@@ -74,6 +74,9 @@ func TestRegistrationFingerprint(t *testing.T) {
 		{name: "fingerprint unread", kind: "hybrid", fault: func(f *facts.Facts) {
 			f.Registration.Fingerprint = facts.Unknown[facts.Fingerprint]("InstanceFingerprint: permission denied", "").Because(facts.NeedsRoot)
 		}, want: is(Unknown, "fingerprint: InstanceFingerprint: permission denied")},
+		{name: "fingerprint unread, and refused", kind: "hybrid", fault: after(func(f *facts.Facts) {
+			f.Registration.Fingerprint = facts.Unknown[facts.Fingerprint]("InstanceFingerprint: permission denied", "").Because(facts.NeedsRoot)
+		}), want: want{status: Unknown, effect: Blocks, says: "the fingerprint is refused; the stored one: InstanceFingerprint: permission denied"}},
 		{name: "log unread", kind: "hybrid", fault: after(unreadLogOf), want: is(Unknown, "agent log: /var/log/amazon/ssm/amazon-ssm-agent.log: permission denied")},
 		{name: "runtime configuration unread", kind: "hybrid", fault: after(func(f *facts.Facts) {
 			f.Credentials.Runtime = facts.Unknown[facts.Runtime]("identity_config.json: permission denied", "")

@@ -20,6 +20,7 @@ var RegistrationKnown = register(Check{
 					sawAt(p.Action, p.Code+" "+text.Cut(p.Message, 200), p.From, p.At)
 			}
 		}
+		m := n.Log.Current(facts.SigInvalidInstance)
 		switch {
 		case n.Identity.HybridMeant == node.No:
 			return skip("no hybrid registration in use")
@@ -28,9 +29,8 @@ var RegistrationKnown = register(Check{
 		case n.Identity.HybridMeant == node.Unknown && n.Identity.OnEC2 == node.Unknown:
 			return unread("whether this is an EC2 instance", n.Facts.Host.DMI.Vendor)
 		case n.Identity.HybridMeant == node.Unknown:
-			return unreadHybrid(n)
+			return ifRefused(unreadHybrid(n), m)
 		}
-		m := n.Log.Current(facts.SigInvalidInstance)
 		switch {
 		case m.Unread():
 			return unreadLog(n)
@@ -41,7 +41,7 @@ var RegistrationKnown = register(Check{
 		case n.Log.StartedAfter(m.Match):
 			return unknown("the agent was started after the id was refused; whether it still is shows once it has tried")
 		case n.Facts.Registration.Hybrid.Unknown():
-			return unread("registration", n.Facts.Registration.Hybrid)
+			return ifRefused(unread("registration", n.Facts.Registration.Hybrid), m)
 		case registeredAgain(n, m.Match):
 			return notRestarted(n, m, "registration-orphaned")
 		}
@@ -49,3 +49,11 @@ var RegistrationKnown = register(Check{
 			logged(m).saw("registration in use", nameOf(n)+" "+n.Identity.Region, n.Facts.Registration.Hybrid.From)
 	},
 })
+
+// ifRefused adds to an unknown that the service refused an id.
+func ifRefused(fd Finding, m node.Entry) Finding {
+	if !m.Yes() {
+		return fd
+	}
+	return fd.add("; the service refused the id of a registration").logged(m).failing(Blocks)
+}

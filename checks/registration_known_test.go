@@ -58,7 +58,10 @@ func TestRegistrationKnown(t *testing.T) {
 		{name: "runtime configuration unread", kind: "hybrid", fault: after(runtimeUnread), want: is(Unknown, "agent log: identity_config.json: permission denied")},
 		{name: "vault unread", kind: "hybrid", fault: after(func(f *facts.Facts) {
 			f.Registration.Hybrid = facts.Unknown[facts.Key]("vault: permission denied", "").Because(facts.NeedsRoot)
-		}), want: is(Unknown, "registration: vault: permission denied")},
+		}), want: want{status: Unknown, effect: Blocks, says: "registration: vault: permission denied; the service refused the id"}},
+		{name: "vault unread, nothing refused", kind: "hybrid", fault: func(f *facts.Facts) {
+			f.Registration.Hybrid = facts.Unknown[facts.Key]("vault: permission denied", "").Because(facts.NeedsRoot)
+		}, want: is(Pass, "no refusal of the id on record")},
 		{name: "task or not", kind: "hybrid", fault: func(f *facts.Facts) {
 			f.ECS = facts.ECS{}
 			f.Registration.Hybrid = facts.Absent[facts.Key]("no such file", "")
@@ -73,7 +76,7 @@ func TestRegistrationKnown(t *testing.T) {
 			f.Registration.Hybrid = facts.Known(facts.Key{InstanceID: "mi-0f1e2d3c4b5a69788", Region: "eu-central-1", HasPrivate: true}, "")
 			f.Credentials.Runtime = facts.Absent[facts.Runtime]("no such file", "")
 			f.Agent.Config = facts.Unknown[facts.Config]("amazon-ssm-agent.json: permission denied", "")
-		}), want: is(Unknown, "whether the agent may use its registration: amazon-ssm-agent.json: permission denied")},
+		}), want: want{status: Unknown, effect: Blocks, says: "whether the agent may use its registration: amazon-ssm-agent.json: permission denied"}},
 	}
 	judge(t, RegistrationKnown, table)
 	judgeUnread(t, RegistrationKnown, table)

@@ -1,8 +1,10 @@
 package checks
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
@@ -35,7 +37,13 @@ func eachFileSystem(n *node.Node, what string, judge func(facts.FileSystem, fact
 		}
 	}
 	if looked == 0 || blind {
-		return unread(what, why)
+		fd := unread(what, why)
+		for _, sig := range []string{facts.SigNoSpace, facts.SigCredsWrite} {
+			if m := n.Log.Recent(sig); m.Yes() {
+				return fd.add("; by its log the agent could not write %s", n.Ago(m.Last)).logged(m).failing(Breaks)
+			}
+		}
+		return fd
 	}
 	return pass("enough %s on %d file systems", what, looked)
 }
@@ -44,10 +52,104 @@ func eachFileSystem(n *node.Node, what string, judge func(facts.FileSystem, fact
 // number of inodes give 0 of 0.
 func lacksInodes(u facts.Usage) bool { return u.TotalInodes != 0 && u.FreeInodes <= 16 }
 
+// isPast reports whether something happened before the agent stopped, or before this
+// host started, and so cannot be why the agent does not run.
+func isPast(n *node.Node, at time.Time) bool {
+	if at.IsZero() {
+		return false
+	}
+	if u := n.Agent.Unit; u != nil && !u.StoppedSince.IsZero() {
+		return at.Before(u.StoppedSince.Add(-10 * time.Minute))
+	}
+	boot, ok := n.Facts.Host.BootTime.Get()
+	return ok && at.Before(boot)
+}
+
 // withPackaging adds how this agent is packaged, for the remedy.
 func withPackaging(n *node.Node, fd Finding) Finding {
 	for _, in := range n.Facts.Agent.Installations.Some() {
 		fd = fd.saw("installed as", in.Kind+" "+in.Version.Value, in.Version.From).with("package", in.Kind)
+	}
+	return fd
+}
+
+// stepsOf are the steps of an end as those of a remedy.
+func stepsOf(list []node.Step) []causes.Step {
+	out := make([]causes.Step, 0, len(list))
+	for _, s := range list {
+		out = append(out, causes.Step{Text: s.Text, Command: s.Command, Where: causes.OnHost, Root: !s.Reads})
+	}
+	return out
+}
+
+// sawEnd adds how a service ended last, and what systemd has it do then.
+func sawEnd(n *node.Node, fd Finding, u *facts.Unit, e node.Ending) Finding {
+	from := n.ServiceManager(u.Name)
+	if !e.How.IsZero() {
+		fd = fd.sawAt("last end of "+u.Name, e.How.String(), from, u.ExitedAt)
+	}
+	if u.Restart != "" && e.Again == node.No {
+		fd = fd.saw("Restart of "+u.Name, u.Restart, from)
+	}
+	return fd
+}
+
+// brokenProgram tells what keeps a program that is there from being executed by anybody,
+// in words and as it was seen; empty: nothing that was seen.
+func brokenProgram(n *node.Node, u *facts.Unit, p facts.Program) (what, seen string) {
+	e := n.EndingOf(u)
+	arch := n.Facts.Host.Arch
+	switch {
+	case p.Size == 0:
+		return "it is empty, as a package or an update that was cut off leaves it", "0 bytes"
+	case e.Class != node.EndExec && e.Class != node.EndMissing:
+		return "", "" // nothing says that it could not be executed
+	case p.Loader != "":
+		return "the program that loads it is missing: " + p.Loader, "its loader " + p.Loader + " does not exist"
+	case p.Format == "elf" && p.Arch != "" && arch != "" && p.Arch != arch:
+		return "it is made for " + p.Arch + ", and this host is " + arch, "an executable for " + p.Arch
+	case p.Format == "other":
+		return "it is no executable", "neither an ELF file nor a script"
+	}
+	return "", ""
+}
+
+// withOthers mentions processes that bear the agent's name and are not this host's agent.
+func withOthers(n *node.Node, fd Finding) Finding {
+	seen := map[string]bool{}
+	for _, o := range n.Facts.Agent.Processes.Value.Others {
+		what := otherAgent(o)
+		if !n.Facts.Agent.Processes.Known() || seen[what] {
+			continue
+		}
+		seen[what] = true
+		fd = fd.add("; not counted: %s, which is not this host's", what).saw(fmt.Sprintf("process %d %s", o.PID, o.Exe), what, n.Facts.Agent.Processes.From)
+	}
+	return fd
+}
+
+// otherAgent says what an agent is that is not this host's.
+func otherAgent(o facts.OtherProcess) string {
+	switch {
+	case o.Reason == facts.OtherNamespace && o.Where == "ecs":
+		return "an agent in a task of Amazon ECS"
+	case o.Reason == facts.OtherNamespace && o.Where != "":
+		return "an agent in a container (" + o.Where + ")"
+	case o.Reason == facts.OtherNamespace:
+		return "an agent in a container"
+	case o.Reason == facts.OtherUser:
+		return "a process with the agent's name that is not root's"
+	}
+	return "a process with the agent's name whose program others than root can replace"
+}
+
+// overriding adds the drop-ins that set what an end is about, such as User= for a user
+// that does not exist.
+func overriding(fd Finding, u *facts.Unit, meaning string) Finding {
+	for _, o := range u.Overrides {
+		if strings.Contains(meaning, o.Key+"=") {
+			fd = fd.saw("drop-in of "+u.Name, o.Key+"="+o.Value, "file:"+o.File)
+		}
 	}
 	return fd
 }
@@ -101,6 +203,10 @@ func roleNotAssumed(entry string) bool {
 	}
 	return false
 }
+
+// leastDHMC is the first agent that can use Default Host Management.
+// Source: AWS Systems Manager User Guide, on Default Host Management Configuration.
+const leastDHMC = "3.2.582.0"
 
 // imdsAddress is the IPv4 address of the metadata service.
 const imdsAddress = "169.254.169.254"
@@ -166,4 +272,12 @@ func notInTask(n *node.Node) (Finding, bool) {
 		return skip("not an ECS task"), true
 	}
 	return unread("whether this is a task of Amazon ECS", n.Facts.ECS.Task), true
+}
+
+// textFrom is the text from a fragment on, so that a summary starts where the news is.
+func textFrom(s, fragment string) string {
+	if i := strings.Index(strings.ToLower(s), strings.ToLower(fragment)); i >= 0 {
+		return s[i:]
+	}
+	return s
 }

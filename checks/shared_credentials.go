@@ -23,9 +23,9 @@ var SharedCredentials = register(Check{
 		case n.Identity.Hybrid == node.Yes:
 			return skip("on a hybrid node the agent writes this file itself")
 		case n.MayBeHybrid():
-			return unknown("whether this is a hybrid node, whose agent writes this file itself, is not known")
+			return unlessTaken(n, unknown("whether this is a hybrid node, whose agent writes this file itself, is not known"))
 		case n.Facts.Credentials.RootFile.Unknown():
-			return unread("root's shared credentials file", n.Facts.Credentials.RootFile)
+			return unlessTaken(n, unread("root's shared credentials file", n.Facts.Credentials.RootFile))
 		case !ok:
 			return pass("no shared credentials file of root")
 		}
@@ -44,7 +44,7 @@ var SharedCredentials = register(Check{
 		case rt.ShareFile == file.Path:
 			return pass("%s is the agent's own", file.Path)
 		case n.Facts.Credentials.Runtime.Unknown():
-			return unknown("%s holds a default profile, and whether the agent wrote it is not known", file.Path)
+			return unlessTaken(n, unknown("%s holds a default profile, and whether the agent wrote it is not known", file.Path))
 		}
 		role := text.Or(n.Identity.Role, "of the instance profile")
 		fd := notes("shared-credentials-shadow", Likely, "%s holds a default profile; commands that call AWS as root use it and not the role %s", file.Path, role).
@@ -53,11 +53,8 @@ var SharedCredentials = register(Check{
 			fd = fd.say("%s holds a default profile that takes the place of the role %s", file.Path, role).as(Breaks).
 				saw("agent version", n.Agent.Version+", before "+leastNoFile+" its workers use this file", n.Facts.Agent.Installed.From)
 		}
-		for _, r := range n.Facts.Log.Refusals.Some() {
-			if (node.Refusal{Refusal: r.Refusal}).ByUser() {
-				fd = fd.as(Breaks).sawAt("agent log", text.Cut(r.Text, 200), "file:"+r.File, r.At)
-				break
-			}
+		if r := refusedUser(n); r != nil {
+			fd = fd.as(Breaks).sawAt("agent log", text.Cut(r.Text, 200), "file:"+r.File, r.At)
 		}
 		if id := n.Called(facts.SourceShared); id != nil && id.ARN != "" {
 			fd = fd.sawAt("sts:GetCallerIdentity with "+file.Path, id.ARN, id.From, id.At)
@@ -65,3 +62,25 @@ var SharedCredentials = register(Check{
 		return fd
 	},
 })
+
+// unlessTaken adds to an unknown what speaks for a file that takes the role's place: a
+// release that does so with any file it finds, and a refusal of an IAM user.
+func unlessTaken(n *node.Node, fd Finding) Finding {
+	if r := refusedUser(n); r != nil {
+		return fd.add("; the agent was refused %s as an IAM user", text.Or(r.Action, "an action")).failing(Breaks)
+	}
+	if n.Agent.OlderThan(leastNoFile) == node.Yes && !n.Facts.Credentials.RootFile.Absent() {
+		return fd.add("; workers of agent %s take such a file in place of the node's role", n.Agent.Version).failing(Breaks)
+	}
+	return fd
+}
+
+// refusedUser is a refusal of the agent's log that names an IAM user; nil: there is none.
+func refusedUser(n *node.Node) *facts.Refusal {
+	for _, r := range n.Facts.Log.Refusals.Some() {
+		if (node.Refusal{Refusal: r.Refusal}).ByUser() {
+			return &r
+		}
+	}
+	return nil
+}

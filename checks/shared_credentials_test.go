@@ -75,6 +75,14 @@ func TestSharedCredentials(t *testing.T) {
 		{name: "file unread", fault: func(f *facts.Facts) {
 			f.Credentials.RootFile = facts.Unknown[facts.SharedFile]("permission denied", "file:"+path).Because(facts.NeedsRoot)
 		}, want: is(Unknown, "root's shared credentials file: permission denied")},
+		{name: "file unread, a user is refused", fault: netAll(refused("arn:aws:iam::111122223333:user/backup"), func(f *facts.Facts) {
+			f.Credentials.RootFile = facts.Unknown[facts.SharedFile]("input/output error", "file:"+path)
+		}), want: want{status: Unknown, effect: Breaks, says: "input/output error; the agent was refused s3:GetObject as an IAM user"}},
+		{name: "file unread, workers that take it", fault: netAll(version("3.2.1297.0"), func(f *facts.Facts) {
+			f.Credentials.RootFile = facts.Unknown[facts.SharedFile]("input/output error", "file:"+path)
+		}), want: want{status: Unknown, effect: Breaks, says: "workers of agent 3.2.1297.0 take such a file"}},
+		{name: "hybrid or not, workers that take it", fault: netAll(file(vault(facts.Unknown[facts.Key]("input/output error", ""))), version("3.2.1297.0")), want: want{status: Unknown, effect: Breaks, says: "whether this is a hybrid node"}},
+		{name: "no file, hybrid or not, old workers", fault: netAll(vault(facts.Unknown[facts.Key]("input/output error", "")), version("3.2.1297.0")), want: is(Unknown, "whether this is a hybrid node")},
 		{name: "cannot be parsed", fault: file(func(f *facts.Facts) {
 			f.Credentials.RootFile.Value.Profiles, f.Credentials.RootFile.Value.ParseError = nil, "line 3: no ="
 		}), want: is(Unknown, path+" cannot be parsed: line 3: no =")},

@@ -22,7 +22,7 @@ var StateDirAccess = register(Check{
 		refused, u, foreign := n.Log.Current(facts.SigVaultPermission), n.Agent.Unit, foreignPaths(n)
 		dir := n.Layout().Data
 		why := text.New("the agent is refused access to %s, which must belong to %s", dir, administrator(n))
-		otherUser := u != nil && !slices.Contains([]string{"", "root", "0", "SYSTEM"}, u.User)
+		otherUser := u != nil && !slices.Contains([]string{"", "root", "0", "SYSTEM"}, u.User) && n.Ending().Class != node.EndSetup // that user does not exist
 		switch {
 		case otherUser:
 			why = text.New("the agent's service runs as user %s, but %s needs %s", text.Quote(u.User), dir, administrator(n))

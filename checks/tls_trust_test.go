@@ -34,7 +34,7 @@ func TestTlsTrust(t *testing.T) {
 		{name: "a feature's", fault: tlsShown(facts.UnknownAuthority, "logs"), want: is(Pass, "2 endpoints trusted")},
 
 		{name: "unknown authority", fault: tlsShown(facts.UnknownAuthority, core...), want: named(ca, Proven, `the certificate of ssm.eu-central-1.amazonaws.com was issued by "CN=Corp Inspection CA", which this host does not trust`, "TLS to ssm.eu-central-1.amazonaws.com: x509: unknown-authority (tls:ssm.eu-central-1.amazonaws.com:443)")},
-		{name: "unknown authority, its issuer", fault: tlsShown(facts.UnknownAuthority, "ssmmessages"), want: want{status: Fail, effect: Blocks, cause: ca, saw: "certificate issuer of ssmmessages.eu-central-1.amazonaws.com: CN=Corp Inspection CA", value: "issuer=CN=Corp Inspection CA"}},
+		{name: "unknown authority, its issuer", fault: tlsShown(facts.UnknownAuthority, "ssmmessages"), want: want{status: Fail, effect: Ends, cause: ca, saw: "certificate issuer of ssmmessages.eu-central-1.amazonaws.com: CN=Corp Inspection CA", value: "issuer=CN=Corp Inspection CA"}},
 		{name: "of the channel alone", fault: netAll(netMessages, tlsShown(facts.UnknownAuthority, "ssmmessages")), want: want{status: Warn, effect: Breaks, cause: ca, confidence: Proven, says: "commands come over ec2messages, sessions do not work"}},
 		{name: "no authorities", fault: tlsShown(facts.NoRoots, core...), want: named(ca, Proven, "this host has no trusted CA certificates at all", "")},
 		{name: "expired", fault: tlsShown(facts.Expired, core...), want: named(ca, Proven, `the certificate shown for ssm.eu-central-1.amazonaws.com, issued by "CN=Corp Inspection CA", is expired`, "")},
@@ -51,7 +51,7 @@ func TestTlsTrust(t *testing.T) {
 		{name: "offline", fault: netOffline, want: is(Unknown, "endpoints: offline")},
 		{name: "partly", fault: netPartly, want: is(Unknown, "the run was interrupted")},
 		{name: "dual stack", fault: netAll(netDual, tlsShown(facts.UnknownAuthority, core...)), want: is(Unknown, "but the agent uses dual-stack endpoints")},
-		{name: "configuration unread", fault: netAll(netConfigUnread, tlsShown(facts.UnknownAuthority, core...)), want: is(Unknown, "is not known")},
+		{name: "configuration unread", fault: netAll(netConfigUnread, tlsShown(facts.UnknownAuthority, core...)), want: want{status: Unknown, effect: Blocks, says: "is not known"}},
 	}
 	judge(t, TlsTrust, table)
 	judgeUnread(t, TlsTrust, table)

@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/facts"
@@ -27,11 +28,24 @@ func agentsNames(eval func(*node.Node) Finding) func(*node.Node) Finding {
 		switch {
 		case !blames(fd), n.Agent.DualStack == node.No:
 			return fd
+		case n.Agent.DualStack == node.Yes && triedDual(n):
+			return fd
 		case n.Agent.DualStack == node.Yes:
 			return withoutBlame(fd, text.New("the agent uses dual-stack endpoints (Agent.UseDualStackEndpoint), whose names were not tried"), "")
 		}
-		return withoutBlame(fd, text.New("whether the agent uses dual-stack endpoints, whose names were not tried, is not known"), n.Facts.Agent.Config.Obstacle())
+		return withoutBlame(fd, text.New("whether the agent uses dual-stack endpoints, whose names were not tried, is not known"), n.Facts.Agent.Config.Obstacle()).failing(fd.Effect)
 	}
+}
+
+// triedDual reports whether the names that were tried are the dual-stack ones, or such
+// as the configuration gives.
+func triedDual(n *node.Node) bool {
+	for _, e := range n.Endpoints.Core {
+		if e.Configured == "" || e.Configured == "default" {
+			return false
+		}
+	}
+	return len(n.Endpoints.Core) > 0
 }
 
 // rootsPackets judges what packets met: a firewall may stop those of ordinary users
@@ -45,7 +59,7 @@ func rootsPackets(eval func(*node.Node) Finding) func(*node.Node) Finding {
 		case !blames(fd), root, n.Agent.Worker == node.No:
 			return fd
 		case !known:
-			return withoutBlame(fd, text.New("the agent runs as root, and whether this program does is not known"), n.Facts.Host.Privileged.Obstacle())
+			return withoutBlame(fd, text.New("the agent runs as root, and whether this program does is not known"), n.Facts.Host.Privileged.Obstacle()).failing(fd.Effect)
 		}
 		return withoutBlame(fd, text.New("the agent runs as root, whose packets may pass where those of this user do not: run this as root"), facts.NeedsRoot)
 	}
@@ -83,15 +97,25 @@ func coreProxied(n *node.Node) bool {
 	return coreTried(n)
 }
 
-// stopsAt says what a fault on the way to an endpoint means. The channel is
-// ssmmessages or ec2messages: without the former a node whose agent fell back to
-// the latter, and whose heartbeats are accepted, is managed without sessions.
+// stopsAt says what a fault on the way to an endpoint means. Heartbeats go to ssm: a
+// node that reaches it, and is accepted, has lost its sessions without ssmmessages, and
+// its commands too unless it gets them over ec2messages. Without ssm it is accepted as
+// long as its channel stands.
 func stopsAt(n *node.Node, e facts.Endpoint, fd Finding) Finding {
-	ssm := n.Endpoints.Of("ssm")
-	if e.Service != "ssmmessages" || n.Acceptance.Now != node.Yes || n.OnMessages() != node.Yes || ssm == nil || !ssm.Usable() {
-		return fd.as(Blocks)
+	ssm, channel, messages := n.Endpoints.Of("ssm"), n.Endpoints.Of("ssmmessages"), n.Endpoints.Of("ec2messages")
+	reached := ssm != nil && ssm.Usable()
+	switch {
+	case n.Acceptance.Now != node.Yes:
+	case e.Service == "ssmmessages" && reached && n.OnMessages() == node.Yes:
+		return fd.add("; commands come over ec2messages, sessions do not work").as(Breaks)
+	case e.Service == "ssmmessages" && reached && messages != nil && messages.Usable():
+		return fd.add("; the node is still accepted, but sessions do not work, nor commands of an agent that does not ask ec2messages").as(Ends)
+	case e.Service == "ssmmessages" && reached:
+		return fd.add("; the node is still accepted, but neither sessions nor commands reach it").as(Ends)
+	case e.Service == "ssm" && n.Channel.Connected == node.Yes && channel.Usable():
+		return fd.add("; its channel still stands").as(Ends)
 	}
-	return fd.add("; commands come over ec2messages, sessions do not work").as(Breaks)
+	return fd.as(Blocks)
 }
 
 // dnsWord says how a resolver failed.
@@ -176,4 +200,11 @@ func firstOf(list []string) string {
 		return ""
 	}
 	return list[0]
+}
+
+// allEnded reports whether all attempts to connect ended in one way.
+func allEnded(list []facts.Endpoint, way facts.Outcome) bool {
+	return !slices.ContainsFunc(list, func(e facts.Endpoint) bool {
+		return slices.ContainsFunc(e.TCP, func(t facts.Attempt) bool { return t.Outcome != way })
+	})
 }

@@ -125,18 +125,19 @@ func TestAgentsWay(t *testing.T) {
 		names, packet bool // what agentsNames and rootsPackets let stand
 		says          string
 		obstacle      facts.Reason
+		effect        Effect // of what is left
 	}{
 		{name: "root", fault: func(*facts.Facts) {}, names: true, packet: true},
 		{name: "user without worker", fault: netAll(netUser, neverAccepted), names: true, packet: true},
 		{name: "user", fault: netUser, names: true, says: "no way out; but the agent runs as root, whose packets may pass", obstacle: facts.NeedsRoot},
 		{name: "user, processes unread", fault: netAll(netUser, func(f *facts.Facts) { f.Agent.Processes = facts.Seen[facts.Processes]{} }), names: true, says: "run this as root", obstacle: facts.NeedsRoot},
-		{name: "user not known", fault: func(f *facts.Facts) { f.Host.Privileged = facts.Seen[bool]{} }, names: true, says: "whether this program does is not known"},
+		{name: "user not known", fault: func(f *facts.Facts) { f.Host.Privileged = facts.Seen[bool]{} }, names: true, says: "whether this program does is not known", effect: Blocks},
 		{name: "dual stack", fault: netDual, packet: true, says: "no way out; but the agent uses dual-stack endpoints (Agent.UseDualStackEndpoint)"},
 		{name: "dual stack, older agent", fault: netAll(netDual, func(f *facts.Facts) { f.Agent.Running = facts.Known("3.3.3000.0", "") }), names: true, packet: true},
 		{name: "dual stack, version not known", fault: netAll(netDual, func(f *facts.Facts) {
 			f.Agent.Running, f.Agent.Installed = facts.Seen[string]{}, facts.Seen[string]{}
-		}), packet: true, says: "is not known"},
-		{name: "configuration unread", fault: netConfigUnread, packet: true, says: "whether the agent uses dual-stack endpoints, whose names were not tried, is not known", obstacle: facts.NeedsRoot},
+		}), packet: true, says: "is not known", effect: Blocks},
+		{name: "configuration unread", fault: netConfigUnread, packet: true, says: "whether the agent uses dual-stack endpoints, whose names were not tried, is not known", obstacle: facts.NeedsRoot, effect: Blocks},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -153,7 +154,7 @@ func TestAgentsWay(t *testing.T) {
 				case w.stand && (w.fd.Cause != found.Cause || w.fd.Status != Fail):
 					t.Errorf("%s: %s %q: %s", w.name, w.fd.Status, w.fd.Cause, w.fd.Summary)
 				case w.stand:
-				case w.fd.Status != Unknown || w.fd.Cause != "" || w.fd.Effect != Notes || len(w.fd.Evidence) != 1 || w.fd.Obstacle != c.obstacle || !strings.Contains(w.fd.Summary.String(), c.says):
+				case w.fd.Status != Unknown || w.fd.Cause != "" || w.fd.Effect != c.effect || len(w.fd.Evidence) != 1 || w.fd.Obstacle != c.obstacle || !strings.Contains(w.fd.Summary.String(), c.says):
 					t.Errorf("%s: %+v: %s", w.name, w.fd, w.fd.Summary)
 				}
 			}
@@ -175,8 +176,9 @@ func TestStopsAt(t *testing.T) {
 		want          Effect
 	}{
 		{"accepted, commands over ec2messages", "ssmmessages", netMessages, Breaks},
-		{"ssm itself", "ssm", netMessages, Blocks},
-		{"no fall-back", "ssmmessages", func(*facts.Facts) {}, Blocks},
+		{"ssm itself", "ssm", netMessages, Ends},
+		{"ssm itself, and no channel", "ssm", netAll(netMessages, func(f *facts.Facts) { f.Agent.Channel = facts.Known([]facts.Socket{}, "") }), Blocks},
+		{"no fall-back", "ssmmessages", func(*facts.Facts) {}, Ends},
 		{"not accepted", "ssmmessages", netAll(neverAccepted, netMessages), Blocks},
 		{"log unread", "ssmmessages", netAll(netMessages, unreadLogOf), Blocks},
 		{"ssm does not answer", "ssmmessages", netAll(netMessages, netEach(netNothing, "ssm")), Blocks},
@@ -185,7 +187,7 @@ func TestStopsAt(t *testing.T) {
 		c.fault(f)
 		n := node.Of(f)
 		fd := stopsAt(n, *n.Endpoints.Of(c.service), blocks("network-no-egress", Proven, "closed"))
-		if says := strings.Contains(fd.Summary.String(), "sessions do not work"); fd.Effect != c.want || says != (c.want == Breaks) || (fd.Status == Fail) != (c.want == Blocks) {
+		if says := strings.Contains(fd.Summary.String(), "sessions do not work"); fd.Effect != c.want || says != (c.want == Breaks) || (fd.Status == Fail) != (c.want >= Ends) {
 			t.Errorf("%s: %s %v: %s", c.name, fd.Status, fd.Effect, fd.Summary)
 		}
 	}

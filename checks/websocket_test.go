@@ -31,7 +31,7 @@ func TestWebsocket(t *testing.T) {
 	const host = "ssmmessages.eu-central-1.amazonaws.com"
 	cut := websocketEnds(facts.HTTP{Outcome: facts.Reset, Error: "the connection was closed without an answer"})
 	named := func(c Confidence, says, saw string) want {
-		return want{status: Fail, effect: Blocks, cause: "websocket-blocked", confidence: c, says: says, saw: saw, value: "endpoint=" + host}
+		return want{status: Fail, effect: Ends, cause: "websocket-blocked", confidence: c, says: says, saw: saw, value: "endpoint=" + host}
 	}
 	is := func(s Status, says string) want { return want{status: s, says: says} }
 	table := []row{
@@ -51,11 +51,11 @@ func TestWebsocket(t *testing.T) {
 		{name: "cut off", fault: cut, want: named(Proven, "HTTPS to "+host+" works, but a websocket upgrade does not get through: the connection was closed without an answer", "websocket upgrade to "+host+": the connection was closed without an answer (https:GET "+host+"/v1/control-channel, upgrade, unsigned)")},
 		{name: "refused by a device", fault: websocketEnds(facts.HTTP{Status: 403, Server: "squid", Outcome: facts.OK}), want: named(Proven, "HTTP 403 from squid", "")},
 		{name: "cut off, and the agent says so", fault: netAll(cut, websocketFailed(time.Minute)), want: named(Proven, "", "agent log: ERROR Failed to open websocket")},
-		{name: "cut off, log unread", fault: netAll(cut, unreadLogOf), want: named(Proven, "", "")},
+		{name: "cut off, log unread", fault: netAll(cut, unreadLogOf), want: want{status: Fail, effect: Blocks, cause: "websocket-blocked", confidence: Proven}},
 		{name: "cut off, commands by ec2messages", fault: netAll(netMessages, cut), want: want{status: Warn, effect: Breaks, cause: "websocket-blocked", confidence: Proven, says: "commands come over ec2messages, sessions do not work"}},
 		{name: "as a user", fault: netAll(netUser, cut), want: named(Proven, "", "")},
 		{name: "the agent alone fails", fault: websocketFailed(time.Minute), want: is(Warn, "AWS answers an unsigned websocket request, but the agent's own failed lately: ERROR Failed to open websocket: websocket: bad handshake")},
-		{name: "by the log", fault: netAll(neverAccepted, websocketUnread, websocketFailed(time.Minute)), want: named(Likely, "the agent's websocket to "+host+" fails although a connection can be made", "bad handshake")},
+		{name: "by the log", fault: netAll(neverAccepted, websocketUnread, websocketFailed(time.Minute)), want: want{status: Fail, effect: Blocks, cause: "websocket-blocked", confidence: Likely, says: "the agent's websocket to " + host + " fails although a connection can be made", saw: "bad handshake"}},
 		{name: "by the log, accepted", fault: netAll(websocketUnread, websocketFailed(time.Minute)), want: want{status: Warn, effect: Breaks, cause: "websocket-blocked", confidence: Likely}},
 
 		{name: "by the log, no connection", fault: netAll(netTimeout("ssmmessages"), websocketFailed(time.Minute)), want: is(Unknown, "websocket: not asked")},

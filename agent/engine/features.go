@@ -4,19 +4,22 @@ import (
 	"slices"
 
 	"ssm-doctor/agent/report"
+	"ssm-doctor/checks"
+	"ssm-doctor/checks/diagnose"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
 	"ssm-doctor/checks/node"
 )
 
 // features says for each Systems Manager feature that this host could use
-// whether the rights of its identity are known to suffice.
-func features(n *node.Node, rights []facts.Permission) []report.Feature {
+// whether the rights of its identity are known to suffice, and nothing that was found
+// keeps it from working all the same.
+func features(n *node.Node, rights []facts.Permission, found diagnose.Findings) []report.Feature {
 	source, goos := n.FeatureSource(), n.Facts.Host.GOOS
 	if source == "" {
 		return nil
 	}
-	used := n.InUse()
+	used, broken := n.InUse(), stopped(found)
 	var out []report.Feature
 	for _, ft := range iam.Features() {
 		if !ft.AppliesTo(source, goos) && !slices.Contains(n.Facts.Asked, ft.ID) {
@@ -31,7 +34,31 @@ func features(n *node.Node, rights []facts.Permission) []report.Feature {
 				verdict = profileVerdict(n, rights)
 			}
 		}
-		out = append(out, feature(ft, used, n.Identity.Region, verdict))
+		r := feature(ft, used, n.Identity.Region, verdict)
+		if r.Broken = broken[ft.ID]; r.Broken != "" {
+			r.Ready = iam.ReadyNo
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// stopped are the features that something found keeps from working, by id, with the
+// cause of it.
+func stopped(found diagnose.Findings) map[string]string {
+	out := map[string]string{}
+	for _, c := range checks.All() {
+		fd, ok := found[c.ID]
+		if !ok || fd.Status != checks.Warn && fd.Status != checks.Fail {
+			continue
+		}
+		for _, part := range append([]checks.Finding{fd}, fd.More...) {
+			for _, id := range part.Stops {
+				if out[id] == "" {
+					out[id] = part.Cause
+				}
+			}
+		}
 	}
 	return out
 }

@@ -9,12 +9,13 @@ import (
 
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/factstest"
 	"ssm-doctor/checks/node"
 )
 
 func featuresOf(f *facts.Facts) []report.Feature {
 	n := node.Of(f)
-	return features(n, n.Rights())
+	return features(n, n.Rights(), nil)
 }
 
 func TestFeatures(t *testing.T) {
@@ -86,5 +87,28 @@ func TestFeatureDHMC(t *testing.T) {
 	i := slices.IndexFunc(featuresOf(f), func(x report.Feature) bool { return x.ID == "dhmc" && x.Ready == "yes" && x.InUse })
 	if i < 0 {
 		t.Errorf("%+v", featuresOf(f))
+	}
+}
+
+// TestBrokenFeature: what was found keeps a feature from working, whatever its rights.
+func TestBrokenFeature(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		sig, text, feature, ready, broken string
+	}{
+		{facts.SigRunAsMissing, "RunAs user deploy does not exist", "session-manager", "no", "session-failing"},
+		{facts.SigDocWorker, "document worker timed out", "run-command", "no", "command-failing"},
+		{facts.SigFiles, "too many open files", "run-command", "no", "descriptors-exhausted"},
+		{facts.SigSessionUpload, "Failed to upload: NoSuchBucket", "session-log-s3", "no", "session-failing"},
+		{facts.SigSessionUpload, "Failed to upload: NoSuchBucket", "run-command", "yes", ""},
+	} {
+		f := factstest.Healthy(t, "profile")
+		at := f.CollectedAt.Add(-time.Minute)
+		f.Log.Matches.Value = append(f.Log.Matches.Value, facts.Match{ID: tc.sig, Count: 1, First: at, Last: at, Text: tc.text})
+		for _, x := range Judge(f, Options{}).Features {
+			if x.ID == tc.feature && (x.Ready != tc.ready || x.Broken != tc.broken) {
+				t.Errorf("%s: %s is %s, broken by %q", tc.sig, x.ID, x.Ready, x.Broken)
+			}
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"ssm-doctor/agent/gather/install"
 	"ssm-doctor/agent/gather/opsys"
 	"ssm-doctor/agent/gather/registration"
+	"ssm-doctor/agent/gather/work"
 )
 
 // Plan lists the sources in the order in which they run: those of one wave run at
@@ -18,7 +19,7 @@ import (
 func Plan(w Waves) [][]gather.Source {
 	waves := [][]gather.Source{{
 		opsys.Source{}, install.Source{}, registration.Source{}, registration.Credentials{}, agentlog.Source{}, install.Uses{}, ecs.Source{}, imds.Source{},
-	}}
+	}, {work.Source{}}}
 	if w.SkipNetwork {
 		return waves
 	}

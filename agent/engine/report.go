@@ -17,7 +17,7 @@ func build(n *node.Node, found diagnose.Findings, a diagnose.Answer) *report.Rep
 	f, rights := n.Facts, n.Rights()
 	r := &report.Report{
 		GeneratedAt: f.CollectedAt, Version: f.Version, Redacted: f.Redacted,
-		Node: nodeOf(n), State: string(a.State), Summary: a.Summary, LastPing: a.LastPing, AgentVersion: n.Agent.Version,
+		Node: nodeOf(n), State: string(a.State), Summary: a.Summary, LastPing: a.LastPing, Until: a.Until, AgentVersion: n.Agent.Version,
 		CallsHeld: f.Permissions.Held,
 	}
 	if !f.Live() {
@@ -39,7 +39,7 @@ func build(n *node.Node, found diagnose.Findings, a diagnose.Answer) *report.Rep
 			FollowsFrom: a.Follows[c.ID], Crashed: fd.Crashed, Evidence: evidence(fd.Evidence)})
 	}
 	r.Credentials = credentials(n)
-	r.Features, r.Permissions = features(n, rights), permissions(rights)
+	r.Features, r.Permissions = features(n, rights, found), permissions(rights)
 	endpoints, _ := n.Endpoints.All()
 	for _, e := range endpoints {
 		r.Endpoints = append(r.Endpoints, endpointReport(e))
@@ -52,6 +52,12 @@ func build(n *node.Node, found diagnose.Findings, a diagnose.Answer) *report.Rep
 	}
 	for _, h := range a.Path {
 		r.Path = append(r.Path, report.Hop{Name: h.Name, Status: string(h.Status), Note: h.Note})
+	}
+	for _, u := range f.Log.Unexplained.Some() {
+		r.Unexplained = append(r.Unexplained, report.Unexplained{Shape: u.Shape, Level: u.Level, Count: u.Count, Last: u.Last})
+	}
+	if !f.Log.Unexplained.Unknown() {
+		r.UnexplainedMore = &f.Log.UnexplainedMore
 	}
 	for action, count := range f.Permissions.Calls {
 		r.Calls = append(r.Calls, report.Call{Action: action, Count: count})

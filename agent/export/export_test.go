@@ -33,7 +33,9 @@ func full() *report.Report {
 	r := small()
 	r.Checks, r.Sources, r.Features, r.Measures.Features = nil, nil, nil, nil
 	for i, c := range checks.All() {
-		if !c.IsFor(checks.ProfileHost) { // a daemon does not judge images
+		// A daemon does not judge images, and what a host skips has no series: checks of
+		// tasks of Amazon ECS, and those of other systems. Linux has the most.
+		if !c.IsFor(checks.ProfileHost) || c.Group == "ecs" || len(c.Systems) > 0 && !slices.Contains(c.Systems, "linux") {
 			continue
 		}
 		r.Checks = append(r.Checks, report.Check{ID: c.ID, Group: c.Group, Status: []string{"pass", "fail", "warn"}[i%3]})
@@ -51,13 +53,14 @@ func full() *report.Report {
 // small is what golden files are made of: it fills every family, and does not
 // grow with the program's checks, sources, features and requests.
 func small() *report.Report {
-	r := &report.Report{GeneratedAt: testTime, Version: "1.2.3", Duration: 1.25, State: report.Degraded, AgentVersion: "3.3.40.0", LastPing: testTime.Add(-time.Minute), ClockSkew: ptr(-0.4),
+	r := &report.Report{GeneratedAt: testTime, Version: "1.2.3", Duration: 1.25, State: report.Degraded, AgentVersion: "3.3.40.0", LastPing: testTime.Add(-time.Minute), Until: testTime.Add(38 * time.Minute), ClockSkew: ptr(-0.4),
 		Node: report.Node{ID: "i-0123456789abcdef0", Kind: "ec2", Region: "eu-west-1", Account: "111122223333"}, Credentials: report.Credentials{Source: "instance-profile", Role: "WebNode", ExpiresAt: testTime.Add(time.Hour)},
 		RootCause: &report.Cause{ID: "clock-skew", Group: "network", Severity: "warning"}, Also: []report.Cause{{ID: "disk-full", Severity: "info"}},
 		Checks: []report.Check{{ID: "agent-service", Group: "agent", Status: "pass"}, {ID: "clock", Group: "network", Status: "warn"}, {ID: "dns", Group: "network", Status: "fail"},
 			{ID: "tls-trust", Group: "network", Status: "skip"}, {ID: "websocket", Group: "network", Status: "unknown"}},
-		Sources:  []report.Source{{Name: "host", Success: true, Duration: 0.01}, {Name: "imds", Duration: 0.02}},
-		Features: []report.Feature{{ID: "core", Ready: "yes"}, {ID: "messaging", Ready: "no"}, {ID: "run-command", Ready: "unknown"}, {ID: "distributor", Ready: "yes"}}}
+		Sources:     []report.Source{{Name: "host", Success: true, Duration: 0.01}, {Name: "imds", Duration: 0.02}},
+		Features:    []report.Feature{{ID: "core", Ready: "yes"}, {ID: "messaging", Ready: "no"}, {ID: "run-command", Ready: "unknown"}, {ID: "distributor", Ready: "yes"}},
+		Unexplained: []report.Unexplained{{Shape: "[MGSInteractor] * panicked", Level: "error", Count: 3, Last: testTime}}, UnexplainedMore: ptr(1)}
 	m := &report.Measures{Platform: "linux", AgentPackage: "snap", AgentLatest: "3.3.3050.0", AgentRunning: ptr(true), AgentStarted: testTime, Registered: ptr(true), KeyCreated: testTime, PermissionsRead: testTime,
 		IMDSReachable: ptr(true), IMDSTokenRequired: ptr(true), IMDSTokenSeconds: ptr(0.001), IMDSIdentitySeconds: ptr(0.002), IMDSCredentialsSeconds: ptr(0.003),
 		Features: []report.FeatureRights{{ID: "core", Allowed: 3, Denied: 2, Unknown: 1}, {ID: "distributor", Allowed: 1}}}
@@ -88,6 +91,7 @@ func snapshots() map[string]*Snapshot {
 	down.Endpoints[0].Reachable, down.Endpoints[0].Phase = ptr(false), "dns"
 	down.Endpoints[1].Reachable, down.Endpoints[1].Route = nil, ""
 	down.Measures = &report.Measures{Platform: "linux", AgentPackage: "none", AgentRunning: ptr(false), IMDSReachable: ptr(false)}
+	down.Unexplained, down.UnexplainedMore = nil, nil
 	down.LastPing, down.ClockSkew, down.AgentVersion, down.Credentials = time.Time{}, nil, "", report.Credentials{Source: "none"}
 	well := small()
 	well.State, well.RootCause, well.Also, well.Checks, well.Features = report.Managed, nil, nil, well.Checks[:1], well.Features[:2]

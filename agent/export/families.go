@@ -159,6 +159,16 @@ var families = []*family{
 		help: "Unix time at which the agent's process started, as of the last run.", collect: func(e *emitter) { e.time(measures(e).AgentStarted) }},
 	{name: "ssm_doctor_agent_last_ping_timestamp_seconds", group: "agent", needsFacts: true, absent: "when none was seen",
 		help: "Unix time of the last health ping the service accepted, from the agent's log as of the last run; absent when none was seen.", collect: func(e *emitter) { e.time(e.snapshot.Report.LastPing) }},
+	{name: "ssm_doctor_agent_log_unexplained", group: "agent", needsFacts: true, absent: "when the log was not read",
+		help: "Kinds of warnings and errors of the last day in the agent's log that no rule knows, as of the last run. They judge nothing.",
+		collect: func(e *emitter) {
+			if r := e.snapshot.Report; r.UnexplainedMore != nil {
+				e.send(float64(len(r.Unexplained) + *r.UnexplainedMore))
+			}
+		}},
+	{name: "ssm_doctor_agent_managed_until_timestamp_seconds", group: "agent", needsFacts: true, absent: "when nothing will end it, or when is not known",
+		help:    "Unix time at which a node that is accepted now will be lost, as of the last run: what it holds ends then, and it could not get more; absent when nothing will end it, or when is not known.",
+		collect: func(e *emitter) { e.time(e.snapshot.Report.Until) }},
 	{name: "ssm_doctor_registered", group: "registration", needsFacts: true, absent: "when the vault cannot be read",
 		help: "Whether the local state holds a node identity, as of the last run.", collect: func(e *emitter) { e.bool(measures(e).Registered) }},
 	{name: "ssm_doctor_registration_key_created_timestamp_seconds", group: "registration", needsFacts: true, absent: "where there is no key",
@@ -187,7 +197,7 @@ var families = []*family{
 	{name: "ssm_doctor_permissions_read_timestamp_seconds", group: "permissions", needsFacts: true, absent: "when none was asked for",
 		help: "Unix time at which AWS was last asked for a right of this node, as of the last run.", collect: func(e *emitter) { e.time(measures(e).PermissionsRead) }},
 	{name: "ssm_doctor_feature_ready", group: "features", needsFacts: true, labels: []string{"feature"}, absent: "when it cannot be told",
-		help: "Whether the node's rights suffice for the feature, as of the last run; absent when it cannot be told.",
+		help: "Whether the node's rights suffice for the feature and nothing found keeps it from working, as of the last run; absent when it cannot be told.",
 		collect: func(e *emitter) {
 			for _, f := range e.snapshot.Report.Features {
 				if e.features(f.ID) && (f.Ready == "yes" || f.Ready == "no") {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -48,11 +49,14 @@ func TestHugeFiles(t *testing.T) {
 // the sources look at.
 type spyFS struct {
 	gather.FileSystem
+	mu     *sync.Mutex // sources read at once
 	opened *[]string
 }
 
 func (s spyFS) Open(name string) (fs.File, error) {
+	s.mu.Lock()
 	*s.opened = append(*s.opened, name)
+	s.mu.Unlock()
 	return s.FileSystem.Open(name)
 }
 
@@ -70,7 +74,7 @@ func TestNothingIsWritten(t *testing.T) {
 			before := listing(t, root)
 			env := gathertest.Plain(t, root)
 			var opened, programs []string
-			env.FS = spyFS{env.FS, &opened}
+			env.FS = spyFS{env.FS, &sync.Mutex{}, &opened}
 			env.Exec = func(_ context.Context, name string, args ...string) ([]byte, error) {
 				programs = append(programs, strings.Join(append([]string{name}, args...), " "))
 				return nil, gather.ErrNoProgram

@@ -28,6 +28,12 @@ func AgentDirs(env *Env) Dirs {
 	case "darwin":
 		return Dirs{"opt/aws/ssm/data", "opt/aws/ssm", "opt/aws/ssm/runtimeconfig", "var/log/amazon/ssm", "opt/aws/ssm/amazon-ssm-agent.json"}
 	}
+	// On Bottlerocket the host container that holds the agent keeps its state here; what
+	// else it has is not to be seen from the host.
+	// Source: bottlerocket-os/bottlerocket-control-container, start_control_ssm.sh.
+	if control := "local/host-containers/control"; Exists(env.FS, control) {
+		return Dirs{control + "/ssm", control + "/ssm", control + "/ssm/runtimeconfig", control + "/log", control + "/amazon-ssm-agent.json"}
+	}
 	return Dirs{"var/lib/amazon/ssm", "var/lib/amazon/ssm", "var/lib/amazon/ssm/runtimeconfig", "var/log/amazon/ssm", "etc/amazon/ssm/amazon-ssm-agent.json"}
 }
 
@@ -47,4 +53,27 @@ func windowsFolder(env *Env, variable, usual string) string {
 // ProgramFolder is where the agent's programs lie on Windows.
 func ProgramFolder(env *Env) string {
 	return path.Join(windowsFolder(env, "ProgramW6432", "Program Files"), "Amazon/SSM")
+}
+
+// BottlerocketUnit runs the host container that holds the agent on Bottlerocket.
+// Source: bottlerocket-os/bottlerocket, packages/os/host-containers@.service.
+const BottlerocketUnit = "host-containers@control.service"
+
+// IsBottlerocket reports whether a host runs Bottlerocket, whose agent is in a host
+// container.
+func IsBottlerocket(fsys FileSystem) bool {
+	for _, name := range []string{"etc/os-release", "usr/lib/os-release"} {
+		b, err := ReadFile(fsys, name, MaxSmall)
+		if err != nil {
+			continue
+		}
+		is := false
+		Lines(b, func(l []byte) bool {
+			id, ok := strings.CutPrefix(string(l), "ID=")
+			is = ok && strings.Trim(id, `"'`) == "bottlerocket"
+			return !ok
+		})
+		return is
+	}
+	return false
 }

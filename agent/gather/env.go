@@ -40,6 +40,13 @@ type Env struct {
 	// SourceAddr is the local address that routing chooses for a destination; empty:
 	// no route. Nil: ask the kernel.
 	SourceAddr func(host string) string
+	// RouteTo asks the kernel for its route to an address; nil: not on this system.
+	RouteTo func(to netip.Addr) facts.Seen[facts.Route]
+	// DialSmall is Dial with segments of at most facts.SmallSegment bytes, both ways;
+	// nil: not on this system.
+	DialSmall func(ctx context.Context, address string) (net.Conn, error)
+	// Flow tells what the kernel knows of a TCP connection; nil: not on this system.
+	Flow func(net.Conn) facts.Seen[facts.Stall]
 	// Exec runs one of the allowed programs; see exec.go.
 	Exec func(ctx context.Context, name string, args ...string) ([]byte, error)
 	// StatFS tells usage and mount flags of the file system under a path.

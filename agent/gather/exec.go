@@ -26,6 +26,7 @@ const maxOutput = 1 << 20
 // looked for; PATH is not consulted.
 var programs = map[string][]string{
 	"systemctl":     {"/usr/bin/systemctl", "/bin/systemctl"},
+	"journalctl":    {"/usr/bin/journalctl", "/bin/journalctl"},
 	"rpm":           {"/usr/bin/rpm", "/bin/rpm"},
 	"nft":           {"/usr/sbin/nft", "/sbin/nft"},
 	"iptables-save": {"/usr/sbin/iptables-save", "/sbin/iptables-save"},
@@ -38,7 +39,7 @@ var programs = map[string][]string{
 
 // forms are how a command line may begin. All only print.
 var forms = [][]string{
-	{"systemctl", "show"}, {"rpm", "-q"}, {"nft", "-a", "list", "ruleset"}, {"iptables-save"},
+	{"systemctl", "show"}, {"journalctl", "-q", "--no-pager", "-o", "short-iso"}, {"journalctl", "-q", "--no-pager", "-o", "cat", "-u"}, {"rpm", "-q"}, {"nft", "-a", "list", "ruleset"}, {"iptables-save"},
 	{"launchctl", "print"}, {"launchctl", "print-disabled"}, {"scutil", "--proxy"}, {"pkgutil", "--pkg-info"}, {"route", "-n", "get"}, {"ps", "-axo"},
 }
 

@@ -95,7 +95,7 @@ func TestExpectations(t *testing.T) {
 		"no-profile-no-dhmc":          {EC2: true, Identity: "EC2", LastFailure: facts.SigDHMCOff, Backoff: true},
 		"profile-blocks-dhmc":         {EC2: true, Identity: "EC2", Source: "EC2", LastFailure: facts.SigChannelToken},
 		"scp-deny":                    {EC2: true, Identity: "EC2", LastFailure: facts.SigDHMCOff, Backoff: true},
-		"tls-intercepting-proxy":      {Identity: "EC2", LastFailure: facts.SigDHMCSkipped, Backoff: true},
+		"tls-intercepting-proxy":      {Identity: "EC2", LastFailure: facts.SigNotRegistered, Backoff: true},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

@@ -53,6 +53,7 @@ func Host(root string) (*Env, error) {
 		env.Root = "/"
 		env.Exec = hostExec(env.Limits.Exec)
 		env.Kernel = hostKernel
+		setKernelNet(env)
 		env.Windows = hostWindows()
 	}
 	return env, nil

@@ -20,8 +20,8 @@ type Kernel struct {
 	// ImageState is the setup state of Windows.
 	ImageState facts.Seen[string]
 	Interfaces facts.Seen[[]facts.Interface]
-	// IMDSRoute is the route the kernel would take to 169.254.169.254.
-	IMDSRoute facts.Seen[facts.Route]
+	Links      facts.Seen[[]facts.Link]
+	Rules      facts.Seen[[]facts.RoutingRule]
 	// WindowsRoutes are the persistent routes of Windows as the names of their
 	// registry values: destination, mask, gateway and metric, with commas.
 	WindowsRoutes facts.Seen[[]string]

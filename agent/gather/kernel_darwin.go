@@ -11,7 +11,8 @@ import (
 func hostKernel() Kernel {
 	k := Kernel{
 		Interfaces: hostInterfaces(),
-		IMDSRoute:  NotAskable[facts.Route](ErrUnsupported.Error(), ""),
+		Links:      plainLinks(),
+		Rules:      NotAskable[[]facts.RoutingRule](ErrUnsupported.Error(), ""),
 		Synced:     NotAskable[bool](ErrUnsupported.Error(), ""),
 		ImageState: facts.Absent[string]("not Windows", ""),
 		Hostname:   ownName(),

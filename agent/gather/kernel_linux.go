@@ -1,24 +1,19 @@
 package gather
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"ssm-doctor/agent/gather/netlink"
 	"ssm-doctor/checks/facts"
 )
 
 // maxClockError is the kernel's estimate, in microseconds, above which its clock
 // counts as not synchronized; timedatectl uses the same bound.
 const maxClockError = 16_000_000
-
-// hostOrder is that of integers in netlink messages.
-var hostOrder = binary.NativeEndian
 
 func hostKernel() Kernel {
 	var k Kernel
@@ -30,7 +25,8 @@ func hostKernel() Kernel {
 	}
 	k.ImageState = facts.Absent[string]("not Windows", "")
 	k.Interfaces = hostInterfaces()
-	k.IMDSRoute = routeTo(netip.MustParseAddr(IMDSAddr))
+	k.Links = kernelLinks()
+	k.Rules = kernelRules()
 	return k
 }
 
@@ -46,111 +42,197 @@ func hostStatFS(path string) (facts.Usage, error) {
 	}, nil
 }
 
-// routeTo asks the kernel by rtnetlink for its route to an IPv4 address.
-func routeTo(dst netip.Addr) facts.Seen[facts.Route] {
-	from := "rtnetlink:" + dst.String()
-	// The kind and prefix of the matching entry; older kernels only tell the way.
-	r, err := askRoute(dst, unix.RTM_F_FIB_MATCH)
-	if errors.Is(err, unix.EOPNOTSUPP) {
-		r, err = askRoute(dst, 0)
-	}
-	switch {
-	case errors.Is(err, unix.ENETUNREACH):
-		return facts.Absent[facts.Route]("no route", from)
-	case errors.Is(err, unix.EHOSTUNREACH):
-		return facts.Known(facts.Route{Destination: dst.String() + "/32", Kind: "unreachable"}, from)
-	case errors.Is(err, unix.EACCES):
-		return facts.Known(facts.Route{Destination: dst.String() + "/32", Kind: "prohibit"}, from)
-	case errors.Is(err, unix.EINVAL):
-		return facts.Known(facts.Route{Destination: dst.String() + "/32", Kind: "blackhole"}, from)
-	case err != nil:
-		return facts.Unknown[facts.Route](err.Error(), from)
-	}
-	return facts.Known(r, from)
-}
+const fromNetlink = "rtnetlink"
 
-func askRoute(dst netip.Addr, flags uint32) (facts.Route, error) {
+// maxDump bounds what is read of a dump: some thousand devices or routes.
+const maxDump = 4 << 20
+
+// ask sends a request to the kernel and hands the parts of its answer to read,
+// until that says that there is no more. The kernel answers at once; the limit of
+// time is only a guard.
+func ask(request []byte, read func([]byte) (done bool, err error)) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
-		return facts.Route{}, err
+		return unasked(err)
 	}
 	defer unix.Close(fd)
-	// The kernel answers at once; the limit is only a guard.
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 200_000}); err != nil {
-		return facts.Route{}, err
+		return unasked(err)
 	}
-	ip := dst.As4()
-	msg := make([]byte, unix.NLMSG_HDRLEN+unix.SizeofRtMsg+unix.SizeofRtAttr+4)
-	hostOrder.PutUint32(msg[0:], uint32(len(msg)))
-	hostOrder.PutUint16(msg[4:], unix.RTM_GETROUTE)
-	hostOrder.PutUint16(msg[6:], unix.NLM_F_REQUEST)
-	hostOrder.PutUint32(msg[8:], 1)
-	rt := msg[unix.NLMSG_HDRLEN:]
-	rt[0], rt[1] = unix.AF_INET, 32
-	hostOrder.PutUint32(rt[8:], flags)
-	attr := rt[unix.SizeofRtMsg:]
-	hostOrder.PutUint16(attr[0:], unix.SizeofRtAttr+4)
-	hostOrder.PutUint16(attr[2:], unix.RTA_DST)
-	copy(attr[4:], ip[:])
-	if err := unix.Sendto(fd, msg, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return facts.Route{}, err
+	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return unasked(err)
 	}
-	buf := make([]byte, 8<<10)
-	n, _, err := unix.Recvfrom(fd, buf, 0)
-	if err != nil {
-		return facts.Route{}, err
-	}
-	msgs, err := syscall.ParseNetlinkMessage(buf[:n])
-	if err != nil {
-		return facts.Route{}, err
-	}
-	for _, m := range msgs {
-		switch m.Header.Type {
-		case unix.NLMSG_ERROR:
-			if len(m.Data) >= 4 {
-				return facts.Route{}, unix.Errno(-int32(hostOrder.Uint32(m.Data)))
+	buf := make([]byte, 32<<10)
+	for total := 0; ; {
+		n, from, err := unix.Recvfrom(fd, buf, 0)
+		if err != nil {
+			return unasked(err)
+		}
+		if k, ok := from.(*unix.SockaddrNetlink); !ok || k.Pid != 0 {
+			continue // not the kernel
+		}
+		done, err := read(buf[:n])
+		var no netlink.Errno
+		if errors.As(err, &no) {
+			if no == 0 {
+				return nil
 			}
-		case unix.RTM_NEWROUTE:
-			return decodeRoute(&m)
+			return unix.Errno(no)
+		}
+		if total += n; err != nil || done {
+			return err
+		}
+		if total > maxDump {
+			return ErrTooLarge
 		}
 	}
-	return facts.Route{}, errors.New("no route in the kernel's answer")
 }
 
-var routeKinds = map[uint8]string{
-	unix.RTN_UNICAST: "unicast", unix.RTN_LOCAL: "local", unix.RTN_BLACKHOLE: "blackhole",
-	unix.RTN_UNREACHABLE: "unreachable", unix.RTN_PROHIBIT: "prohibit",
+// unasked is a question that was not put to the kernel. It does not wrap: only an
+// answer of the kernel speaks of a route.
+func unasked(err error) error { return fmt.Errorf("rtnetlink: %v", err) }
+
+func kernelLinks() facts.Seen[[]facts.Link] {
+	out := []facts.Link{}
+	more := false
+	err := ask(netlink.LinksRequest(), func(b []byte) (bool, error) {
+		list, done, err := netlink.Links(b)
+		for _, d := range list {
+			d.Name, d.Kind = OneLine(d.Name, 50), OneLine(d.Kind, 50)
+			if more = len(out) >= maxInterfaces; !more {
+				out = append(out, d.Link)
+			}
+		}
+		return done || more, err
+	})
+	switch {
+	case len(out) == 0 && err != nil:
+		return facts.Unknown[[]facts.Link](err.Error(), fromNetlink)
+	case more:
+		return facts.Partly(out, "more than 100 devices", fromNetlink)
+	case err != nil:
+		return facts.Partly(out, err.Error(), fromNetlink)
+	}
+	return facts.Known(out, fromNetlink)
 }
 
-func decodeRoute(m *syscall.NetlinkMessage) (facts.Route, error) {
-	if len(m.Data) < unix.SizeofRtMsg {
-		return facts.Route{}, errors.New("short route message")
-	}
-	r := facts.Route{Destination: "default", Kind: routeKinds[m.Data[7]]}
-	if r.Kind == "" {
-		r.Kind = fmt.Sprintf("type %d", m.Data[7])
-	}
-	attrs, err := syscall.ParseNetlinkRouteAttr(m)
-	if err != nil {
-		return facts.Route{}, err
-	}
-	for _, a := range attrs {
-		switch a.Attr.Type {
-		case unix.RTA_DST:
-			if ip, ok := netip.AddrFromSlice(a.Value); ok && m.Data[1] > 0 {
-				r.Destination = netip.PrefixFrom(ip, int(m.Data[1])).String()
-			}
-		case unix.RTA_GATEWAY:
-			if ip, ok := netip.AddrFromSlice(a.Value); ok {
-				r.Gateway = ip.String()
-			}
-		case unix.RTA_OIF:
-			if len(a.Value) >= 4 {
-				if i, err := net.InterfaceByIndex(int(hostOrder.Uint32(a.Value))); err == nil {
-					r.Interface = i.Name
+// maxRules bounds the routing rules that are kept.
+const maxRules = 200
+
+func kernelRules() facts.Seen[[]facts.RoutingRule] {
+	out := []facts.RoutingRule{}
+	for _, six := range []bool{false, true} {
+		err := ask(netlink.RulesRequest(six), func(b []byte) (bool, error) {
+			list, done, err := netlink.Rules(b)
+			for _, r := range list {
+				if r.Text = OneLine(r.Text, 200); len(out) < maxRules {
+					out = append(out, r)
 				}
 			}
+			return done || len(out) >= maxRules, err
+		})
+		switch {
+		case six && errors.Is(err, unix.EAFNOSUPPORT), six && errors.Is(err, unix.EOPNOTSUPP): // no IPv6 in this kernel
+		case err != nil && len(out) == 0:
+			return facts.Unknown[[]facts.RoutingRule](err.Error(), fromNetlink)
+		case err != nil:
+			return facts.Partly(out, err.Error(), fromNetlink)
 		}
 	}
+	if len(out) >= maxRules {
+		return facts.Partly(out, "more than 200 rules", fromNetlink)
+	}
+	return facts.Known(out, fromNetlink)
+}
+
+// hostRoute asks the kernel for its route to an address.
+func hostRoute(to netip.Addr) facts.Seen[facts.Route] {
+	to = to.Unmap()
+	from := "rtnetlink:" + to.String()
+	// The kind and prefix of the matching entry; older kernels only tell the way.
+	r, err := askRoute(to, true)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		r, err = askRoute(to, false)
+	}
+	// What the kinds of a route without a way answer. Source: Linux,
+	// net/ipv4/fib_semantics.c, fib_props.
+	kind := ""
+	switch {
+	case errors.Is(err, unix.ENETUNREACH):
+		kind = "throw"
+	case errors.Is(err, unix.EHOSTUNREACH):
+		kind = "unreachable"
+	case errors.Is(err, unix.EACCES):
+		kind = "prohibit"
+	case errors.Is(err, unix.EINVAL):
+		kind = "blackhole"
+	case err != nil:
+		return facts.Unknown[facts.Route](err.Error(), from)
+	default:
+		return facts.Known(r, from)
+	}
+	if r, ok := findKind(to, kind); ok {
+		return facts.Known(r, from)
+	}
+	if kind == "throw" {
+		return facts.Absent[facts.Route]("no route", from)
+	}
+	return facts.Known(facts.Route{Destination: netip.PrefixFrom(to, to.BitLen()).String(), Kind: kind}, from)
+}
+
+// findKind finds the entry of a kind that covers an address, which the kernel does
+// not name when it says no. The narrowest is it, as far as one table goes.
+func findKind(to netip.Addr, kind string) (facts.Route, bool) {
+	best, bits := facts.Route{}, -1
+	_ = ask(netlink.RoutesRequest(to.Is6()), func(b []byte) (bool, error) {
+		list, done, err := netlink.Routes(b)
+		for _, e := range list {
+			if e.Kind != kind || kind == "throw" && e.Table != facts.MainTable { // elsewhere it only leads to the next table
+				continue
+			}
+			p, err := netip.ParsePrefix(e.Destination)
+			if err != nil {
+				p = netip.PrefixFrom(to, 0) // default
+			}
+			if p.Contains(to) && p.Bits() > bits {
+				best, bits = e.Route, p.Bits()
+			}
+		}
+		return done, err
+	})
+	return best, bits >= 0
+}
+
+func askRoute(to netip.Addr, entry bool) (facts.Route, error) {
+	var found []netlink.Entry
+	err := ask(netlink.RouteRequest(to, entry), func(b []byte) (bool, error) {
+		list, _, err := netlink.Routes(b)
+		found = append(found, list...)
+		return true, err
+	})
+	if err != nil {
+		return facts.Route{}, err
+	}
+	if len(found) == 0 {
+		return facts.Route{}, errors.New("no route in the kernel's answer")
+	}
+	r := found[0].Route
+	if found[0].Index != 0 {
+		r.Interface = deviceName(found[0].Index)
+	}
 	return r, nil
+}
+
+func deviceName(index int) string {
+	name := ""
+	_ = ask(netlink.LinkRequest(index), func(b []byte) (bool, error) {
+		list, _, err := netlink.Links(b)
+		for _, d := range list {
+			if d.Index == index {
+				name = OneLine(d.Name, 50)
+			}
+		}
+		return true, err
+	})
+	return name
 }

@@ -9,7 +9,8 @@ import (
 func hostKernel() Kernel {
 	return Kernel{
 		Interfaces: hostInterfaces(),
-		IMDSRoute:  NotAskable[facts.Route](ErrUnsupported.Error(), ""),
+		Links:      plainLinks(),
+		Rules:      NotAskable[[]facts.RoutingRule](ErrUnsupported.Error(), ""),
 		Synced:     NotAskable[bool](ErrUnsupported.Error(), ""),
 		ImageState: facts.Absent[string]("not Windows", ""),
 	}

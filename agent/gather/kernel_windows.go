@@ -14,7 +14,8 @@ func hostKernel() Kernel {
 	return Kernel{
 		Hostname:   ownName(),
 		Interfaces: hostInterfaces(),
-		IMDSRoute:  NotAskable[facts.Route](ErrUnsupported.Error(), ""),
+		Links:      plainLinks(),
+		Rules:      NotAskable[[]facts.RoutingRule](ErrUnsupported.Error(), ""),
 		Synced:     NotAskable[bool](ErrUnsupported.Error(), ""),
 		WindowsRoutes: func() facts.Seen[[]string] {
 			const key = `SYSTEM\CurrentControlSet\Services\Tcpip\Parameters\PersistentRoutes`

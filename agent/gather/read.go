@@ -203,3 +203,28 @@ func JSONError(err error) string {
 	}
 	return "not JSON"
 }
+
+// ReadTail is the end of a file in whole lines, at most limit bytes.
+func ReadTail(fsys FileSystem, name string, limit int64) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	cut := false
+	if fi, err := f.Stat(); err == nil && fi.Size() > limit {
+		s, ok := f.(io.Seeker)
+		if !ok {
+			return nil, ErrTooLarge
+		}
+		if _, err := s.Seek(-limit, io.SeekEnd); err != nil {
+			return nil, err
+		}
+		cut = true
+	}
+	b, err := io.ReadAll(io.LimitReader(f, limit))
+	if cut {
+		b = b[bytes.IndexByte(b, '\n')+1:]
+	}
+	return b, err
+}

@@ -40,23 +40,24 @@ var pageSource string
 // pageTemplate is parsed when a page is first wanted; most runs want none.
 var pageTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("page").Funcs(template.FuncMap{
-		"show":      func(s string) string { return Printable(clip(s, 3*htmlClip)) },
-		"clip":      func(s string) string { return clip(s, htmlClip) },
-		"command":   commandWords,
-		"word":      func(status string) string { return markOf(status).word },
-		"class":     statusClass,
-		"text":      causeText,
-		"https":     webOnly,
-		"yesno":     yesNo,
-		"secs":      seconds,
-		"stamp":     stamp,
-		"rfc":       func(at time.Time) string { return at.UTC().Format(time.RFC3339) },
-		"ready":     func(s string) string { return statusClass(map[string]string{"yes": "pass", "no": "fail"}[s]) },
-		"verdict":   verdictClass,
-		"reach":     func(b *bool) string { return map[string]string{"yes": "good", "no": "bad"}[reachText(b)] },
-		"reachable": reachText,
-		"inTheWay":  func(f Feature, p []Permission) string { return standsInTheWay(f, p, true) },
-		"rows":      firstRows,
+		"show":        func(s string) string { return Printable(clip(s, 3*htmlClip)) },
+		"clip":        func(s string) string { return clip(s, htmlClip) },
+		"command":     commandWords,
+		"word":        func(status string) string { return markOf(status).word },
+		"class":       statusClass,
+		"text":        causeText,
+		"https":       webOnly,
+		"yesno":       yesNo,
+		"secs":        seconds,
+		"stamp":       stamp,
+		"rfc":         func(at time.Time) string { return at.UTC().Format(time.RFC3339) },
+		"ready":       func(s string) string { return statusClass(map[string]string{"yes": "pass", "no": "fail"}[s]) },
+		"verdict":     verdictClass,
+		"reach":       func(b *bool) string { return map[string]string{"yes": "good", "no": "bad"}[reachText(b)] },
+		"reachable":   reachText,
+		"inTheWay":    func(f Feature, p []Permission) string { return standsInTheWay(f, p, true) },
+		"rows":        firstRows,
+		"unexplained": unexplainedLine,
 		"evidence": func(rows []Evidence, caption string) any {
 			return struct {
 				Rows    []Evidence
@@ -151,6 +152,8 @@ func firstRows(list any) any {
 	case []Call:
 		return l[:min(len(l), htmlRows)]
 	case []NotLooked:
+		return l[:min(len(l), htmlRows)]
+	case []Unexplained:
 		return l[:min(len(l), htmlRows)]
 	case []Evidence:
 		return l[:min(len(l), htmlRows)]

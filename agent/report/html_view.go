@@ -138,6 +138,9 @@ func (v *pageView) environment(r *Report) {
 	if !r.LastPing.IsZero() {
 		add("Last accepted call", stamp(r.LastPing))
 	}
+	if !r.Until.IsZero() {
+		add("Will be lost", stamp(r.Until))
+	}
 	if r.ClockSkew != nil {
 		add("Host clock against AWS", fmt.Sprintf("%+.1f s", -*r.ClockSkew))
 	}

@@ -66,6 +66,9 @@ func pluginLine(r *Report, perfdata bool) string {
 	if !r.LastPing.IsZero() {
 		line += fmt.Sprintf(" last_ping_age=%.0fs;;;0", max(0, r.GeneratedAt.Sub(r.LastPing).Seconds()))
 	}
+	if r.Until.After(r.GeneratedAt) {
+		line += fmt.Sprintf(" lost_in=%.0fs;;;0", r.Until.Sub(r.GeneratedAt).Seconds())
+	}
 	if r.ClockSkew != nil {
 		line += fmt.Sprintf(" clock_skew=%ss", number(*r.ClockSkew))
 	}

@@ -164,6 +164,9 @@ func standsInTheWay(f Feature, permissions []Permission, wide bool) string {
 		return strings.Join(list, ", ")
 	}
 	var parts []string
+	if f.Broken != "" {
+		parts = append(parts, "does not work: "+f.Broken)
+	}
 	// One part for each layer that refuses.
 	byLayer := map[string][]string{}
 	var layers []string

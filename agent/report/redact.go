@@ -58,11 +58,7 @@ func RedactFacts(f *facts.Facts) *facts.Facts {
 		d.name("bucket", b)
 	}
 	for _, g := range f.Agent.Output.Value.LogGroups {
-		for part := range strings.SplitSeq(g, "/") {
-			if part != "" && part != "aws" && part != "ssm" && !strings.HasPrefix(part, "AWS-") {
-				d.name("group", part)
-			}
-		}
+		d.logGroup(g)
 	}
 	for _, i := range f.Permissions.Identities.Some() {
 		d.name("role", i.Role)
@@ -77,6 +73,9 @@ func RedactFacts(f *facts.Facts) *facts.Facts {
 	}
 	for _, u := range f.Agent.Units.Some() {
 		d.name("user", u.User)
+	}
+	for _, u := range f.Work.Users.Value.Named {
+		d.name("user", u)
 	}
 	for _, n := range []string{f.ECS.Task.Value.Cluster, f.ECS.Task.Value.Family} {
 		d.name("name", n)
@@ -116,6 +115,7 @@ type redactor struct {
 
 // fixedFields hold words of ours, which a name of the host must not change.
 var fixedFields = map[string]bool{
+	"Level":  true,
 	"Schema": true, "Version": true, "ID": true, "Group": true, "Status": true, "State": true, "Severity": true, "Cause": true,
 	"FollowsFrom": true, "Confidence": true, "Where": true, "Ready": true, "Verdict": true, "Layer": true, "Phase": true,
 	"Route": true, "Need": true, "Kind": true, "Outcome": true, "Partition": true, "Arch": true, "GOOS": true, "AgentVersion": true, "Installed": true, "Running": true,

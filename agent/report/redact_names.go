@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
 )
 
@@ -34,6 +35,17 @@ func (d *redactor) learnFrom(before, s string) {
 		}
 		return m[1]
 	})
+	if e := node.SessionUser(s); e != "" && !isOurs(e) {
+		d.name("user", e)
+	}
+	if strings.Contains(s, "s3://") {
+		for _, m := range reBucket.FindAllStringSubmatch(s, -1) {
+			d.name("bucket", m[1])
+		}
+	}
+	for _, m := range node.LogGroupRE.FindAllStringSubmatch(s, -1) {
+		d.logGroup(m[1])
+	}
 	if !maybeNamed(strings.ToLower(before + s)) {
 		return
 	}
@@ -44,6 +56,18 @@ func (d *redactor) learnFrom(before, s string) {
 		return m[2]
 	})
 }
+
+// logGroup learns the parts of the name of a log group that are none of AWS's.
+func (d *redactor) logGroup(group string) {
+	for part := range strings.SplitSeq(group, "/") {
+		if part != "" && part != "aws" && part != "ssm" && !strings.HasPrefix(part, "AWS-") {
+			d.name("group", part)
+		}
+	}
+}
+
+// reBucket finds buckets in addresses of objects, also such without a key.
+var reBucket = regexp.MustCompile(`s3://([a-zA-Z0-9.-]{3,63})`)
 
 // name learns one name. One that is a word of ours is replaced only where it is
 // the whole value, else it would turn sentences into hashes.

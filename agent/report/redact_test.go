@@ -384,6 +384,27 @@ func TestRedactOutput(t *testing.T) {
 	}
 }
 
+// Users and buckets of sessions are names of the owner's.
+func TestRedactSessions(t *testing.T) {
+	t.Parallel()
+	f := &facts.Facts{}
+	f.Work.Users = facts.Known(facts.Users{Named: []string{"ssm-user", "janedoe"}}, "file:/etc/passwd")
+	f.Log.Matches = facts.Known([]facts.Match{{ID: facts.SigRunAsMissing, Text: "Unable to start command: failed to start pty since RunAs user kimdoe does not exist"},
+		{ID: facts.SigSessionUpload, Text: "Failed to upload /var/x to s3://acme-sessions/a err: NoSuchBucket"}}, "")
+	b, err := json.Marshal(RedactFacts(f))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"janedoe", "kimdoe", "acme"} {
+		if strings.Contains(string(b), name) {
+			t.Errorf("%s survived: %s", name, b)
+		}
+	}
+	if !strings.Contains(string(b), `"ssm-user"`) {
+		t.Error("the user that every host has is gone")
+	}
+}
+
 // TestHostsByPlace: a proxy or resolver is named by no list of domains.
 func TestHostsByPlace(t *testing.T) {
 	t.Parallel()

@@ -78,6 +78,7 @@ type Report struct {
 	NotLookedAt  []NotLooked  `json:"not_looked_at"`
 	History      []Transition `json:"history"`
 	LastPing     time.Time    `json:"last_ping,omitzero"`     // last proof that the service accepted the node
+	Until        time.Time    `json:"until,omitzero"`         // when a degraded node will be lost, where that is known
 	AgentVersion string       `json:"agent_version"`          // running, else installed
 	Calls        []Call       `json:"calls"`                  // requests sent to AWS in this run
 	CallsHeld    string       `json:"calls_held,omitempty"`   // why permission reads were not sent
@@ -86,6 +87,10 @@ type Report struct {
 	ClockSkew    *float64     `json:"clock_skew_seconds"`     // server minus host; null when not measured
 	CheckedFrom  string       `json:"checked_from,omitempty"` // facts file or mounted root; empty on a live host
 	Measures     *Measures    `json:"measures,omitempty"`     // single observations for machines
+	// Unexplained are the kinds of warnings and errors of the last day in the agent's log
+	// that no rule knows, at most 20, latest first. They judge nothing.
+	Unexplained     []Unexplained `json:"unexplained"`
+	UnexplainedMore *int          `json:"unexplained_more"` // how many kinds are not listed, at least; null: the log was not read
 }
 
 // Node is who this host is.
@@ -153,7 +158,8 @@ type Credentials struct {
 	Why       string    `json:"why"`
 }
 
-// Feature is whether one Systems Manager feature can work with the rights of the node.
+// Feature is whether one Systems Manager feature can work with the rights of the node
+// and with what was found on it.
 type Feature struct {
 	ID      string   `json:"id"`
 	Title   string   `json:"title"`
@@ -165,6 +171,7 @@ type Feature struct {
 	Why       string   `json:"why,omitempty"`       // why it counts as in use
 	Forbidden []string `json:"forbidden,omitempty"` // allowed, but must not be
 	Limited   []string `json:"limited,omitempty"`   // denied, needed in some situations only
+	Broken    string   `json:"broken,omitempty"`    // cause that keeps it from working, whatever the rights
 	Via       string   `json:"via,omitempty"`       // the other set of actions that serves, such as ec2messages
 }
 
@@ -210,6 +217,14 @@ type NotLooked struct {
 	Command text.Text `json:"command"`
 }
 
+// Unexplained is a kind of entry of the agent's log that no rule knows.
+type Unexplained struct {
+	Shape string    `json:"shape"` // words of the entry; a * stands for what was taken out
+	Level string    `json:"level"` // warn, error, critical
+	Count int       `json:"count"` // within the last day
+	Last  time.Time `json:"last,omitzero"`
+}
+
 // Transition is a change of state.
 type Transition struct {
 	At    time.Time `json:"at"`
@@ -243,6 +258,7 @@ func (r *Report) Normalize() {
 	r.History = some(r.History)
 	r.Calls = some(r.Calls)
 	r.Path = some(r.Path)
+	r.Unexplained = some(r.Unexplained)
 	for i := range r.Checks {
 		r.Checks[i].Evidence = some(r.Checks[i].Evidence)
 	}

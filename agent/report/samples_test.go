@@ -74,6 +74,11 @@ func managedReport() *Report {
 func degradedReport() *Report {
 	r := sampleBase(Degraded)
 	r.Summary = text.Plain("managed, but sessions cannot work")
+	more := 1
+	r.UnexplainedMore, r.Unexplained = &more, []Unexplained{
+		{Shape: "[ssm-agent-worker] [MessageService] listen reply in * panicked: runtime error: index out of range * with length *", Level: "error", Count: 3, Last: sampleTime.Add(-20 * time.Minute)},
+		{Shape: "[ssm-agent-worker] [MessageService] [MGSInteractor] dropping message * because of error code *", Level: "warn", Count: 41, Last: sampleTime.Add(-2 * time.Hour)},
+	}
 	r.RootCause = &Cause{ID: "websocket-blocked", Group: "network", Severity: "warning", Title: "the websocket to ssmmessages is cut", Summary: text.Plain("Session Manager cannot work: the websocket to ssmmessages is refused by the proxy"), Confidence: "proven",
 		Evidence: []Evidence{{What: "websocket upgrade to ssmmessages.us-east-1.amazonaws.com", Seen: "HTTP 403 from squid/6.6", From: "probe", At: at(0)}},
 		Fix:      []Step{{Text: text.Plain("Let the proxy pass Upgrade: websocket to ssmmessages.us-east-1.amazonaws.com"), Command: text.Plain("curl -sv -x http://10.0.3.7:3128 https://ssmmessages.us-east-1.amazonaws.com/"), Where: "this-host"}},

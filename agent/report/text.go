@@ -116,6 +116,9 @@ func (t *screen) nodeParts() []string {
 	if r.Profile == "" && !r.LastPing.IsZero() && !r.GeneratedAt.Before(r.LastPing) {
 		parts = append(parts, "last ping "+span(r.GeneratedAt.Sub(r.LastPing))+" ago")
 	}
+	if r.Until.After(r.GeneratedAt) {
+		parts = append(parts, "until "+r.Until.UTC().Format("15:04 UTC")+" (in "+span(r.Until.Sub(r.GeneratedAt))+")")
+	}
 	return parts
 }
 
@@ -301,6 +304,7 @@ func (t *screen) managed() {
 	for _, l := range t.features() {
 		t.add("  %s", l)
 	}
+	t.unexplained()
 	if t.r.NeedRoot > 0 {
 		for _, l := range wrap(needRoot(t.r), t.s.Width-2) {
 			t.add("  %s", t.dim(strings.ReplaceAll(l, "`", "")))

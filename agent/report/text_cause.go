@@ -315,6 +315,8 @@ func (t *screen) features() []string {
 		switch {
 		case f.Ready == "no" && len(f.Denied) > 0:
 			s = name + " cannot work: denied " + strings.Join(f.Denied, ", ")
+		case f.Ready == "no" && f.Broken != "":
+			s = name + " does not work: " + f.Broken
 		case f.Ready == "no":
 			s = name + " cannot work"
 		case !t.wide:

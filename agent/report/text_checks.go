@@ -21,6 +21,7 @@ func (t *screen) checksShort() {
 	}
 	t.section("Checks", []string{line})
 	if t.wide {
+		t.unexplained()
 		t.gap()
 		return
 	}
@@ -54,6 +55,7 @@ func (t *screen) checksShort() {
 			t.add(" %s", t.dim(l))
 		}
 	}
+	t.unexplained()
 	t.gap()
 }
 
@@ -163,6 +165,7 @@ func (t *screen) everything() {
 	}
 	t.checksByGroup()
 	r := t.r
+	t.unexplainedTable()
 	if r.Credentials.Why != "" || r.Credentials.Next != "" {
 		var l []string
 		if r.Credentials.Why != "" {

@@ -125,6 +125,8 @@ func (v *converter) metadata() {
 		s.IMDS.Mode = "unreachable"
 	case put.Error == "timeout" && bare.Status == 401:
 		s.IMDS.Mode = "token-timeout"
+	case put.Error == "connect: connection refused":
+		s.IMDS.Mode = "refuse"
 	case put.Error == "timeout":
 		s.IMDS.Mode = "absent"
 	case put.Error != "":

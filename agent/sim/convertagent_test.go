@@ -17,7 +17,7 @@ var (
 )
 
 func (v *converter) registered() bool {
-	return v.o.Files[stateDir+"/Vault/Store/RegistrationKey"].Exists
+	return v.o.Files[stateDir+"/Vault/Store/RegistrationKey"].Exists || slices.Contains(v.o.Files[stateDir+"/Vault/Manifest"].Keys, "RegistrationKey")
 }
 
 func (v *converter) identityConfig() map[string]string {
@@ -61,6 +61,7 @@ func (v *converter) log() {
 		text := reExpired.ReplaceAllString(m[2], "{signed} is $1 than {limit} ({server}")
 		s.Log = append(s.Log, "-"+end.Sub(t).String()+" "+text)
 		switch {
+		case end.Sub(t) > 12*time.Hour, strings.Contains(text, "Sending reply"): // says nothing of now, and nothing of the agent
 		case hasAny(text, "Successfully connected with", "channel status is set to", "HealthCheck reporting agent health"):
 			v.working = true
 		case hasAny(text, "Retrieve credentials produced error", "failed to find identity", "failed to assume any identity", "Registration failed", "hibernat", "Health ping failed",
@@ -84,7 +85,8 @@ func (v *converter) agent() {
 	if st.Active == "not-found" || s.Kind == sim.ECS && len(st.Processes) == 0 {
 		return
 	}
-	a.Version = o.Version
+	a.Version, a.Previous = o.Version, o.Previous
+	a.Stuck = strings.Contains(strings.Join(o.Sockets, "\n"), "unacked retransmits")
 	a.NoManager = st.Manager == "none"
 	snap := strings.HasPrefix(st.Unit, "snap.")
 	main := "deb"
@@ -97,7 +99,7 @@ func (v *converter) agent() {
 		main = "binary"
 	}
 	a.Packaging = []string{main}
-	u := sim.Unit{Active: st.Active, Enabled: st.Enabled, Restarts: st.Restarts, User: st.User, Since: sim.Duration(time.Hour)}
+	u := sim.Unit{Active: st.Active, Sub: st.Sub, Enabled: st.Enabled, Restarts: st.Restarts, User: st.User, Since: sim.Duration(time.Hour)}
 	switch x := st.Exit.(type) {
 	case float64:
 		u.Exit = int(x)
@@ -217,12 +219,24 @@ func (v *converter) host() {
 			s.Task.Exec, s.Task.ReadOnly = o.Task.Exec, o.Task.ReadOnly
 		}
 	}
+	if tool, rules, ok := strings.Cut(o.Firewall, " -S: "); ok {
+		s.Host.Firewall, s.Host.Rules = "iptables", "*filter\n:OUTPUT ACCEPT [0:0]\n"+rules+"\nCOMMIT\n"
+		if tool != "iptables" {
+			v.cannot("firewall %s", tool)
+		}
+	}
 	for name, f := range o.Files {
 		switch {
 		case !f.Exists || strings.HasPrefix(name, stateDir+"/") && f.Mode == "0600", strings.HasSuffix(name, "/Manifest"), strings.HasSuffix(name, "identity_config.json"), strings.HasSuffix(name, "/EC2Manifest"):
 		case name == "/root/.aws/credentials", name == "/etc/resolv.conf": // from principal and resolver
 		case f.ParseError != "":
 			s.Agent.Config = "{\n    \"Profile\": {\n        \"ShareCreds\": true\n    },\n    \"Ssm\": {\n        \"HealthFrequencyMinutes\": 5,\n    }\n}\n"
+		case name == stateDir+"/registration": // from the registration
+		case f.InstanceID != "": // that of another instance, as the agent keeps it
+			s.Files[name] = sim.File{Mode: 0o600, Content: `{"instanceID":"` + f.InstanceID + `","region":"` + s.Region + `","instanceType":"","availabilityZone":"","privateKey":"","publicKey":"","privateKeyType":"Rsa"}`}
+			s.Files[stateDir+"/Vault/EC2Manifest"] = sim.File{Mode: 0o600, Content: `{"EC2RegistrationKey":"` + name + `"}`}
+		case f.Dir:
+			s.Files[name+"/document"] = sim.File{Dir: true, Mode: 0o600}
 		case strings.HasPrefix(f.Mode, "d"):
 			s.Files[name] = sim.File{Dir: true, Mode: 0o600}
 		default:

@@ -100,6 +100,7 @@ func faults() []fault {
 	out = append(out, hostFaults...)
 	out = append(out, identityFaults...)
 	out = append(out, networkFaults...)
+	out = append(out, hostNetFaults...)
 	out = append(out, rightsFaults...)
 	return append(out, moreFaults...)
 }

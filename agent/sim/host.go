@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -214,12 +215,15 @@ func (h *Host) Env() *gather.Env {
 		GOOS: w.GOOS, GOARCH: "amd64", Privileged: facts.Known(w.UID == 0, "effective user id"),
 		Now:    func() time.Time { return h.world.Load().now() },
 		Getenv: func(k string) string { return h.world.Load().getenv(k) },
-		Dial:   h.dial, Lookup: h.lookup, Exec: h.exec, SourceAddr: h.sourceAddr,
+		Dial:   h.dial, Lookup: h.lookup, Exec: h.exec, SourceAddr: h.sourceAddr, DialSmall: h.dialSmall, Flow: h.flow,
 		StatFS: func(name string) (facts.Usage, error) { return h.world.Load().usage(), nil },
 		Owner:  owner, Kernel: func() gather.Kernel { return h.world.Load().kernel() },
 		IMDS: "http://169.254.169.254", IMDS6: "http://[fd00:ec2::254]",
 		RootCAs: h.ca.pem(), Memory: &gather.Memory{}, UserAgent: "ssm-doctor/sim", Version: "sim",
 		Limits: gather.Limits{IMDS: patience, Connect: patience, TLS: patience, HTTP: patience, DNS: patience, Exec: patience},
+	}
+	if w.GOOS == "linux" {
+		env.RouteTo = func(to netip.Addr) facts.Seen[facts.Route] { return h.world.Load().routeTo(to) }
 	}
 	return env
 }

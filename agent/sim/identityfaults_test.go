@@ -78,7 +78,7 @@ var identityFaults = []fault{
 			"ERROR Agent failed to assume any identity", "ERROR Error occurred when starting amazon-ssm-agent: failed to get identity: failed to find agent identity")
 	}, nil},
 	{"v1-only-agent", "imdsv2-required-old-agent", "critical", "profile", func(s *sim.Scenario) {
-		s.Agent = sim.Agent{Version: "2.3.1319.0", Core: true}
+		s.Agent = sim.Agent{Version: "2.3.612.0", Core: true, Environment: s.Agent.Environment} // the proxy of another fault stays
 		s.Log = sim.At(3*time.Minute, "ERROR Failed to fetch region. Data from vault is empty. EC2MetadataError: failed to make EC2Metadata request\n\tstatus code: 401")
 	}, nil},
 }

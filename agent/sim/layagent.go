@@ -65,6 +65,7 @@ func (w *world) unit(kind string) Unit {
 	def(&u.Enabled, "enabled")
 	def(&u.Sub, map[string]string{"active": "running", "inactive": "dead", "failed": "failed", "activating": "auto-restart"}[u.Active])
 	def(&u.Exec, "/"+w.installDir(kind)+"/amazon-ssm-agent")
+	def(&u.Restart, "always")
 	if u.Since == 0 {
 		u.Since = Duration(time.Hour)
 	}
@@ -89,9 +90,15 @@ func (w *world) systemctl() string {
 			fmt.Fprintf(&b, "Id=%s\nLoadState=not-found\nActiveState=inactive\nSubState=dead\nUnitFileState=\nResult=success\nExecMainStatus=0\nNRestarts=0\nMainPID=0\n", name)
 			continue
 		}
-		result, pid := "success", 0
+		result, pid, code := "success", 0, 0
 		if u.Active == "failed" || u.Exit != 0 {
-			result = "exit-code"
+			result, code = "exit-code", 1
+		}
+		if u.Result != "" {
+			result = u.Result
+		}
+		if n := slices.Index([]string{"", "exited", "killed", "dumped"}, u.Ended); n > 0 {
+			code = n
 		}
 		if u.Active == "active" && w.Agent.Core {
 			pid = w.pid(kind)
@@ -107,8 +114,9 @@ func (w *world) systemctl() string {
 		}
 		fmt.Fprintf(&b, "Id=%s\nLoadState=%s\nActiveState=%s\nSubState=%s\nUnitFileState=%s\nResult=%s\nExecMainStatus=%d\nNRestarts=%d\nMainPID=%d\nUser=%s\n"+
 			"ExecStart={ path=%s ; argv[]=%[11]s ; ignore_errors=no ; pid=0 ; code=(null) ; status=0/0 }\nFragmentPath=%[12]s\nRestartPreventExitStatus=194\n"+
-			"ActiveEnterTimestamp=%[13]s\nInactiveEnterTimestamp=%[14]s\nExecMainStartTimestamp=%[15]s\nExecMainExitTimestamp=%[14]s\n",
-			name, load, u.Active, u.Sub, u.Enabled, result, u.Exit, u.Restarts, pid, u.User, u.Exec, "/"+unitDir(kind)+name, active, inactive, since)
+			"ActiveEnterTimestamp=%[13]s\nInactiveEnterTimestamp=%[14]s\nExecMainStartTimestamp=%[15]s\nExecMainExitTimestamp=%[14]s\n"+
+			"ExecMainCode=%[16]d\nRestart=%[17]s\nWantedBy=%[18]s\nMemoryMax=infinity\nOOMPolicy=stop\n",
+			name, load, u.Active, u.Sub, u.Enabled, result, u.Exit, u.Restarts, pid, u.User, u.Exec, "/"+unitDir(kind)+name, active, inactive, since, code, u.Restart, u.Wanted)
 	}
 	return b.String()
 }
@@ -128,9 +136,13 @@ func (w *world) layAgent(t *tree) {
 	d := w.dirs()
 	if w.GOOS == "linux" {
 		t.dir("usr/bin", 0o755)
-		if w.rpmHost() {
+		for _, name := range w.installers() {
+			t.file("usr/bin/"+name, "", 0o755)
+		}
+		switch {
+		case w.rpmHost():
 			t.file("var/lib/rpm/rpmdb.sqlite", "", 0o644)
-		} else {
+		case slices.Contains(w.installers(), "dpkg"):
 			t.file("var/lib/dpkg/status", "Package: bash\nStatus: install ok installed\nVersion: 5.2.15-2\n\n", 0o644)
 		}
 	}
@@ -139,6 +151,17 @@ func (w *world) layAgent(t *tree) {
 	}
 	if w.Agent.Config != "" {
 		t.file(d.config, w.Agent.Config, 0o600)
+	}
+	for i, o := range w.Agent.Others {
+		pid, exe := 2200+i, o.Exe
+		if exe == "" {
+			exe = "/usr/bin/amazon-ssm-agent"
+		}
+		w.process(t, pid, 1, o.UID, exe, t.now.Add(-time.Hour), nil)
+		status := fmt.Sprintf("Name:\tamazon-ssm-agen\nUid:\t%[1]d\t%[1]d\t%[1]d\t%[1]d\nNSpid:\t%[2]d%[3]s\n", o.UID, pid, strings.Repeat("\t7", o.Depth))
+		t.file(fmt.Sprintf("proc/%d/status", pid), status, 0o444)
+		t.file(fmt.Sprintf("proc/%d/cgroup", pid), "0::"+o.Group+"\n", 0o444)
+		t.file("proc/self/status", "Name:\tssm-doctor\nNSpid:\t4000\n", 0o444)
 	}
 	if w.GOOS != "linux" || !w.Agent.Core {
 		return
@@ -229,9 +252,12 @@ func (w *world) install(t *tree, kind string) {
 	if u.User != "" {
 		user = "User=" + u.User + "\n"
 	}
-	t.file(unitDir(kind)+name, "[Unit]\nDescription=amazon-ssm-agent\n\n[Service]\nType=simple\nExecStart="+u.Exec+"\n"+user+"KillMode=process\nRestart=always\nRestartPreventExitStatus=194\nRestartSec=90\n\n[Install]\nWantedBy=multi-user.target\n", 0o644)
+	t.file(unitDir(kind)+name, "[Unit]\nDescription=amazon-ssm-agent\n\n[Service]\nType=simple\nExecStart="+u.Exec+"\n"+user+"KillMode=process\nRestart="+u.Restart+"\nRestartPreventExitStatus=194\nRestartSec=90\n\n[Install]\nWantedBy=multi-user.target\n", 0o644)
 	if u.Enabled == "enabled" {
 		t.symlink("etc/systemd/system/multi-user.target.wants/"+name, "/"+unitDir(kind)+name)
+	}
+	if u.DropIn != "" {
+		t.file("etc/systemd/system/"+name+".d/50-local.conf", u.DropIn, 0o644)
 	}
 	if len(w.Agent.Environment) > 0 {
 		text := "[Service]\n"

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io/fs"
@@ -73,11 +74,25 @@ var distros = map[string]string{
 	"amzn":   "ID=\"amzn\"\nVERSION_ID=\"2023\"\nPRETTY_NAME=\"Amazon Linux 2023\"\n",
 	"rhel":   "ID=\"rhel\"\nVERSION_ID=\"9.4\"\nPRETTY_NAME=\"Red Hat Enterprise Linux 9.4 (Plow)\"\n",
 	"ubuntu": "ID=ubuntu\nVERSION_ID=\"24.04\"\nPRETTY_NAME=\"Ubuntu 24.04.1 LTS\"\n",
+	"alpine": "ID=alpine\nVERSION_ID=3.20.3\nPRETTY_NAME=\"Alpine Linux v3.20\"\n",
 	"debian": "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n",
 }
 
 func (w *world) rpmHost() bool {
-	return w.GOOS == "linux" && w.Host.Distro != "ubuntu" && w.Host.Distro != "debian" && !slices.Contains(w.Agent.Packaging, "deb")
+	return w.GOOS == "linux" && !slices.Contains([]string{"ubuntu", "debian", "alpine", "nixos", "flatcar", "bottlerocket"}, w.Host.Distro) && !slices.Contains(w.Agent.Packaging, "deb")
+}
+
+// installers are the programs that install packages on this distribution.
+func (w *world) installers() []string {
+	switch {
+	case w.Host.Distro == "ubuntu" && !w.Host.NoSnapd:
+		return []string{"apt-get", "dpkg", "snap"}
+	case w.Host.Distro == "ubuntu", w.Host.Distro == "debian", slices.Contains(w.Agent.Packaging, "deb"):
+		return []string{"apt-get", "dpkg"}
+	case w.rpmHost():
+		return []string{"dnf", "rpm", "yum"}
+	}
+	return nil
 }
 
 func (w *world) layHost(t *tree) {
@@ -95,6 +110,13 @@ func (w *world) layHost(t *tree) {
 		resolv += "nameserver " + r + "\n"
 	}
 	t.file("etc/resolv.conf", resolv, 0o644)
+	tools := w.Net.Tools
+	if len(tools) == 0 {
+		tools = []string{"networkd"}
+	}
+	for _, name := range tools {
+		t.dir(map[string]string{"networkd": "run/systemd/netif/links", "NetworkManager": "run/NetworkManager/devices", "dhclient": "run/dhclient", "dhcpcd": "run/dhcpcd"}[name], 0o755)
+	}
 	t.dir("tmp", 0o1777)
 	t.dir("root", 0o700)
 	if !w.Agent.NoManager {
@@ -114,6 +136,10 @@ func (w *world) layHost(t *tree) {
 	if w.Host.SELinux {
 		t.file("sys/fs/selinux/enforce", "1", 0o644)
 		t.file("etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=targeted\n", 0o644)
+	}
+	if len(w.Host.Syslog) > 0 {
+		now := t.now.Add(-time.Minute).Format("Jan _2 15:04:05") + " host"
+		t.file("var/log/messages", strings.ReplaceAll(strings.Join(w.Host.Syslog, "\n"), "{now}", now)+"\n", 0o600)
 	}
 	if len(w.Host.Audit) > 0 {
 		now := fmt.Sprint(t.now.Add(-90 * time.Second).Unix())
@@ -142,36 +168,29 @@ func (w *world) kernel() gather.Kernel {
 		}
 		k.ImageState = facts.Known(state, "registry")
 	}
-	list := []facts.Interface{{Name: "lo", Addresses: []string{"127.0.0.1/8"}}, {Name: "eth0", Addresses: []string{w.Address + "/24"}}}
-	if w.IPv6 {
-		list[1].Addresses = append(list[1].Addresses, "2600:1f18:0:1::10/64")
+	list := []facts.Interface{{Name: "lo", Addresses: []string{"127.0.0.1/8"}}}
+	if !w.Net.Down {
+		eth0 := facts.Interface{Name: "eth0", Addresses: []string{}}
+		if !w.Net.NoAddress {
+			eth0.Addresses = append(eth0.Addresses, w.Address+"/24")
+		}
+		if w.IPv6 {
+			eth0.Addresses = append(eth0.Addresses, "2600:1f18:0:1::10/64")
+		}
+		list = append(list, eth0)
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.Interfaces)) {
 		list = append(list, facts.Interface{Name: name, Addresses: []string{w.Interfaces[name]}})
 	}
 	k.Interfaces = facts.Known(list, "")
+	k.Links, k.Rules = w.links(), w.rules()
 	if w.GOOS == "windows" {
-		k.IMDSRoute = facts.Unknown[facts.Route]("not available on this operating system", "")
+		k.Rules = facts.Unknown[[]facts.RoutingRule]("not available on this operating system", "").Because(facts.NotAskable)
 		names := []string{}
 		if w.IMDSGateway != "" {
 			names = append(names, "169.254.169.254,255.255.255.255,"+w.IMDSGateway+",25")
 		}
 		k.WindowsRoutes = facts.Known(names, `registry:HKLM\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters\PersistentRoutes`)
-		return k
-	}
-	const from = "rtnetlink:169.254.169.254"
-	r := facts.Route{Destination: "default", Gateway: w.gateway(), Interface: "eth0", Kind: "unicast"}
-	switch {
-	case w.IMDSGateway != "":
-		r.Destination, r.Gateway = "169.254.169.254/32", w.IMDSGateway
-	case w.Kind == EC2 && w.IMDS.Mode == "unreachable":
-		r = facts.Route{Destination: "169.254.169.254/32", Kind: "unreachable"}
-	case w.Kind == EC2 && w.IMDS.Mode == "invalid":
-		r = facts.Route{Destination: "169.254.169.254/32", Kind: "blackhole"}
-	}
-	k.IMDSRoute = facts.Known(r, from)
-	if w.NoIPv4 && w.Kind != EC2 {
-		k.IMDSRoute = facts.Absent[facts.Route]("no route", from)
 	}
 	return k
 }
@@ -205,14 +224,14 @@ func procAddr(a netip.AddrPort) string {
 
 func (w *world) layProc(t *tree) {
 	boot := t.now.Add(-time.Duration(w.Uptime))
-	t.file("proc/stat", fmt.Sprintf("cpu  1 2 3 4\nbtime %d\n", boot.Unix()), 0o444)
+	t.file("proc/stat", fmt.Sprintf("cpu  1 2 3 4\ncpu0 1 1 2 2\ncpu1 0 1 1 2\nbtime %d\n", boot.Unix()), 0o444)
 	t.file("proc/sys/kernel/hostname", w.Hostname+"\n", 0o444)
 	t.file("proc/1/cgroup", "0::/init.scope\n", 0o444)
 	t.file("proc/self/cgroup", "0::/user.slice\n", 0o444)
 	w.process(t, 1, 0, 0, "/usr/lib/systemd/systemd", boot, nil)
 
 	routes := "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
-	if gw, err := netip.ParseAddr(w.gateway()); err == nil && !w.NoIPv4 {
+	if gw, err := netip.ParseAddr(w.gateway()); err == nil && len(w.defaults()) > 0 && w.defaults()[0].Via == gw.String() {
 		routes += "eth0\t00000000\t" + strings.Split(procAddr(netip.AddrPortFrom(gw, 0)), ":")[0] + "\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
 	}
 	t.file("proc/net/route", routes, 0o444)
@@ -251,6 +270,27 @@ func (w *world) layProc(t *tree) {
 		t.symlink("proc/1/fd/5", "anon_inode:inotify")
 		t.file("proc/1/fdinfo/5", strings.Repeat("inotify wd:1 ino:2 sdev:3 mask:4 ignored_mask:0\n", w.Host.Watches), 0o444)
 	}
+	t.file("proc/sys/fs/file-nr", "1504\t0\t9223372036854775807\n", 0o444)
+	t.file("proc/meminfo", fmt.Sprintf("MemTotal:        2097152 kB\nMemFree:          204800 kB\nMemAvailable:    %d kB\n", 1024*cmp.Or(w.Host.Available, 1200)), 0o444)
+	t.file("proc/loadavg", fmt.Sprintf("%.2f 0.05 0.01 1/120 4242\n", w.Host.Load), 0o444)
+	w.layUsers(t)
+}
+
+// layUsers adds users, and a program that sessions need.
+func (w *world) layUsers(t *tree) {
+	installed := t.now.Add(-time.Duration(w.Uptime))
+	users := append([]string{"ec2-user", "ssm-user"}, w.Host.Users...)
+	if w.Host.NoUsers {
+		users = nil
+	}
+	all := "root:x:0:0:root:/root:/bin/bash\n"
+	for i, u := range users {
+		all += fmt.Sprintf("%s:x:%d:%[2]d::/home/%[1]s:/bin/bash\n", u, 1000+i)
+	}
+	t.file("etc/passwd", all, 0o644).at = installed
+	if !w.Host.NoScript {
+		t.file("usr/bin/script", "", 0o755).at = installed
+	}
 }
 
 // process adds a process.
@@ -269,5 +309,13 @@ func (w *world) process(t *tree, pid, parent, uid int, exe string, began time.Ti
 		vars += k + "=" + env[k] + "\x00"
 	}
 	t.file(d+"environ", vars, 0o400).uid = uid
+	t.file(d+"limits", fmt.Sprintf("Limit                     Soft Limit           Hard Limit           Units     \nMax open files            %-20d %-20[1]d files     \n", cmp.Or(w.Host.MaxFiles, 65535)), 0o444)
 	t.dir(d+"fd", 0o500).uid = uid
+	files := 24
+	if path.Base(exe) == "ssm-agent-worker" {
+		files = cmp.Or(w.Host.OpenFiles, files)
+	}
+	for i := range files {
+		t.symlink(fmt.Sprintf("%sfd/%d", d, 100+i), "/dev/null")
+	}
 }

@@ -32,7 +32,7 @@ var moreFaults = []fault{
 		s.Endpoints = all(sim.Endpoint{TCP: "refuse"})
 		broken(s, "dial tcp 52.119.180.20:443: connect: connection refused")
 	}, nil},
-	{"no-route", "network-no-egress", "critical", "profile", func(s *sim.Scenario) {
+	{"no-route", "host-network-down", "critical", "profile", func(s *sim.Scenario) {
 		s.NoIPv4 = true
 		broken(s, "dial tcp 52.119.180.20:443: connect: network is unreachable")
 	}, nil},

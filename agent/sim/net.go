@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"ssm-doctor/agent/gather/endpoint"
 )
 
 // target is what a connection leads to.
@@ -31,6 +33,7 @@ type fate struct {
 	tcp string // as Endpoint.TCP; also invalid
 	// mute: hang after the first bytes; put: only after a PUT.
 	mute, put bool
+	large     bool // mute only to segments of ordinary size
 }
 
 // answer is what a resolver says of one name.
@@ -67,7 +70,7 @@ func (w *world) endpoint(service string) (Endpoint, bool) {
 // serviceOf is the service of a host name, buckets of S3 included; empty for others.
 func (w *world) serviceOf(host string) string {
 	for _, s := range Services {
-		if name := w.HostName(s); host == name || strings.HasSuffix(host, "."+name) {
+		if name := w.HostName(s); host == name || strings.HasSuffix(host, "."+name) || host == endpoint.DualName(s, w.Region) && host != "" {
 			return s
 		}
 	}
@@ -99,7 +102,7 @@ func (w *world) connect() error {
 		e, _ := w.endpoint(s)
 		name := w.HostName(s)
 		say("", name, answer{e.Address, e.IPv6, e.DNS})
-		f := fate{target: target{kind: "aws"}, tcp: e.TCP, mute: e.TCP == "hang"}
+		f := fate{target: target{kind: "aws"}, tcp: e.TCP, mute: e.TCP == "hang" || e.TCP == "large-lost", large: e.TCP == "large-lost"}
 		if f.mute {
 			f.tcp = ""
 		}
@@ -111,6 +114,18 @@ func (w *world) connect() error {
 		for _, a := range e.IPv6 {
 			if err := at(a, "443", fate{target: target{kind: "aws"}}); err != nil {
 				return err
+			}
+		}
+		if dual := endpoint.DualName(s, w.Region); dual != "" && !e.NoDual {
+			six := e.IPv6
+			if len(six) == 0 {
+				six = []string{fmt.Sprintf("2600:1f18:4000::%d", 20+slices.Index(Services, s))}
+			}
+			say("", dual, answer{e.Address, six, e.DNS})
+			for _, a := range six {
+				if err := at(a, "443", fate{target: target{kind: "aws"}}); err != nil {
+					return err
+				}
 			}
 		}
 		for server, addrs := range e.Views {
@@ -191,6 +206,8 @@ func (h *Host) dial(ctx context.Context, network, address string, local netip.Ad
 	switch {
 	case ap.Addr().Is6() && !w.IPv6 && !ok, ap.Addr().Is4() && w.NoIPv4 && !linkLocal:
 		return fail(os.NewSyscallError("connect", syscall.ENETUNREACH))
+	case !local.IsValid() && w.lost(ap.Addr()) != nil && f.tcp != "not-permitted" && ap.String() != ecsAddr:
+		return fail(w.lost(ap.Addr()))
 	case local.IsValid() && local.String() != w.Address:
 		// Another interface: only its own network is next to it.
 		if !w.near(local, ap.Addr()) {
@@ -274,6 +291,7 @@ type conn struct {
 	h             *Host
 	f             fate
 	silent        atomic.Bool
+	received      atomic.Int64
 	local, remote net.Addr
 }
 
@@ -307,6 +325,7 @@ func (c *conn) claim(err error) error {
 
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	c.received.Add(int64(n))
 	return n, c.claim(err)
 }
 
@@ -349,6 +368,9 @@ func (h *Host) lookup(ctx context.Context, server, network, host string) ([]neti
 	from := server
 	if from == "" {
 		from = w.Resolvers[0]
+	}
+	if lost := w.unanswered(from, host); lost != nil {
+		return nil, lost
 	}
 	fail := &net.DNSError{Name: host, Server: from + ":53"}
 	a, ok := w.names[server][host]

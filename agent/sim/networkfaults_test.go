@@ -128,7 +128,7 @@ var networkFaults = []fault{
 		s.Log = append(sim.Began(40*60*1e9, "INFO EC2RoleProvider Successfully connected with instance profile role credentials", "INFO [CredentialRefresher] Next credential rotation will be in 29.99 minutes"),
 			sim.At(5*60*1e9, "ERROR [ssm-agent-worker] [MessageService] [MGSInteractor] Error setting up control channel: failed to connect controlchannel with error: websocket: bad handshake")...)
 	}, nil},
-	{"dead-flow", "channel-stale-connection", "warning", "profile", func(s *sim.Scenario) { s.Agent.Stuck = true }, nil},
+	{"dead-flow", "channel-stale-connection", "warning", "profile", func(s *sim.Scenario) { s.Agent.Channel, s.Agent.Stuck = nil, true }, nil},
 	{"no-channel", "channel-down", "warning", "profile", func(s *sim.Scenario) {
 		s.Agent.Channel = []string{}
 		stays(s, noChannel+"unexpected response from the service 500 Internal Server Error")

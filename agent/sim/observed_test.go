@@ -19,6 +19,9 @@ type observed struct {
 type observable struct {
 	OS            string                       `json:"os"`
 	Version       string                       `json:"agent_version"`
+	Previous      string                       `json:"previous_agent_version"`
+	Firewall      string                       `json:"host_firewall"`
+	Sockets       []string                     `json:"sockets"`
 	Service       serviceState                 `json:"service_state"`
 	IMDS          map[string]imdsAnswer        `json:"imds"`
 	Files         map[string]fileState         `json:"files"`
@@ -44,6 +47,7 @@ type serviceState struct {
 	Manager   string   `json:"manager"`
 	Unit      string   `json:"unit"`
 	Active    string   `json:"active"`
+	Sub       string   `json:"sub"`
 	Enabled   string   `json:"enabled"`
 	Since     string   `json:"since"`
 	Exit      any      `json:"exit_status"`
@@ -83,6 +87,7 @@ type fileState struct {
 	Exists     bool            `json:"exists"`
 	Content    json.RawMessage `json:"content"`
 	Mode       string          `json:"mode"`
+	Dir        bool            `json:"dir"`
 	Keys       []string        `json:"keys"`
 	InstanceID string          `json:"instanceID"`
 	ParseError string          `json:"parse_error"`
@@ -119,6 +124,7 @@ func (o *observable) call(action string) (out outcome, ok bool) {
 type expected struct {
 	Root      string   `json:"root_cause_id"`
 	Severity  string   `json:"severity"`
+	State     string   `json:"state"`
 	Mention   []string `json:"must_mention"`
 	NotBlame  []string `json:"must_not_blame"`
 	Remedy    []string `json:"remedy_contains"`

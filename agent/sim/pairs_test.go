@@ -5,6 +5,7 @@ import (
 	"flag"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -21,12 +22,16 @@ var allPairs = flag.Bool("all-pairs", false, "try all pairs of faults, not one o
 //
 //  1. it is one of the two, at the severity it has alone or a worse one;
 //  2. a fault that stops the node comes before one that does not;
-//  3. of two that both stop it, the one in the earlier group comes first, since
-//     it hides the later one from the agent,
+//  3. of two that both stop it, the one at the earlier place of the way comes first,
+//     since it hides the later one from the agent,
 //  4. unless the later one was proven in this run and the earlier one was only
 //     read from traces: what is seen now outranks what was; or unless the earlier
 //     one is a matter of clock, certificate or proxy that nobody can see while the
-//     later one lets no connection through.
+//     later one lets no connection through;
+//  5. of two that are found at one station, the one that the check of the other
+//     names as its prerequisite comes first.
+//
+// Both are named, but for one that the other hides (see hides).
 //
 // The later fault is put in first and the earlier one over it: the agent's
 // processes and log are those of an agent that never gets past the earlier one.
@@ -66,7 +71,11 @@ func TestPairs(t *testing.T) {
 				a.put(&s)
 				s.Now = now
 				r, _ := examine(t, s)
-				if why := wrongOfTwo(r, a, b, alone); why != "" {
+				why := wrongOfTwo(r, a, b, alone)
+				if gone := lost(r, alone, a, b); why == "" && gone != "" {
+					why = gone + " is lost"
+				}
+				if why != "" {
 					t.Errorf("%s: %s", why, r.Summary)
 					for _, c := range r.Also {
 						t.Logf("also %s %s %s: %s", c.Severity, c.Confidence, c.ID, c.Summary)
@@ -91,6 +100,17 @@ var others = map[[2]string][]string{
 	{"proxy-scheme-mismatch", "ipv6-no-endpoint"}:  {"proxy-unreachable"},
 	{"proxy-refuses", "network-no-egress"}:         {"proxy-unreachable"},
 	{"proxy-scheme-mismatch", "network-no-egress"}: {"proxy-unreachable"},
+	// A refusal explains why the channel does not open.
+	{"channel-down", "iam-missing-channel-action"}:             {"iam-missing-channel-action"},
+	{"channel-stale-connection", "iam-missing-channel-action"}: {"iam-missing-channel-action"},
+	// IPv6 is still there, and a resolver of IPv4 is then out of reach.
+	{"host-network-down", "ipv6-no-endpoint"}:     {"ipv6-no-endpoint"},
+	{"vpce-private-dns-off", "ipv6-no-endpoint"}:  {"host-network-down"},
+	{"ipv6-no-endpoint", "vpce-private-dns-off"}:  {"host-network-down"},
+	{"dns-resolution-failed", "ipv6-no-endpoint"}: {"host-network-down"},
+	// Without a default route metadata may still answer, and a name comes before a connection.
+	{"host-network-down", "route-wrong-interface"}: {"route-wrong-interface"},
+	{"host-network-down", "imds-via-proxy"}:        {"imds-via-proxy"},
 	// An agent that speaks only IMDSv1 is also too old to do without a profile.
 	{"imdsv2-required-old-agent", "no-credential-source"}: {"agent-version-too-old"},
 	// Only another attempt of the agent could show the second fault.
@@ -98,6 +118,8 @@ var others = map[[2]string][]string{
 	{"agent-backoff-wait", "optional-endpoint-unreachable"}: {"agent-backoff-wait"},
 	{"agent-backoff-wait", "channel-stale-connection"}:      {"agent-backoff-wait"},
 	{"agent-backoff-wait", "iam-missing-channel-action"}:    {"agent-backoff-wait"},
+	// What AWS refuses now outranks a connection that may only be idle.
+	{"channel-stale-connection", "iam-missing-channel-action"}: {"iam-missing-channel-action"},
 	// Fresh credentials are there, but of a role that is refused: a restart would not do.
 	{"credentials-stale", "iam-explicit-deny"}:               {"iam-explicit-deny"},
 	{"credentials-stale", "iam-missing-registration-action"}: {"iam-missing-registration-action"},
@@ -110,7 +132,89 @@ func behind(a, b fault) bool {
 	return causes.Get(a.cause).Group == "tls-proxy-clock" && causes.Get(b.cause).Group == "network"
 }
 
-func rank(f fault) int { return causes.GroupRank(causes.Get(f.cause).Group) }
+// needs reports whether the two are found at one station of the way, where the later
+// one is what the check of the earlier one names as its prerequisite.
+func needs(a, b fault) bool {
+	for _, x := range naming(a.cause) {
+		for _, y := range naming(b.cause) {
+			if x.Station == y.Station && x.NeedsCheck(y) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// proxied reports whether the earlier fault is one of names, which a proxy that is
+// meant to be used resolves itself.
+func proxied(a, b fault) bool {
+	return strings.HasPrefix(b.cause, "proxy-") && slices.ContainsFunc(naming(a.cause), func(c *checks.Check) bool { return c.Station == checks.AtDNS })
+}
+
+// naming are the checks that may name a cause.
+func naming(cause string) []*checks.Check {
+	return slices.DeleteFunc(slices.Clone(checks.All()), func(c *checks.Check) bool { return !slices.Contains(c.Causes, cause) })
+}
+
+// lost is the fault of two that should be named beside the other and is not: alone it
+// stops the node and is proven by what is seen now, and the other is at no earlier
+// place of the way, which would hide it. Empty: none.
+func lost(r *report.Report, alone map[string]func() *report.Report, a, b fault) string {
+	for _, pair := range [][2]fault{{a, b}, {b, a}} {
+		f, other := pair[0], pair[1]
+		if f.severity != "critical" || hides(other, f) {
+			continue
+		}
+		c := alone[f.name]().RootCause
+		if c == nil || c.ID != f.cause || c.Confidence != string(checks.Proven) ||
+			slices.ContainsFunc(named(r), func(c report.Cause) bool { return c.ID == f.cause }) {
+			continue
+		}
+		return f.cause
+	}
+	return ""
+}
+
+// beside are causes that show only where the rest of the host works in part, with the
+// groups of those that may hide them ("*" is any).
+var beside = map[string][]string{
+	// Only an agent that runs shows with which proxy it was started.
+	"proxy-not-applied-to-agent": {"host", "agent", "imds", "network"},
+	"proxy-refuses":              {"host", "agent", "imds"},
+	// Whether the VPC has an endpoint is judged by what the metadata service says of it.
+	"vpce-private-dns-off": {"imds"},
+	// That Default Host Management is off is known only after the agent has tried it.
+	"no-credential-source": {"*"},
+}
+
+// hides reports whether a fault may keep another from being seen.
+func hides(a, b fault) bool {
+	group, hidden := causes.Get(a.cause).Group, beside[b.cause]
+	if slices.Contains(hidden, group) || slices.Contains(hidden, "*") {
+		return true
+	}
+	if a.cause == "imds-via-proxy" && slices.Contains([]string{"host", "network"}, causes.Get(b.cause).Group) {
+		return true // with a proxy nothing is tried directly
+	}
+	for _, x := range naming(a.cause) {
+		for _, y := range naming(b.cause) {
+			if x.Station == y.Station || y.NeedsCheck(x) || y.ComesAfter(x) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// rank is the place on the way of the check that names the cause of a fault, and its
+// group at one place.
+func rank(f fault) int {
+	first := len(checks.Stations) + 2
+	for _, c := range naming(f.cause) {
+		first = min(first, c.Place())
+	}
+	return 100*first + causes.GroupRank(causes.Get(f.cause).Group)
+}
 
 // wrongOfTwo says what is wrong with the answer; empty when it follows the rule.
 func wrongOfTwo(r *report.Report, a, b fault, alone map[string]func() *report.Report) string {
@@ -142,6 +246,8 @@ func wrongOfTwo(r *report.Report, a, b fault, alone map[string]func() *report.Re
 		return "got " + severity + " " + id + ", which is the lesser one"
 	case rank(a) == rank(b) || id == a.cause || weight(b.severity) < weight(a.severity):
 		return ""
+	case needs(a, b), proxied(a, b):
+		return ""
 	case confidence(b) < confidence(a):
 		return ""
 	case behind(a, b):
@@ -171,7 +277,7 @@ func together(a, b []string) bool {
 // contradictions are parts of which a host cannot have one from each fault: the
 // agent that uses a hybrid registration does not fail for what EC2 lacks, and a
 // service that is not there is in no state.
-var contradictions = [][2]string{{"agent.packaging", "agent.units"}, {"agent.no_manager", "agent.units"}, {"agent.version", "agent.units"}, {"agent.version", "agent.previous"},
+var contradictions = [][2]string{{"agent.worker", "host.open_files"}, {"no_ipv4_route", "net"}, {"no_ipv4_route", "interfaces"}, {"no_ipv4_route", "resolvers"}, {"agent.stuck", "agent.channel"}, {"agent.packaging", "agent.units"}, {"agent.no_manager", "agent.units"}, {"agent.version", "agent.units"}, {"agent.version", "agent.previous"},
 	{"agent.hybrid", "agent.identity"}, {"agent.hybrid", "agent.source"}, {"agent.hybrid", "agent.cloned"}}
 
 func contradicts(c [2]string, x, y []string) bool {

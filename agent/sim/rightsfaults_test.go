@@ -34,6 +34,7 @@ var rightsFaults = []fault{
 	}, nil},
 	{"stale", "credentials-stale", "critical", "profile", func(s *sim.Scenario) {
 		s.Agent.Age, s.Agent.Worker, s.Agent.Source = sim.Duration(9*time.Hour), true, "profile"
+		unit(s, sim.Unit{Since: sim.Duration(10 * time.Hour)})
 		s.Log = append(sim.Began(10*time.Hour, "INFO EC2RoleProvider Successfully connected with instance profile role credentials"),
 			sim.At(7*time.Hour, "ERROR [ssm-agent-worker] [HealthCheck] error when calling AWS APIs. error details - ExpiredTokenException: The security token included in the request is expired"+sim.RequestID)...)
 	}, nil},

@@ -63,6 +63,7 @@ type Scenario struct {
 	Faults []Fault           `json:"faults,omitempty"`
 	NoIPv4 bool              `json:"no_ipv4_route,omitempty"`
 	IPv6   bool              `json:"ipv6_route,omitempty"`
+	Net    Network           `json:"net,omitzero"`
 	// Interfaces beside lo and eth0: name to address in CIDR form.
 	Interfaces map[string]string `json:"interfaces,omitempty"`
 	// IMDSGateway is where a stale route (on Windows a persistent one) leads
@@ -108,10 +109,24 @@ type Machine struct {
 	Firewall   string   `json:"firewall,omitempty"` // nft or iptables
 	Rules      string   `json:"rules,omitempty"`    // what it lists
 	// Watches are inotify watches in use by root, MaxWatches the limit.
-	Watches    int      `json:"watches,omitempty"`
-	MaxWatches int      `json:"max_watches,omitempty"`
-	SELinux    bool     `json:"selinux,omitempty"` // enforcing
-	Audit      []string `json:"audit,omitempty"`   // lines of the audit log; {now} is its time
+	Watches    int `json:"watches,omitempty"`
+	MaxWatches int `json:"max_watches,omitempty"`
+	// OpenFiles is how many the worker holds open of MaxFiles; 0: 24 of 65535.
+	OpenFiles int `json:"open_files,omitempty"`
+	MaxFiles  int `json:"max_files,omitempty"`
+	// Users are local users beside root, ec2-user and ssm-user; NoUsers: only root is.
+	Users    []string `json:"users,omitempty"`
+	NoUsers  bool     `json:"no_users,omitempty"`
+	NoScript bool     `json:"no_script,omitempty"` // the program script is missing
+	// Available is the memory that is left of 2 GiB, in MiB; 0: 1200.
+	Available int      `json:"available,omitempty"`
+	Load      float64  `json:"load,omitempty"`    // of one minute
+	SELinux   bool     `json:"selinux,omitempty"` // enforcing
+	Audit     []string `json:"audit,omitempty"`   // lines of the audit log; {now} is its time
+	// Syslog are lines of /var/log/messages; {now} is a minute ago as syslog writes it.
+	Syslog []string `json:"syslog,omitempty"`
+	// NoSnapd: an Ubuntu without snapd.
+	NoSnapd bool `json:"no_snapd,omitempty"`
 	// ImageState is the setup state of Windows; empty: IMAGE_STATE_COMPLETE.
 	ImageState string `json:"image_state,omitempty"`
 }
@@ -136,6 +151,8 @@ type Agent struct {
 	Age      Duration `json:"age,omitempty"`      // of those credentials; 0: 10 min
 	Hybrid   bool     `json:"hybrid,omitempty"`   // registered as Scenario.Node
 	EC2      bool     `json:"ec2,omitempty"`      // registered as Scenario.Instance
+	// Others are agents that are not this host's.
+	Others []Other `json:"others,omitempty"`
 	// Cloned: the stored fingerprint is that of another machine.
 	Cloned bool `json:"cloned,omitempty"`
 	// Fingerprint overrides single hashes of the stored fingerprint.
@@ -151,6 +168,14 @@ type Agent struct {
 	Stuck   bool     `json:"stuck,omitempty"`
 }
 
+// Other is a process that bears the name of the core agent and is not this host's agent.
+type Other struct {
+	Exe   string `json:"exe,omitempty"`   // /usr/bin/amazon-ssm-agent when empty
+	Group string `json:"group,omitempty"` // its control group
+	Depth int    `json:"depth,omitempty"` // of its process namespace; 0: that of the host
+	UID   int    `json:"uid,omitempty"`
+}
+
 // Unit is what systemd says of the agent's service.
 type Unit struct {
 	Active   string   `json:"active,omitempty"`  // active (also when empty), inactive, failed, activating, not-found
@@ -161,6 +186,15 @@ type Unit struct {
 	User     string   `json:"user,omitempty"`
 	Exec     string   `json:"exec,omitempty"`
 	Since    Duration `json:"since,omitempty"` // before now; 0: an hour
+	// Result is systemd's; empty: success, or exit-code for one that failed. Ended is how
+	// its process ended: exited, killed, dumped; empty: exited where there is an exit.
+	Result  string `json:"result,omitempty"`
+	Ended   string `json:"ended,omitempty"`
+	Restart string `json:"restart,omitempty"` // always when empty
+	// DropIn is the text of a drop-in besides that of the environment.
+	DropIn string `json:"drop_in,omitempty"`
+	// Wanted are other units that start it.
+	Wanted string `json:"wanted,omitempty"`
 }
 
 // IMDS is the metadata service as the host meets it.
@@ -250,10 +284,11 @@ type Endpoint struct {
 	DNS     string   `json:"dns,omitempty"`     // nxdomain, servfail, timeout
 	Address []string `json:"address,omitempty"` // empty: one is chosen
 	IPv6    []string `json:"ipv6,omitempty"`
+	NoDual  bool     `json:"no_dual,omitempty"` // it has no dual-stack name
 	// Views are the answers of other resolvers.
 	Views   map[string][]string `json:"views,omitempty"`
 	Private bool                `json:"private,omitempty"` // a VPC endpoint
-	TCP     string              `json:"tcp,omitempty"`     // refuse, timeout, unreachable, not-permitted, no-port, hang
+	TCP     string              `json:"tcp,omitempty"`     // refuse, timeout, unreachable, not-permitted, no-port, hang, large-lost
 	TLS     string              `json:"tls,omitempty"`     // untrusted, expired, wrong-name
 	Issuer  string              `json:"issuer,omitempty"`  // of an untrusted certificate, "CN=...,O=..."
 	HTTP    string              `json:"http,omitempty"`    // hang, reset, page
@@ -343,7 +378,7 @@ func (s Scenario) filled() (Scenario, error) {
 		}
 	}
 	if len(c.Resolvers) == 0 {
-		c.Resolvers = []string{"10.0.0.2"}
+		c.Resolvers = []string{map[bool]string{false: "10.0.0.2", true: "fd00:ec2::253"}[c.NoIPv4 && c.IPv6]}
 	}
 	for k, p := range c.Principals {
 		if p == nil || p.Name == "" {

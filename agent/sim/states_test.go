@@ -201,7 +201,7 @@ var channelHistories = []history{
 		omit(s, "[MGSInteractor]")
 		also(s, sim.At(170*time.Minute, onMessages)...)
 	}},
-	{"no-connection-and-no-ec2messages", "not-managed", "vpce-sg-blocked", "profile", func(s *sim.Scenario) {
+	{"no-connection-and-no-ec2messages", "degraded", "vpce-sg-blocked", "profile", func(s *sim.Scenario) {
 		s.Endpoints = map[string]sim.Endpoint{"ssm": {Private: true}, "ec2messages": {Private: true}, "ssmmessages": {Private: true, TCP: "refuse"}}
 		omit(s, "[MGSInteractor]")
 	}},

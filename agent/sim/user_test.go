@@ -17,6 +17,7 @@ var lesser = map[string][]string{
 	"registration-store-damaged": {"agent-crash-loop"},
 	"imds-not-ready-at-boot":     {"agent-service-stopped"},
 	"activation-rejected":        {"hybrid-not-registered"},
+	"registration-orphaned":      {"hybrid-registration-on-ec2"},
 	"region-mismatch":            {"hybrid-not-registered"},
 }
 

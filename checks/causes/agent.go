@@ -17,8 +17,8 @@ var _ = add(
 		Docs: []string{docAgentInstall},
 	},
 	Cause{
-		ID: "agent-service-stopped", Group: "agent", Severity: Critical, Title: "agent service not running",
-		Meaning: "The agent is installed, but its service is disabled, masked, stopped, or kept from starting again.",
+		ID: "agent-service-stopped", Group: "agent", Severity: Critical, Title: "agent service stopped or disabled",
+		Meaning: "The agent is installed, but its service is disabled, masked, stopped, or kept from starting again. One that still runs but is disabled is lost with the next boot.",
 		Fix: []Step{
 			asRoot("Enable the service and start it", "{enable}"),
 			asRoot("If it stops again, read why", "{journal}"),
@@ -43,6 +43,32 @@ var _ = add(
 			verify,
 		},
 		Docs: []string{docAgentLog},
+	},
+	Cause{
+		ID: "out-of-memory", Group: "agent", Severity: Critical, Title: "agent killed for lack of memory",
+		Meaning: "The kernel killed the agent or a process of its service because memory ran out, on the host or within a limit of the service.",
+		Fix: []Step{
+			linux(onHost("See what takes the memory", "free -m; ps -eo rss,pid,args --sort=-rss | head")),
+			AddSwap,
+			ProtectFromOOM,
+			windows(onHost("See what takes the memory", "Get-Process | Sort-Object WorkingSet64 -Descending | Select-Object -First 10")),
+			windows(asRoot("Give the host more memory: a larger instance type, or let Windows size its paging file", "Set-CimInstance -Query 'Select * from Win32_ComputerSystem' -Property @{AutomaticManagedPagefile=$true}")),
+			mac(onHost("See what takes the memory, and give the host more: a larger instance type", "ps -axo rss,pid,args -m | head")),
+			asRoot("Start the agent", "{start}"),
+			verify,
+		},
+		Docs: []string{docAgentLog},
+	},
+	Cause{
+		ID: "os-unsupported", Group: "agent", Severity: Critical, Title: "no SSM Agent for this operating system",
+		Meaning: "AWS builds and supports the SSM Agent only for the systems on its list, and this host runs another.",
+		Fix: []Step{
+			operator("Run the workload on an operating system that AWS supports; for example, these images of Amazon Linux bring the agent",
+				"aws ssm get-parameters-by-path --region {region} --path /aws/service/ami-amazon-linux-latest --query Parameters[].Name"),
+			linux(or(onHost)("Or build the agent from its public source, which AWS does not support here: it needs git, make and Go", "git clone https://github.com/aws/amazon-ssm-agent && cd amazon-ssm-agent && make build-linux")),
+			onHost("Once an agent runs, check again", verify.Command),
+		},
+		Docs: []string{docSupported},
 	},
 	Cause{
 		ID: "agent-version-too-old", Group: "agent", Severity: Critical, Title: "agent too old",

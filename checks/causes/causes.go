@@ -70,7 +70,9 @@ type Cause struct {
 	// Image is the remedy for a machine image, mounted or about to be taken of
 	// this host; empty: Fix.
 	Image []Step
-	Docs  []string // AWS documentation
+	// Ways are remedies that the evidence of a finding chooses instead of Fix.
+	Ways [][]Step
+	Docs []string // AWS documentation
 }
 
 // Step is one step of a remedy. Its text and command are templates: {instance},

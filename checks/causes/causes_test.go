@@ -3,6 +3,7 @@ package causes
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -27,7 +28,7 @@ func TestEveryCauseIsComplete(t *testing.T) {
 		case GroupRank(c.Group) == len(Groups):
 			t.Errorf("%s: group %q", c.ID, c.Group)
 		}
-		for _, s := range slices.Concat(c.Fix, c.Image) {
+		for _, s := range slices.Concat(append(c.Ways, c.Fix, c.Image)...) {
 			if s.Text == "" || s.Command == "" || s.Where == "" {
 				t.Errorf("%s: step without text, command or place: %+v", c.ID, s)
 			}
@@ -53,7 +54,7 @@ func TestFillLeavesNoPlaceholder(t *testing.T) {
 	t.Parallel()
 	left := regexp.MustCompile(`\{[a-z]+\}`)
 	for _, c := range All() {
-		for _, s := range slices.Concat(c.Fix, c.Image) {
+		for _, s := range slices.Concat(append(c.Ways, c.Fix, c.Image)...) {
 			f := s.Fill(nil)
 			if m := left.FindString(f.Text.String() + f.Command.String()); m != "" {
 				t.Errorf("%s: %s is left", c.ID, m)
@@ -91,7 +92,11 @@ func TestStepsFitTheirSystem(t *testing.T) {
 	for goos, not := range foreign {
 		v := Values{"goos": goos}
 		for _, c := range All() {
-			for what, list := range map[string][]Step{"fix": c.Fix, "image": c.Image} {
+			lists := map[string][]Step{"fix": c.Fix, "image": c.Image}
+			for i, way := range c.Ways {
+				lists["way "+strconv.Itoa(i)] = way
+			}
+			for what, list := range lists {
 				var kept []Step
 				for i, s := range list {
 					if !s.Applies(v) {

@@ -78,8 +78,8 @@ var _ = add(
 		Docs: []string{docProfile},
 	},
 	Cause{
-		ID: "credentials-stale", Group: "credentials", Severity: Critical, Title: "agent holds expired credentials",
-		Meaning: "The credentials that the agent uses have expired, although it runs and fresh ones could be had.",
+		ID: "credentials-stale", Group: "credentials", Severity: Critical, Title: "agent holds credentials that no longer serve",
+		Meaning: "The credentials that the agent holds have ended, are refused by AWS, or are of a profile that is gone, or it gave up getting any; what it would get now was not refused. It renews them only halfway to their end; a restart does so at once.",
 		Fix: []Step{
 			asRoot("Restart the agent: it fetches fresh credentials at start", "{restart}"),
 			unix(asRoot("If it happens again, see what the renewal says", "grep -iE 'credential|refresh' {log}/amazon-ssm-agent.log | tail -20")),

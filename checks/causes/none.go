@@ -11,7 +11,7 @@ var _ = add(
 	Cause{
 		ID: "client-side-problem", Group: "none", Severity: Info, Title: "the fault is at the caller",
 		Meaning: "The node is managed and its channel is open; whoever cannot start a session or send a command uses another Region or endpoint, lacks permissions, or lacks the Session Manager plug-in.",
-		Unseen:  "Nothing on the node shows what a caller does: this is what remains when the node is healthy and somebody still cannot reach it.",
+		Unseen:  "But for a session that a plug-in did not take up, nothing on the node shows what a caller does: this is what remains when the node is healthy and somebody still cannot reach it.",
 		Fix: []Step{
 			operator("Ask in the node's own Region, and without an endpoint override (AWS_ENDPOINT_URL, --endpoint-url)", "aws ssm describe-instance-information --region {region} --filters Key=InstanceIds,Values={node}"),
 			operator("See as whom you call, and that you may: the simulator tells", "aws sts get-caller-identity; aws iam simulate-principal-policy --policy-source-arn YOUR_ARN --action-names ssm:StartSession ssm:SendCommand"),

@@ -7,6 +7,7 @@ const (
 	docAgentStart   = "https://docs.aws.amazon.com/systems-manager/latest/userguide/ssm-agent-status-and-restart.html"
 	docAgentInstall = "https://docs.aws.amazon.com/systems-manager/latest/userguide/manually-install-ssm-agent-linux.html"
 	docAgentUpdate  = "https://docs.aws.amazon.com/systems-manager/latest/userguide/ssm-agent-automatic-updates.html"
+	docSupported    = "https://docs.aws.amazon.com/systems-manager/latest/userguide/operating-systems-and-machine-types.html"
 	docProfile      = "https://docs.aws.amazon.com/systems-manager/latest/userguide/setup-instance-permissions.html"
 	docDHMC         = "https://docs.aws.amazon.com/systems-manager/latest/userguide/fleet-manager-default-host-management-configuration.html"
 	docHybrid       = "https://docs.aws.amazon.com/systems-manager/latest/userguide/hybrid-activation-managed-nodes.html"
@@ -97,6 +98,25 @@ var registerAgain = []Step{
 	asRoot("Register with the new activation (its id and code)", "{agent} -register -y -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
 	start, verify,
 }
+
+// Steps of a lack of memory, of which a finding leaves out what its host does not need.
+var (
+	LiftMemoryLimit = linux(asRoot("Take the limit off the agent's service: its own memory limit (MemoryMax) was met, not that of the host", `mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nMemoryMax=infinity\nMemoryLimit=infinity\n' >/etc/systemd/system/{unit}.d/90-memory-limit.conf && systemctl daemon-reload`))
+	AddSwap         = linux(asRoot("Give the host more memory: a larger instance type, or swap now", "dd if=/dev/zero of=/swapfile bs=1M count=1024 && chmod 600 /swapfile && mkswap /swapfile && swapon /swapfile && echo '/swapfile none swap sw 0 0' >>/etc/fstab"))
+	ProtectFromOOM  = linux(asRoot("Keep the kernel from choosing the agent, and systemd from stopping it when a command it runs is killed; agents from 3.3.4364 on bring that in their unit",
+		`mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nOOMScoreAdjust=-900\nOOMPolicy=continue\n' >/etc/systemd/system/{unit}.d/50-memory.conf && systemctl daemon-reload`))
+)
+
+// Steps that make a service start at boot, without starting it now.
+var (
+	EnableAtBoot  = asRoot("Let the service start at boot; it runs now and need not be restarted", "{enableonly}")
+	EnableStatic  = linux(asRoot("Let something start the service at boot: its unit has no [Install] section, so that it cannot be enabled", "systemctl add-wants multi-user.target {unit}"))
+	RepairAgent   = asRoot("Install the agent's programs again; registration and configuration stay", "{repair}")
+	ConfigureDpkg = linux(asRoot("Let dpkg end what it began", "dpkg --configure -a"))
+)
+
+// Again is the look that ends a remedy.
+var Again = verify
 
 // ImageAgain runs the gate for machine images once more.
 var ImageAgain = onHost("Check the image again", "{imagecheck}")

@@ -35,7 +35,13 @@ var placeholders = map[string]string{
 	"reinstall": "yum install -y https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/linux_amd64/amazon-ssm-agent.rpm",
 	"install":   "yum install -y https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/linux_amd64/amazon-ssm-agent.rpm",
 
+	"enableonly": "systemctl unmask amazon-ssm-agent.service && systemctl enable amazon-ssm-agent.service",
+	"repair":     "rpm -Uvh --force https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/linux_amd64/amazon-ssm-agent.rpm",
+
 	"downgrade": "yum downgrade -y", // a file or URL follows
+	"adduser":   "useradd -m",       // a name follows
+
+	"installscript": "yum install -y util-linux",
 	// Of a mounted root file system: its directory, and what runs a command in
 	// it; both empty on the host itself.
 	"root":       "",
@@ -65,6 +71,10 @@ var placeholders = map[string]string{
 	"version":     "VERSION",
 	"package":     "PACKAGE",
 	"issuer":      "ISSUER",
+	"user":        "USER_NAME", // that sessions run as
+	"bucket":      "BUCKET_NAME",
+	"loggroup":    "LOG_GROUP_NAME",
+	"key":         "KEY_ID", // of KMS
 	"minutes":     "30",
 	"until":       "the time it names",
 }
@@ -81,20 +91,22 @@ var systems = map[string]map[string]string{
 	"windows": {
 		"unit": "AmazonSSMAgent", "restart": "Restart-Service AmazonSSMAgent", "stop": "Stop-Service AmazonSSMAgent", "start": "Start-Service AmazonSSMAgent",
 		"install":   installWindows,
-		"reinstall": installWindows,
-		"enable":    "Set-Service AmazonSSMAgent -StartupType Automatic; Start-Service AmazonSSMAgent",
-		"journal":   `Get-Content C:\ProgramData\Amazon\SSM\Logs\amazon-ssm-agent.log -Tail 50`,
-		"data":      `C:\ProgramData\Amazon\SSM\InstanceData`, "runtime": `C:\ProgramData\Amazon\SSM\runtimeconfig`, "log": `C:\ProgramData\Amazon\SSM\Logs`,
+		"reinstall": installWindows, "repair": installWindows,
+		"enableonly": "Set-Service AmazonSSMAgent -StartupType Automatic",
+		"enable":     "Set-Service AmazonSSMAgent -StartupType Automatic; Start-Service AmazonSSMAgent",
+		"journal":    `Get-Content C:\ProgramData\Amazon\SSM\Logs\amazon-ssm-agent.log -Tail 50`,
+		"data":       `C:\ProgramData\Amazon\SSM\InstanceData`, "runtime": `C:\ProgramData\Amazon\SSM\runtimeconfig`, "log": `C:\ProgramData\Amazon\SSM\Logs`,
 		"config": `C:\Program Files\Amazon\SSM\amazon-ssm-agent.json`, "agent": `C:\Program Files\Amazon\SSM\amazon-ssm-agent.exe`,
 	},
 	"darwin": {
 		"unit": "com.amazon.aws.ssm", "restart": "launchctl kickstart -k system/com.amazon.aws.ssm", "stop": "launchctl bootout system/com.amazon.aws.ssm",
 		"start":     "launchctl bootstrap system /Library/LaunchDaemons/com.amazon.aws.ssm.plist", // kickstart finds nothing after bootout
 		"install":   installMac,
-		"reinstall": installMac,
-		"enable":    "launchctl enable system/com.amazon.aws.ssm; launchctl bootstrap system /Library/LaunchDaemons/com.amazon.aws.ssm.plist",
-		"journal":   "tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log",
-		"data":      "/opt/aws/ssm/data", "runtime": "/opt/aws/ssm/runtimeconfig", "config": "/opt/aws/ssm/amazon-ssm-agent.json", "agent": "/opt/aws/ssm/bin/amazon-ssm-agent",
+		"reinstall": installMac, "repair": installMac,
+		"enableonly": "launchctl enable system/com.amazon.aws.ssm",
+		"enable":     "launchctl enable system/com.amazon.aws.ssm; launchctl bootstrap system /Library/LaunchDaemons/com.amazon.aws.ssm.plist",
+		"journal":    "tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log",
+		"data":       "/opt/aws/ssm/data", "runtime": "/opt/aws/ssm/runtimeconfig", "config": "/opt/aws/ssm/amazon-ssm-agent.json", "agent": "/opt/aws/ssm/bin/amazon-ssm-agent",
 	},
 }
 
@@ -106,7 +118,10 @@ var safeWindows = regexp.MustCompile(`^[A-Za-z0-9 ._:\\()-]+$`)
 
 // commands are placeholders that hold a whole command, made of safe parts by
 // whoever sets them.
-var commands = map[string]bool{"restart": true, "stop": true, "start": true, "enable": true, "journal": true, "reinstall": true, "install": true, "downgrade": true, "imagecheck": true}
+var commands = map[string]bool{
+	"restart": true, "stop": true, "start": true, "enable": true, "enableonly": true, "journal": true,
+	"reinstall": true, "install": true, "repair": true, "downgrade": true, "adduser": true, "installscript": true, "imagecheck": true,
+}
 
 // paths are placeholders that hold a path, quoted in commands of Windows.
 var paths = map[string]bool{"data": true, "runtime": true, "log": true, "config": true, "agent": true, "path": true, "mount": true}
@@ -122,6 +137,9 @@ func (s Step) Applies(v Values) bool {
 		goos = "linux"
 	}
 	if s.GOOS != "" && !slices.Contains(strings.Fields(s.GOOS), goos) {
+		return false
+	}
+	if m := v["manager"]; goos == "linux" && m != "" && m != "systemd" && strings.Contains(s.Command, "systemctl ") {
 		return false
 	}
 	for _, m := range rePlaceholder.FindAllString(s.Command, -1) {

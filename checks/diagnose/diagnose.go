@@ -37,6 +37,8 @@ type Named struct {
 	Check      string
 	Cause      *causes.Cause
 	Severity   causes.Severity
+	Effect     checks.Effect
+	Until      time.Time // when the node will be lost by it; zero: not known
 	Confidence checks.Confidence
 	Summary    text.Text
 	Evidence   []checks.Evidence
@@ -55,11 +57,12 @@ type Answer struct {
 	NotLooked []NotLooked
 	Path      []Hop
 	LastPing  time.Time // last proof that the service accepted the node; zero: none
+	Until     time.Time // when a degraded node will be lost; zero: not known
 }
 
 // Diagnose ranks the findings. Rules, in order: what another failure explains is
-// not a cause; then what it does to the node, directness of the evidence, group
-// order, id.
+// not a cause; then what it does to the node, directness of the evidence, the place
+// on the way, group order, id.
 func Diagnose(n *node.Node, found Findings) Answer { return diagnose(n, found, !n.Facts.Live()) }
 
 // DiagnoseImage is Diagnose for a machine image: remedies start nothing and
@@ -80,7 +83,11 @@ func diagnose(n *node.Node, found Findings, image bool) Answer {
 		// What would speak against the node, or for another cause, may be missing.
 		list, accepted = nil, false
 	}
-	a.State = stateOf(list, accepted)
+	unclear := firstUnclear(found, a.Follows)
+	a.State = stateOf(n, list, accepted, unclear != nil)
+	if a.State == Degraded {
+		a.Until = firstEnd(list)
+	}
 	for i, c := range list {
 		// A cause of last resort is the answer only where nothing else is in the way.
 		if a.Root == nil && (c.Severity != causes.Info || c.Cause.LastResort && a.State == NotManaged) {
@@ -92,32 +99,59 @@ func diagnose(n *node.Node, found Findings, image bool) Answer {
 		}
 		a.Also = append(a.Also, c)
 	}
-	a.Summary = summarize(n, a)
+	a.Summary = summarize(n, a, unclear)
 	a.NotLooked = notLooked(n, a)
 	a.Path = path(found, a)
 	return a
 }
 
-// stateOf is the state of a node with these causes.
-func stateOf(list []Named, accepted bool) State {
-	worst, waiting := causes.Info, false
-	for _, c := range list {
-		if c.Severity.Rank() < worst.Rank() {
-			worst = c.Severity
+// firstUnclear is the first finding, not explained by another, that saw that something
+// is wrong and could not tell what; nil: there is none.
+func firstUnclear(found Findings, follows map[string]string) *checks.Finding {
+	var first *checks.Check
+	for id, fd := range found {
+		if c := checks.Get(id); fd.Status == checks.Unknown && fd.Effect != checks.Notes && follows[id] == "" && (first == nil || isBefore(c, first)) {
+			first = c
 		}
+	}
+	if first == nil {
+		return nil
+	}
+	fd := found[first.ID]
+	return &fd
+}
+
+// stateOf is the state of a node with these causes, and with something that is wrong
+// and not understood if unclear. What the service says of the agent decides: a fault
+// that only will end it, or breaks a part, is another state.
+func stateOf(n *node.Node, list []Named, accepted, unclear bool) State {
+	worst, waiting := checks.Notes, false
+	for _, c := range list {
+		worst = max(worst, c.Effect)
 		waiting = waiting || c.Cause.LastResort
 	}
+	refused := n.Acceptance.Refused == node.Yes
 	switch {
-	case worst == causes.Critical:
+	case worst == checks.Blocks:
 		return NotManaged
-	case accepted && worst == causes.Warning:
+	case accepted && worst >= checks.Breaks:
 		return Degraded
-	case accepted:
+	case accepted && !unclear:
 		return Managed
-	case waiting:
+	case waiting && !accepted, refused && worst >= checks.Breaks:
 		return NotManaged
 	}
 	return Unknown
+}
+
+// firstEnd is the first time at which a cause will take the node away.
+func firstEnd(list []Named) (at time.Time) {
+	for _, c := range list {
+		if !c.Until.IsZero() && (at.IsZero() || c.Until.Before(at)) {
+			at = c.Until
+		}
+	}
+	return at
 }
 
 // nameCauses are the causes of the findings that nothing explains, worst first, each
@@ -162,7 +196,7 @@ func explanation(id string, found Findings) string {
 	c := checks.Get(id)
 	var roots []*checks.Check
 	for other, fd := range found {
-		if o := checks.Get(other); other != id && fd.Effect == checks.Blocks && fd.Status == checks.Fail && explains(o, c, found[id]) {
+		if o := checks.Get(other); other != id && fd.Effect >= checks.Ends && (fd.Status == checks.Fail || fd.Status == checks.Unknown) && explains(o, c, found[id]) {
 			roots = append(roots, o)
 		}
 	}
@@ -211,7 +245,7 @@ func named(host causes.Values, check string, fd checks.Finding, image bool) []Na
 	if len(steps) == 0 {
 		steps = c.Fix
 	}
-	n := Named{Check: check, Cause: c, Severity: fd.Effect.Severity(), Confidence: fd.Confidence, Summary: fd.Summary, Evidence: fd.Evidence}
+	n := Named{Check: check, Cause: c, Severity: fd.Effect.Severity(), Effect: fd.Effect, Until: fd.Until, Confidence: fd.Confidence, Summary: fd.Summary, Evidence: fd.Evidence}
 	if n.Confidence == "" {
 		n.Confidence = checks.Possible
 	}
@@ -241,10 +275,13 @@ func distinct(list []Named) []Named {
 }
 
 func less(a, b Named) bool {
-	if x, y := a.Severity.Rank(), b.Severity.Rank(); x != y {
-		return x < y
+	if a.Effect != b.Effect {
+		return a.Effect > b.Effect
 	}
 	if x, y := a.Confidence.Rank(), b.Confidence.Rank(); x != y {
+		return x < y
+	}
+	if x, y := checks.Get(a.Check).Place(), checks.Get(b.Check).Place(); x != y {
 		return x < y
 	}
 	if x, y := causes.GroupRank(a.Cause.Group), causes.GroupRank(b.Cause.Group); x != y {
@@ -257,7 +294,7 @@ func less(a, b Named) bool {
 }
 
 // summarize is the answer in one sentence.
-func summarize(n *node.Node, a Answer) text.Text {
+func summarize(n *node.Node, a Answer, unclear *checks.Finding) text.Text {
 	who := text.New("this host")
 	if n.Identity.ID != "" {
 		who = text.New("%s", n.Identity.ID)
@@ -278,8 +315,13 @@ func summarize(n *node.Node, a Answer) text.Text {
 	if b := n.Facts.Broken(); b != "" {
 		return whether.Add(" cannot be told: %s", b)
 	}
-	if a.Root != nil {
+	switch {
+	case a.Root != nil:
 		return whether.Add(" cannot be told; seen: ").Append(a.Root.Summary)
+	case unclear != nil && n.Acceptance.Now == node.Yes:
+		return who.Add(" is accepted, but what is wrong with it cannot be told: ").Append(unclear.Summary)
+	case unclear != nil:
+		return whether.Add(" cannot be told; seen: ").Append(unclear.Summary)
 	}
 	return whether.Add(" cannot be told from what was seen")
 }

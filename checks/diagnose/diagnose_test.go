@@ -16,6 +16,7 @@ import (
 	"ssm-doctor/checks/factstest"
 	"ssm-doctor/checks/iam"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
 // invariants hold for every answer, whatever the facts.
@@ -99,12 +100,90 @@ func TestPairs(t *testing.T) {
 				if id := got.Root.Cause.ID; id != a.cause && id != b.cause && !related(id, a.cause, b.cause) {
 					t.Errorf("%s with %s: blames %s (%s)", a.cause, b.cause, id, got.Root.Summary)
 				}
+				if a.severity == causes.Critical && b.severity == causes.Critical {
+					if why := wrongOrder(got, a.cause, b.cause); why != "" {
+						t.Errorf("%s with %s: %s (%s)", a.cause, b.cause, why, got.Root.Summary)
+					}
+				}
 				for _, n := range got.Also {
 					if id := n.Cause.ID; n.Severity == causes.Critical && id != a.cause && id != b.cause && !related(id, a.cause, b.cause) {
 						t.Errorf("%s with %s: also blames %s (%s)", a.cause, b.cause, id, n.Summary)
 					}
 				}
 			}
+		}
+	}
+}
+
+// wrongOrder says what is wrong with the order of two faults that both stop the node;
+// empty: nothing. The one at the earlier station of the way comes first, or that which
+// the check of the other needs; unless the later one is proven and the earlier one only
+// read, or not seen behind it.
+func wrongOrder(got Answer, x, y string) string {
+	for _, pair := range [][2]string{{x, y}, {y, x}} {
+		first, second := pair[0], pair[1]
+		if !before(first, second) || before(second, first) || got.Root.Cause.ID != second {
+			continue
+		}
+		confidence := map[string]checks.Confidence{second: got.Root.Confidence}
+		for _, n := range got.Also {
+			confidence[n.Cause.ID] = n.Confidence
+		}
+		if c, named := confidence[first]; named && c.Rank() <= confidence[second].Rank() {
+			return second + " stands before " + first
+		}
+	}
+	return ""
+}
+
+// before reports whether a check that names a cause stands earlier on the way than one
+// that names another, or is needed by it.
+func before(first, second string) bool {
+	for _, x := range checks.All() {
+		for _, y := range checks.All() {
+			if slices.Contains(x.Causes, first) && slices.Contains(y.Causes, second) && (y.NeedsCheck(x) || y.ComesAfter(x)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// TestUnclear: what is seen to be wrong, and cannot be told, leaves no node green and
+// explains what follows from it.
+func TestUnclear(t *testing.T) {
+	t.Parallel()
+	n := node.Of(factstest.Healthy(t, "profile"))
+	lost := node.Of(factstest.Healthy(t, "profile"))
+	lost.Acceptance.Now = node.No
+	unclear := func(e checks.Effect) checks.Finding {
+		return checks.Finding{Status: checks.Unknown, Effect: e, Summary: text.New("nobody knows what stops the packets")}
+	}
+	loop := checks.Finding{Status: checks.Fail, Effect: checks.Blocks, Cause: "agent-crash-loop", Confidence: checks.Likely, Summary: text.New("does not stay up")}
+	asleep := checks.Finding{Status: checks.Warn, Cause: "agent-backoff-wait", Confidence: checks.Likely, Summary: text.New("asleep")}
+	for _, c := range []struct {
+		name  string
+		node  *node.Node
+		found Findings
+		state State
+		root  string
+		says  string
+	}{
+		{"accepted", n, Findings{"network-egress": unclear(checks.Blocks)}, Unknown, "", "is accepted, but what is wrong with it cannot be told: nobody knows"},
+		{"accepted, a part", n, Findings{"permission-features": unclear(checks.Breaks)}, Unknown, "", "is accepted, but what is wrong"},
+		{"accepted, not seen to be wrong", n, Findings{"network-egress": unclear(checks.Notes)}, Managed, "", "is a managed node"},
+		{"a loop behind it", lost, Findings{"imds-reachable": unclear(checks.Blocks), "agent-stable": loop}, Unknown, "", "cannot be told; seen: nobody knows"},
+		{"a loop beside a part", lost, Findings{"permission-features": unclear(checks.Breaks), "agent-stable": loop}, NotManaged, "agent-crash-loop", "does not stay up"},
+		{"asleep behind it", lost, Findings{"network-egress": unclear(checks.Blocks), "agent-backoff": asleep}, Unknown, "", "cannot be told; seen: nobody knows"},
+		{"a fault with a name", n, Findings{"permission-features": unclear(checks.Breaks), "disk-space": {Status: checks.Warn, Effect: checks.Breaks, Cause: "disk-full", Summary: text.New("disk full")}}, Degraded, "disk-full", "disk full"},
+	} {
+		a := Diagnose(c.node, c.found)
+		root := ""
+		if a.Root != nil {
+			root = a.Root.Cause.ID
+		}
+		if a.State != c.state || root != c.root || !strings.Contains(a.Summary.String(), c.says) {
+			t.Errorf("%s: %s %q: %s", c.name, a.State, root, a.Summary)
 		}
 	}
 }
@@ -156,7 +235,9 @@ func related(id, a, b string) bool {
 var plainer = map[string][]string{
 	"agent-service-stopped":      {"imds-not-ready-at-boot", "agent-packaging-conflict", "agent-not-installed"},
 	"agent-crash-loop":           {"agent-version-regression"},
+	"agent-not-installed":        {"os-unsupported"},
 	"imds-unreachable":           {"imds-route-wrong", "imds-blocked-by-host"},
+	"imds-route-wrong":           {"host-network-down"}, // where an address of IPv6 is left
 	"network-no-egress":          {"ipv6-no-endpoint"},
 	"vpce-sg-blocked":            {"vpce-service-missing"},
 	"iam-missing-channel-action": {"profile-shadows-dhmc"},

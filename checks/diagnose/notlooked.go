@@ -34,6 +34,10 @@ func notLooked(n *node.Node, a Answer) []NotLooked {
 		}
 	}
 	if a.State == Managed {
+		if v["node"] != "" {
+			add("what callers do", "who cannot reach a managed node asks in another Region or at another endpoint, lacks permissions, or has an old plug-in",
+				"aws ssm start-session --region {region} --target {node}")
+		}
 		return out
 	}
 	private := false

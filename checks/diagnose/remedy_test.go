@@ -93,6 +93,30 @@ func TestRemedyFitsTheHost(t *testing.T) {
 			f.IMDS.Role = facts.Known(facts.Role{Name: "ecsInstanceRole", Code: "Success"}, "")
 		}
 	}
+	tools := func(names ...string) func(*facts.Facts) {
+		return func(f *facts.Facts) { f.Host.Installers = facts.Known(names, "") }
+	}
+	missingProgram := func(kind string) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			unaccepted(f)
+			stopped(f, "failed", "failed")
+			f.Agent.Installations.Value = f.Agent.Installations.Value[:1]
+			f.Agent.Installations.Value[0].Kind, f.Agent.Installations.Value[0].Broken = kind, "it is recorded as installed, but its program /usr/bin/amazon-ssm-agent does not exist"
+			unit(f).Program = facts.Absent[facts.Program]("no such file", "file:/usr/bin/amazon-ssm-agent")
+		}
+	}
+	initService := func(manager string) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			f.Agent.Manager = facts.Known(manager, "")
+			f.Agent.Units = facts.Known([]facts.Unit{{Name: "amazon-ssm-agent", Load: "loaded", Active: map[string]string{"openrc": "inactive"}[manager], Enabled: "disabled", File: "/etc/init.d/amazon-ssm-agent"}}, "")
+		}
+	}
+	brokenSnap := func(why, other string) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			missingProgram("snap")(f)
+			f.Agent.Installations.Value[0].Broken, f.Agent.Installations.Value[0].Other = why, other
+		}
+	}
 	proxies := func(service, shell string) func(*facts.Facts) {
 		return func(f *facts.Facts) {
 			f.Agent.ServiceProxy.Value.No, f.Agent.ShellProxy.Value.No = service, shell
@@ -108,6 +132,39 @@ func TestRemedyFitsTheHost(t *testing.T) {
 		{"zypper on SUSE", "agent-not-installed", distro("sles"), "zypper --non-interactive install https://", "yum|dnf"},
 		{"older rpm", "agent-version-regression", distro("amzn"), "yum downgrade -y https://s3.eu-central-1.amazonaws.com/amazon-ssm-eu-central-1/3.3.3270.0/linux_amd64/", "dnf"},
 		{"older rpm on SUSE", "agent-version-regression", distro("sles"), "zypper --non-interactive install --oldpackage https://", "yum"},
+		{"dnf where there is no yum", "agent-not-installed", both(distro("rhel"), tools("dnf", "rpm")), "dnf install -y https://", "yum"},
+		{"snap on Ubuntu", "agent-not-installed", both(distro("ubuntu"), tools("snap", "dpkg")), "snap install amazon-ssm-agent --classic", "dpkg|yum"},
+		{"no snap where snapd is gone", "agent-not-installed", both(distro("ubuntu"), tools("dpkg")), "dpkg -i amazon-ssm-agent.deb", "snap|yum"},
+		{"no package on Alpine", "os-unsupported", func(*facts.Facts) {}, "apk search|make build-linux", "yum|dpkg|snap"},
+		{"the module of NixOS", "os-unsupported", distro("nixos"), "nixos-rebuild switch", "yum|apk"},
+		{"a program that is missing, rpm", "agent-packaging-conflict", missingProgram("rpm"), "rpm -Uvh --force https://", "purge|yum install|snap"},
+		{"a program that is missing, deb", "agent-packaging-conflict", both(distro("debian"), missingProgram("deb")), "dpkg -i amazon-ssm-agent.deb", "purge|snap|yum"},
+		{"a snap that is broken", "agent-packaging-conflict", both(distro("ubuntu"), tools("snap", "dpkg"), brokenSnap("the current revision has no usable executable", "")), "snap remove amazon-ssm-agent && snap install amazon-ssm-agent --classic", "purge|yum"},
+		{"a snap with another revision", "agent-packaging-conflict", both(distro("ubuntu"), tools("snap", "dpkg"), brokenSnap("the current revision has no usable executable", "9565")), "snap revert amazon-ssm-agent", "purge|snap install"},
+		{"a snap that is off", "agent-packaging-conflict", both(distro("ubuntu"), tools("snap", "dpkg"), brokenSnap(facts.SnapNotCurrent, "")), "snap enable amazon-ssm-agent", "purge|snap install"},
+		{"half configured", "agent-packaging-conflict", both(distro("debian"), func(f *facts.Facts) {
+			missingProgram("deb")(f)
+			f.Agent.Installations.Value[0].Broken = "dpkg: install ok half-configured"
+		}), "dpkg --configure -a", "purge"},
+		{"the snap's other service", "agent-service-stopped", func(f *facts.Facts) { f.Agent.Units.Value[0].Name = "snap.amazon-ssm-agent.amazon-ssm-agent.service" }, "systemctl enable --now snap.amazon-ssm-agent.amazon-ssm-agent.service", "enable --now amazon-ssm-agent"},
+		{"runs, but is disabled", "agent-service-stopped", func(f *facts.Facts) {
+			u := &f.Agent.Units.Value[0]
+			u.Active, u.Sub, u.Enabled = "active", "running", "disabled"
+		}, "systemctl enable amazon-ssm-agent.service", "--now|restart"},
+		{"runs, but is masked", "agent-service-stopped", func(f *facts.Facts) {
+			u := &f.Agent.Units.Value[0]
+			u.Active, u.Sub, u.Enabled = "active", "running", "masked"
+		}, "systemctl unmask amazon-ssm-agent.service && systemctl enable amazon-ssm-agent.service", "--now|restart"},
+		{"OpenRC", "agent-service-stopped", initService("openrc"), "rc-update add amazon-ssm-agent default && rc-service amazon-ssm-agent start", "systemctl|journalctl"},
+		{"System V", "agent-service-stopped", initService("sysv"), "/etc/init.d/amazon-ssm-agent start", "systemctl|journalctl"},
+		{"hung up", "agent-service-stopped", func(f *facts.Facts) {
+			u := &f.Agent.Units.Value[0]
+			u.Ended, u.ExitStatus, u.Restart = "killed", 1, "on-failure"
+		}, "Restart=always|50-restart.conf", "yum"},
+		{"no such user", "agent-crash-loop", func(f *facts.Facts) {
+			u := &f.Agent.Units.Value[0]
+			u.Ended, u.ExitStatus, u.Result = "exited", 217, "exit-code"
+		}, "systemctl edit amazon-ssm-agent.service", "PATH"},
 		{"no older deb", "agent-version-regression", both(distro("debian"), kind("deb")), "dpkg -i", "downgrade|3.3.3270.0"},
 
 		{"the task's role", "ecs-task-role-missing",

@@ -17,7 +17,7 @@ var metadataAddresses = []string{"169.254.169.254", "fd00:ec2::254"}
 func values(n *node.Node) causes.Values {
 	f := n.Facts
 	v := causes.Values{
-		"goos": f.Host.GOOS, "arch": f.Host.Arch,
+		"goos": f.Host.GOOS, "manager": f.Agent.Manager.Value, "arch": f.Host.Arch,
 		"node": n.Identity.ID, "region": n.Identity.Region, "account": n.Identity.Account, "partition": n.Identity.Partition,
 		"role": roleInUse(n), "domain": f.Network.Domain, "config": f.Agent.ConfigPath, "cluster": f.ECS.Task.Value.Cluster,
 	}
@@ -117,55 +117,142 @@ func serviceCommands(n *node.Node, v causes.Values) {
 		name := strings.TrimSuffix(unit, ".service")
 		v["unit"], v["restart"], v["stop"], v["start"] = unit, "systemctl restart "+name, "systemctl stop "+name, "systemctl start "+name
 		v["enable"] = "systemctl unmask " + unit + " && systemctl enable --now " + unit
+		v["enableonly"] = "systemctl enable " + unit
+		if u := n.Agent.Unit; u != nil && strings.HasPrefix(u.Enabled, "masked") {
+			v["enableonly"] = "systemctl unmask " + unit + " && systemctl enable " + unit
+		}
+		switch f.Agent.Manager.Value {
+		case "openrc":
+			v["restart"], v["stop"], v["start"] = "rc-service "+name+" restart", "rc-service "+name+" stop", "rc-service "+name+" start"
+			v["enableonly"] = "rc-update add " + name + " default"
+			v["enable"] = v["enableonly"] + " && " + v["start"]
+		case "upstart":
+			v["stop"], v["start"] = "initctl stop "+name, "initctl start "+name
+			v["restart"] = v["stop"] + "; " + v["start"]
+			v["enableonly"] = "rm -f /etc/init/" + name + ".override"
+			v["enable"] = v["enableonly"] + "; " + v["start"]
+		case "sysv":
+			v["restart"], v["stop"], v["start"] = "/etc/init.d/"+name+" restart", "/etc/init.d/"+name+" stop", "/etc/init.d/"+name+" start"
+			v["enableonly"] = "update-rc.d " + name + " defaults || chkconfig --add " + name
+			v["enable"] = v["enableonly"] + "; " + v["start"]
+		}
 		v["journal"] = "journalctl -u " + unit + " -n 50 --no-pager; tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log"
-		v["install"] = installOnLinux(f, bucket, v["root"])
+		if m := f.Agent.Manager.Value; m == "openrc" || m == "sysv" || m == "upstart" {
+			v["journal"] = "tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log"
+		}
+		v["install"] = installOnLinux(n, bucket, v["root"])
+		if strings.HasPrefix(unit, "host-containers@") {
+			v["enable"], v["enableonly"] = "apiclient set host-containers.control.enabled=true", "apiclient set host-containers.control.enabled=true"
+			v["journal"] = "journalctl -u " + unit + " -n 100 --no-pager"
+		}
 	}
-	v["reinstall"] = v["install"]
+	switch d, family := f.Host.Distro.Value, n.Platform().Family; {
+	case d.ID == "alpine":
+		v["adduser"], v["installscript"] = "adduser -D", "apk add util-linux-misc"
+	case family == "deb", family == "ubuntu":
+		v["installscript"] = "apt-get install -y bsdutils"
+	case d.ID == "fedora":
+		v["installscript"] = "dnf install -y util-linux-script"
+	case family == "zypper":
+		v["installscript"] = "zypper --non-interactive install util-linux"
+	}
+	v["reinstall"], v["repair"] = v["install"], repairOnLinux(n, bucket, v["install"])
 	for _, in := range f.Agent.Installations.Some() {
 		switch {
-		case in.Kind == "snap":
+		case in.Kind == "snap" && n.Has("snap") != node.No:
 			v["reinstall"] = "snap refresh amazon-ssm-agent"
-		case in.Kind == "rpm" && suse(f):
+		case in.Kind == "deb" && v["root"] == "": // and no snap beside it
+			v["reinstall"] = installDeb(n, bucket, "")
+		case in.Kind == "rpm" && n.Platform().Family == "zypper":
 			v["downgrade"] = "zypper --non-interactive install --oldpackage"
 		case in.Kind == "rpm":
-			v["downgrade"] = "yum downgrade -y"
+			v["downgrade"] = rpmTool(n) + " downgrade -y"
 		}
 	}
 }
 
-// installOnLinux is the command that installs or updates the agent from the
-// Region's bucket, by the package manager of the distribution; into the file
-// system below root where that is set. yum is on every rpm system that AWS
-// supports; SUSE has zypper.
-func installOnLinux(f *facts.Facts, bucket, root string) string {
-	arch := "amd64"
-	if f.Host.Arch == "arm64" || f.Host.Arch == "arm" {
-		arch = f.Host.Arch
-	}
-	rpm := bucket + "linux_" + arch + "/amazon-ssm-agent.rpm"
-	deb := "curl -fsSLO " + bucket + "debian_" + arch + "/amazon-ssm-agent.deb && dpkg "
-	if root != "" {
-		deb += "--root=" + root + " "
-	}
-	d, _ := f.Host.Distro.Get()
-	switch {
-	case d.ID == "ubuntu" && root == "":
+// installOnLinux is the command that installs or updates the agent, by a package
+// manager of the distribution that this host has, into the file system below root where
+// that is set; empty where there is no package for it. yum is on every rpm system that
+// AWS supports, unless this one shows that it is not.
+func installOnLinux(n *node.Node, bucket, root string) string {
+	rpm := rpmOf(n, bucket)
+	switch p := n.Platform(); {
+	case p.Supported == node.No, p.Family == "bottlerocket":
+		return ""
+	case p.Family == "ubuntu" && root == "" && n.Has("snap") != node.No:
 		return "snap install amazon-ssm-agent --classic"
-	case d.ID == "ubuntu", d.ID == "debian", d.ID == "raspbian":
-		return deb + "-i amazon-ssm-agent.deb"
-	case suse(f) && root != "":
+	case p.Family == "ubuntu", p.Family == "deb":
+		return installDeb(n, bucket, root)
+	case p.Family == "zypper" && root != "":
 		return "zypper --root " + root + " --non-interactive install " + rpm
-	case suse(f):
+	case p.Family == "zypper":
 		return "zypper --non-interactive install " + rpm
 	case root != "":
-		return "yum install -y --installroot=" + root + " " + rpm
+		return rpmTool(n) + " install -y --installroot=" + root + " " + rpm
 	}
-	return "yum install -y " + rpm
+	return rpmTool(n) + " install -y " + rpm
 }
 
-func suse(f *facts.Facts) bool {
-	d, _ := f.Host.Distro.Get()
-	return d.ID == "sles" || strings.HasPrefix(d.ID, "opensuse")
+// rpmOf is the address of the package for this processor.
+func rpmOf(n *node.Node, bucket string) string {
+	return bucket + "linux_" + packageArch(n) + "/amazon-ssm-agent.rpm"
+}
+
+// installDeb is the command that installs the package for this processor, into the file
+// system below root where that is set.
+func installDeb(n *node.Node, bucket, root string) string {
+	s := "curl -fsSLO " + bucket + "debian_" + packageArch(n) + "/amazon-ssm-agent.deb && dpkg "
+	if root != "" {
+		s += "--root=" + root + " "
+	}
+	return s + "-i amazon-ssm-agent.deb"
+}
+
+// packageArch is the processor in the names of packages.
+func packageArch(n *node.Node) string {
+	if a := n.Facts.Host.Arch; a == "arm64" || a == "arm" || a == "386" {
+		return a
+	}
+	return "amd64"
+}
+
+// rpmTool is what installs an rpm package from an address: yum, or dnf where yum is not
+// even a link to it.
+func rpmTool(n *node.Node) string {
+	if n.Has("yum") == node.No && n.Has("dnf") == node.Yes {
+		return "dnf"
+	}
+	return "yum"
+}
+
+// repairOnLinux is the command that puts the files of an installed package back, which
+// installing it does not do where its record says that it is there.
+func repairOnLinux(n *node.Node, bucket, install string) string {
+	f := n.Facts
+	if f.Host.GOOS != "linux" && f.Host.GOOS != "" {
+		return install
+	}
+	for _, in := range f.Agent.Installations.Some() {
+		switch in.Kind {
+		case "snap":
+			if n.Has("snap") == node.No {
+				return install
+			}
+			switch {
+			case in.Broken == facts.SnapNotCurrent: // as a disabled snap has it
+				return "snap enable amazon-ssm-agent || snap revert amazon-ssm-agent"
+			case in.Other != "":
+				return "snap revert amazon-ssm-agent"
+			}
+			return "snap remove amazon-ssm-agent && snap install amazon-ssm-agent --classic"
+		case "rpm":
+			return "rpm -Uvh --force " + rpmOf(n, bucket)
+		case "deb":
+			return installDeb(n, bucket, "")
+		}
+	}
+	return install
 }
 
 // safe is a value that may stand in a command, or nothing.

@@ -13,9 +13,12 @@ type Agent struct {
 	// starts of one version in a row the first.
 	Versions Seen[[]VersionStart] `json:"versions"`
 
-	Manager   Seen[string]    `json:"service_manager"` // systemd, upstart, scm, launchd; absent: none
+	Manager   Seen[string]    `json:"service_manager"` // systemd, upstart, openrc, sysv, scm, launchd; absent: none
 	Units     Seen[[]Unit]    `json:"units"`           // the agent's units that are loaded or not-found
 	Processes Seen[Processes] `json:"processes"`
+	// Notes are what kernel and service manager logged of the agent's end, oldest
+	// first; looked for only where it did end.
+	Notes Seen[[]SystemNote] `json:"system_notes"`
 	// Starts are process starts of the core in the last 24 h, oldest first, at most 200.
 	Starts Seen[[]time.Time] `json:"starts"`
 
@@ -57,7 +60,12 @@ type Installation struct {
 	Version Seen[string] `json:"version"`
 	Package string       `json:"package"` // package database's state, such as "install ok half-configured"
 	Broken  string       `json:"broken"`  // why the packaging is not whole; empty: it is
+	// Other is another revision of a snap that is on this host and whole; empty: none.
+	Other string `json:"other_revision"`
 }
+
+// SnapNotCurrent is Broken of a snap that is there and switched off.
+const SnapNotCurrent = "the snap has revisions but none is current"
 
 // VersionStart is a start of the core agent.
 type VersionStart struct {
@@ -72,7 +80,7 @@ type Unit struct {
 	Active       string    `json:"active"`  // active, inactive, failed, activating
 	Sub          string    `json:"sub"`     // running, dead, auto-restart
 	Enabled      string    `json:"enabled"` // enabled, disabled, masked, static
-	Result       string    `json:"result"`  // success, exit-code
+	Result       string    `json:"result"`  // success, exit-code, signal, oom-kill
 	ExitStatus   int       `json:"exit_status"`
 	Restarts     int       `json:"restarts"`
 	MainPID      int       `json:"main_pid"`
@@ -85,12 +93,103 @@ type Unit struct {
 	StoppedSince time.Time `json:"stopped_since,omitzero"`
 	StartedAt    time.Time `json:"started_at,omitzero"`
 	ExitedAt     time.Time `json:"exited_at,omitzero"`
+
+	// Ended is how the main process ended last: exited, killed, dumped (with a core
+	// file), scm (the service manager of Windows gives the reason); empty: not known, or
+	// it has not. ExitStatus is then a code or a signal.
+	Ended string `json:"ended"`
+	// Restart says after which ends the manager starts it again: no, on-failure, always.
+	Restart string `json:"restart"`
+	// LoadError is why the manager cannot use the unit's file.
+	LoadError string `json:"load_error"`
+	// StartedBy are units that start this one when they start.
+	StartedBy []string `json:"started_by"`
+	// Unmet: a condition of the unit did not hold when it was to start.
+	Unmet bool `json:"condition_unmet"`
+	// MemoryMax is the limit of the unit in bytes; 0: none.
+	MemoryMax uint64 `json:"memory_max"`
+	// OOMPolicy is what the manager does with the whole unit after the kernel killed
+	// one of its processes for lack of memory: continue, stop, kill.
+	OOMPolicy string `json:"oom_policy"`
+	// OOMKills counts those kills in the unit's control group, which goes with its
+	// last process.
+	OOMKills Seen[int] `json:"oom_kills"`
+	// Program is the file of Exec; absent: there is none.
+	Program Seen[Program] `json:"program"`
+	// Overrides are settings of drop-ins that can keep a service from running.
+	Overrides []Override `json:"overrides"`
+}
+
+// Program is an executable file.
+type Program struct {
+	Size int64 `json:"size"`
+	// Runnable: it is a file with a bit that lets it be executed.
+	Runnable bool `json:"runnable"`
+	// Format is elf, script, empty or other.
+	Format string `json:"format"`
+	// Arch is Go's name of the processor that an ELF file is for; empty: not told.
+	Arch string `json:"arch"`
+	// Loader is the program that must be there to run this one, and is not.
+	Loader string `json:"missing_loader"`
+}
+
+// Override is a setting of a drop-in of a unit.
+type Override struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+	File  string `json:"file"`
+}
+
+// Kinds of notes in the log of the system.
+const (
+	NoteOOM        = "oom-kill"      // the kernel killed a process for lack of memory
+	NoteOOMGroup   = "oom-group"     // the same, within the limit of a control group
+	NoteOOMUnit    = "oom-unit"      // systemd: a process of the unit was killed for lack of memory
+	NoteNoMemory   = "no-memory"     // a program of the agent could not get memory
+	NoteExec       = "exec-failed"   // systemd could not execute the program
+	NoteStep       = "step-failed"   // systemd could not prepare the process
+	NoteLibrary    = "library"       // the program lacks a shared library
+	NoteCrash      = "crash"         // a fault of the processor ended a program
+	NoteStartLimit = "start-limit"   // systemd gave up
+	NoteDependency = "dependency"    // another unit failed that this one needs
+	NoteTimeout    = "timeout"       // systemd waited too long
+	NoteRefused    = "refused"       // AppArmor, SELinux or fapolicyd refused an execution
+	NotePull       = "image-missing" // Bottlerocket could not fetch the control container
+)
+
+// SystemNote is an entry of the kernel or the service manager about how a process of
+// the agent ended, or why it did not start.
+type SystemNote struct {
+	Kind    string    `json:"kind"`
+	Process string    `json:"process"` // as the kernel names it, at most 15 letters; empty: the unit
+	At      time.Time `json:"at,omitzero"`
+	Text    string    `json:"text"` // at most 300 bytes
+	From    string    `json:"from"`
 }
 
 // Processes are the agent's processes.
 type Processes struct {
 	Core   []Process `json:"core"`   // amazon-ssm-agent
 	Worker []Process `json:"worker"` // ssm-agent-worker
+	// Others bear the names of the agent's programs, and are not this host's agent.
+	Others []OtherProcess `json:"others"`
+}
+
+// Reasons why a process is not the agent of this host.
+const (
+	OtherNamespace = "namespace" // it is in a container
+	OtherUser      = "user"      // it is not root's
+	OtherProgram   = "program"   // its program is no installed agent
+)
+
+// OtherProcess is a process that is not this host's agent.
+type OtherProcess struct {
+	PID    int    `json:"pid"`
+	Exe    string `json:"exe"`
+	Reason string `json:"reason"`
+	// Where is what runs the container: docker, podman, kubernetes, containerd, ecs, lxc;
+	// empty: not told.
+	Where string `json:"where"`
 }
 
 // Process is one process.

@@ -35,6 +35,7 @@ type Facts struct {
 	Permissions  Permissions  `json:"permissions"`
 	Log          Log          `json:"log"`
 	ECS          ECS          `json:"ecs"`
+	Work         Work         `json:"work"`
 	Sources      []Source     `json:"sources"`
 }
 

@@ -7,6 +7,7 @@ type Host struct {
 	GOOS       string          `json:"goos"` // linux, windows, darwin
 	Arch       string          `json:"arch"` // Go's names
 	Distro     Seen[Distro]    `json:"distro"`
+	Installers Seen[[]string]  `json:"installers"` // of snap, apt-get, dpkg, dnf, yum, zypper, rpm, apk those that are here
 	Hostname   Seen[string]    `json:"hostname"`
 	Privileged Seen[bool]      `json:"privileged"` // ran as root or Administrator
 	DMI        DMI             `json:"dmi"`
@@ -25,19 +26,61 @@ type Host struct {
 
 	Resolver    Seen[Resolver]    `json:"resolver"`
 	Interfaces  Seen[[]Interface] `json:"interfaces"`
+	Links       Seen[[]Link]      `json:"links"`      // up or not
 	IMDSRoute   Seen[Route]       `json:"imds_route"` // kernel's route to 169.254.169.254
 	DefaultIPv4 Seen[bool]        `json:"default_route_ipv4"`
 	DefaultIPv6 Seen[bool]        `json:"default_route_ipv6"`
+	// Defaults are the default routes of the main table, IPv4 first and best first.
+	Defaults Seen[[]Route] `json:"default_routes"`
+	// Rules are the routing rules, in the order in which the kernel asks them.
+	Rules Seen[[]RoutingRule] `json:"routing_rules"`
+	// Paths are the kernel's routes to further addresses that the agent needs.
+	Paths Seen[[]Path] `json:"paths"`
+	// NetworkTools are the programs that configure the network of this host, such as
+	// networkd or dhclient.
+	NetworkTools Seen[[]string] `json:"network_tools"`
 	// PersistentRoutes are routes to 169.254.169.254 kept in configuration (they travel with an image).
 	PersistentRoutes Seen[[]Route] `json:"persistent_routes"`
+
+	// NetworkSetup is what the files say of the network at the next start.
+	NetworkSetup Seen[NetworkSetup] `json:"network_setup"`
 
 	ImageState Seen[string] `json:"image_state"` // Windows setup state
 }
 
+// NetworkSetup is the configuration of the network in files.
+type NetworkSetup struct {
+	Entries   []NetworkEntry `json:"entries"`
+	CloudInit bool           `json:"cloud_init"` // it is installed
+	// CloudInitOff is the file that keeps it from configuring the network; empty: none.
+	CloudInitOff string `json:"cloud_init_off"`
+}
+
+// NetworkEntry is what a file says of one device.
+type NetworkEntry struct {
+	File        string `json:"file"`
+	Device      string `json:"device"`
+	Pinned      Pin    `json:"pinned"`        // to what only one machine has; empty: it is for any
+	Value       string `json:"value"`         // that which only one machine has
+	ByCloudInit bool   `json:"by_cloud_init"` // which writes it anew on another machine
+}
+
+// Pin says by what configuration is bound to one machine.
+type Pin string
+
+// Bonds to one machine.
+const (
+	PinnedMAC     Pin = "mac"     // it is for the device with this hardware address
+	PinnedName    Pin = "name"    // the device with this hardware address gets the name
+	PinnedAddress Pin = "address" // a fixed address of IP
+)
+
 // Distro is from os-release.
 type Distro struct {
-	ID   string `json:"id"`   // debian, amzn, ubuntu
-	Name string `json:"name"` // PRETTY_NAME
+	ID      string `json:"id"`         // debian, amzn, ubuntu
+	Name    string `json:"name"`       // PRETTY_NAME
+	Like    string `json:"id_like"`    // what it is made of, nearest first, separated by spaces
+	Version string `json:"version_id"` // such as 22.04
 }
 
 // DMI is what the firmware says; it tells an EC2 instance without asking IMDS.
@@ -131,14 +174,58 @@ type Interface struct {
 	Addresses []string `json:"addresses"` // CIDR form
 }
 
+// Link is a network device.
+type Link struct {
+	Name string `json:"name"`
+	// Kind is what the kernel calls it: veth, bridge, wireguard, tun; empty for
+	// hardware, or where the system does not tell.
+	Kind     string `json:"kind"`
+	Up       bool   `json:"up"`      // switched on
+	Carrier  bool   `json:"carrier"` // something is at its other end
+	Loopback bool   `json:"loopback"`
+	MTU      int    `json:"mtu"`
+}
+
+// RoutingRule is a rule that chooses a routing table.
+type RoutingRule struct {
+	Priority int    `json:"priority"`
+	Family   string `json:"family"` // inet, inet6
+	Table    int    `json:"table"`  // 0: the rule names none
+	Text     string `json:"text"`   // in the form of "ip rule", without priority
+}
+
+// MainTable is the routing table that is used where no rule says otherwise.
+const MainTable = 254
+
+// Path is the route of the kernel to an address that the agent needs.
+type Path struct {
+	To    string      `json:"to"` // address
+	Of    PathOf      `json:"of"`
+	Route Seen[Route] `json:"route"` // absent: there is none
+}
+
+// PathOf says whose address a path leads to.
+type PathOf string
+
+// Whose address a path leads to.
+const (
+	PathResolver  PathOf = "resolver"
+	PathMetadata6 PathOf = "metadata-ipv6"
+	PathTime      PathOf = "time" // the Amazon Time Sync Service
+)
+
 // Route is one route.
 type Route struct {
 	Destination string `json:"destination"` // CIDR form or default
 	Gateway     string `json:"gateway"`     // empty: on link
 	Interface   string `json:"interface"`
-	Kind        string `json:"kind"`    // unicast, blackhole, unreachable, prohibit, local
+	Kind        string `json:"kind"`    // unicast, blackhole, unreachable, prohibit, throw, local
 	OnLink      bool   `json:"on_link"` // the gateway lies in a network of one of the interfaces; true without gateway
 	From        string `json:"from"`    // file, for persistent routes
+	Source      string `json:"source,omitempty"`
+	Table       int    `json:"table,omitempty"` // 0: not told
+	Metric      int    `json:"metric,omitempty"`
+	MTU         int    `json:"mtu,omitempty"` // 0: that of the device
 }
 
 // ECS is what is visible of Amazon ECS from inside a container.

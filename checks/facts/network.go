@@ -40,6 +40,11 @@ type Endpoint struct {
 	Proxy Connect    `json:"proxy"` // CONNECT through the service's proxy, when one applies
 	TLS   Seen[TLS]  `json:"tls"`
 	HTTP  Seen[HTTP] `json:"http"`
+	// Stall is what the kernel knew of a connection whose handshake or first request
+	// was never answered.
+	Stall Seen[Stall] `json:"stall"`
+	// Dual is the dual-stack name of the service, asked where this host has only IPv6.
+	Dual Seen[DualName] `json:"dual_stack"`
 	// WebSocket is an unauthenticated upgrade request; ssmmessages only. AWS refuses it in a recognisable way.
 	WebSocket Seen[HTTP] `json:"websocket"`
 }
@@ -73,8 +78,10 @@ type Attempt struct {
 	Outcome   Outcome `json:"outcome"`
 	Error     string  `json:"error"`
 	Source    string  `json:"source"`    // local address the kernel chose
-	Interface string  `json:"interface"` // that address's interface
+	Interface string  `json:"interface"` // the route's; else that address's
 	Seconds   float64 `json:"seconds"`
+	// Route is the kernel's route to the address; absent: there is none.
+	Route Seen[Route] `json:"route"`
 }
 
 // Connect is an HTTP CONNECT through a proxy.
@@ -83,6 +90,7 @@ type Connect struct {
 	Status  int     `json:"status"`
 	Error   string  `json:"error"`
 	Outcome Outcome `json:"outcome"`
+	Lookup  Outcome `json:"lookup,omitempty"` // as in ProxyProbe
 }
 
 // ProxyProbe is the state of a proxy itself.
@@ -97,6 +105,8 @@ type ProxyProbe struct {
 	Of       ProxyOwner `json:"of"`
 	// TLS is the handshake with a proxy whose URL says https://; absent with others.
 	TLS Seen[TLS] `json:"tls"`
+	// Lookup is how the query for its name ended, where that gave no address.
+	Lookup Outcome `json:"lookup,omitempty"`
 	// Excluded are the entries of no_proxy that take the ssm endpoint from it.
 	Excluded []string `json:"excluded_by"`
 }
@@ -121,6 +131,29 @@ type TLS struct {
 	// FirstExpiry is when the first certificate of the verified chain expires.
 	FirstExpiry time.Time `json:"first_expiry,omitzero"`
 	Seconds     float64   `json:"seconds"`
+}
+
+// Stall is a connection that opened, and on which nothing came back.
+type Stall struct {
+	Segment     int    `json:"segment"`     // largest segment to be sent, in bytes
+	PathMTU     int    `json:"path_mtu"`    // what the kernel takes the way for
+	Unacked     int    `json:"unacked"`     // segments that the other end did not confirm
+	Retransmits int    `json:"retransmits"` // segments sent more than once
+	Received    uint64 `json:"received"`    // bytes of the answer
+	// Small is how the same ended with segments of at most SmallSegment bytes in
+	// both directions; empty: not tried.
+	Small Outcome `json:"small"`
+}
+
+// SmallSegment fits every path of IPv4: the least that a host must take in one
+// piece, without headers. Source: RFC 9293, section 3.7.1.
+const SmallSegment = 536
+
+// DualName is the name of a service that has addresses of both kinds.
+type DualName struct {
+	Host    string   `json:"host"`
+	AAAA    []string `json:"aaaa"`
+	Outcome Outcome  `json:"outcome"` // of a connection; empty: none was tried
 }
 
 // HTTP is an answer of an endpoint.

@@ -37,7 +37,9 @@ var unread = map[string]string{
 	"Config.MdsEndpoint":   bySource,
 	"Config.S3Endpoint":    bySource,
 	"Config.ShareProfile":  bySource,
-	"Signature.Fragments":  "the reader of the log finds entries by it",
+	"Line.Fragments":       "the reader of the log finds entries by it",
+	"Line.Module":          "the page of log lines shows it",
+	"Releases.Since":       "the page of log lines shows it",
 	"LogFile.Bytes":        account,
 	"LogFile.Path":         account,
 	"LogFile.Error":        account,
@@ -51,7 +53,6 @@ var unread = map[string]string{
 	"Permission.Principal": inVerdict,
 	"Config.ContainerMode": "decides which identity the agent takes; the model of the node should ask it",
 	"Proxy.HasAuth":        "tells a login that the proxy refuses from one that is missing; the check of the proxy should say which",
-	"Unit.Result":          "why systemd ended the service, such as oom-kill; the check of the service should say so",
 }
 
 // TestEveryFactIsRead: each field of the facts is read by somebody who judges,

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"ssm-doctor/checks/facts"
@@ -28,8 +30,8 @@ type Acceptance struct {
 	// Silent: the agent has sent heartbeats since its start, and then none for
 	// longer than two of them take.
 	Silent bool
-	// Connected: the agent holds a TCP connection to port 443 that answers.
-	Connected Answer
+	// Refused: no agent runs, or what it wrote last of being accepted is Failed.
+	Refused Answer
 }
 
 // credentialsWindow is how long obtained credentials prove something: those of
@@ -37,26 +39,37 @@ type Acceptance struct {
 const credentialsWindow = 65 * time.Minute
 
 func acceptanceOf(n *Node) Acceptance {
-	a := Acceptance{Failed: lastFailure(n), Connected: connected(n.Facts)}
+	a := Acceptance{Failed: lastFailure(n)}
 	a.Last = lastSuccess(n, a.Failed)
 	a.Silent = isSilent(n)
 	a.Now, a.Proof = acceptedNow(n, a)
+	a.Refused = refusedNow(n, a)
 	return a
 }
 
-// lastFailure is the latest entry that says the node is not accepted.
+// lastFailure is the latest entry that says the node is not accepted. While an agent
+// holds credentials that have not ended, a failed renewal is none; that AWS refuses
+// those it holds is one, whichever call shows it.
 func lastFailure(n *Node) facts.Match {
 	var last facts.Match
+	held := n.Credentials.Held
 	for _, m := range n.Facts.Log.Matches.Some() {
-		if m.ID == facts.SigRegisterFailed && n.Identity.HybridMeant == No {
-			continue // somebody tried to register an EC2 instance, which needs none
-		}
-		if saysNodeFailed(m.ID) && m.Last.After(last.Last) && !isAhead(n.Facts, m.Last) {
+		switch {
+		case m.ID == facts.SigRegisterFailed && n.Identity.HybridMeant == No:
+			// somebody tried to register an EC2 instance, which needs none
+		case slices.Contains(ofRenewal, m.ID) && n.Agent.Worker != No && m.Last.After(held.Since) && held.Valid(m.Last):
+		case saysNodeFailed(m.ID) && m.Last.After(last.Last) && !isAhead(n.Facts, m.Last):
 			last = m
 		}
 	}
+	if r := held.Refused; r.Yes() && r.Last.After(last.Last) {
+		last = r.Match
+	}
 	return last
 }
+
+// ofRenewal are the entries of a renewal of credentials that failed.
+var ofRenewal = []string{facts.SigCredsFailed, facts.SigSleeping, facts.SigDHMCOff, facts.SigDHMCFailed, facts.SigDHMCSkipped, facts.SigNotYetRegistered, facts.SigNoIdentity}
 
 func lastSuccess(n *Node, failed facts.Match) Proof {
 	var p Proof
@@ -72,6 +85,22 @@ func lastSuccess(n *Node, failed facts.Match) Proof {
 	return p
 }
 
+// workerStarted is the proof of an agent whose log says nothing at all: the start of a
+// worker beside that of its core, which from 3.2 on waits for credentials that the
+// service accepts.
+// Source: amazon-ssm-agent 3.2, core/workerprovider/longrunningprovider.
+func workerStarted(n *Node) Proof {
+	ps, ok := n.Facts.Agent.Processes.Get()
+	if !ok || n.Agent.OlderThan("3.2.0.0") != No || len(ps.Core) == 0 || len(ps.Worker) == 0 {
+		return Proof{}
+	}
+	core, worker := ps.Core[0].Started, ps.Worker[0].Started
+	if core.IsZero() || worker.Before(core) || worker.Sub(core) > time.Minute || isAhead(n.Facts, worker) {
+		return Proof{} // one that was started again by its core
+	}
+	return Proof{What: "worker started, which waits for credentials", From: n.Facts.Agent.Processes.From, At: worker}
+}
+
 // successTime is the latest occurrence of a success that may count; zero: none.
 // The line of a heartbeat comes before its call, and only a failure follows it: a
 // heartbeat counts once its answer is due, if no failure came with or after it.
@@ -79,10 +108,10 @@ func lastSuccess(n *Node, failed facts.Match) Proof {
 func successTime(n *Node, m facts.Match, failed facts.Match) time.Time {
 	at := m.Last
 	if m.ID == facts.SigHealthOK {
-		if n.Age(at) <= answerTime {
+		if n.Age(at) <= answerDue(n, failed) {
 			at = m.Before
 		}
-		if n.Age(at) <= answerTime || !failed.Last.Before(at) {
+		if n.Age(at) <= answerDue(n, failed) || !failed.Last.Before(at) {
 			return time.Time{}
 		}
 	}
@@ -90,6 +119,15 @@ func successTime(n *Node, m facts.Match, failed facts.Match) time.Time {
 		return time.Time{}
 	}
 	return at
+}
+
+// answerDue is how long the answer to a heartbeat may take here.
+func answerDue(n *Node, failed facts.Match) time.Duration {
+	ssm := n.Endpoints.Of("ssm")
+	if ssm != nil && (ssm.Tried() || ssm.DNS.Outcome != "") && !ssm.Usable() || failed.ID == facts.SigHealthFailed && strings.Contains(failed.Text, "RequestError") {
+		return hangTime
+	}
+	return answerTime
 }
 
 // lastStart is when the agent that runs now began, as far as known.
@@ -115,14 +153,34 @@ func isSilent(n *Node) bool {
 	return m.Yes() && !lastStart(n).After(m.Last) && n.Age(m.Last) > n.Agent.HealthGap()
 }
 
+// refusedNow reports whether the service does not hear of an agent: none runs, it runs
+// without the worker that waits for credentials, or what it wrote last is a failure.
+func refusedNow(n *Node, a Acceptance) Answer {
+	switch {
+	case n.Agent.Core == No && n.Facts.Live(), n.Agent.Core == Yes && n.Agent.Worker == No && n.Agent.OlderThan("3.2.0.0") == No:
+		return Yes
+	case a.Now != No || n.Log.Read() != Yes || n.Facts.Credentials.Runtime.Unknown() || n.Agent.Core != Yes:
+		return Unknown
+	case a.Failed.ID == "" || a.Last.At.After(a.Failed.Last) || n.Log.StartedAfter(a.Failed):
+		return No
+	}
+	return Yes
+}
+
 func acceptedNow(n *Node, a Acceptance) (Answer, Proof) {
 	if n.Agent.Core == No || n.Agent.Worker == No && n.Agent.Separate == Yes {
 		return No, Proof{}
 	}
 	heartbeat := n.Agent.HealthGap()
-	windows := map[string]time.Duration{facts.SigHealthOK: heartbeat, facts.SigChannelMGS: heartbeat, facts.SigChannelUp: heartbeat}
+	windows := map[string]time.Duration{facts.SigHealthOK: heartbeat}
+	if n.channelOpen() {
+		windows[facts.SigChannelUp] = heartbeat
+		if n.Channel.Connected == Yes && !a.Silent {
+			windows[facts.SigChannelUp] = RecentWindow
+		}
+	}
 	if !a.Silent { // valid credentials prove nothing of an agent that does not use them
-		for _, id := range []string{facts.SigRotation, facts.SigProfileOK, facts.SigDHMCOK} {
+		for _, id := range obtains {
 			windows[id] = credentialsWindow
 		}
 	}
@@ -137,6 +195,9 @@ func acceptedNow(n *Node, a Acceptance) (Answer, Proof) {
 	if r, ok := rt.Get(); ok && !a.Silent && r.Source != "" && r.ExpiresAt.After(n.Now()) && !isAhead(n.Facts, r.RetrievedAt) &&
 		n.Age(r.RetrievedAt) < credentialsWindow && r.RetrievedAt.After(p.At) && !a.Failed.Last.After(r.RetrievedAt) {
 		p = Proof{What: "credentials valid until " + text.Stamp(r.ExpiresAt), From: rt.From, At: r.RetrievedAt}
+	}
+	if w := workerStarted(n); p.At.IsZero() && a.Last.At.IsZero() && a.Failed.ID == "" && n.Age(w.At) < heartbeat {
+		p = w
 	}
 	switch {
 	case !p.At.IsZero() && n.Agent.Core == Yes && n.Log.Read() == Yes && (n.Agent.Worker == Yes || n.Agent.Separate == No):
@@ -155,16 +216,3 @@ const deadRetransmits = 3
 
 // DeadSocket reports whether a connection no longer answers.
 func DeadSocket(s facts.Socket) bool { return s.Retransmits >= deadRetransmits }
-
-func connected(f *facts.Facts) Answer {
-	socks, ok := f.Agent.Channel.Get()
-	if !ok {
-		return ifKnown(false, f.Agent.Channel.Absent())
-	}
-	for _, s := range socks {
-		if !DeadSocket(s) {
-			return Yes
-		}
-	}
-	return No
-}

@@ -15,6 +15,8 @@ func runtimeAt(retrieved, expires time.Duration) fault {
 	}
 }
 
+func noSocket(f *facts.Facts) { f.Agent.Channel = facts.Known([]facts.Socket{}, "") }
+
 func TestAccepted(t *testing.T) {
 	t.Parallel()
 	started := entry(facts.SigStart, 3*time.Hour, "")
@@ -46,17 +48,26 @@ func TestAccepted(t *testing.T) {
 		{"heartbeat of a clock that is ahead", all(onlyLog(beat(-time.Hour)), noRuntime), No, ""},
 		{"somebody tried to register an EC2 instance", all(onlyLog(beat(4*time.Minute), entry(facts.SigRegisterFailed, time.Minute, "")), noRuntime), Yes, "heartbeat"},
 		{"channel", all(onlyLog(entry(facts.SigChannelUp, 15*time.Minute, "channel")), noRuntime), Yes, "channel"},
-		{"channel too old", all(onlyLog(entry(facts.SigChannelUp, 21*time.Minute, "channel")), noRuntime), No, ""},
+		{"channel too old", all(onlyLog(entry(facts.SigChannelUp, 21*time.Minute, "channel")), noRuntime, noSocket), No, ""},
+		{"channel that still stands", all(onlyLog(entry(facts.SigChannelUp, 21*time.Minute, "channel")), noRuntime), Yes, "channel"},
+		{"channel of an earlier process", all(onlyLog(entry(facts.SigChannelUp, 61*time.Minute, "channel")), noRuntime), No, ""},
+		{"channel lost since", all(onlyLog(entry(facts.SigChannelUp, 15*time.Minute, "channel"), entry(facts.SigChannelLost, 5*time.Minute, "lost")), noRuntime), No, ""},
+		{"channel refused since", all(onlyLog(entry(facts.SigChannelUp, 15*time.Minute, "channel"), entry(facts.SigChannelMDS, 5*time.Minute, "ec2messages")), noRuntime), No, ""},
+		{"the status ssmmessages alone", all(onlyLog(started, entry(facts.SigChannelMGS, 5*time.Minute, "ssmmessages")), noRuntime), No, ""},
 		{"credentials", all(onlyLog(started, entry(facts.SigRotation, time.Hour, "rotation")), noRuntime), Yes, "rotation"},
 		{"credentials too old", all(onlyLog(started, entry(facts.SigRotation, 66*time.Minute, "rotation")), noRuntime), No, ""},
 		{"credentials refused since", all(onlyLog(started, entry(facts.SigRotation, time.Hour, ""), entry(facts.SigCredsFailed, time.Minute, "")), noRuntime), No, ""},
 		{"runtime file", all(onlyLog(started), runtimeAt(10*time.Minute, 50*time.Minute)), Yes, "credentials valid until 2026-11-22T10:20:00Z"},
 		{"runtime file expired", all(onlyLog(started), runtimeAt(10*time.Minute, -time.Minute)), No, ""},
 		{"runtime file of another clock", all(onlyLog(started), runtimeAt(-10*time.Minute, 50*time.Minute)), No, ""},
-		{"runtime file, refused since", all(onlyLog(started, entry(facts.SigCredsFailed, time.Minute, "")), runtimeAt(10*time.Minute, 50*time.Minute)), No, ""},
+		{"runtime file, refused since", all(onlyLog(started, entry(facts.SigHealthFailed, time.Minute, "")), runtimeAt(10*time.Minute, 50*time.Minute)), No, ""},
+		{"a renewal failed since", all(onlyLog(started, entry(facts.SigCredsFailed, time.Minute, "")), runtimeAt(40*time.Minute, 20*time.Minute)), Yes, "credentials valid until 2026-11-22T09:50:00Z"},
+		{"a renewal failed, and they ended", all(onlyLog(started, entry(facts.SigCredsFailed, time.Minute, "")), runtimeAt(62*time.Minute, -2*time.Minute)), No, ""},
 		{"runtime file without a source", all(onlyLog(started), runtimeAt(10*time.Minute, 50*time.Minute), func(f *facts.Facts) { f.Credentials.Runtime.Value.Source = "" }), No, ""},
 		{"nothing", all(onlyLog(started), noRuntime), No, ""},
-		{"nothing, and no log", all(logAbsent, noRuntime), No, ""},
+		{"nothing, and no log", all(logAbsent, noRuntime, noAgentRuns), No, ""},
+		{"nothing, and the log is gone", all(logAbsent, noRuntime), Unknown, ""},
+		{"valid credentials, and the log is gone", logAbsent, Unknown, ""},
 
 		{"silent, with valid credentials", all(onlyLog(started, beat(30*time.Minute)), runtimeAt(10*time.Minute, 50*time.Minute)), No, ""},
 		{"silent before its latest start only", all(onlyLog(beat(30*time.Minute), entry(facts.SigStart, 12*time.Minute, "")), runtimeAt(10*time.Minute, 50*time.Minute)), Yes, "credentials valid"},
@@ -97,7 +108,7 @@ func TestLastSuccess(t *testing.T) {
 		what  string
 	}{
 		{"latest in the log", all(onlyLog(entry(facts.SigRotation, time.Hour, "rotation"), entry(facts.SigDHMCOK, 2*time.Hour, "")), noRuntime), time.Hour, "rotation"},
-		{"older than any window", all(onlyLog(entry(facts.SigChannelMGS, 50*time.Hour, "channel")), noRuntime), 50 * time.Hour, "channel"},
+		{"older than any window", all(onlyLog(entry(facts.SigChannelUp, 50*time.Hour, "channel")), noRuntime), 50 * time.Hour, "channel"},
 		{"runtime file", all(onlyLog(entry(facts.SigRotation, time.Hour, "")), runtimeAt(10*time.Minute, time.Minute)), 10 * time.Minute, "credentials obtained, EC2"},
 		{"runtime file, expired since", all(onlyLog(), runtimeAt(3*time.Hour, -2*time.Hour)), 3 * time.Hour, "credentials obtained, EC2"},
 		{"runtime file of another clock", all(onlyLog(), runtimeAt(-2*time.Minute, time.Hour)), 0, ""},
@@ -152,28 +163,6 @@ func TestSilent(t *testing.T) {
 	} {
 		if got := nodeOf(t, "profile", nonNil(c.fault)).Acceptance.Silent; got != c.want {
 			t.Errorf("%s: %v", name, got)
-		}
-	}
-}
-
-func TestConnected(t *testing.T) {
-	t.Parallel()
-	sockets := func(list ...facts.Socket) fault {
-		return func(f *facts.Facts) { f.Agent.Channel = facts.Known(list, "file:/proc/net/tcp") }
-	}
-	for name, c := range map[string]struct {
-		fault fault
-		want  Answer
-	}{
-		"one":             {sockets(facts.Socket{}), Yes},
-		"none":            {sockets(), No},
-		"dead":            {sockets(facts.Socket{Retransmits: 3}), No},
-		"one of two dead": {sockets(facts.Socket{Retransmits: 9}, facts.Socket{Retransmits: 2}), Yes},
-		"nothing to read": {func(f *facts.Facts) { f.Agent.Channel = facts.Absent[[]facts.Socket]("no process", "") }, No},
-		"unread":          {func(f *facts.Facts) { f.Agent.Channel = facts.Unknown[[]facts.Socket]("not available", "") }, Unknown},
-	} {
-		if got := nodeOf(t, "profile", c.fault).Acceptance.Connected; got != c.want {
-			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
 }

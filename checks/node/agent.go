@@ -59,14 +59,26 @@ func agentOf(f *facts.Facts, i Identity) Agent {
 		if c.HealthMinutes > 0 {
 			a.HealthMinutes = c.HealthMinutes
 		}
-		a.DualStack = No
-		if c.DualStack {
-			a.DualStack = not(olderThan(a.Version, "3.3.3270.0"))
-		}
-	} else if f.Agent.Config.Absent() {
-		a.DualStack = No
 	}
+	a.DualStack = UsesDualStack(f)
 	return a
+}
+
+// LeastDualStack is the release from which on the agent can use dual-stack endpoints.
+// Source: amazon-ssm-agent, release notes of 3.3.3270.0.
+const LeastDualStack = "3.3.3270.0"
+
+// UsesDualStack reports whether the agent's configuration has it use dual-stack
+// endpoints, and its release can. It needs nothing but the facts of the agent.
+func UsesDualStack(f *facts.Facts) Answer {
+	c, ok := f.Agent.Config.Get()
+	switch {
+	case ok && c.DualStack:
+		return not(olderThan(agentVersion(f), LeastDualStack))
+	case ok, f.Agent.Config.Absent():
+		return No
+	}
+	return Unknown
 }
 
 func agentVersion(f *facts.Facts) string {
@@ -148,8 +160,13 @@ func (n *Node) ShowUnit(unit string) string {
 	case "darwin":
 		return "launchctl print system/" + unit
 	}
-	if n.Facts.Agent.Manager.Value == "upstart" {
+	switch n.Facts.Agent.Manager.Value {
+	case "upstart":
 		return "status " + unit
+	case "openrc":
+		return "rc-service " + unit + " status"
+	case "sysv":
+		return "/etc/init.d/" + unit + " status"
 	}
 	return "systemctl show " + unit
 }

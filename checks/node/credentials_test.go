@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/iam"
 )
 
 func TestCredentials(t *testing.T) {
@@ -55,9 +56,60 @@ func TestCredentials(t *testing.T) {
 		{"task or not", "profile", func(f *facts.Facts) { f.ECS = facts.ECS{} }, "", "", Unknown, No},
 	} {
 		got := nodeOf(t, c.kind, nonNil(c.fault)).Credentials
+		got.Held = Held{} // TestHeld
 		want := Credentials{Source: c.source, Next: c.next, OnProfile: c.onProfile, OnDHMC: c.onDHMC}
 		if got != want {
 			t.Errorf("%s: %+v, want %+v", c.name, got, want)
+		}
+	}
+}
+
+// TestHeld: what a running agent signs with, until when, and whether that still serves.
+func TestHeld(t *testing.T) {
+	t.Parallel()
+	stored := runtimeAt(10*time.Minute, 50*time.Minute)
+	refusedAs := func(signature, code, principal string, before time.Duration) fault {
+		return func(f *facts.Facts) {
+			f.Log.Refusals = facts.Known(append(f.Log.Refusals.Value, facts.Refusal{Refusal: iam.Refusal{Code: code, Principal: principal}, At: f.CollectedAt.Add(-before), Match: signature}), "")
+		}
+	}
+	detached := func(f *facts.Facts) { f.IMDS.Profile = facts.Absent[facts.Profile]("404", "imds") }
+	const other = "arn:aws:sts::111122223333:assumed-role/Other/i-0a1b2c3d4e5f60718"
+	for _, c := range []struct {
+		name     string
+		kind     string
+		fault    fault
+		source   string
+		until    time.Duration // from now; 0: not known
+		refused  Answer
+		replaced Answer
+	}{
+		{"stored", "profile", stored, facts.SourceProfile, 50 * time.Minute, No, No},
+		{"Default Host Management", "dhmc", stored, facts.SourceDHMC, 50 * time.Minute, No, No},
+		{"hybrid", "hybrid", stored, facts.SourceHybrid, 50 * time.Minute, No, No},
+		{"announced", "profile", all(noRuntime, onlyLog(entry(facts.SigProfileOK, 5*time.Minute, ""), entry(facts.SigRotation, 5*time.Minute, "Next credential rotation will be in 29.5 minutes"))), facts.SourceProfile, 54 * time.Minute, No, No},
+		{"not known", "profile", all(noRuntime, onlyLog()), "", 0, No, No},
+		{"unknown to AWS", "profile", all(stored, refusedAs(facts.SigMDSFailed, "UnrecognizedClientException", "", time.Minute)), facts.SourceProfile, 50 * time.Minute, Yes, No},
+		{"refused before they were obtained", "profile", all(stored, refusedAs(facts.SigMDSFailed, "ExpiredTokenException", "", 20*time.Minute)), facts.SourceProfile, 50 * time.Minute, No, No},
+		{"an action refused", "profile", all(stored, refusedAs(facts.SigMDSFailed, "AccessDeniedException", "", time.Minute)), facts.SourceProfile, 50 * time.Minute, No, No},
+		{"those of a command", "profile", all(stored, refusedAs("", "ExpiredToken", "", time.Minute)), facts.SourceProfile, 50 * time.Minute, No, No},
+		{"profile detached", "profile", all(stored, detached), facts.SourceProfile, 50 * time.Minute, No, Yes},
+		{"no profile, and none needed", "dhmc", all(stored, detached), facts.SourceDHMC, 50 * time.Minute, No, No},
+		{"another role", "profile", all(stored, refusedAs(facts.SigChannelToken, "AccessDeniedException", other, time.Minute)), facts.SourceProfile, 50 * time.Minute, No, Yes},
+		{"another role before", "profile", all(stored, refusedAs(facts.SigChannelToken, "AccessDeniedException", other, 20*time.Minute)), facts.SourceProfile, 50 * time.Minute, No, No},
+		{"metadata unread", "profile", all(stored, func(f *facts.Facts) { f.IMDS.Profile = facts.Unknown[facts.Profile]("timeout", "") }), facts.SourceProfile, 50 * time.Minute, No, Unknown},
+	} {
+		n := nodeOf(t, c.kind, c.fault)
+		h := n.Credentials.Held
+		until := time.Duration(0)
+		if !h.Until.IsZero() {
+			until = h.Until.Sub(n.Now()).Round(time.Minute)
+		}
+		if h.Source != c.source || until != c.until || h.Refused.Found != c.refused || h.Replaced != c.replaced {
+			t.Errorf("%s: source %q, until %s, refused %s, replaced %s", c.name, h.Source, until, h.Refused.Found, h.Replaced)
+		}
+		if at := h.Renewal(); !h.Until.IsZero() && (at.Before(h.Since) || at.After(h.Until)) {
+			t.Errorf("%s: renewed at %s", c.name, at)
 		}
 	}
 }

@@ -10,16 +10,23 @@ import (
 // single entry takes it back.
 const RecentWindow = 24 * time.Hour
 
-// answerTime is how long the agent may take to log that a heartbeat failed.
-const answerTime = 10 * time.Second
+// answerTime is how long the agent may take to log that a heartbeat failed: with the
+// retries of its client some seconds; and hangTime where nothing answers it, when each
+// try waits for its connection.
+// Source: logs of amazon-ssm-agent 3.3 that was cut off: 129 s.
+const (
+	answerTime = 10 * time.Second
+	hangTime   = 150 * time.Second
+)
 
 // Log is what the agent's log says. Its entries can be had only with an answer:
 // a log that was not read holds no "it did not happen".
 type Log struct {
 	f        *facts.Facts
 	byID     map[string]facts.Match
-	whole    Answer // the log was read, or is known not to exist
+	whole    Answer // the log was read, or no agent runs that would have one
 	accepted time.Time
+	obtained time.Time // credentials, by log or state
 	// blind: what the agent stored of its credentials was not read, and may hold a
 	// later acceptance than any entry.
 	blind bool
@@ -42,13 +49,27 @@ func logOf(f *facts.Facts) Log {
 	for _, m := range f.Log.Matches.Some() {
 		l.byID[m.ID] = m
 	}
-	if f.Log.Matches.Unknown() {
+	// An agent that runs has written one: what is gone was not read.
+	ps, _ := f.Agent.Processes.Get()
+	if f.Log.Matches.Unknown() || f.Log.Matches.Absent() && len(ps.Core) > 0 {
 		l.whole = Unknown
+	}
+	for _, id := range obtains {
+		if m := l.byID[id]; m.Last.After(l.obtained) && !isAhead(f, m.Last) {
+			l.obtained = m.Last
+		}
+	}
+	if r, ok := f.Credentials.Runtime.Get(); ok && r.RetrievedAt.After(l.obtained) && !isAhead(f, r.RetrievedAt) {
+		l.obtained = r.RetrievedAt
 	}
 	return l
 }
 
-// Read reports whether all of the log was read or is known not to exist; No never.
+// obtains are the entries that only credentials leave which the service gave or accepted.
+var obtains = []string{facts.SigProfileOK, facts.SigDHMCOK, facts.SigRotation}
+
+// Read reports whether all of the log was read, or is known not to exist where no agent
+// runs; No never.
 func (l Log) Read() Answer { return l.whole }
 
 // Unseen is what was not read: the log, else its refusals, else what may overtake its
@@ -71,12 +92,22 @@ func (l Log) missing() Entry {
 	return Entry{Found: No}
 }
 
+// missingOf is missing for one signature: where the agent is newer than the last
+// release that writes it, that it is missing says nothing.
+func (l Log) missingOf(id string) Entry {
+	last := facts.LastRelease(id)
+	if last != "" && olderThan(last, agentVersion(l.f)) != No {
+		return Entry{}
+	}
+	return l.missing()
+}
+
 // Last is the latest entry with a signature.
 func (l Log) Last(id string) Entry {
 	if m, ok := l.byID[id]; ok {
 		return Entry{m, Yes}
 	}
-	return l.missing()
+	return l.missingOf(id)
 }
 
 // Latest is the latest entry with one of several signatures.
@@ -108,12 +139,33 @@ func (l Log) Current(ids ...string) Entry {
 // CurrentChannel is Current for the message channel, whose state a heartbeat says
 // nothing about: only an opened channel overtakes it.
 func (l Log) CurrentChannel(ids ...string) Entry {
-	opened := func(m facts.Match, id string) bool {
+	for _, id := range ids {
+		if m, ok := l.byID[id]; ok && !isAhead(l.f, m.Last) && !l.openedAfter(m) {
+			return Entry{m, Yes}
+		}
+	}
+	return l.missing()
+}
+
+// openedAfter reports whether the channel was opened after an entry. After a refusal
+// the agent's status is ec2messages, so that the status ssmmessages shows it as well.
+func (l Log) openedAfter(m facts.Match) bool {
+	after := func(id string) bool {
 		up := l.byID[id]
 		return up.Last.After(m.Last) && !isAhead(l.f, up.Last)
 	}
+	refused := m.ID == facts.SigChannelMDS || SaysRefused(m.Text)
+	return after(facts.SigChannelUp) || refused && after(facts.SigChannelMGS)
+}
+
+// CurrentCredentials is Current for how the agent gets its credentials. It outlives a
+// failure with those it holds: only credentials that were obtained overtake it.
+func (l Log) CurrentCredentials(ids ...string) Entry {
 	for _, id := range ids {
-		if m, ok := l.byID[id]; ok && !isAhead(l.f, m.Last) && !opened(m, facts.SigChannelUp) && !opened(m, facts.SigChannelMGS) {
+		if m, ok := l.byID[id]; ok && !isAhead(l.f, m.Last) && !l.obtained.After(m.Last) {
+			if l.blind || l.whole != Yes {
+				return Entry{m, Unknown}
+			}
 			return Entry{m, Yes}
 		}
 	}

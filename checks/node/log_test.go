@@ -22,7 +22,8 @@ func TestLogIsRead(t *testing.T) {
 		code     facts.Reason
 	}{
 		{"read", nil, Yes, Yes, No, "known", ""},
-		{"no log", logAbsent, Yes, No, No, "no such directory", ""},
+		{"no log", all(logAbsent, noAgentRuns), Yes, No, No, "no such directory", ""},
+		{"the log of an agent that runs is gone", logAbsent, Unknown, Unknown, Unknown, "no such directory", ""},
 		{"partly read", logPartly, Unknown, Yes, Unknown, "amazon-ssm-agent.log.1: input/output error", ""},
 		{"unread", logUnread, Unknown, Unknown, Unknown, "permission denied", facts.NeedsRoot},
 		{"nobody looked", func(f *facts.Facts) { f.Log = facts.Log{} }, Unknown, Unknown, Unknown, "not looked at", ""},
@@ -110,7 +111,8 @@ func TestCurrentChannel(t *testing.T) {
 		{"nothing after it", onlyLog(failed), Yes},
 		{"accepted after it", onlyLog(failed, entry(facts.SigProfileOK, 5*time.Minute, "")), Yes},
 		{"channel up after it", onlyLog(failed, entry(facts.SigChannelUp, 5*time.Minute, "")), No},
-		{"channel over ssmmessages after it", onlyLog(failed, entry(facts.SigChannelMGS, 5*time.Minute, "")), No},
+		{"the status ssmmessages after it", onlyLog(failed, entry(facts.SigChannelMGS, 5*time.Minute, "")), Yes},
+		{"the status ssmmessages after a refusal", onlyLog(entry(facts.SigChannelFailed, 10*time.Minute, "AccessDeniedException"), entry(facts.SigChannelMGS, 5*time.Minute, "")), No},
 		{"channel up before it", onlyLog(failed, entry(facts.SigChannelUp, 15*time.Minute, "")), Yes},
 		{"of another clock", onlyLog(entry(facts.SigChannelFailed, -10*time.Minute, "")), No},
 		{"channel up by another clock", onlyLog(failed, entry(facts.SigChannelUp, -time.Hour, "")), Yes},

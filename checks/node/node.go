@@ -60,6 +60,7 @@ type Node struct {
 	Agent       Agent
 	Log         Log
 	Credentials Credentials
+	Channel     Channel
 	Acceptance  Acceptance
 	Refusals    Refusals
 	Endpoints   Endpoints
@@ -74,6 +75,7 @@ func Of(f *facts.Facts) *Node {
 	n.Log = logOf(f)
 	n.Credentials = credentialsOf(n)
 	n.Endpoints = endpointsOf(f)
+	n.Channel = channelOf(n)
 	n.Acceptance = acceptanceOf(n)
 	n.Log.accepted = n.Acceptance.Last.At
 	n.Refusals = refusalsOf(n)
@@ -108,7 +110,14 @@ func (n *Node) ClockTime(t time.Time) string {
 }
 
 // Layout is where the agent of this system keeps its things.
-func (n *Node) Layout() facts.Layout { return facts.LayoutOf(n.Facts.Host.GOOS) }
+func (n *Node) Layout() facts.Layout {
+	l := facts.LayoutOf(n.Facts.Host.GOOS)
+	if n.Facts.Host.Distro.Value.ID == "bottlerocket" {
+		const ssm = "/local/host-containers/control/ssm"
+		l.Data, l.Vault, l.Runtime = ssm, ssm+"/Vault", ssm+"/runtimeconfig"
+	}
+	return l
+}
 
 func age(f *facts.Facts, t time.Time) time.Duration {
 	if t.IsZero() {

@@ -64,6 +64,9 @@ func logPartly(f *facts.Facts) {
 	f.Log.Matches = facts.Partly(f.Log.Matches.Value, "amazon-ssm-agent.log.1: input/output error", "")
 }
 
+// noAgentRuns is a host on which no process is the agent's.
+func noAgentRuns(f *facts.Facts) { f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc") }
+
 // logAbsent is a host on which the agent has no log.
 func logAbsent(f *facts.Facts) {
 	f.Log.Matches, f.Log.Refusals = facts.Absent[[]facts.Match]("no such directory", ""), facts.Absent[[]facts.Refusal]("no such directory", "")

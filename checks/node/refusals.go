@@ -37,7 +37,13 @@ type Refusals struct {
 	// for names that this program made up. Asked: reads were answered at all.
 	Live  []Refusal
 	Asked Answer
+	// Changed is the latest refusal of the log of something that this run was allowed:
+	// the policy changed after it, and refusals up to then say nothing more. Zero: none.
+	Changed time.Time
 }
+
+// Outdated reports whether a refusal is of before a change of the policy.
+func (r Refusals) Outdated(at time.Time) bool { return !at.After(r.Changed) }
 
 func refusalsOf(n *Node) Refusals {
 	f := n.Facts
@@ -45,9 +51,15 @@ func refusalsOf(n *Node) Refusals {
 	if n.Log.Read() != Yes || f.Log.Refusals.Unknown() {
 		out.Read, out.Unseen = Unknown, n.Log.Unseen()
 	}
+	for _, r := range f.Log.Refusals.Some() {
+		// Within a minute the agent meets the same policy with each of its calls.
+		if at := r.At.Add(time.Minute); r.Denied && !r.NotIAM && allowedSince(n, r) && at.After(out.Changed) && !isForeign(n, r.Principal) {
+			out.Changed = at
+		}
+	}
 	for _, r := range slices.Backward(f.Log.Refusals.Some()) {
 		switch {
-		case isAhead(f, r.At), allowedSince(n, r):
+		case isAhead(f, r.At), allowedSince(n, r), out.Outdated(r.At):
 		case !isForeign(n, r.Principal):
 			out.Logged = append(out.Logged, Refusal{Refusal: r.Refusal, At: r.At, From: "file:" + text.Or(r.File, "agent log"), Match: r.Match})
 		case f.Permissions.Identities.Unknown() && out.Unseen == nil: // it may be of an identity that was not read
@@ -233,30 +245,6 @@ func (n *Node) QuotesAnother(m facts.Match) bool {
 func SaysRefused(entry string) bool {
 	low := strings.ToLower(entry)
 	return strings.Contains(low, "accessdenied") || strings.Contains(low, "unauthorized request") || strings.Contains(low, "not authorized to perform")
-}
-
-// OnMessages reports whether the agent has fallen back to ec2messages, and no
-// later entry says that this fails too.
-func (n *Node) OnMessages() Answer { return n.messages(n.Log.CurrentChannel(facts.SigChannelMDS)) }
-
-// MessagesWork reports whether the agent fell back to ec2messages after a refusal
-// of ssmmessages.
-func (n *Node) MessagesWork(refused facts.Match) Answer {
-	m := n.Log.Last(facts.SigChannelMDS)
-	if m.Yes() && m.Last.Before(refused.First) {
-		m = n.Log.missing()
-	}
-	return n.messages(m)
-}
-
-// messages reports whether an entry that says that ec2messages is in use still holds.
-func (n *Node) messages(m Entry) Answer {
-	bad := n.Log.Last(facts.SigMDSFailed)
-	switch {
-	case m.Unread(), m.Yes() && bad.Unread():
-		return Unknown
-	}
-	return answer(m.Yes() && (!bad.Yes() || m.Last.After(bad.Last)))
 }
 
 // ReadsAllowed reports whether harmless reads of Systems Manager with the identity

@@ -74,8 +74,11 @@ func TestRefusalsOfTheLog(t *testing.T) {
 	if n := nodeOf(t, "profile", refused(time.Hour, "ssm:PutInventory"), func(f *facts.Facts) { f.Log.Refusals = facts.Partly(f.Log.Refusals.Value, "x", "") }); n.Refusals.Read != Unknown || len(n.Refusals.Logged) != 1 {
 		t.Errorf("partly read: %+v", n.Refusals)
 	}
-	if n := nodeOf(t, "profile", logAbsent); n.Refusals.Read != Yes {
+	if n := nodeOf(t, "profile", logAbsent, noAgentRuns); n.Refusals.Read != Yes {
 		t.Errorf("no log: %+v", n.Refusals)
+	}
+	if n := nodeOf(t, "profile", logAbsent); n.Refusals.Read != Unknown || n.Refusals.Unseen == nil {
+		t.Errorf("the log is gone: %+v", n.Refusals)
 	}
 	if n := nodeOf(t, "profile", refused(-time.Hour, "ssm:PutInventory")); len(n.Refusals.Logged) != 0 {
 		t.Errorf("of another clock: %v", actions(n.Refusals.Logged))
@@ -305,10 +308,13 @@ func TestMessages(t *testing.T) {
 		fault    fault
 		on, work Answer
 	}{
-		{"never", refused, No, No},
+		{"never", refused, No, Unknown},
+		{"it asks there", all(refused, entry(facts.SigMDSPolls, 11*time.Minute, "")), No, Yes},
+		{"it asked there", all(refused, entry(facts.SigMDSPolls, 11*time.Minute, ""), entry(facts.SigMDSPaused, 9*time.Minute, "")), No, Unknown},
+		{"it asks there in vain", all(refused, entry(facts.SigMDSPolls, 11*time.Minute, ""), fails(time.Minute)), No, No},
 		{"after the refusal", all(refused, mds(time.Minute)), Yes, Yes},
 		{"with the refusal", all(refused, mds(10*time.Minute)), Yes, Yes},
-		{"before the refusal", all(never, refused, mds(time.Hour)), Yes, No},
+		{"before the refusal", all(never, refused, mds(time.Hour)), Yes, Unknown},
 		{"failed since", all(refused, mds(2*time.Minute), fails(time.Minute)), No, No},
 		{"failed before", all(refused, fails(2*time.Minute), mds(time.Minute)), Yes, Yes},
 		{"over ssmmessages since", all(refused, mds(2*time.Minute), entry(facts.SigChannelMGS, time.Minute, "")), No, Yes},

@@ -85,7 +85,8 @@ func allPages() []report.Page {
 
 func index() string {
 	var b strings.Builder
-	b.WriteString("# Documentation\n\nOne page per cause and per check; `ssm-doctor explain ID` prints the same text.\n")
+	b.WriteString("# Documentation\n\nOne page per cause and per check; `ssm-doctor explain ID` prints the same text. " +
+		"What is known of the agent's log is in [log-lines](log-lines.md), the metrics are in [metrics](metrics.md).\n")
 	kind := ""
 	for _, p := range allPages() {
 		if p.Kind != kind {

@@ -1,6 +1,9 @@
 package agentlog
 
 import (
+	"math/bits"
+	"slices"
+	"strings"
 	"sync"
 
 	"ssm-doctor/checks/facts"
@@ -30,11 +33,17 @@ func newMatcher(fragments []string) *matcher {
 		}
 	}
 	m.columns++
+	length := 1
+	for _, f := range fragments {
+		length += len(f)
+	}
+	states := make([]uint16, length*m.columns) // enough for all: most fragments share only a few letters
 	addState := func() uint16 {
-		m.next = append(m.next, make([]uint16, m.columns)...)
+		m.next = states[:len(m.next)+m.columns]
 		m.out = append(m.out, nil)
 		return uint16(len(m.out) - 1)
 	}
+	m.out = make([][]uint16, 0, length)
 	addState()
 	for n, f := range fragments {
 		s := uint16(0)
@@ -81,11 +90,23 @@ func lower(c byte) byte {
 }
 
 // hits is a set of fragments.
-type hits [4]uint64
+type hits [maxFragments / 64]uint64
+
+// maxFragments is how many fragments the tables may have.
+const maxFragments = 1024
 
 func (h *hits) add(n uint16) { h[n/64] |= 1 << (n % 64) }
 
 func (h *hits) has(n uint16) bool { return h[n/64]&(1<<(n%64)) != 0 }
+
+// all calls f for each fragment in the set.
+func (h *hits) all(f func(n int)) {
+	for i, w := range h {
+		for ; w != 0; w &= w - 1 {
+			f(i*64 + bits.TrailingZeros64(w))
+		}
+	}
+}
 
 // scan adds the fragments of b to h and reports whether any is in it.
 func (m *matcher) scan(b []byte, h *hits) bool {
@@ -106,62 +127,83 @@ func (m *matcher) scan(b []byte, h *hits) bool {
 const (
 	fragDenied  = "is not authorized to perform"
 	fragCode    = "status code:"
+	fragCode2   = "statuscode:" // of agents with the second SDK
 	fragExc     = "exception: "
-	fragErrCode = "<accessdeniedexception>"
+	fragErrCode = "exception>"
 	fragUnauth  = "unauthorized request"
 	fragBackoff = "backing off health check"
 )
 
-// logTable is the matcher over all signatures.
+// logTable is the matcher over all rows: those of facts.Signatures, and below them
+// those of facts.Lines, which are for warnings and errors only.
 type logTable struct {
 	*matcher
-	need    [][]uint16 // fragments of each signature
+	need    [][]uint16 // fragments of each row
+	lead    [][]int    // of a fragment: the rows that are looked at where it occurs
 	refusal []uint16
 	backoff uint16
 }
 
-var signatureTable = sync.OnceValue(func() *logTable {
+var signatureTable = sync.OnceValue(newTable)
+
+func newTable() *logTable {
 	t := &logTable{}
 	index := map[string]uint16{}
 	var all []string
 	id := func(f string) uint16 {
+		f = strings.ToLower(f)
 		n, ok := index[f]
 		if !ok {
 			n = uint16(len(all))
 			index[f] = n
 			all = append(all, f)
+			t.lead = append(t.lead, nil)
 		}
 		return n
 	}
-	for _, s := range facts.Signatures {
+	row := func(fragments []string) {
 		var need []uint16
-		for _, f := range s.Fragments {
+		longest := ""
+		for _, f := range fragments {
 			need = append(need, id(f))
+			if len(f) > len(longest) {
+				longest = f
+			}
 		}
+		lead := id(longest)
+		t.lead[lead] = append(t.lead[lead], len(t.need))
 		t.need = append(t.need, need)
 	}
-	for _, f := range []string{fragDenied, fragCode, fragExc, fragErrCode, fragUnauth} {
+	for _, s := range facts.Signatures {
+		row(s.Fragments)
+	}
+	for _, l := range facts.Lines() {
+		row(l.Fragments)
+	}
+	for _, f := range []string{fragDenied, fragCode, fragCode2, fragExc, fragErrCode, fragUnauth} {
 		t.refusal = append(t.refusal, id(f))
 	}
 	t.backoff = id(fragBackoff)
-	if len(all) > len(hits{})*64 {
+	if len(all) > maxFragments {
 		panic("more fragments than the set of hits holds")
 	}
 	t.matcher = newMatcher(all)
 	return t
-})
+}
 
-// signature returns the index of the first signature all of whose fragments
-// are in h, or -1.
-func (t *logTable) signature(h *hits) int {
-next:
-	for i, need := range t.need {
-		for _, n := range need {
-			if !h.has(n) {
-				continue next
+// row returns the index of the first row all of whose fragments are in h, or -1.
+func (t *logTable) row(h *hits) int {
+	first := -1
+	h.all(func(n int) {
+		for _, i := range t.lead[n] {
+			if first >= 0 && i > first {
+				break // rows of a fragment are in order
+			}
+			if !slices.ContainsFunc(t.need[i], func(n uint16) bool { return !h.has(n) }) {
+				first = i
+				break
 			}
 		}
-		return i
-	}
-	return -1
+	})
+	return first
 }

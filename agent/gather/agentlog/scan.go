@@ -22,7 +22,11 @@ type logScan struct {
 	matches  map[string]*facts.Match
 	quotes   []quote
 	backoffs []facts.Backoff
-	unread   error // why a file could not be read to its end
+	shapes   map[string]*shapeCount // of warnings and errors of the last day that no row knows
+	unread   error                  // why a file could not be read to its end
+
+	shape     []byte
+	uncounted bool // there are more shapes than are told apart
 
 	entries int // of the file, in the agent's form
 	foreign int // lines before the first of them
@@ -40,7 +44,7 @@ func newLogScan(zone *time.Location, now time.Time) *logScan {
 	if zone == nil {
 		zone = time.UTC
 	}
-	return &logScan{zone: zone, now: now, table: signatureTable(), matches: map[string]*facts.Match{}}
+	return &logScan{zone: zone, now: now, table: signatureTable(), matches: map[string]*facts.Match{}, shapes: map[string]*shapeCount{}}
 }
 
 // file reads the end of one file.
@@ -210,7 +214,8 @@ func (s *logScan) flush(e *entry) {
 		return
 	}
 	e.open = false
-	if !e.any && !s.fresh && !s.errors {
+	level := levelOf(e.text)
+	if !e.any && level == "" && !s.fresh && !s.errors {
 		return
 	}
 	at, rest, ok := ParseStamp(e.text, s.zone)
@@ -221,29 +226,42 @@ func (s *logScan) flush(e *entry) {
 	if s.first.IsZero() || at.Before(s.first) {
 		s.first = at
 	}
-	if !e.any || s.errors && !s.main.IsZero() && !at.Before(s.main) {
+	if !e.any && level == "" || s.errors && !s.main.IsZero() && !at.Before(s.main) {
 		return
 	}
-	s.entry(&e.h, at, rest)
+	s.entry(&e.h, level, at, rest)
 }
 
-// entry takes what an entry says. h are the fragments in it.
-func (s *logScan) entry(h *hits, at time.Time, text string) {
-	id := ""
-	if i := s.table.signature(h); i >= 0 {
+// entry takes what an entry says. h are the fragments in it, level its level if it is
+// a warning or worse.
+func (s *logScan) entry(h *hits, level string, at time.Time, text string) {
+	id, explained := "", false
+	switch i := s.table.row(h); {
+	case i < 0:
+	case i < len(facts.Signatures):
 		sig := facts.Signatures[i]
 		id = sig.ID
 		switch failed := sig.Kind == facts.KindFailure || sig.Kind == facts.KindNode; {
-		case sig.Kind == facts.KindNoise, failed && ofCommand(s.path, text):
+		case sig.Kind == facts.KindNoise:
+			return // neither what it quotes
+		case sig.Kind == facts.KindFollows:
+			explained = true
+		case failed && ofCommand(s.path, text):
 		default:
+			explained = true
 			s.match(id, sig.Kind, at, text)
 		}
+	default:
+		explained = level != ""
 	}
 	if h.has(s.table.backoff) {
 		s.healthBackoff(at, text)
 	}
-	if slices.ContainsFunc(s.table.refusal, h.has) {
-		s.refusal(at, id, text)
+	if slices.ContainsFunc(s.table.refusal, h.has) && s.refusal(at, id, text) {
+		explained = true
+	}
+	if level != "" && !explained {
+		s.unexplained(level, at, text)
 	}
 }
 
@@ -304,7 +322,7 @@ func (s *logScan) known(at time.Time) time.Time {
 
 func (s *logScan) healthBackoff(at time.Time, text string) {
 	if d, ok := everyOf(text); ok {
-		s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds(), Until: at.Add(d)})
+		s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds()}) // Until: see sleep
 	}
 }
 
@@ -316,23 +334,27 @@ func keepLast(b []facts.Backoff) []facts.Backoff {
 	return b
 }
 
-func (s *logScan) refusal(at time.Time, id, text string) {
+// refusal takes the AWS error that an entry quotes and reports whether it says which
+// action was refused, which the checks of permissions judge.
+func (s *logScan) refusal(at time.Time, id, text string) (named bool) {
 	q, ok := quoteRefusal(text)
 	if !ok {
-		return
+		return false
 	}
 	q.at, q.match, q.file = at, id, s.path
+	named = q.action != ""
 	for i, x := range s.quotes {
 		if x.code == q.code && x.action == q.action && x.match == q.match {
 			if !s.known(at).Before(s.known(x.at)) {
 				s.quotes[i] = q
 			}
-			return
+			return named
 		}
 	}
 	if len(s.quotes) < maxRefusals {
 		s.quotes = append(s.quotes, q)
 	}
+	return named
 }
 
 // endGroup closes a group of files that continue each other.
@@ -360,6 +382,8 @@ func (s *logScan) fill(l *facts.Log, from string) {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Action, b.Action))
 	})
 	l.Matches, l.Refusals = gather.Partly(matches, s.unread, from), gather.Partly(refusals, s.unread, from)
+	shapes, more := s.shown()
+	l.Unexplained, l.UnexplainedMore = gather.Partly(shapes, s.unread, from), more
 	switch b, ok := s.sleep(); {
 	case ok:
 		l.Backoff = facts.Known(b, from)
@@ -370,14 +394,23 @@ func (s *logScan) fill(l *facts.Log, from string) {
 	}
 }
 
-// sleep is the announced sleep that still lasts. Within hibernation the shorter
-// announcements of its schedule repeat; what ends a sleep is its time, a later
-// start or a later success.
+// sleep is the announced sleep that still lasts; what ends it is its time, a later
+// start or a later success. Hibernation has no end: it announces each longer interval
+// of its tries, up to one of an hour, and then nothing more.
+// Source: amazon-ssm-agent, agent/hibernation/hibernation.go, from 2.3 on.
 func (s *logScan) sleep() (last facts.Backoff, lasts bool) {
 	for _, b := range s.backoffs {
 		if !b.Since.Before(last.Since) && !s.known(b.Since).IsZero() {
 			last = b
 		}
 	}
-	return last, !last.Since.IsZero() && last.Until.After(s.now) && !s.start.After(last.Since) && !s.success.After(last.Since)
+	if last.Since.IsZero() || s.start.After(last.Since) || s.success.After(last.Since) {
+		return last, false
+	}
+	if last.Until.IsZero() { // a worker in hibernation tries at this interval until the next announcement
+		d := time.Duration(last.Seconds * float64(time.Second))
+		last.Since = last.Since.Add(s.now.Sub(last.Since).Truncate(d))
+		last.Until = last.Since.Add(d)
+	}
+	return last, last.Until.After(s.now)
 }

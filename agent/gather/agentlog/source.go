@@ -43,9 +43,13 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	env := run.Env
 	dir := gather.AgentDirs(env).Log
 	l := &f.Log
+	if env.GOOS == "linux" && env.Live && gather.IsBottlerocket(env.FS) {
+		return onBottlerocket(ctx, env, l)
+	}
 	es, err := env.FS.ReadDir(dir)
 	if err != nil {
 		l.Matches, l.Refusals, l.Backoff = gather.Unseen[[]facts.Match](err, dir), gather.Unseen[[]facts.Refusal](err, dir), gather.Unseen[facts.Backoff](err, dir)
+		l.Unexplained = gather.Unseen[[]facts.Unexplained](err, dir)
 		if gather.Missing(err) {
 			return nil
 		}
@@ -57,6 +61,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 		const none = "the log directory holds no log of the agent"
 		from := gather.FileURL(dir)
 		l.Matches, l.Refusals, l.Backoff = facts.Absent[[]facts.Match](none, from), facts.Absent[[]facts.Refusal](none, from), facts.Absent[facts.Backoff](none, from)
+		l.Unexplained = facts.Absent[[]facts.Unexplained](none, from)
 		return nil
 	}
 	zone, _ := gather.HostZone(env)

@@ -12,8 +12,11 @@ import (
 	"ssm-doctor/checks/iam"
 )
 
-// maxSleep is the longest pause the agent takes, with its jitter.
-const maxSleep = 3 * time.Hour
+// maxSleep is the longest pause the agent takes: 24 hours and up to two more, after an
+// error that it takes for lasting, in releases 3.1 to 3.2; later ones double their pauses
+// up to 22 hours, and from 3.3.808 on up to half an hour.
+// Source: amazon-ssm-agent, core/app/credentialrefresher/credentialrefresher.go.
+const maxSleep = 26*time.Hour + time.Minute
 
 // sleepOf reads the duration of "Sleeping for 27m12s before retrying".
 func sleepOf(text string) (time.Duration, bool) {
@@ -77,6 +80,9 @@ var (
 // follows them.
 var notCodes = map[string]bool{
 	"Err": true, "Error": true, "RequestError": false, "Post": true, "Get": true, "User": true, "Credentials": true,
+	// Of the second SDK, in agents from 3.3.5068 to before 3.3.5226:
+	// "operation error SSM: X, https response error StatusCode: 400, RequestID: x, api error CODE: text".
+	"SSM": true, "StatusCode": true, "RequestID": true, "HostID": true,
 }
 
 // parseRefusal reads an AWS error that a log entry quotes: its code, the action
@@ -107,7 +113,11 @@ func quoteRefusal(text string) (q quote, ok bool) {
 	if m := actionRE.FindStringSubmatch(text); m != nil {
 		action = m[1]
 		if code == "" {
-			code, message = "AccessDeniedException", text[strings.Index(text, m[0]):]
+			at := strings.Index(text, m[0])
+			if who := strings.LastIndex(text[:at], "User: "); who >= 0 {
+				at = who // the sentence begins with whom it is about
+			}
+			code, message = "AccessDeniedException", text[at:]
 		}
 	}
 	unauthorized := strings.Contains(strings.ToLower(text), fragUnauth)

@@ -2,6 +2,7 @@ package agentsvc
 
 import (
 	"testing"
+	"time"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/gathertest"
@@ -40,6 +41,29 @@ func FuzzUnitFile(f *testing.F) {
 			}
 		}
 		hostfile.ShellAssignments(b)
+	})
+}
+
+// FuzzEnded feeds what is read of how a service ended: logs of the system, the head of
+// its program, its control group.
+func FuzzEnded(f *testing.F) {
+	gathertest.AddSeeds(f, "Nov 22 09:10:22 host kernel: [1.2] Out of memory: Killed process 3211 (amazon-ssm-agen) total-vm:1kB\n2026-11-22T09:10:22+00:00 host systemd[1]: amazon-ssm-agent.service: Failed with result 'oom-kill'.\n",
+		"type=AVC msg=audit(1763800000.1:2): apparmor=\"DENIED\" operation=\"exec\" name=\"/usr/bin/amazon-ssm-agent\"\n", "oom_kill 3\n", "#!/bin/sh\n", "\x7fELF\x02\x01\x01", string(elf(62, "/lib64/ld-linux-x86-64.so.2")), "0::/docker/1\n", "NSpid:\t1\t2\n")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		gathertest.Sound(t, parseNotes(b, "file:/var/log/messages", gathertest.Now, time.UTC))
+		if n, _ := parseOOMKills(b); n < 0 {
+			t.Errorf("%d kills", n)
+		}
+		format, arch, loader := parseProgram(b)
+		if len(format)+len(arch) > 20 || len(loader) > len(b) {
+			t.Errorf("%q %q %q", format, arch, loader)
+		}
+		if len(parseGroups(b)) > 50 || nestedPIDs(b) > len(b) {
+			t.Error("more than there is")
+		}
+		env := gathertest.InMemory(map[string][]byte{"usr/lib/systemd/system/amazon-ssm-agent.service": []byte("[Service]\nExecStart=/usr/bin/amazon-ssm-agent\n"), "etc/systemd/system/amazon-ssm-agent.service.d/a.conf": b, "usr/bin/amazon-ssm-agent": b})
+		u, _ := unitFromFiles(env.FS, unitNames[0])
+		gathertest.Sound(t, u)
 	})
 }
 

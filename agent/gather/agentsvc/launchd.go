@@ -182,10 +182,22 @@ func parseLaunchd(b []byte, u *facts.Unit) {
 			if w := strings.Fields(v); err != nil && len(w) > 0 {
 				n, err = strconv.Atoi(strings.TrimSuffix(w[0], ":"))
 			}
-			if err == nil {
+			if err == nil && u.Ended != "killed" {
 				u.ExitStatus, u.Result = n, "success"
 				if n != 0 {
-					u.Result = "exit-code"
+					u.Result, u.Ended = "exit-code", "exited"
+				}
+			}
+		case "last spawn error": // launchd could not start it at all
+			if w := strings.Fields(v); len(w) > 0 {
+				if n, err := strconv.Atoi(strings.TrimSuffix(w[0], ":")); err == nil && n > 0 {
+					u.ExitStatus, u.Result, u.Ended = n, "exit-code", "exited"
+				}
+			}
+		case "last terminating signal": // "Killed: 9"
+			if i := strings.LastIndex(v, ": "); i >= 0 {
+				if n, err := strconv.Atoi(v[i+2:]); err == nil && n > 0 && n < 65 {
+					u.ExitStatus, u.Result, u.Ended = n, "signal", "killed"
 				}
 			}
 		}

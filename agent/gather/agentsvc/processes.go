@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"ssm-doctor/agent/gather"
@@ -60,8 +61,13 @@ func coreProcesses(env *gather.Env) []string {
 		return nil
 	}
 	var out []string
+	around := sync.OnceValue(func() surroundings { return surroundingsOf(env) })
 	for _, p := range ps {
-		if exe, _ := exeOf(env.FS, p); path.Base(exe) == ExeCore && len(out) < 10 {
+		exe, _ := exeOf(env.FS, p)
+		if path.Base(exe) != ExeCore || len(out) >= 10 {
+			continue
+		}
+		if _, other := around().foreign(p, exe, hostfile.Owner(env.FS, p)); !other {
 			out = append(out, p)
 		}
 	}
@@ -87,8 +93,9 @@ func Processes(ctx context.Context, env *gather.Env) facts.Seen[facts.Processes]
 		return gather.Unknown[facts.Processes](err, from)
 	}
 	boot := hostfile.BootTime(env.FS)
-	out := facts.Processes{Core: []facts.Process{}, Worker: []facts.Process{}}
+	out := facts.Processes{Core: []facts.Process{}, Worker: []facts.Process{}, Others: []facts.OtherProcess{}}
 	n := 0
+	around := sync.OnceValue(func() surroundings { return surroundingsOf(env) })
 	for _, pid := range all {
 		exe, deleted := exeOf(env.FS, pid)
 		list := processList(&out, path.Base(exe))
@@ -99,6 +106,11 @@ func Processes(ctx context.Context, env *gather.Env) facts.Seen[facts.Processes]
 		p := facts.Process{Exe: gather.OneLine(exe, 300), Deleted: deleted}
 		p.PID, _ = strconv.Atoi(pid)
 		p.Owner = hostfile.Owner(env.FS, pid)
+		if o, other := around().foreign(pid, exe, p.Owner); other {
+			o.PID, o.Exe = p.PID, p.Exe
+			out.Others = append(out.Others, o)
+			continue
+		}
 		if b, err := gather.ReadFile(env.FS, "proc/"+pid+"/stat", gather.MaxSmall); err == nil && !boot.IsZero() {
 			if t, ok := startTicks(b); ok {
 				p.Started = gather.SaneTime(boot.Add(t))
@@ -216,17 +228,14 @@ func Channel(env *gather.Env, ps facts.Seen[facts.Processes]) facts.Seen[[]facts
 			}
 			for _, e := range es {
 				l, err := env.FS.Readlink(dir + "/" + e.Name())
-				if err != nil {
-					continue
+				if err != nil && !gather.Missing(err) {
+					denied = err // it may be a connection
 				}
 				if i, ok := strings.CutPrefix(l, "socket:["); ok {
 					owned[strings.TrimSuffix(i, "]")] = true
 				}
 			}
 		}
-	}
-	if denied != nil {
-		return gather.Unknown[[]facts.Socket](denied, from)
 	}
 	out := []facts.Socket{}
 	if n == 0 {
@@ -235,7 +244,7 @@ func Channel(env *gather.Env, ps facts.Seen[facts.Processes]) facts.Seen[[]facts
 	for _, name := range []string{"proc/net/tcp", "proc/net/tcp6"} {
 		b, err := gather.ReadFile(env.FS, name, 8<<20)
 		if err != nil && !gather.Missing(err) {
-			return gather.Unknown[[]facts.Socket](err, gather.FileURL(name))
+			denied = err
 		}
 		for _, s := range parseTCP(b, 443) {
 			if owned[s.inode] {
@@ -243,5 +252,5 @@ func Channel(env *gather.Env, ps facts.Seen[facts.Processes]) facts.Seen[[]facts
 			}
 		}
 	}
-	return facts.Known(out, from)
+	return gather.Partly(out, denied, from)
 }

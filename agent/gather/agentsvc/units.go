@@ -19,12 +19,21 @@ import (
 // unitNames are the agent's units, of deb/rpm and of snap.
 var unitNames = []string{"amazon-ssm-agent.service", "snap.amazon-ssm-agent.amazon-ssm-agent.service"}
 
+// unitsOf are the units that may run the agent on a host.
+func unitsOf(fsys gather.FileSystem) []string {
+	if gather.IsBottlerocket(fsys) {
+		return []string{gather.BottlerocketUnit}
+	}
+	return unitNames
+}
+
 // unitDirs are systemd's directories, the most binding first.
 var unitDirs = []string{"etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"}
 
 // unitProperties are what is asked of systemd; all are read-only.
 const unitProperties = "Id,LoadState,ActiveState,SubState,UnitFileState,Result,ExecMainStatus,NRestarts,MainPID,User,ExecStart,FragmentPath," +
-	"RestartPreventExitStatus,ActiveEnterTimestamp,InactiveEnterTimestamp,ExecMainStartTimestamp,ExecMainExitTimestamp"
+	"RestartPreventExitStatus,ActiveEnterTimestamp,InactiveEnterTimestamp,ExecMainStartTimestamp,ExecMainExitTimestamp," +
+	"ExecMainCode,Restart,LoadError,WantedBy,RequiredBy,UpheldBy,TriggeredBy,ConditionResult,ConditionTimestamp,MemoryMax,MemoryLimit,OOMPolicy"
 
 // Units asks the service manager for itself and for the agent's units.
 func Units(ctx context.Context, env *gather.Env) (manager facts.Seen[string], units facts.Seen[[]facts.Unit]) {
@@ -51,24 +60,27 @@ func noUnits(env *gather.Env, why, from string) (facts.Seen[string], facts.Seen[
 	if gather.Exists(env.FS, upstartJob) {
 		return facts.Known("upstart", "file:/"+upstartJob), facts.Unknown[[]facts.Unit]("upstart is not asked for the state of its jobs", "file:/"+upstartJob)
 	}
+	if manager, u, ok := scriptUnit(env.FS); ok {
+		return facts.Known(manager, "file:/"+initScript), facts.Known([]facts.Unit{u}, "file:/"+initScript)
+	}
 	return facts.Absent[string](why, from), facts.Absent[[]facts.Unit](why, from)
 }
 
 // systemdUnits asks systemd.
 func systemdUnits(ctx context.Context, env *gather.Env) (facts.Seen[string], facts.Seen[[]facts.Unit]) {
-	out, err := env.Exec(ctx, "systemctl", append([]string{"show", "--no-pager", "-p", unitProperties}, unitNames...)...)
+	out, err := env.Exec(ctx, "systemctl", append([]string{"show", "--no-pager", "-p", unitProperties}, unitsOf(env.FS)...)...)
 	units := parseUnits(out)
 	if len(units) > 0 {
 		for i := range units {
-			units[i].DanglingLink = danglingWants(env.FS, units[i].Name)
+			describe(env.FS, &units[i])
 		}
 		return facts.Known("systemd", fromShow), facts.Known(units, fromShow)
 	}
 	switch {
-	case errors.Is(err, gather.ErrNoProgram):
+	case errors.Is(err, gather.ErrNoProgram) && !gather.Exists(env.FS, "run/systemd/system"):
 		return noUnits(env, "no systemctl on this host", "")
 	case err != nil && (strings.Contains(err.Error(), "not been booted with systemd") || strings.Contains(err.Error(), "connect to bus")) && !gather.Exists(env.FS, "run/systemd/system"):
-		return facts.Absent[string]("systemd does not run here", fromShow), facts.Absent[[]facts.Unit]("systemd does not run here", fromShow)
+		return noUnits(env, "systemd does not run here", fromShow)
 	case err == nil:
 		err = errors.New("systemctl printed no unit")
 	}
@@ -90,7 +102,7 @@ func fileUnits(env *gather.Env) (facts.Seen[string], facts.Seen[[]facts.Unit]) {
 // filedUnits are the units as systemd would load them from files.
 func filedUnits(env *gather.Env) []facts.Unit {
 	units := []facts.Unit{}
-	for _, name := range unitNames {
+	for _, name := range unitsOf(env.FS) {
 		if u, ok := unitFromFiles(env.FS, name); ok {
 			units = append(units, u)
 		}
@@ -166,7 +178,37 @@ func setProperty(u *facts.Unit, k, v string) {
 		u.StartedAt = unitTime(v)
 	case "ExecMainExitTimestamp":
 		u.ExitedAt = unitTime(v)
+	case "ExecMainCode":
+		u.Ended = endedAs(v)
+	case "Restart":
+		u.Restart = gather.OneLine(v, 50)
+	case "LoadError":
+		if _, why, ok := strings.Cut(v, `"`); ok && u.Load != "not-found" {
+			u.LoadError = gather.OneLine(strings.TrimSuffix(why, `"`), 200)
+		}
+	case "WantedBy", "RequiredBy", "UpheldBy", "TriggeredBy":
+		for _, w := range strings.Fields(v) {
+			if len(u.StartedBy) < 20 {
+				u.StartedBy = append(u.StartedBy, gather.OneLine(w, 100))
+			}
+		}
+	case "ConditionResult":
+		u.Unmet = v == "no"
+	case "ConditionTimestamp":
+		u.Unmet = u.Unmet && unitTime(v) != time.Time{} // never looked at is "no" too
+	case "MemoryMax", "MemoryLimit":
+		if n, err := strconv.ParseUint(v, 10, 64); err == nil && n < 1<<60 {
+			u.MemoryMax = n
+		}
+	case "OOMPolicy":
+		u.OOMPolicy = gather.OneLine(v, 50)
 	}
+}
+
+// endedAs is how a process ended by ExecMainCode, which is si_code of SIGCHLD.
+// Source: sigaction(2).
+func endedAs(v string) string {
+	return map[string]string{"1": "exited", "2": "killed", "3": "dumped", "exited": "exited", "killed": "killed", "dumped": "dumped"}[v]
 }
 
 func exitCodes(v string) []int {
@@ -346,6 +388,7 @@ func unitFromFiles(fsys gather.FileSystem, name string) (facts.Unit, bool) {
 	if len(wants(fsys, name)) > 0 {
 		u.Enabled = "enabled"
 	}
+	describe(fsys, &u)
 	return u, true
 }
 

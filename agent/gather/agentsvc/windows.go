@@ -45,9 +45,9 @@ func windowsUnit(s facts.Seen[gather.WindowsService]) facts.Unit {
 	u.Result = "success"
 	switch {
 	case w.ExitCode == errSpecific:
-		u.ExitStatus, u.Result = int(w.Specific), "exit-code"
+		u.ExitStatus, u.Result, u.Ended = int(w.Specific), "exit-code", "exited"
 	case w.ExitCode != 0 && w.ExitCode != errNeverStarted:
-		u.ExitStatus, u.Result = int(w.ExitCode), "exit-code"
+		u.ExitStatus, u.Result, u.Ended = int(w.ExitCode), "exit-code", "scm"
 	}
 	u.Exec = gather.OneLine(commandPath(w.Path), 300)
 	if a := strings.TrimPrefix(w.Account, `NT AUTHORITY\`); !strings.EqualFold(a, "LocalSystem") && !strings.EqualFold(a, "SYSTEM") {

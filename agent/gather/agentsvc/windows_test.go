@@ -23,14 +23,14 @@ func TestWindowsUnit(t *testing.T) {
 	}{
 		{"running", facts.Known(gather.WindowsService{State: 4, StartType: 2, PID: 42, Path: path, Account: "LocalSystem"}, ""), base},
 		{"stopped and disabled", facts.Known(gather.WindowsService{State: 1, StartType: 4, Path: path, Account: "LocalSystem", ExitCode: 1067}, ""), with(func(u *facts.Unit) {
-			u.Active, u.Sub, u.Enabled, u.MainPID, u.Result, u.ExitStatus = "stopped", "stopped", "disabled", 0, "exit-code", 1067
+			u.Active, u.Sub, u.Enabled, u.MainPID, u.Result, u.Ended, u.ExitStatus = "stopped", "stopped", "disabled", 0, "exit-code", "scm", 1067
 		})},
 		{"never started", facts.Known(gather.WindowsService{State: 1, StartType: 3, Path: `C:\x\agent.exe -k y`, ExitCode: 1077, Account: `NT AUTHORITY\SYSTEM`}, ""), with(func(u *facts.Unit) {
 			u.Active, u.Sub, u.Enabled, u.MainPID, u.Exec = "stopped", "stopped", "manual", 0, `C:\x\agent.exe`
 		})},
 		{"waits for sysprep", facts.Known(gather.WindowsService{State: 2, StartType: 2, PID: 42, Path: path, Account: "localsystem"}, ""), with(func(u *facts.Unit) { u.Active, u.Sub = "start-pending", "start-pending" })},
 		{"own code, other account", facts.Known(gather.WindowsService{State: 1, StartType: 2, PID: 42, Path: path, ExitCode: 1066, Specific: 7, Account: `CORP\svc`}, ""), with(func(u *facts.Unit) {
-			u.Active, u.Sub, u.Result, u.ExitStatus, u.User = "stopped", "stopped", "exit-code", 7, `CORP\svc`
+			u.Active, u.Sub, u.Result, u.Ended, u.ExitStatus, u.User = "stopped", "stopped", "exit-code", "exited", 7, `CORP\svc`
 		})},
 		{"not there", facts.Absent[gather.WindowsService]("no such service", ""), facts.Unit{Name: "AmazonSSMAgent", Load: "not-found", User: "SYSTEM"}},
 	} {

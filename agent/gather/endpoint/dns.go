@@ -112,7 +112,23 @@ func dnsOutcome(err error) (outcome facts.Outcome, text string) {
 	case strings.Contains(err.Error(), "connection refused"):
 		return facts.Refused, "connection refused"
 	}
+	// A resolver of Go keeps of what the kernel said only the words.
+	for _, k := range kernelWords {
+		if strings.Contains(err.Error(), k.words) {
+			return k.outcome, k.words
+		}
+	}
 	return facts.Other, gather.Why(err)
+}
+
+// kernelWords are how this host's kernel says that it does not send a query.
+var kernelWords = []struct {
+	words   string
+	outcome facts.Outcome
+}{
+	{"network is unreachable", facts.NoRoute}, {"no route to host", facts.NoRoute}, {"unreachable network", facts.NoRoute}, {"unreachable host", facts.NoRoute},
+	{"invalid argument", facts.Invalid}, {"permission denied", facts.NotPermitted}, {"operation not permitted", facts.NotPermitted},
+	{"cannot assign requested address", facts.NoLocalAddress},
 }
 
 // maxPins bounds the addresses of one name in the hosts file.

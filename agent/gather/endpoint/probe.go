@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/routing"
 	"ssm-doctor/checks/facts"
 )
 
@@ -47,8 +48,10 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxEndpoint)
 	defer cancel()
+	e.Stall = facts.Absent[facts.Stall]("nothing stalled", "")
 	conn := p.Connect(ctx, e)
 	if conn == nil {
+		e.Stall = facts.Unknown[facts.Stall]("not connected", "")
 		return skew
 	}
 	defer func() { conn.Close() }()
@@ -56,15 +59,25 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 		e.TLS, e.HTTP = facts.Unknown[facts.TLS]("not asked: no feature that needs it", ""), facts.Unknown[facts.HTTP]("not asked", "")
 		return skew
 	}
+	small, stop := p.trySmall(ctx, e)
+	defer stop()
+	raw := conn
 	tc := p.handshake(ctx, e, conn)
 	if tc == nil {
+		if t := e.TLS.Value; e.TLS.Known() && (t.Kind == facts.TLSTimeout || t.Kind == facts.TLSReset) && e.Stall.Known() {
+			e.Stall.Value.Small = small()
+		}
 		return skew
 	}
 	conn = tc
 	trusted := e.TLS.Value.OK
 	answers := gather.NewAnswerReader(tc)
 	h, reuse := p.get(ctx, tc, answers, e.Host, "/", nil)
-	skew = h.skew
+	if skew = h.skew; h.Outcome == facts.Timeout {
+		if e.Stall = p.flow(raw); e.Stall.Known() {
+			e.Stall.Value.Small = small()
+		}
+	}
 	if !trusted {
 		e.HTTP = facts.Unknown[facts.HTTP]("the certificate is not trusted", "")
 		return skew
@@ -134,6 +147,7 @@ func (p *Prober) Connect(ctx context.Context, e *facts.Endpoint) net.Conn {
 
 // tcp tries all addresses at once, records each and keeps one connection.
 func (p *Prober) tcp(ctx context.Context, e *facts.Endpoint, to []string) net.Conn {
+	outer := ctx
 	ctx, cancel := context.WithTimeout(ctx, p.env.Limits.Connect)
 	defer cancel()
 	attempts, conns := make([]facts.Attempt, len(to)), make([]net.Conn, len(to))
@@ -152,6 +166,12 @@ func (p *Prober) tcp(ctx context.Context, e *facts.Endpoint, to []string) net.Co
 				t.Source = p.source(host)
 			}
 			t.Interface = p.interfaceOf(t.Source)
+			if a, err := netip.ParseAddr(host); err == nil && e.Need == facts.NeedCore && (t.Outcome != facts.OK || p.env.GOOS != "darwin") { // a Mac is asked by a program
+				t.Route = routing.To(outer, p.env, a)
+				if r, ok := t.Route.Get(); ok && r.Kind == "unicast" && r.Interface != "" {
+					t.Interface = r.Interface
+				}
+			}
 			attempts[i] = t
 		})
 	}

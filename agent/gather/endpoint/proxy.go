@@ -51,6 +51,10 @@ func (p *Prober) connectProxy(ctx context.Context, u *url.URL, host string) (con
 	peer, shown, err := p.proxyConn(ctx, u)
 	if err != nil {
 		c.Outcome, c.Error = proxyOutcome(err), DialText(err)
+		var lookup lookupError
+		if errors.As(err, &lookup) {
+			c.Lookup = lookup.outcome
+		}
 		if c.Outcome == facts.Untrusted {
 			c.Error = shown.Value.Error
 		}
@@ -102,9 +106,18 @@ func tunnel(conn net.Conn, req *http.Request) (status int, err error) {
 	return answers.Status(req)
 }
 
+// lookupError is a name that gave no address.
+type lookupError struct {
+	name    string
+	outcome facts.Outcome
+	says    string
+}
+
+func (e lookupError) Error() string { return "lookup " + e.name + ": " + e.says }
+
 // proxyOutcome sorts the ways in which a proxy cannot be connected to.
 func proxyOutcome(err error) facts.Outcome {
-	var name *net.DNSError
+	var name lookupError
 	var rec tls.RecordHeaderError
 	switch {
 	case errors.As(err, &name):
@@ -133,10 +146,10 @@ func (p *Prober) proxyConn(ctx context.Context, u *url.URL) (*Peer, facts.Seen[f
 	addrs := []netip.Addr{}
 	if a, err := netip.ParseAddr(host); err == nil {
 		addrs = append(addrs, a)
-	} else if _, found := Resolve(ctx, p.env, p.f, host); len(found) > 0 {
+	} else if d, found := Resolve(ctx, p.env, p.f, host); len(found) > 0 {
 		addrs = found
 	} else {
-		return nil, shown, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+		return nil, shown, lookupError{host, d.Outcome, d.Error}
 	}
 	conn, err := p.env.Dial(ctx, "tcp", net.JoinHostPort(addrs[0].Unmap().String(), port), netip.Addr{})
 	switch {
@@ -167,7 +180,7 @@ func (p *Prober) probeProxy(ctx context.Context, u *url.URL, variable, host stri
 		conn.Close()
 	}
 	shown, _ := gather.RedactProxy(u.String())
-	pr := facts.ProxyProbe{URL: shown, Variable: variable, Host: u.Hostname(), Outcome: c.Outcome, Status: c.Status, Error: c.Error, TLS: cert}
+	pr := facts.ProxyProbe{URL: shown, Variable: variable, Host: u.Hostname(), Outcome: c.Outcome, Status: c.Status, Error: c.Error, Lookup: c.Lookup, TLS: cert}
 	fmt.Sscan(ProxyPort(u), &pr.Port)
 	return facts.Known(pr, "proxy:CONNECT "+host+":443")
 }

@@ -12,6 +12,7 @@ import (
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
 )
 
 // Source asks the regional endpoints. It reads the sections of the first wave.
@@ -50,12 +51,16 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 		n.Domain = c.ServiceDomain
 	}
 	p := NewProber(run, f)
+	dual := node.UsesDualStack(f) == node.Yes // of all facts: others are being gathered now
 	endpoints := make([]facts.Endpoint, len(services))
 	skews := make([]facts.Seen[float64], len(services))
 	var wg gather.Workers
 	for i, s := range services {
 		e := &endpoints[i]
 		*e = endpointOf(s.name, s.need, n.Region, n.Domain, c)
+		if name := DualName(s.name, n.Region); dual && e.Configured == "default" && name != "" {
+			e.Host, e.Configured = name, "Agent.UseDualStackEndpoint"
+		}
 		wg.Go(func() { skews[i] = p.endpoint(ctx, e) })
 	}
 	core := endpoints[0].Host
@@ -67,6 +72,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 		n.Skew = skews[i]
 	}
 	n.Others = p.otherInterfaces(ctx, endpoints)
+	p.askDual(ctx, n, endpoints)
 	return nil
 }
 

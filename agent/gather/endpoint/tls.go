@@ -26,11 +26,18 @@ func (p *Prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 	tc, t, err := p.shake(ctx, conn, e.Host, roots, false)
 	e.TLS = facts.Known(t, from)
 	if err != nil {
+		if t.Kind == facts.TLSTimeout || t.Kind == facts.TLSReset {
+			e.Stall = p.flow(conn)
+		}
 		tc.Close()
 		return nil
 	}
 	return tc
 }
+
+// closing is how long before a context ends a handshake does, so that the connection is
+// still there to be asked about.
+const closing = 50 * time.Millisecond
 
 // errCertificate ends a handshake whose certificate is not accepted.
 var errCertificate = errors.New("the certificate is not accepted")
@@ -58,8 +65,9 @@ func (p *Prober) shake(ctx context.Context, conn net.Conn, host string, roots *x
 		}
 		return nil
 	}})
-	ctx, cancel := context.WithTimeout(ctx, p.env.Limits.TLS)
-	defer cancel()
+	// A context that ends closes the connection, and with it what the kernel knows of it.
+	deadline, ok := ctx.Deadline()
+	_ = conn.SetDeadline(gather.Sooner(p.env.Limits.TLS, deadline.Add(-closing), ok))
 	err := tc.HandshakeContext(ctx)
 	if err != nil && !errors.Is(err, errCertificate) {
 		t.Error = gather.Why(err)
@@ -75,6 +83,7 @@ func (p *Prober) shake(ctx context.Context, conn net.Conn, host string, roots *x
 			t.Kind = facts.TLSOther
 		}
 	}
+	_ = conn.SetDeadline(time.Time{})
 	return tc, t, err
 }
 

@@ -118,7 +118,20 @@ func installations(ctx context.Context, env *gather.Env) facts.Seen[[]facts.Inst
 }
 
 // program is the executable of an installation. The zero program is missing.
-type program struct{ exists, usable bool }
+type program struct{ exists, regular, usable bool }
+
+// missing says that the program of an installed package is not there; empty: it is.
+// Whether it may be executed is another question.
+func (p program) missing(in facts.Installation) string {
+	name := path.Join(in.Dir, agentsvc.ExeCore)
+	switch {
+	case !p.exists:
+		return "it is recorded as installed, but its program " + name + " does not exist"
+	case !p.regular:
+		return "it is recorded as installed, but " + name + " is no file"
+	}
+	return ""
+}
 
 // coreOf looks at the executable of the core agent.
 func coreOf(env *gather.Env, in facts.Installation, suffix string) (program, error) {
@@ -129,7 +142,8 @@ func coreOf(env *gather.Env, in facts.Installation, suffix string) (program, err
 	if err != nil {
 		return program{}, err
 	}
-	return program{true, fi.Mode().IsRegular() && (fi.Mode()&0o111 != 0 || env.GOOS == "windows")}, nil
+	regular := fi.Mode().IsRegular()
+	return program{true, regular, regular && (fi.Mode()&0o111 != 0 || env.GOOS == "windows")}, nil
 }
 
 // bare is an agent that no package database knows. Only then is it run to tell
@@ -210,8 +224,8 @@ func debInstall(env *gather.Env) (facts.Installation, bool, error) {
 	if err != nil {
 		return in, true, err
 	}
-	if !exe.usable && in.Broken == "" {
-		in.Broken = "the package is installed but its executable is not usable"
+	if in.Broken == "" {
+		in.Broken = exe.missing(in)
 	}
 	return in, true, nil
 }
@@ -254,9 +268,7 @@ func rpmInstall(ctx context.Context, env *gather.Env) (facts.Installation, bool,
 	default:
 		return in, false, nil
 	}
-	if !exe.usable {
-		in.Broken = "the package is installed but its executable is not usable"
-	}
+	in.Broken = exe.missing(in)
 	return in, true, nil
 }
 
@@ -281,7 +293,8 @@ func snapInstall(env *gather.Env) (facts.Installation, bool, error) {
 		if err != nil || len(es) == 0 {
 			return in, false, nil
 		}
-		in.Broken = "the snap has revisions but none is current"
+		in.Broken = facts.SnapNotCurrent
+		in.Other = otherRevision(env, dir)
 		in.Version = facts.Unknown[string]("no current revision", gather.FileURL(dir))
 		return in, true, nil
 	}
@@ -299,9 +312,28 @@ func snapInstall(env *gather.Env) (facts.Installation, bool, error) {
 		return in, true, err
 	}
 	if !exe.usable {
-		in.Broken = "the current revision has no usable executable"
+		in.Broken = "the current revision has no usable executable " + path.Join(in.Dir, agentsvc.ExeCore)
+		in.Other = otherRevision(env, dir)
 	}
 	return in, true, nil
+}
+
+// otherRevision is a revision of the snap that is not current and has its program.
+func otherRevision(env *gather.Env, dir string) string {
+	current, _ := env.FS.Readlink(dir + "/current")
+	es, err := env.FS.ReadDir(dir)
+	if err != nil {
+		return ""
+	}
+	for _, e := range es {
+		if n := e.Name(); n == "current" || n == path.Base(current) || len(n) > 20 {
+			continue
+		}
+		if exe, err := coreOf(env, facts.Installation{Dir: "/" + dir + "/" + e.Name()}, ""); err == nil && exe.usable {
+			return gather.OneLine(e.Name(), 20)
+		}
+	}
+	return ""
 }
 
 // receiptVersion is the version of the installed package.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -51,11 +52,45 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	a.Installations = installations(ctx, env)
 	wg.Wait()
 	a.Manager, a.Units = manager, units
+	a.Installations = withUnits(a.Installations, units)
+	a.Notes = agentsvc.Notes(ctx, env, a.Units, a.Processes)
 	a.Installed = installedVersion(a)
 	if a.Installations.Unknown() {
 		return errors.New(a.Installations.Reason())
 	}
 	return nil
+}
+
+var versionInPath = regexp.MustCompile(`amazon-ssm-agent-(\d+\.\d+\.\d+\.\d+)`)
+
+// withUnits adds the programs that the agent's units start at places where no package
+// has them, such as /nix/store.
+func withUnits(list facts.Seen[[]facts.Installation], units facts.Seen[[]facts.Unit]) facts.Seen[[]facts.Installation] {
+	for _, u := range units.Some() {
+		dir := path.Dir(u.Exec)
+		switch {
+		case u.Load != "loaded":
+			continue
+		case u.Name == gather.BottlerocketUnit && u.Active == "inactive" && !strings.HasPrefix(u.Enabled, "enabled"):
+			continue // the template is part of every Bottlerocket: this host container is off
+		case u.Name == gather.BottlerocketUnit:
+			list.Value = append(list.Value, facts.Installation{Kind: "bottlerocket", Version: facts.Unknown[string]("the agent is in the host container control", "")})
+			continue
+		case path.Base(u.Exec) != agentsvc.ExeCore || !u.Program.Known():
+			continue
+		}
+		if slices.ContainsFunc(list.Value, func(in facts.Installation) bool {
+			return in.Dir == dir || in.Kind == "snap" && strings.HasPrefix(dir, "/snap/")
+		}) {
+			continue
+		}
+		in := facts.Installation{Kind: "binary", Dir: dir, Version: facts.Unknown[string]("no package database names it", "")}
+		if m := versionInPath.FindStringSubmatch(u.Exec); m != nil {
+			in.Version = facts.Known(m[1], "file:"+u.Exec)
+		}
+		list.Value = append(list.Value, in)
+	}
+	return list
 }
 
 // ConfigFile is the configuration in force. On Windows one beside the

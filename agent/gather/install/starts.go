@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"io"
 	"path"
 	"slices"
 	"strings"
@@ -136,19 +135,7 @@ func coreStarts(ctx context.Context, env *gather.Env) (list []audit, from string
 // logStarts finds the core agent's starts in the end of its log.
 func logStarts(ctx context.Context, env *gather.Env, name string, zone *time.Location) ([]audit, error) {
 	const tail = 1 << 20
-	f, err := env.FS.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if fi, err := f.Stat(); err == nil && fi.Size() > tail {
-		if s, ok := f.(io.Seeker); ok {
-			if _, err := s.Seek(-tail, io.SeekEnd); err != nil {
-				return nil, err
-			}
-		}
-	}
-	b, err := io.ReadAll(io.LimitReader(f, tail))
+	b, err := gather.ReadTail(env.FS, name, tail)
 	if err != nil {
 		return nil, err
 	}

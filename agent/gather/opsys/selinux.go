@@ -3,7 +3,6 @@ package opsys
 import (
 	"bytes"
 	"cmp"
-	"io"
 	"path"
 	"regexp"
 	"slices"
@@ -60,7 +59,7 @@ const (
 // where they are not read.
 func auditDenials(fsys gather.FileSystem) facts.Seen[[]facts.Denial] {
 	const name = "var/log/audit/audit.log"
-	b, err := auditEnd(fsys, name)
+	b, err := gather.ReadTail(fsys, name, auditTail)
 	switch {
 	case gather.Missing(err):
 		return facts.Unknown[[]facts.Denial]("there is no audit log, and the kernel's own log is not read", gather.FileURL(name))
@@ -68,23 +67,6 @@ func auditDenials(fsys gather.FileSystem) facts.Seen[[]facts.Denial] {
 		return gather.Unknown[[]facts.Denial](err, gather.FileURL(name))
 	}
 	return gather.Partly(parseAVC(b), err, gather.FileURL(name))
-}
-
-// auditEnd is the end of an audit log.
-func auditEnd(fsys gather.FileSystem, name string) ([]byte, error) {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if fi, err := f.Stat(); err == nil && fi.Size() > auditTail {
-		if s, ok := f.(io.Seeker); ok {
-			if _, err := s.Seek(-auditTail, io.SeekEnd); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return io.ReadAll(io.LimitReader(f, auditTail))
 }
 
 var (

@@ -3,12 +3,15 @@ package opsys
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/firewall"
 	"ssm-doctor/agent/gather/hostfile"
+	"ssm-doctor/agent/gather/netconfig"
+	"ssm-doctor/agent/gather/routing"
 	"ssm-doctor/checks/facts"
 )
 
@@ -28,13 +31,15 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	if env.GOOS == "darwin" {
 		h.Distro = macDistro(env.FS)
 	}
+	h.Installers = installers(env)
 	h.Hostname = hostname(env)
 	gatherDMI(env, &h.DMI)
 	h.Container = container(env)
 	h.UTCOffset = utcOffset(env)
 
 	k := gather.Kernel{Synced: gather.NotAskable[bool](gather.NotLive, ""), ImageState: gather.NotAskable[string](gather.NotLive, ""),
-		Interfaces: gather.NotAskable[[]facts.Interface](gather.NotLive, ""), IMDSRoute: gather.NotAskable[facts.Route](gather.NotLive, ""), WindowsRoutes: gather.NotAskable[[]string](gather.NotLive, "")}
+		Interfaces: gather.NotAskable[[]facts.Interface](gather.NotLive, ""), Links: gather.NotAskable[[]facts.Link](gather.NotLive, ""), Rules: gather.NotAskable[[]facts.RoutingRule](gather.NotLive, ""),
+		WindowsRoutes: gather.NotAskable[[]string](gather.NotLive, "")}
 	if env.Kernel != nil {
 		k = env.Kernel()
 	}
@@ -42,15 +47,18 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 		h.Hostname = facts.Known(gather.OneLine(k.Hostname, 255), "hostname")
 	}
 	h.NTPSynchronized, h.ImageState, h.Interfaces = k.Synced, k.ImageState, k.Interfaces
-	h.IMDSRoute = k.IMDSRoute
+	h.Links, h.Rules = k.Links, k.Rules
 	h.Resolver = resolver(env.FS)
-	h.DefaultIPv4, h.DefaultIPv6 = defaultRoutes(env)
+	h.DefaultIPv4, h.DefaultIPv6, h.Defaults = routing.Defaults(env)
 	switch {
 	case env.GOOS == "windows" && env.Windows != nil:
 		windowsHost(env.Windows, h)
 	case env.GOOS == "darwin":
-		macRoutes(ctx, env, h)
+		macDefaults(ctx, env, h)
 	}
+	h.IMDSRoute = routing.To(ctx, env, gather.IMDSIP)
+	h.Paths = paths(ctx, env, h.Resolver)
+	h.NetworkTools = networkTools(env)
 	if r, ok := h.IMDSRoute.Get(); ok {
 		h.IMDSRoute.Value.OnLink = onLink(r.Gateway, h.Interfaces.Value)
 	}
@@ -69,6 +77,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	for i, r := range h.PersistentRoutes.Value {
 		h.PersistentRoutes.Value[i].OnLink = onLink(r.Gateway, h.Interfaces.Value)
 	}
+	h.NetworkSetup = netconfig.Read(env)
 	h.FileSystems = facts.Known(fileSystems(env), "")
 	h.SELinux = selinux(env)
 	h.FApolicyd = fapolicyd(env)
@@ -86,6 +95,10 @@ func parseOSRelease(b []byte) facts.Distro {
 			d.ID = gather.OneLine(kv[1], 50)
 		case "PRETTY_NAME":
 			d.Name = gather.OneLine(kv[1], 100)
+		case "VERSION_ID":
+			d.Version = gather.OneLine(kv[1], 50)
+		case "ID_LIKE":
+			d.Like = gather.OneLine(kv[1], 200)
 		}
 	}
 	return d
@@ -103,6 +116,39 @@ func distro(fsys gather.FileSystem) facts.Seen[facts.Distro] {
 		}
 	}
 	return last
+}
+
+// installerPlaces are where programs that install packages lie.
+var installerPlaces = []struct {
+	name   string
+	places []string
+}{
+	{"snap", []string{"usr/bin/snap"}},
+	{"apt-get", []string{"usr/bin/apt-get"}},
+	{"dpkg", []string{"usr/bin/dpkg"}},
+	{"dnf", []string{"usr/bin/dnf"}},
+	{"yum", []string{"usr/bin/yum", "bin/yum"}},
+	{"zypper", []string{"usr/bin/zypper"}},
+	{"rpm", []string{"usr/bin/rpm", "bin/rpm"}},
+	{"apk", []string{"sbin/apk", "usr/sbin/apk", "usr/bin/apk"}},
+}
+
+// installers are the programs with which a Linux host can install a package.
+func installers(env *gather.Env) facts.Seen[[]string] {
+	const from = "file:/usr/bin"
+	if env.GOOS != "linux" {
+		return gather.NotAskable[[]string]("only Linux has a choice of them", from)
+	}
+	if _, err := env.FS.Stat("usr/bin"); err != nil {
+		return gather.Unknown[[]string](err, from)
+	}
+	out := []string{}
+	for _, i := range installerPlaces {
+		if slices.ContainsFunc(i.places, func(p string) bool { return gather.Exists(env.FS, p) }) {
+			out = append(out, i.name)
+		}
+	}
+	return facts.Known(out, from)
 }
 
 func hostname(env *gather.Env) facts.Seen[string] {

@@ -1,0 +1,29 @@
+package agentlog
+
+import "testing"
+
+// TestRefusal: the same refusal in the words of both SDKs.
+func TestRefusal(t *testing.T) {
+	t.Parallel()
+	const message = "User: arn:aws:sts::111122223333:assumed-role/R/i-0abc is not authorized to perform: ssm:UpdateInstanceInformation on resource: arn:aws:ec2:eu-west-1:111122223333:instance/i-0abc"
+	for _, c := range []struct{ name, text, code, action string }{
+		{"first SDK", "[HealthCheck] error when calling AWS APIs. error details - AccessDeniedException: " + message + "\n\tstatus code: 400, request id: 0f8f", "AccessDeniedException", "ssm:UpdateInstanceInformation"},
+		{"second SDK", "[HealthCheck] error when calling AWS APIs. error details - operation error SSM: UpdateInstanceInformation, https response error StatusCode: 400, RequestID: 0f8f, api error AccessDeniedException: " + message, "AccessDeniedException", "ssm:UpdateInstanceInformation"},
+		{"second SDK, no action", "[HealthCheck] error when calling AWS APIs. error details - operation error SSM: UpdateInstanceInformation, https response error StatusCode: 400, RequestID: 0f8f, api error ExpiredTokenException: The security token included in the request is expired", "ExpiredTokenException", ""},
+		{"second SDK, no exception", "operation error SSM: UpdateInstanceInformation, https response error StatusCode: 400, RequestID: 0f8f, InvalidInstanceId: x", "InvalidInstanceId", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var h hits
+			table := signatureTable()
+			table.scan([]byte(c.text), &h)
+			found := false
+			for _, n := range table.refusal {
+				found = found || h.has(n)
+			}
+			if r, ok := parseRefusal(c.text); !found || !ok || r.Code != c.code || r.Action != c.action {
+				t.Errorf("found %v, %+v", found, r)
+			}
+		})
+	}
+}

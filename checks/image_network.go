@@ -1,0 +1,93 @@
+package checks
+
+import (
+	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
+)
+
+// ImageNetwork is image-network.
+var ImageNetwork = register(Check{
+	ID: "image-network", Group: "network", Title: "The image's network configuration is for any machine",
+	Profiles: []Profile{ProfileImage},
+	Causes:   []string{"host-network-down"},
+	Doc: "Files of netplan, systemd-networkd, NetworkManager, ifcfg, ifupdown, udev and cloud-init. What is bound to the hardware address, the device name or the fixed address of the machine that the image was made from does not take on another one. " +
+		"Where cloud-init configures the network, or a file does so for any device, that does no harm. Configuration that is made while a machine starts is not looked at.",
+	Eval: func(n *node.Node) Finding {
+		s, ok := n.Facts.Host.NetworkSetup.Get()
+		if !ok {
+			if n.Facts.Host.NetworkSetup.Obstacle() == facts.NotAskable && n.Facts.Host.GOOS != "" && n.Facts.Host.GOOS != "linux" {
+				return skip("only on linux")
+			}
+			return unread("network configuration", n.Facts.Host.NetworkSetup)
+		}
+		byCloudInit := s.CloudInit && s.CloudInitOff == ""
+		var pinned []facts.NetworkEntry
+		renamed := map[string]bool{}
+		general := ""
+		for _, e := range s.Entries {
+			if e.Pinned == facts.PinnedName {
+				renamed[e.Device] = true
+			}
+			if e.Pinned != "" && !(e.ByCloudInit && byCloudInit) {
+				pinned = append(pinned, e)
+			}
+		}
+		for _, e := range s.Entries {
+			if e.Pinned == "" && !renamed[e.Device] { // a name that another machine's device does not get is for none
+				general = text.Or(general, e.File)
+			}
+		}
+		switch {
+		case byCloudInit && len(pinned) > 0:
+			return warns("cloud-init configures the network of new machines, but %s is bound to %s of the machine that the image was made from", pinned[0].File, pinnedTo(pinned[0]))
+		case byCloudInit:
+			return pass("cloud-init configures the network of new machines")
+		case general != "":
+			return pass("%s configures the network of any machine", general)
+		case len(pinned) > 0:
+			return blameBuilder(s, pinned)
+		case s.CloudInitOff != "":
+			return blocks("host-network-down", Likely, "machines made from this image will have no network: %s keeps cloud-init from configuring it, and nothing else does", s.CloudInitOff).
+				saw(s.CloudInitOff, "network configuration of cloud-init is off", "file:"+s.CloudInitOff).with("path", s.CloudInitOff).
+				fix(imageFix(
+					causes.Step{Text: "Let cloud-init configure the network again", Command: "rm {root}{path}", GOOS: "linux darwin"},
+					causes.Step{Text: "Let the adapters take their addresses from DHCP", Command: "Get-NetAdapter | Set-NetIPInterface -Dhcp Enabled", GOOS: "windows"})...)
+		}
+		return pass("no network configuration is bound to one machine")
+	},
+})
+
+// pinnedTo says by what an entry is bound to one machine.
+func pinnedTo(e facts.NetworkEntry) string {
+	switch e.Pinned {
+	case facts.PinnedMAC:
+		return "the hardware address " + e.Value
+	case facts.PinnedName:
+		return "the name " + e.Device + " for the hardware address " + e.Value
+	}
+	return "the address " + e.Value
+}
+
+// blameBuilder names the first entry that is bound to one machine, and shows all.
+func blameBuilder(s facts.NetworkSetup, pinned []facts.NetworkEntry) Finding {
+	e := pinned[0]
+	fd := blocks("host-network-down", Proven, "machines made from this image will have no network: %s is bound to %s of the machine that it was made from, and nothing else configures the network", e.File, pinnedTo(e))
+	for _, x := range pinned[:min(len(pinned), 4)] {
+		fd = fd.saw(x.File, pinnedTo(x), "file:"+x.File)
+	}
+	if s.CloudInitOff != "" {
+		fd = fd.saw(s.CloudInitOff, "network configuration of cloud-init is off", "file:"+s.CloudInitOff)
+	}
+	says, command := "Take the hardware address out, and match by name or let any device take its address by DHCP, with an editor", "grep -niE 'mac|hwaddr|address' {root}{path}"
+	switch e.Pinned {
+	case facts.PinnedName:
+		says, command = "Remove the rule: another machine's device gets no name by it", "rm {root}{path}"
+	case facts.PinnedAddress:
+		says = "Let the device take its address by DHCP in place of the fixed one, with an editor"
+	}
+	return fd.with("path", e.File).fix(imageFix(
+		causes.Step{Text: says, Command: command, GOOS: "linux darwin"},
+		causes.Step{Text: "Let the adapters take their addresses from DHCP", Command: "Get-NetAdapter | Set-NetIPInterface -Dhcp Enabled", GOOS: "windows"})...)
+}

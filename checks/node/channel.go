@@ -1,0 +1,124 @@
+package node
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"ssm-doctor/checks/facts"
+)
+
+// Channel is what is known of the message channel.
+type Channel struct {
+	// Opened is the latest time that it was opened, by an entry that only that leaves.
+	Opened Entry
+	// Lost is the latest loss of it after that. Tried is an attempt after the loss
+	// that did not open it: the agent wrote its status, and no channel with it.
+	Lost, Tried Entry
+	// Fallback is the entry that says that the agent uses ec2messages, since
+	// CreateControlChannel was refused; nothing since says otherwise.
+	Fallback Entry
+	// Connected: the agent holds a connection that answers to an address of
+	// ssmmessages that is none of another endpoint.
+	Connected Answer
+}
+
+func channelOf(n *Node) Channel {
+	c := Channel{Opened: notAhead(n, n.Log.Last(facts.SigChannelUp)), Fallback: n.Log.CurrentChannel(facts.SigChannelMDS), Connected: onChannel(n)}
+	none := n.Log.missing()
+	c.Lost, c.Tried = none, none
+	if lost := notAhead(n, n.Log.Last(facts.SigChannelLost)); lost.Yes() && !c.Opened.Last.After(lost.Last) && !n.Log.StartedAfter(lost.Match) {
+		c.Lost = lost
+		if tried := notAhead(n, n.Log.Last(facts.SigChannelMGS)); tried.Yes() && tried.Last.After(lost.Last) {
+			c.Tried = tried
+		}
+	}
+	return c
+}
+
+// notAhead is an entry, if its time can be right.
+func notAhead(n *Node, e Entry) Entry {
+	if e.Yes() && isAhead(n.Facts, e.Last) {
+		return n.Log.missing()
+	}
+	return e
+}
+
+// channelOpen reports whether the channel stands: opened by this agent, and neither lost nor
+// refused since.
+func (n *Node) channelOpen() bool {
+	c := n.Channel
+	return c.Opened.Yes() && !c.Lost.Yes() && !c.Fallback.Yes() && !lastStart(n).After(c.Opened.Last) &&
+		!n.Log.CurrentChannel(facts.SigChannelToken, facts.SigChannelFailed, facts.SigWebSocketFailed).Yes()
+}
+
+func onChannel(n *Node) Answer {
+	socks, ok := n.Facts.Agent.Channel.Get()
+	e := n.Endpoints.Of("ssmmessages")
+	if !ok || e == nil {
+		return Unknown
+	}
+	var shared []netip.Addr
+	for _, o := range n.Endpoints.Core {
+		if o.Service != e.Service {
+			shared = append(shared, addresses(o)...)
+		}
+	}
+	for _, s := range socks {
+		to, err := netip.ParseAddrPort(s.Remote)
+		if err == nil && !DeadSocket(s) && slices.Contains(addresses(*e), to.Addr().Unmap()) && !slices.Contains(shared, to.Addr().Unmap()) {
+			return Yes
+		}
+	}
+	return No
+}
+
+// addresses are those of an endpoint, as its name was resolved here.
+func addresses(e facts.Endpoint) []netip.Addr {
+	var out []netip.Addr
+	for _, a := range slices.Concat(e.DNS.A, e.DNS.AAAA, []string{e.DNS.Pinned}) {
+		if ip, err := netip.ParseAddr(a); err == nil {
+			out = append(out, ip.Unmap())
+		}
+	}
+	return out
+}
+
+// OpenedSince reports whether the channel was opened after a refusal of it.
+func (n *Node) OpenedSince(refused time.Time) bool {
+	return n.Log.openedAfter(facts.Match{ID: facts.SigChannelMDS, Last: refused})
+}
+
+// OnMessages reports whether the agent has fallen back to ec2messages, and no
+// later entry says that this fails too.
+func (n *Node) OnMessages() Answer { return n.messages(n.Channel.Fallback) }
+
+// MessagesWork reports whether the agent gets its commands over ec2messages after a
+// refusal of ssmmessages: it says so, or asks there, and is not refused there too.
+// Unknown: the log shows neither.
+func (n *Node) MessagesWork(refused facts.Match) Answer {
+	m := n.Log.Last(facts.SigChannelMDS)
+	if m.Yes() && m.Last.Before(refused.First) {
+		m = n.Log.missing()
+	}
+	if !m.Yes() {
+		if polls, paused := n.Log.Last(facts.SigMDSPolls), n.Log.Last(facts.SigMDSPaused); polls.Yes() && !paused.Last.After(polls.Last) && !n.Log.StartedAfter(polls.Match) {
+			m = polls
+		}
+	}
+	bad := n.Log.Last(facts.SigMDSFailed)
+	if !m.Yes() && !bad.Yes() {
+		return Unknown
+	}
+	return n.messages(m)
+}
+
+// messages reports whether an entry that says that ec2messages is in use still holds.
+func (n *Node) messages(m Entry) Answer {
+	bad := n.Log.Last(facts.SigMDSFailed)
+	switch {
+	case m.Unread(), m.Yes() && bad.Unread():
+		return Unknown
+	}
+	return answer(m.Yes() && (!bad.Yes() || m.Last.After(bad.Last)))
+}
