@@ -18,6 +18,7 @@ import (
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/logline"
 )
 
 // checkFlags are the flags of check.
@@ -137,7 +138,7 @@ func (c *checkFlags) runner(a *app) (func(context.Context) (*report.Report, erro
 		o.Profile = checks.ProfileImage
 	}
 	if c.from != "" {
-		f, err := a.readFacts(c.from)
+		f, err := a.readFacts(c.from, c.noRedact)
 		if err != nil {
 			return nil, err
 		}
@@ -148,7 +149,7 @@ func (c *checkFlags) runner(a *app) (func(context.Context) (*report.Report, erro
 			return r, nil
 		}, nil
 	}
-	env, err := c.environment()
+	env, err := c.environment(c.noRedact)
 	if err != nil {
 		return nil, err
 	}
@@ -252,14 +253,18 @@ func oneOf(flag, value string, allowed ...string) error {
 
 var errNoFacts = errors.New("is not a facts file")
 
-// readFacts reads a facts file, or standard input for "-".
-func (a *app) readFacts(name string) (*facts.Facts, error) {
+// readFacts reads a facts file, or standard input for "-". whole keeps the lines of
+// logs in it as they are.
+func (a *app) readFacts(name string, whole bool) (*facts.Facts, error) {
 	b, err := a.readInput(name, facts.MaxFileBytes)
 	if err != nil {
 		return nil, err
 	}
 	f, err := facts.Parse(b)
 	if err == nil {
+		if !whole {
+			logline.ShownFacts(f)
+		}
 		return f, nil
 	}
 	var head struct{ Schema string }

@@ -37,7 +37,7 @@ func newCollectCmd(a *app) *cobra.Command {
 			if timeout <= 0 {
 				return usagef("--timeout must be positive")
 			}
-			env, err := t.environment()
+			env, err := t.environment(noRedact)
 			if err != nil {
 				return err
 			}
@@ -61,7 +61,7 @@ func newCollectCmd(a *app) *cobra.Command {
 	t.flags(fs)
 	_ = fs.MarkHidden("from")
 	fs.StringVarP(&file, "file", "f", "-", "write to this `file` instead of standard output")
-	fs.BoolVar(&noRedact, "no-redact", false, "keep account numbers, role names and addresses")
+	fs.BoolVar(&noRedact, "no-redact", false, "keep account numbers, role names, addresses and all of log lines")
 	fs.DurationVar(&timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
 	return cmd
 }

@@ -153,7 +153,7 @@ func (p *permissionFlags) judgeDocuments(a *app) error {
 	var f *facts.Facts
 	var err error
 	if p.from != "" {
-		if f, err = a.readFacts(p.from); err != nil {
+		if f, err = a.readFacts(p.from, p.noRedact); err != nil {
 			return err
 		}
 	}

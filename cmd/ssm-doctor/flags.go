@@ -72,8 +72,9 @@ func (t *target) validate() error {
 	return nil
 }
 
-// environment makes the real environment for the target.
-func (t *target) environment() (*gather.Env, error) {
+// environment makes the real environment for the target. whole keeps lines of logs as
+// they are.
+func (t *target) environment(whole bool) (*gather.Env, error) {
 	if err := t.validate(); err != nil {
 		return nil, err
 	}
@@ -82,7 +83,7 @@ func (t *target) environment() (*gather.Env, error) {
 		return nil, usagef("%w", err)
 	}
 	env.Offline, env.Region, env.EndpointURL = t.offline, t.region, t.endpoint
-	env.Features, env.Probes = t.features, t.probes
+	env.Features, env.Probes, env.WholeLines = t.features, t.probes, whole
 	env.Version = versionString()
 	env.UserAgent = "ssm-doctor/" + env.Version
 	return env, nil
@@ -105,7 +106,7 @@ func (o *output) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.color, "color", "auto", "colour: auto, always, never")
 	fs.StringVar(&o.ascii, "ascii", "auto", "nothing but ASCII: auto, always, never")
 	fs.Lookup("ascii").NoOptDefVal = "always"
-	fs.BoolVar(&o.noRedact, "no-redact", false, "keep account numbers, role names and addresses")
+	fs.BoolVar(&o.noRedact, "no-redact", false, "keep account numbers, role names, addresses and all of log lines")
 	fs.BoolVarP(&o.quiet, "quiet", "q", false, "print the verdict only")
 	fs.BoolVarP(&o.verbose, "verbose", "v", false, "print all evidence and timing, and log to standard error")
 }

@@ -34,7 +34,7 @@ func onBottlerocket(ctx context.Context, env *gather.Env, l *facts.Log) error {
 		return fail(errors.New("the journal holds no line of it that this user may read"))
 	}
 	s := newLogScan(nil, env.Now())
-	s.path, s.fresh = from, true
+	s.path, s.fresh, s.whole = from, true, env.WholeLines
 	n, err := s.read(ctx, bytes.NewReader(b), false)
 	s.unread = err
 	s.endGroup()

@@ -12,12 +12,14 @@ import (
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/logline"
 )
 
 // logScan collects what the entries of several files say.
 type logScan struct {
 	zone     *time.Location
 	now      time.Time
+	whole    bool // lines are kept as they are
 	table    *logTable
 	matches  map[string]*facts.Match
 	quotes   []quote
@@ -370,19 +372,23 @@ func (s *logScan) endGroup() {
 func (s *logScan) fill(l *facts.Log, from string) {
 	matches := make([]facts.Match, 0, len(s.matches))
 	for _, m := range s.matches {
-		m.Text = gather.OneLine(scrub(m.Text), maxMatch)
+		m.Text = s.shown(gather.OneLine(scrub(m.Text), maxMatch))
 		matches = append(matches, *m)
 	}
 	slices.SortFunc(matches, func(a, b facts.Match) int { return cmp.Or(a.Last.Compare(b.Last), cmp.Compare(a.ID, b.ID)) })
 	refusals := make([]facts.Refusal, 0, len(s.quotes))
 	for _, q := range s.quotes {
-		refusals = append(refusals, q.parse())
+		r := q.parse()
+		if !s.whole {
+			r.Refusal = logline.ShownRefusal(r.Refusal)
+		}
+		refusals = append(refusals, r)
 	}
 	slices.SortFunc(refusals, func(a, b facts.Refusal) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Action, b.Action))
 	})
 	l.Matches, l.Refusals = gather.Partly(matches, s.unread, from), gather.Partly(refusals, s.unread, from)
-	shapes, more := s.shown()
+	shapes, more := s.shapesShown()
 	l.Unexplained, l.UnexplainedMore = gather.Partly(shapes, s.unread, from), more
 	switch b, ok := s.sleep(); {
 	case ok:
@@ -392,6 +398,14 @@ func (s *logScan) fill(l *facts.Log, from string) {
 	default:
 		l.Backoff = facts.Absent[facts.Backoff]("no announced sleep is still running", from)
 	}
+}
+
+// shown is what is kept of a line.
+func (s *logScan) shown(line string) string {
+	if s.whole {
+		return line
+	}
+	return logline.Shown(line)
 }
 
 // sleep is the announced sleep that still lasts; what ends it is its time, a later

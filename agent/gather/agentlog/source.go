@@ -66,6 +66,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	}
 	zone, _ := gather.HostZone(env)
 	s := newLogScan(logZone(env.FS, path.Join(dir, groups[0][0]), zone), env.Now())
+	s.whole = env.WholeLines
 	l.Files = s.files(ctx, env.FS, dir, groups)
 	s.fill(l, gather.FileURL(dir))
 	return nil
