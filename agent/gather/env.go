@@ -76,6 +76,9 @@ type Env struct {
 	// otherwise what is not recognised in them is left out.
 	WholeLines bool
 
+	// Pseudonyms is the key of the pseudonyms of redaction; see PseudonymKey.
+	Pseudonyms []byte
+
 	// Feature lists what the user asked for besides what is in use; Probe names
 	// families of further live requests.
 	Features []string

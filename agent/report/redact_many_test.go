@@ -47,7 +47,11 @@ func TestManyNames(t *testing.T) {
 		return time.Since(start)
 	}
 	took(100)
-	if few, many := took(2500), took(10_000); many > 20*few && many > 2*time.Second {
-		t.Errorf("%v for 2500 names, %v for 10 000", few, many)
+	var few, many time.Duration
+	for range 5 { // on a busy machine a single try says nothing
+		if few, many = took(2500), took(10_000); many <= 20*few || many <= 2*time.Second {
+			return
+		}
 	}
+	t.Errorf("%v for 2500 names, %v for 10 000", few, many)
 }

@@ -24,6 +24,7 @@ type Facts struct {
 	Offline     bool      `json:"offline"`      // no packet left the host
 	Redacted    bool      `json:"redacted"`
 	AgentLatest string    `json:"agent_latest,omitempty"` // newest agent published, as the operator says
+	Pseudonyms  []byte    `json:"-"`                      // key of the pseudonyms of redaction
 	Asked       []string  `json:"asked,omitempty"`        // features the user asked for, besides those in use
 
 	Host         Host         `json:"host"`

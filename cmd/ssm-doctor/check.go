@@ -14,6 +14,7 @@ import (
 
 	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/export"
+	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
@@ -265,6 +266,11 @@ func (a *app) readFacts(name string, whole bool) (*facts.Facts, error) {
 		if !whole {
 			logline.ShownFacts(f)
 		}
+		here, err := gather.Host("/")
+		if err != nil {
+			return nil, &exitError{exitInternal, err}
+		}
+		f.Pseudonyms = gather.PseudonymKey(here)
 		return f, nil
 	}
 	var head struct{ Schema string }

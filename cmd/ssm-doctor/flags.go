@@ -84,6 +84,7 @@ func (t *target) environment(whole bool) (*gather.Env, error) {
 	}
 	env.Offline, env.Region, env.EndpointURL = t.offline, t.region, t.endpoint
 	env.Features, env.Probes, env.WholeLines = t.features, t.probes, whole
+	env.Pseudonyms = gather.PseudonymKey(env)
 	env.Version = versionString()
 	env.UserAgent = "ssm-doctor/" + env.Version
 	return env, nil
