@@ -3,8 +3,11 @@ package gather
 import (
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
+
+	"ssm-doctor/checks/logline"
 )
 
 // ShownURL is what may be shown of a URL that a host's settings hold: scheme, host and
@@ -54,7 +57,12 @@ func shownExceptions(v string) string {
 		if e = strings.TrimSpace(e); e == "" {
 			continue
 		}
-		if len(e) > 253 || strings.IndexFunc(e, func(c rune) bool { return !hostRune(c) && !strings.ContainsRune(":*/[]", c) }) >= 0 || secretLength(e) {
+		host, port, _ := strings.Cut(strings.TrimPrefix(e, "*"), ":")
+		_, prefix := netip.ParsePrefix(e)
+		_, address := netip.ParseAddr(strings.Trim(e, "[]"))
+		_, withPort := netip.ParseAddrPort(e)
+		numbers := strings.Trim(e, "0123456789./") == "" && len(e) < 20 // a network without its zeros
+		if prefix != nil && address != nil && withPort != nil && !numbers && (!shownHost(strings.TrimPrefix(host, ".")) || strings.Trim(port, "0123456789") != "") && e != "*" {
 			e = "[not a usable entry]"
 		}
 		out = append(out, e)
@@ -81,8 +89,37 @@ func plainScheme(s string) bool {
 	return false
 }
 
-// shownHost reports whether text is a host name or address and nothing else.
-func shownHost(h string) bool {
+// shownHost reports whether text is a host name or address and nothing else, and not
+// what a key looks like.
+func shownHost(h string) bool { return usableHost(h) && !keyInHost(h) }
+
+// keyInHost reports whether a label of a host changes between upper case, lower case and
+// digits as keys do. Nobody names a host so.
+func keyInHost(h string) bool {
+	for label := range strings.FieldsFuncSeq(h, func(c rune) bool { return c == '.' || c == '-' || c == '_' }) {
+		var kinds [3]bool
+		changes, last := 0, -1
+		for _, c := range label {
+			k := 2
+			switch {
+			case c >= 'a' && c <= 'z':
+				k = 0
+			case c >= 'A' && c <= 'Z':
+				k = 1
+			}
+			if kinds[k] = true; last >= 0 && k != last {
+				changes++
+			}
+			last = k
+		}
+		if len(label) >= 10 && kinds[0] && kinds[1] && kinds[2] && changes*2 >= len(label) {
+			return true
+		}
+	}
+	return false
+}
+
+func usableHost(h string) bool {
 	if a, err := netip.ParseAddr(h); err == nil {
 		return a.Zone() == ""
 	}
@@ -116,3 +153,49 @@ func maybeLogin(s string) bool {
 	}
 	return false
 }
+
+// notShown stands for a value that is not what it should be, and may be a secret.
+const notShown = "[not shown]"
+
+// UsableHost is what may be shown of the host of a URL, and whether it can be one.
+func UsableHost(u *url.URL) (shown string, ok bool) {
+	h := u.Hostname()
+	switch {
+	case !usableHost(h):
+		return "[not a usable host]", false
+	case keyInHost(h):
+		return notShown, true
+	}
+	return h, true
+}
+
+// ShownText is what may be shown of text that a peer sent: what is recognised in it.
+func ShownText(s string, limit int) string { return logline.Shown(OneLine(s, limit)) }
+
+var (
+	// A product as headers name it: words, each with a release or without.
+	shownServer = regexp.MustCompile(`^(?:EC2ws|[A-Za-z]{2,}(?:[_-][A-Za-z]+)*(?:/[0-9]+(?:\.[0-9]+){0,3})?(?: \([A-Za-z]+\))?(?: |$)){1,4}$`)
+	shownType   = regexp.MustCompile(`^[a-z]+/[a-z0-9.+-]{1,40}(?:; ?charset=[A-Za-z0-9-]{1,20})?$`)
+	shownCode   = regexp.MustCompile(`^[A-Za-z][A-Za-z._-]{0,79}$`)
+	// A Region, or what was meant to be one.
+	shownRegion = regexp.MustCompile(`^[A-Za-z][A-Za-z _-]{1,30}[0-9]{0,2}[a-z]?$`)
+)
+
+func shownIf(re *regexp.Regexp, s string) string {
+	if s = OneLine(s, 100); s == "" || re.MatchString(s) {
+		return s
+	}
+	return notShown
+}
+
+// ShownServer is what may be shown of a header that names the product that answers.
+func ShownServer(s string) string { return shownIf(shownServer, s) }
+
+// ShownType is what may be shown of the type of a body.
+func ShownType(s string) string { return shownIf(shownType, s) }
+
+// ShownCode is what may be shown of a word for how something ended.
+func ShownCode(s string) string { return shownIf(shownCode, s) }
+
+// ShownRegion is what may be shown of a setting that should be a Region.
+func ShownRegion(s string) string { return shownIf(shownRegion, s) }

@@ -46,7 +46,7 @@ func (p *Prober) get(ctx context.Context, conn net.Conn, answers *gather.AnswerR
 		return a, false
 	}
 	switched := resp.StatusCode == http.StatusSwitchingProtocols // the far end speaks websocket
-	a.Outcome, a.Status, a.Server = facts.OK, resp.StatusCode, gather.OneLine(resp.Header.Get("Server"), 60)
+	a.Outcome, a.Status, a.Server = facts.OK, resp.StatusCode, gather.ShownServer(resp.Header.Get("Server"))
 	a.AWS = switched || formOfAWS(resp, body)
 	a.Seconds = time.Since(start).Seconds()
 	if d, err := http.ParseTime(resp.Header.Get("Date")); err == nil {

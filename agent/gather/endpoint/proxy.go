@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"ssm-doctor/agent/gather"
@@ -144,12 +145,16 @@ func (p *Prober) proxyConn(ctx context.Context, u *url.URL) (*Peer, facts.Seen[f
 	defer cancel()
 	host, port := u.Hostname(), ProxyPort(u)
 	addrs := []netip.Addr{}
+	name, ok := gather.UsableHost(u)
+	if !ok {
+		return nil, shown, lookupError{name, facts.NoName, "not the name of a host"}
+	}
 	if a, err := netip.ParseAddr(host); err == nil {
 		addrs = append(addrs, a)
 	} else if d, found := Resolve(ctx, p.env, p.f, host); len(found) > 0 {
 		addrs = found
 	} else {
-		return nil, shown, lookupError{host, d.Outcome, d.Error}
+		return nil, shown, lookupError{name, d.Outcome, strings.ReplaceAll(d.Error, host, name)}
 	}
 	conn, err := p.env.Dial(ctx, "tcp", net.JoinHostPort(addrs[0].Unmap().String(), port), netip.Addr{})
 	switch {
@@ -180,7 +185,8 @@ func (p *Prober) probeProxy(ctx context.Context, u *url.URL, variable, host stri
 		conn.Close()
 	}
 	shown, _ := gather.RedactProxy(u.String())
-	pr := facts.ProxyProbe{URL: shown, Variable: variable, Host: u.Hostname(), Outcome: c.Outcome, Status: c.Status, Error: c.Error, Lookup: c.Lookup, TLS: cert}
+	name, _ := gather.UsableHost(u)
+	pr := facts.ProxyProbe{URL: shown, Variable: variable, Host: name, Outcome: c.Outcome, Status: c.Status, Error: c.Error, Lookup: c.Lookup, TLS: cert}
 	fmt.Sscan(ProxyPort(u), &pr.Port)
 	return facts.Known(pr, "proxy:CONNECT "+host+":443")
 }

@@ -171,7 +171,7 @@ func tokenRequest(ctx context.Context, env *gather.Env, c *http.Client, base str
 	e, body := request(ctx, env, c, http.MethodPut, base+"/latest/api/token", http.Header{"X-Aws-Ec2-Metadata-Token-Ttl-Seconds": {"60"}})
 	e.Token = e.Status == 200 && tokenLike(body)
 	if e.Status != 0 && !e.Token {
-		e.Body = gather.OneLine(string(body), 120)
+		e.Body = gather.ShownText(string(body), 120)
 	}
 	return e
 }
@@ -194,7 +194,7 @@ func tokenLike(b []byte) bool {
 func bareRequest(ctx context.Context, env *gather.Env, c *http.Client, base string) facts.Exchange {
 	e, body := request(ctx, env, c, http.MethodGet, base+"/latest/meta-data/", nil)
 	if e.Status == 200 && !strings.Contains(string(body), "instance-id") {
-		e.Body = gather.OneLine(string(body), 120)
+		e.Body = gather.ShownText(string(body), 120)
 	}
 	return e
 }
@@ -227,7 +227,7 @@ func request(ctx context.Context, env *gather.Env, c *http.Client, method, targe
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(resp.Body)
-	e.Status, e.Server, e.ContentType = resp.StatusCode, gather.OneLine(resp.Header.Get("Server"), 60), gather.OneLine(resp.Header.Get("Content-Type"), 60)
+	e.Status, e.Server, e.ContentType = resp.StatusCode, gather.ShownServer(resp.Header.Get("Server")), gather.ShownType(resp.Header.Get("Content-Type"))
 	e.TCP = true
 	return e, body
 }
@@ -264,7 +264,7 @@ func metadataError(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "no answer in time"
 	}
-	return gather.OneLine(err.Error(), 160)
+	return gather.ShownText(err.Error(), 160)
 }
 
 func readMetadata(ctx context.Context, run *gather.Run, i *facts.IMDS, hc *http.Client, base string) {
@@ -355,7 +355,7 @@ func (r reader) vpc(ctx context.Context) facts.Seen[facts.VPC] {
 	mac, _, _ := strings.Cut(strings.TrimSpace(list), "\n")
 	mac = strings.TrimSuffix(mac, "/")
 	if _, err := net.ParseMAC(mac); err != nil {
-		return facts.Unknown[facts.VPC]("not a hardware address: "+gather.OneLine(mac, 40), macs.From)
+		return facts.Unknown[facts.VPC]("what it names is not a hardware address", macs.From)
 	}
 	var v facts.VPC
 	var groups string
@@ -413,7 +413,7 @@ func parseRole(b []byte) (facts.Role, gather.Keys, error) {
 	if err := json.Unmarshal(b, &d); err != nil {
 		return facts.Role{}, gather.Keys{}, errors.New("the role credentials are not JSON")
 	}
-	r := facts.Role{Code: gather.OneLine(d.Code, 80), Message: gather.OneLine(d.Message, 300)}
+	r := facts.Role{Code: gather.ShownCode(d.Code), Message: gather.ShownText(d.Message, 300)}
 	expires, _ := time.Parse(time.RFC3339, d.Expiration)
 	r.Expires = gather.SaneTime(expires)
 	return r, gather.Keys{ID: d.AccessKeyId, Secret: d.SecretAccessKey, Token: d.Token}, nil
@@ -429,7 +429,7 @@ func parseProfile(t facts.Seen[string]) facts.Seen[facts.Profile] {
 	if err := json.Unmarshal([]byte(body), &d); err != nil {
 		return facts.Unknown[facts.Profile]("iam/info is not JSON", t.From)
 	}
-	p := facts.Profile{ARN: gather.OneLine(d.InstanceProfileArn, 300), Code: gather.OneLine(d.Code, 80), Message: gather.OneLine(d.Message, 300)}
+	p := facts.Profile{ARN: gather.OneLine(d.InstanceProfileArn, 300), Code: gather.ShownCode(d.Code), Message: gather.ShownText(d.Message, 300)}
 	p.Name = p.ARN[strings.LastIndex(p.ARN, "/")+1:]
 	return facts.Known(p, t.From)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"net"
 	"net/netip"
+	"strings"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/endpoint"
@@ -35,6 +36,11 @@ func (ViaProxy) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) err
 		f.IMDS.ViaProxy = gather.NotAskable[facts.Exchange]("offline", "")
 		return nil
 	}
+	name, ok := gather.UsableHost(u)
+	if !ok {
+		f.IMDS.ViaProxy = facts.Known(facts.Exchange{Outcome: facts.Other, Error: "the proxy " + name + " cannot be asked"}, "http_proxy of the service")
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, env.Limits.IMDS)
 	defer cancel()
 	address := net.JoinHostPort(u.Hostname(), endpoint.ProxyPort(u))
@@ -55,6 +61,8 @@ func (ViaProxy) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) err
 	}
 	c := proxyClient(env, u, address, roots)
 	defer c.CloseIdleConnections()
-	f.IMDS.ViaProxy = facts.Known(tokenRequest(ctx, env, c, env.IMDS), "imds:PUT /latest/api/token via proxy")
+	e := tokenRequest(ctx, env, c, env.IMDS)
+	e.Error = strings.ReplaceAll(e.Error, u.Hostname(), name)
+	f.IMDS.ViaProxy = facts.Known(e, "imds:PUT /latest/api/token via proxy")
 	return nil
 }

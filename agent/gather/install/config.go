@@ -72,8 +72,8 @@ func ParseConfig(b []byte) facts.Config {
 		return facts.Config{ParseError: configError(b, err)}
 	}
 	c := facts.Config{
-		Region: text(in.Agent.Region), ServiceDomain: gather.ShownHost(in.Agent.ServiceDomain), ContainerMode: in.Agent.ContainerMode,
-		SSMEndpoint: gather.ShownHost(in.Ssm.Endpoint), MgsEndpoint: gather.ShownHost(in.Mgs.Endpoint), MgsRegion: text(in.Mgs.Region), MdsEndpoint: gather.ShownHost(in.Mds.Endpoint),
+		Region: gather.ShownRegion(in.Agent.Region), ServiceDomain: gather.ShownHost(in.Agent.ServiceDomain), ContainerMode: in.Agent.ContainerMode,
+		SSMEndpoint: gather.ShownHost(in.Ssm.Endpoint), MgsEndpoint: gather.ShownHost(in.Mgs.Endpoint), MgsRegion: gather.ShownRegion(in.Mgs.Region), MdsEndpoint: gather.ShownHost(in.Mds.Endpoint),
 		S3Endpoint: gather.ShownHost(in.S3.Endpoint), KmsEndpoint: gather.ShownHost(in.Kms.Endpoint),
 		ShareProfile:  text(in.Profile.ShareProfile),
 		HealthMinutes: in.Ssm.HealthFrequencyMinutes, DualStack: in.Agent.UseDualStackEndpoint, TelemetryToCW: in.Agent.TelemetryMetricsToCloudWatch,
