@@ -100,10 +100,11 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 			}
 		}
 	}
-	w, _ := p.get(ctx, tc, answers, e.Host, "/v1/control-channel/ssm-doctor?role=subscribe&stream=input", http.Header{
+	// To no channel: what is on the way judges the headers, and the service files nothing.
+	w, _ := p.get(ctx, tc, answers, e.Host, "/", http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-WebSocket-Version": {"13"}, "Sec-WebSocket-Key": {base64.StdEncoding.EncodeToString([]byte("ssm-doctor probe"))},
 	})
-	e.WebSocket = facts.Known(w.HTTP, "https:GET "+e.Host+"/v1/control-channel, upgrade, unsigned")
+	e.WebSocket = facts.Known(w.HTTP, "https:GET "+e.Host+"/, upgrade, unsigned")
 	return skew
 }
 
