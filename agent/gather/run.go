@@ -100,6 +100,30 @@ func (r *Run) KeysOf(source string) (Keys, bool) {
 type Memory struct {
 	mu               sync.Mutex
 	simulatorRefused time.Time
+	kept             map[string]any
+}
+
+// Keep remembers what a source knows from one run to the next; nil: nothing.
+func (m *Memory) Keep(key string, what any) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.kept == nil {
+		m.kept = map[string]any{}
+	}
+	m.kept[key] = what
+}
+
+// Kept is what was kept; nil: nothing.
+func (m *Memory) Kept(key string) any {
+	if m == nil {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.kept[key]
 }
 
 // NoteSimulatorRefused remembers when the policy simulator refused or was out of reach.

@@ -39,6 +39,6 @@ func onBottlerocket(ctx context.Context, env *gather.Env, l *facts.Log) error {
 	s.unread = err
 	s.endGroup()
 	l.Files = append(l.Files, facts.LogFile{Path: from, Bytes: int64(len(b)), Read: n})
-	s.fill(l, from)
+	s.with([]readFile{{last: s.end}}).fill(l, from)
 	return nil
 }
