@@ -12,7 +12,7 @@ import (
 const Schema = "ssm-doctor/facts/v2"
 
 // MaxFileBytes bounds a facts file; real ones are below 200 kB.
-const MaxFileBytes = 16 << 20
+const MaxFileBytes = 8 << 20
 
 // Facts is everything seen in one run. Secrets never enter it: no private key,
 // secret key, session token, activation code, proxy password or machine id.

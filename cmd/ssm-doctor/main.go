@@ -61,7 +61,10 @@ func usagef(format string, a ...any) error {
 // gcPercent trades a little time for memory: the hosts are small. GOGC wins.
 const gcPercent = 45
 
-func main() {
+func main() { os.Exit(program()) }
+
+// program is the program as the system starts it.
+func program() int {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
@@ -71,7 +74,7 @@ func main() {
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}
 	code := a.run(ctx, stop, os.Args[1:])
 	stop()
-	os.Exit(code)
+	return code
 }
 
 // run executes the command line and returns the exit code. stopSignals makes

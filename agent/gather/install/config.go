@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -90,11 +91,8 @@ func ParseConfig(b []byte) facts.Config {
 	for _, id := range in.Identity.CustomIdentities {
 		c.CustomIdentity = c.CustomIdentity || id.InstanceID != "" && id.Region != ""
 	}
-	var all map[string]any
-	if json.Unmarshal(b, &all) == nil {
-		unknownKeys(reflect.TypeFor[agentConfig](), all, "", &c.UnknownKeys)
-		slices.Sort(c.UnknownKeys)
-	}
+	unknownKeys(reflect.TypeFor[agentConfig](), b, "", &c.UnknownKeys)
+	slices.Sort(c.UnknownKeys)
 	return c
 }
 
@@ -127,8 +125,14 @@ func configError(b []byte, err error) string {
 
 const maxUnknownKeys = 20
 
-func unknownKeys(t reflect.Type, m map[string]any, prefix string, out *[]string) {
-	for k, v := range m {
+// unknownKeys adds the keys of an object, and of those in it, that the agent does not know.
+func unknownKeys(t reflect.Type, b []byte, prefix string, out *[]string) {
+	var object map[string]json.RawMessage // values are taken apart where they can hold known keys only
+	if json.Unmarshal(b, &object) != nil {
+		return
+	}
+	for _, k := range slices.Sorted(maps.Keys(object)) {
+		v := object[k]
 		var ft reflect.Type
 		for i := range t.NumField() {
 			if strings.EqualFold(t.Field(i).Name, k) {
@@ -141,8 +145,8 @@ func unknownKeys(t reflect.Type, m map[string]any, prefix string, out *[]string)
 			}
 			continue
 		}
-		if sub, ok := v.(map[string]any); ok && ft.Kind() == reflect.Struct {
-			unknownKeys(ft, sub, prefix+k+".", out)
+		if ft.Kind() == reflect.Struct {
+			unknownKeys(ft, v, prefix+k+".", out)
 		}
 	}
 }
