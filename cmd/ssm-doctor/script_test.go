@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"ssm-doctor": main, "ssm-doctor-peak": peakCommand})
+	testscript.Main(m, map[string]func(){"ssm-doctor": main, "ssm-doctor-peak": peakCommand, "ssm-doctor-siege": siegeCommand})
 }
 
 func TestScripts(t *testing.T) {
