@@ -169,6 +169,7 @@ func TestSiege(t *testing.T) {
 				t.Errorf("the daemon ended: %v: %s", err, cmd.Stderr)
 				continue
 			}
+			started.Store(time.Now().UnixNano()) // a scrape may meet its end
 			_ = cmd.Process.Kill()
 			<-gone
 		}
