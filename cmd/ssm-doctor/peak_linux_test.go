@@ -23,6 +23,8 @@ import (
 // maxPeak is the most memory that a run may take, whatever files and peers send.
 const maxPeak = 64 << 10 // kB
 
+func init() { programs["ssm-doctor-peak"] = peakCommand }
+
 // peakCommand is the program, which at its end writes what memory it took at most.
 func peakCommand() {
 	defer func() {

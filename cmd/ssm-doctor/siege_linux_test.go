@@ -29,6 +29,8 @@ import (
 	"ssm-doctor/checks/facts"
 )
 
+func init() { programs["ssm-doctor-siege"] = siegeCommand }
+
 // siegeCommand is the daemon on a host whose files are below SIEGE_ROOT and whose whole
 // network, metadata service included, is the peer at SIEGE_PEER.
 func siegeCommand() {
