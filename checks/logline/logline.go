@@ -94,10 +94,10 @@ type span struct{ from, to int }
 type namedValue struct {
 	hint string // a lower-case part of every match
 	blob bool   // it is as long and mixed as it is
-	re   *regexp.Regexp
+	re   func() *regexp.Regexp
 }
 
-var namedValues = sync.OnceValue(func() []namedValue {
+var namedValues = func() []namedValue {
 	var out []namedValue
 	for _, row := range [][2]string{
 		{"encoded authorization", `\bEncoded authorization failure message: ([A-Za-z0-9_-]+)`}, // as long and mixed as it is
@@ -123,10 +123,11 @@ var namedValues = sync.OnceValue(func() []namedValue {
 		{".go.", `\[([A-Za-z0-9_.()*]+ @ [A-Za-z0-9_]+\.go\.[0-9]{1,5})\]`}, // where in the agent's code
 		{"request", `(?i)\brequest ?id: ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b`},
 	} {
-		out = append(out, namedValue{row[0], len(out) == 0, regexp.MustCompile(row[1])})
+		// Most lines have none of the hints, so most expressions are never made.
+		out = append(out, namedValue{row[0], len(out) == 0, sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(row[1]) })})
 	}
 	return out
-})
+}()
 
 // maxValue is the longest named value.
 const maxValue = 512
@@ -135,11 +136,11 @@ const maxValue = 512
 func spansOf(line string) []span {
 	var out []span
 	low := strings.ToLower(line)
-	for _, v := range namedValues() {
+	for _, v := range namedValues {
 		if !strings.Contains(low, v.hint) {
 			continue
 		}
-		for _, m := range v.re.FindAllStringSubmatchIndex(line, 20) {
+		for _, m := range v.re().FindAllStringSubmatchIndex(line, 20) {
 			for g := 2; g+1 < len(m); g += 2 {
 				if m[g] >= 0 && (v.blob || m[g+1]-m[g] <= maxValue && isName(line[m[g]:m[g+1]])) {
 					out = append(out, span{m[g], m[g+1]})

@@ -117,3 +117,13 @@ func FuzzShown(f *testing.F) {
 		}
 	})
 }
+
+// TestNamedValues: every expression can be made, and has the hint in what it finds.
+func TestNamedValues(t *testing.T) {
+	t.Parallel()
+	for _, v := range namedValues {
+		if v.re().NumSubexp() == 0 || v.hint != strings.ToLower(v.hint) {
+			t.Errorf("%s: %s", v.hint, v.re())
+		}
+	}
+}
