@@ -95,8 +95,9 @@ func (r *Run) KeysOf(source string) (Keys, bool) {
 	return k, ok
 }
 
-// Memory is what outlives a run for as long as the process does. It holds no
-// secrets. A nil Memory keeps nothing.
+// Memory is what outlives a run for as long as the process does. It holds no keys of
+// the host, but lines of its log as they stand, which are shown to nobody before what is
+// not recognised in them is taken out. A nil Memory keeps nothing.
 type Memory struct {
 	mu               sync.Mutex
 	simulatorRefused time.Time
