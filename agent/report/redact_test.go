@@ -3,6 +3,8 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -343,14 +345,14 @@ func FuzzRedact(f *testing.F) {
 	for _, n := range hostNames {
 		f.Add("arn:aws:iam::123456789012:role/"+n+" at "+n, n)
 	}
+	names := slices.Sorted(maps.Keys(secretSamples))
 	f.Fuzz(func(t *testing.T, said, role string) {
 		one := text.New("seen: %s", said)
 		r := &Report{State: NotManaged, Summary: one, Credentials: Credentials{Role: role}, RootCause: &Cause{ID: "x", Summary: one.Add(" of the role %s", role), Fix: []Step{{Text: one, Command: one}}}}
 		r.Normalize()
-		for name, secret := range secretSamples {
-			if got := stripSecrets(said + " " + secret + " " + role); strings.Contains(got, secret) {
-				t.Errorf("the %s survived in %q", name, got)
-			}
+		name := names[(31*len(said)+len(role))%len(names)] // one at a time: there are many
+		if got := stripSecrets(said + " " + secretSamples[name] + " " + role); strings.Contains(got, secretSamples[name]) {
+			t.Errorf("the %s survived in %q", name, got)
 		}
 		once := Redact(r)
 		if twice := Redact(once); !cmp.Equal(once, twice) {
