@@ -344,14 +344,14 @@ func TestImportsGoOnlyDown(t *testing.T) {
 		t.Skipf("no go command to ask: %v", err)
 	}
 	rank := map[string]int{
-		"checks/iam": 0, "checks/text": 0, "checks/facts": 1, "checks/factstest": 2, "checks/causes": 2, "checks/node": 2,
+		"checks/iam": 0, "checks/text": 0, "checks/facts": 1, "checks/factstest": 2, "checks/logline": 2, "checks/causes": 2, "checks/node": 2,
 		"checks": 3, "checks/diagnose": 4,
 	}
 	within := map[string][]string{ // what a package of agent may import of agent
-		"agent/daemon": {"agent/export", "agent/engine", "agent/report", "agent/config", "agent/gather"}, "agent/engine": {"agent/gather", "agent/report"},
-		"agent/sim": {"agent/gather"}, "agent/export": {"agent/report"},
+		"agent/daemon": {"agent/export", "agent/engine", "agent/report", "agent/config", "agent/gather", "agent/safefile"}, "agent/daemon/svc": {"agent/safefile"}, "agent/engine": {"agent/gather", "agent/report"},
+		"agent/sim": {"agent/gather"}, "agent/export": {"agent/report", "agent/safefile"},
 		"agent/gather/agentsvc": {"agent/gather/hostfile"}, "agent/gather/firewall": {"agent/gather/hostfile"}, "agent/gather/ecs": {"agent/gather/hostfile"},
-		"agent/gather":       {"agent/gather/netlink"}, // which knows nothing of it; the rooms below import it, never the reverse
+		"agent/gather":       {"agent/safefile", "agent/gather/netlink"}, // which know nothing of it; the rooms below import it, never the reverse
 		"agent/gather/opsys": {"agent/gather/hostfile", "agent/gather/firewall", "agent/gather/routing", "agent/gather/netconfig"}, "agent/gather/netconfig": {"agent/gather/hostfile"}, "agent/gather/routing": {"agent/gather/firewall"}, "agent/gather/endpoint": {"agent/gather/routing"}, "agent/gather/imds": {"agent/gather/endpoint"}, "agent/gather/awsapi": {"agent/gather/endpoint"},
 		"agent/gather/install": {"agent/gather/agentsvc", "agent/gather/agentlog"}, "agent/gather/registration": {"agent/gather/agentsvc", "agent/gather/install"},
 	}

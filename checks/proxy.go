@@ -2,8 +2,10 @@ package checks
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
@@ -14,8 +16,8 @@ var Proxy = register(Check{
 	ID: "proxy", Group: "tls-proxy-clock", Title: "The proxy of the agent's service works",
 	Station: AtTCP, Behind: AtDNS,
 	Needs:  []*Check{HostNetwork},
-	Causes: []string{"proxy-scheme-mismatch", "proxy-refuses", "proxy-unreachable", "route-wrong-interface", "host-network-down"},
-	Doc: "The proxy variables of the agent's own service, not those of a login shell: the proxy's name and port, whether it speaks the scheme its URL says, and its answer to a CONNECT to each endpoint the node needs. " +
+	Causes: []string{"proxy-scheme-mismatch", "proxy-certificate-untrusted", "proxy-refuses", "proxy-unreachable", "clock-skew", "route-wrong-interface", "host-network-down"},
+	Doc: "The proxy variables of the agent's own service, not those of a login shell: the proxy's name and port, whether it speaks the scheme its URL says, the certificate of one that is reached by https:// (a login is sent only if that is trusted), and its answer to a CONNECT to each endpoint the node needs. " +
 		"Proxy auto-configuration is not supported by the agent.",
 	Eval: agentsNames(func(n *node.Node) Finding {
 		probe, service := n.Facts.Network.Proxy, n.Facts.Agent.ServiceProxy
@@ -66,6 +68,8 @@ func judgeProxy(n *node.Node, p facts.ProxyProbe) Finding {
 	case facts.WantsTLS:
 		fix := "https://" + where
 		return saw(blocks("proxy-scheme-mismatch", Proven, "%s says http:// but the proxy %s expects TLS; write %s", variable, where, fix)).with("proxy", fix)
+	case facts.Untrusted:
+		return judgeProxyCertificate(n, p, where, saw)
 	case facts.WantsLogin:
 		return saw(blocks("proxy-refuses", Proven, "the proxy %s asks for a login (407) that %s does not hold or gets wrong", where, variable))
 	case facts.Forbidden:
@@ -83,6 +87,56 @@ func judgeProxy(n *node.Node, p facts.ProxyProbe) Finding {
 	}
 	return unknown("proxy %s: %s", where, text.Or(p.Error, string(p.Outcome)))
 }
+
+// judgeProxyCertificate says why the certificate of a proxy is not accepted.
+func judgeProxyCertificate(n *node.Node, p facts.ProxyProbe, where string, saw func(Finding) Finding) Finding {
+	t := p.TLS.Value
+	of := func(fd Finding) Finding {
+		return saw(fd.saw("certificate of "+where, t.Subject, p.TLS.From).saw("issuer of that certificate", t.Issuer, p.TLS.From)).with("issuer", t.Issuer, "address", where)
+	}
+	const cause = "proxy-certificate-untrusted"
+	switch t.Kind {
+	case facts.UnknownAuthority:
+		return of(blocks(cause, Proven, "the certificate of the proxy %s was issued by %s, which this host does not trust", where, text.Quote(t.Issuer)))
+	case facts.NoRoots:
+		return of(blocks(cause, Proven, "this host has no trusted CA certificates at all, and the proxy %s is reached by https://", where))
+	case facts.WrongName:
+		return of(blocks(cause, Proven, "the certificate of the proxy %s is for another name (%s)", where, text.Quote(t.Subject))).fix(proxyNameSteps...).fix(causes.Reload...)
+	case facts.Expired, facts.NotYetValid:
+		is := "expired"
+		if t.Kind == facts.NotYetValid {
+			is = "not valid yet"
+		}
+		skew, measured := n.Facts.Network.Skew.Get()
+		kept, known := n.Facts.Host.NTPSynchronized.Get()
+		if measured && math.Abs(skew) >= maxSkew || !measured && known && !kept {
+			return withTimeSync(n, of(blocks("clock-skew", Likely, "by this host's clock (%s) the certificate of the proxy %s is %s: the clock is wrong, or the certificate has to be renewed",
+				n.Now().UTC().Format("2006-01-02 15:04"), where, is)))
+		}
+		if !measured && !known { // nobody else tells the time
+			return unread("time service, and by this host's clock the certificate of the proxy is "+is, n.Facts.Host.NTPSynchronized)
+		}
+		return withTimeSync(n, of(blocks(cause, Proven, "the certificate of the proxy %s is %s, by this host's clock (%s)", where, is, n.Now().UTC().Format("2006-01-02 15:04")))).fix(proxyExpiredSteps...).fix(causes.Reload...)
+	}
+	return of(blocks(cause, Likely, "the certificate of the proxy %s is not accepted: %s", where, text.Or(t.Error, p.Error)))
+}
+
+// Trusting one more authority does not help against a proxy's certificate that is
+// expired or for another name.
+var (
+	proxyExpiredSteps = []causes.Step{
+		{Text: "See when it ends", Command: "openssl s_client -connect {address} </dev/null | openssl x509 -noout -subject -issuer -dates", Where: causes.OnHost, GOOS: "linux darwin"},
+		{Text: "See when it ends", Command: "curl.exe -sv -m 10 -x {proxy} https://{endpoint}/", Where: causes.OnHost, GOOS: "windows"},
+		{Text: "Let the proxy's administrator renew it; the proxy to name", Command: "echo {address}", Where: causes.OnHost},
+	}
+	proxyNameSteps = []causes.Step{
+		{Text: "See which names it is for", Command: "openssl s_client -connect {address} </dev/null | openssl x509 -noout -subject -ext subjectAltName", Where: causes.OnHost, GOOS: "linux darwin"},
+		{Text: "See which names it is for", Command: "curl.exe -sv -m 10 -x {proxy} https://{endpoint}/", Where: causes.OnHost, GOOS: "windows"},
+		{Text: "Write the proxy with one of these names in the settings of the service, or let its administrator add the name in use; what the service has now", Command: "systemctl show amazon-ssm-agent snap.amazon-ssm-agent.amazon-ssm-agent -p Environment -p EnvironmentFiles", Where: causes.OnHost, GOOS: "linux"},
+		{Text: "Write the proxy with one of these names in the network settings, or let its administrator add the name in use", Command: "scutil --proxy", Where: causes.OnHost, GOOS: "darwin"},
+		{Text: "Write the proxy with one of these names, or let its administrator add the name in use; what the service has now", Command: `Get-ItemProperty HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent -Name Environment; netsh winhttp show proxy`, Where: causes.OnHost, GOOS: "windows"},
+	}
+)
 
 // blameTunnel finds an endpoint the node needs to which the proxy of the service does
 // not connect, whatever it answers for another one; false: there is none.
@@ -103,7 +157,7 @@ func blameTunnel(n *node.Node) (Finding, bool) {
 			switch e.Proxy.Outcome {
 			case facts.NoName, facts.Refused, facts.Timeout, facts.NoRoute:
 				cause = "proxy-unreachable"
-			case facts.NotTLS, facts.WantsTLS:
+			case facts.NotTLS, facts.WantsTLS, facts.Untrusted:
 				return unread("how the agent's proxy speaks", n.Facts.Network.Proxy), true
 			}
 			if by, ok := blameRouteToResolver(n, "the name of the proxy", firstOf(n.Facts.Host.Resolver.Value.Servers), e.Proxy.Lookup, e.Proxy.Error); ok {

@@ -14,6 +14,18 @@ func proxyEnds(o facts.Outcome, status int, err string) func(*facts.Facts) {
 	}
 }
 
+// proxyShows is a proxy of the service whose certificate is not accepted.
+func proxyShows(t facts.TLS, more func(*facts.Facts)) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		proxyEnds(facts.Untrusted, 0, t.Error)(f)
+		f.Network.Skew = facts.Unknown[float64]("no answer", "")
+		f.Network.Proxy.Value.TLS = facts.Known(t, "tls:10.0.0.5:3128")
+		if more != nil {
+			more(f)
+		}
+	}
+}
+
 func TestProxy(t *testing.T) {
 	t.Parallel()
 	const channel = "ssmmessages.eu-central-1.amazonaws.com"
@@ -36,6 +48,13 @@ func TestProxy(t *testing.T) {
 
 		{name: "plain HTTP", fault: proxyEnds(facts.NotTLS, 0, "tls: first record does not look like a TLS handshake"), want: named("proxy-scheme-mismatch", Proven, "https_proxy says https:// but the proxy 10.0.0.5:3128 speaks plain HTTP; write http://10.0.0.5:3128", "proxy http://10.0.0.5:3128: not-tls tls: first record", url)},
 		{name: "expects TLS", fault: proxyEnds(facts.WantsTLS, 0, ""), want: named("proxy-scheme-mismatch", Proven, "https_proxy says http:// but the proxy 10.0.0.5:3128 expects TLS; write https://10.0.0.5:3128", "https_proxy of the service: http://10.0.0.5:3128 (process environment)", "proxy=https://10.0.0.5:3128")},
+		{name: "unknown authority", fault: proxyShows(facts.TLS{Subject: "proxy.corp", Issuer: "CN=Corp", Kind: facts.UnknownAuthority}, nil), want: named("proxy-certificate-untrusted", Proven, "was issued by \"CN=Corp\", which this host does not trust", "issuer of that certificate: CN=Corp (tls:10.0.0.5:3128)", "address=10.0.0.5:3128")},
+		{name: "no authority at all", fault: proxyShows(facts.TLS{Kind: facts.NoRoots}, nil), want: named("proxy-certificate-untrusted", Proven, "has no trusted CA certificates at all", "", "")},
+		{name: "certificate for another name", fault: proxyShows(facts.TLS{Subject: "other.corp", Issuer: "CN=Corp", Kind: facts.WrongName}, nil), want: named("proxy-certificate-untrusted", Proven, "is for another name (\"other.corp\")", "certificate of 10.0.0.5:3128: other.corp", "")},
+		{name: "certificate is past its time", fault: proxyShows(facts.TLS{Subject: "proxy.corp", Kind: facts.Expired}, func(f *facts.Facts) { f.Host.NTPSynchronized = facts.Known(true, "adjtimex") }), want: named("proxy-certificate-untrusted", Proven, "is expired, by this host's clock", "", "")},
+		{name: "certificate is past its time, and nobody keeps the clock", fault: proxyShows(facts.TLS{Subject: "proxy.corp", Kind: facts.NotYetValid}, func(f *facts.Facts) { f.Host.NTPSynchronized = facts.Known(false, "adjtimex") }), want: named("clock-skew", Likely, "is not valid yet: the clock is wrong", "time synchronisation", "")},
+		{name: "certificate is past its time, and it is not known whether anybody keeps the clock", fault: proxyShows(facts.TLS{Subject: "proxy.corp", Kind: facts.Expired}, func(f *facts.Facts) { f.Host.NTPSynchronized = facts.Unknown[bool]("refused", "") }), want: is(Unknown, "certificate of the proxy is expired: refused")},
+		{name: "certificate that cannot be used", fault: proxyShows(facts.TLS{Kind: facts.TLSOther, Error: "x509: too many"}, nil), want: named("proxy-certificate-untrusted", Likely, "is not accepted: x509: too many", "", "")},
 		{name: "login", fault: proxyEnds(facts.WantsLogin, 407, "HTTP 407"), want: named("proxy-refuses", Proven, "the proxy 10.0.0.5:3128 asks for a login (407) that https_proxy does not hold or gets wrong", "CONNECT answered HTTP 407", url)},
 		{name: "login, in capitals", fault: netAll(proxyEnds(facts.WantsLogin, 407, ""), func(f *facts.Facts) { f.Network.Proxy.Value.Variable = "HTTPS_PROXY" }), want: named("proxy-refuses", Proven, "HTTPS_PROXY does not hold", "HTTPS_PROXY of the service", url)},
 		{name: "forbids", fault: proxyEnds(facts.Forbidden, 403, "HTTP 403"), want: named("proxy-refuses", Proven, "refuses to connect to the Systems Manager endpoint (HTTP 403)", "(proxy:CONNECT ssm)", url)},

@@ -10,7 +10,7 @@ import (
 // websocketEnds makes the upgrade request end so.
 func websocketEnds(h facts.HTTP) func(*facts.Facts) {
 	return netEach(func(e *facts.Endpoint) {
-		e.WebSocket = facts.Known(h, "https:GET "+e.Host+"/v1/control-channel, upgrade, unsigned")
+		e.WebSocket = facts.Known(h, "https:GET "+e.Host+"/, upgrade, unsigned")
 	}, "ssmmessages")
 }
 
@@ -48,7 +48,7 @@ func TestWebsocket(t *testing.T) {
 			log(f, facts.SigWebSocketFailed, time.Minute, "Failed to dial websocket: i/o timeout")
 		}, want: is(Pass, "AWS answers the upgrade request")},
 
-		{name: "cut off", fault: cut, want: named(Proven, "HTTPS to "+host+" works, but a websocket upgrade does not get through: the connection was closed without an answer", "websocket upgrade to "+host+": the connection was closed without an answer (https:GET "+host+"/v1/control-channel, upgrade, unsigned)")},
+		{name: "cut off", fault: cut, want: named(Proven, "HTTPS to "+host+" works, but a websocket upgrade does not get through: the connection was closed without an answer", "websocket upgrade to "+host+": the connection was closed without an answer (https:GET "+host+"/, upgrade, unsigned)")},
 		{name: "refused by a device", fault: websocketEnds(facts.HTTP{Status: 403, Server: "squid", Outcome: facts.OK}), want: named(Proven, "HTTP 403 from squid", "")},
 		{name: "cut off, and the agent says so", fault: netAll(cut, websocketFailed(time.Minute)), want: named(Proven, "", "agent log: ERROR Failed to open websocket")},
 		{name: "cut off, log unread", fault: netAll(cut, unreadLogOf), want: want{status: Fail, effect: Blocks, cause: "websocket-blocked", confidence: Proven}},

@@ -17,6 +17,15 @@ type connections struct {
 	busy []net.Conn // oldest first
 }
 
+// ownDescriptors is how many a run and the files of this process take.
+const ownDescriptors = 16
+
+// connectionsFor is how many clients may be connected where a process may have so many
+// descriptors: a new one needs its own before another is closed.
+func connectionsFor(descriptors int) int {
+	return max(2, min((descriptors-ownDescriptors)/2, maxConnections))
+}
+
 // note is the server's ConnState.
 func (c *connections) note(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()

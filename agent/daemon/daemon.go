@@ -266,7 +266,7 @@ func (d *Daemon) reload() error {
 	d.schedule.interval = max(min(d.schedule.interval, longestInterval), cfg.Permissions)
 	d.env = env // a run under way keeps its own
 	d.swapHandler()
-	d.schedule.soon(time.Now())
+	d.wanted = true // like a run that is asked for, and with the same gap
 	d.republish()
 	d.o.Log.Info("configuration loaded")
 	return nil

@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
-	"ssm-doctor/agent/export"
 	"ssm-doctor/agent/report"
+	"ssm-doctor/agent/safefile"
 )
 
 // Bounds of the history.
@@ -47,7 +46,7 @@ func OpenHistory(dir string) *History {
 		return h
 	}
 	h.path = filepath.Join(dir, HistoryFile)
-	b, err := readBounded(h.path)
+	b, err := safefile.ReadTail(h.path, historyMaxBytes)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 	case err != nil:
@@ -58,28 +57,6 @@ func OpenHistory(dir string) *History {
 		h.torn = len(b) > 0 && b[len(b)-1] != '\n'
 	}
 	return h
-}
-
-// readBounded reads the last part of a regular file.
-func readBounded(name string) ([]byte, error) {
-	info, err := os.Lstat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", name)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if size := info.Size(); size > historyMaxBytes {
-		if _, err := f.Seek(size-historyMaxBytes, io.SeekStart); err != nil {
-			return nil, err
-		}
-	}
-	return io.ReadAll(io.LimitReader(f, historyMaxBytes))
 }
 
 // parseHistory reads the lines whose checksum holds, the last HistoryLimit.
@@ -140,17 +117,7 @@ func (h *History) Add(at time.Time, state, cause string) bool {
 }
 
 func (h *History) append(t report.Transition) {
-	f, err := os.OpenFile(h.path, os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o640)
-	if err == nil {
-		_, err = f.Write(historyLine(t))
-		if e := f.Sync(); err == nil {
-			err = e
-		}
-		if e := f.Close(); err == nil {
-			err = e
-		}
-	}
-	if err != nil {
+	if err := safefile.Append(h.path, 0o640, historyLine(t)); err != nil {
 		h.err, h.torn = fmt.Errorf("write history: %w", err), true
 		return
 	}
@@ -163,7 +130,7 @@ func (h *History) rewrite() {
 	for _, t := range h.list {
 		b = append(b, historyLine(t)...)
 	}
-	err := export.ReplaceFile(h.path, b)
+	err := safefile.Replace(h.path, 0o640, b)
 	if err != nil {
 		h.err = fmt.Errorf("write history: %w", err)
 		return

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"ssm-doctor/agent/export"
+	"ssm-doctor/agent/safefile"
 )
 
 // LedgerFile is the name of the ledger in the state directory.
@@ -38,7 +38,7 @@ func openLedger(dir string, now time.Time) *ledger {
 		return l
 	}
 	l.path = filepath.Join(dir, LedgerFile)
-	b, err := readBounded(l.path)
+	b, err := safefile.ReadTail(l.path, historyMaxBytes)
 	if err == nil {
 		err = json.Unmarshal(b, l)
 	}
@@ -101,7 +101,7 @@ func (l *ledger) save() {
 	}
 	b, err := json.Marshal(l)
 	if err == nil {
-		err = export.ReplaceFile(l.path, b)
+		err = safefile.Replace(l.path, 0o600, b)
 	}
 	if err != nil {
 		l.err = fmt.Errorf("write ledger: %w", err)

@@ -585,6 +585,34 @@ func TestReload(t *testing.T) {
 	})
 }
 
+// TestReloadStorm: reloads and requested runs share one gap.
+func TestReloadStorm(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := testDaemon(t, &host{answer: always(managed)}, func(c *config.Config) { c.StateDir = "" }, nil)
+		looped(t, d, func() {
+			time.Sleep(time.Second)
+			runs := func() (n uint64) {
+				for _, k := range d.Snapshot().Stats.Runs {
+					n += k
+				}
+				return n
+			}
+			before := runs()
+			for range 100 {
+				if err := d.Reload(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				d.Trigger()
+				time.Sleep(100 * time.Millisecond)
+			}
+			if got := runs() - before; got < 1 || got > 2 {
+				t.Errorf("%d runs for 100 reloads in 10 s, want 1 or 2", got)
+			}
+		})
+	})
+}
+
 // An item of a start with custom inventory goes when there is none any more.
 func TestInventoryOfEarlierStart(t *testing.T) {
 	t.Parallel()

@@ -27,7 +27,9 @@ import (
 const (
 	maxConnections = 64
 	maxRequests    = 16 // at the same time, scrapes not counted
-	maxScrapes     = 5
+	maxScrapes     = 5  // rendered at the same time; more wait
+	scrapeWait     = 2 * time.Second
+	answerLimit    = 2 * time.Second // for a client to take an answer
 	maxHeader      = 16 << 10
 	maxBody        = 4 << 10
 	shutdownLimit  = 3 * time.Second
@@ -42,7 +44,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*d.handler.Load()).ServeHTTP(w, r) }),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(d.o.Log.Handler(), slog.LevelDebug),
-		ConnState: (&connections{most: maxConnections}).note,
+		ConnState: (&connections{most: connectionsFor(descriptors())}).note,
 	}
 	// The toolkit reads its configuration for every connection; a broken one is
 	// told now.
@@ -181,6 +183,7 @@ func (d *Daemon) swapHandler() {
 	h = limitRequests(h, maxRequests)
 	h = hostGuard(h, cfg, d.o.Host)
 	h = securityHeaders(h)
+	h = wholeAnswers(h)
 	d.handler.Store(&h)
 }
 
@@ -188,13 +191,13 @@ func (d *Daemon) swapHandler() {
 func (d *Daemon) metrics(cfg *config.Config) http.Handler {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(export.New(d.Snapshot, metricOptions(cfg)))
-	o := promhttp.HandlerOpts{EnableOpenMetrics: true, ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes, ErrorLog: slog.NewLogLogger(d.o.Log.Handler(), slog.LevelDebug)}
+	o := promhttp.HandlerOpts{EnableOpenMetrics: true, ErrorHandling: promhttp.ContinueOnError, ErrorLog: slog.NewLogLogger(d.o.Log.Handler(), slog.LevelDebug)}
 	if cfg.DisableExporterMetrics {
-		return promhttp.HandlerFor(reg, o)
+		return waitForSlot(promhttp.HandlerFor(reg, o), maxScrapes)
 	}
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	o.Registry = reg
-	return promhttp.InstrumentMetricHandler(reg, promhttp.HandlerFor(reg, o))
+	return promhttp.InstrumentMetricHandler(reg, waitForSlot(promhttp.HandlerFor(reg, o), maxScrapes))
 }
 
 // page is the status page, or the report as a page that stands alone. The status

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"golang.org/x/crypto/bcrypt"
 	"io"
 	"net"
 	"net/http"
@@ -60,10 +61,24 @@ func ask(d *Daemon, method, host, path string, header ...string) *httptest.Respo
 	return w
 }
 
+// hashOf is a password as a web configuration has it.
+func hashOf(t *testing.T, password string) string {
+	t.Helper()
+	b, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func basic(user, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+}
+
 func TestHTTP(t *testing.T) {
 	t.Parallel()
 	web := filepath.Join(t.TempDir(), "web.yml")
-	if err := os.WriteFile(web, []byte("basic_auth_users: {a: $2y$10$x}\n"), 0o600); err != nil {
+	if err := os.WriteFile(web, []byte("basic_auth_users: {a: "+hashOf(t, "right")+"}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	plainSet := func(*config.Config) {}
@@ -102,7 +117,10 @@ func TestHTTP(t *testing.T) {
 		{"public metrics by any name", "GET", "edge.example.net", "/metrics", public, 200, nil},
 		{"public page by any name", "GET", "edge.example.net", "/", func(c *config.Config) { public(c); c.Report = "full" }, 421, nil},
 		{"public, on purpose", "GET", "10.0.0.1", "/report.json", func(c *config.Config) { public(c); c.Report = "full" }, 200, nil},
-		{"public with users", "GET", "10.0.0.1", "/report.json", func(c *config.Config) { public(c); c.WebConfigFile = web }, 200, nil},
+		{"public with users", "GET", "10.0.0.1", "/report.json", func(c *config.Config) { public(c); c.WebConfigFile = web }, 200, []string{"Authorization", basic("a", "right")}},
+		{"public with users, another password", "GET", "10.0.0.1", "/report.json", func(c *config.Config) { public(c); c.WebConfigFile = web }, 403, []string{"Authorization", basic("a", "wrong")}},
+		{"public with users, another user", "GET", "10.0.0.1", "/report.json", func(c *config.Config) { public(c); c.WebConfigFile = web }, 403, []string{"Authorization", basic("b", "right")}},
+		{"public with users, let through before they were named", "GET", "10.0.0.1", "/report.json", func(c *config.Config) { public(c); c.WebConfigFile = web }, 403, nil},
 		{"report off", "GET", "localhost", "/report.json", func(c *config.Config) { c.Report = "off" }, 403, nil},
 		{"sockets of systemd", "GET", "localhost", "/", func(c *config.Config) { c.SystemdSocket = true }, 403, nil},
 	} {
@@ -275,12 +293,13 @@ func TestReportNeedsAuthenticationNow(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const users, certificates = "basic_auth_users: {a: $2y$10$x}\n", "tls_server_config: {client_auth_type: RequireAndVerifyClientCert}\n"
+	users := "basic_auth_users: {a: " + hashOf(t, "right") + "}\n"
+	const certificates = "tls_server_config: {client_auth_type: RequireAndVerifyClientCert}\n"
 	write(users)
 	d := shown(t, func(c *config.Config) { c.ListenAddresses, c.WebConfigFile = []string{":10776"}, file })
 	want := func(what string, code int) {
 		t.Helper()
-		if w := ask(d, "GET", "10.0.0.1", "/report.json"); w.Code != code {
+		if w := ask(d, "GET", "10.0.0.1", "/report.json", "Authorization", basic("a", "right")); w.Code != code {
 			t.Errorf("%s: %d, want %d", what, w.Code, code)
 		}
 	}

@@ -72,6 +72,7 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 	f := kept(o, env)
 	f.Schema, f.Version, f.CollectedAt = facts.Schema, env.Version, env.Now().UTC()
 	f.Root, f.Offline, f.Asked, f.AgentLatest = env.Root, env.Offline, env.Features, env.AgentLatest
+	f.Pseudonyms = env.Pseudonyms
 	run, waves := env.Begin(), Plan(o.Waves)
 	total, done := 0, 0
 	for _, w := range waves {

@@ -16,7 +16,7 @@ import (
 func build(n *node.Node, found diagnose.Findings, a diagnose.Answer) *report.Report {
 	f, rights := n.Facts, n.Rights()
 	r := &report.Report{
-		GeneratedAt: f.CollectedAt, Version: f.Version, Redacted: f.Redacted,
+		GeneratedAt: f.CollectedAt, Version: f.Version, Redacted: f.Redacted, Pseudonyms: f.Pseudonyms,
 		Node: nodeOf(n), State: string(a.State), Summary: a.Summary, LastPing: a.LastPing, Until: a.Until, AgentVersion: n.Agent.Version,
 		CallsHeld: f.Permissions.Held,
 	}

@@ -4,6 +4,7 @@
 package export
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -139,9 +140,21 @@ func (c *Collector) make(s *Snapshot) []prometheus.Metric {
 			continue
 		}
 		e.family, e.seen = f, nil
-		f.collect(&e)
+		e.collect()
 	}
 	return e.out
+}
+
+// collect collects the family. One that panics costs its series, not the process: a
+// scrape runs on a goroutine that nobody else recovers.
+func (e *emitter) collect() {
+	kept := len(e.out)
+	defer func() {
+		if p := recover(); p != nil {
+			e.out = append(e.out[:kept], prometheus.NewInvalidMetric(e.family.desc(), fmt.Errorf("panicked: %v", p)))
+		}
+	}()
+	e.family.collect(e)
 }
 
 // emitter sends the series of one family, each set of labels once.

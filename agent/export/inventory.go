@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"ssm-doctor/agent/report"
+	"ssm-doctor/agent/safefile"
 )
 
 // Limits of the agent's custom inventory plugin
@@ -96,7 +97,7 @@ func WriteInventory(dir string, r *report.Report) error {
 		_ = RemoveInventory(dir) // or it would be ours that is too much
 		return fmt.Errorf("write inventory to %s: %w", dir, ErrInventoryFull)
 	}
-	if err := ReplaceFile(filepath.Join(dir, InventoryFile), b); err != nil {
+	if err := safefile.Replace(filepath.Join(dir, InventoryFile), 0o600, b); err != nil {
 		return fmt.Errorf("write inventory: %w", err)
 	}
 	return nil
@@ -104,7 +105,7 @@ func WriteInventory(dir string, r *report.Report) error {
 
 // RemoveInventory removes the item; that there is none is no error.
 func RemoveInventory(dir string) error {
-	if err := os.Remove(filepath.Join(dir, InventoryFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := safefile.Remove(filepath.Join(dir, InventoryFile)); err != nil {
 		return fmt.Errorf("remove inventory: %w", err)
 	}
 	return nil

@@ -72,6 +72,13 @@ type Env struct {
 	// RootCAs is a PEM file to trust besides the host's; simulator only.
 	RootCAs []byte
 
+	// WholeLines keeps lines of logs as they are, but for what looks like a secret;
+	// otherwise what is not recognised in them is left out.
+	WholeLines bool
+
+	// Pseudonyms is the key of the pseudonyms of redaction; see PseudonymKey.
+	Pseudonyms []byte
+
 	// Feature lists what the user asked for besides what is in use; Probe names
 	// families of further live requests.
 	Features []string

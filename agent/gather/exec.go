@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"slices"
 	"time"
+
+	"ssm-doctor/agent/safefile"
 )
 
 // errNotAllowed is returned for a program that is not on the list.
@@ -53,7 +55,8 @@ var agentPaths = []string{
 	"/opt/aws/ssm/bin/amazon-ssm-agent", `C:\Program Files\Amazon\SSM\amazon-ssm-agent.exe`,
 }
 
-// program returns the absolute path of an allowed program.
+// program returns the absolute path of an allowed program that nobody but root could
+// have replaced.
 func program(name string, args []string) (string, error) {
 	paths, ok := programs[name]
 	ok = ok && prints(name, args)
@@ -64,8 +67,12 @@ func program(name string, args []string) (string, error) {
 		return "", fmt.Errorf("run %s: %w", name, errNotAllowed)
 	}
 	for _, p := range paths {
-		if fi, err := os.Stat(p); err == nil && fi.Mode().IsRegular() {
-			return p, nil
+		file, err := safefile.Program(p)
+		if err == nil {
+			return file, nil
+		}
+		if !Missing(err) {
+			return "", fmt.Errorf("not run: %w", err)
 		}
 	}
 	return "", fmt.Errorf("run %s: %w", name, ErrNoProgram)
@@ -82,8 +89,8 @@ func hostExec(limit time.Duration) func(ctx context.Context, name string, args .
 	}
 }
 
-// runProgram runs a program with a clean environment, no input, a deadline and
-// bounded output. Its whole process group ends with it. Output that came before
+// runProgram runs a program with a clean environment, no input, a deadline,
+// bounded output and no capabilities that this process has to hand on. Its whole process group ends with it. Output that came before
 // a failure is returned with the error.
 func runProgram(ctx context.Context, limit time.Duration, name, file string, args []string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -95,7 +102,10 @@ func runProgram(ctx context.Context, limit time.Duration, name, file string, arg
 	cmd.Stdout, cmd.Stderr = out, errOut
 	cmd.WaitDelay = 100 * time.Millisecond
 	ownGroup(cmd)
-	err := cmd.Run()
+	err := withoutAmbient(cmd.Start)
+	if err == nil {
+		err = cmd.Wait()
+	}
 	switch {
 	case ctx.Err() != nil:
 		return out.b.Bytes(), fmt.Errorf("run %s: %w", name, ctx.Err())

@@ -41,10 +41,14 @@ func asked(server, host string) string {
 	return strings.TrimSuffix(host, ".") + "."
 }
 
+// maxRecords bounds the addresses of one name; AWS gives 8 at most.
+const maxRecords = 64
+
 // lookupBy asks through the connections that dial makes; nil is the host's own way.
 func lookupBy(ctx context.Context, dial func(ctx context.Context, proto, address string) (net.Conn, error), network, host string) ([]netip.Addr, error) {
 	r := net.Resolver{PreferGo: true, Dial: dial}
-	return r.LookupNetIP(ctx, network, host)
+	out, err := r.LookupNetIP(ctx, network, host)
+	return out[:min(len(out), maxRecords)], err
 }
 
 // Roots yields the trusted certificates: the host's and those of the simulator.

@@ -91,32 +91,14 @@ func ProxyFrom(vars map[string]string) ProxyVars {
 func (p ProxyVars) Fact(from string) facts.Proxy {
 	https, a := RedactProxy(p.HTTPS)
 	http, b := RedactProxy(p.HTTP)
-	return facts.Proxy{HTTPS: https, HTTP: http, No: OneLine(p.No, 1000), HasAuth: a || b, From: from}
+	return facts.Proxy{HTTPS: https, HTTP: http, No: shownExceptions(p.No), HasAuth: a || b, From: from}
 }
 
-// RedactProxy removes user and password from a proxy's value, which may lack a scheme.
-func RedactProxy(v string) (string, bool) {
-	scheme, rest, ok := strings.Cut(v, "://")
-	if !ok || strings.ContainsAny(scheme, ":@/") {
-		scheme, rest = "", v
-	} else {
-		scheme += "://"
+// RedactProxy is what may be shown of a proxy's value, and whether it has a login.
+func RedactProxy(v string) (shown string, login bool) {
+	shown, login = ShownURL(v, "proxy URL")
+	if _, rest, ok := strings.Cut(v, "://"); !ok || rest == "" {
+		shown = strings.TrimPrefix(shown, "http://") // as it was written
 	}
-	auth, tail := rest, ""
-	// A password may hold any character, so the last @ before the path decides.
-	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
-		auth = rest[i+1:]
-		if j := strings.IndexAny(auth, "/?#"); j >= 0 {
-			auth, tail = auth[:j], auth[j:]
-		}
-		if q := strings.IndexByte(tail, '?'); q >= 0 {
-			tail = tail[:q]
-		}
-		return OneLine(scheme+auth+tail, 300), true
-	}
-	if u, err := url.Parse(v); err == nil && u.RawQuery != "" {
-		u.RawQuery = ""
-		return OneLine(u.String(), 300), false
-	}
-	return OneLine(v, 300), false
+	return shown, login
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path"
 	"strings"
@@ -46,8 +47,15 @@ func newRootFS(dir string, live bool) (*rootFS, error) {
 	return &rootFS{root: r, dir: dir, live: live}, nil
 }
 
-// reason drops the operation and path of a path error, which callers name themselves.
+// reason drops the operation and path of a path error, which callers name themselves,
+// and URLs, which may hold a login.
 func reason(err error) error {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		if ue.Op == "parse" { // the error quotes a part of it
+			return errors.New("not a usable URL")
+		}
+		err = ue.Err
+	}
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err
 	}
@@ -211,10 +219,14 @@ func (f *rootFS) Readlink(name string) (string, error) {
 	return "", pathError("readlink", name, err)
 }
 
-// maxDirEntries bounds one directory listing.
-const maxDirEntries = 100_000
+// Bounds of a directory listing: of all, and of what is read at once.
+const (
+	maxDirEntries = 33_000 // the usual limit of processes, and what else is in /proc
+	dirPiece      = 1000
+)
 
-// ReadDir lists a directory, unsorted, at most maxDirEntries.
+// ReadDir lists a directory, unsorted. Of one with more than maxDirEntries it returns
+// some, and ErrTooLarge.
 func (f *rootFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	file, err := f.Open(name)
 	if err != nil {
@@ -225,11 +237,21 @@ func (f *rootFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	if !ok {
 		return nil, pathError("readdir", name, ErrNotAFile)
 	}
-	es, err := d.ReadDir(maxDirEntries)
-	if err != nil && len(es) == 0 && !errors.Is(err, io.EOF) {
-		return nil, pathError("readdir", name, err)
+	var es []fs.DirEntry
+	for {
+		some, err := d.ReadDir(dirPiece)
+		es = append(es, some...)
+		switch {
+		case errors.Is(err, io.EOF), err == nil && len(some) == 0:
+			return es, nil
+		case err != nil && len(es) == 0:
+			return nil, pathError("readdir", name, err)
+		case err != nil:
+			return es, nil
+		case len(es) > maxDirEntries:
+			return es[:maxDirEntries], pathError("readdir", name, ErrTooLarge)
+		}
 	}
-	return es, nil
 }
 
 // real is the path of name on this machine, links resolved inside the root.

@@ -2,6 +2,7 @@ package gather
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -157,5 +158,25 @@ func TestOneLine(t *testing.T) {
 		if got := OneLine(tt.in, tt.limit); got != tt.want {
 			t.Errorf("oneLine(%q) = %q, want %q", tt.in, got, tt.want)
 		}
+	}
+}
+
+// TestManyEntries: of a folder that holds more than any host has some are read, and that
+// not all were.
+func TestManyEntries(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for i := range maxDirEntries + 10 {
+		if err := os.Symlink("x", fmt.Sprintf("%s/%d", dir, i)); err != nil {
+			t.Skip(err)
+		}
+	}
+	fsys, err := newRootFS(dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	es, err := fsys.ReadDir(".")
+	if len(es) != maxDirEntries || !errors.Is(err, ErrTooLarge) {
+		t.Errorf("%d, %v", len(es), err)
 	}
 }

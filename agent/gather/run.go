@@ -1,6 +1,7 @@
 package gather
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ type Run struct {
 	*Env
 
 	mu                   sync.Mutex
+	signing              time.Duration   // that signed requests have taken
 	keys                 map[string]Keys // by source of credentials, facts.Source constants
 	service, unit, shell ProxyVars
 }
@@ -45,6 +47,24 @@ type Keys struct{ ID, Secret, Token string }
 // Format keeps credentials out of logs and messages, in every form of fmt.
 func (k Keys) Format(s fmt.State, _ rune) { fmt.Fprint(s, "credentials") }
 
+// maxSigning is how long all signed requests of a run may take together.
+const maxSigning = 4 * time.Second
+
+// Signing bounds a group of signed requests: it has what earlier groups of the run left
+// of the time. done ends the group.
+func (r *Run) Signing(ctx context.Context) (bounded context.Context, done func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	start := time.Now()
+	bounded, cancel := context.WithTimeout(ctx, maxSigning-r.signing)
+	return bounded, func() {
+		cancel()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.signing += time.Since(start)
+	}
+}
+
 // SetProxies leaves the proxy settings of the service as it runs, those that the
 // files of its unit give where they differ, and those of users.
 func (r *Run) SetProxies(service, unit, shell ProxyVars) {
@@ -75,11 +95,36 @@ func (r *Run) KeysOf(source string) (Keys, bool) {
 	return k, ok
 }
 
-// Memory is what outlives a run for as long as the process does. It holds no
-// secrets. A nil Memory keeps nothing.
+// Memory is what outlives a run for as long as the process does. It holds no keys of
+// the host, but lines of its log as they stand, which are shown to nobody before what is
+// not recognised in them is taken out. A nil Memory keeps nothing.
 type Memory struct {
 	mu               sync.Mutex
 	simulatorRefused time.Time
+	kept             map[string]any
+}
+
+// Keep remembers what a source knows from one run to the next; nil: nothing.
+func (m *Memory) Keep(key string, what any) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.kept == nil {
+		m.kept = map[string]any{}
+	}
+	m.kept[key] = what
+}
+
+// Kept is what was kept; nil: nothing.
+func (m *Memory) Kept(key string) any {
+	if m == nil {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.kept[key]
 }
 
 // NoteSimulatorRefused remembers when the policy simulator refused or was out of reach.

@@ -48,8 +48,7 @@ func pluginLine(r *Report, perfdata bool) string {
 		msg = strings.TrimSuffix(strings.Join([]string{r.Node.ID, r.Node.Region, msg}, " "), " ")
 	}
 	// A bar would begin the perfdata.
-	msg = strings.ReplaceAll(Printable(clip(msg, 900)), "|", "/")
-	line := "SSM " + Printable(state) + " - " + msg
+	line := strings.ReplaceAll("SSM "+Printable(state)+" - "+Printable(clip(msg, 900)), "|", "/")
 	switch {
 	case r.Interrupted:
 		line += " (interrupted, incomplete)"

@@ -65,7 +65,7 @@ func WritePermissions(w io.Writer, format string, r *Report, s Style) error {
 	case "csv":
 		return permissionsCSV(w, r)
 	}
-	t := &screen{s: s, r: r, wide: format == "wide"}
+	t := &screen{s: s, r: printableReport(r), wide: format == "wide"}
 	t.rights()
 	out := strings.Join(t.lines, "\n") + "\n"
 	if s.ASCII {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -16,10 +17,10 @@ import (
 // Redact returns a copy without what tells outsiders whose host this is.
 //
 // Account numbers become 1234…9012. Names of roles, users, hosts and other
-// resources become a kind and a short hash, the same in every report. Addresses
-// keep their kind and are numbered. Node ids, Regions, ids of VPC resources,
-// link-local addresses and names that belong to AWS stay. In commands a
-// placeholder stands for what was taken out.
+// resources become a kind and a short hash under the key of the report: the same in
+// every report of one host, or of all hosts that share a key. Addresses keep their kind
+// and are numbered. Node ids, Regions, ids of VPC resources, link-local addresses and
+// names that belong to AWS stay. In commands a placeholder stands for what was taken out.
 //
 // Redacting twice changes nothing.
 func Redact(r *Report) *Report {
@@ -32,7 +33,7 @@ func Redact(r *Report) *Report {
 		}})
 		return &out
 	}
-	d := &redactor{address: numbered()}
+	d := &redactor{key: r.Pseudonyms, address: numbered()}
 	d.learn(*r)
 	d.name("role", r.Credentials.Role)
 	out := rewrite(*r, d.editor())
@@ -47,7 +48,7 @@ func RedactFacts(f *facts.Facts) *facts.Facts {
 	if f.Redacted {
 		return StripFacts(f)
 	}
-	d := &redactor{address: shuffled(factsKey(f))}
+	d := &redactor{key: f.Pseudonyms, address: shuffled(factsKey(f))}
 	d.learn(*f)
 	d.name("host", f.Host.Hostname.Value)
 	for _, r := range []facts.Role{f.IMDS.Role.Value, f.IMDS.IdentityRole.Value} {
@@ -108,10 +109,10 @@ func standsIn(fix []Step) bool {
 
 // redactor knows the names of one report or facts file.
 type redactor struct {
-	names   map[string]string // name -> kind and hash
-	list    []string          // names that are replaced wherever they occur, in lower case
-	order   *regexp.Regexp    // those, longest first; nil: none
-	address func(netip.Addr) string
+	key      []byte            // of the pseudonyms
+	names    map[string]string // name -> kind and hash
+	anywhere nameSet
+	address  func(netip.Addr) string
 }
 
 // fixedFields hold words of ours, which a name of the host must not change.
@@ -169,10 +170,7 @@ func (d *redactor) sentence(at place, t text.Text) text.Text {
 
 // everywhere replaces the names that were learned.
 func (d *redactor) everywhere(s string) string {
-	if d.order == nil || !containsAny(strings.ToLower(s), d.list) {
-		return s
-	}
-	return d.order.ReplaceAllStringFunc(s, d.known)
+	return d.anywhere.replace(s, d.known)
 }
 
 // text redacts what the form or place of a part of a string tells. before is what stands before it where it is a value in
@@ -262,8 +260,9 @@ func (d *redactor) token(kind, name string) string {
 	if t, ok := d.names[strings.ToLower(name)]; ok {
 		return t
 	}
-	sum := sha256.Sum256([]byte(strings.ToLower(name)))
-	return kind + "-" + hex.EncodeToString(sum[:3])
+	h := hmac.New(sha256.New, d.key)
+	h.Write([]byte(strings.ToLower(name)))
+	return kind + "-" + hex.EncodeToString(h.Sum(nil)[:3])
 }
 
 // marked is token for a word that only the words before it call a name. One of our

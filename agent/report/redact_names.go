@@ -83,18 +83,80 @@ func (d *redactor) name(kind, name string) {
 	if isOurs(name) {
 		return
 	}
-	d.list = append(d.list, low)
-	list := make([]string, 0, len(d.list))
-	for _, n := range d.list {
-		list = append(list, regexp.QuoteMeta(n))
+	d.anywhere.add(low)
+}
+
+// nameSet are names that are replaced wherever they occur, in lower case.
+type nameSet struct {
+	names   map[string]bool
+	lengths []int // of names, longest first
+	first   [256]bool
+}
+
+func (n *nameSet) add(low string) {
+	if low == "" {
+		return
 	}
-	slices.SortFunc(list, func(a, b string) int {
-		if len(a) != len(b) {
-			return len(b) - len(a)
+	if n.names == nil {
+		n.names = map[string]bool{}
+	}
+	n.names[low], n.first[low[0]] = true, true
+	if i, found := slices.BinarySearchFunc(n.lengths, len(low), func(a, b int) int { return b - a }); !found {
+		n.lengths = slices.Insert(n.lengths, i, len(low))
+	}
+}
+
+// replace puts what to makes of each name in the place of it. A name ends where words
+// do; of two that begin at one place the longer one counts. It takes one pass, however
+// many names there are.
+func (n *nameSet) replace(s string, to func(string) string) string {
+	if len(n.names) == 0 {
+		return s
+	}
+	low := lower(s)
+	var b strings.Builder
+	end := 0
+	for i := 0; i < len(low); i++ {
+		if !n.first[low[i]] || !wordEnds(low, i) {
+			continue
 		}
-		return strings.Compare(a, b)
-	})
-	d.order = regexp.MustCompile(`(?i)\b(?:` + strings.Join(list, "|") + `)\b`)
+		for _, l := range n.lengths {
+			if i+l <= len(low) && wordEnds(low, i+l) && n.names[low[i:i+l]] {
+				b.WriteString(s[end:i])
+				b.WriteString(to(s[i : i+l]))
+				end = i + l
+				i = end - 1
+				break
+			}
+		}
+	}
+	if end == 0 {
+		return s
+	}
+	return b.String() + s[end:]
+}
+
+// lower is text in lower case whose bytes stand where those of s do.
+func lower(s string) string {
+	if l := strings.ToLower(s); len(l) == len(s) {
+		return l
+	}
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+// wordEnds reports whether a word ends or begins before the byte at i.
+func wordEnds(s string, i int) bool {
+	return (i > 0 && isWordByte(s[i-1])) != (i < len(s) && isWordByte(s[i]))
+}
+
+func isWordByte(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
 }
 
 // reNamed are the places in sentences and commands where a name follows.

@@ -59,6 +59,7 @@ type Report struct {
 	Version     string    `json:"version"`
 	Duration    float64   `json:"duration_seconds"`
 	Redacted    bool      `json:"redacted"`
+	Pseudonyms  []byte    `json:"-"`                     // key of the pseudonyms of redaction
 	Profile     string    `json:"profile,omitempty"`     // "image": the report judges a machine image, "managed" then means ready
 	Interrupted bool      `json:"interrupted,omitempty"` // the run was cut short; what is known is in it
 	TimedOut    bool      `json:"timed_out,omitempty"`   // the run spent its time limit; what was not reached by then is unknown

@@ -107,7 +107,7 @@ func notManagedReport() *Report {
 			{Text: text.Plain("Attach a profile with AmazonSSMManagedInstanceCore"), Command: text.Plain("aws ec2 associate-iam-instance-profile --region us-east-1 --instance-id i-0123456789abcdef0 --iam-instance-profile Name=PROFILE_NAME"), Where: "operator-cli"},
 			{Alternative: true, Text: text.Plain("Or turn on Default Host Management for the account and Region"), Command: text.Plain("aws ssm update-service-setting --setting-id arn:aws:ssm:us-east-1:111122223333:servicesetting/ssm/managed-instance/default-ec2-instance-management-role --setting-value service-role/AWSSystemsManagerDefaultEC2InstanceManagementRole"), Where: "operator-cli"},
 			{Text: text.Plain("Restart the agent, or wait up to 27 min"), Command: text.Plain("systemctl restart amazon-ssm-agent"), Where: "this-host", Root: true},
-			{Text: text.Plain("In Terraform"), Command: text.Plain("resource \"aws_iam_role_policy_attachment\" \"ssm\" {\n  role = aws_iam_role.node.name\n}"), Where: "terraform"},
+			{Text: text.Plain("In Terraform"), Command: text.New("resource \"aws_iam_role_policy_attachment\" \"ssm\" {\n  role = aws_iam_role.node.name\n}"), Where: "terraform"},
 		},
 		Docs: []string{"https://docs.aws.amazon.com/systems-manager/latest/userguide/setup-instance-permissions.html"}}
 	r.Also = []Cause{{ID: "clock-skew", Group: "tls-proxy-clock", Severity: "warning", Title: "the clock is wrong", Summary: text.Plain("the host is 4 minutes behind AWS"), Confidence: "proven",

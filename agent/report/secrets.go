@@ -25,6 +25,9 @@ var secretPatterns = []secretPattern{
 	// A password with a slash in it; what is a port is none.
 	{hint: "@", re: regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)[^\s/@:"'<>\[\]]+:(?:[^\s0-9/@"'<>\[\]]|[0-9]+[^\s0-9/:@?#"'<>\[\]])[^\s"'<>\[\]]*@`), to: "${1}" + removed + "@"},
 	{hint: "@", re: regexp.MustCompile(`[^\s/@:"'\[\]=,;(]+:[^\s/@"'\[\]]+@([A-Za-z0-9.-]+:[0-9]{1,5}\b)`), to: removed + "@${1}"},
+	// The sign before the host, encoded once or more often.
+	{hint: "40", re: regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)[^\s"'<>]*?%(?:25)*40`), to: "${1}" + removed + "@"},
+	{hint: "40", re: regexp.MustCompile(`(?i)[^\s/@:"'\[\]=,;(]+(?::|%3a)[^\s/@"'\[\]]+%(?:25)*40([A-Za-z0-9.-]+:[0-9]{1,5}\b)`), to: removed + "@${1}"},
 	{hint: "authorization", re: regexp.MustCompile(`(?i)(\bauthorization(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)(?:(?:basic|bearer|negotiate|ntlm|digest|aws4-[a-z0-9-]+)\s+)?[^\s"'\[][^"'\r\n\[]*`), to: "${1}" + removed},
 	{hint: "bearer ", re: regexp.MustCompile(`(?i)\b(bearer)\s+[A-Za-z0-9+/=._~-]{12,}`), to: "${1} " + removed},
 	{hint: "basic ", re: regexp.MustCompile(`(?i)\b(basic)\s+[A-Za-z0-9+/=]{8,}`), to: "${1} " + removed, keep: plainWord},

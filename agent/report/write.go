@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"ssm-doctor/checks/text"
 )
 
 // Formats are the names that Write knows.
@@ -22,7 +24,7 @@ func Write(w io.Writer, format string, r *Report, s Style) error {
 	var out string
 	switch format {
 	case "text":
-		switch {
+		switch r = printableReport(r); {
 		case s.Quiet:
 			out = pluginLine(r, false)
 		case s.Verbose:
@@ -31,11 +33,11 @@ func Write(w io.Writer, format string, r *Report, s Style) error {
 			out = renderText(r, s, false)
 		}
 	case "wide":
-		out = renderText(r, s, true)
+		out = renderText(printableReport(r), s, true)
 	case "short":
-		out = renderShort(r, s)
+		out = renderShort(printableReport(r), s)
 	case "nagios":
-		out = pluginLine(r, true)
+		out = pluginLine(printableReport(r), true)
 	case "junit":
 		return writeJUnit(w, r)
 	case "json", "jsonl":
@@ -49,6 +51,33 @@ func Write(w io.Writer, format string, r *Report, s Style) error {
 		out = asciiLines(out)
 	}
 	_, err := io.WriteString(w, out)
+	return err
+}
+
+// printableReport is what the formats for terminals are made of: in no string of it, and
+// in no value of a sentence, is left what could move the cursor, begin a line or
+// reorder text. (JSON, XML and HTML are escaped where they are written.)
+func printableReport(r *Report) *Report {
+	out := rewrite(*r, editor{
+		leaf: func(_ place, s string) string { return Printable(s) },
+		sentence: func(_ place, t text.Text) text.Text {
+			return editValues(t, "", func(_, v string) any { return Printable(v) })
+		},
+	})
+	return &out
+}
+
+// WriteJSON writes a value as the reports are written: a terminal finds nothing in it to
+// act on.
+func WriteJSON(w io.Writer, v any, indent string) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", indent)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(escapeJSON(b.Bytes()))
 	return err
 }
 
@@ -73,17 +102,14 @@ func asciiLines(s string) string {
 
 // writeJSON writes a report or a part of one.
 func writeJSON(w io.Writer, v any, indent bool) error {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // commands hold & and <
+	spaces := ""
 	if indent {
-		e.SetIndent("", "  ")
+		spaces = "  "
 	}
-	if err := e.Encode(v); err != nil {
+	if err := WriteJSON(w, v, spaces); err != nil { // commands hold & and <
 		return fmt.Errorf("encode report: %w", err)
 	}
-	_, err := w.Write(escapeJSON(b.Bytes()))
-	return err
+	return nil
 }
 
 // escapeJSON escapes the runes that JSON lets through and a terminal may act

@@ -231,7 +231,7 @@ func (h *Host) dial(ctx context.Context, network, address string, local netip.Ad
 		return fail(os.ErrDeadlineExceeded)
 	}
 	to := h.plain
-	if f.kind == "aws" {
+	if f.kind == "aws" || f.kind == "proxy" && w.Proxies[f.proxy].TLS != "" {
 		to = h.secure
 	}
 	var d net.Dialer

@@ -21,6 +21,18 @@ var networkFaults = []fault{
 		throughProxy(s, "https://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8"})
 		broken(s, "proxyconnect tcp: tls: first record does not look like a TLS handshake")
 	}, nil},
+	{"proxy-certificate", "proxy-certificate-untrusted", "critical", "profile", func(s *sim.Scenario) {
+		throughProxy(s, "https://svc:hunter2secret@proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", TLS: "untrusted"})
+		broken(s, "proxyconnect tcp: tls: failed to verify certificate: x509: certificate signed by unknown authority")
+	}, nil},
+	{"proxy-certificate-name", "proxy-certificate-untrusted", "critical", "profile", func(s *sim.Scenario) {
+		throughProxy(s, "https://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", TLS: "wrong-name"})
+		broken(s, "proxyconnect tcp: tls: failed to verify certificate: x509: certificate is valid for other.corp.example, not proxy.corp.example")
+	}, nil},
+	{"proxy-certificate-expired", "proxy-certificate-untrusted", "critical", "profile", func(s *sim.Scenario) {
+		throughProxy(s, "https://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", TLS: "expired"})
+		broken(s, "proxyconnect tcp: tls: failed to verify certificate: x509: certificate has expired or is not yet valid")
+	}, nil},
 	{"proxy-of-shell", "proxy-not-applied-to-agent", "critical", "profile", func(s *sim.Scenario) {
 		throughProxy(s, "", sim.Proxy{Address: "10.0.4.8"})
 		s.Agent.Environment, s.Env = nil, map[string]string{"https_proxy": "http://proxy.corp.example:3128"}

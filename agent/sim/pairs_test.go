@@ -92,7 +92,11 @@ func TestPairs(t *testing.T) {
 // others are pairs whose answer is another one, and why.
 var others = map[[2]string][]string{
 	// The proxy itself lies behind the missing IPv4 route.
-	{"proxy-refuses", "ipv6-no-endpoint"}:          {"proxy-unreachable"},
+	{"proxy-refuses", "ipv6-no-endpoint"}: {"proxy-unreachable"},
+
+	{"proxy-certificate-untrusted", "ipv6-no-endpoint"}:  {"proxy-unreachable"},
+	{"proxy-certificate-untrusted", "network-no-egress"}: {"proxy-unreachable"},
+
 	{"proxy-scheme-mismatch", "ipv6-no-endpoint"}:  {"proxy-unreachable"},
 	{"proxy-refuses", "network-no-egress"}:         {"proxy-unreachable"},
 	{"proxy-scheme-mismatch", "network-no-egress"}: {"proxy-unreachable"},

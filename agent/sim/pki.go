@@ -103,6 +103,11 @@ func (h *Host) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 	today := w.service().UTC().Truncate(24 * time.Hour)
 	from, to := today.AddDate(0, -3, 0), today.AddDate(0, 10, 0)
 	e, known := w.endpoint(w.serviceOf(name))
+	for _, p := range w.Proxies {
+		if strings.EqualFold(p.Name, name) {
+			e, known = Endpoint{TLS: p.TLS}, true
+		}
+	}
 	if !known {
 		return h.ca.issue(name, from, to)
 	}
@@ -110,7 +115,7 @@ func (h *Host) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 	case "expired":
 		return h.ca.issue(name, from, today.AddDate(0, 0, -9))
 	case "wrong-name":
-		return h.ca.issue("proxy.corp.example", from, to)
+		return h.ca.issue("other.corp.example", from, to)
 	case "untrusted":
 		issuer := e.Issuer
 		if issuer == "" {

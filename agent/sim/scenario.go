@@ -309,6 +309,9 @@ type Proxy struct {
 	Forbids []string `json:"forbids,omitempty"`
 	Plain   int      `json:"plain,omitempty"` // status of other requests; 0: 403
 	TCP     string   `json:"tcp,omitempty"`   // as for endpoints
+	// TLS: it is reached by https:// and shows a certificate that is not accepted, as
+	// for endpoints.
+	TLS string `json:"tls,omitempty"`
 }
 
 // Fault is an answer that no policy decides.

@@ -44,6 +44,20 @@ var _ = add(
 		Docs: []string{docProxy},
 	},
 	Cause{
+		ID: "proxy-certificate-untrusted", Group: "tls-proxy-clock", Severity: Critical, Title: "proxy's certificate not trusted",
+		Meaning: "The agent's proxy is reached by https://, and the certificate it shows is not accepted by this host: its issuer is not trusted, it is for another name, or it has expired. The agent does not talk to such a proxy.",
+		Fix: []Step{
+			unix(onHost("See the chain that the proxy shows", "openssl s_client -connect {address} -showcerts </dev/null")),
+			windows(onHost("See what is wrong with the certificate that the proxy shows", "curl.exe -sv -m 10 -x {proxy} https://{endpoint}/")),
+			linux(asRoot("If the issuer is your own CA, add it to the trust store (Red Hat family, Amazon Linux)", "cp YOUR-CA.pem /etc/pki/ca-trust/source/anchors/ && update-ca-trust")),
+			linux(or(asRoot)("Or on Debian and Ubuntu", "cp YOUR-CA.pem /usr/local/share/ca-certificates/your-ca.crt && update-ca-certificates")),
+			mac(asRoot("If the issuer is your own CA, add it to the trust store", "security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain YOUR-CA.pem")),
+			windows(asRoot("If the issuer is your own CA, add it to the trust store", `Import-Certificate -FilePath YOUR-CA.cer -CertStoreLocation Cert:\LocalMachine\Root`)),
+			restart, verify,
+		},
+		Docs: []string{docProxy},
+	},
+	Cause{
 		ID: "proxy-not-applied-to-agent", Group: "tls-proxy-clock", Severity: Critical, Title: "proxy not used by the agent's service",
 		Meaning: "A proxy that works is set on this host, but the agent goes directly, which is not possible here: its service does not read /etc/environment or a shell's profile, its no_proxy names the endpoints, or it was not restarted since.",
 		Fix: []Step{

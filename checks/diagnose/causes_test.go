@@ -357,6 +357,12 @@ var causeCases = []struct {
 		}
 	}},
 	{"proxy-scheme-mismatch", "profile", causes.Critical, false, func(f *facts.Facts) { unaccepted(f); proxied(f, "not-tls", 0) }},
+	{"proxy-certificate-untrusted", "profile", causes.Critical, false, func(f *facts.Facts) {
+		unaccepted(f)
+		proxied(f, facts.Untrusted, 0)
+		f.Network.Proxy.Value.URL = "https://10.0.0.5:3128"
+		f.Network.Proxy.Value.TLS = facts.Known(facts.TLS{Subject: "proxy.corp", Issuer: "CN=Corp", Kind: facts.UnknownAuthority, Error: "certificate signed by unknown authority"}, "tls:10.0.0.5:3128")
+	}},
 	{"proxy-refuses", "profile", causes.Critical, false, func(f *facts.Facts) { unaccepted(f); proxied(f, "auth", 407) }},
 	{"proxy-unreachable", "profile", causes.Critical, false, func(f *facts.Facts) { unaccepted(f); proxied(f, "timeout", 0) }},
 	{"proxy-not-applied-to-agent", "profile", causes.Critical, false, func(f *facts.Facts) {

@@ -12,7 +12,7 @@ import (
 const Schema = "ssm-doctor/facts/v2"
 
 // MaxFileBytes bounds a facts file; real ones are below 200 kB.
-const MaxFileBytes = 16 << 20
+const MaxFileBytes = 8 << 20
 
 // Facts is everything seen in one run. Secrets never enter it: no private key,
 // secret key, session token, activation code, proxy password or machine id.
@@ -24,6 +24,7 @@ type Facts struct {
 	Offline     bool      `json:"offline"`      // no packet left the host
 	Redacted    bool      `json:"redacted"`
 	AgentLatest string    `json:"agent_latest,omitempty"` // newest agent published, as the operator says
+	Pseudonyms  []byte    `json:"-"`                      // key of the pseudonyms of redaction
 	Asked       []string  `json:"asked,omitempty"`        // features the user asked for, besides those in use
 
 	Host         Host         `json:"host"`

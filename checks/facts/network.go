@@ -103,6 +103,8 @@ type ProxyProbe struct {
 	Status   int        `json:"status"` // of a CONNECT to the ssm endpoint; 0: none was answered
 	Error    string     `json:"error"`
 	Of       ProxyOwner `json:"of"`
+	// TLS is the handshake with a proxy whose URL says https://; absent with others.
+	TLS Seen[TLS] `json:"tls"`
 	// Lookup is how the query for its name ended, where that gave no address.
 	Lookup Outcome `json:"lookup,omitempty"`
 	// Excluded are the entries of no_proxy that take the ssm endpoint from it.

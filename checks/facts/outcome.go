@@ -7,7 +7,7 @@ type Outcome string
 // Outcomes. Of a DNS query: OK, NXDomain, NoData, ServFail, Refused, Timeout,
 // Other. Of a connection: OK, Refused, Timeout, NoRoute, NotPermitted,
 // NoLocalAddress, Reset, Other. Of a request: OK, Timeout, Reset, Other. Of a
-// proxy: OK, NoName, Refused, Timeout, NoRoute, NotTLS, WantsTLS,
+// proxy: OK, NoName, Refused, Timeout, NoRoute, NotTLS, WantsTLS, Untrusted,
 // WantsLogin, Forbidden, Other.
 const (
 	OK             Outcome = "ok"
@@ -25,6 +25,7 @@ const (
 	NoName         Outcome = "dns"       // the proxy's own name does not resolve
 	NotTLS         Outcome = "not-tls"   // https:// to a proxy that speaks plain HTTP
 	WantsTLS       Outcome = "tls"       // http:// to a proxy that expects TLS
+	Untrusted      Outcome = "untrusted" // https:// to a proxy whose certificate is not accepted
 	WantsLogin     Outcome = "auth"      // 407
 	Forbidden      Outcome = "forbidden" // another refusal of a CONNECT
 	Other          Outcome = "other"

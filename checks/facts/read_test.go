@@ -37,7 +37,6 @@ var unread = map[string]string{
 	"Config.MdsEndpoint":   bySource,
 	"Config.S3Endpoint":    bySource,
 	"Config.ShareProfile":  bySource,
-	"Line.Fragments":       "the reader of the log finds entries by it",
 	"Line.Module":          "the page of log lines shows it",
 	"Releases.Since":       "the page of log lines shows it",
 	"LogFile.Bytes":        account,

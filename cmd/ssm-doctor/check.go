@@ -14,10 +14,12 @@ import (
 
 	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/export"
+	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/logline"
 )
 
 // checkFlags are the flags of check.
@@ -137,7 +139,7 @@ func (c *checkFlags) runner(a *app) (func(context.Context) (*report.Report, erro
 		o.Profile = checks.ProfileImage
 	}
 	if c.from != "" {
-		f, err := a.readFacts(c.from)
+		f, err := a.readFacts(c.from, c.noRedact)
 		if err != nil {
 			return nil, err
 		}
@@ -148,7 +150,7 @@ func (c *checkFlags) runner(a *app) (func(context.Context) (*report.Report, erro
 			return r, nil
 		}, nil
 	}
-	env, err := c.environment()
+	env, err := c.environment(c.noRedact)
 	if err != nil {
 		return nil, err
 	}
@@ -252,14 +254,23 @@ func oneOf(flag, value string, allowed ...string) error {
 
 var errNoFacts = errors.New("is not a facts file")
 
-// readFacts reads a facts file, or standard input for "-".
-func (a *app) readFacts(name string) (*facts.Facts, error) {
+// readFacts reads a facts file, or standard input for "-". whole keeps the lines of
+// logs in it as they are.
+func (a *app) readFacts(name string, whole bool) (*facts.Facts, error) {
 	b, err := a.readInput(name, facts.MaxFileBytes)
 	if err != nil {
 		return nil, err
 	}
 	f, err := facts.Parse(b)
 	if err == nil {
+		if !whole {
+			logline.ShownFacts(f)
+		}
+		here, err := gather.Host("/")
+		if err != nil {
+			return nil, &exitError{exitInternal, err}
+		}
+		f.Pseudonyms = gather.PseudonymKey(here)
 		return f, nil
 	}
 	var head struct{ Schema string }

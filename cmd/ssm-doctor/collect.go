@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -38,7 +37,7 @@ func newCollectCmd(a *app) *cobra.Command {
 			if timeout <= 0 {
 				return usagef("--timeout must be positive")
 			}
-			env, err := t.environment()
+			env, err := t.environment(noRedact)
 			if err != nil {
 				return err
 			}
@@ -50,9 +49,7 @@ func newCollectCmd(a *app) *cobra.Command {
 			}
 			fmt.Fprintln(a.err, "in it: host, agent, registration (no keys), metadata, credentials (no secrets), network, permissions, log matches")
 			err = a.create(file, func(w io.Writer) error {
-				e := json.NewEncoder(w)
-				e.SetIndent("", " ")
-				return e.Encode(f)
+				return report.WriteJSON(w, f, " ")
 			})
 			if err == nil && cmd.Context().Err() != nil {
 				err = &exitError{exitInterrupted, errors.New("interrupted, incomplete")}
@@ -64,7 +61,7 @@ func newCollectCmd(a *app) *cobra.Command {
 	t.flags(fs)
 	_ = fs.MarkHidden("from")
 	fs.StringVarP(&file, "file", "f", "-", "write to this `file` instead of standard output")
-	fs.BoolVar(&noRedact, "no-redact", false, "keep account numbers, role names and addresses")
+	fs.BoolVar(&noRedact, "no-redact", false, "keep account numbers, role names, addresses and all of log lines")
 	fs.DurationVar(&timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
 	return cmd
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ssm-doctor/agent/config"
+	"ssm-doctor/agent/report"
 )
 
 func newConfigCmd(a *app) *cobra.Command {
@@ -33,7 +34,7 @@ func newConfigCmd(a *app) *cobra.Command {
 				return usagef("%s: web.config_file: %w", args[0], err)
 			}
 			for _, w := range c.Warnings() {
-				fmt.Fprintf(a.err, "%s: warning: %s\n", args[0], w)
+				fmt.Fprintf(a.err, "%s: warning: %s\n", report.Printable(args[0]), report.Printable(fmt.Sprint(w)))
 			}
 			_, err = fmt.Fprintf(a.out, "%s: good\n", args[0])
 			return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -154,7 +153,7 @@ func (p *permissionFlags) judgeDocuments(a *app) error {
 	var f *facts.Facts
 	var err error
 	if p.from != "" {
-		if f, err = a.readFacts(p.from); err != nil {
+		if f, err = a.readFacts(p.from, p.noRedact); err != nil {
 			return err
 		}
 	}
@@ -201,7 +200,7 @@ func (p *permissionFlags) printDiff(a *app, before, after string) error {
 		if p.format == "json" {
 			return encode(w, map[string]any{"features": changes(d.Features), "actions": changes(d.Actions)})
 		}
-		_, err := io.WriteString(w, diffText(d))
+		_, err := io.WriteString(w, printableLines(diffText(d)))
 		return err
 	})
 	if err == nil && lost && p.failOn != "never" {
@@ -253,12 +252,7 @@ func changes(list []iam.Change) []map[string]any {
 	return out
 }
 
-func encode(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
-}
+func encode(w io.Writer, v any) error { return report.WriteJSON(w, v, "  ") }
 
 // printTrust prints a trust policy.
 func (p *permissionFlags) printTrust(ctx context.Context, a *app) error {

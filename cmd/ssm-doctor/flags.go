@@ -3,12 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +23,7 @@ import (
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/awsapi"
 	"ssm-doctor/agent/report"
+	"ssm-doctor/agent/safefile"
 )
 
 // target says what is examined.
@@ -71,8 +72,9 @@ func (t *target) validate() error {
 	return nil
 }
 
-// environment makes the real environment for the target.
-func (t *target) environment() (*gather.Env, error) {
+// environment makes the real environment for the target. whole keeps lines of logs as
+// they are.
+func (t *target) environment(whole bool) (*gather.Env, error) {
 	if err := t.validate(); err != nil {
 		return nil, err
 	}
@@ -81,7 +83,8 @@ func (t *target) environment() (*gather.Env, error) {
 		return nil, usagef("%w", err)
 	}
 	env.Offline, env.Region, env.EndpointURL = t.offline, t.region, t.endpoint
-	env.Features, env.Probes = t.features, t.probes
+	env.Features, env.Probes, env.WholeLines = t.features, t.probes, whole
+	env.Pseudonyms = gather.PseudonymKey(env)
 	env.Version = versionString()
 	env.UserAgent = "ssm-doctor/" + env.Version
 	return env, nil
@@ -104,7 +107,7 @@ func (o *output) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.color, "color", "auto", "colour: auto, always, never")
 	fs.StringVar(&o.ascii, "ascii", "auto", "nothing but ASCII: auto, always, never")
 	fs.Lookup("ascii").NoOptDefVal = "always"
-	fs.BoolVar(&o.noRedact, "no-redact", false, "keep account numbers, role names and addresses")
+	fs.BoolVar(&o.noRedact, "no-redact", false, "keep account numbers, role names, addresses and all of log lines")
 	fs.BoolVarP(&o.quiet, "quiet", "q", false, "print the verdict only")
 	fs.BoolVarP(&o.verbose, "verbose", "v", false, "print all evidence and timing, and log to standard error")
 }
@@ -148,62 +151,56 @@ func (a *app) style(w io.Writer, color, ascii string) report.Style {
 // create calls write with standard output, or with a file that takes its final
 // name only when it is whole. The file is readable by its owner only.
 func (a *app) create(name string, write func(io.Writer) error) error {
-	if name == "-" || name == "" {
+	if name == "-" || name == "" || safefile.Descriptor(name) == 1 {
 		return write(a.out)
 	}
-	if info, err := os.Lstat(name); err == nil && !info.Mode().IsRegular() {
-		return writeThrough(name, write)
+	if fd := safefile.Descriptor(name); fd >= 0 {
+		f, err := safefile.OpenDescriptor(fd)
+		return writeThrough(name, f, err, write)
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".ssm-doctor-*")
+	if f, ok, err := safefile.OpenStream(name); ok || err != nil {
+		return writeThrough(name, f, err, write)
+	}
+	var b bytes.Buffer
+	if err := write(&b); err != nil {
+		return err
+	}
+	return notWritten(name, safefile.Replace(name, 0o600, b.Bytes()))
+}
+
+// writeThrough writes to what is no regular file and must stay what it is: a
+// terminal, or a descriptor that this program was started with.
+func writeThrough(name string, f *os.File, err error, write func(io.Writer) error) error {
 	if err != nil {
-		return &exitError{exitInternal, fmt.Errorf("write %s: %w", name, err)}
+		return notWritten(name, err)
 	}
-	defer os.Remove(f.Name())
 	err = write(f)
 	if e := f.Close(); err == nil {
 		err = e
 	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return &exitError{exitInternal, fmt.Errorf("write %s: %w", name, err)}
-	}
-	return nil
+	return notWritten(name, err)
 }
 
-// writeThrough writes to what is no regular file and must stay what it is: a
-// terminal, a pipe, or a link to one such as /dev/stdout.
-func writeThrough(name string, write func(io.Writer) error) error {
-	const streams = fs.ModeCharDevice | fs.ModeNamedPipe
-	if info, err := os.Stat(name); err != nil || info.Mode()&streams == 0 {
-		return usagef("%s is no regular file", name)
+// notWritten says why a file was not written.
+func notWritten(name string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, safefile.ErrRefused):
+		return usagef("%w", err)
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY, 0)
-	if err == nil {
-		err = write(f)
-		if e := f.Close(); err == nil {
-			err = e
-		}
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		err = at.Err
 	}
-	if err != nil {
-		return &exitError{exitInternal, fmt.Errorf("write %s: %w", name, err)}
-	}
-	return nil
+	return &exitError{exitInternal, fmt.Errorf("write %s: %w", name, err)}
 }
 
 // readInput reads a file of at most limit bytes, or standard input for "-".
 func (a *app) readInput(name string, limit int64) ([]byte, error) {
 	in := a.in
 	if name != "-" {
-		info, err := os.Stat(name)
-		if err != nil {
-			return nil, usagef("%w", err)
-		}
-		if !info.Mode().IsRegular() {
-			return nil, usagef("%s is not a regular file", name)
-		}
-		f, err := os.Open(name)
+		f, err := safefile.OpenRead(name)
 		if err != nil {
 			return nil, usagef("%w", err)
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"runtime"
@@ -50,9 +49,7 @@ func newHistoryCmd(a *app) *cobra.Command {
 
 func writeHistory(w io.Writer, format string, list []report.Transition) error {
 	if format == "json" {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(list)
+		return report.WriteJSON(w, list, "  ")
 	}
 	if len(list) == 0 {
 		_, err := fmt.Fprintln(w, "no history: the daemon has not run with this state directory")

@@ -8,12 +8,16 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	promversion "github.com/prometheus/common/version"
+
+	"ssm-doctor/agent/report"
 )
 
 // Exit codes. Scripts rely on them: they do not change.
@@ -57,16 +61,20 @@ func usagef(format string, a ...any) error {
 // gcPercent trades a little time for memory: the hosts are small. GOGC wins.
 const gcPercent = 45
 
-func main() {
+func main() { os.Exit(program()) }
+
+// program is the program as the system starts it.
+func program() int {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	log.SetOutput(io.Discard) // libraries print there what peers sent; ours have loggers of their own
 	promversion.Version = versionString()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}
 	code := a.run(ctx, stop, os.Args[1:])
 	stop()
-	os.Exit(code)
+	return code
 }
 
 // run executes the command line and returns the exit code. stopSignals makes
@@ -82,14 +90,47 @@ func (a *app) run(ctx context.Context, stopSignals func(), args []string) int {
 		return exitManaged
 	case errors.As(err, &exit):
 		if exit.err != nil {
-			fmt.Fprintf(a.err, "ssm-doctor: %v\n", exit.err)
+			fmt.Fprintf(a.err, "ssm-doctor: %s\n", message(exit.err))
 		}
 		return exit.code
 	}
-	fmt.Fprintf(a.err, "ssm-doctor: %v\n", err)
+	fmt.Fprintf(a.err, "ssm-doctor: %s\n", message(err))
 	if at := (*fs.PathError)(nil); errors.As(err, &at) && at.Op == "write" {
 		return exitInternal // standard output
 	}
 	// What is left are cobra's own complaints about flags and commands.
 	return exitUsage
+}
+
+// message is the text of an error for a terminal: whatever names and arguments are in
+// it, it begins no line but those of joined errors and of quoted logs.
+func message(err error) string {
+	var list []string
+	switch e := err.(type) {
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			list = append(list, one.Error())
+		}
+		if strings.Join(list, "\n") != err.Error() {
+			break
+		}
+		for i, one := range e.Unwrap() {
+			list[i] = message(one)
+		}
+		return strings.Join(list, "\n")
+	case interface{ Unwrap() error }:
+		if in := e.Unwrap(); in != nil && in.Error() == err.Error() {
+			return message(in)
+		}
+	}
+	return strings.ReplaceAll(report.Printable(err.Error()), `\n  | `, "\n  | ")
+}
+
+// printableLines is text of several lines of ours with foreign words in them.
+func printableLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		lines[i] = report.Printable(l)
+	}
+	return strings.Join(lines, "\n")
 }

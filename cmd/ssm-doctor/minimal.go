@@ -11,6 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"ssm-doctor/agent/report"
 	"ssm-doctor/checks/iam"
 	"ssm-doctor/checks/node"
 )
@@ -28,7 +29,7 @@ func (p *permissionFlags) printMinimal(ctx context.Context, a *app) error {
 			return usagef("--minimal needs --feature when the host is not examined")
 		}
 		features = slices.Sorted(maps.Keys(node.Of(f).InUse()))
-		fmt.Fprintf(a.err, "features in use: %s\n", strings.Join(features, ", "))
+		fmt.Fprintf(a.err, "features in use: %s\n", report.Printable(strings.Join(features, ", ")))
 	}
 	t := p.targetOf(f)
 	g, err := iam.Minimal(features, t)
@@ -68,10 +69,10 @@ func (p *permissionFlags) printMinimal(ctx context.Context, a *app) error {
 		fmt.Fprintf(a.err, "instead, with %d more actions: %s\n", g.Extra, strings.Join(instead, " "))
 	}
 	for _, n := range g.Notes {
-		fmt.Fprintln(a.err, n)
+		fmt.Fprintln(a.err, report.Printable(n))
 	}
 	for _, l := range left(g.Left) {
-		fmt.Fprintf(a.err, "left out: %s\n", l)
+		fmt.Fprintf(a.err, "left out: %s\n", report.Printable(l))
 	}
 	return nil
 }

@@ -191,7 +191,7 @@ func (p *permissionFlags) run(cmd *cobra.Command, a *app, args []string) error {
 func (p *permissionFlags) examine(ctx context.Context, a *app) (*report.Report, error) {
 	o := engine.Options{Budget: p.timeout, Log: a.logger(p.verbose)}
 	if p.from != "" {
-		f, err := a.readFacts(p.from)
+		f, err := a.readFacts(p.from, p.noRedact)
 		if err != nil {
 			return nil, err
 		}
@@ -200,7 +200,7 @@ func (p *permissionFlags) examine(ctx context.Context, a *app) (*report.Report, 
 		r.CheckedFrom = p.from
 		return r, nil
 	}
-	env, err := p.environment()
+	env, err := p.environment(p.noRedact)
 	if err != nil {
 		return nil, err
 	}
@@ -217,12 +217,12 @@ func (p *permissionFlags) examine(ctx context.Context, a *app) (*report.Report, 
 // host without its network. Nil when everything was given.
 func (p *permissionFlags) facts(ctx context.Context, a *app) (*facts.Facts, error) {
 	if p.from != "" {
-		return a.readFacts(p.from)
+		return a.readFacts(p.from, p.noRedact)
 	}
 	if p.region != "" && p.node.Account != "" {
 		return nil, nil
 	}
-	env, err := p.environment()
+	env, err := p.environment(p.noRedact)
 	if err != nil {
 		return nil, err
 	}

@@ -13,8 +13,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// programs are what the test binary is under another name.
+var programs = map[string]func(){"ssm-doctor": main}
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"ssm-doctor": main})
+	testscript.Main(m, programs)
 }
 
 func TestScripts(t *testing.T) {

@@ -142,7 +142,7 @@ func hostEnv(c *config.Config) (*gather.Env, error) {
 		return nil, fmt.Errorf("look at this host: %w", err)
 	}
 	env.Offline, env.Region, env.EndpointURL, env.Features, env.Probes = c.Offline, c.Region, c.EndpointURL, c.Features, c.Probes
-	env.AgentLatest = c.AgentLatest
+	env.AgentLatest, env.Pseudonyms = c.AgentLatest, gather.PseudonymKey(env)
 	return named(env), nil
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"ssm-doctor/agent/daemon"
 	"ssm-doctor/agent/daemon/svc"
 	"ssm-doctor/agent/export"
+	"ssm-doctor/agent/report"
 )
 
 // exitNotRunning is what service status ends with when the service does not run (as in LSB).
@@ -164,9 +164,9 @@ func serviceStatus(a *app) *cobra.Command {
 					return err
 				}
 				if asJSON {
-					err = json.NewEncoder(a.out).Encode(s)
+					err = report.WriteJSON(a.out, s, "")
 				} else {
-					_, err = fmt.Fprint(a.out, stateText(s))
+					_, err = fmt.Fprint(a.out, printableLines(stateText(s)))
 				}
 				if err == nil && !s.Running {
 					err = &exitError{code: exitNotRunning}

@@ -3,7 +3,7 @@
 # does not reach the host. Replace the four values, or give them
 # in the environment. As one line:
 #   #!/bin/sh
-#   curl -fsSo /var/tmp/d "$URL" && echo "$SHA256  /var/tmp/d" | sha256sum -c && (dpkg -i /var/tmp/d || rpm -U /var/tmp/d); ssm-doctor check
+#   d=$(mktemp -d) && curl -fsSo "$d/p" "$URL" && echo "$SHA256  $d/p" | sha256sum -c && (dpkg -i "$d/p" || rpm -U "$d/p"); ssm-doctor check
 set -eu
 URL_AMD64=${URL_AMD64:-https://BUCKET.s3.REGION.amazonaws.com/ssm-doctor/VERSION/ssm-doctor_VERSION_amd64.deb}
 SHA256_AMD64=${SHA256_AMD64:-SHA256}
@@ -18,8 +18,10 @@ aarch64) url=$URL_ARM64 sum=$SHA256_ARM64 ;;
 	exit 1
 	;;
 esac
-file=/var/tmp/ssm-doctor.${url##*.}
-trap 'rm -f "$file"' EXIT
+# A folder of its own: what is checked is what is installed.
+dir=$(mktemp -d /var/tmp/ssm-doctor.XXXXXXXXXX)
+file=$dir/ssm-doctor.${url##*.}
+trap 'rm -rf "$dir"' EXIT
 # A name server or route may come up later than this script. curl itself tries all
 # errors again from 7.71 on, which RHEL 8 and Ubuntu 20.04 do not have.
 try=1

@@ -3,11 +3,14 @@ package svc
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"time"
+
+	"ssm-doctor/agent/safefile"
 )
 
 // Bounds of what is taken from service managers and journals.
@@ -17,11 +20,26 @@ const (
 	commandTimeout = 90 * time.Second // a stop may take the unit's TimeoutStopSec
 )
 
+// find looks for a program of the system; PATH is not asked.
+func find(name string) (string, error) {
+	for _, dir := range []string{"/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"} {
+		file, err := safefile.Program(dir + name)
+		if !errors.Is(err, os.ErrNotExist) {
+			return file, err
+		}
+	}
+	return "", fmt.Errorf("%s: %w", name, exec.ErrNotFound)
+}
+
 // runCommand runs a program of the host with a plain environment.
 func runCommand(ctx context.Context, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...)
+	file, err := find(name)
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, file, args...)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER="}
 	if bus := os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"); bus != "" {
 		cmd.Env = append(cmd.Env, "DBUS_SYSTEM_BUS_ADDRESS="+bus)
@@ -29,7 +47,7 @@ func runCommand(ctx context.Context, name string, args ...string) (string, error
 	var out, errOut bounded
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	cmd.WaitDelay = time.Second
-	err := cmd.Run()
+	err = cmd.Run()
 	if err != nil {
 		msg := strings.TrimSpace(errOut.String())
 		if msg == "" {

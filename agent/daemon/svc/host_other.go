@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/kardianos/service"
+
+	"ssm-doctor/agent/safefile"
 )
 
 const whereLogs = "see /var/log/ssm-doctor.err or the system log"
@@ -20,9 +22,15 @@ func prepareFolder(string) error { return nil }
 
 func removeFolder(string) {}
 
-// OwnedByAdmin matters on Windows, where any user may make the folder of the
-// configuration.
-func OwnedByAdmin(string) error { return nil }
+// OwnedByAdmin refuses a configuration that somebody else than root and the user of
+// this process could have written.
+func OwnedByAdmin(path string) error {
+	err := safefile.Settings(path)
+	if errors.Is(err, safefile.ErrRefused) {
+		return fmt.Errorf("%w; let it and the folders above belong to root, writable by root only", err)
+	}
+	return nil // what cannot be read at all is told by who reads it
+}
 
 // registerWindows is never called here.
 func registerWindows(service.Service, string) (bool, error) {

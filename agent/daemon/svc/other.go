@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/kardianos/service"
+
+	"ssm-doctor/agent/safefile"
 )
 
 const description = "Tells whether this host is an AWS Systems Manager managed node, and why not. Read-only."
@@ -115,7 +117,7 @@ func (o *other) register(s service.Service, executable string) (bool, error) {
 	if err := s.Install(); err != nil {
 		_ = os.Remove(file)
 		if existed {
-			err = errors.Join(err, os.WriteFile(file, old, 0o755))
+			err = errors.Join(err, safefile.Replace(file, 0o755, old))
 		}
 		return false, fmt.Errorf("install the service: %w", err)
 	}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/kardianos/service"
+
+	"ssm-doctor/agent/safefile"
 )
 
 // Options of Install and Verify.
@@ -121,7 +123,20 @@ func (m *Manager) Stop(ctx context.Context) error {
 func (m *Manager) State(ctx context.Context) (State, error) { return m.b.state(ctx) }
 
 // Verify tells what differs from a service that Install has just left.
-func (m *Manager) Verify(ctx context.Context, o Options) error { return m.b.verify(ctx, o) }
+func (m *Manager) Verify(ctx context.Context, o Options) error {
+	if err := m.b.verify(ctx, o); err != nil {
+		return err
+	}
+	return replaceable(o.Executable)
+}
+
+// replaceable refuses a program that somebody without rights could replace.
+func replaceable(path string) error {
+	if _, err := safefile.Program(path); err != nil {
+		return fmt.Errorf("%w; a service must not start it: let it and the folders above belong to root, writable by root only, or copy it to /usr/bin", err)
+	}
+	return nil
+}
 
 // plainPath is what unit files, init scripts and property lists take without
 // quoting of any kind. Windows paths are quoted by the service manager's glue.
@@ -139,7 +154,7 @@ func checkExecutable(path string) error {
 		return fmt.Errorf("%s is not a regular file", path)
 	}
 	if runtime.GOOS == "windows" {
-		return nil
+		return replaceable(path)
 	}
 	if st.Mode()&0o111 == 0 {
 		return fmt.Errorf("%s is not executable", path)
@@ -152,5 +167,5 @@ func checkExecutable(path string) error {
 			return fmt.Errorf("%s is below %s, which the service cannot see or which does not last; copy the program to /usr/local/bin first", path, dir)
 		}
 	}
-	return nil
+	return replaceable(path)
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ssm-doctor/agent/safefile"
 )
 
 const (
@@ -253,17 +255,8 @@ func (s *systemd) write(name, text string) (bool, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return false, err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".ssm-doctor-*")
-	if err != nil {
+	if err := safefile.Replace(path, 0o644, []byte(text)); err != nil {
 		return false, fmt.Errorf("write /%s: %w", name, err)
-	}
-	_, err = f.WriteString(text)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return false, errors.Join(fmt.Errorf("write /%s: %w", name, err), os.Remove(f.Name()))
 	}
 	// A created file may carry the label of temporary files where SELinux rules.
 	if s.exists("sbin/restorecon") || s.exists("usr/sbin/restorecon") {

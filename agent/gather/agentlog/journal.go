@@ -34,11 +34,11 @@ func onBottlerocket(ctx context.Context, env *gather.Env, l *facts.Log) error {
 		return fail(errors.New("the journal holds no line of it that this user may read"))
 	}
 	s := newLogScan(nil, env.Now())
-	s.path, s.fresh = from, true
+	s.path, s.fresh, s.whole = from, true, env.WholeLines
 	n, err := s.read(ctx, bytes.NewReader(b), false)
 	s.unread = err
 	s.endGroup()
 	l.Files = append(l.Files, facts.LogFile{Path: from, Bytes: int64(len(b)), Read: n})
-	s.fill(l, from)
+	s.with([]readFile{{last: s.end}}).fill(l, from)
 	return nil
 }

@@ -1,6 +1,7 @@
 package agentlog
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -12,12 +13,14 @@ import (
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/logline"
 )
 
 // logScan collects what the entries of several files say.
 type logScan struct {
 	zone     *time.Location
 	now      time.Time
+	whole    bool // lines are kept as they are
 	table    *logTable
 	matches  map[string]*facts.Match
 	quotes   []quote
@@ -30,6 +33,10 @@ type logScan struct {
 
 	entries int // of the file, in the agent's form
 	foreign int // lines before the first of them
+
+	ahead bool    // an entry lies in the future
+	end   *ending // of what was read last
+	endAt int64   // where that begins, from where the reading did
 
 	path    string
 	errors  bool      // the file repeats entries of the main log
@@ -48,22 +55,24 @@ func newLogScan(zone *time.Location, now time.Time) *logScan {
 }
 
 // file reads the end of one file.
-func (s *logScan) file(ctx context.Context, fsys gather.FileSystem, name string, limit int64) facts.LogFile {
-	lf := facts.LogFile{Path: "/" + name}
+func (s *logScan) file(ctx context.Context, fsys gather.FileSystem, name string, limit int64) readFile {
+	f := readFile{name: name, facts: facts.LogFile{Path: "/" + name}}
+	lf := &f.facts
 	s.path, s.fresh = lf.Path, true
-	s.errors = strings.HasPrefix(path.Base(name), "errors.")
-	if err := s.tail(ctx, fsys, name, limit, &lf); err != nil {
+	s.errors = isErrors(name)
+	if err := s.tail(ctx, fsys, name, limit, &f); err != nil {
 		lf.Error = gather.Why(err)
 		s.unread = cmp.Or(s.unread, err)
 	}
-	return lf
+	return f
 }
 
 // errForm: a seelog.xml of the agent may give its log any form.
 var errForm = errors.New("no entry has the form of the agent's log")
 
 // tail reads at most limit bytes of the end of a file.
-func (s *logScan) tail(ctx context.Context, fsys gather.FileSystem, name string, limit int64, lf *facts.LogFile) error {
+func (s *logScan) tail(ctx context.Context, fsys gather.FileSystem, name string, limit int64, file *readFile) error {
+	lf := &file.facts
 	f, err := fsys.Open(name)
 	if err != nil {
 		return err
@@ -89,6 +98,14 @@ func (s *logScan) tail(ctx context.Context, fsys gather.FileSystem, name string,
 		skip = true
 	}
 	s.entries, s.foreign = 0, 0
+	from := max(fi.Size()-limit, 0)
+	defer func() {
+		if file.last = s.end; s.end != nil {
+			file.info, file.next, file.begin = fi, from+s.endAt, s.begin()
+		} else if fi.Size() == 0 {
+			file.info = fi
+		}
+	}()
 	if lf.Read, err = s.read(ctx, io.LimitReader(f, limit), skip); err == nil && s.entries == 0 && s.foreign > 0 {
 		return errForm
 	}
@@ -102,6 +119,8 @@ func (s *logScan) read(ctx context.Context, r io.Reader, skip bool) (int64, erro
 	var total int64
 	var e entry
 	drop := false // the rest of an overlong line follows
+	s.end, s.endAt = nil, 0
+	at := int64(0) // where the line begins
 	line := func(b []byte) {
 		switch {
 		case skip:
@@ -109,7 +128,9 @@ func (s *logScan) read(ctx context.Context, r io.Reader, skip bool) (int64, erro
 		case drop:
 			drop = false
 		default:
-			s.line(b, &e)
+			if s.line(b, &e) {
+				s.endAt = at
+			}
 		}
 	}
 	for ctx.Err() == nil {
@@ -127,10 +148,12 @@ func (s *logScan) read(ctx context.Context, r io.Reader, skip bool) (int64, erro
 			}
 			rest = rest[end+1:]
 			line(l)
+			at += int64(end + 1)
 			return true
 		})
 		if len(rest) == len(buf) { // one line fills the buffer: keep its beginning
 			line(rest[:maxEntry])
+			at += int64(len(rest))
 			drop, rest = true, nil
 		}
 		n = copy(buf, rest)
@@ -138,15 +161,26 @@ func (s *logScan) read(ctx context.Context, r io.Reader, skip bool) (int64, erro
 			if n > 0 {
 				line(buf[:n])
 			}
-			s.flush(&e)
+			s.atEnd(&e)
 			if errors.Is(err, io.EOF) {
 				err = nil
 			}
 			return total, err
 		}
 	}
-	s.flush(&e)
+	s.atEnd(&e)
 	return total, ctx.Err()
+}
+
+// atEnd takes the last entry of what was read, which may go on later.
+func (s *logScan) atEnd(e *entry) {
+	if !e.open {
+		return
+	}
+	s.end = &ending{s.path, s.errors, s.fresh, entry{bytes.Clone(e.text), e.h, e.any, true}}
+	if at, _, ok := ParseStamp(e.text, s.zone); ok && (s.first.IsZero() || at.Before(s.first)) {
+		s.first = at
+	}
 }
 
 // entry is a line with a time and the lines that continue it.
@@ -165,20 +199,21 @@ func stamped(b []byte) bool {
 	return len(b) > stampLen && b[4] == '-' && b[7] == '-' && b[10] == ' ' && b[13] == ':' && b[16] == ':' && b[0] >= '0' && b[0] <= '9'
 }
 
-func (s *logScan) line(b []byte, e *entry) {
+// line takes a line and reports whether an entry begins with it.
+func (s *logScan) line(b []byte, e *entry) bool {
 	if stamped(b) {
 		s.flush(e)
 		e.text = append(e.text[:0], b[:min(len(b), maxEntry)]...)
 		e.h, e.open = hits{}, true
 		e.any = s.table.scan(b, &e.h)
 		s.entries++
-		return
+		return true
 	}
 	if !e.open {
 		if len(b) > 0 {
 			s.foreign++
 		}
-		return
+		return false
 	}
 	if s.table.scan(b, &e.h) {
 		e.any = true
@@ -187,6 +222,7 @@ func (s *logScan) line(b []byte, e *entry) {
 		e.text = append(e.text, '\n')
 		e.text = append(e.text, b[:min(len(b), room-1)]...)
 	}
+	return false
 }
 
 // ParseStamp reads the time and level of an entry; ok is false for another form.
@@ -315,6 +351,7 @@ func (s *logScan) match(id, kind string, at time.Time, text string) {
 // clock that was ahead, and counts only where there is no other.
 func (s *logScan) known(at time.Time) time.Time {
 	if at.After(s.now.Add(maxAhead)) {
+		s.ahead = true
 		return time.Time{}
 	}
 	return at
@@ -370,19 +407,23 @@ func (s *logScan) endGroup() {
 func (s *logScan) fill(l *facts.Log, from string) {
 	matches := make([]facts.Match, 0, len(s.matches))
 	for _, m := range s.matches {
-		m.Text = gather.OneLine(scrub(m.Text), maxMatch)
+		m.Text = s.shown(gather.OneLine(scrub(m.Text), maxMatch))
 		matches = append(matches, *m)
 	}
 	slices.SortFunc(matches, func(a, b facts.Match) int { return cmp.Or(a.Last.Compare(b.Last), cmp.Compare(a.ID, b.ID)) })
 	refusals := make([]facts.Refusal, 0, len(s.quotes))
 	for _, q := range s.quotes {
-		refusals = append(refusals, q.parse())
+		r := q.parse()
+		if !s.whole {
+			r.Refusal = logline.ShownRefusal(r.Refusal)
+		}
+		refusals = append(refusals, r)
 	}
 	slices.SortFunc(refusals, func(a, b facts.Refusal) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Action, b.Action))
 	})
 	l.Matches, l.Refusals = gather.Partly(matches, s.unread, from), gather.Partly(refusals, s.unread, from)
-	shapes, more := s.shown()
+	shapes, more := s.shapesShown()
 	l.Unexplained, l.UnexplainedMore = gather.Partly(shapes, s.unread, from), more
 	switch b, ok := s.sleep(); {
 	case ok:
@@ -392,6 +433,14 @@ func (s *logScan) fill(l *facts.Log, from string) {
 	default:
 		l.Backoff = facts.Absent[facts.Backoff]("no announced sleep is still running", from)
 	}
+}
+
+// shown is what is kept of a line.
+func (s *logScan) shown(line string) string {
+	if s.whole {
+		return line
+	}
+	return logline.Shown(line)
 }
 
 // sleep is the announced sleep that still lasts; what ends it is its time, a later

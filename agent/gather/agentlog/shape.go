@@ -1,34 +1,20 @@
 package agentlog
 
 import (
-	_ "embed"
 	"strings"
-	"sync"
 	"unicode/utf8"
+
+	"ssm-doctor/checks/logline"
 )
 
 // A shape is what remains of a line when everything that could be of one host is
-// taken out. It is safe by construction: only words of wordsText remain.
+// taken out. It is safe by construction: only words of package logline remain.
 
 const (
 	// shapeRead is how much of a line its shape is made of, maxShape its length.
 	shapeRead = 600
 	maxShape  = 160
 )
-
-// wordsText are the words that the messages of the agent, of Go, of the system and of
-// AWS are made of. Anything else may be a name.
-//
-//go:embed words.txt
-var wordsText string
-
-var vocabulary = sync.OnceValue(func() map[string]bool {
-	words := map[string]bool{}
-	for _, w := range strings.Fields(wordsText) {
-		words[w] = true
-	}
-	return words
-})
 
 // gap stands for what was taken out.
 const gap = "*"
@@ -97,59 +83,12 @@ func known(word string) string {
 	switch {
 	case strings.Trim(core, "-=>") == "":
 		return ""
-	case !isKnown(core):
+	case !logline.IsWord(core):
 		return gap
 	case len(word)-len(core) > 4:
 		return core
 	}
 	return word
 }
-
-// maxWord bounds a word that may be shown.
-const maxWord = 60
-
-// isKnown reports whether all parts of a word are in the vocabulary.
-func isKnown(word string) bool {
-	if len(word) > maxWord {
-		return false
-	}
-	words := vocabulary()
-	var buf [maxWord]byte
-	low := buf[:len(word)]
-	plain := true
-	for i := range len(word) {
-		low[i] = lower(word[i])
-		plain = plain && (isLetter(word[i]) || word[i] == '-' || word[i] == '\'')
-	}
-	if words[string(low)] {
-		return true
-	}
-	start := 0
-	for i := 0; plain && i <= len(word); i++ {
-		if i < len(word) && isLetter(word[i]) && !isHump(word, i) {
-			continue
-		}
-		part := low[start:i]
-		apostrophe := start > 0 && word[start-1] == '\'' && len(part) == 1 // the s of "agent's"
-		if len(part) > 0 && !apostrophe && !words[string(part)] {
-			return false
-		}
-		if start = i; i < len(word) && !isLetter(word[i]) {
-			start++
-		}
-	}
-	return plain && word != ""
-}
-
-// isHump reports whether a new part of a word like createControlChannel or MGSInteractor
-// begins at i.
-func isHump(s string, i int) bool {
-	if i == 0 || !isUpper(s[i]) {
-		return false
-	}
-	return !isUpper(s[i-1]) || i+1 < len(s) && isLetter(s[i+1]) && !isUpper(s[i+1])
-}
-
-func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
 
 func isLetter(c byte) bool { return c < utf8.RuneSelf && (c|0x20 >= 'a' && c|0x20 <= 'z') }

@@ -65,16 +65,25 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 		return nil
 	}
 	zone, _ := gather.HostZone(env)
-	s := newLogScan(logZone(env.FS, path.Join(dir, groups[0][0]), zone), env.Now())
-	l.Files = s.files(ctx, env.FS, dir, groups)
-	s.fill(l, gather.FileURL(dir))
+	zone = logZone(env.FS, path.Join(dir, groups[0][0]), zone)
+	s, files := resume(ctx, env, dir, groups, cmp.Or(zone, time.UTC))
+	if s == nil {
+		s = newLogScan(zone, env.Now())
+		s.whole = env.WholeLines
+		files = s.files(ctx, env.FS, dir, groups)
+		keep(env.Memory, s, files)
+	}
+	for _, f := range files {
+		l.Files = append(l.Files, f.facts)
+	}
+	s.with(files).fill(l, gather.FileURL(dir))
 	return nil
 }
 
 // files reads the groups of files, each from the newest file back until enough of
 // it is known.
-func (s *logScan) files(ctx context.Context, fsys gather.FileSystem, dir string, groups [][]string) []facts.LogFile {
-	var out []facts.LogFile
+func (s *logScan) files(ctx context.Context, fsys gather.FileSystem, dir string, groups [][]string) []readFile {
+	var out []readFile
 	budget := int64(logTotal)
 	for _, group := range groups {
 		read := int64(0)
@@ -83,10 +92,10 @@ func (s *logScan) files(ctx context.Context, fsys gather.FileSystem, dir string,
 				s.unread = cmp.Or(s.unread, ctx.Err())
 				break
 			}
-			lf := s.file(ctx, fsys, path.Join(dir, name), min(logTail, budget))
-			out = append(out, lf)
-			budget -= lf.Read
-			if read += lf.Read; read >= logEnough {
+			f := s.file(ctx, fsys, path.Join(dir, name), min(logTail, budget))
+			out = append(out, f)
+			budget -= f.facts.Read
+			if read += f.facts.Read; read >= logEnough {
 				break
 			}
 		}

@@ -69,7 +69,6 @@ func scrub(s string) string {
 }
 
 var (
-	codeRE   = regexp.MustCompile(`\b([A-Z][A-Za-z]{2,60}(?:\.[A-Z][A-Za-z]+)?): `)
 	tagRE    = regexp.MustCompile(`<(?:Code>)?([A-Z][A-Za-z]{3,60}(?:Exception|Denied|Request))`)
 	actionRE = regexp.MustCompile(`not authorized to perform: ([a-z0-9-]{1,40}:[A-Za-z0-9*]{1,80})`)
 	messRE   = regexp.MustCompile(`(?s)<[Mm]essage>(.*?)</[Mm]essage>`)
@@ -99,11 +98,15 @@ func parseRefusal(text string) (r facts.Refusal, ok bool) {
 // in a full log only the latest of each kind is.
 type quote struct {
 	code, action, message string
-	unauthorized          bool
+	text                  string // all of the entry
 
 	at    time.Time
 	match string // signature
 	file  string
+}
+
+func saysUnauthorized(text string) bool {
+	return strings.Contains(strings.ToLower(text), fragUnauth)
 }
 
 // quoteRefusal finds the error that an entry quotes.
@@ -120,14 +123,13 @@ func quoteRefusal(text string) (q quote, ok bool) {
 			code, message = "AccessDeniedException", text[at:]
 		}
 	}
-	unauthorized := strings.Contains(strings.ToLower(text), fragUnauth)
 	if code == "" {
-		if !unauthorized {
+		if !saysUnauthorized(text) {
 			return q, false
 		}
 		message = text
 	}
-	return quote{code: code, action: action, message: message, unauthorized: unauthorized}, true
+	return quote{code: code, action: action, message: message, text: text}, true
 }
 
 func (q quote) parse() facts.Refusal {
@@ -137,19 +139,19 @@ func (q quote) parse() facts.Refusal {
 	}
 	r := facts.Refusal{Refusal: iam.ParseRefusal(q.code, gather.OneLine(scrub(message), 1000)), At: q.at, Match: q.match, File: q.file}
 	// Of a refused channel some entries say no more than this.
-	r.Denied = r.Denied || q.unauthorized
+	r.Denied = r.Denied || saysUnauthorized(q.text)
 	r.Action = cmp.Or(r.Action, q.action)
 	return r
 }
 
 // quotedError is the code and the message of the first AWS error in an entry.
 func quotedError(text string) (code, message string) {
-	for _, m := range codeRE.FindAllStringSubmatchIndex(text, 8) {
-		c := text[m[2]:m[3]]
+	for start, at := range codes(text) {
+		c := text[start:at]
 		if notCodes[c] || strings.HasSuffix(c, "Error") && !strings.HasPrefix(c, "EC2Role") {
 			continue
 		}
-		code, message = c, text[m[1]:]
+		code, message = c, text[at+len(": "):]
 		break
 	}
 	if code == "" {
@@ -157,8 +159,67 @@ func quotedError(text string) (code, message string) {
 			code, message = m[1], text
 		}
 	}
-	if m := messRE.FindStringSubmatch(text); m != nil {
-		message = m[1]
+	if strings.Contains(text, "essage>") {
+		if m := messRE.FindStringSubmatch(text); m != nil {
+			message = m[1]
+		}
 	}
 	return code, message
 }
+
+// maxCodes is how many words are looked at.
+const maxCodes = 8
+
+// codes yields where words of the form of a code begin and end that a colon and a blank
+// follow: ThrottlingException, or Client.UnauthorizedOperation. It is what a full log is
+// read with, where an expression would take most of the time.
+func codes(text string) func(yield func(start, end int) bool) {
+	return func(yield func(start, end int) bool) {
+		n := 0
+		for at := 0; n < maxCodes; at++ {
+			i := strings.Index(text[at:], ": ")
+			if i < 0 {
+				return
+			}
+			at += i
+			start := wordStart(text, at)
+			if start > 1 && text[start-1] == '.' && at-start >= 2 && isUpper(text[start]) {
+				if s := wordStart(text, start-1); isCode(text, s, start-1) {
+					start = s
+				}
+			}
+			if !isCode(text, start, at) && !(start < at && strings.IndexByte(text[start:at], '.') > 0) {
+				continue
+			}
+			if n++; !yield(start, at) {
+				return
+			}
+		}
+	}
+}
+
+// maxCode is the longest word that is looked at.
+const maxCode = 61
+
+// wordStart is where the letters before the end begin, not too far back.
+func wordStart(text string, end int) int {
+	start := end
+	for start > 0 && end-start <= maxCode && isLetter(text[start-1]) {
+		start--
+	}
+	return start
+}
+
+// isCode reports whether text[start:end], which is of letters, is a word of the form of a code.
+func isCode(text string, start, end int) bool {
+	if n := end - start; n < 3 || n > maxCode || !isUpper(text[start]) {
+		return false
+	}
+	if start == 0 {
+		return true
+	}
+	b := text[start-1]
+	return !isLetter(b) && b != '_' && (b < '0' || b > '9')
+}
+
+func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }

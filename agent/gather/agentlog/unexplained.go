@@ -67,9 +67,9 @@ func (s *logScan) unexplained(level string, at time.Time, text string) {
 	}
 }
 
-// shown are the shapes for the facts, and how many more there are: those of the agent's
+// shapesShown are the shapes for the facts, and how many more there are: those of the agent's
 // own work before those of the commands and sessions that it runs, latest first.
-func (s *logScan) shown() (out []facts.Unexplained, more int) {
+func (s *logScan) shapesShown() (out []facts.Unexplained, more int) {
 	var all []*shapeCount
 	for _, c := range s.shapes {
 		all = append(all, c)

@@ -12,6 +12,7 @@ import (
 
 	"ssm-doctor/agent/gather/gathertest"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/logline"
 )
 
 const logDir = "var/log/amazon/ssm/"
@@ -86,7 +87,7 @@ func TestUnexplained(t *testing.T) {
 // A log of many kinds is cut, and says how many more there are.
 func TestUnexplainedIsBounded(t *testing.T) {
 	t.Parallel()
-	words := strings.Fields(wordsText)
+	words := logline.Words()
 	lines := func(n int, prefix string) string {
 		var b strings.Builder
 		for i := range n {
@@ -195,7 +196,7 @@ func FuzzShape(f *testing.F) {
 			t.Errorf("%d bytes", len(got))
 		}
 		for word := range strings.FieldsSeq(got) {
-			if core := strings.Trim(word, "([.,:;!?)]"); word != gap && !isKnown(core) {
+			if core := strings.Trim(word, "([.,:;!?)]"); word != gap && !logline.IsWord(core) {
 				t.Errorf("%q remains of %q", word, text)
 			}
 		}

@@ -19,6 +19,9 @@ type Environment struct {
 	Denied error
 }
 
+// maxEnvironmentFiles bounds the files that units name; real ones name two.
+const maxEnvironmentFiles = 50
+
 // fromProcess is where the environment of a running agent comes from.
 const fromProcess = "process environment"
 
@@ -62,6 +65,7 @@ func ReadEnvironment(ctx context.Context, env *gather.Env) Environment {
 // units and their drop-ins, the later ones over the earlier.
 func unitEnvironment(fsys gather.FileSystem) Environment {
 	e := Environment{From: "unit files"}
+	given := map[string][][2]string{} // by file, so that each is read once
 	// The manager's defaults come first.
 	for _, file := range append([]string{"etc/systemd/system.conf"}, hostfile.FilesIn(fsys, "etc/systemd/system.conf.d", ".conf")...) {
 		b, err := gather.ReadFile(fsys, file, gather.MaxSmall)
@@ -97,10 +101,15 @@ func unitEnvironment(fsys gather.FileSystem) Environment {
 					}
 				case "EnvironmentFile":
 					name := gather.Clean(strings.TrimPrefix(kv[1], "-"))
-					if b, err := gather.ReadFile(fsys, name, gather.MaxSmall); err == nil {
-						for _, kv := range hostfile.ShellAssignments(b) {
-							e.set(kv[0], kv[1], "/"+name)
+					if _, read := given[name]; !read && len(given) < maxEnvironmentFiles {
+						b, err := gather.ReadFile(fsys, name, gather.MaxSmall)
+						if err != nil {
+							b = nil
 						}
+						given[name] = hostfile.ShellAssignments(b)
+					}
+					for _, kv := range given[name] {
+						e.set(kv[0], kv[1], "/"+name)
 					}
 				}
 			}

@@ -13,6 +13,7 @@ import (
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/logline"
 )
 
 const (
@@ -77,6 +78,11 @@ func Notes(ctx context.Context, env *gather.Env, units facts.Seen[[]facts.Unit],
 	})
 	if len(notes) > maxNotes {
 		notes = notes[len(notes)-maxNotes:]
+	}
+	for i := range notes {
+		if !env.WholeLines {
+			notes[i].Text = logline.Shown(notes[i].Text)
+		}
 	}
 	return gather.Partly(notes, failed, from)
 }

@@ -3,6 +3,7 @@
 package agentsvc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"path"
@@ -274,22 +275,28 @@ func dropIns(fsys gather.FileSystem, unit string) []string {
 	return names
 }
 
+// maxUnitLine bounds a line of a unit file with its continuations.
+const maxUnitLine = 64 << 10
+
 // unitValues returns the key and value pairs of one section of a unit file,
 // with continued lines joined.
 func unitValues(b []byte, section string) [][2]string {
 	var out [][2]string
-	in, cont := false, ""
+	in := false
+	var cont strings.Builder // of the lines so far, each without its \
 	gather.Lines(b, func(l []byte) bool {
-		s := strings.TrimSpace(string(l))
-		if cont == "" && (s == "" || s[0] == '#' || s[0] == ';') {
+		l = bytes.TrimSpace(l)
+		if cont.Len() == 0 && (len(l) == 0 || l[0] == '#' || l[0] == ';') {
 			return true
 		}
-		s = cont + s
-		cont = ""
-		if t, ok := strings.CutSuffix(s, `\`); ok && len(t) < 64<<10 {
-			cont = t + " "
+		if t, ok := bytes.CutSuffix(l, []byte(`\`)); ok && cont.Len()+len(t) < maxUnitLine {
+			cont.Write(t)
+			cont.WriteByte(' ')
 			return true
 		}
+		cont.Write(l)
+		s := cont.String()
+		cont.Reset()
 		if s[0] == '[' {
 			in = s == "["+section+"]"
 			return true

@@ -46,6 +46,8 @@ func (Identities) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) e
 			sources = append(sources, s)
 		}
 	}
+	ctx, done := run.Signing(ctx)
+	defer done()
 	out := make([]facts.Identity, len(sources))
 	var wg gather.Workers
 	for i, s := range sources {

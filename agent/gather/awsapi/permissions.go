@@ -55,6 +55,8 @@ func (Permissions) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) 
 	if p.Calls == nil {
 		p.Calls = map[string]int{}
 	}
+	ctx, done := run.Signing(ctx)
+	defer done()
 	answers := c.askAll(ctx, c.rows(), k)
 	if slices.Contains(run.Probes, "simulator") {
 		answers = append(answers, c.simulate(ctx, c.node.Credentials.Source, k)...)
@@ -77,6 +79,8 @@ func (c *caller) mayAsk(run *gather.Run) (k gather.Keys, held facts.Seen[[]facts
 	}
 	if e := c.f.Network.Endpoint("ssm"); e == nil || !e.TLS.Known() || !e.TLS.Value.OK {
 		return k, facts.Unknown[[]facts.Permission]("the ssm endpoint cannot be used", "")
+	} else if e.HTTP.Known() && e.HTTP.Value.Outcome == facts.Timeout {
+		return k, facts.Unknown[[]facts.Permission]("the ssm endpoint does not answer", "")
 	}
 	source := c.node.Credentials.Source
 	k, ok := run.KeysOf(source)
@@ -159,7 +163,7 @@ func (c *caller) ask(ctx context.Context, r row, source string, k gather.Keys, f
 	out := facts.Permission{Action: r.action, Identity: source, Principal: c.principal(source), Resource: fill(r.resource), Invented: r.invented, From: r.service + ":" + r.action[strings.Index(r.action, ":")+1:], At: rep.at}
 	switch {
 	case rep.network != nil:
-		out.Verdict, out.Message = facts.Unreachable, gather.OneLine(rep.network.Error(), 200)
+		out.Verdict, out.Message = facts.Unreachable, gather.Why(rep.network)
 	case !rep.aws: // whatever a proxy or portal says in the place of AWS
 		out.Verdict, out.Message = facts.Inconclusive, rep.foreign()
 	case rep.status >= 200 && rep.status < 300:

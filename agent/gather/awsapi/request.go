@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -116,11 +115,6 @@ func (c *caller) signAndSend(ctx context.Context, r row, k gather.Keys, fill fun
 	if r.service == "s3" {
 		req.Header.Set("X-Amz-Content-Sha256", hash)
 	}
-	creds := aws.Credentials{AccessKeyID: k.ID, SecretAccessKey: k.Secret, SessionToken: k.Token}
-	if err := v4.NewSigner().SignHTTP(ctx, creds, req, hash, r.service, region, c.env.Now()); err != nil {
-		out.network = err
-		return out
-	}
 	ctx, cancel := context.WithTimeout(ctx, c.env.Limits.HTTP)
 	defer cancel()
 	conn, err := c.trusted(ctx, host)
@@ -129,6 +123,14 @@ func (c *caller) signAndSend(ctx context.Context, r row, k gather.Keys, fill fun
 		return out
 	}
 	defer conn.Close()
+	err = conn.Attach(req, host, endpoint.Signature(func(req *http.Request) error {
+		creds := aws.Credentials{AccessKeyID: k.ID, SecretAccessKey: k.Secret, SessionToken: k.Token}
+		return v4.NewSigner().SignHTTP(ctx, creds, req, hash, r.service, region, c.env.Now())
+	}))
+	if err != nil {
+		out.network = err
+		return out
+	}
 	resp, err := overConn(conn).Do(req.WithContext(ctx))
 	if err != nil {
 		out.network = endpoint.UnwrapURL(err)
@@ -137,7 +139,7 @@ func (c *caller) signAndSend(ctx context.Context, r row, k gather.Keys, fill fun
 	defer resp.Body.Close()
 	out.status = resp.StatusCode
 	out.aws = fromAWS(resp.Header)
-	out.body, _ = io.ReadAll(io.LimitReader(resp.Body, 256<<10))
+	out.body, _ = io.ReadAll(resp.Body)
 	if resp.StatusCode >= 300 {
 		out.err = endpoint.ParseAWSError(out.body)
 		if out.err.Code == "" {
@@ -159,31 +161,23 @@ func (r reply) foreign() string {
 }
 
 // trusted connects as the probes do and shakes hands with who proves to be host.
-func (c *caller) trusted(ctx context.Context, host string) (net.Conn, error) {
+func (c *caller) trusted(ctx context.Context, host string) (*endpoint.Peer, error) {
 	e := &facts.Endpoint{Host: host, Need: facts.NeedFeature}
 	conn := c.probe.Connect(ctx, e)
 	if conn == nil {
 		return nil, errors.New(connectFailure(e))
 	}
-	roots, err := c.probe.Roots()
-	if err != nil {
-		conn.Close()
-		return nil, err
-	}
-	tc := tls.Client(conn, &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12, Time: c.env.Now})
-	ctx, cancel := context.WithTimeout(ctx, c.env.Limits.TLS)
-	defer cancel()
-	if err := tc.HandshakeContext(ctx); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return tc, nil
+	peer, _, err := c.probe.Trusted(ctx, conn, host)
+	return peer, err
 }
+
+// maxBody bounds the body of an answer.
+const maxBody = 256 << 10
 
 // overConn is a client for one request over a connection that stands.
 func overConn(conn net.Conn) *http.Client {
 	t := &http.Transport{DisableKeepAlives: true, DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
-	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Transport: gather.BoundedTransport(t, maxBody), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 func connectFailure(e *facts.Endpoint) string {

@@ -61,7 +61,8 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	} else if err != nil {
 		e.ReadOnlyRoot = gather.Unknown[bool](err, "file:/proc/self/mountinfo")
 	}
-	from := "ecs:GET " + gather.OneLine(base, 200) + "/task"
+	shown, _ := gather.ShownURL(base, "address")
+	from := "ecs:GET " + shown + "/…/task"
 	doc, err := taskDocument(ctx, env, base)
 	if err == nil {
 		var t facts.ECSTask
@@ -103,11 +104,11 @@ func taskDocument(ctx context.Context, env *gather.Env, base string) ([]byte, er
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	c := http.Client{
-		Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		Transport: gather.BoundedTransport(&http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, limit)
 			defer cancel()
 			return env.Dial(ctx, network, addr, netip.Addr{})
-		}},
+		}}, maxTask),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(base, "/")+"/task", nil)
@@ -123,5 +124,5 @@ func taskDocument(ctx context.Context, env *gather.Env, base string) ([]byte, er
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("HTTP status %d", resp.StatusCode)
 	}
-	return io.ReadAll(io.LimitReader(resp.Body, maxTask))
+	return io.ReadAll(resp.Body)
 }

@@ -1,7 +1,6 @@
 package endpoint
 
 import (
-	"bufio"
 	"context"
 	"crypto/x509"
 	"net"
@@ -10,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/gathertest"
 	"ssm-doctor/checks/facts"
 )
@@ -52,7 +52,7 @@ func FuzzHTTPAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p := playProber()
 		conn := gathertest.Play(b)
-		a, _ := p.get(conn, bufio.NewReader(conn), "ssm.eu-west-1.amazonaws.com", "/", nil)
+		a, _ := p.get(t.Context(), conn, gather.NewAnswerReader(conn), "ssm.eu-west-1.amazonaws.com", "/", nil)
 		conn.Close()
 		gathertest.Sound(t, a.HTTP)
 		gathertest.Sound(t, a.skew)

@@ -1,7 +1,7 @@
 package endpoint
 
 import (
-	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -22,7 +22,7 @@ type answer struct {
 
 // get sends one unsigned GET on an open connection and reads the start of the
 // answer. reuse tells whether the connection can carry another request.
-func (p *Prober) get(conn net.Conn, br *bufio.Reader, host, path string, header http.Header) (a answer, reuse bool) {
+func (p *Prober) get(ctx context.Context, conn net.Conn, answers *gather.AnswerReader, host, path string, header http.Header) (a answer, reuse bool) {
 	u, err := url.Parse("https://" + host + path)
 	if err != nil {
 		a.Outcome, a.Error = facts.Other, gather.Why(err)
@@ -32,22 +32,21 @@ func (p *Prober) get(conn net.Conn, br *bufio.Reader, host, path string, header 
 	for k, v := range header {
 		req.Header[k] = v
 	}
-	_ = conn.SetDeadline(time.Now().Add(p.env.Limits.HTTP))
+	deadline, ok := ctx.Deadline()
+	_ = conn.SetDeadline(gather.Sooner(p.env.Limits.HTTP, deadline, ok))
 	sent := p.env.Now()
 	start := time.Now()
 	if err := req.Write(conn); err != nil {
 		a.Outcome, a.Error = httpOutcome(err)
 		return a, false
 	}
-	resp, err := http.ReadResponse(br, req)
+	resp, body, whole, err := answers.Read(req, 4096)
 	if err != nil {
 		a.Outcome, a.Error = httpOutcome(err)
 		return a, false
 	}
-	defer resp.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
 	switched := resp.StatusCode == http.StatusSwitchingProtocols // the far end speaks websocket
-	a.Outcome, a.Status, a.Server = facts.OK, resp.StatusCode, gather.OneLine(resp.Header.Get("Server"), 60)
+	a.Outcome, a.Status, a.Server = facts.OK, resp.StatusCode, gather.ShownServer(resp.Header.Get("Server"))
 	a.AWS = switched || formOfAWS(resp, body)
 	a.Seconds = time.Since(start).Seconds()
 	if d, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
@@ -55,7 +54,7 @@ func (p *Prober) get(conn net.Conn, br *bufio.Reader, host, path string, header 
 		mid := sent.Add(time.Duration(a.Seconds / 2 * float64(time.Second)))
 		a.skew = facts.Known(d.Add(500*time.Millisecond).Sub(mid).Seconds(), "https:Date of "+host)
 	}
-	return a, !resp.Close && !switched
+	return a, whole && !resp.Close
 }
 
 func httpOutcome(err error) (outcome facts.Outcome, text string) {

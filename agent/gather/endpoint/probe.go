@@ -1,7 +1,6 @@
 package endpoint
 
 import (
-	"bufio"
 	"context"
 	"crypto/x509"
 	"encoding/base64"
@@ -17,6 +16,9 @@ import (
 
 // maxAddresses is how many addresses of one endpoint are tried.
 const maxAddresses = 4
+
+// maxEndpoint bounds all that is asked of one endpoint, however slowly it answers.
+const maxEndpoint = 4 * time.Second
 
 // httpsPort is that of every endpoint.
 const httpsPort = 443
@@ -44,6 +46,8 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 	if e.Service != "ssmmessages" {
 		e.WebSocket = facts.Absent[facts.HTTP]("no websocket there", "")
 	}
+	ctx, cancel := context.WithTimeout(ctx, maxEndpoint)
+	defer cancel()
 	e.Stall = facts.Absent[facts.Stall]("nothing stalled", "")
 	conn := p.Connect(ctx, e)
 	if conn == nil {
@@ -67,8 +71,8 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 	}
 	conn = tc
 	trusted := e.TLS.Value.OK
-	br := bufio.NewReader(tc)
-	h, reuse := p.get(tc, br, e.Host, "/", nil)
+	answers := gather.NewAnswerReader(tc)
+	h, reuse := p.get(ctx, tc, answers, e.Host, "/", nil)
 	if skew = h.skew; h.Outcome == facts.Timeout {
 		if e.Stall = p.flow(raw); e.Stall.Known() {
 			e.Stall.Value.Small = small()
@@ -79,31 +83,35 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 		return skew
 	}
 	e.HTTP = facts.Known(h.HTTP, "https:GET "+e.Host+"/")
-	if e.Service != "ssmmessages" {
+	switch {
+	case e.Service != "ssmmessages":
 		return skew
-	}
-	if !reuse {
+	case h.Outcome == facts.Timeout: // who does not answer this does not answer more
+		e.WebSocket = facts.Unknown[facts.HTTP]("not asked: the endpoint does not answer", "")
+		return skew
+	case !reuse:
 		if c := p.Connect(ctx, &facts.Endpoint{Service: e.Service, Host: e.Host}); c != nil {
 			conn.Close()
 			scratch := *e
 			if t := p.handshake(ctx, &scratch, c); t != nil {
-				tc, br, conn = t, bufio.NewReader(t), t
+				tc, answers, conn = t, gather.NewAnswerReader(t), t
 			} else {
 				conn = c
 			}
 		}
 	}
-	w, _ := p.get(tc, br, e.Host, "/v1/control-channel/ssm-doctor?role=subscribe&stream=input", http.Header{
+	// To no channel: what is on the way judges the headers, and the service files nothing.
+	w, _ := p.get(ctx, tc, answers, e.Host, "/", http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-WebSocket-Version": {"13"}, "Sec-WebSocket-Key": {base64.StdEncoding.EncodeToString([]byte("ssm-doctor probe"))},
 	})
-	e.WebSocket = facts.Known(w.HTTP, "https:GET "+e.Host+"/v1/control-channel, upgrade, unsigned")
+	e.WebSocket = facts.Known(w.HTTP, "https:GET "+e.Host+"/, upgrade, unsigned")
 	return skew
 }
 
 // Connect makes the connection the agent would make; nil when there is none.
 func (p *Prober) Connect(ctx context.Context, e *facts.Endpoint) net.Conn {
 	if u := p.service.ForHost(e.Host); u != nil {
-		conn, c := p.connectProxy(ctx, u, e.Host)
+		conn, c, _ := p.connectProxy(ctx, u, e.Host)
 		e.Proxy = c
 		e.Proxy.Used = true
 		return conn

@@ -1,16 +1,15 @@
 package endpoint
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"ssm-doctor/agent/gather"
@@ -47,47 +46,50 @@ func (p *Prober) proxies(ctx context.Context, host string) (service, other facts
 	return service, none
 }
 
-// connectProxy opens a tunnel through a proxy to a host.
-func (p *Prober) connectProxy(ctx context.Context, u *url.URL, host string) (net.Conn, facts.Connect) {
-	var c facts.Connect
-	conn, err := p.proxyConn(ctx, u)
+// connectProxy opens a tunnel through a proxy to a host. shown is the certificate of a
+// proxy of https://.
+func (p *Prober) connectProxy(ctx context.Context, u *url.URL, host string) (conn net.Conn, c facts.Connect, shown facts.Seen[facts.TLS]) {
+	peer, shown, err := p.proxyConn(ctx, u)
 	if err != nil {
 		c.Outcome, c.Error = proxyOutcome(err), DialText(err)
 		var lookup lookupError
 		if errors.As(err, &lookup) {
 			c.Lookup = lookup.outcome
 		}
-		return nil, c
+		if c.Outcome == facts.Untrusted {
+			c.Error = shown.Value.Error
+		}
+		return nil, c, shown
 	}
-	_ = conn.SetDeadline(time.Now().Add(p.env.Limits.HTTP))
+	deadline, ok := ctx.Deadline()
+	_ = peer.SetDeadline(gather.Sooner(p.env.Limits.HTTP, deadline, ok))
 	req := &http.Request{Method: "CONNECT", URL: &url.URL{Opaque: host + ":443"}, Host: host + ":443", Header: http.Header{"User-Agent": {p.env.UserAgent}}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
-	if u.User != nil {
-		pw, _ := u.User.Password()
-		req.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+pw)))
+	if err = peer.Attach(req, u.Hostname(), login(u)); err == nil {
+		c.Status, err = tunnel(peer, req)
 	}
-	if c.Status, err = tunnel(conn, req); err != nil {
-		conn.Close()
+	if err != nil {
+		peer.Close()
 		if errors.Is(err, errTLSAlert) {
 			c.Outcome, c.Error = facts.WantsTLS, err.Error()
 		} else {
 			c.Outcome = facts.Other
 			_, c.Error = httpOutcome(err)
 		}
-		return nil, c
+		return nil, c, shown
 	}
 	switch c.Status {
 	case http.StatusOK:
 		c.Outcome = facts.OK
-		_ = conn.SetDeadline(time.Time{})
-		return conn, c
+		_ = peer.SetDeadline(time.Time{})
+		return peer.Conn, c, shown
 	case http.StatusProxyAuthRequired:
 		c.Outcome = facts.WantsLogin
 	default:
 		c.Outcome = facts.Forbidden
 	}
 	c.Error = fmt.Sprintf("HTTP %d", c.Status)
-	conn.Close()
-	return nil, c
+	peer.Close()
+	return nil, c, shown
 }
 
 // errTLSAlert: who was asked in plain text speaks TLS.
@@ -98,15 +100,11 @@ func tunnel(conn net.Conn, req *http.Request) (status int, err error) {
 	if err := req.Write(conn); err != nil {
 		return 0, err
 	}
-	br := bufio.NewReader(conn)
-	if first, err := br.Peek(2); err == nil && first[0] == 0x15 && first[1] == 0x03 {
+	answers := gather.NewAnswerReader(conn)
+	if first, err := answers.Peek(2); err == nil && first[0] == 0x15 && first[1] == 0x03 {
 		return 0, errTLSAlert
 	}
-	resp, err := http.ReadResponse(br, req)
-	if err != nil {
-		return 0, err
-	}
-	return resp.StatusCode, nil
+	return answers.Status(req)
 }
 
 // lookupError is a name that gave no address.
@@ -127,45 +125,46 @@ func proxyOutcome(err error) facts.Outcome {
 		return facts.NoName
 	case errors.As(err, &rec):
 		return facts.NotTLS
+	case errors.Is(err, errCertificate):
+		return facts.Untrusted
 	}
 	switch out := TCPOutcome(err); out {
 	case facts.Refused, facts.Timeout, facts.NoRoute:
 		return out
-	case facts.Other: // of a certificate, among others
+	case facts.Other: // of a handshake
 		return out
 	}
 	return facts.NoRoute // this host does not send, or something on the way cuts it off
 }
 
-// proxyConn connects to a proxy, with TLS when its URL says so. A login goes only
-// to a proxy whose certificate the agent would accept.
-func (p *Prober) proxyConn(ctx context.Context, u *url.URL) (net.Conn, error) {
+// proxyConn connects to a proxy, with TLS when its URL says so; the proxy then has to
+// show a certificate that the agent would accept.
+func (p *Prober) proxyConn(ctx context.Context, u *url.URL) (*Peer, facts.Seen[facts.TLS], error) {
+	shown := facts.Absent[facts.TLS]("the proxy's URL says "+u.Scheme+"://", "")
 	ctx, cancel := context.WithTimeout(ctx, p.env.Limits.Connect)
 	defer cancel()
 	host, port := u.Hostname(), ProxyPort(u)
 	addrs := []netip.Addr{}
+	name, ok := gather.UsableHost(u)
+	if !ok {
+		return nil, shown, lookupError{name, facts.NoName, "not the name of a host"}
+	}
 	if a, err := netip.ParseAddr(host); err == nil {
 		addrs = append(addrs, a)
 	} else if d, found := Resolve(ctx, p.env, p.f, host); len(found) > 0 {
 		addrs = found
 	} else {
-		return nil, lookupError{host, d.Outcome, d.Error}
+		return nil, shown, lookupError{name, d.Outcome, strings.ReplaceAll(d.Error, host, name)}
 	}
 	conn, err := p.env.Dial(ctx, "tcp", net.JoinHostPort(addrs[0].Unmap().String(), port), netip.Addr{})
-	if err != nil || u.Scheme != "https" {
-		return conn, err
+	switch {
+	case err != nil:
+		return nil, shown, err
+	case u.Scheme != "https":
+		return &Peer{conn, host, namedPlain}, shown, nil
 	}
-	roots, err := p.Roots()
-	if err != nil {
-		conn.Close()
-		return nil, err
-	}
-	tc := tls.Client(conn, &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12, Time: p.env.Now})
-	if err := tc.HandshakeContext(ctx); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return tc, nil
+	peer, t, err := p.Trusted(ctx, conn, host)
+	return peer, facts.Known(t, "tls:"+net.JoinHostPort(host, port)), err
 }
 
 // ProxyPort is the port of a proxy's URL.
@@ -181,12 +180,13 @@ func ProxyPort(u *url.URL) string {
 
 // probeProxy tells how a proxy itself fares.
 func (p *Prober) probeProxy(ctx context.Context, u *url.URL, variable, host string) facts.Seen[facts.ProxyProbe] {
-	conn, c := p.connectProxy(ctx, u, host)
+	conn, c, cert := p.connectProxy(ctx, u, host)
 	if conn != nil {
 		conn.Close()
 	}
 	shown, _ := gather.RedactProxy(u.String())
-	pr := facts.ProxyProbe{URL: shown, Variable: variable, Host: u.Hostname(), Outcome: c.Outcome, Status: c.Status, Error: c.Error, Lookup: c.Lookup}
+	name, _ := gather.UsableHost(u)
+	pr := facts.ProxyProbe{URL: shown, Variable: variable, Host: name, Outcome: c.Outcome, Status: c.Status, Error: c.Error, Lookup: c.Lookup, TLS: cert}
 	fmt.Sscan(ProxyPort(u), &pr.Port)
 	return facts.Known(pr, "proxy:CONNECT "+host+":443")
 }

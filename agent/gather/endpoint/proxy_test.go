@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -141,8 +142,10 @@ func TestLoginNeedsATrustedProxy(t *testing.T) {
 		want   facts.Outcome
 	}{
 		{"trusted", ca, "proxy.corp", facts.OK},
-		{"of an authority that this host does not know", other, "proxy.corp", facts.Other},
-		{"for another name", ca, "other.corp", facts.Other},
+		{"of an authority that this host does not know", other, "proxy.corp", facts.Untrusted},
+		{"for another name", ca, "other.corp", facts.Untrusted},
+		{"for a name that only begins so", ca, "proxy.corp.example", facts.Untrusted},
+		{"for the names below it", ca, "*.proxy.corp", facts.Untrusted},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -161,9 +164,41 @@ func TestLoginNeedsATrustedProxy(t *testing.T) {
 				})
 				if p := f.Network.Proxy.Value; p.Outcome != c.want || asked.Load() != (c.want == facts.OK) || (p.Error == "") != (c.want == facts.OK) {
 					t.Errorf("asked %v, %+v", asked.Load(), p)
+				} else if cert, shown := p.TLS.Get(); !shown || cert.OK != (c.want == facts.OK) || cert.Subject != c.cert {
+					t.Errorf("certificate %+v", p.TLS)
 				}
 				time.Sleep(time.Minute)
 			})
 		})
+	}
+}
+
+// TestSecretsNeedTheRightPeer: nothing secret is put into a request for somebody else,
+// or for somebody who has not proven the name.
+func TestSecretsNeedTheRightPeer(t *testing.T) {
+	t.Parallel()
+	secured, plain := &url.URL{Scheme: "https", Host: "proxy.corp:3128", User: url.UserPassword("svc", "hunter2")}, &url.URL{Scheme: "http", Host: "proxy.corp:3128", User: url.UserPassword("svc", "hunter2")}
+	sign := Signature(func(r *http.Request) error { r.Header.Set("Authorization", "hunter2"); return nil })
+	for _, c := range []struct {
+		name   string
+		peer   *Peer
+		secret Secret
+		want   bool
+	}{
+		{"login, proven", &Peer{nil, "proxy.corp", proven}, login(secured), true},
+		{"login of https, to where plain HTTP is spoken", &Peer{nil, "proxy.corp", namedPlain}, login(secured), false},
+		{"login of http, to whom its URL names", &Peer{nil, "proxy.corp", namedPlain}, login(plain), true},
+		{"login of http, unproven", &Peer{nil, "proxy.corp", unproven}, login(plain), false},
+		{"login, proven to be another", &Peer{nil, "other.corp", proven}, login(secured), false},
+		{"login, nobody", nil, login(plain), false},
+		{"signature, proven", &Peer{nil, "proxy.corp", proven}, sign, true},
+		{"signature, plain", &Peer{nil, "proxy.corp", namedPlain}, sign, false},
+		{"signature, unproven", &Peer{nil, "proxy.corp", unproven}, sign, false},
+		{"signature, another", &Peer{nil, "ssm.corp", proven}, sign, false},
+	} {
+		req := &http.Request{Header: http.Header{}}
+		if err := c.peer.Attach(req, "proxy.corp", c.secret); (err == nil) != c.want || len(req.Header) != 0 != c.want {
+			t.Errorf("%s: %v, %v", c.name, err, req.Header)
+		}
 	}
 }

@@ -1,7 +1,6 @@
 package endpoint
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"net"
@@ -62,6 +61,6 @@ func (p *Prober) small(ctx context.Context, address, host string) facts.Outcome 
 	if err := tc.HandshakeContext(ctx); err != nil {
 		return TCPOutcome(err)
 	}
-	h, _ := p.get(tc, bufio.NewReader(tc), host, "/", nil)
+	h, _ := p.get(ctx, tc, gather.NewAnswerReader(tc), host, "/", nil)
 	return h.Outcome
 }

@@ -23,9 +23,32 @@ func (p *Prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 		e.TLS = facts.Known(facts.TLS{Kind: facts.NoRoots, Error: gather.Why(err)}, from)
 		return nil
 	}
+	tc, t, err := p.shake(ctx, conn, e.Host, roots, false)
+	e.TLS = facts.Known(t, from)
+	if err != nil {
+		if t.Kind == facts.TLSTimeout || t.Kind == facts.TLSReset {
+			e.Stall = p.flow(conn)
+		}
+		tc.Close()
+		return nil
+	}
+	return tc
+}
+
+// closing is how long before a context ends a handshake does, so that the connection is
+// still there to be asked about.
+const closing = 50 * time.Millisecond
+
+// errCertificate ends a handshake whose certificate is not accepted.
+var errCertificate = errors.New("the certificate is not accepted")
+
+// shake shakes hands with who should be host and judges the certificate. With must a
+// handshake fails when that is not accepted, so that nothing is sent. Without, only
+// what is no secret may be sent.
+func (p *Prober) shake(ctx context.Context, conn net.Conn, host string, roots *x509.CertPool, must bool) (*tls.Conn, facts.TLS, error) {
 	var t facts.TLS
 	start := time.Now()
-	tc := tls.Client(conn, &tls.Config{ServerName: e.Host, MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, VerifyConnection: func(s tls.ConnectionState) error { // verified below, against the same roots
+	tc := tls.Client(conn, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, VerifyConnection: func(s tls.ConnectionState) error { // verified here, against the same roots
 		leaf := s.PeerCertificates[0]
 		t.Subject, t.Issuer = gather.OneLine(name(leaf.Subject.String(), leaf.DNSNames), 300), gather.OneLine(leaf.Issuer.String(), 300)
 		inter := x509.NewCertPool()
@@ -33,15 +56,20 @@ func (p *Prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 			inter.AddCert(c)
 		}
 		t.Seconds = time.Since(start).Seconds()
-		chains, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: inter, DNSName: e.Host, CurrentTime: p.env.Now()})
+		chains, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: inter, DNSName: host, CurrentTime: p.env.Now()})
 		t.OK = err == nil
 		t.FirstExpiry = firstExpiry(chains)
 		t.Kind, t.Error = certKind(err, leaf, p.env.Now())
+		if must && err != nil {
+			return errCertificate
+		}
 		return nil
 	}})
 	// A context that ends closes the connection, and with it what the kernel knows of it.
-	_ = conn.SetDeadline(time.Now().Add(p.env.Limits.TLS))
-	if err := tc.HandshakeContext(ctx); err != nil {
+	deadline, ok := ctx.Deadline()
+	_ = conn.SetDeadline(gather.Sooner(p.env.Limits.TLS, deadline.Add(-closing), ok))
+	err := tc.HandshakeContext(ctx)
+	if err != nil && !errors.Is(err, errCertificate) {
 		t.Error = gather.Why(err)
 		var rec tls.RecordHeaderError
 		switch out := TCPOutcome(err); {
@@ -54,16 +82,27 @@ func (p *Prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 		default:
 			t.Kind = facts.TLSOther
 		}
-		e.TLS = facts.Known(t, from)
-		if t.Kind == facts.TLSTimeout || t.Kind == facts.TLSReset {
-			e.Stall = p.flow(conn)
-		}
-		tc.Close()
-		return nil
 	}
-	e.TLS = facts.Known(t, from)
 	_ = conn.SetDeadline(time.Time{})
-	return tc
+	return tc, t, err
+}
+
+// Trusted shakes hands with who proves to be host; the connection is closed otherwise.
+func (p *Prober) Trusted(ctx context.Context, conn net.Conn, host string) (*Peer, facts.TLS, error) {
+	roots, err := p.Roots()
+	if err != nil {
+		conn.Close()
+		return nil, facts.TLS{Kind: facts.NoRoots, Error: gather.Why(err)}, err
+	}
+	tc, t, err := p.shake(ctx, conn, host, roots, true)
+	if err == nil && !t.OK { // no certificate was shown
+		err = errCertificate
+	}
+	if err != nil {
+		tc.Close()
+		return nil, t, err
+	}
+	return &Peer{tc, host, proven}, t, nil
 }
 
 // firstExpiry is when the first certificate of the longest lasting chain expires.

@@ -38,11 +38,15 @@ var ProcFiles = []string{
 	"22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/root rw\n25 22 0:5 / /a\\040b ro,noexec - tmpfs tmpfs rw\n", "a=b\x00=c\x00d\x00", "inotify wd:1 ino:1\n",
 }
 
+// maxSeed keeps targets quick: a long seed makes long inputs of all that come of it.
+const maxSeed = 4 << 10
+
 // SeedFiles adds files of the recorded agents, by the form of their name, as seeds.
 // It is for packages beside this one.
 func SeedFiles(f *testing.F, ends ...string) {
 	f.Helper()
 	n := 0
+	seen := map[string]bool{} // hosts have files in common
 	err := filepath.WalkDir("../testdata/agent", func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -55,8 +59,11 @@ func SeedFiles(f *testing.F, ends ...string) {
 			if err != nil {
 				return err
 			}
-			f.Add(b[:min(len(b), 64<<10)])
-			n++
+			b = b[max(0, len(b)-maxSeed):] // of a log the end
+			if n++; !seen[string(b)] {
+				seen[string(b)] = true
+				f.Add(b)
+			}
 		}
 		return nil
 	})

@@ -108,7 +108,7 @@ func TestIMDS(t *testing.T) {
 			return gathertest.Wrong(gathertest.Holds("token", i.Token.Value.Outcome == "not-permitted"))
 		}},
 		{name: "impostor", net: &gathertest.Network{At: gathertest.Serve(imds4, status(200, "<html>\x1b[31mhello</html>"))}, want: func(i *facts.IMDS) []string {
-			return gathertest.Wrong(gathertest.Holds("no v2", !i.Token.Value.Token), gathertest.Is(i.V1Allowed, false), gathertest.Holds("body", i.Token.Value.Body == `<html>\x1b[31mhello</html>` && !i.Token.Value.Token), gathertest.Holds("bare", i.Bare.Value.Body != ""))
+			return gathertest.Wrong(gathertest.Holds("no v2", !i.Token.Value.Token), gathertest.Is(i.V1Allowed, false), gathertest.Holds("body", i.Token.Value.Body == "[…]" && !i.Token.Value.Token), gathertest.Holds("bare", i.Bare.Value.Body != ""))
 		}},
 		{name: "redirect is not followed", net: &gathertest.Network{At: gathertest.Serve(imds4, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://192.0.2.9/x", http.StatusFound)

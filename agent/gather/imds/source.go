@@ -4,6 +4,8 @@ package imds
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +14,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -48,7 +51,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	}
 	ctx, cancel := context.WithTimeout(ctx, env.Limits.IMDS)
 	defer cancel()
-	c := metadataClient(env, nil)
+	c := metadataClient(env)
 	defer c.CloseIdleConnections()
 	var token, bare facts.Exchange
 	var wg gather.Workers
@@ -104,9 +107,26 @@ type tcpSeen struct{ ok atomic.Bool }
 
 type tcpKey struct{}
 
-// metadataClient is an HTTP client without proxy, or through the given one.
-func metadataClient(env *gather.Env, proxy *url.URL) *http.Client {
-	t := &http.Transport{
+// metadataClient is an HTTP client without proxy. A metadata token that the SDK
+// attaches leaves with it to the metadata addresses only.
+func metadataClient(env *gather.Env) *http.Client {
+	t := metadataTransport(env)
+	return client(tokenGuard{gather.BoundedTransport(t, maxMetadata), []string{env.IMDS, env.IMDS6}})
+}
+
+// proxyClient asks through a proxy. No token and, from a proxy of https:// that does not
+// prove its name, no login leaves with it. address is where the proxy's name leads.
+func proxyClient(env *gather.Env, proxy *url.URL, address string, roots *x509.CertPool) *http.Client {
+	t := metadataTransport(env)
+	t.Proxy = http.ProxyURL(proxy)
+	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, Time: env.Now}
+	dial := t.DialContext
+	t.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) { return dial(ctx, network, address) }
+	return client(tokenGuard{gather.BoundedTransport(t, maxMetadata), nil})
+}
+
+func metadataTransport(env *gather.Env) *http.Transport {
+	return &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			// A transport lets a dial go on after its request has ended.
 			dctx, cancel := context.WithTimeout(ctx, env.Limits.IMDS)
@@ -117,12 +137,33 @@ func metadataClient(env *gather.Env, proxy *url.URL) *http.Client {
 			}
 			return conn, err
 		},
-		MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Second,
+		MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Second, TLSHandshakeTimeout: env.Limits.IMDS,
 	}
-	if proxy != nil {
-		t.Proxy = http.ProxyURL(proxy)
-	}
+}
+
+func client(t http.RoundTripper) *http.Client {
 	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// tokenGuard sends a metadata token to the given addresses only.
+type tokenGuard struct {
+	http.RoundTripper
+	bases []string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (g tokenGuard) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Header.Get("X-Aws-Ec2-Metadata-Token") != "" && !slices.Contains(g.bases, req.URL.Scheme+"://"+req.URL.Host) {
+		return nil, errors.New("a metadata token goes to the metadata service only")
+	}
+	return g.RoundTripper.RoundTrip(req)
+}
+
+// CloseIdleConnections is what http.Client calls.
+func (g tokenGuard) CloseIdleConnections() {
+	if c, ok := g.RoundTripper.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
 }
 
 // tokenRequest asks for an IMDSv2 token. The token itself is dropped.
@@ -130,7 +171,7 @@ func tokenRequest(ctx context.Context, env *gather.Env, c *http.Client, base str
 	e, body := request(ctx, env, c, http.MethodPut, base+"/latest/api/token", http.Header{"X-Aws-Ec2-Metadata-Token-Ttl-Seconds": {"60"}})
 	e.Token = e.Status == 200 && tokenLike(body)
 	if e.Status != 0 && !e.Token {
-		e.Body = gather.OneLine(string(body), 120)
+		e.Body = gather.ShownText(string(body), 120)
 	}
 	return e
 }
@@ -153,7 +194,7 @@ func tokenLike(b []byte) bool {
 func bareRequest(ctx context.Context, env *gather.Env, c *http.Client, base string) facts.Exchange {
 	e, body := request(ctx, env, c, http.MethodGet, base+"/latest/meta-data/", nil)
 	if e.Status == 200 && !strings.Contains(string(body), "instance-id") {
-		e.Body = gather.OneLine(string(body), 120)
+		e.Body = gather.ShownText(string(body), 120)
 	}
 	return e
 }
@@ -185,8 +226,8 @@ func request(ctx context.Context, env *gather.Env, c *http.Client, method, targe
 		return e, nil
 	}
 	defer resp.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxMetadata))
-	e.Status, e.Server, e.ContentType = resp.StatusCode, gather.OneLine(resp.Header.Get("Server"), 60), gather.OneLine(resp.Header.Get("Content-Type"), 60)
+	body, _ := io.ReadAll(resp.Body)
+	e.Status, e.Server, e.ContentType = resp.StatusCode, gather.ShownServer(resp.Header.Get("Server")), gather.ShownType(resp.Header.Get("Content-Type"))
 	e.Flavor = gather.OneLine(resp.Header.Get("Metadata-Flavor"), 40)
 	e.TCP = true
 	return e, body
@@ -209,7 +250,7 @@ func (r reader) text(ctx context.Context, path string) facts.Seen[string] {
 		return facts.Unknown[string](metadataError(err), from)
 	}
 	defer out.Content.Close()
-	b, err := io.ReadAll(io.LimitReader(out.Content, maxMetadata))
+	b, err := io.ReadAll(out.Content)
 	if err != nil {
 		return gather.Unknown[string](err, from)
 	}
@@ -224,7 +265,7 @@ func metadataError(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "no answer in time"
 	}
-	return gather.OneLine(err.Error(), 160)
+	return gather.ShownText(err.Error(), 160)
 }
 
 func readMetadata(ctx context.Context, run *gather.Run, i *facts.IMDS, hc *http.Client, base string) {
@@ -236,7 +277,7 @@ func readMetadata(ctx context.Context, run *gather.Run, i *facts.IMDS, hc *http.
 	if err != nil {
 		noMetadata(i, metadataError(err))
 	} else {
-		b, _ := io.ReadAll(io.LimitReader(doc.Content, maxMetadata))
+		b, _ := io.ReadAll(doc.Content)
 		doc.Content.Close()
 		i.IdentitySeconds = time.Since(start).Seconds()
 		if d, err := parseIdentityDocument(b); err != nil {
@@ -247,23 +288,34 @@ func readMetadata(ctx context.Context, run *gather.Run, i *facts.IMDS, hc *http.
 	}
 	var wg gather.Workers
 	wg.Go(func() {
-		if id := r.text(ctx, "instance-id"); !i.InstanceID.Known() {
+		id := r.text(ctx, "instance-id")
+		if v, ok := id.Get(); ok {
+			id = knownText(v, id.From)
+		}
+		if !i.InstanceID.Known() {
 			i.InstanceID = id
 		}
 	})
-	wg.Go(func() { i.Partition = r.text(ctx, "services/partition") })
+	wg.Go(func() {
+		i.Partition = r.text(ctx, "services/partition")
+		if p, ok := i.Partition.Get(); ok {
+			i.Partition = knownText(p, i.Partition.From)
+		}
+	})
 	wg.Go(func() { i.VPC = r.vpc(ctx) })
 	wg.Go(func() { i.Profile = parseProfile(r.text(ctx, "iam/info")) })
 	wg.Go(func() {
 		role := r.text(ctx, "iam/security-credentials/")
 		name, ok := role.Get()
 		switch {
-		case ok && name != "" && !strings.ContainsAny(name, "\n/ ?#<"):
+		case ok && roleName(name):
 			start := time.Now()
 			i.Role = r.role(ctx, run, "iam/security-credentials/"+name, name, facts.SourceProfile)
 			if i.Role.Known() {
 				i.RoleSeconds = time.Since(start).Seconds()
 			}
+		case ok && name != "":
+			i.Role = facts.Unknown[facts.Role]("what stands in the list of roles is no name of one", role.From)
 		case ok:
 			i.Role = facts.Absent[facts.Role]("the list of roles is empty", role.From)
 		default:
@@ -274,6 +326,17 @@ func readMetadata(ctx context.Context, run *gather.Run, i *facts.IMDS, hc *http.
 		i.IdentityRole = r.role(ctx, run, "identity-credentials/ec2/security-credentials/ec2-instance", "ec2-instance", "")
 	})
 	wg.Wait()
+}
+
+// roleName reports whether text can be the name of a role. Source: IAM API reference,
+// CreateRole.
+func roleName(s string) bool {
+	for _, c := range s {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("_+=,.@-", c) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
 }
 
 func knownText(v, from string) facts.Seen[string] {
@@ -293,7 +356,7 @@ func (r reader) vpc(ctx context.Context) facts.Seen[facts.VPC] {
 	mac, _, _ := strings.Cut(strings.TrimSpace(list), "\n")
 	mac = strings.TrimSuffix(mac, "/")
 	if _, err := net.ParseMAC(mac); err != nil {
-		return facts.Unknown[facts.VPC]("not a hardware address: "+gather.OneLine(mac, 40), macs.From)
+		return facts.Unknown[facts.VPC]("what it names is not a hardware address", macs.From)
 	}
 	var v facts.VPC
 	var groups string
@@ -351,7 +414,7 @@ func parseRole(b []byte) (facts.Role, gather.Keys, error) {
 	if err := json.Unmarshal(b, &d); err != nil {
 		return facts.Role{}, gather.Keys{}, errors.New("the role credentials are not JSON")
 	}
-	r := facts.Role{Code: gather.OneLine(d.Code, 80), Message: gather.OneLine(d.Message, 300)}
+	r := facts.Role{Code: gather.ShownCode(d.Code), Message: gather.ShownText(d.Message, 300)}
 	expires, _ := time.Parse(time.RFC3339, d.Expiration)
 	r.Expires = gather.SaneTime(expires)
 	return r, gather.Keys{ID: d.AccessKeyId, Secret: d.SecretAccessKey, Token: d.Token}, nil
@@ -367,7 +430,7 @@ func parseProfile(t facts.Seen[string]) facts.Seen[facts.Profile] {
 	if err := json.Unmarshal([]byte(body), &d); err != nil {
 		return facts.Unknown[facts.Profile]("iam/info is not JSON", t.From)
 	}
-	p := facts.Profile{ARN: gather.OneLine(d.InstanceProfileArn, 300), Code: gather.OneLine(d.Code, 80), Message: gather.OneLine(d.Message, 300)}
+	p := facts.Profile{ARN: gather.OneLine(d.InstanceProfileArn, 300), Code: gather.ShownCode(d.Code), Message: gather.ShownText(d.Message, 300)}
 	p.Name = p.ARN[strings.LastIndex(p.ARN, "/")+1:]
 	return facts.Known(p, t.From)
 }

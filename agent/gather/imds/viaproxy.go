@@ -2,8 +2,10 @@ package imds
 
 import (
 	"context"
+	"crypto/x509"
 	"net"
 	"net/netip"
+	"strings"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/endpoint"
@@ -34,19 +36,33 @@ func (ViaProxy) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) err
 		f.IMDS.ViaProxy = gather.NotAskable[facts.Exchange]("offline", "")
 		return nil
 	}
+	name, ok := gather.UsableHost(u)
+	if !ok {
+		f.IMDS.ViaProxy = facts.Known(facts.Exchange{Outcome: facts.Other, Error: "the proxy " + name + " cannot be asked"}, "http_proxy of the service")
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, env.Limits.IMDS)
 	defer cancel()
+	address := net.JoinHostPort(u.Hostname(), endpoint.ProxyPort(u))
 	if host := u.Hostname(); env.Lookup != nil {
 		if _, err := netip.ParseAddr(host); err != nil {
 			if _, addrs := endpoint.Resolve(ctx, env, f, host); len(addrs) > 0 {
-				c := *u
-				c.Host = net.JoinHostPort(addrs[0].Unmap().String(), endpoint.ProxyPort(u))
-				u = &c
+				address = net.JoinHostPort(addrs[0].Unmap().String(), endpoint.ProxyPort(u))
 			}
 		}
 	}
-	c := metadataClient(env, u)
+	var roots *x509.CertPool
+	if u.Scheme == "https" {
+		var err error
+		if roots, err = run.Roots()(); err != nil {
+			f.IMDS.ViaProxy = gather.Unknown[facts.Exchange](err, "")
+			return nil
+		}
+	}
+	c := proxyClient(env, u, address, roots)
 	defer c.CloseIdleConnections()
-	f.IMDS.ViaProxy = facts.Known(tokenRequest(ctx, env, c, env.IMDS), "imds:PUT /latest/api/token via proxy")
+	e := tokenRequest(ctx, env, c, env.IMDS)
+	e.Error = strings.ReplaceAll(e.Error, u.Hostname(), name)
+	f.IMDS.ViaProxy = facts.Known(e, "imds:PUT /latest/api/token via proxy")
 	return nil
 }

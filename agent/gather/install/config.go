@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -83,9 +84,9 @@ func ParseConfig(b []byte) facts.Config {
 		return facts.Config{ParseError: configError(b, err)}
 	}
 	c := facts.Config{
-		Region: text(in.Agent.Region), ServiceDomain: text(in.Agent.ServiceDomain), ContainerMode: in.Agent.ContainerMode,
-		SSMEndpoint: text(in.Ssm.Endpoint), MgsEndpoint: text(in.Mgs.Endpoint), MgsRegion: text(in.Mgs.Region), MdsEndpoint: text(in.Mds.Endpoint),
-		S3Endpoint: text(in.S3.Endpoint), KmsEndpoint: text(in.Kms.Endpoint),
+		Region: gather.ShownRegion(in.Agent.Region), ServiceDomain: gather.ShownHost(in.Agent.ServiceDomain), ContainerMode: in.Agent.ContainerMode,
+		SSMEndpoint: gather.ShownHost(in.Ssm.Endpoint), MgsEndpoint: gather.ShownHost(in.Mgs.Endpoint), MgsRegion: gather.ShownRegion(in.Mgs.Region), MdsEndpoint: gather.ShownHost(in.Mds.Endpoint),
+		S3Endpoint: gather.ShownHost(in.S3.Endpoint), KmsEndpoint: gather.ShownHost(in.Kms.Endpoint),
 		ShareProfile:  text(in.Profile.ShareProfile),
 		HealthMinutes: in.Ssm.HealthFrequencyMinutes, DualStack: in.Agent.UseDualStackEndpoint, TelemetryToCW: in.Agent.TelemetryMetricsToCloudWatch,
 		ConsumptionOrder: []string{}, UnknownKeys: []string{}, Keys: []string{},
@@ -109,12 +110,9 @@ func ParseConfig(b []byte) facts.Config {
 	for _, id := range in.Identity.CustomIdentities {
 		c.CustomIdentity = c.CustomIdentity || id.InstanceID != "" && id.Region != ""
 	}
-	var all map[string]any
-	if json.Unmarshal(b, &all) == nil {
-		sortKeys(reflect.TypeFor[agentConfig](), all, "", &c)
-		slices.Sort(c.UnknownKeys)
-		slices.Sort(c.Keys)
-	}
+	sortKeys(reflect.TypeFor[agentConfig](), b, "", &c)
+	slices.Sort(c.UnknownKeys)
+	slices.Sort(c.Keys)
 	return c
 }
 
@@ -151,19 +149,23 @@ const (
 	maxKeys        = 100
 )
 
-// sortKeys parts the keys of a file into those that the agent knows, in its own
-// spelling, and those that it ignores.
-func sortKeys(t reflect.Type, m map[string]any, prefix string, c *facts.Config) {
-	for k, v := range m {
+// sortKeys parts the keys of an object, and of those in it, into those that the agent
+// knows, in its own spelling, and those that it ignores.
+func sortKeys(t reflect.Type, b []byte, prefix string, c *facts.Config) {
+	var object map[string]json.RawMessage // values are taken apart where they can hold known keys only
+	if json.Unmarshal(b, &object) != nil {
+		return
+	}
+	for _, k := range slices.Sorted(maps.Keys(object)) {
 		field, ok := fieldOf(t, k)
-		switch sub, group := v.(map[string]any); {
+		switch group := strings.HasPrefix(strings.TrimSpace(string(object[k])), "{"); {
 		case !ok && isRetired(prefix+k):
 		case !ok:
 			if len(c.UnknownKeys) < maxUnknownKeys {
 				c.UnknownKeys = append(c.UnknownKeys, text(prefix+k))
 			}
 		case group && field.Type.Kind() == reflect.Struct:
-			sortKeys(field.Type, sub, prefix+field.Name+".", c)
+			sortKeys(field.Type, object[k], prefix+field.Name+".", c)
 		case len(c.Keys) < maxKeys:
 			c.Keys = append(c.Keys, prefix+field.Name)
 		}

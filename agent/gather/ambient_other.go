@@ -1,0 +1,5 @@
+//go:build !linux
+
+package gather
+
+func withoutAmbient(start func() error) error { return start() }
