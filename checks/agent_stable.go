@@ -42,6 +42,8 @@ var AgentStable = register(Check{
 			fd = fd.say("the agent crashes: %s", textFrom(crash.Text, "Core Agent crashed"))
 		case bus.Yes():
 			fd = fd.say("the agent cannot start its message bus: %s", textFrom(bus.Text, "failed to"))
+		case failing && n.Facts.Agent.Manager.Value == "scm" && n.Ending().Again == node.No:
+			fd = fd.say("%s ended with an error and is not started again: %s; %s", n.Agent.UnitName(), state, n.Ending().NotAgain)
 		case failing:
 			fd = fd.say("%s does not stay up: %s", n.Agent.UnitName(), state)
 		case starts >= loopStarts:

@@ -39,6 +39,9 @@ var NetworkEgress = register(Check{
 			if fd, silent := blameSilence(n, up); silent {
 				return fd
 			}
+			if fd, ok := blameRuleForAgent(n, up); ok {
+				return fd
+			}
 			if !coreTried(n) {
 				return unreadEndpoints(n)
 			}
@@ -240,15 +243,60 @@ func blameHost(n *node.Node, open []facts.Endpoint) (Finding, bool) {
 	switch {
 	case someEnded(open, facts.NotPermitted):
 		fd = blocks("host-firewall-egress", Proven, "a firewall on this host itself refuses connections to %s on 443 (%s)", e.Host, tcpWord(e.TCP[0]))
-	case known && someEnded(open, stoppedByRule...):
+	case known && rule.Action != "block" && someEnded(open, stoppedByRule...): // Windows says that it forbids it
 		fd = blocks("host-firewall-egress", Likely, "%s:443 cannot be reached, and a %s rule on this host %ss outbound HTTPS: %s", e.Host, tool, rule.Action, text.Cut(rule.Text, 160))
 	default:
 		return Finding{}, false
 	}
 	if known {
-		fd = fd.saw(tool+" rule in "+strings.TrimSpace(rule.Table+" "+rule.Chain), rule.Text, in.From)
+		fd = sawRule(fd, in, rule)
 	}
 	return fd, true
+}
+
+// blameRuleForAgent finds a rule of this host that stops the agent's programs, and not
+// this one, whose connections are made; false: there is none.
+func blameRuleForAgent(n *node.Node, up []facts.Endpoint) (Finding, bool) {
+	in := n.Facts.Host.Firewall
+	forbidden := forbiddenEntry(n)
+	for _, r := range in.Some().Rules {
+		if r.Program == "" || !r.HTTPS || n.Acceptance.Now == node.Yes || !forbidden.Yes() {
+			continue
+		}
+		for _, e := range up {
+			for _, t := range e.TCP {
+				if node.RuleHits(r, t.Address, t.Interface) {
+					return sawRule(blocks("host-firewall-egress", Proven, "a firewall on this host lets this program connect to %s on 443, and not %s", e.Host, r.Program).logged(forbidden), in, r), true
+				}
+			}
+		}
+	}
+	return Finding{}, false
+}
+
+// forbiddenEntry is a current entry of the agent's log that says that Windows forbade a
+// connection.
+func forbiddenEntry(n *node.Node) node.Entry {
+	for _, m := range n.Facts.Log.Matches.Some() {
+		if e := n.Log.Current(m.ID); e.Yes() && strings.Contains(e.Text, "forbidden by its access permissions") {
+			return e
+		}
+	}
+	return node.Entry{Found: node.No}
+}
+
+// sawRule adds a rule of this host's firewall, and the step that switches it off where
+// it has a name to do that by.
+func sawRule(fd Finding, in facts.Seen[facts.Firewall], rule facts.FirewallRule) Finding {
+	tool := in.Some().Tool
+	if rule.Action != "block" {
+		return fd.saw(tool+" rule in "+strings.TrimSpace(rule.Table+" "+rule.Chain), rule.Text, in.From)
+	}
+	fd = fd.add(": %s", text.Cut(rule.Text, 160)).saw("rule of the "+tool, strings.TrimSpace(rule.Chain+" "+rule.Text), in.From)
+	if step, ok := disableRule(rule); ok {
+		return fd.fix(step).fix(causes.Get(fd.Cause).Fix...)
+	}
+	return fd
 }
 
 // stoppedByRule is how a connection ends that a rule drops or rejects.

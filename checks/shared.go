@@ -281,3 +281,24 @@ func textFrom(s, fragment string) string {
 	}
 	return s
 }
+
+// reRuleName is a name of a firewall rule of Windows that can stand in quotes.
+var reRuleName = regexp.MustCompile(`^[A-Za-z0-9{}. _-]{1,100}$`)
+
+// disableRule switches a rule of the Windows firewall off; false: it cannot be named.
+func disableRule(r facts.FirewallRule) (causes.Step, bool) {
+	step := causes.Step{Where: causes.OnHost, Root: true, GOOS: "windows"}
+	switch {
+	case r.Action != "block":
+		return step, false
+	case r.Policy:
+		profile := strings.TrimSuffix(strings.Replace(r.Table, "Standard", "Private", 1), "Profile")
+		step.Text = "Let the profile send again what no rule names; where a group policy closes it, change that"
+		step.Command = "Set-NetFirewallProfile -Name " + profile + " -DefaultOutboundAction Allow; Get-NetFirewallProfile -PolicyStore ActiveStore | Format-Table Name,DefaultOutboundAction"
+		return step, true
+	case reRuleName.MatchString(r.Chain):
+		step.Text, step.Command = "Switch the rule off; one of a group policy has to be changed there", "Disable-NetFirewallRule -Name '"+r.Chain+"'"
+		return step, true
+	}
+	return step, false
+}

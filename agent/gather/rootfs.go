@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"runtime"
 	"strings"
 )
 
@@ -152,7 +153,12 @@ func (f *rootFS) Open(name string) (fs.File, error) {
 
 func openable(fi fs.FileInfo) bool { return fi.Mode().IsRegular() || fi.IsDir() }
 
-func (f *rootFS) host(name string) string { return f.dir + Clean(name) }
+func (f *rootFS) host(name string) string {
+	if drive, rest, ok := driveOf(Clean(name)); ok && runtime.GOOS == "windows" {
+		return drive + `\` + rest
+	}
+	return f.dir + Clean(name)
+}
 
 // Stat follows links.
 func (f *rootFS) Stat(name string) (fs.FileInfo, error) {

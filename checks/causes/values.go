@@ -239,7 +239,13 @@ func pathOf(goos, name string) (string, bool) {
 
 // onDrive is a path of facts, which begins at the root of the system's drive, as
 // Windows writes it.
-func onDrive(p string) string { return "C:" + strings.ReplaceAll(p, "/", `\`) }
+func onDrive(p string) string {
+	back := strings.ReplaceAll(p, "/", `\`)
+	if len(p) > 3 && p[0] == '/' && p[2] == ':' {
+		return back[1:]
+	}
+	return "C:" + back
+}
 
 // fits reports whether a value may stand in a command, quoted if need be.
 func (v Values) fits(name, val string) bool {

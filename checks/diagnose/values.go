@@ -38,6 +38,9 @@ func values(n *node.Node) causes.Values {
 			v["agent"] = executable(f.Host.GOOS, in.Dir)
 		}
 	}
+	if own := f.Agent.Folders; own.Data != "" {
+		v["data"], v["runtime"], v["log"], v["config"] = own.Data, own.Runtime, own.Log, own.Config
+	}
 	if list, ok := noProxy(f); ok {
 		v["noproxy"] = list
 	}

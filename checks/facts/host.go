@@ -140,7 +140,7 @@ type Denial struct {
 
 // Firewall lists the rules that may drop or reject outbound packets of interest.
 type Firewall struct {
-	Tool  string         `json:"tool"` // nft, iptables
+	Tool  string         `json:"tool"` // nft, iptables, Windows firewall
 	Rules []FirewallRule `json:"rules"`
 }
 
@@ -149,7 +149,7 @@ type FirewallRule struct {
 	Table  string `json:"table"`
 	Chain  string `json:"chain"`
 	Text   string `json:"text"`
-	Action string `json:"action"` // drop, reject
+	Action string `json:"action"` // drop, reject, block
 	IMDS   bool   `json:"imds"`   // it can match 169.254.169.254
 	HTTPS  bool   `json:"https"`  // it can match outbound TCP 443
 	Policy bool   `json:"policy"` // the chain's default, not a rule
@@ -159,6 +159,8 @@ type FirewallRule struct {
 	NotTo  bool     `json:"not_to"`
 	Out    []string `json:"out"`
 	NotOut bool     `json:"not_out"`
+	// Program is the base name of the agent's program that it is for; empty: any.
+	Program string `json:"program,omitempty"`
 }
 
 // Resolver is /etc/resolv.conf.

@@ -1,16 +1,17 @@
 package facts
 
 // Layout is where the agent of one system keeps its things. Paths are those of
-// a root that begins with /; on Windows they are below the system's drive.
+// a root that begins with /; on Windows they are below the system's drive, those on another
+// one begin with it: /D:/Data.
 // Source: amazon-ssm-agent, agent/appconfig/constants_unix.go,
 // constants_windows.go and constants_darwin.go.
 type Layout struct {
-	Data    string // state of the agent
-	Vault   string // keys and registrations
-	Runtime string // identity_config.json
-	Log     string
-	Config  string // amazon-ssm-agent.json
-	Hosts   string // the hosts file of the system
+	Data    string `json:"data"`    // state of the agent
+	Vault   string `json:"vault"`   // keys and registrations
+	Runtime string `json:"runtime"` // identity_config.json
+	Log     string `json:"log"`
+	Config  string `json:"config"` // amazon-ssm-agent.json
+	Hosts   string `json:"hosts"`  // the hosts file of the system
 }
 
 // LayoutOf is the layout on a system by Go's name; that of Linux for others.

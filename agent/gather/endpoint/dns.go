@@ -129,6 +129,7 @@ var kernelWords = []struct {
 	{"network is unreachable", facts.NoRoute}, {"no route to host", facts.NoRoute}, {"unreachable network", facts.NoRoute}, {"unreachable host", facts.NoRoute},
 	{"invalid argument", facts.Invalid}, {"permission denied", facts.NotPermitted}, {"operation not permitted", facts.NotPermitted},
 	{"cannot assign requested address", facts.NoLocalAddress},
+	{"forbidden by its access permissions", facts.NotPermitted}, {"actively refused", facts.Refused}, // Windows
 }
 
 // maxPins bounds the addresses of one name in the hosts file.

@@ -1,6 +1,8 @@
 package opsys
 
 import (
+	"strings"
+
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/routing"
 	"ssm-doctor/checks/facts"
@@ -33,7 +35,7 @@ func windowsHost(w *gather.Windows, h *facts.Host) {
 	h.DMI.Vendor, h.DMI.AssetTag = first(biosKey, "SystemManufacturer"), gather.NotAskable[string](gather.ErrUnsupported.Error(), "")
 	h.DMI.EC2UUID = gather.NotAskable[bool](gather.ErrUnsupported.Error(), "")
 	if s := w.Servers(); s.Known() {
-		h.Resolver = facts.Known(facts.Resolver{Servers: s.Value, Search: []string{}, Options: []string{}}, s.From)
+		h.Resolver = facts.Known(facts.Resolver{Servers: s.Value, Search: suffixes(w), Options: []string{}}, s.From)
 	} else {
 		h.Resolver = gather.Likewise[facts.Resolver](s)
 	}
@@ -46,4 +48,45 @@ func windowsHost(w *gather.Windows, h *facts.Host) {
 	defaults, four := routing.WindowsDefaults(rows.Value)
 	h.DefaultIPv4, h.DefaultIPv6 = facts.Known(four > 0, rows.From), facts.Known(len(defaults) > four, rows.From)
 	h.Defaults = facts.Known(defaults, rows.From)
+}
+
+// suffixes are the domains that Windows appends to names of one label.
+func suffixes(w *gather.Windows) []string {
+	const (
+		params = `SYSTEM\CurrentControlSet\Services\Tcpip\Parameters`
+		policy = `SOFTWARE\Policies\Microsoft\Windows NT\DNSClient`
+	)
+	out := []string{}
+	for _, at := range [][2]string{{policy, "SearchList"}, {params, "SearchList"}, {params, "Domain"}, {params, "DhcpDomain"}} {
+		s := w.Strings(at[0], at[1])
+		if !s.Known() || len(s.Value) == 0 {
+			continue
+		}
+		for d := range strings.FieldsFuncSeq(s.Value[0], func(r rune) bool { return r == ',' || r == ' ' }) {
+			if len(out) < 10 {
+				out = append(out, gather.OneLine(d, 255))
+			}
+		}
+		if len(out) > 0 {
+			break
+		}
+	}
+	return out
+}
+
+// windowsContainer tells whether this is a container of Windows.
+// Source: Microsoft, "Containers on Windows": ContainerType is set in the registry of one.
+func windowsContainer(w *gather.Windows) facts.Seen[facts.Container] {
+	const key = `SYSTEM\CurrentControlSet\Control`
+	if w == nil {
+		return gather.NotAskable[facts.Container](gather.NotLive, "")
+	}
+	s := w.Strings(key, "ContainerType")
+	switch {
+	case s.Absent():
+		return facts.Absent[facts.Container]("no mark of a container", s.From)
+	case !s.Known():
+		return gather.Likewise[facts.Container](s)
+	}
+	return facts.Known(facts.Container{Runtime: "windows", Evidence: "ContainerType in the registry"}, s.From)
 }
