@@ -74,6 +74,9 @@ func channelFailure(n *node.Node) node.Entry {
 			last = m
 		}
 	}
+	if last.Yes() && n.Log.StartedAfter(last.Match) && n.Age(last.Last) >= n.Agent.HealthGap() {
+		return node.Entry{Found: node.No} // of an earlier process, and of no time since
+	}
 	if last.Yes() && node.SaysRefused(last.Text) && !n.Refusals.Outdated(last.Last) {
 		return node.Entry{Found: node.No}
 	}
