@@ -96,8 +96,12 @@ func judgeUnit(n *node.Node, u *facts.Unit) Finding {
 		}
 		return withEnd(fd, u, e).standing()
 	case e.Class == node.EndTimeout, n.Facts.Agent.Manager.Value != "systemd" && e.Class == node.EndSetup:
-		return withEnd(overriding(named("%s is %s: %s (%s)", u.Name, u.Active, e.How, e.Meaning), u, e.Meaning), u, e).standing()
-	case e.Class == node.EndCrash && u.Active != "failed", e.Class == node.EndExec, e.Class == node.EndMissing, e.Class == node.EndMemory:
+		word := u.Active
+		if n.Facts.Agent.Manager.Value == "scm" {
+			word = u.Sub // the service manager's own
+		}
+		return withEnd(overriding(named("%s is %s: %s (%s)", u.Name, word, e.How, e.Meaning), u, e.Meaning), u, e).standing()
+	case e.Class == node.EndCrash && (u.Active != "failed" || n.Facts.Agent.Manager.Value == "scm"), e.Class == node.EndExec, e.Class == node.EndMissing, e.Class == node.EndMemory:
 		return unknown("%s is %s: %s", u.Name, state, e.How) // others say why
 	case u.Active == "inactive" || u.Active == "deactivating":
 		fd := named("%s is stopped (%s)", u.Name, state)

@@ -50,6 +50,8 @@ var ImdsReachable = register(Check{
 		switch {
 		case (token.Token || six.Token) && i.ViaProxy.Unknown() && n.MayBe("EC2") != node.No:
 			return ifAgentFails(n, unread("whether the agent's http_proxy takes metadata requests", i.ViaProxy))
+		case (token.Token || six.Token) && n.Facts.Agent.Metadata.Unknown() && n.MayBe("EC2") != node.No:
+			return ifAgentFails(n, unread("whether the environment of the agent's service switches the metadata service off", n.Facts.Agent.Metadata))
 		case token.Token:
 			return pass("IMDSv2 answers in %.0f ms", token.Seconds*1000)
 		case six.Token:

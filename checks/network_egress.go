@@ -257,17 +257,22 @@ func blameHost(n *node.Node, open []facts.Endpoint) (Finding, bool) {
 // blameRuleForAgent finds a rule of this host that stops the agent's programs, and not
 // this one, whose connections are made; false: there is none.
 func blameRuleForAgent(n *node.Node, up []facts.Endpoint) (Finding, bool) {
-	in := n.Facts.Host.Firewall
-	forbidden := forbiddenEntry(n)
+	in, forbidden := n.Facts.Host.Firewall, forbiddenEntry(n)
+	switch {
+	case n.Acceptance.Now == node.Yes, forbidden.Found == node.No:
+		return Finding{}, false
+	case in.Unknown() && forbidden.Yes():
+		return unread("the system forbids the agent to connect; rules of this host's firewall", in).failing(Blocks).logged(forbidden), true
+	}
 	for _, r := range in.Some().Rules {
-		if r.Program == "" || !r.HTTPS || n.Acceptance.Now == node.Yes || !forbidden.Yes() {
-			continue
-		}
 		for _, e := range up {
-			for _, t := range e.TCP {
-				if node.RuleHits(r, t.Address, t.Interface) {
-					return sawRule(blocks("host-firewall-egress", Proven, "a firewall on this host lets this program connect to %s on 443, and not %s", e.Host, r.Program).logged(forbidden), in, r), true
-				}
+			hits := slices.ContainsFunc(e.TCP, func(t facts.Attempt) bool { return node.RuleHits(r, t.Address, t.Interface) })
+			switch {
+			case r.Program == "" || !r.HTTPS || !hits:
+			case forbidden.Unread():
+				return unreadLog(n), true
+			default:
+				return sawRule(blocks("host-firewall-egress", Proven, "a firewall on this host lets this program connect to %s on 443, and not %s", e.Host, r.Program).logged(forbidden), in, r), true
 			}
 		}
 	}
@@ -277,12 +282,18 @@ func blameRuleForAgent(n *node.Node, up []facts.Endpoint) (Finding, bool) {
 // forbiddenEntry is a current entry of the agent's log that says that Windows forbade a
 // connection.
 func forbiddenEntry(n *node.Node) node.Entry {
+	out := node.Entry{Found: n.Log.Read()}
+	if out.Found == node.Yes {
+		out.Found = node.No
+	}
 	for _, m := range n.Facts.Log.Matches.Some() {
-		if e := n.Log.Current(m.ID); e.Yes() && strings.Contains(e.Text, "forbidden by its access permissions") {
-			return e
+		if strings.Contains(m.Text, "forbidden by its access permissions") {
+			if e := n.Log.Current(m.ID); e.Yes() || e.Unread() {
+				return e
+			}
 		}
 	}
-	return node.Entry{Found: node.No}
+	return out
 }
 
 // sawRule adds a rule of this host's firewall, and the step that switches it off where

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"path"
 	"strings"
+
+	"ssm-doctor/checks/facts"
 )
 
 // OnRoot is a stored path relative to the root, whatever its system. On a running
@@ -54,20 +56,14 @@ func driveOf(name string) (drive, rest string, ok bool) {
 type Dirs struct{ Data, SSM, Runtime, Log, Config string }
 
 func AgentDirs(env *Env) Dirs {
-	switch env.GOOS {
-	case "windows":
-		ssm := path.Join(windowsFolder(env, "ProgramData", "ProgramData"), "Amazon/SSM")
-		return Dirs{ssm + "/InstanceData", ssm, ssm + "/runtimeconfig", ssm + "/Logs", ProgramFolder(env) + "/amazon-ssm-agent.json"}
-	case "darwin":
-		return Dirs{"opt/aws/ssm/data", "opt/aws/ssm", "opt/aws/ssm/runtimeconfig", "var/log/amazon/ssm", "opt/aws/ssm/amazon-ssm-agent.json"}
-	}
 	// On Bottlerocket the host container that holds the agent keeps its state here; what
 	// else it has is not to be seen from the host.
 	// Source: bottlerocket-os/bottlerocket-control-container, start_control_ssm.sh.
-	if control := "local/host-containers/control"; Exists(env.FS, control) {
+	if control := "local/host-containers/control"; env.GOOS == "linux" && Exists(env.FS, control) {
 		return Dirs{control + "/ssm", control + "/ssm", control + "/ssm/runtimeconfig", control + "/log", control + "/amazon-ssm-agent.json"}
 	}
-	return Dirs{"var/lib/amazon/ssm", "var/lib/amazon/ssm", "var/lib/amazon/ssm/runtimeconfig", "var/log/amazon/ssm", "etc/amazon/ssm/amazon-ssm-agent.json"}
+	l := Folders(env)
+	return Dirs{Clean(l.Data), Clean(path.Dir(l.Runtime)), Clean(l.Runtime), Clean(l.Log), Clean(l.Config)}
 }
 
 // windowsFolder is a folder that a variable of the running system names.
@@ -85,10 +81,18 @@ func windowsFolder(env *Env, variable, usual string) string {
 	return usual
 }
 
-// ProgramFolder is where the agent's programs lie on Windows.
-func ProgramFolder(env *Env) string {
-	return path.Join(windowsFolder(env, "ProgramW6432", "Program Files"), "Amazon/SSM")
+// Folders is where the agent keeps its things: the layout of the system, on a running
+// Windows with the folders to which its variables move it.
+func Folders(env *Env) facts.Layout {
+	l := facts.LayoutOf(env.GOOS)
+	if env.GOOS == "windows" {
+		l = l.Moved("/ProgramData", "/"+windowsFolder(env, "ProgramData", "ProgramData")).Moved("/Program Files", "/"+windowsFolder(env, "ProgramW6432", "Program Files"))
+	}
+	return l
 }
+
+// ProgramFolder is where the agent's programs lie.
+func ProgramFolder(env *Env) string { return Clean(Folders(env).Programs) }
 
 // BottlerocketUnit runs the host container that holds the agent on Bottlerocket.
 // Source: bottlerocket-os/bottlerocket, packages/os/host-containers@.service.

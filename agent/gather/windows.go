@@ -17,8 +17,8 @@ type Windows struct {
 	// that begins with HKCU: a text as one string, a multi-text as several, a number in
 	// decimal, bytes as they are.
 	Strings func(key, value string) facts.Seen[[]string]
-	// Texts are the values of a key that are texts, by name.
-	Texts func(key string) facts.Seen[map[string]string]
+	// Texts are the values of a key that are texts, as NAME=TEXT.
+	Texts func(key string) facts.Seen[[]string]
 	// Processes lists running programs by the base name of their file.
 	Processes func(names []string) facts.Seen[[]facts.Process]
 	// Routes are the routes of IPv4 and IPv6.

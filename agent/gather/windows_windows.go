@@ -74,23 +74,23 @@ func openKey(key string) (registry.Key, error) {
 // its firewall.
 const maxTexts = 5000
 
-func registryTexts(key string) facts.Seen[map[string]string] {
+func registryTexts(key string) facts.Seen[[]string] {
 	from := RegistryURL(key)
 	k, err := openKey(key)
 	if errors.Is(err, registry.ErrNotExist) {
-		return facts.Absent[map[string]string]("no such key", from)
+		return facts.Absent[[]string]("no such key", from)
 	} else if err != nil {
-		return Unknown[map[string]string](err, from)
+		return Unknown[[]string](err, from)
 	}
 	defer k.Close()
 	names, err := k.ReadValueNames(maxTexts)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return Unknown[map[string]string](err, from)
+		return Unknown[[]string](err, from)
 	}
-	out := map[string]string{}
+	out := []string{}
 	for _, n := range names {
 		if s, _, err := k.GetStringValue(n); err == nil {
-			out[n] = s
+			out = append(out, n+"="+s)
 		}
 	}
 	if len(names) == maxTexts {

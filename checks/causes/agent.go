@@ -87,6 +87,7 @@ var _ = add(
 		Fix: []Step{
 			asRoot("Install the newest release", "{reinstall}"),
 			linux(or(asRoot)("Or go back to the release that worked until a fix is out", "{downgrade} https://s3.{region}.{domain}/amazon-ssm-{region}/{version}/linux_{arch}/amazon-ssm-agent.rpm")),
+			windows(or(asRoot)("Or go back to the earlier release that worked until a fix is out; the registration stays", "Invoke-WebRequest https://s3.{region}.{domain}/amazon-ssm-{region}/{version}/windows_amd64/AmazonSSMAgentSetup.exe -OutFile $env:TEMP\\ssm.exe; Start-Process $env:TEMP\\ssm.exe -ArgumentList '/uninstall','/quiet' -Wait; Start-Process $env:TEMP\\ssm.exe -ArgumentList '/S' -Wait")),
 			restart, verify,
 		},
 		Docs: []string{docAgentUpdate},

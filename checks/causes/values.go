@@ -95,8 +95,6 @@ var systems = map[string]map[string]string{
 		"enableonly": "Set-Service AmazonSSMAgent -StartupType Automatic",
 		"enable":     "Set-Service AmazonSSMAgent -StartupType Automatic; Start-Service AmazonSSMAgent",
 		"journal":    `Get-Content C:\ProgramData\Amazon\SSM\Logs\amazon-ssm-agent.log -Tail 50`,
-		"data":       `C:\ProgramData\Amazon\SSM\InstanceData`, "runtime": `C:\ProgramData\Amazon\SSM\runtimeconfig`, "log": `C:\ProgramData\Amazon\SSM\Logs`,
-		"config": `C:\Program Files\Amazon\SSM\amazon-ssm-agent.json`, "agent": `C:\Program Files\Amazon\SSM\amazon-ssm-agent.exe`,
 	},
 	"darwin": {
 		"unit": "com.amazon.aws.ssm", "restart": "launchctl kickstart -k system/com.amazon.aws.ssm", "stop": "launchctl bootout system/com.amazon.aws.ssm",
@@ -106,7 +104,6 @@ var systems = map[string]map[string]string{
 		"enableonly": "launchctl enable system/com.amazon.aws.ssm",
 		"enable":     "launchctl enable system/com.amazon.aws.ssm; launchctl bootstrap system /Library/LaunchDaemons/com.amazon.aws.ssm.plist",
 		"journal":    "tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log",
-		"data":       "/opt/aws/ssm/data", "runtime": "/opt/aws/ssm/runtimeconfig", "config": "/opt/aws/ssm/amazon-ssm-agent.json", "agent": "/opt/aws/ssm/bin/amazon-ssm-agent",
 	},
 }
 
@@ -230,7 +227,7 @@ func (v Values) value(name, stand string, command bool) string {
 // pathOf is where the agent of a system keeps one of its things.
 func pathOf(goos, name string) (string, bool) {
 	l := facts.LayoutOf(goos)
-	p, ok := map[string]string{"data": l.Data, "runtime": l.Runtime, "log": l.Log, "config": l.Config}[name]
+	p, ok := map[string]string{"data": l.Data, "runtime": l.Runtime, "log": l.Log, "config": l.Config, "agent": l.Programs + "/amazon-ssm-agent" + l.Exe}[name]
 	if ok && goos == "windows" {
 		p = onDrive(p)
 	}

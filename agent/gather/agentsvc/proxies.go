@@ -74,6 +74,9 @@ func metadataOf(e Environment) facts.Seen[facts.MetadataEnv] {
 	}
 	m.Disabled = is("AWS_EC2_METADATA_DISABLED")
 	if !m.Disabled && m.Endpoint == "" {
+		if e.Denied != nil {
+			return gather.Unknown[facts.MetadataEnv](e.Denied, fromProcess)
+		}
 		return facts.Absent[facts.MetadataEnv]("no variable about it is set", e.From)
 	}
 	return facts.Known(m, m.From)

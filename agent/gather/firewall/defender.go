@@ -52,21 +52,22 @@ func Defender(w *gather.Windows) facts.Seen[facts.Firewall] {
 	if !on {
 		return facts.Known(fw, from)
 	}
-	var rules []winRule
+	var texts []string
 	for _, key := range []string{fwPolicy + `\FirewallRules`, fwLocal + `\FirewallRules`} {
 		all := w.Texts(key)
 		if all.Unknown() {
 			return gather.Likewise[facts.Firewall](all)
 		}
-		for name, text := range all.Value {
-			if r, ok := parseWindowsRule(name, text); ok {
-				rules = append(rules, r)
-			}
-		}
+		texts = append(texts, all.Value...)
 	}
-	slices.SortFunc(rules, func(a, b winRule) int { return strings.Compare(a.name, b.name) })
+	slices.Sort(texts)
 	allowed := traffic{}
-	for _, r := range rules {
+	for _, t := range texts {
+		name, text, _ := strings.Cut(t, "=")
+		r, ok := parseWindowsRule(name, text)
+		if !ok {
+			continue
+		}
 		f := r.fact()
 		switch {
 		case r.block && (f.IMDS || f.HTTPS) && len(fw.Rules) < maxRules:

@@ -32,18 +32,18 @@ func (w *Windows) Ask() *gather.Windows {
 			}
 			return facts.Absent[[]string]("no such value", gather.RegistryURL(key))
 		},
-		Texts: func(key string) facts.Seen[map[string]string] {
+		Texts: func(key string) facts.Seen[[]string] {
 			if key == w.Denied {
-				return facts.Unknown[map[string]string]("Access is denied.", gather.RegistryURL(key))
+				return facts.Unknown[[]string]("Access is denied.", gather.RegistryURL(key))
 			}
-			out := map[string]string{}
+			out := []string{}
 			for k, v := range w.Registry {
 				if name, ok := strings.CutPrefix(k, key+"|"); ok && len(v) == 1 {
-					out[name] = v[0]
+					out = append(out, name+"="+v[0])
 				}
 			}
 			if len(out) == 0 {
-				return facts.Absent[map[string]string]("no such key", gather.RegistryURL(key))
+				return facts.Absent[[]string]("no such key", gather.RegistryURL(key))
 			}
 			return facts.Known(out, gather.RegistryURL(key))
 		},

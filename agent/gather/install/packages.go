@@ -102,7 +102,7 @@ func installations(ctx context.Context, env *gather.Env) facts.Seen[[]facts.Inst
 	case "windows":
 		note(bare(ctx, env, "windows", gather.ProgramFolder(env), ".exe"))
 	case "darwin":
-		note(bare(ctx, env, "macos", "opt/aws/ssm/bin", ""))
+		note(bare(ctx, env, "macos", gather.ProgramFolder(env), ""))
 	default:
 		deb, rpm := note(debInstall(env)), note(rpmInstall(ctx, env))
 		note(snapInstall(env))

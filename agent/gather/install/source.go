@@ -65,8 +65,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 // folders are where the agent of a running Windows keeps its things, where variables
 // move them.
 func folders(env *gather.Env) facts.Layout {
-	usual, d := facts.LayoutOf(env.GOOS), gather.AgentDirs(env)
-	own := facts.Layout{Data: "/" + d.Data, Vault: "/" + d.Data + "/Vault", Runtime: "/" + d.Runtime, Log: "/" + d.Log, Config: "/" + d.Config, Hosts: usual.Hosts}
+	usual, own := facts.LayoutOf(env.GOOS), gather.Folders(env)
 	if env.GOOS != "windows" || own == usual {
 		return facts.Layout{}
 	}

@@ -54,7 +54,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	h.Links, h.Rules = k.Links, k.Rules
 	switch {
 	case env.GOOS == "windows" && env.Windows != nil:
-		windowsHost(env.Windows, h)
+		windowsHost(env, h)
 	case env.GOOS == "windows":
 		h.Resolver = gather.NotAskable[facts.Resolver](gather.NotLive, "")
 		h.DefaultIPv4, h.DefaultIPv6, h.Defaults = gather.NotAskable[bool](gather.NotLive, ""), gather.NotAskable[bool](gather.NotLive, ""), gather.NotAskable[[]facts.Route](gather.NotLive, "")

@@ -1,6 +1,7 @@
 package opsys
 
 import (
+	"net/netip"
 	"strings"
 
 	"ssm-doctor/agent/gather"
@@ -14,7 +15,8 @@ const (
 )
 
 // windowsHost fills the facts of the host that only Windows itself can tell.
-func windowsHost(w *gather.Windows, h *facts.Host) {
+func windowsHost(env *gather.Env, h *facts.Host) {
+	w := env.Windows
 	h.Privileged = w.Elevated()
 	first := func(key, value string) facts.Seen[string] {
 		s := w.Strings(key, value)
@@ -46,8 +48,23 @@ func windowsHost(w *gather.Windows, h *facts.Host) {
 		return
 	}
 	defaults, four := routing.WindowsDefaults(rows.Value)
-	h.DefaultIPv4, h.DefaultIPv6 = facts.Known(four > 0, rows.From), facts.Known(len(defaults) > four, rows.From)
+	h.DefaultIPv4, h.DefaultIPv6 = facts.Known(four > 0, rows.From), facts.Known(len(defaults) > four || waySix(env), rows.From)
 	h.Defaults = facts.Known(defaults, rows.From)
+}
+
+// waySix reports whether routing leads to the internet of IPv6 by another row than a
+// default route. No packet is sent.
+func waySix(env *gather.Env) bool {
+	const google = "2001:4860:4860::8888" // any public address does
+	source := env.SourceAddr
+	if source == nil {
+		if env.Dial == nil { // no network in this run
+			return false
+		}
+		source = gather.SourceFor
+	}
+	a, err := netip.ParseAddr(source(google))
+	return err == nil && a.Is6() && a.IsGlobalUnicast()
 }
 
 // suffixes are the domains that Windows appends to names of one label.

@@ -32,8 +32,8 @@ func (Credentials) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) 
 	c.Runtime, profile = readRuntime(env.FS, name)
 
 	dhmcFile := path.Join(d.Data, "credentials")
-	if env.GOOS == "windows" {
-		dhmcFile = path.Join(gather.ProgramFolder(env), "credentials")
+	if env.GOOS != "linux" {
+		dhmcFile = gather.Clean(gather.Folders(env).DHMC)
 	}
 	var profiles []section
 	c.DHMCFile, profiles = readShared(env.FS, dhmcFile)
@@ -71,11 +71,8 @@ func sharedFile(env *gather.Env, service agentsvc.Environment) string {
 			return at
 		}
 	}
-	switch env.GOOS {
-	case "windows":
-		return "Windows/System32/config/systemprofile/.aws/credentials"
-	case "darwin":
-		return "var/root/.aws/credentials"
+	if env.GOOS != "linux" {
+		return gather.Clean(gather.Folders(env).Shared)
 	}
 	home := "root"
 	if b, err := gather.ReadFile(env.FS, "etc/passwd", gather.MaxSmall); err == nil {
