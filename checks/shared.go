@@ -106,9 +106,12 @@ func brokenProgram(n *node.Node, u *facts.Unit, p facts.Program) (what, seen str
 		return "", "" // nothing says that it could not be executed
 	case p.Loader != "":
 		return "the program that loads it is missing: " + p.Loader, "its loader " + p.Loader + " does not exist"
-	case p.Format == "elf" && p.Arch != "" && arch != "" && p.Arch != arch:
+	case (p.Format == "elf" || p.Format == "pe") && p.Arch != "" && arch != "" && p.Arch != arch:
 		return "it is made for " + p.Arch + ", and this host is " + arch, "an executable for " + p.Arch
-	case p.Format == "other":
+	case p.Format == "other", p.Format == "pe" && n.Facts.Host.GOOS == "linux":
+		if n.Facts.Host.GOOS == "windows" {
+			return "it is no program of Windows: damaged, or cut off", "does not begin as programs of Windows do"
+		}
 		return "it is no executable", "neither an ELF file nor a script"
 	}
 	return "", ""

@@ -136,9 +136,9 @@ type Program struct {
 	Size int64 `json:"size"`
 	// Runnable: it is a file with a bit that lets it be executed.
 	Runnable bool `json:"runnable"`
-	// Format is elf, script, empty or other.
+	// Format is elf, script, pe (of Windows), empty or other.
 	Format string `json:"format"`
-	// Arch is Go's name of the processor that an ELF file is for; empty: not told.
+	// Arch is Go's name of the processor that an ELF or PE file is for; empty: not told.
 	Arch string `json:"arch"`
 	// Loader is the program that must be there to run this one, and is not.
 	Loader string `json:"missing_loader"`

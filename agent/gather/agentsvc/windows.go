@@ -75,15 +75,26 @@ func describeWindows(env *gather.Env, u *facts.Unit) {
 		u.Program = facts.Unknown[facts.Program]("it is not on the system's drive", "file:"+u.Exec)
 		return
 	}
-	fi, err := env.FS.Stat(at)
-	switch {
-	case gather.Missing(err):
-		u.Program = facts.Absent[facts.Program]("no such file", "file:"+u.Exec)
-	case err != nil:
-		u.Program = gather.Unknown[facts.Program](err, "file:"+u.Exec)
-	default:
-		u.Program = facts.Known(facts.Program{Size: fi.Size(), Runnable: fi.Mode().IsRegular(), Format: "other"}, "file:"+u.Exec)
+	u.Program = programOf(env.FS, at)
+	u.Program.From = "file:" + u.Exec
+	if p := &u.Program.Value; u.Program.Known() { // Windows has no mode
+		p.Runnable = true
 	}
+}
+
+// machinesPE are the processors of PE files. Source: Microsoft, "PE Format".
+var machinesPE = map[uint16]string{0x8664: "amd64", 0xaa64: "arm64", 0x14c: "386"}
+
+// formatPE tells a program of Windows and its processor by its first bytes.
+func formatPE(b []byte) (format, arch string) {
+	if len(b) < 64 || b[0] != 'M' || b[1] != 'Z' {
+		return "other", ""
+	}
+	at := int64(binary.LittleEndian.Uint32(b[60:]))
+	if at+6 > int64(len(b)) || string(b[at:at+4]) != "PE\x00\x00" {
+		return "other", ""
+	}
+	return "pe", machinesPE[binary.LittleEndian.Uint16(b[at+4:])]
 }
 
 // restartOf reads the recovery actions of a service: after which ends Windows starts it

@@ -2,6 +2,7 @@ package agentsvc
 
 import (
 	"encoding/binary"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -86,7 +87,11 @@ func TestWindowsService(t *testing.T) {
 		t.Errorf("%+v", u)
 	}
 	w.Registry[ServiceKey+"|DeleteFlag"], w.Registry[ServiceKey+"|DelayedAutostart"] = []string{"1"}, []string{"1"}
-	if u := of(map[string]string{exe: "MZ"}); !u.Program.Known() || u.Program.Value.Size != 2 || !u.Deleting || !u.Delayed {
+	pe := "MZ" + strings.Repeat("\x00", 58) + "\x40\x00\x00\x00PE\x00\x00\x64\x86"
+	if p := of(map[string]string{exe: pe}).Program; p.Value.Format != "pe" || p.Value.Arch != "amd64" || !p.Value.Runnable {
+		t.Errorf("%+v", p)
+	}
+	if u := of(map[string]string{exe: "MZ"}); u.Program.Value.Format != "other" || !u.Program.Known() || u.Program.Value.Size != 2 || !u.Deleting || !u.Delayed {
 		t.Errorf("%+v", u)
 	}
 	for _, c := range []struct {
