@@ -31,7 +31,7 @@ func TestWindowsHost(t *testing.T) {
 	w := &gathertest.Windows{
 		Registry: map[string][]string{
 			`SOFTWARE\Microsoft\Windows NT\CurrentVersion` + "|ProductName": {"Windows Server 2022 Datacenter"}, `HARDWARE\DESCRIPTION\System\BIOS` + "|SystemManufacturer": {"Amazon EC2"},
-			agentsvc.ServiceKey + "|Version": {"3.3.1142.0"},
+			agentsvc.ServiceKey + "|Version": {"3.3.1142.0"}, `SYSTEM\CurrentControlSet\Services\W32Time\Parameters|Type`: {"NoSync"},
 			`SYSTEM\CurrentControlSet\Services\SharedAccess\Parameters\FirewallPolicy\FirewallRules|{1}`: {"v2.31|Action=Block|Active=TRUE|Dir=Out|Protocol=6|RPort=443|Name=x|"},
 		},
 		Service: facts.Known(gather.WindowsService{State: 4, StartType: 2, PID: 42, Path: `C:\Program Files\Amazon\SSM\amazon-ssm-agent.exe`, Account: "LocalSystem"}, ""),
@@ -60,7 +60,7 @@ func TestWindowsHost(t *testing.T) {
 	h, a := f.Host, f.Agent
 	for _, s := range gathertest.Wrong(
 		gathertest.Is(h.Distro, facts.Distro{ID: "windows", Name: "Windows Server 2022 Datacenter"}), gathertest.Is(h.Hostname, "WIN-1"), gathertest.Is(h.Privileged, false), gathertest.Is(h.DMI.Vendor, "Amazon EC2"),
-		gathertest.Is(h.DefaultIPv4, true), gathertest.Is(h.DefaultIPv6, false), gathertest.Is(h.ImageState, "IMAGE_STATE_COMPLETE"),
+		gathertest.Is(h.DefaultIPv4, true), gathertest.Is(h.DefaultIPv6, false), gathertest.Is(h.ImageState, "IMAGE_STATE_COMPLETE"), gathertest.Is(h.NTPSynchronized, false),
 		gathertest.Is(h.IMDSRoute, facts.Route{Destination: "169.254.169.254/32", Gateway: "10.4.0.1", Interface: "if7", Kind: "unicast"}), gathertest.Holds("resolver", cmp.Equal(h.Resolver.Value.Servers, []string{"10.0.0.2"})),
 		gathertest.Holds("persistent route", len(h.PersistentRoutes.Value) == 1 && !h.PersistentRoutes.Value[0].OnLink),
 		gathertest.Is(a.Installed, "3.3.1142.0"), gathertest.Is(a.Manager, "scm"), gathertest.Holds("unit", len(a.Units.Value) == 1 && a.Units.Value[0].Active == "active"),

@@ -27,6 +27,10 @@ func GatherProxies(ctx context.Context, run *gather.Run, a *facts.Agent) {
 		a.ServiceProxy = gather.Unknown[facts.Proxy](e.Err, e.From)
 	} else {
 		service = gather.ProxyFrom(e.Vars)
+		if was, yes := startedWithout(env); yes && service.HTTPS != "" {
+			unit, a.PendingProxy = service, facts.Known(service.Fact(e.From), e.From)
+			service, e.From, e.By = was, "log of the agent at its start", nil
+		}
 		if service.HTTPS != "" || service.HTTP != "" {
 			a.ServiceProxy = facts.Known(service.Fact(e.From), e.From)
 			for _, name := range []string{"http_proxy", "https_proxy"} {

@@ -36,6 +36,7 @@ func windowsHost(env *gather.Env, h *facts.Host) {
 	}
 	h.DMI.Vendor, h.DMI.AssetTag = first(biosKey, "SystemManufacturer"), gather.NotAskable[string](gather.ErrUnsupported.Error(), "")
 	h.DMI.EC2UUID = gather.NotAskable[bool](gather.ErrUnsupported.Error(), "")
+	h.NTPSynchronized = clockKept(w)
 	if s := w.Servers(); s.Known() {
 		h.Resolver = facts.Known(facts.Resolver{Servers: s.Value, Search: suffixes(w), Options: []string{}}, s.From)
 	} else {
@@ -50,6 +51,18 @@ func windowsHost(env *gather.Env, h *facts.Host) {
 	defaults, four := routing.WindowsDefaults(rows.Value)
 	h.DefaultIPv4, h.DefaultIPv6 = facts.Known(four > 0, rows.From), facts.Known(len(defaults) > four || waySix(env), rows.From)
 	h.Defaults = facts.Known(defaults, rows.From)
+}
+
+// clockKept tells whether the Windows Time service keeps the clock: that it does not
+// where it is disabled or told to ask nobody. That it does cannot be read.
+func clockKept(w *gather.Windows) facts.Seen[bool] {
+	const key = `SYSTEM\CurrentControlSet\Services\W32Time`
+	for _, at := range [][3]string{{key, "Start", "4"}, {key + `\Parameters`, "Type", "NoSync"}} {
+		if s := w.Strings(at[0], at[1]); s.Known() && len(s.Value) > 0 && s.Value[0] == at[2] {
+			return facts.Known(false, s.From+`\`+at[1]+"="+at[2])
+		}
+	}
+	return gather.NotAskable[bool]("Windows does not say whether its clock is synchronized", gather.RegistryURL(key))
 }
 
 // waySix reports whether routing leads to the internet of IPv6 by another row than a
