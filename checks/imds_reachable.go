@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/causes"
@@ -175,6 +176,14 @@ func explainNoToken(n *node.Node, token facts.Exchange) Finding {
 	}
 	if token.Status != 0 && (isHTML(token) || token.Status == 200) {
 		return put(blocks("imds-impostor", Proven, "what answers at %s is not the EC2 metadata service: %s", imdsAddress, renderExchange(token)))
+	}
+	if fw := host.Firewall.Some(); token.Outcome == facts.NotPermitted {
+		if goos := host.GOOS; host.Firewall.Unknown() && host.Firewall.Obstacle() != facts.NotAskable && (goos == "" || goos == "windows") {
+			return put(unread("this program may not connect to the metadata service; rules of this host's firewall", host.Firewall)).failing(effectOfMetadata(n))
+		}
+		if i := slices.IndexFunc(fw.ForAgent, func(r facts.FirewallRule) bool { return r.IMDS }); i >= 0 {
+			return put(onlyAgentMay(fw.ForAgent[i:], imdsAddress, token.Error))
+		}
 	}
 	if fw := host.Firewall.Some(); token.Status == 0 {
 		for _, r := range fw.Rules {

@@ -89,6 +89,9 @@ func TestImdsReachable(t *testing.T) {
 		{name: "forbidden by a rule of Windows", fault: netAll(ends(facts.NotPermitted, "forbidden (WSAEACCES, 10013)"), func(f *facts.Facts) {
 			f.Host.Firewall = facts.Known(facts.Firewall{Tool: "Windows firewall", Rules: []facts.FirewallRule{{Table: "Windows firewall", Chain: "{1AB}", Text: "no metadata", Action: "block", IMDS: true}}}, "registry")
 		}), want: named("imds-blocked-by-host", Proven, "no metadata", "Windows firewall rule in Windows firewall {1AB}: no metadata (registry)")},
+		{name: "a rule of Windows that lets only the agent out", fault: netAll(ends(facts.NotPermitted, "forbidden"), func(f *facts.Facts) {
+			f.Host.Firewall = facts.Known(facts.Firewall{Tool: "Windows firewall", ForAgent: []facts.FirewallRule{{Text: "SSM out", Action: "allow", IMDS: true, Program: "amazon-ssm-agent.exe"}}}, "registry")
+		}), want: is(Unknown, "this program may not connect to 169.254.169.254")},
 		{name: "a rule of Windows that does not stop it", fault: netAll(ends(facts.Timeout, "no answer in time"), func(f *facts.Facts) {
 			f.Host.Firewall = facts.Known(facts.Firewall{Tool: "Windows firewall", Rules: []facts.FirewallRule{{Chain: "{1AB}", Text: "no metadata", Action: "block", IMDS: true}}}, "registry")
 		}), want: named("imds-unreachable", Proven, "does not answer", "")},

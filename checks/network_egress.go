@@ -241,6 +241,12 @@ func blameHost(n *node.Node, open []facts.Endpoint) (Finding, bool) {
 	tool := in.Some().Tool
 	var fd Finding
 	switch {
+	case someEnded(open, facts.NotPermitted) && slices.ContainsFunc(in.Some().ForAgent, func(r facts.FirewallRule) bool {
+		return r.HTTPS && node.RuleHits(r, e.TCP[0].Address, e.TCP[0].Interface)
+	}):
+		return onlyAgentMay(in.Some().ForAgent, e.Host+":443", tcpWord(e.TCP[0])), true
+	case someEnded(open, facts.NotPermitted) && n.Facts.Host.GOOS == "windows" && in.Unknown() && in.Obstacle() != facts.NotAskable:
+		return unread("this program may not connect to "+e.Host+"; rules of this host's firewall", in).failing(Blocks), true
 	case someEnded(open, facts.NotPermitted):
 		fd = blocks("host-firewall-egress", Proven, "a firewall on this host itself refuses connections to %s on 443 (%s)", e.Host, tcpWord(e.TCP[0]))
 	case known && rule.Action != "block" && someEnded(open, stoppedByRule...): // Windows says that it forbids it

@@ -123,6 +123,9 @@ func TestNetworkEgress(t *testing.T) {
 		{name: "no way out", fault: netTimeout(), want: named("network-no-egress", Proven, ssm+" (52.119.180.20) and the other Systems Manager endpoints cannot be reached on port 443: timed out; this host has no way out to them", "connect to "+channel+":443 from eth0: 52.119.181.21 timed out (connect)")},
 		{name: "forbidden by a rule of Windows", kind: "windows", fault: netAll(netEnds(facts.NotPermitted, "forbidden"), winRule(facts.FirewallRule{Chain: "{1AB}", Text: "Block HTTPS", Action: "block", HTTPS: true})),
 			want: named("host-firewall-egress", Proven, "Block HTTPS", "rule of the Windows firewall: {1AB} Block HTTPS (registry)")},
+		{name: "a rule of Windows that lets only the agent out", kind: "windows", fault: netAll(netEnds(facts.NotPermitted, "forbidden"), func(f *facts.Facts) {
+			f.Host.Firewall = facts.Known(facts.Firewall{Tool: "Windows firewall", ForAgent: []facts.FirewallRule{{Text: "SSM out", Action: "allow", HTTPS: true, Program: "ssm-agent-worker.exe"}}}, "registry")
+		}), want: is(Unknown, "one allows ssm-agent-worker.exe: SSM out")},
 		{name: "a rule of Windows, which would have said so", kind: "windows", fault: netAll(netTimeout(), winRule(facts.FirewallRule{Chain: "{1AB}", Text: "Block HTTPS", Action: "block", HTTPS: true})),
 			want: named("network-no-egress", Proven, "no way out", "")},
 		{name: "a rule of Windows for the agent's program", kind: "windows", fault: netAll(winRule(facts.FirewallRule{Chain: "{1AB}", Text: "Block the agent", Action: "block", HTTPS: true, Program: "ssm-agent-worker.exe"}), func(f *facts.Facts) {

@@ -288,6 +288,12 @@ func textFrom(s, fragment string) string {
 // reRuleName is a name of a firewall rule of Windows that can stand in quotes.
 var reRuleName = regexp.MustCompile(`^[A-Za-z0-9{}. _-]{1,100}$`)
 
+// onlyAgentMay is the answer where this program may not connect, and a rule lets the
+// agent's programs do so: what they reach cannot be tried.
+func onlyAgentMay(rules []facts.FirewallRule, where, why string) Finding {
+	return unknown("this program may not connect to %s: %s; the firewall of this host lets out only what a rule allows, and one allows %s: %s", where, why, rules[0].Program, text.Cut(rules[0].Text, 160))
+}
+
 // disableRule switches a rule of the Windows firewall off; false: it cannot be named.
 func disableRule(r facts.FirewallRule) (causes.Step, bool) {
 	step := causes.Step{Where: causes.OnHost, Root: true, GOOS: "windows"}

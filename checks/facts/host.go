@@ -142,6 +142,9 @@ type Denial struct {
 type Firewall struct {
 	Tool  string         `json:"tool"` // nft, iptables, Windows firewall
 	Rules []FirewallRule `json:"rules"`
+	// ForAgent are rules that let the agent's programs out, where nothing else may leave
+	// without a rule of its own: what this program may not do, they may.
+	ForAgent []FirewallRule `json:"for_agent,omitempty"`
 }
 
 // FirewallRule is one rule of an output chain that drops or rejects.

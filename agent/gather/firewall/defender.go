@@ -62,6 +62,7 @@ func Defender(w *gather.Windows) facts.Seen[facts.Firewall] {
 	}
 	slices.Sort(texts)
 	allowed := traffic{}
+	var forAgent []facts.FirewallRule
 	for _, t := range texts {
 		name, text, _ := strings.Cut(t, "=")
 		r, ok := parseWindowsRule(name, text)
@@ -72,9 +73,16 @@ func Defender(w *gather.Windows) facts.Seen[facts.Firewall] {
 		switch {
 		case r.block && (f.IMDS || f.HTTPS) && len(fw.Rules) < maxRules:
 			fw.Rules = append(fw.Rules, f)
+		case !r.block && r.program != "" && (f.IMDS || f.HTTPS):
+			if f.Action = "allow"; len(forAgent) < maxRules {
+				forAgent = append(forAgent, f)
+			}
 		case !r.block && r.certain():
 			allowed.imds, allowed.https = allowed.imds || f.IMDS, allowed.https || f.HTTPS
 		}
+	}
+	if len(closed) > 0 {
+		fw.ForAgent = forAgent
 	}
 	for _, p := range closed {
 		r := facts.FirewallRule{Table: p, Text: "DefaultOutboundAction=Block", Action: "block", Policy: true, IMDS: !allowed.imds, HTTPS: !allowed.https}

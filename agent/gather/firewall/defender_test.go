@@ -52,6 +52,11 @@ func TestDefender(t *testing.T) {
 			}
 		})
 	}
+	only := Defender((&gathertest.Windows{Registry: map[string][]string{fwLocal + `\PublicProfile|DefaultOutboundAction`: {"1"},
+		rules + "{1}": {`v2.31|Action=Allow|Active=TRUE|Dir=Out|Protocol=6|App=C:\Program Files\Amazon\SSM\ssm-agent-worker.exe|`}}}).Ask()).Value
+	if len(only.ForAgent) != 1 || !only.ForAgent[0].HTTPS || len(only.Rules) != 1 || !only.Rules[0].Policy || !only.Rules[0].HTTPS {
+		t.Errorf("%+v", only)
+	}
 	if fw := Defender((&gathertest.Windows{Denied: fwLocal + `\FirewallRules`}).Ask()); !fw.Unknown() {
 		t.Errorf("%+v", fw)
 	}
