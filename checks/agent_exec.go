@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/causes"
@@ -52,11 +53,14 @@ var AgentExec = register(Check{
 	},
 })
 
+// deniedWords are how Linux and Windows say that a program may not be executed.
+var deniedWords = []string{"permission denied", "access is denied", "blocked by group policy", "contains a virus", "cannot verify the digital signature", "application control policy"}
+
 // workerDenied is the entry of a worker of the last day that the kernel refused to
 // execute, and that has not run since.
 func workerDenied(n *node.Node) node.Entry {
 	for _, e := range []node.Entry{n.Log.Unmended(facts.SigDocStart, facts.SigDocRan, facts.SigScriptRan), n.Log.Unmended(facts.SigSessionWorker, facts.SigSessionOpened, facts.SigPortOpened)} {
-		if e.Yes() && (strings.Contains(e.Text, "permission denied") || strings.Contains(strings.ToLower(e.Text), "access is denied")) {
+		if e.Yes() && slices.ContainsFunc(deniedWords, func(w string) bool { return strings.Contains(strings.ToLower(e.Text), w) }) {
 			return e
 		}
 	}
@@ -88,6 +92,9 @@ func refusedByManager(n *node.Node, fd Finding, u *facts.Unit, e node.Ending) Fi
 		fd = fd.add(": %s", e.Meaning)
 	}
 	fd = sawEnd(n, fd.with("path", u.Exec), u, e)
+	if u.Program.Absent() { // or decideProgram would have said so
+		fd = fd.add("; the program is gone").saw("program "+u.Exec, "no such file", u.Program.From)
+	}
 	if m, ok := n.LatestNote(facts.NoteExec); ok {
 		fd = fd.sawAt("log of the system", m.Text, m.From, m.At)
 	}

@@ -42,7 +42,7 @@ func execWindows(code int) func(*facts.Facts) {
 	return func(f *facts.Facts) {
 		execStopped(f)
 		u := &f.Agent.Units.Value[0]
-		u.Active, u.Sub, u.Result, u.Ended, u.ExitStatus = "stopped", "stopped", "exit-code", "scm", code
+		u.Active, u.Sub, u.Result, u.Ended, u.ExitStatus = "failed", "stopped", "exit-code", "scm", code
 	}
 }
 
@@ -120,6 +120,11 @@ func TestAgentExec(t *testing.T) {
 		{name: "fapolicyd", fault: all(execFailed, execNote(`fapolicyd: dec=deny_audit perm=execute path=/usr/bin/amazon-ssm-agent`)), want: named(Proven, "fapolicyd does not let the agent be executed", "", "")},
 		{name: "AppArmor, long ago, and the agent runs", fault: execNote(`audit: apparmor="DENIED" operation="exec" name="/usr/bin/amazon-ssm-agent"`), want: is(Pass, "")},
 		{name: "Windows: taken for a virus", kind: "windows", fault: execWindows(225), want: named(Proven, "exit code 225 (VIRUS_INFECTED)): an antivirus product takes the program for a virus", "last end of AmazonSSMAgent: exit code 225 (VIRUS_INFECTED)", "")},
+		{name: "Windows: taken for a virus and removed", kind: "windows", fault: func(f *facts.Facts) {
+			execWindows(225)(f)
+			f.Agent.Units.Value[0].Program = facts.Absent[facts.Program]("no such file", `file:C:\x`)
+		}, want: named(Proven, "an antivirus product takes the program for a virus; the program is gone", "", "")},
+		{name: "Windows: a policy of Code Integrity", kind: "windows", fault: execWindows(4551), want: named(Proven, "exit code 4551 (SYSTEM_INTEGRITY_POLICY_VIOLATION)", "", "")},
 		{name: "Windows: a policy", kind: "windows", fault: execWindows(1260), want: named(Proven, "a policy (AppLocker, software restriction) forbids the program", "", "")},
 		{name: "Windows: a crash", kind: "windows", fault: execWindows(1067), want: is(Pass, "")},
 

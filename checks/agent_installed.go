@@ -50,8 +50,8 @@ func notInstalled(n *node.Node) Finding {
 	if n.Platform().Family == "bottlerocket" {
 		return notOnBottlerocket(n)
 	}
-	fd := stops(n, "agent-not-installed", Proven, "no SSM Agent is installed: no package, no snap, no executable, no service")
-	fd = fd.saw("package databases and the known places", "no amazon-ssm-agent", n.Facts.Agent.Installations.From)
+	fd := stops(n, "agent-not-installed", Proven, "no SSM Agent is installed: %s", missingParts(n))
+	fd = fd.saw(n.Layout().Label, "no amazon-ssm-agent", n.Facts.Agent.Installations.From)
 	for _, u := range n.Facts.Agent.Units.Some() {
 		fd = fd.saw(n.ShowUnit(u.Name), u.Load, n.ServiceManager(u.Name))
 		if u.Load == "loaded" && u.Exec != "" && u.Program.Absent() {
@@ -62,6 +62,14 @@ func notInstalled(n *node.Node) Finding {
 		fd = fd.with("package", d.ID).saw("operating system", text.Or(d.Name, d.ID), n.Facts.Host.Distro.From)
 	}
 	return withOthers(n, fd)
+}
+
+// missingParts are what a system would have of an installed agent.
+func missingParts(n *node.Node) string {
+	if n.Facts.Host.GOOS == "linux" || n.Facts.Host.GOOS == "" {
+		return "no package, no snap, no executable, no service"
+	}
+	return "no executable, no service"
 }
 
 // notOnBottlerocket is the finding for Bottlerocket without its host container "control",

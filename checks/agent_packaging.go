@@ -31,6 +31,9 @@ var AgentPackaging = register(Check{
 		for _, in := range list.Some() {
 			kinds = append(kinds, in.Kind)
 		}
+		if u := n.Agent.Unit; u != nil && u.Active != "active" && n.Facts.Agent.Manager.Value == "scm" && n.Ending().Class == node.EndExec {
+			return unknown("Windows did not let the program be executed (%s): see agent-exec", n.Ending().How)
+		}
 		faults := append(packageFaults(list.Some()), unitFaults(n, units.Some())...)
 		if len(faults) == 0 {
 			switch {
@@ -123,7 +126,11 @@ func packageFaults(list []facts.Installation) []packagingFault {
 			case strings.HasPrefix(in.Broken, "dpkg: "):
 				kind = "half"
 			}
-			out = append(out, packagingFault{kind, text.New("the %s package is broken: %s", in.Kind, in.Broken),
+			what := text.New("the %s package is broken: %s", in.Kind, in.Broken)
+			if in.Kind == "windows" {
+				what = text.New("the installation is not whole: %s", in.Broken)
+			}
+			out = append(out, packagingFault{kind, what,
 				[]Evidence{{What: in.Kind + " package", Seen: strings.TrimSpace(in.Package + " " + in.Broken), From: in.Version.From}}})
 		}
 	}

@@ -53,6 +53,13 @@ func TestAgentPackaging(t *testing.T) {
 			other(f)
 			f.Agent.Units.Value[0].Load = "masked"
 		}, want: want{status: Pass}},
+		{name: "Windows: the program is gone", kind: "windows", fault: stopped(func(f *facts.Facts) {
+			f.Agent.Installations.Value[0].Broken = "its service is registered, but its program C:\\x does not exist"
+		}), want: named(Fail, Blocks, "the installation is not whole: its service is registered", "")},
+		{name: "Windows: the program is gone, by an antivirus product", kind: "windows", fault: func(f *facts.Facts) {
+			execWindows(225)(f)
+			f.Agent.Installations.Value[0].Broken = "its service is registered, but its program C:\\x does not exist"
+		}, want: want{status: Unknown, says: "exit code 225"}},
 		{name: "several", fault: func(f *facts.Facts) {
 			twice(f)
 			broken(f)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
@@ -15,6 +16,11 @@ import (
 // under RestartPreventExitStatus.
 // Source: AWS Systems Manager User Guide, "Handling reboots when running commands".
 const exitReboot = 194
+
+// delayedStart is how long after the boot Windows may not yet have started a delayed
+// service: two minutes after the last of the others, unless set otherwise.
+// Source: Microsoft, "Automatic (Delayed Start)", AutoStartDelay.
+const delayedStart = 5 * time.Minute
 
 // AgentService is agent-service.
 var AgentService = register(Check{
@@ -64,7 +70,10 @@ func judgeUnit(n *node.Node, u *facts.Unit) Finding {
 		return named("systemd cannot use the unit %s: %s", u.Name, text.Or(u.LoadError, "its file is wrong")).standing().fix(repairUnit(n, u)...)
 	case heldBack:
 		return named("%s ended with code 194 (a command asked for a reboot that did not happen) and is kept from restarting", u.Name).standing()
-	case u.Active == "inactive" && u.Enabled == "disabled", strings.HasPrefix(u.Active, "stop") && u.Enabled == "disabled":
+	case u.Deleting:
+		e := n.EndingByCode(node.MarkedForDeletion)
+		return withEnd(named("%s is marked for deletion and does not run: %s", u.Name, e.Meaning), u, e).standing()
+	case u.Active == "inactive" && u.Enabled == "disabled", n.Facts.Agent.Manager.Value == "scm" && u.Enabled == "disabled":
 		return named("%s is disabled and not running", u.Name).standing()
 	case u.Active == "activating" || u.Active == "start-pending":
 		return unknown("%s is %s", u.Name, state) // agent-stable and others say why
@@ -87,8 +96,12 @@ func judgeUnit(n *node.Node, u *facts.Unit) Finding {
 		}
 		return withEnd(fd, u, e).standing()
 	case e.Class == node.EndTimeout, n.Facts.Agent.Manager.Value != "systemd" && e.Class == node.EndSetup:
-		return withEnd(overriding(named("%s is %s: %s (%s)", u.Name, u.Active, e.How, e.Meaning), u, e.Meaning), u, e).standing()
-	case e.Class == node.EndCrash && u.Active != "failed", e.Class == node.EndExec, e.Class == node.EndMissing, e.Class == node.EndMemory:
+		word := u.Active
+		if n.Facts.Agent.Manager.Value == "scm" {
+			word = u.Sub // the service manager's own
+		}
+		return withEnd(overriding(named("%s is %s: %s (%s)", u.Name, word, e.How, e.Meaning), u, e.Meaning), u, e).standing()
+	case e.Class == node.EndCrash && (u.Active != "failed" || n.Facts.Agent.Manager.Value == "scm"), e.Class == node.EndExec, e.Class == node.EndMissing, e.Class == node.EndMemory:
 		return unknown("%s is %s: %s", u.Name, state, e.How) // others say why
 	case u.Active == "inactive" || u.Active == "deactivating":
 		fd := named("%s is stopped (%s)", u.Name, state)
@@ -97,7 +110,11 @@ func judgeUnit(n *node.Node, u *facts.Unit) Finding {
 		}
 		return withEnd(fd, u, e)
 	case strings.HasPrefix(u.Active, "stop"), u.Active == "paused":
-		return withEnd(named("the service %s is %s", u.Name, u.Active), u, e)
+		fd := named("the service %s is %s", u.Name, u.Active)
+		if boot, ok := n.Facts.Host.BootTime.Get(); u.Delayed && ok && n.Age(boot) < delayedStart {
+			fd = fd.add("; Windows starts it some minutes after the other services, and was booted %s", n.Ago(boot))
+		}
+		return withEnd(fd, u, e)
 	}
 	// failed: agent-stable and others say why.
 	return unknown("%s is %s", u.Name, state)
@@ -157,6 +174,12 @@ func repairUnit(n *node.Node, u *facts.Unit) []causes.Step {
 // judgeBoot judges a service that runs: whether it will at the next boot.
 func judgeBoot(n *node.Node, u *facts.Unit) Finding {
 	why, steps := "", []causes.Step{causes.EnableAtBoot}
+	if u.Deleting {
+		e := n.EndingByCode(node.MarkedForDeletion)
+		return breaks("agent-service-stopped", Proven, "%s runs but is marked for deletion: it is gone once it stops, at the latest at the next boot", u.Name).
+			saw("state of "+u.Name, u.Active+" ("+u.Sub+"), marked for deletion", n.ServiceManager(u.Name)).
+			with("unit", u.Name).fix(stepsOf(e.Do)...).fix(causes.Again).standing()
+	}
 	switch u.Enabled {
 	case "disabled", "linked", "linked-runtime", "manual":
 		why = "is " + u.Enabled
@@ -206,8 +229,12 @@ func judgeWithoutUnit(n *node.Node) Finding {
 	case n.Agent.Core == node.No && n.Facts.Live() && len(a.Installations.Some()) > 0 && n.Identity.InECS == node.No:
 		fd := stops(n, "agent-service-stopped", Proven, "the agent is installed but does not run, and no service starts it").
 			saw("process table", "no amazon-ssm-agent", a.Processes.From)
-		if a.Manager.Value == "systemd" { // there is nothing that could be enabled
-			fd = fd.say("the agent is installed but does not run: its unit file is missing").fix(causes.RepairAgent).fix(causes.Get(fd.Cause).Fix...)
+		if m := a.Manager.Value; m == "systemd" || m == "scm" { // there is nothing that could be enabled
+			missing := "its unit file is missing"
+			if m == "scm" {
+				missing = "its service is not registered with Windows"
+			}
+			fd = fd.say("the agent is installed but does not run: %s", missing).fix(causes.RepairAgent).fix(causes.Get(fd.Cause).Fix...)
 			for _, u := range a.Units.Some() {
 				fd = fd.saw(n.ShowUnit(u.Name), text.Or(u.Load, "not-found"), n.ServiceManager(u.Name))
 			}

@@ -77,7 +77,7 @@ func TestAgentService(t *testing.T) {
 	}
 	windows := func(code int, enabled string) func(*facts.Facts) {
 		return serviceIs(func(u *facts.Unit) {
-			u.Active, u.Sub, u.Enabled, u.Result, u.Ended, u.ExitStatus = "stopped", "stopped", enabled, "exit-code", "scm", code
+			u.Active, u.Sub, u.Enabled, u.Result, u.Ended, u.ExitStatus = "failed", "stopped", enabled, "exit-code", "scm", code
 		})
 	}
 	is := func(s Status, says string) want { return want{status: s, says: says} }
@@ -119,6 +119,17 @@ func TestAgentService(t *testing.T) {
 		{name: "no answer in time on Windows", kind: "windows", fault: windows(1053, "enabled"), want: named("AmazonSSMAgent is stopped: exit code 1053 (SERVICE_REQUEST_TIMEOUT) (it did not answer the service manager in time", "")},
 		{name: "no log-on on Windows", kind: "windows", fault: windows(1069, "enabled"), want: named("exit code 1069 (SERVICE_LOGON_FAILED)", "")},
 		{name: "a dependency on Windows", kind: "windows", fault: windows(1068, "enabled"), want: named("exit code 1068 (SERVICE_DEPENDENCY_FAIL)", "")},
+		{name: "marked for deletion on Windows", kind: "windows", fault: serviceIs(func(u *facts.Unit) { u.Active, u.Sub, u.Deleting = "stopped", "stopped", true }), want: named("AmazonSSMAgent is marked for deletion and does not run", "")},
+		{name: "marked for deletion and runs, on Windows", kind: "windows", fault: func(f *facts.Facts) { f.Agent.Units.Value[0].Deleting = true }, want: breaks("AmazonSSMAgent runs but is marked for deletion", "marked for deletion")},
+		{name: "delayed and just booted, on Windows", kind: "windows", fault: serviceIs(func(u *facts.Unit) { u.Active, u.Sub, u.Delayed = "stopped", "stopped", true }), want: named("the service AmazonSSMAgent is stopped", "")},
+		{name: "gave up its start, on Windows", kind: "windows", fault: serviceIs(func(u *facts.Unit) {
+			u.Active, u.Sub, u.Result, u.Ended, u.ExitStatus = "failed", "stopped", "exit-code", "exited", 1
+		}), want: is(Unknown, "AmazonSSMAgent is failed (stopped), enabled")},
+		{name: "not registered with Windows", kind: "windows", fault: func(f *facts.Facts) {
+			neverAccepted(f)
+			f.Agent.Processes = facts.Known(facts.Processes{}, "toolhelp snapshot")
+			f.Agent.Units = facts.Known([]facts.Unit{{Name: "AmazonSSMAgent", Load: "not-found"}}, "scm:AmazonSSMAgent")
+		}, want: named("the agent is installed but does not run: its service is not registered with Windows", "process table: no amazon-ssm-agent")},
 		{name: "disabled on Windows", kind: "windows", fault: windows(1077, "disabled"), want: named("AmazonSSMAgent is disabled and not running", "")},
 		{name: "a crash on Windows", kind: "windows", fault: windows(1067, "enabled"), want: is(Unknown, "exit code 1067 (PROCESS_ABORTED)")},
 		{name: "the unit file is missing", fault: func(f *facts.Facts) {

@@ -42,6 +42,9 @@ var AgentStable = register(Check{
 			fd = fd.say("the agent crashes: %s", textFrom(crash.Text, "Core Agent crashed"))
 		case bus.Yes():
 			fd = fd.say("the agent cannot start its message bus: %s", textFrom(bus.Text, "failed to"))
+		case failing && n.Facts.Agent.Manager.Value == "scm" && n.Ending().Again == node.No:
+			e := n.Ending()
+			fd = fd.say("%s ended with an error: %s%s; %s", n.Agent.UnitName(), e.How, inBrackets(e.Meaning), e.NotAgain)
 		case failing:
 			fd = fd.say("%s does not stay up: %s", n.Agent.UnitName(), state)
 		case starts >= loopStarts:
@@ -111,6 +114,14 @@ func unitFailing(n *node.Node) (text.Text, bool) {
 	}
 	crashed := u.Active != "active" && e.Class == node.EndCrash
 	return state, crashed || u.Active == "failed" || u.Active == "activating" && (u.Restarts > 0 || e.Class == node.EndSetup) || u.Restarts >= loopStarts && u.Active != "active"
+}
+
+// inBrackets is text in brackets behind a blank; empty for none.
+func inBrackets(s string) string {
+	if s == "" {
+		return ""
+	}
+	return " (" + s + ")"
 }
 
 // recentStarts counts the starts on record within loopWindow.

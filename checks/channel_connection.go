@@ -92,6 +92,9 @@ func channelFailure(n *node.Node) node.Entry {
 			last = m
 		}
 	}
+	if last.Yes() && n.Log.StartedAfter(last.Match) && n.Age(last.Last) >= n.Agent.HealthGap() {
+		return node.Entry{Found: node.No} // of an earlier process, and of no time since
+	}
 	refused := n.Channel.Fallback.Yes() && n.Channel.Fallback.First.After(last.Last)
 	if last.Yes() && (refused || node.SaysRefused(last.Text) && !n.Refusals.Outdated(last.Last)) {
 		return node.Entry{Found: node.No}

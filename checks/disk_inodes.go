@@ -12,6 +12,7 @@ import (
 var DiskInodes = register(Check{
 	ID: "disk-inodes", Group: "host", Title: "The agent's directories have free inodes",
 	Station: AtHost,
+	Systems: []string{"linux"},
 	Causes:  []string{"inode-exhausted"},
 	Doc: "Free inodes of the file systems that hold the agent's state and log. Without inodes every new file fails with \"no space left on device\" though " +
 		"space is free. File systems without a fixed number of inodes (btrfs, some network file systems) pass.",

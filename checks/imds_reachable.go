@@ -2,8 +2,10 @@ package checks
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
@@ -36,6 +38,9 @@ var ImdsReachable = register(Check{
 			}
 			return fd
 		}
+		if fd, ok := judgeMetadataVariables(n, token); ok {
+			return fd
+		}
 		if fd, ok := judgeProxiedMetadata(n, token, asked); ok {
 			return fd
 		}
@@ -46,6 +51,8 @@ var ImdsReachable = register(Check{
 		switch {
 		case (token.Token || six.Token) && i.ViaProxy.Unknown() && n.MayBe("EC2") != node.No:
 			return ifAgentFails(n, unread("whether the agent's http_proxy takes metadata requests", i.ViaProxy))
+		case (token.Token || six.Token) && n.Facts.Agent.Metadata.Unknown() && n.MayBe("EC2") != node.No:
+			return ifAgentFails(n, unread("whether the environment of the agent's service switches the metadata service off", n.Facts.Agent.Metadata))
 		case token.Token:
 			return pass("IMDSv2 answers in %.0f ms", token.Seconds*1000)
 		case six.Token:
@@ -58,6 +65,63 @@ var ImdsReachable = register(Check{
 		return endsWithCredentials(n, lowerToInfoOnHybrid(n, fd.logged(n.Log.CurrentCredentials(facts.SigIMDSFailed))))
 	}),
 })
+
+// judgeMetadataVariables tells what the environment of the agent's service does to
+// metadata requests; false: nothing.
+func judgeMetadataVariables(n *node.Node, token facts.Exchange) (Finding, bool) {
+	m, ok := n.Facts.Agent.Metadata.Get()
+	if !ok || n.MayBe("EC2") == node.No {
+		return Finding{}, false
+	}
+	var fd Finding
+	switch {
+	case m.Disabled:
+		const name = "AWS_EC2_METADATA_DISABLED"
+		fd = blocks("imds-disabled", Proven, "%s=true in the environment of the agent's service keeps the agent from asking the metadata service, which itself may well answer", name).
+			saw(name+" of the service", "true", m.From).fix(withoutVariable(n, m, name)...)
+	case m.Endpoint != "" && !isMetadataAddress(m.Endpoint):
+		const name = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
+		fd = blocks("imds-unreachable", Likely, "%s in the environment of the agent's service makes the agent ask %s in place of the metadata service", name, m.Endpoint).
+			saw(name+" of the service", m.Endpoint, m.From).fix(withoutVariable(n, m, name)...)
+	default:
+		return Finding{}, false
+	}
+	if n.Acceptance.Now == node.Yes { // it was started before that
+		if !m.Disabled {
+			return Finding{}, false
+		}
+		fd = fd.add("; the agent was started without it, and will not come up again with it").as(Breaks)
+	}
+	return lowerToInfoOnHybrid(n, fd.saw("imds PUT /latest/api/token direct", renderExchange(token), n.Facts.IMDS.Token.From)), true
+}
+
+// isMetadataAddress reports whether a URL is one of the metadata service itself.
+func isMetadataAddress(u string) bool {
+	return strings.Contains(u, imdsAddress) || strings.Contains(strings.ToLower(u), "fd00:ec2::254")
+}
+
+// withoutVariable takes a variable out of the environment of the agent's service.
+func withoutVariable(n *node.Node, m facts.MetadataEnv, name string) []causes.Step {
+	says := "Take the variable away"
+	step := func(goos, command string) causes.Step {
+		return causes.Step{Text: says + ": " + name, Command: command, Where: causes.OnHost, Root: true, GOOS: goos}
+	}
+	windows := step("windows", `$k = 'HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent'; Set-ItemProperty $k -Name Environment -Type MultiString -Value @((Get-ItemProperty $k).Environment -notmatch '^`+name+`=')`)
+	switch m.By {
+	case facts.ByMachine:
+		windows = step("windows", "[Environment]::SetEnvironmentVariable('"+name+"', $null, 'Machine')")
+	case facts.BySystemAccount:
+		windows = step("windows", "Remove-ItemProperty 'Registry::HKEY_USERS\\.DEFAULT\\Environment' -Name "+name)
+	}
+	again := causes.Step{Text: "Restart the agent, which reads its environment at its start only", Command: "{restart}", Where: causes.OnHost, Root: true}
+	if m.By == facts.ByMachine {
+		again.Text += "; a service may keep the machine's variables until the next boot"
+	}
+	return []causes.Step{
+		step("linux", "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nUnsetEnvironment="+name+"\n' >/etc/systemd/system/{unit}.d/90-metadata.conf && systemctl daemon-reload"),
+		windows, again, causes.Again,
+	}
+}
 
 // judgeProxiedMetadata tells what the agent's proxy does to metadata requests; false: there
 // is none in the way.
@@ -77,7 +141,10 @@ func judgeProxiedMetadata(n *node.Node, token facts.Exchange, asked bool) (Findi
 	fd := blocks("imds-via-proxy", Proven, "the agent's http_proxy sends metadata requests to the proxy: its no_proxy lacks %s", imdsAddress).
 		saw("imds PUT /latest/api/token via proxy", seen, i.ViaProxy.From)
 	if p, ok := n.Facts.Agent.ServiceProxy.Get(); ok {
-		fd = fd.saw("no_proxy of the service", text.Quote(p.No), p.From).with("proxy", p.HTTP)
+		fd = fd.saw("http_proxy of the service", p.HTTP, p.From).saw("no_proxy of the service", text.Quote(p.No), text.Or(p.NoFrom, p.From)).with("proxy", p.HTTP)
+		if by, ok := proxySetters[p.By]; ok {
+			fd = fd.add("; the proxy is set by %s", by.name)
+		}
 	}
 	if asked {
 		fd = fd.saw("imds PUT /latest/api/token direct", renderExchange(token), i.Token.From)
@@ -110,11 +177,23 @@ func explainNoToken(n *node.Node, token facts.Exchange) Finding {
 	if token.Status != 0 && (isHTML(token) || token.Status == 200) {
 		return put(blocks("imds-impostor", Proven, "what answers at %s is not the EC2 metadata service: %s", imdsAddress, renderExchange(token)))
 	}
+	if fw := host.Firewall.Some(); token.Outcome == facts.NotPermitted {
+		if goos := host.GOOS; host.Firewall.Unknown() && host.Firewall.Obstacle() != facts.NotAskable && (goos == "" || goos == "windows") {
+			return put(unread("this program may not connect to the metadata service; rules of this host's firewall", host.Firewall)).failing(effectOfMetadata(n))
+		}
+		if i := slices.IndexFunc(fw.ForAgent, func(r facts.FirewallRule) bool { return r.IMDS }); i >= 0 {
+			return put(onlyAgentMay(fw.ForAgent[i:], imdsAddress, token.Error))
+		}
+	}
 	if fw := host.Firewall.Some(); token.Status == 0 {
 		for _, r := range fw.Rules {
-			if r.IMDS && !r.Policy && node.RuleHits(r, imdsAddress, route.Interface) {
-				return put(blocks("imds-blocked-by-host", Proven, "a firewall rule on this host drops packets to %s: %s", imdsAddress, text.Cut(r.Text, 160))).
-					saw(fw.Tool+" rule in "+r.Table+" "+r.Chain, r.Text, host.Firewall.From).fix(letRootThrough(n, fw.Tool, r, metadataOfIptables, metadataOfNft)...)
+			forbids := r.Action != "block" && !r.Policy || r.Action == "block" && token.Outcome == facts.NotPermitted // Windows says that it forbids it
+			if r.IMDS && forbids && node.RuleHits(r, imdsAddress, route.Interface) {
+				fd := put(blocks("imds-blocked-by-host", Proven, "a firewall rule on this host drops packets to %s: %s", imdsAddress, text.Cut(r.Text, 160)))
+				if step, ok := disableRule(r); ok {
+					fd = fd.fix(step).fix(causes.Get(fd.Cause).Fix...)
+				}
+				return fd.saw(fw.Tool+" rule in "+r.Table+" "+r.Chain, r.Text, host.Firewall.From).fix(letRootThrough(n, fw.Tool, r, metadataOfIptables, metadataOfNft)...)
 			}
 		}
 	}

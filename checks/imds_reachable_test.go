@@ -76,7 +76,25 @@ func TestImdsReachable(t *testing.T) {
 	later := func(cause string, c Confidence, says, saw string) want {
 		return want{status: Fail, effect: Ends, cause: cause, confidence: c, says: text.Or(says, "the node is still accepted, until 10:20:00 UTC (in 50 min)"), saw: saw}
 	}
+	variable := func(m facts.MetadataEnv) func(*facts.Facts) {
+		return func(f *facts.Facts) { neverAccepted(f); f.Agent.Metadata = facts.Known(m, m.From) }
+	}
 	table := []row{
+		{name: "switched off by a variable", fault: variable(facts.MetadataEnv{Disabled: true, From: "unit files"}), want: named("imds-disabled", Proven, "AWS_EC2_METADATA_DISABLED=true in the environment of the agent's service", "AWS_EC2_METADATA_DISABLED of the service: true (unit files)")},
+		{name: "switched off by a variable since its start", fault: func(f *facts.Facts) {
+			f.Agent.Metadata = facts.Known(facts.MetadataEnv{Disabled: true, By: facts.ByMachine}, "")
+		}, want: want{status: Warn, effect: Breaks, cause: "imds-disabled", confidence: Proven, says: "will not come up again with it"}},
+		{name: "another address by a variable", fault: variable(facts.MetadataEnv{Endpoint: "http://10.0.0.9/"}), want: named("imds-unreachable", Likely, "makes the agent ask http://10.0.0.9/", "")},
+		{name: "its own address by a variable", fault: variable(facts.MetadataEnv{Endpoint: "http://[fd00:ec2::254]"}), want: is(Pass, "IMDSv2 answers")},
+		{name: "forbidden by a rule of Windows", fault: netAll(ends(facts.NotPermitted, "forbidden (WSAEACCES, 10013)"), func(f *facts.Facts) {
+			f.Host.Firewall = facts.Known(facts.Firewall{Tool: "Windows firewall", Rules: []facts.FirewallRule{{Table: "Windows firewall", Chain: "{1AB}", Text: "no metadata", Action: "block", IMDS: true}}}, "registry")
+		}), want: named("imds-blocked-by-host", Proven, "no metadata", "Windows firewall rule in Windows firewall {1AB}: no metadata (registry)")},
+		{name: "a rule of Windows that lets only the agent out", fault: netAll(ends(facts.NotPermitted, "forbidden"), func(f *facts.Facts) {
+			f.Host.Firewall = facts.Known(facts.Firewall{Tool: "Windows firewall", ForAgent: []facts.FirewallRule{{Text: "SSM out", Action: "allow", IMDS: true, Program: "amazon-ssm-agent.exe"}}}, "registry")
+		}), want: is(Unknown, "this program may not connect to 169.254.169.254")},
+		{name: "a rule of Windows that does not stop it", fault: netAll(ends(facts.Timeout, "no answer in time"), func(f *facts.Facts) {
+			f.Host.Firewall = facts.Known(facts.Firewall{Tool: "Windows firewall", Rules: []facts.FirewallRule{{Chain: "{1AB}", Text: "no metadata", Action: "block", IMDS: true}}}, "registry")
+		}), want: named("imds-unreachable", Proven, "does not answer", "")},
 		{name: "profile", want: is(Pass, "IMDSv2 answers in 1 ms")},
 		{name: "dhmc", kind: "dhmc", want: is(Pass, "IMDSv2 answers")},
 		{name: "hybrid", kind: "hybrid", want: is(Skip, "not an EC2 instance")},

@@ -39,6 +39,9 @@ var NetworkEgress = register(Check{
 			if fd, silent := blameSilence(n, up); silent {
 				return fd
 			}
+			if fd, ok := blameRuleForAgent(n, up); ok {
+				return fd
+			}
 			if !coreTried(n) {
 				return unreadEndpoints(n)
 			}
@@ -238,17 +241,79 @@ func blameHost(n *node.Node, open []facts.Endpoint) (Finding, bool) {
 	tool := in.Some().Tool
 	var fd Finding
 	switch {
+	case someEnded(open, facts.NotPermitted) && slices.ContainsFunc(in.Some().ForAgent, func(r facts.FirewallRule) bool {
+		return r.HTTPS && node.RuleHits(r, e.TCP[0].Address, e.TCP[0].Interface)
+	}):
+		return onlyAgentMay(in.Some().ForAgent, e.Host+":443", tcpWord(e.TCP[0])), true
+	case someEnded(open, facts.NotPermitted) && n.Facts.Host.GOOS == "windows" && in.Unknown() && in.Obstacle() != facts.NotAskable:
+		return unread("this program may not connect to "+e.Host+"; rules of this host's firewall", in).failing(Blocks), true
 	case someEnded(open, facts.NotPermitted):
 		fd = blocks("host-firewall-egress", Proven, "a firewall on this host itself refuses connections to %s on 443 (%s)", e.Host, tcpWord(e.TCP[0]))
-	case known && someEnded(open, stoppedByRule...):
+	case known && rule.Action != "block" && someEnded(open, stoppedByRule...): // Windows says that it forbids it
 		fd = blocks("host-firewall-egress", Likely, "%s:443 cannot be reached, and a %s rule on this host %ss outbound HTTPS: %s", e.Host, tool, rule.Action, text.Cut(rule.Text, 160))
 	default:
 		return Finding{}, false
 	}
 	if known {
-		fd = fd.saw(tool+" rule in "+strings.TrimSpace(rule.Table+" "+rule.Chain), rule.Text, in.From)
+		fd = sawRule(fd, in, rule)
 	}
 	return fd.fix(letRootThrough(n, tool, rule, httpsOfIptables, httpsOfNft)...), true
+}
+
+// blameRuleForAgent finds a rule of this host that stops the agent's programs, and not
+// this one, whose connections are made; false: there is none.
+func blameRuleForAgent(n *node.Node, up []facts.Endpoint) (Finding, bool) {
+	in, forbidden := n.Facts.Host.Firewall, forbiddenEntry(n)
+	switch {
+	case n.Acceptance.Now == node.Yes, forbidden.Found == node.No:
+		return Finding{}, false
+	case in.Unknown() && forbidden.Yes():
+		return unread("the system forbids the agent to connect; rules of this host's firewall", in).failing(Blocks).logged(forbidden), true
+	}
+	for _, r := range in.Some().Rules {
+		for _, e := range up {
+			hits := slices.ContainsFunc(e.TCP, func(t facts.Attempt) bool { return node.RuleHits(r, t.Address, t.Interface) })
+			switch {
+			case r.Program == "" || !r.HTTPS || !hits:
+			case forbidden.Unread():
+				return unreadLog(n), true
+			default:
+				return sawRule(blocks("host-firewall-egress", Proven, "a firewall on this host lets this program connect to %s on 443, and not %s", e.Host, r.Program).logged(forbidden), in, r), true
+			}
+		}
+	}
+	return Finding{}, false
+}
+
+// forbiddenEntry is a current entry of the agent's log that says that Windows forbade a
+// connection.
+func forbiddenEntry(n *node.Node) node.Entry {
+	out := node.Entry{Found: n.Log.Read()}
+	if out.Found == node.Yes {
+		out.Found = node.No
+	}
+	for _, m := range n.Facts.Log.Matches.Some() {
+		if strings.Contains(m.Text, "forbidden by its access permissions") {
+			if e := n.Log.Current(m.ID); e.Yes() || e.Unread() {
+				return e
+			}
+		}
+	}
+	return out
+}
+
+// sawRule adds a rule of this host's firewall, and the step that switches it off where
+// it has a name to do that by.
+func sawRule(fd Finding, in facts.Seen[facts.Firewall], rule facts.FirewallRule) Finding {
+	tool := in.Some().Tool
+	if rule.Action != "block" {
+		return fd.saw(tool+" rule in "+strings.TrimSpace(rule.Table+" "+rule.Chain), rule.Text, in.From)
+	}
+	fd = fd.add(": %s", text.Cut(rule.Text, 160)).saw("rule of the "+tool, strings.TrimSpace(rule.Chain+" "+rule.Text), in.From)
+	if step, ok := disableRule(rule); ok {
+		return fd.fix(step).fix(causes.Get(fd.Cause).Fix...)
+	}
+	return fd
 }
 
 // stoppedByRule is how a connection ends that a rule drops or rejects.

@@ -3,6 +3,7 @@ package checks
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/factstest"
@@ -44,6 +45,13 @@ func egressInterface(name, network string) func(*facts.Facts) {
 func egressShell(f *facts.Facts) {
 	f.Agent.ShellProxy = facts.Known(facts.Proxy{HTTPS: "http://10.0.0.5:3128", From: "file:/etc/environment"}, "file:/etc/environment")
 	f.Network.ShellProxy = facts.Known(facts.ProxyProbe{URL: "http://10.0.0.5:3128", Variable: "https_proxy", Host: "10.0.0.5", Port: 3128, Outcome: facts.OK, Status: 200, Of: facts.ProxyOfUsers}, "proxy:CONNECT ssm")
+}
+
+// winRule is a rule of the Windows firewall.
+func winRule(r facts.FirewallRule) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		f.Host.Firewall = facts.Known(facts.Firewall{Tool: "Windows firewall", Rules: []facts.FirewallRule{r}}, "registry")
+	}
 }
 
 func TestNetworkEgress(t *testing.T) {
@@ -113,6 +121,18 @@ func TestNetworkEgress(t *testing.T) {
 		{name: "VPC endpoint refuses", fault: netAll(netPrivate(), netEnds(facts.Refused, "")), want: named("vpce-sg-blocked", Likely, "resolves to the private address 10.0.3.7, which refuses connections on 443", "")},
 		{name: "VPC endpoint of the channel is closed", fault: netAll(netPrivate("ssmmessages"), netTimeout("ssmmessages")), want: later("vpce-sg-blocked", channel)},
 		{name: "no way out", fault: netTimeout(), want: named("network-no-egress", Proven, ssm+" (52.119.180.20) and the other Systems Manager endpoints cannot be reached on port 443: timed out; this host has no way out to them", "connect to "+channel+":443 from eth0: 52.119.181.21 timed out (connect)")},
+		{name: "forbidden by a rule of Windows", kind: "windows", fault: netAll(netEnds(facts.NotPermitted, "forbidden"), winRule(facts.FirewallRule{Chain: "{1AB}", Text: "Block HTTPS", Action: "block", HTTPS: true})),
+			want: named("host-firewall-egress", Proven, "Block HTTPS", "rule of the Windows firewall: {1AB} Block HTTPS (registry)")},
+		{name: "a rule of Windows that lets only the agent out", kind: "windows", fault: netAll(netEnds(facts.NotPermitted, "forbidden"), func(f *facts.Facts) {
+			f.Host.Firewall = facts.Known(facts.Firewall{Tool: "Windows firewall", ForAgent: []facts.FirewallRule{{Text: "SSM out", Action: "allow", HTTPS: true, Program: "ssm-agent-worker.exe"}}}, "registry")
+		}), want: is(Unknown, "one allows ssm-agent-worker.exe: SSM out")},
+		{name: "a rule of Windows, which would have said so", kind: "windows", fault: netAll(netTimeout(), winRule(facts.FirewallRule{Chain: "{1AB}", Text: "Block HTTPS", Action: "block", HTTPS: true})),
+			want: named("network-no-egress", Proven, "no way out", "")},
+		{name: "a rule of Windows for the agent's program", kind: "windows", fault: netAll(winRule(facts.FirewallRule{Chain: "{1AB}", Text: "Block the agent", Action: "block", HTTPS: true, Program: "ssm-agent-worker.exe"}), func(f *facts.Facts) {
+			neverAccepted(f)
+			log(f, facts.SigHealthFailed, time.Minute, "Health ping failed: dial tcp: connectex: An attempt was made to access a socket in a way forbidden by its access permissions.")
+		}), want: named("host-firewall-egress", Proven, "lets this program connect to "+ssm+" on 443, and not ssm-agent-worker.exe: Block the agent", "")},
+		{name: "a rule of Windows for the agent's program, which is accepted", kind: "windows", fault: winRule(facts.FirewallRule{Action: "block", HTTPS: true, Program: "ssm-agent-worker.exe"}), want: is(Pass, "")},
 		{name: "no way out, on Windows", kind: "windows", fault: netAll(netTimeout(), func(f *facts.Facts) {
 			f.Host.Firewall = facts.Unknown[facts.Firewall]("not available on this operating system", "").Because(facts.NotAskable)
 		}), want: named("network-no-egress", Proven, "no way out", "")},

@@ -23,10 +23,10 @@ var Proxy = register(Check{
 		probe, service := n.Facts.Network.Proxy, n.Facts.Agent.ServiceProxy
 		p, ok := probe.Get()
 		if ok && p.Outcome != facts.OK {
-			return judgeProxy(n, p)
+			return withProxySteps(n, judgeProxy(n, p))
 		}
 		if fd, failed := blameTunnel(n); failed {
-			return fd
+			return withProxySteps(n, fd)
 		}
 		switch {
 		case probe.Unknown():

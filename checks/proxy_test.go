@@ -43,6 +43,8 @@ func TestProxy(t *testing.T) {
 		{name: "hybrid", kind: "hybrid", want: is(Skip, "the service uses no proxy")},
 		{name: "windows", kind: "windows", want: is(Skip, "the service uses no proxy")},
 		{name: "task", kind: "task", want: is(Unknown, "proxy: ")},
+		{name: "timeout, set by WinHTTP", fault: netAll(proxyEnds(facts.Timeout, 0, ""), func(f *facts.Facts) { f.Agent.ServiceProxy.Value.By = facts.ByWinHTTP }),
+			want: named("proxy-unreachable", Proven, "cannot be reached: timeout; it is set by WinHTTP", "", url)},
 		{name: "works", fault: proxyEnds(facts.OK, 200, ""), want: is(Pass, "10.0.0.5:3128 answers CONNECT")},
 		{name: "works for the channel, ssm goes past it", fault: netProxied(ok, "ssmmessages", "ec2messages"), want: is(Pass, "connects to the endpoints that are reached through it")},
 

@@ -107,9 +107,12 @@ func brokenProgram(n *node.Node, u *facts.Unit, p facts.Program) (what, seen str
 		return "", "" // nothing says that it could not be executed
 	case p.Loader != "":
 		return "the program that loads it is missing: " + p.Loader, "its loader " + p.Loader + " does not exist"
-	case p.Format == "elf" && p.Arch != "" && arch != "" && p.Arch != arch:
+	case (p.Format == "elf" || p.Format == "pe") && p.Arch != "" && arch != "" && p.Arch != arch:
 		return "it is made for " + p.Arch + ", and this host is " + arch, "an executable for " + p.Arch
-	case p.Format == "other":
+	case p.Format == "other", p.Format == "pe" && n.Facts.Host.GOOS == "linux":
+		if n.Facts.Host.GOOS == "windows" {
+			return "it is no program of Windows: damaged, or cut off", "does not begin as programs of Windows do"
+		}
 		return "it is no executable", "neither an ELF file nor a script"
 	}
 	return "", ""
@@ -320,4 +323,31 @@ func textFrom(s, fragment string) string {
 		return s[i:]
 	}
 	return s
+}
+
+// reRuleName is a name of a firewall rule of Windows that can stand in quotes.
+var reRuleName = regexp.MustCompile(`^[A-Za-z0-9{}. _-]{1,100}$`)
+
+// onlyAgentMay is the answer where this program may not connect, and a rule lets the
+// agent's programs do so: what they reach cannot be tried.
+func onlyAgentMay(rules []facts.FirewallRule, where, why string) Finding {
+	return unknown("this program may not connect to %s: %s; the firewall of this host lets out only what a rule allows, and one allows %s: %s", where, why, rules[0].Program, text.Cut(rules[0].Text, 160))
+}
+
+// disableRule switches a rule of the Windows firewall off; false: it cannot be named.
+func disableRule(r facts.FirewallRule) (causes.Step, bool) {
+	step := causes.Step{Where: causes.OnHost, Root: true, GOOS: "windows"}
+	switch {
+	case r.Action != "block":
+		return step, false
+	case r.Policy:
+		profile := strings.TrimSuffix(strings.Replace(r.Table, "Standard", "Private", 1), "Profile")
+		step.Text = "Let the profile send again what no rule names; where a group policy closes it, change that"
+		step.Command = "Set-NetFirewallProfile -Name " + profile + " -DefaultOutboundAction Allow; Get-NetFirewallProfile -PolicyStore ActiveStore | Format-Table Name,DefaultOutboundAction"
+		return step, true
+	case reRuleName.MatchString(r.Chain):
+		step.Text, step.Command = "Switch the rule off; one of a group policy has to be changed there", "Disable-NetFirewallRule -Name '"+r.Chain+"'"
+		return step, true
+	}
+	return step, false
 }

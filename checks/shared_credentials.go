@@ -27,7 +27,7 @@ var SharedCredentials = register(Check{
 		case n.Facts.Credentials.RootFile.Unknown():
 			return unlessTaken(n, unread("root's shared credentials file", n.Facts.Credentials.RootFile))
 		case !ok:
-			return pass("no shared credentials file of root")
+			return pass("no shared credentials file of %s: %s", n.Layout().Account, n.Layout().Shared)
 		}
 		var keys *facts.Keys
 		for i := range file.Profiles {

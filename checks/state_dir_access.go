@@ -22,11 +22,11 @@ var StateDirAccess = register(Check{
 	Eval: func(n *node.Node) Finding {
 		refused, u, foreign := n.Log.Current(facts.SigVaultPermission), n.Agent.Unit, foreignPaths(n)
 		dir := n.Layout().Data
-		why := text.New("the agent is refused access to %s, which must belong to %s", dir, administrator(n))
-		otherUser := u != nil && !slices.Contains([]string{"", "root", "0", "SYSTEM"}, u.User) && n.Ending().Class != node.EndSetup // that user does not exist
+		why := text.New("the agent is refused access to %s, which must belong to %s", dir, n.Layout().Account)
+		otherUser := u != nil && !mayOwnState(n, u.User) && n.Ending().Class != node.EndSetup // that user does not exist
 		switch {
 		case otherUser:
-			why = text.New("the agent's service runs as user %s, but %s needs %s", text.Quote(u.User), dir, administrator(n))
+			why = text.New("the agent's service runs as user %s, but %s needs %s", text.Quote(u.User), dir, n.Layout().Account)
 		case len(foreign) > 0:
 			why = text.New("%s belongs to uid %d, not to root; the agent runs as root and owns %s", foreign[0].Path, foreign[0].Owner.Value, dir)
 		case !refused.Yes():
@@ -88,12 +88,12 @@ func withOwnershipSwitch(n *node.Node, fd Finding) Finding {
 		Where: causes.OnHost, Root: true, Alternative: true, GOOS: "linux"}, steps[len(steps)-1])
 }
 
-// administrator is the user that the agent's service must run as.
-func administrator(n *node.Node) string {
-	if n.Facts.Host.GOOS == "windows" {
-		return "SYSTEM"
+// mayOwnState reports whether an account is the one that the agent has to run as.
+func mayOwnState(n *node.Node, account string) bool {
+	if n.Facts.Host.GOOS == "" && account == facts.LayoutOf("windows").Account {
+		return true // the system is not known
 	}
-	return "root"
+	return slices.Contains([]string{"", "0", n.Layout().Account}, account)
 }
 
 // foreignPaths are the agent's files and directories that do not belong to root.

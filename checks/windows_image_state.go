@@ -22,6 +22,6 @@ var WindowsImageState = register(Check{
 			return pass("%s", s)
 		}
 		return stops(n, "sysprep-incomplete", Proven, "Windows image state is %s, not IMAGE_STATE_COMPLETE; the agent waits for setup to finish", s).
-			saw(`registry Setup\State ImageState`, s, n.Facts.Host.ImageState.From).logged(n.Log.Last(facts.SigSysprep))
+			saw(`registry Setup\State ImageState`, s, n.Facts.Host.ImageState.From).logged(n.Log.Latest(facts.SigSysprep, facts.SigSystemWait))
 	},
 })

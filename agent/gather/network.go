@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 )
@@ -23,7 +24,13 @@ func setNet(env *Env) {
 // the host's own way, hosts file and search list included, as the agent asks.
 func hostLookup(ctx context.Context, server, network, host string) ([]netip.Addr, error) {
 	host = asked(server, host)
-	if server == "" {
+	switch {
+	case server == "" && runtime.GOOS == "windows":
+		// The agent asks the system there: policies for names, suffixes, DNS over HTTPS.
+		return lookupTwice(ctx, func(ctx context.Context) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, network, host)
+		}, func(ctx context.Context) ([]netip.Addr, error) { return lookupBy(ctx, nil, network, host) })
+	case server == "":
 		return lookupBy(ctx, nil, network, host)
 	}
 	return lookupBy(ctx, func(ctx context.Context, proto, _ string) (net.Conn, error) {
@@ -32,7 +39,27 @@ func hostLookup(ctx context.Context, server, network, host string) ([]netip.Addr
 	}, network, host)
 }
 
-// asked is the name in the form in which it is Asked for. A dot at its end keeps
+// lookupTwice asks the system, whose answer counts, and beside it the servers
+// themselves, which tell better why there is none.
+func lookupTwice(ctx context.Context, system, servers func(context.Context) ([]netip.Addr, error)) ([]netip.Addr, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	why := make(chan error, 1)
+	go func() {
+		_, err := servers(ctx)
+		why <- err
+	}()
+	addrs, err := system(ctx)
+	if err == nil {
+		return addrs, nil
+	}
+	if detail := <-why; detail != nil {
+		return nil, detail
+	}
+	return nil, err
+}
+
+// asked is the name in the form in which it is asked for. A dot at its end keeps
 // the search list out, which is for the host's own way only.
 func asked(server, host string) string {
 	if server == "" {

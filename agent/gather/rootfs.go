@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"runtime"
 	"strings"
 )
 
@@ -160,7 +161,12 @@ func (f *rootFS) Open(name string) (fs.File, error) {
 
 func openable(fi fs.FileInfo) bool { return fi.Mode().IsRegular() || fi.IsDir() }
 
-func (f *rootFS) host(name string) string { return f.dir + Clean(name) }
+func (f *rootFS) host(name string) string {
+	if drive, rest, ok := driveOf(Clean(name)); ok && runtime.GOOS == "windows" {
+		return drive + `\` + rest
+	}
+	return f.dir + Clean(name)
+}
 
 // Stat follows links.
 func (f *rootFS) Stat(name string) (fs.FileInfo, error) {

@@ -12,16 +12,23 @@ import (
 type Windows struct {
 	// Service describes a service of the service manager; absent: no such service.
 	Service func(name string) facts.Seen[WindowsService]
-	// Strings reads values of a registry key under HKEY_LOCAL_MACHINE, or under
-	// HKEY_USERS for a key that begins with .DEFAULT: a text as one string, a
-	// multi-text as several, a number in decimal, bytes as they are.
+	// Strings reads values of a registry key under HKEY_LOCAL_MACHINE, under
+	// HKEY_USERS for a key that begins with .DEFAULT, under HKEY_CURRENT_USER for one
+	// that begins with HKCU: a text as one string, a multi-text as several, a number in
+	// decimal, bytes as they are.
 	Strings func(key, value string) facts.Seen[[]string]
+	// Texts are the values of a key that are texts, as NAME=TEXT.
+	Texts func(key string) facts.Seen[[]string]
 	// Processes lists running programs by the base name of their file.
 	Processes func(names []string) facts.Seen[[]facts.Process]
 	// Routes are the routes of IPv4 and IPv6.
 	Routes func() facts.Seen[[]WindowsRoute]
 	// Servers are the DNS servers of the interfaces, in order.
-	Servers  func() facts.Seen[[]string]
+	Servers func() facts.Seen[[]string]
+	// Connections are the established TCP connections of some processes to a port.
+	Connections func(pids []int, port uint16) facts.Seen[[]facts.Socket]
+	// Volume describes the volume that holds a path, such as C:\ProgramData.
+	Volume   func(path string) (WindowsVolume, error)
 	Elevated func() facts.Seen[bool]
 }
 
@@ -36,18 +43,27 @@ type WindowsService struct {
 	Account   string
 }
 
+// WindowsVolume is a volume of Windows.
+type WindowsVolume struct {
+	Mount, Type string // C:\, NTFS
+	ReadOnly    bool
+}
+
 // WindowsRoute is a row of the forwarding table.
 type WindowsRoute struct {
 	Prefix    netip.Prefix
 	Gateway   netip.Addr // unspecified: on link
 	Interface string
-	Metric    uint32
+	Metric    uint32 // that of the row and that of its interface
 }
 
 // RegistryURL names a key of the registry in a fact.
 func RegistryURL(key string) string {
-	if strings.HasPrefix(key, ".DEFAULT") {
+	switch {
+	case strings.HasPrefix(key, ".DEFAULT"):
 		return `registry:HKU\` + key
+	case strings.HasPrefix(key, `HKCU\`):
+		return "registry:" + key
 	}
 	return `registry:HKLM\` + key
 }

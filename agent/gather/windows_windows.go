@@ -1,7 +1,9 @@
 package gather
 
 import (
+	"cmp"
 	"errors"
+	"io"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -16,7 +18,8 @@ import (
 
 // hostWindows asks this machine. Every handle is opened for reading only.
 func hostWindows() *Windows {
-	return &Windows{Service: queryService, Strings: registryStrings, Processes: listProcesses, Routes: listRoutes, Servers: dnsServers,
+	return &Windows{Service: queryService, Strings: registryStrings, Texts: registryTexts, Processes: listProcesses, Routes: listRoutes, Servers: dnsServers,
+		Connections: listConnections, Volume: volumeOf,
 		Elevated: func() facts.Seen[bool] {
 			return facts.Known(windows.GetCurrentProcessToken().IsElevated(), "process token")
 		}}
@@ -56,12 +59,49 @@ func queryService(name string) facts.Seen[WindowsService] {
 	return facts.Known(s, from)
 }
 
-func registryStrings(key, value string) facts.Seen[[]string] {
-	root, from := registry.LOCAL_MACHINE, RegistryURL(key)
+// openKey opens a key for reading; see Windows.Strings for its name.
+func openKey(key string) (registry.Key, error) {
+	root := registry.LOCAL_MACHINE
 	if strings.HasPrefix(key, ".DEFAULT") {
 		root = registry.USERS
+	} else if rest, ok := strings.CutPrefix(key, `HKCU\`); ok {
+		root, key = registry.CURRENT_USER, rest
 	}
-	k, err := registry.OpenKey(root, key, registry.QUERY_VALUE)
+	return registry.OpenKey(root, key, registry.QUERY_VALUE)
+}
+
+// maxTexts bounds the values of one key that are read. A server has some 600 rules of
+// its firewall.
+const maxTexts = 5000
+
+func registryTexts(key string) facts.Seen[[]string] {
+	from := RegistryURL(key)
+	k, err := openKey(key)
+	if errors.Is(err, registry.ErrNotExist) {
+		return facts.Absent[[]string]("no such key", from)
+	} else if err != nil {
+		return Unknown[[]string](err, from)
+	}
+	defer k.Close()
+	names, err := k.ReadValueNames(maxTexts)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return Unknown[[]string](err, from)
+	}
+	out := []string{}
+	for _, n := range names {
+		if s, _, err := k.GetStringValue(n); err == nil {
+			out = append(out, n+"="+s)
+		}
+	}
+	if len(names) == maxTexts {
+		return facts.Partly(out, "the key has too many values", from)
+	}
+	return facts.Known(out, from)
+}
+
+func registryStrings(key, value string) facts.Seen[[]string] {
+	from := RegistryURL(key)
+	k, err := openKey(key)
 	if errors.Is(err, registry.ErrNotExist) {
 		return facts.Absent[[]string]("no such key", from)
 	} else if err != nil {
@@ -150,13 +190,28 @@ func listRoutes() facts.Seen[[]WindowsRoute] {
 		return Unknown[[]WindowsRoute](err, from)
 	}
 	defer windows.FreeMibTable(unsafe.Pointer(t))
+	type link struct {
+		index uint32
+		six   bool
+	}
+	names, metrics := map[uint32]string{}, map[link]uint32{}
+	if list, err := adapters(); err == nil {
+		for a := list; a != nil; a = a.Next {
+			names[cmp.Or(a.IfIndex, a.Ipv6IfIndex)] = OneLine(windows.UTF16PtrToString(a.FriendlyName), 100)
+			metrics[link{a.IfIndex, false}], metrics[link{a.Ipv6IfIndex, true}] = a.Ipv4Metric, a.Ipv6Metric
+		}
+	}
 	out := []WindowsRoute{}
 	for _, r := range t.Rows() {
 		a, ok := rawAddr(&r.DestinationPrefix.Prefix)
 		if !ok || len(out) >= 10_000 {
 			continue
 		}
-		w := WindowsRoute{Prefix: netip.PrefixFrom(a, int(r.DestinationPrefix.PrefixLength)), Metric: r.Metric, Interface: "if" + strconv.FormatUint(uint64(r.InterfaceIndex), 10)}
+		w := WindowsRoute{Prefix: netip.PrefixFrom(a, int(r.DestinationPrefix.PrefixLength)), Interface: names[r.InterfaceIndex],
+			Metric: r.Metric + metrics[link{r.InterfaceIndex, a.Is6()}]}
+		if w.Interface == "" {
+			w.Interface = "if" + strconv.FormatUint(uint64(r.InterfaceIndex), 10)
+		}
 		w.Gateway, _ = rawAddr(&r.NextHop)
 		out = append(out, w)
 	}
@@ -173,26 +228,31 @@ func rawAddr(r *windows.RawSockaddrInet) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-func dnsServers() facts.Seen[[]string] {
-	const from = "GetAdaptersAddresses"
+// adapters are those of the host, as a list.
+func adapters() (*windows.IpAdapterAddresses, error) {
 	size := uint32(16 << 10)
-	var buf []byte
 	for range 4 {
-		buf = make([]byte, size)
-		err := windows.GetAdaptersAddresses(windows.AF_UNSPEC, windows.GAA_FLAG_SKIP_ANYCAST|windows.GAA_FLAG_SKIP_MULTICAST, 0, (*windows.IpAdapterAddresses)(unsafe.Pointer(&buf[0])), &size)
+		buf := make([]byte, size)
+		list := (*windows.IpAdapterAddresses)(unsafe.Pointer(&buf[0]))
+		err := windows.GetAdaptersAddresses(windows.AF_UNSPEC, windows.GAA_FLAG_SKIP_ANYCAST|windows.GAA_FLAG_SKIP_MULTICAST, 0, list, &size)
 		if err == nil {
-			break
+			return list, nil
 		}
 		if !errors.Is(err, windows.ERROR_BUFFER_OVERFLOW) || size > 1<<20 {
-			return Unknown[[]string](err, from)
+			return nil, err
 		}
-		buf = nil
 	}
-	if buf == nil {
-		return facts.Unknown[[]string]("the table keeps growing", from)
+	return nil, errors.New("the table keeps growing")
+}
+
+func dnsServers() facts.Seen[[]string] {
+	const from = "GetAdaptersAddresses"
+	list, err := adapters()
+	if err != nil {
+		return Unknown[[]string](err, from)
 	}
 	out := []string{}
-	for a := (*windows.IpAdapterAddresses)(unsafe.Pointer(&buf[0])); a != nil; a = a.Next {
+	for a := list; a != nil; a = a.Next {
 		if a.OperStatus != windows.IfOperStatusUp {
 			continue
 		}
@@ -204,4 +264,65 @@ func dnsServers() facts.Seen[[]string] {
 		}
 	}
 	return facts.Known(out, from)
+}
+
+var (
+	iphlpapi         = windows.NewLazySystemDLL("iphlpapi.dll")
+	extendedTCPTable = iphlpapi.NewProc("GetExtendedTcpTable")
+)
+
+// tcpConnections is TCP_TABLE_OWNER_PID_CONNECTIONS.
+const tcpConnections = 4
+
+func listConnections(pids []int, port uint16) facts.Seen[[]facts.Socket] {
+	const from = "GetExtendedTcpTable"
+	out := []facts.Socket{}
+	for _, family := range []uint32{windows.AF_INET, windows.AF_INET6} {
+		b, err := tcpTable(family)
+		if err != nil {
+			return Unknown[[]facts.Socket](err, from)
+		}
+		out = append(out, parseTCPTable(b, family == windows.AF_INET6, pids, port)...)
+	}
+	return facts.Known(out, from)
+}
+
+// tcpTable is the table of one family, as Windows lays it out.
+func tcpTable(family uint32) ([]byte, error) {
+	if err := extendedTCPTable.Find(); err != nil {
+		return nil, err
+	}
+	size := uint32(32 << 10)
+	for range 4 {
+		buf := make([]byte, size)
+		code, _, _ := extendedTCPTable.Call(uintptr(unsafe.Pointer(&buf[0])), uintptr(unsafe.Pointer(&size)), 0, uintptr(family), tcpConnections, 0)
+		switch {
+		case code == 0:
+			return buf[:min(int(size), len(buf))], nil
+		case windows.Errno(code) != windows.ERROR_INSUFFICIENT_BUFFER || size > 16<<20:
+			return nil, windows.Errno(code)
+		}
+		size += 4 << 10 // it may have grown meanwhile
+	}
+	return nil, errors.New("the table keeps growing")
+}
+
+func volumeOf(path string) (WindowsVolume, error) {
+	var v WindowsVolume
+	p, err := windows.UTF16PtrFromString(path)
+	if err != nil {
+		return v, err
+	}
+	root := make([]uint16, windows.MAX_PATH)
+	if err := windows.GetVolumePathName(p, &root[0], uint32(len(root))); err != nil {
+		return v, err
+	}
+	kind := make([]uint16, windows.MAX_PATH)
+	var flags uint32
+	if err := windows.GetVolumeInformation(&root[0], nil, 0, nil, nil, &flags, &kind[0], uint32(len(kind))); err != nil {
+		return v, err
+	}
+	v.Mount, v.Type = windows.UTF16ToString(root), windows.UTF16ToString(kind)
+	v.ReadOnly = flags&windows.FILE_READ_ONLY_VOLUME != 0
+	return v, nil
 }

@@ -2,7 +2,9 @@ package sim_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"math"
 	"net/netip"
@@ -29,6 +31,7 @@ var healthy = map[string]struct {
 	"hybrid":  {sim.HealthyHybrid, nil, "managed"},
 	"task":    {task, nil, "managed"},
 	"windows": {windowsHybrid, windows(goldenTime.Add(-3 * time.Hour)), "managed"},
+	"mac":     {mac, nil, "managed"},
 }
 
 // task is an ECS task whose agent connected a moment ago.
@@ -53,7 +56,8 @@ func windows(started time.Time) *gather.Windows {
 		service = `SYSTEM\CurrentControlSet\Services\AmazonSSMAgent`
 	)
 	registry := map[string]string{
-		service + "|Version": "3.3.3050.0",
+		service + "|DisplayName": "Amazon SSM Agent",
+		service + "|Version":     "3.3.3050.0",
 		`SOFTWARE\Microsoft\Windows NT\CurrentVersion|ProductName`:             "Windows Server 2022 Datacenter",
 		`SOFTWARE\Microsoft\Windows NT\CurrentVersion|CurrentBuild`:            "20348",
 		`HARDWARE\DESCRIPTION\System\BIOS|SystemManufacturer`:                  "Dell Inc.",
@@ -70,6 +74,15 @@ func windows(started time.Time) *gather.Windows {
 			}
 			return facts.Absent[[]string]("no such value", `registry:HKLM\`+key)
 		},
+		Texts: func(key string) facts.Seen[[]string] {
+			return facts.Known([]string{"{1}=v2.31|Action=Allow|Active=TRUE|Dir=Out|Protocol=6|RPort=443|Name=out|"}, `registry:HKLM\`+key)
+		},
+		Connections: func([]int, uint16) facts.Seen[[]facts.Socket] {
+			return facts.Known([]facts.Socket{{Local: "192.168.40.10:50100", Remote: "52.119.180.21:443"}}, "GetExtendedTcpTable")
+		},
+		Volume: func(path string) (gather.WindowsVolume, error) {
+			return gather.WindowsVolume{Mount: path[:3], Type: "NTFS"}, nil
+		},
 		Processes: func([]string) facts.Seen[[]facts.Process] {
 			return facts.Known([]facts.Process{
 				{PID: 810, Exe: bin + "amazon-ssm-agent.exe", Started: started},
@@ -81,6 +94,39 @@ func windows(started time.Time) *gather.Windows {
 		},
 		Servers:  func() facts.Seen[[]string] { return facts.Known([]string{"192.168.40.2"}, "adapters") },
 		Elevated: func() facts.Seen[bool] { return facts.Known(true, "process token") },
+	}
+}
+
+// mac is an instance of macOS with an instance profile.
+func mac() sim.Scenario {
+	s := sim.HealthyProfile()
+	s.GOOS, s.Agent.Packaging, s.Agent.NoManager = "darwin", []string{"binary"}, true
+	return s
+}
+
+// macPrograms answers what the programs of macOS print on a host with a running agent.
+func macPrograms(started time.Time) func(context.Context, string, ...string) ([]byte, error) {
+	const bin = "/opt/aws/ssm/bin/"
+	at := started.UTC().Format(time.ANSIC)
+	route := "   route to: x\ndestination: default\n       mask: default\n    gateway: 10.0.0.1\n  interface: en0\n"
+	out := map[string]string{
+		"launchctl print system/com.amazon.aws.ssm": "system/com.amazon.aws.ssm = {\n\tpath = /Library/LaunchDaemons/com.amazon.aws.ssm.plist\n\tstate = running\n\n\tprogram = " + bin + "amazon-ssm-agent\n\truns = 1\n\tpid = 77\n}\n",
+		"launchctl print-disabled system":           "disabled services = {\n\t\t\"com.amazon.aws.ssm\" => enabled\n}\n",
+		"scutil --proxy":                            "<dictionary> {\n  HTTPEnable : 0\n  HTTPSEnable : 0\n}\n",
+		"ps -axo pid=,ppid=,uid=,lstart=,comm=":     "    1     0     0 " + at + " /sbin/launchd\n   77     1     0 " + at + " " + bin + "amazon-ssm-agent\n   78    77     0 " + at + " " + bin + "ssm-agent-worker\n",
+		"pkgutil --pkg-info com.amazon.aws.ssm":     "package-id: com.amazon.aws.ssm\nversion: 3.3.3050.0\nvolume: /\n",
+	}
+	return func(_ context.Context, name string, args ...string) ([]byte, error) {
+		line := strings.Join(append([]string{name}, args...), " ")
+		switch {
+		case out[line] != "":
+			return []byte(out[line]), nil
+		case strings.Contains(line, "-inet6"), strings.Contains(line, "fd00:"):
+			return nil, errors.New("route: writing to routing socket: not in table")
+		case strings.HasPrefix(line, "route -n get"):
+			return []byte(route), nil
+		}
+		return nil, gather.ErrNoProgram
 	}
 }
 
@@ -101,6 +147,9 @@ func TestGoldenHealthyFacts(t *testing.T) {
 		env := h.Env()
 		if host.windows != nil {
 			env.Windows = host.windows
+		}
+		if kind == "mac" {
+			env.Exec = macPrograms(goldenTime.Add(-3 * time.Hour))
 		}
 		r, f := engine.Run(t.Context(), env, engine.Options{})
 		if r.State != host.state || r.RootCause != nil {

@@ -62,11 +62,9 @@ func (w *world) layFile(t *tree, name string, f File) {
 type dirs struct{ data, log, config, runtime, shared, bin, suffix string }
 
 func (w *world) dirs() dirs {
-	if w.GOOS == "windows" {
-		return dirs{"ProgramData/Amazon/SSM/InstanceData", "ProgramData/Amazon/SSM/Logs", "Program Files/Amazon/SSM/amazon-ssm-agent.json", "ProgramData/Amazon/SSM/runtimeconfig",
-			"Windows/System32/config/systemprofile/.aws/credentials", "Program Files/Amazon/SSM", ".exe"}
-	}
-	return dirs{"var/lib/amazon/ssm", "var/log/amazon/ssm", "etc/amazon/ssm/amazon-ssm-agent.json", "var/lib/amazon/ssm/runtimeconfig", "root/.aws/credentials", "usr/bin", ""}
+	l := facts.LayoutOf(w.GOOS)
+	in := func(p string) string { return strings.TrimPrefix(p, "/") }
+	return dirs{in(l.Data), in(l.Log), in(l.Config), in(l.Runtime), in(l.Shared), in(l.Programs), l.Exe}
 }
 
 // distros are the os-release lines of the known distributions.

@@ -14,7 +14,7 @@ var _ = add(
 			linux(asRoot("Let it start at boot, but not now: it would write its state into the image", "{chroot}systemctl enable {unit}")),
 			ImageAgain,
 		},
-		Docs: []string{docAgentInstall},
+		Docs: []string{docAgentInstall, docAgentInstallWindows},
 	},
 	Cause{
 		ID: "agent-service-stopped", Group: "agent", Severity: Critical, Title: "agent service stopped or disabled",
@@ -87,6 +87,7 @@ var _ = add(
 		Fix: []Step{
 			asRoot("Install the newest release", "{reinstall}"),
 			linux(or(asRoot)("Or go back to the release that worked until a fix is out", "{downgrade} https://s3.{region}.{domain}/amazon-ssm-{region}/{version}/linux_{arch}/amazon-ssm-agent.rpm")),
+			windows(or(asRoot)("Or go back to the earlier release that worked until a fix is out; the registration stays", "[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; Invoke-WebRequest https://s3.{region}.{domain}/amazon-ssm-{region}/{version}/windows_amd64/AmazonSSMAgentSetup.exe -OutFile $env:TEMP\\ssm.exe; Start-Process $env:TEMP\\ssm.exe -ArgumentList '/uninstall','/quiet' -Wait; Start-Process $env:TEMP\\ssm.exe -ArgumentList '/S' -Wait")),
 			restart, verify,
 		},
 		Docs: []string{docAgentUpdate},
@@ -111,7 +112,7 @@ var _ = add(
 			mac(asRoot("Install the agent afresh over the present one", "{reinstall}")),
 			ImageAgain,
 		},
-		Docs: []string{docAgentInstall},
+		Docs: []string{docAgentInstall, docAgentInstallWindows},
 	},
 	Cause{
 		ID: "agent-exec-blocked", Group: "agent", Severity: Critical, Title: "execution of the agent is blocked",

@@ -51,7 +51,7 @@ var _ = add(
 			linux(asRoot("Remove the route", "ip route del 169.254.169.254 via {gateway}")),
 			mac(asRoot("Remove the route", "route -n delete 169.254.169.254 {gateway}")),
 			windows(asRoot("Remove the persistent route", "route delete 169.254.169.254")),
-			windows(asRoot("Let the launch agent write the right route", `& "$env:ProgramFiles\Amazon\EC2Launch\EC2Launch.exe" run; Import-Module C:\ProgramData\Amazon\EC2-Windows\Launch\Module\Ec2Launch.psm1; Add-Routes`)),
+			windows(asRoot("Let the launch agent write the right route", `if (Test-Path "$env:ProgramFiles\Amazon\EC2Launch\EC2Launch.exe") { & "$env:ProgramFiles\Amazon\EC2Launch\EC2Launch.exe" run } else { Import-Module C:\ProgramData\Amazon\EC2-Windows\Launch\Module\Ec2Launch.psm1; Add-Routes }`)),
 			restartFailed, verify,
 		},
 		Docs: []string{docIMDS, docTroubleshoot},

@@ -148,7 +148,7 @@ var _ = add(
 		Meaning: "The node is accepted, but the agent fails again and again to open its message channel, and nothing that can be seen from here is in its way. Without the channel there are no sessions, and commands only over the older channel.",
 		Fix: []Step{
 			unix(onHost("See how it fails", "grep -iE 'control ?channel|websocket' {log}/amazon-ssm-agent.log | tail -n 20")),
-			windows(onHost("See how it fails", `Select-String -Path {log}\ssm-agent-worker.log -Pattern 'control ?channel|websocket' | Select-Object -Last 20`)),
+			windows(onHost("See how it fails", `Select-String -Path (Join-Path {log} ssm-agent-worker.log) -Pattern 'control ?channel|websocket' | Select-Object -Last 20`)),
 			asRoot("Restart the agent: it opens the channel anew", "{restart}"),
 			onHost("If its handshake is refused again, let the administrator of the proxy or firewall allow wss (websocket upgrade) to {endpoint}, without inspection; the name to give", "echo {endpoint}:443"),
 			operator("If the service answers with a status of 500 or more, look whether it has a disturbance in the Region", "aws health describe-events --region us-east-1 --filter services=SSM,regions={region},eventStatusCodes=open"),

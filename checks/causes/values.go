@@ -88,7 +88,7 @@ var placeholders = map[string]string{
 
 // Commands that install the agent, where the Region is not known.
 const (
-	installWindows = "Invoke-WebRequest https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/windows_amd64/AmazonSSMAgentSetup.exe -OutFile $env:TEMP\\ssm.exe; Start-Process $env:TEMP\\ssm.exe -ArgumentList '/S' -Wait"
+	installWindows = "[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; Invoke-WebRequest https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/windows_amd64/AmazonSSMAgentSetup.exe -OutFile $env:TEMP\\ssm.exe; Start-Process $env:TEMP\\ssm.exe -ArgumentList '/S' -Wait"
 	installMac     = "curl -fsSLO https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/darwin_amd64/amazon-ssm-agent.pkg && installer -pkg amazon-ssm-agent.pkg -target /"
 )
 
@@ -102,8 +102,6 @@ var systems = map[string]map[string]string{
 		"enableonly": "Set-Service AmazonSSMAgent -StartupType Automatic",
 		"enable":     "Set-Service AmazonSSMAgent -StartupType Automatic; Start-Service AmazonSSMAgent",
 		"journal":    `Get-Content C:\ProgramData\Amazon\SSM\Logs\amazon-ssm-agent.log -Tail 50`,
-		"data":       `C:\ProgramData\Amazon\SSM\InstanceData`, "runtime": `C:\ProgramData\Amazon\SSM\runtimeconfig`, "log": `C:\ProgramData\Amazon\SSM\Logs`,
-		"config": `C:\Program Files\Amazon\SSM\amazon-ssm-agent.json`, "agent": `C:\Program Files\Amazon\SSM\amazon-ssm-agent.exe`,
 	},
 	"darwin": {
 		"unit": "com.amazon.aws.ssm", "restart": "launchctl kickstart -k system/com.amazon.aws.ssm", "stop": "launchctl bootout system/com.amazon.aws.ssm",
@@ -113,7 +111,6 @@ var systems = map[string]map[string]string{
 		"enableonly": "launchctl enable system/com.amazon.aws.ssm",
 		"enable":     "launchctl enable system/com.amazon.aws.ssm; launchctl bootstrap system /Library/LaunchDaemons/com.amazon.aws.ssm.plist",
 		"journal":    "tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log",
-		"data":       "/opt/aws/ssm/data", "runtime": "/opt/aws/ssm/runtimeconfig", "config": "/opt/aws/ssm/amazon-ssm-agent.json", "agent": "/opt/aws/ssm/bin/amazon-ssm-agent",
 	},
 }
 
@@ -238,7 +235,7 @@ func (v Values) value(name, stand string, command bool) string {
 // pathOf is where the agent of a system keeps one of its things.
 func pathOf(goos, name string) (string, bool) {
 	l := facts.LayoutOf(goos)
-	p, ok := map[string]string{"data": l.Data, "runtime": l.Runtime, "log": l.Log, "config": l.Config}[name]
+	p, ok := map[string]string{"data": l.Data, "runtime": l.Runtime, "log": l.Log, "config": l.Config, "agent": l.Programs + "/amazon-ssm-agent" + l.Exe}[name]
 	if ok && goos == "windows" {
 		p = onDrive(p)
 	}
@@ -247,7 +244,13 @@ func pathOf(goos, name string) (string, bool) {
 
 // onDrive is a path of facts, which begins at the root of the system's drive, as
 // Windows writes it.
-func onDrive(p string) string { return "C:" + strings.ReplaceAll(p, "/", `\`) }
+func onDrive(p string) string {
+	back := strings.ReplaceAll(p, "/", `\`)
+	if len(p) > 3 && p[0] == '/' && p[2] == ':' {
+		return back[1:]
+	}
+	return "C:" + back
+}
 
 // fits reports whether a value may stand in a command, quoted if need be.
 func (v Values) fits(name, val string) bool {

@@ -38,6 +38,9 @@ func values(n *node.Node) causes.Values {
 			v["agent"] = executable(f.Host.GOOS, in.Dir)
 		}
 	}
+	if own := f.Agent.Folders; own.Data != "" {
+		v["data"], v["runtime"], v["log"], v["config"] = own.Data, own.Runtime, own.Log, own.Config
+	}
 	if list, ok := noProxy(f); ok {
 		v["noproxy"] = list
 	}
@@ -130,7 +133,7 @@ func serviceCommands(n *node.Node, v causes.Values) {
 	v["downgrade"] = "" // only rpm takes an older package
 	switch f.Host.GOOS {
 	case "windows":
-		v["install"] = `Invoke-WebRequest ` + bucket + `windows_amd64/AmazonSSMAgentSetup.exe -OutFile $env:TEMP\ssm.exe; Start-Process $env:TEMP\ssm.exe -ArgumentList '/S' -Wait`
+		v["install"] = `[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; Invoke-WebRequest ` + bucket + `windows_amd64/AmazonSSMAgentSetup.exe -OutFile $env:TEMP\ssm.exe; Start-Process $env:TEMP\ssm.exe -ArgumentList '/S' -Wait`
 	case "darwin":
 		v["install"] = "curl -fsSLO " + bucket + "darwin_" + text.Or(safe(f.Host.Arch), "amd64") + "/amazon-ssm-agent.pkg && installer -pkg amazon-ssm-agent.pkg -target /"
 	default:

@@ -22,6 +22,9 @@ type Agent struct {
 	// Starts are process starts of the core in the last 24 h, oldest first, at most 200.
 	Starts Seen[[]time.Time] `json:"starts"`
 
+	// Folders are where this host's agent keeps its things, where that is not LayoutOf.
+	Folders Layout `json:"folders,omitzero"`
+
 	Config     Seen[Config] `json:"config"`      // absent: no file, built-in defaults apply
 	ConfigPath string       `json:"config_path"` // where it was looked for
 
@@ -32,6 +35,10 @@ type Agent struct {
 	// PendingProxy is what the files of the unit give, where the running process
 	// has another: it applies from the next start on.
 	PendingProxy Seen[Proxy] `json:"pending_proxy"`
+
+	// Metadata is what the environment of the agent's service says of the metadata
+	// service; absent: nothing.
+	Metadata Seen[MetadataEnv] `json:"metadata_environment"`
 
 	Channel Seen[[]Socket] `json:"channel"` // established TCP connections of the agent to port 443
 
@@ -184,6 +191,10 @@ type Unit struct {
 	OOMKills Seen[int] `json:"oom_kills"`
 	// Program is the file of Exec; absent: there is none.
 	Program Seen[Program] `json:"program"`
+	// Deleting: the service is marked for deletion, which ends with its last user.
+	Deleting bool `json:"marked_for_deletion,omitempty"`
+	// Delayed: the manager starts it some time after the other services.
+	Delayed bool `json:"delayed_start,omitempty"`
 	// Overrides are settings of drop-ins that can keep a service from running.
 	Overrides []Override `json:"overrides"`
 }
@@ -193,9 +204,9 @@ type Program struct {
 	Size int64 `json:"size"`
 	// Runnable: it is a file with a bit that lets it be executed.
 	Runnable bool `json:"runnable"`
-	// Format is elf, script, empty or other.
+	// Format is elf, script, pe (of Windows), empty or other.
 	Format string `json:"format"`
-	// Arch is Go's name of the processor that an ELF file is for; empty: not told.
+	// Arch is Go's name of the processor that an ELF or PE file is for; empty: not told.
 	Arch string `json:"arch"`
 	// Loader is the program that must be there to run this one, and is not.
 	Loader string `json:"missing_loader"`
@@ -308,10 +319,36 @@ type Proxy struct {
 	No      string `json:"no_proxy"`
 	HasAuth bool   `json:"has_auth"` // a value carried credentials
 	From    string `json:"from"`     // process environment, drop-in path, profile script
+	// By is what of Windows sets it, NoFrom where the exceptions are from if they are
+	// from elsewhere; empty on other systems.
+	By     Setter `json:"set_by,omitempty"`
+	NoFrom string `json:"no_proxy_from,omitempty"`
 }
+
+// Setter is what of Windows gives a service a variable or a proxy.
+type Setter string
+
+// Setters; of several the first wins.
+// Source: amazon-ssm-agent, agent/proxyconfig/proxy_windows.go.
+const (
+	ByService         Setter = "service"          // Environment of the service's key
+	ByMachine         Setter = "machine"          // the machine's environment
+	BySystemAccount   Setter = "system-account"   // the environment of the system account
+	ByInternetOptions Setter = "internet-options" // of the system account, or of the machine by policy
+	ByWinHTTP         Setter = "winhttp"          // netsh winhttp
+)
 
 // Set reports whether any proxy is named.
 func (p Proxy) Set() bool { return p.HTTPS != "" || p.HTTP != "" }
+
+// MetadataEnv are variables of the AWS SDK in the agent's environment.
+// Source: aws-sdk-go 1.55, aws/ec2metadata/service.go, aws/session/env_config.go.
+type MetadataEnv struct {
+	Disabled bool   `json:"disabled"` // AWS_EC2_METADATA_DISABLED
+	Endpoint string `json:"endpoint"` // AWS_EC2_METADATA_SERVICE_ENDPOINT
+	By       Setter `json:"set_by,omitempty"`
+	From     string `json:"from"`
+}
 
 // Socket is a TCP connection of the agent.
 type Socket struct {

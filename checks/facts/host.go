@@ -143,8 +143,11 @@ type Denial struct {
 
 // Firewall lists the rules that may drop or reject outbound packets of interest.
 type Firewall struct {
-	Tool  string         `json:"tool"` // nft, iptables
+	Tool  string         `json:"tool"` // nft, iptables, Windows firewall
 	Rules []FirewallRule `json:"rules"`
+	// ForAgent are rules that let the agent's programs out, where nothing else may leave
+	// without a rule of its own: what this program may not do, they may.
+	ForAgent []FirewallRule `json:"for_agent,omitempty"`
 }
 
 // FirewallRule is one rule of an output chain that drops or rejects.
@@ -152,7 +155,7 @@ type FirewallRule struct {
 	Table  string `json:"table"`
 	Chain  string `json:"chain"`
 	Text   string `json:"text"`
-	Action string `json:"action"` // drop, reject
+	Action string `json:"action"` // drop, reject, block
 	IMDS   bool   `json:"imds"`   // it can match 169.254.169.254
 	HTTPS  bool   `json:"https"`  // it can match outbound TCP 443
 	Policy bool   `json:"policy"` // the chain's default, not a rule
@@ -162,6 +165,8 @@ type FirewallRule struct {
 	NotTo  bool     `json:"not_to"`
 	Out    []string `json:"out"`
 	NotOut bool     `json:"not_out"`
+	// Program is the base name of the agent's program that it is for; empty: any.
+	Program string `json:"program,omitempty"`
 }
 
 // Resolver is /etc/resolv.conf.

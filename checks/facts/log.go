@@ -157,6 +157,7 @@ const (
 	SigWorkerStart       = "worker-start-failed"
 	SigPanic             = "core-crashed"
 	SigSysprep           = "sysprep-wait"
+	SigSystemWait        = "system-wait"
 	SigNoSpace           = "no-space"
 	SigReadOnly          = "read-only"
 	SigExecDenied        = "exec-denied"
@@ -247,6 +248,7 @@ var Signatures = []Signature{
 
 	{SigVaultPermission, []string{"failed to set permission for vault folder"}, KindNode},
 	{SigVaultPermission, []string{"while creating folders for", "permission denied"}, KindNode},
+	{SigVaultPermission, []string{"while creating folders for", "Access is denied"}, KindNode}, // Windows
 	{SigVaultPermission, []string{"initializing SSM data folder with hardened ACL"}, KindNode},
 	{SigVaultManifest, []string{"failed to unmarshal vault manifest"}, KindFailure},
 	{SigVaultMissing, []string{"data file of", "is missing"}, KindFailure},
@@ -437,12 +439,19 @@ var Signatures = []Signature{
 	{SigOutputLogged, []string{"ssm-document-worker", "Log stream already created"}, KindInfo},
 
 	{SigReadOnly, []string{"read-only file system"}, KindFeature},
+	{SigReadOnly, []string{"The media is write protected"}, KindFeature}, // Windows, as those below
 	{SigNoSpace, []string{"no space left on device"}, KindFeature},
+	{SigNoSpace, []string{"There is not enough space on the disk"}, KindFeature},
 	{SigCommandFolder, []string{"failed to create orchestrationDir"}, KindFeature},
 	{SigCommandFolder, []string{"failed to create script file"}, KindFeature},
 	{SigCommandFolder, []string{"failed to write runcommand scripts"}, KindFeature},
 	{SigCommandFolder, []string{"ssm-document-worker", "Failed to open the file at"}, KindFeature},
 	{SigExecDenied, []string{"exec", "permission denied"}, KindFeature},
+	{SigExecDenied, []string{"fork/exec", "Access is denied"}, KindFeature}, // Windows, as those below
+	{SigExecDenied, []string{"This program is blocked by group policy"}, KindFeature},
+	{SigExecDenied, []string{"contains a virus or potentially unwanted software"}, KindFeature},
+	{SigExecDenied, []string{"Windows cannot verify the digital signature for this file"}, KindFeature},
+	{SigExecDenied, []string{"Application Control policy has blocked this file"}, KindFeature},
 
 	{SigWorkerStart, []string{"failed to start worker"}, KindFailure},
 	{SigPanic, []string{"Core Agent crashed with message"}, KindFailure},
@@ -450,7 +459,7 @@ var Signatures = []Signature{
 	{SigPanic, []string{"Agent service crashed with message"}, KindFailure},
 	{SigPanic, []string{"Agent crashed with message"}, KindFailure},
 	{SigWorkerRestart, []string{"Worker ssm-agent-worker is not running, starting"}, KindInfo},
-	{SigSysprep, []string{"Waiting for system state"}, KindFailure},
+	{SigSystemWait, []string{"Waiting for system state"}, KindInfo}, // Windows, at every start
 	{SigSysprep, []string{"sysprep hasn't completed"}, KindFailure},
 	{SigSysprep, []string{"System not ready, not starting agent"}, KindFailure},
 	{SigStart, []string{"amazon-ssm-agent - v"}, KindStart},

@@ -24,6 +24,7 @@ var kinds = map[string]func() (*facts.Facts, error){
 	"dhmc":    load("dhmc"),    // EC2 instance managed by Default Host Management
 	"hybrid":  load("hybrid"),  // machine elsewhere, registered by an activation
 	"windows": load("windows"), // hybrid, and Windows
+	"mac":     load("mac"),     // EC2 instance with an instance profile, and macOS
 	"task":    load("task"),    // ECS task with ECS Exec
 }
 
@@ -42,7 +43,7 @@ func load(kind string) func() (*facts.Facts, error) {
 func Kinds() []string { return slices.Sorted(maps.Keys(kinds)) }
 
 // Healthy are the facts of a managed host without fault, all of them as root:
-// profile, dhmc, hybrid, windows or task. The caller may change them.
+// profile, dhmc, hybrid, windows, mac or task. The caller may change them.
 func Healthy(t testing.TB, kind string) *facts.Facts {
 	t.Helper()
 	if kinds[kind] == nil {

@@ -23,7 +23,7 @@ var (
 		{"So that it lasts, let it start after the other services, and be started again when it fails", "sc.exe config AmazonSSMAgent start= delayed-auto; sc.exe failure AmazonSSMAgent reset= 86400 actions= restart/30000/restart/60000/restart/60000", false},
 		{"If it still takes longer at boot, let Windows wait 60 s (ServicesPipeTimeout; from the next boot on)", `New-ItemProperty -Force -Path HKLM:\SYSTEM\CurrentControlSet\Control -Name ServicesPipeTimeout -PropertyType DWord -Value 60000`, false},
 	}
-	scmAgain = Step{"Let Windows start the service again when it ends", "sc.exe failure AmazonSSMAgent reset= 86400 actions= restart/30000/restart/60000/restart/60000", false}
+	scmAgain = Step{"Let Windows start the service again when it ends, also when it says that it ended with an error", "sc.exe failure AmazonSSMAgent reset= 86400 actions= restart/30000/restart/60000/restart/60000; sc.exe failureflag AmazonSSMAgent 1", false}
 )
 
 // scmErrors are what the service manager of Windows gives as the reason of an end.
@@ -50,9 +50,11 @@ var scmErrors = map[uint32]ended{
 	1072: {"SERVICE_MARKED_FOR_DELETE", EndCondition, "the service is being deleted, which ends when all consoles that show it are closed", []Step{{"Restart Windows, then install the agent again", "Restart-Computer", false}, scmReinstall}},
 	1075: {"SERVICE_DEPENDENCY_DELETED", EndCondition, "a service that it depends on does not exist", []Step{scmDepend, scmReinstall}},
 	1079: {"DIFFERENT_SERVICE_ACCOUNT", EndSetup, "another service of its process runs under another account", []Step{scmAccount}},
+	1077: {"SERVICE_NEVER_STARTED", EndCondition, "it was not started since the boot", nil},
 	1260: {"ACCESS_DISABLED_BY_POLICY", EndExec, "a policy (AppLocker, software restriction) forbids the program", []Step{scmPolicy}},
 	1450: {"NO_SYSTEM_RESOURCES", EndMemory, "Windows lacked resources", []Step{scmMemory}},
 	1455: {"COMMITMENT_LIMIT", EndMemory, "the paging file is too small", []Step{scmMemory}},
+	4551: {"SYSTEM_INTEGRITY_POLICY_VIOLATION", EndExec, "a policy of Code Integrity (WDAC, App Control) forbids the program", []Step{scmPolicy}},
 
 	0xC0000005: {"STATUS_ACCESS_VIOLATION", EndCrash, "it used memory that is not its own", []Step{scmEvents}},
 	0xC0000017: {"STATUS_NO_MEMORY", EndMemory, "there was no memory for it", []Step{scmMemory}},
@@ -64,8 +66,21 @@ var scmErrors = map[uint32]ended{
 	0xC0000428: {"STATUS_INVALID_IMAGE_HASH", EndExec, "Code Integrity does not accept the signature of the program", []Step{scmPolicy}},
 }
 
+// MarkedForDeletion is the code of a service that is being deleted.
+const MarkedForDeletion = 1072
+
+// EndingByCode is what the service manager of Windows means by one of its codes.
+func (n *Node) EndingByCode(code uint32) Ending {
+	row := scmErrors[code]
+	return Ending{Class: row.class, How: text.New("error %d (%s)", code, row.name), Meaning: row.meaning, Do: row.do}
+}
+
+// agentStartFailed is the agent's own code for a start that failed.
+const agentStartFailed = 1
+
 // endingOfWindows reads the exit code that the service manager keeps. A code of the
 // service's own is one of the agent.
+// Source: amazon-ssm-agent 3.3, core/agent_windows.go and agent/appconfig/constants_windows.go.
 func endingOfWindows(u *facts.Unit) Ending {
 	if u.ExitStatus == 0 || u.Active == "active" {
 		return Ending{}
@@ -76,8 +91,21 @@ func endingOfWindows(u *facts.Unit) Ending {
 		how = text.New("exit code %s", fmt.Sprintf("0x%08X", c))
 	}
 	row, ok := scmErrors[c]
+	e := Ending{Class: row.class, How: how.Add(" (%s)", row.name), Meaning: row.meaning, Do: row.do}
 	if !ok || u.Ended == "exited" {
-		return Ending{Class: EndCode, How: how, Do: []Step{scmEvents}}
+		e = Ending{Class: EndCode, How: how, Do: []Step{scmEvents}}
+		if u.Ended == "exited" && u.ExitStatus == agentStartFailed {
+			e.Meaning = "the agent itself gave up its start; its log says why"
+		}
 	}
-	return Ending{Class: row.class, How: how.Add(" (%s)", row.name), Meaning: row.meaning, Do: row.do}
+	switch { // see facts.Unit.Restart
+	case u.Restart == "no":
+		e.Again, e.NotAgain = No, text.New("the service has no recovery actions, so that Windows does not start it again")
+	case u.Restart == "on-abnormal" && e.Class == EndCode:
+		e.Again, e.NotAgain = No, text.New("the recovery actions of the service cover crashes only, and it said by itself that it ended")
+	}
+	if e.Again == No && e.Class == EndCode {
+		e.Do = append(e.Do, scmAgain)
+	}
+	return e
 }

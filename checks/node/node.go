@@ -112,6 +112,9 @@ func (n *Node) ClockTime(t time.Time) string {
 // Layout is where the agent of this system keeps its things.
 func (n *Node) Layout() facts.Layout {
 	l := facts.LayoutOf(n.Facts.Host.GOOS)
+	if own := n.Facts.Agent.Folders; own.Data != "" {
+		l = own
+	}
 	if n.Facts.Host.Distro.Value.ID == "bottlerocket" {
 		const ssm = "/local/host-containers/control/ssm"
 		l.Data, l.Vault, l.Runtime = ssm, ssm+"/Vault", ssm+"/runtimeconfig"

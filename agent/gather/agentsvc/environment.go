@@ -8,6 +8,7 @@ import (
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/hostfile"
+	"ssm-doctor/checks/facts"
 )
 
 // Environment is the environment of the agent's service as it stands.
@@ -15,12 +16,20 @@ type Environment struct {
 	Vars map[string]string
 	From string
 	Err  error
+	// By tells of each variable what of Windows sets it; empty on other systems.
+	By map[string]Origin
 	// Denied: an agent runs, and what it was started with could not be read.
 	Denied error
 }
 
 // maxEnvironmentFiles bounds the files that units name; real ones name two.
 const maxEnvironmentFiles = 50
+
+// Origin is where a variable is set.
+type Origin struct {
+	By   facts.Setter
+	From string
+}
 
 // fromProcess is where the environment of a running agent comes from.
 const fromProcess = "process environment"
@@ -30,7 +39,7 @@ const fromProcess = "process environment"
 func ReadEnvironment(ctx context.Context, env *gather.Env) Environment {
 	switch {
 	case env.GOOS == "windows" && env.Windows != nil:
-		return windowsEnvironment(env.Windows)
+		return windowsEnvironment(env)
 	case env.GOOS == "windows":
 		return Environment{Err: errors.New(gather.NotLive)}
 	case env.GOOS == "darwin":

@@ -103,11 +103,13 @@ func FuzzWindowsProxy(f *testing.F) {
 	f.Add(winHTTP(3, "proxy:8080", "<local>;*.x"), "http=a:1;https=b:2")
 	f.Add("\x28\x00\x00\x00\x01\x00\x00\x00\x03\x00\x00\x00\xff\xff\xff\xff", ";;==")
 	f.Fuzz(func(t *testing.T, blob, server string) {
-		s, b := parseWinHTTP([]byte(blob))
+		s, b := parseConnection([]byte(blob))
 		if len(s)+len(b) > len(blob) {
 			t.Error("more text than bytes")
 		}
-		gathertest.Sound(t, proxyOf(server, b).Fact("registry"))
+		gathertest.Sound(t, agentProxy(server).Fact("registry"))
+		gathertest.Sound(t, userProxy(windowsProxy{server: s, bypass: server}).Fact("registry"))
+		restartOf([]byte(blob), false)
 		gathertest.Sound(t, windowsUnit(facts.Known(gather.WindowsService{Path: blob, Account: server}, "")))
 	})
 }

@@ -206,6 +206,9 @@ func procAddr(s string) (netip.AddrPort, error) {
 // Channel finds the agent's connections to port 443.
 func Channel(env *gather.Env, ps facts.Seen[facts.Processes]) facts.Seen[[]facts.Socket] {
 	const from = "file:/proc/net/tcp"
+	if env.GOOS == "windows" && env.Windows != nil {
+		return windowsChannel(env.Windows, ps)
+	}
 	if env.GOOS != "linux" {
 		return gather.NotAskable[[]facts.Socket](gather.ErrUnsupported.Error(), "")
 	}

@@ -22,12 +22,25 @@ func GatherProxies(ctx context.Context, run *gather.Run, a *facts.Agent) {
 	var service, unit gather.ProxyVars
 	a.PendingProxy = facts.Absent[facts.Proxy]("the service has what its unit gives it", "")
 	e := ReadEnvironment(ctx, env)
+	a.Metadata = metadataOf(e)
 	if e.Err != nil {
 		a.ServiceProxy = gather.Unknown[facts.Proxy](e.Err, e.From)
 	} else {
 		service = gather.ProxyFrom(e.Vars)
+		if was, yes := startedWithout(env); yes && service.HTTPS != "" {
+			unit, a.PendingProxy = service, facts.Known(service.Fact(e.From), e.From)
+			service, e.From, e.By = was, "log of the agent at its start", nil
+		}
 		if service.HTTPS != "" || service.HTTP != "" {
 			a.ServiceProxy = facts.Known(service.Fact(e.From), e.From)
+			for _, name := range []string{"http_proxy", "https_proxy"} {
+				if o := e.By[name]; o.By != "" {
+					a.ServiceProxy.Value.By = o.By
+				}
+			}
+			if o := e.By["no_proxy"]; o.From != e.From {
+				a.ServiceProxy.Value.NoFrom = o.From
+			}
 			if e.Denied != nil {
 				a.PendingProxy = gather.Unknown[facts.Proxy](e.Denied, fromProcess)
 			}
@@ -44,9 +57,41 @@ func GatherProxies(ctx context.Context, run *gather.Run, a *facts.Agent) {
 	run.SetProxies(service, unit, shell)
 }
 
+// metadataOf takes the variables about the metadata service out of an environment.
+func metadataOf(e Environment) facts.Seen[facts.MetadataEnv] {
+	if e.Err != nil {
+		return gather.Unknown[facts.MetadataEnv](e.Err, e.From)
+	}
+	m := facts.MetadataEnv{From: e.From}
+	is := func(name string) bool {
+		yes := strings.EqualFold(e.Vars[name], "true")
+		if o, ok := e.By[name]; ok && yes {
+			m.By, m.From = o.By, o.From
+		}
+		return yes
+	}
+	if v := e.Vars["AWS_EC2_METADATA_SERVICE_ENDPOINT"]; v != "" {
+		m.Endpoint, _ = gather.RedactProxy(v)
+		if o, ok := e.By["AWS_EC2_METADATA_SERVICE_ENDPOINT"]; ok {
+			m.By, m.From = o.By, o.From
+		}
+	}
+	m.Disabled = is("AWS_EC2_METADATA_DISABLED")
+	if !m.Disabled && m.Endpoint == "" {
+		if e.Denied != nil {
+			return gather.Unknown[facts.MetadataEnv](e.Denied, fromProcess)
+		}
+		return facts.Absent[facts.MetadataEnv]("no variable about it is set", e.From)
+	}
+	return facts.Known(m, m.From)
+}
+
 // shellProxies finds a proxy that users of this host have: our environment,
-// /etc/environment, profile scripts.
+// /etc/environment, profile scripts; on Windows the internet options.
 func shellProxies(env *gather.Env) (gather.ProxyVars, string) {
+	if env.GOOS == "windows" {
+		return windowsUser(env)
+	}
 	if env.Live && env.Getenv != nil {
 		vars := map[string]string{}
 		for _, n := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"} {
@@ -74,4 +119,26 @@ func shellProxies(env *gather.Env) (gather.ProxyVars, string) {
 		}
 	}
 	return gather.ProxyFrom(vars), from
+}
+
+// windowsUser finds the proxy of the user that runs this program.
+func windowsUser(env *gather.Env) (gather.ProxyVars, string) {
+	if !env.Live {
+		return gather.ProxyVars{}, ""
+	}
+	if env.Getenv != nil {
+		vars := map[string]string{}
+		for _, n := range []string{"https_proxy", "http_proxy", "no_proxy"} { // names have no case
+			vars[n] = env.Getenv(n)
+		}
+		if p := gather.ProxyFrom(vars); p.HTTPS != "" || p.HTTP != "" {
+			return p, "environment"
+		}
+	}
+	if env.Windows != nil {
+		if p, ok := internetOptions(env.Windows, `HKCU\`+internet); ok {
+			return userProxy(p), gather.RegistryURL(`HKCU\` + internet)
+		}
+	}
+	return gather.ProxyVars{}, ""
 }

@@ -149,6 +149,9 @@ func parseProgram(b []byte) (format, arch, loader string) {
 			loader = w[0]
 		}
 		return "script", "", loader
+	case bytes.HasPrefix(b, []byte("MZ")):
+		format, arch = formatPE(b)
+		return format, arch, ""
 	case !bytes.HasPrefix(b, []byte("\x7fELF")):
 		return "other", "", ""
 	case len(b) < 64:

@@ -39,7 +39,7 @@ const unitProperties = "Id,LoadState,ActiveState,SubState,UnitFileState,Result,E
 func Units(ctx context.Context, env *gather.Env) (manager facts.Seen[string], units facts.Seen[[]facts.Unit]) {
 	switch {
 	case env.GOOS == "windows" && env.Windows != nil:
-		return windowsUnits(env.Windows)
+		return windowsUnits(env)
 	case env.GOOS == "darwin":
 		return launchdUnits(ctx, env)
 	case env.GOOS != "linux":

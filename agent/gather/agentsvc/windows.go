@@ -1,20 +1,17 @@
 package agentsvc
 
 import (
-	"cmp"
 	"encoding/binary"
+	"slices"
 	"strings"
 
 	"ssm-doctor/agent/gather"
-	"ssm-doctor/agent/gather/hostfile"
 	"ssm-doctor/checks/facts"
 )
 
 const (
-	windowsService  = "AmazonSSMAgent"
-	ServiceKey      = `SYSTEM\CurrentControlSet\Services\` + windowsService
-	internetKey     = `.DEFAULT\Software\Microsoft\Windows\CurrentVersion\Internet Settings`
-	winHTTPKey      = `SOFTWARE\Microsoft\Windows\CurrentVersion\Internet Settings\Connections`
+	WindowsService  = "AmazonSSMAgent"
+	ServiceKey      = `SYSTEM\CurrentControlSet\Services\` + WindowsService
 	errNeverStarted = 1077
 	errSpecific     = 1066
 )
@@ -30,7 +27,7 @@ var (
 
 // windowsUnit describes the agent's service as a unit.
 func windowsUnit(s facts.Seen[gather.WindowsService]) facts.Unit {
-	u := facts.Unit{Name: windowsService, Load: "not-found", User: "SYSTEM"}
+	u := facts.Unit{Name: WindowsService, Load: "not-found", User: "SYSTEM"}
 	if !s.Known() {
 		return u
 	}
@@ -49,11 +46,76 @@ func windowsUnit(s facts.Seen[gather.WindowsService]) facts.Unit {
 	case w.ExitCode != 0 && w.ExitCode != errNeverStarted:
 		u.ExitStatus, u.Result, u.Ended = int(w.ExitCode), "exit-code", "scm"
 	}
+	if st[0] == "stopped" && u.ExitStatus != 0 { // it ended with an error: why is another question
+		u.Active = "failed"
+	}
 	u.Exec = gather.OneLine(commandPath(w.Path), 300)
 	if a := strings.TrimPrefix(w.Account, `NT AUTHORITY\`); !strings.EqualFold(a, "LocalSystem") && !strings.EqualFold(a, "SYSTEM") {
-		u.User = gather.OneLine(w.Account, 100)
+		u.User = gather.OneLine(strings.TrimPrefix(w.Account, `.\`), 100)
 	}
 	return u
+}
+
+// describeWindows adds what the registry and the files of a host say of its service.
+func describeWindows(env *gather.Env, u *facts.Unit) {
+	w := env.Windows
+	number := func(name string) string {
+		if s := w.Strings(ServiceKey, name); s.Known() && len(s.Value) > 0 {
+			return s.Value[0]
+		}
+		return ""
+	}
+	u.Deleting, u.Delayed = number("DeleteFlag") == "1", number("DelayedAutostart") == "1"
+	u.Restart = restartOf([]byte(number("FailureActions")), number("FailureActionsOnNonCrashFailures") == "1")
+	if u.Exec == "" {
+		return
+	}
+	at, ok := gather.OnRoot(env, u.Exec)
+	if !ok {
+		u.Program = facts.Unknown[facts.Program]("it is not on the system's drive", "file:"+u.Exec)
+		return
+	}
+	u.Program = programOf(env.FS, at)
+	u.Program.From = "file:" + u.Exec
+	if p := &u.Program.Value; u.Program.Known() { // Windows has no mode
+		p.Runnable = true
+	}
+}
+
+// machinesPE are the processors of PE files. Source: Microsoft, "PE Format".
+var machinesPE = map[uint16]string{0x8664: "amd64", 0xaa64: "arm64", 0x14c: "386"}
+
+// formatPE tells a program of Windows and its processor by its first bytes.
+func formatPE(b []byte) (format, arch string) {
+	if len(b) < 64 || b[0] != 'M' || b[1] != 'Z' {
+		return "other", ""
+	}
+	at := int64(binary.LittleEndian.Uint32(b[60:]))
+	if at+6 > int64(len(b)) || string(b[at:at+4]) != "PE\x00\x00" {
+		return "other", ""
+	}
+	return "pe", machinesPE[binary.LittleEndian.Uint16(b[at+4:])]
+}
+
+// restartOf reads the recovery actions of a service: after which ends Windows starts it
+// again. The value is a SERVICE_FAILURE_ACTIONS of 32 bits with its actions behind it.
+// Source: Microsoft, winsvc.h; amazon-ssm-agent, packaging/windows/install.bat.
+func restartOf(b []byte, errorsToo bool) string {
+	const head, action, restart = 20, 8, 1
+	if len(b) < head {
+		return "no"
+	}
+	n := binary.LittleEndian.Uint32(b[12:])
+	for b = b[head:]; n > 0 && len(b) >= action; n, b = n-1, b[action:] {
+		switch {
+		case binary.LittleEndian.Uint32(b) != restart:
+		case errorsToo:
+			return "on-failure"
+		default:
+			return "on-abnormal"
+		}
+	}
+	return "no"
 }
 
 // commandPath is the executable of a command line, which may be quoted.
@@ -70,107 +132,29 @@ func commandPath(s string) string {
 }
 
 // windowsUnits asks the service manager of Windows.
-func windowsUnits(w *gather.Windows) (manager facts.Seen[string], units facts.Seen[[]facts.Unit]) {
-	const from = "scm:" + windowsService
-	s := w.Service(windowsService)
+func windowsUnits(env *gather.Env) (manager facts.Seen[string], units facts.Seen[[]facts.Unit]) {
+	const from = "scm:" + WindowsService
+	s := env.Windows.Service(WindowsService)
 	if s.Unknown() {
 		return gather.Likewise[string](s), gather.Likewise[[]facts.Unit](s)
 	}
-	return facts.Known("scm", from), facts.Known([]facts.Unit{windowsUnit(s)}, from)
+	u := windowsUnit(s)
+	if s.Known() {
+		describeWindows(env, &u)
+	}
+	return facts.Known("scm", from), facts.Known([]facts.Unit{u}, from)
 }
 
-// windowsEnvironment is the environment that matters to the service: its own
-// registry value, else the proxy of the system account, else that of WinHTTP.
-func windowsEnvironment(w *gather.Windows) Environment {
-	own := w.Strings(ServiceKey, "Environment")
-	e := Environment{Vars: map[string]string{}, From: gather.RegistryURL(ServiceKey)}
-	if own.Unknown() {
-		e.Err = unknownError(own.Reason())
-		return e
+// windowsChannel finds the agent's connections to port 443.
+func windowsChannel(w *gather.Windows, ps facts.Seen[facts.Processes]) facts.Seen[[]facts.Socket] {
+	if !ps.Known() {
+		return gather.Likewise[[]facts.Socket](ps)
 	}
-	for _, kv := range own.Value {
-		if k, v, ok := strings.Cut(kv, "="); ok && k != "" && len(e.Vars) < hostfile.MaxVars {
-			e.Vars[k] = v
-		}
+	var pids []int
+	for _, p := range slices.Concat(ps.Value.Worker, ps.Value.Core) {
+		pids = append(pids, p.PID)
 	}
-	if p := gather.ProxyFrom(e.Vars); p.HTTPS != "" || p.HTTP != "" {
-		return e
-	}
-	first := func(key, value string) string {
-		if s := w.Strings(key, value); s.Known() && len(s.Value) > 0 {
-			return s.Value[0]
-		}
-		return ""
-	}
-	var p gather.ProxyVars
-	from := internetKey
-	if first(internetKey, "ProxyEnable") == "1" {
-		p = proxyOf(first(internetKey, "ProxyServer"), first(internetKey, "ProxyOverride"))
-	}
-	if p.HTTPS == "" && p.HTTP == "" {
-		from = winHTTPKey
-		server, bypass := parseWinHTTP([]byte(first(winHTTPKey, "WinHttpSettings")))
-		p = proxyOf(server, bypass)
-	}
-	if p.HTTPS != "" || p.HTTP != "" {
-		e.From = gather.RegistryURL(from)
-		e.Vars["https_proxy"], e.Vars["http_proxy"], e.Vars["no_proxy"] = p.HTTPS, p.HTTP, p.No
-	}
-	return e
-}
-
-type unknownError string
-
-func (e unknownError) Error() string { return string(e) }
-
-// proxyOf reads the server and bypass texts of Windows: one server for all, or
-// scheme=server parts; a bypass of <local> is skipped, as the agent does.
-func proxyOf(server, bypass string) gather.ProxyVars {
-	var p gather.ProxyVars
-	for part := range strings.FieldsFuncSeq(server, func(r rune) bool { return r == ';' || r == ' ' }) {
-		scheme, v, ok := strings.Cut(part, "=")
-		switch {
-		case !ok:
-			p.HTTPS, p.HTTP = cmp.Or(p.HTTPS, part), cmp.Or(p.HTTP, part)
-		case strings.EqualFold(scheme, "https"):
-			p.HTTPS = v
-		case strings.EqualFold(scheme, "http"):
-			p.HTTP = v
-		}
-	}
-	var no []string
-	for part := range strings.FieldsFuncSeq(bypass, func(r rune) bool { return r == ';' || r == ',' || r == ' ' }) {
-		if part != "<local>" && len(no) < 200 {
-			no = append(no, strings.TrimPrefix(part, "*"))
-		}
-	}
-	p.No = strings.Join(no, ",")
-	return p
-}
-
-// parseWinHTTP reads the value WinHttpSettings: three numbers, of which the
-// third has bit 1 set when a proxy is named, then two texts with their length.
-func parseWinHTTP(b []byte) (server, bypass string) {
-	if len(b) < 16 || binary.LittleEndian.Uint32(b[8:])&2 == 0 {
-		return "", ""
-	}
-	b = b[12:]
-	text := func() string {
-		if len(b) < 4 {
-			return ""
-		}
-		n := int64(binary.LittleEndian.Uint32(b))
-		b = b[4:]
-		if n > int64(len(b)) || n > 4096 {
-			b = nil
-			return ""
-		}
-		s := string(b[:n])
-		b = b[n:]
-		return s
-	}
-	server = text()
-	return server, text()
+	return w.Connections(pids, 443)
 }
 
 // windowsProcesses sorts processes by the part they have.

@@ -47,7 +47,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 		e.ReadOnlyRoot = facts.Absent[bool]("not in a task", "")
 		e.ExecuteCommand = facts.Absent[bool]("not in a task", "")
 	}
-	managed := gather.Exists(env.FS, managedAgentDir)
+	managed := env.GOOS != "windows" && gather.Exists(env.FS, managedAgentDir) // on whose drive any user may make it
 	if managed || base != "" {
 		e.ManagedAgent = facts.Known(managed, gather.FileURL(managedAgentDir))
 		e.ExecuteCommand = facts.Known(managed, gather.FileURL(managedAgentDir))

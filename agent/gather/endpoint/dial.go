@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"syscall"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
@@ -24,22 +23,13 @@ func UnwrapURL(err error) error {
 // TCPOutcome sorts the ways in which a connection fails.
 func TCPOutcome(err error) facts.Outcome {
 	var ne net.Error
-	switch {
-	case err == nil:
+	if err == nil {
 		return facts.OK
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return facts.Refused
-	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
-		return facts.NotPermitted
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return facts.NoLocalAddress
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return facts.NoRoute
-	case errors.Is(err, syscall.EINVAL):
-		return facts.Invalid
-	case errors.Is(err, syscall.ECONNRESET):
-		return facts.Reset
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &ne) && ne.Timeout():
+	}
+	if out, _, ok := onThis(err); ok {
+		return out
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &ne) && ne.Timeout() {
 		return facts.Timeout
 	}
 	return facts.Other
@@ -53,12 +43,15 @@ func DialText(err error) string {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Err != nil {
 		if op.Timeout() {
-			return "i/o timeout"
+			return saysTimeout
+		}
+		if _, words, ok := onThis(op.Err); ok && words != "" {
+			return words
 		}
 		return gather.Why(op.Err)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return "i/o timeout"
+		return saysTimeout
 	}
 	return gather.Why(err)
 }

@@ -129,6 +129,7 @@ var kernelWords = []struct {
 	{"network is unreachable", facts.NoRoute}, {"no route to host", facts.NoRoute}, {"unreachable network", facts.NoRoute}, {"unreachable host", facts.NoRoute},
 	{"invalid argument", facts.Invalid}, {"permission denied", facts.NotPermitted}, {"operation not permitted", facts.NotPermitted},
 	{"cannot assign requested address", facts.NoLocalAddress},
+	{"forbidden by its access permissions", facts.NotPermitted}, {"actively refused", facts.Refused}, // Windows
 }
 
 // maxPins bounds the addresses of one name in the hosts file.
@@ -137,11 +138,11 @@ const maxPins = 20
 // pinned are the addresses that the hosts file gives for a name; none where
 // name resolution does not look into that file.
 func pinned(env *gather.Env, host string) []netip.Addr {
-	name := "etc/hosts"
-	if env.GOOS == "windows" {
-		name = "Windows/System32/drivers/etc/hosts"
-	} else if b, err := gather.ReadFile(env.FS, "etc/nsswitch.conf", gather.MaxSmall); err == nil && !hostsFileUsed(b) {
-		return nil
+	name := gather.Clean(gather.Folders(env).Hosts)
+	if env.GOOS == "linux" {
+		if b, err := gather.ReadFile(env.FS, "etc/nsswitch.conf", gather.MaxSmall); err == nil && !hostsFileUsed(b) {
+			return nil
+		}
 	}
 	b, err := gather.ReadFile(env.FS, name, gather.MaxSmall)
 	if err != nil {

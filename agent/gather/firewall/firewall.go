@@ -18,6 +18,9 @@ const maxRules = 50
 
 // List lists the rules that may stop the agent's packets on their way out.
 func List(ctx context.Context, env *gather.Env) facts.Seen[facts.Firewall] {
+	if env.GOOS == "windows" && env.Windows != nil {
+		return Defender(env.Windows)
+	}
 	if env.GOOS != "linux" {
 		return gather.NotAskable[facts.Firewall](gather.ErrUnsupported.Error(), "")
 	}

@@ -1,6 +1,7 @@
 package gathertest
 
 import (
+	"strings"
 	"testing"
 
 	"ssm-doctor/agent/gather"
@@ -14,6 +15,9 @@ type Windows struct {
 	Denied   string // key that may not be read
 	Ps       []facts.Process
 	Routes   facts.Seen[[]gather.WindowsRoute]
+	Sockets  []facts.Socket
+	// ReadOnly are the volumes, such as D:, that nothing can be written to.
+	ReadOnly string
 }
 
 func (w *Windows) Ask() *gather.Windows {
@@ -27,6 +31,25 @@ func (w *Windows) Ask() *gather.Windows {
 				return facts.Known(v, gather.RegistryURL(key))
 			}
 			return facts.Absent[[]string]("no such value", gather.RegistryURL(key))
+		},
+		Texts: func(key string) facts.Seen[[]string] {
+			if key == w.Denied {
+				return facts.Unknown[[]string]("Access is denied.", gather.RegistryURL(key))
+			}
+			out := []string{}
+			for k, v := range w.Registry {
+				if name, ok := strings.CutPrefix(k, key+"|"); ok && len(v) == 1 {
+					out = append(out, name+"="+v[0])
+				}
+			}
+			if len(out) == 0 {
+				return facts.Absent[[]string]("no such key", gather.RegistryURL(key))
+			}
+			return facts.Known(out, gather.RegistryURL(key))
+		},
+		Connections: func([]int, uint16) facts.Seen[[]facts.Socket] { return facts.Known(w.Sockets, "GetExtendedTcpTable") },
+		Volume: func(path string) (gather.WindowsVolume, error) {
+			return gather.WindowsVolume{Mount: path[:2] + `\`, Type: "NTFS", ReadOnly: w.ReadOnly == path[:2]}, nil
 		},
 		Processes: func([]string) facts.Seen[[]facts.Process] { return facts.Known(w.Ps, "toolhelp snapshot") },
 		Routes:    func() facts.Seen[[]gather.WindowsRoute] { return w.Routes },

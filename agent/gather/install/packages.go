@@ -104,7 +104,7 @@ func installations(ctx context.Context, env *gather.Env) (list facts.Seen[[]fact
 	case "windows":
 		note(bare(ctx, env, "windows", gather.ProgramFolder(env), ".exe"))
 	case "darwin":
-		note(bare(ctx, env, "macos", "opt/aws/ssm/bin", ""))
+		note(bare(ctx, env, "macos", gather.ProgramFolder(env), ""))
 	default:
 		deb := note(debInstall(env))
 		in, ok, signers, err := rpmInstall(ctx, env)
@@ -166,7 +166,7 @@ func bare(ctx context.Context, env *gather.Env, kind, dir, suffix string) (facts
 	in.Version = facts.Unknown[string]("no package database names it", "")
 	switch {
 	case kind == "windows" && env.Windows != nil:
-		in.Version = registryVersion(env.Windows)
+		in.Version = versionInRegistry(env.Windows)
 	case kind == "macos":
 		in.Version = receiptVersion(ctx, env)
 	}
@@ -390,8 +390,11 @@ func parseReceipt(b []byte) string {
 	return v
 }
 
-// registryVersion is the version that the installer left at the service.
-func registryVersion(w *gather.Windows) facts.Seen[string] {
+// versionInRegistry is the version that the installer left at the service.
+func versionInRegistry(w *gather.Windows) facts.Seen[string] {
+	if w == nil {
+		return gather.NotAskable[string](gather.NotLive, "")
+	}
 	v := w.Strings(agentsvc.ServiceKey, "Version")
 	if v.Known() && len(v.Value) == 1 {
 		if s := agentVersion(v.Value[0]); s != "" {

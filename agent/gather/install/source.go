@@ -45,6 +45,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 		a.Config = facts.Known(ParseConfig(b), gather.FileURL(config))
 	}
 
+	a.Folders = folders(env)
 	agentsvc.GatherProxies(ctx, run, a)
 	a.Processes = agentsvc.Processes(ctx, env)
 	a.Channel = agentsvc.Channel(env, a.Processes)
@@ -55,7 +56,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	a.Around = around(env)
 	wg.Wait()
 	a.Manager, a.Units = manager, units
-	a.Installations = withUnits(a.Installations, units)
+	a.Installations = withUnits(env.Windows, a.Installations, units)
 	a.Notes = agentsvc.Notes(ctx, env, a.Units, a.Processes)
 	a.Installed = installedVersion(a)
 	if a.Installations.Unknown() {
@@ -64,13 +65,29 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	return nil
 }
 
+// folders are where the agent of a running Windows keeps its things, where variables
+// move them.
+func folders(env *gather.Env) facts.Layout {
+	usual, own := facts.LayoutOf(env.GOOS), gather.Folders(env)
+	if env.GOOS != "windows" || own == usual {
+		return facts.Layout{}
+	}
+	return own
+}
+
 var versionInPath = regexp.MustCompile(`amazon-ssm-agent-(\d+\.\d+\.\d+\.\d+)`)
 
 // withUnits adds the programs that the agent's units start at places where no package
 // has them, such as /nix/store.
-func withUnits(list facts.Seen[[]facts.Installation], units facts.Seen[[]facts.Unit]) facts.Seen[[]facts.Installation] {
+func withUnits(w *gather.Windows, list facts.Seen[[]facts.Installation], units facts.Seen[[]facts.Unit]) facts.Seen[[]facts.Installation] {
 	for _, u := range units.Some() {
-		dir := path.Dir(u.Exec)
+		exec := strings.ReplaceAll(u.Exec, `\`, "/")
+		dir := path.Dir(exec)
+		if len(exec) > 2 && exec[1] == ':' { // facts name the system's drive by its root
+			if dir = strings.TrimPrefix(dir, "C:"); dir[0] != '/' {
+				dir = "/" + dir
+			}
+		}
 		switch {
 		case u.Load != "loaded":
 			continue
@@ -79,7 +96,16 @@ func withUnits(list facts.Seen[[]facts.Installation], units facts.Seen[[]facts.U
 		case u.Name == gather.BottlerocketUnit:
 			list.Value = append(list.Value, facts.Installation{Kind: "bottlerocket", Version: facts.Unknown[string]("the agent is in the host container control", "")})
 			continue
-		case path.Base(u.Exec) != agentsvc.ExeCore || !u.Program.Known():
+		case strings.TrimSuffix(path.Base(exec), ".exe") != agentsvc.ExeCore:
+			continue
+		case u.Program.Absent() && u.Name == agentsvc.WindowsService:
+			// The installer made the service: that its program is gone is another matter.
+			if len(list.Value) == 0 {
+				list.Value = append(list.Value, facts.Installation{Kind: "windows", Dir: dir, Version: versionInRegistry(w),
+					Broken: "its service is registered, but its program " + u.Exec + " does not exist"})
+			}
+			continue
+		case !u.Program.Known():
 			continue
 		}
 		if slices.ContainsFunc(list.Value, func(in facts.Installation) bool {
@@ -87,13 +113,21 @@ func withUnits(list facts.Seen[[]facts.Installation], units facts.Seen[[]facts.U
 		}) {
 			continue
 		}
-		in := facts.Installation{Kind: "binary", Dir: dir, Version: facts.Unknown[string]("no package database names it", "")}
+		in := facts.Installation{Kind: kindOfUnit(u), Dir: dir, Version: facts.Unknown[string]("no package database names it", "")}
 		if m := versionInPath.FindStringSubmatch(u.Exec); m != nil {
 			in.Version = facts.Known(m[1], "file:"+u.Exec)
 		}
 		list.Value = append(list.Value, in)
 	}
 	return list
+}
+
+// kindOfUnit is the packaging of a program that only a unit names.
+func kindOfUnit(u facts.Unit) string {
+	if u.Name == agentsvc.WindowsService {
+		return "windows"
+	}
+	return "binary"
 }
 
 // ConfigFile is the configuration in force. On Windows one beside the

@@ -39,19 +39,17 @@ func (Uses) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error {
 	env := run.Env
 	d := gather.AgentDirs(env)
 	u := uses{env: env, seen: map[string]trace{}}
-	packages := path.Join(d.Data, "packages")
+	packages, cloudwatch := path.Join(d.Data, "packages"), "opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent"
 	switch env.GOOS {
 	case "windows":
-		packages = "ProgramData/Amazon/SSM/Packages"
+		packages, cloudwatch = path.Join(d.SSM, "Packages"), path.Join(path.Dir(gather.ProgramFolder(env)), "AmazonCloudWatchAgent/amazon-cloudwatch-agent.exe")
 	case "darwin":
 		packages = "opt/aws/ssm/packages"
 	}
 	if names := u.list(packages, maxDocuments); len(names) > 0 {
 		u.add("distributor", path.Join(packages, names[0]))
 	}
-	for _, p := range []string{"opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent", "Program Files/Amazon/AmazonCloudWatchAgent/amazon-cloudwatch-agent.exe"} {
-		u.add("cloudwatch-agent", p)
-	}
+	u.add("cloudwatch-agent", cloudwatch)
 	n := 0
 	var states []string
 	for _, node := range u.list(d.Data, 1000) {

@@ -57,6 +57,9 @@ func fileSystems(env *gather.Env) []facts.FileSystem {
 			continue
 		}
 		x := facts.FileSystem{Dir: dir, ReadOnly: missing, NoExec: missing, Usage: usage(env, at)}
+		if env.GOOS == "windows" && env.Live && env.Windows != nil {
+			onVolume(env, at, &x)
+		}
 		if m, ok := hostfile.MountOf(list, at); ok {
 			x.Mount, x.Type = gather.OneLine(m.Point, 300), gather.OneLine(m.Kind, 50)
 			x.ReadOnly = facts.Known(slices.Contains(m.Opts, "ro") || slices.Contains(m.Supers, "ro"), missing.From)
@@ -65,6 +68,19 @@ func fileSystems(env *gather.Env) []facts.FileSystem {
 		out = append(out, x)
 	}
 	return out
+}
+
+// onVolume adds what Windows says of the volume that holds a path. It has no flag
+// that keeps programs from being executed.
+func onVolume(env *gather.Env, at string, x *facts.FileSystem) {
+	const from = "GetVolumeInformation"
+	v, err := env.Windows.Volume(gather.OnWindows(env, at))
+	if err != nil {
+		x.ReadOnly, x.NoExec = gather.Unknown[bool](err, from), gather.Unknown[bool](err, from)
+		return
+	}
+	x.Mount, x.Type = gather.OneLine(v.Mount, 300), gather.OneLine(v.Type, 50)
+	x.ReadOnly, x.NoExec = facts.Known(v.ReadOnly, from), facts.Known(false, from)
 }
 
 func usage(env *gather.Env, at string) facts.Seen[facts.Usage] {

@@ -20,6 +20,9 @@ func selinux(env *gather.Env) facts.Seen[facts.SELinux] {
 	const enforce = "sys/fs/selinux/enforce"
 	var s facts.SELinux
 	from := gather.FileURL(enforce)
+	if env.GOOS != "linux" {
+		return facts.Absent[facts.SELinux]("only Linux has it", "")
+	}
 	v, err := gather.ReadText(env.FS, enforce)
 	switch {
 	case env.Live && err == nil && v == "1":
@@ -141,6 +144,9 @@ func aboutAgent(command, file string) bool {
 
 // fapolicyd tells the state of the file access policy daemon.
 func fapolicyd(env *gather.Env) facts.Seen[string] {
+	if env.GOOS != "linux" {
+		return facts.Absent[string]("only Linux has it", "")
+	}
 	installed := gather.Exists(env.FS, "usr/sbin/fapolicyd") || gather.Exists(env.FS, "etc/fapolicyd/fapolicyd.conf")
 	if !installed {
 		return facts.Absent[string]("not installed", "file:/usr/sbin/fapolicyd")

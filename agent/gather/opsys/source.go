@@ -27,9 +27,13 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	h := &f.Host
 	h.GOOS, h.Arch = env.GOOS, env.GOARCH
 	h.Privileged = env.Privileged
-	h.Distro = distro(env.FS)
-	if env.GOOS == "darwin" {
+	switch env.GOOS {
+	case "darwin":
 		h.Distro = macDistro(env.FS)
+	case "windows": // see windowsHost: what any user may create on its drive decides nothing
+		h.Distro = gather.NotAskable[facts.Distro](gather.NotLive, "")
+	default:
+		h.Distro = distro(env.FS)
 	}
 	h.Installers = installers(env)
 	h.Hostname = hostname(env)
@@ -48,13 +52,18 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	}
 	h.NTPSynchronized, h.ImageState, h.Interfaces = k.Synced, k.ImageState, k.Interfaces
 	h.Links, h.Rules = k.Links, k.Rules
-	h.Resolver = resolver(env.FS)
-	h.DefaultIPv4, h.DefaultIPv6, h.Defaults = routing.Defaults(env)
 	switch {
 	case env.GOOS == "windows" && env.Windows != nil:
-		windowsHost(env.Windows, h)
-	case env.GOOS == "darwin":
-		macDefaults(ctx, env, h)
+		windowsHost(env, h)
+	case env.GOOS == "windows":
+		h.Resolver = gather.NotAskable[facts.Resolver](gather.NotLive, "")
+		h.DefaultIPv4, h.DefaultIPv6, h.Defaults = gather.NotAskable[bool](gather.NotLive, ""), gather.NotAskable[bool](gather.NotLive, ""), gather.NotAskable[[]facts.Route](gather.NotLive, "")
+	default:
+		h.Resolver = resolver(env.FS)
+		h.DefaultIPv4, h.DefaultIPv6, h.Defaults = routing.Defaults(env)
+		if env.GOOS == "darwin" {
+			macDefaults(ctx, env, h)
+		}
 	}
 	h.IMDSRoute = routing.To(ctx, env, gather.IMDSIP)
 	h.Paths = paths(ctx, env, h.Resolver)
@@ -64,15 +73,16 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	}
 	h.BootTime = gather.NotAskable[time.Time](gather.NotLive, "")
 	if env.Live {
-		if t := hostfile.BootTime(env.FS); !t.IsZero() {
+		if t := linuxBoot(env); !t.IsZero() {
 			h.BootTime = facts.Known(t, "file:/proc/stat")
 		} else if !k.Boot.IsZero() {
 			h.BootTime = facts.Known(k.Boot.UTC(), "")
 		}
 	}
-	h.PersistentRoutes = firewall.PersistentRoutes(env.FS)
 	if env.GOOS == "windows" {
 		h.PersistentRoutes = firewall.WindowsRoutes(k.WindowsRoutes)
+	} else {
+		h.PersistentRoutes = firewall.PersistentRoutes(env.FS)
 	}
 	for i, r := range h.PersistentRoutes.Value {
 		h.PersistentRoutes.Value[i].OnLink = onLink(r.Gateway, h.Interfaces.Value)
@@ -84,6 +94,14 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	h.Firewall = firewall.List(ctx, env)
 	h.Inotify = inotify(ctx, env)
 	return nil
+}
+
+// linuxBoot is when Linux booted; zero on other systems.
+func linuxBoot(env *gather.Env) time.Time {
+	if env.GOOS != "linux" {
+		return time.Time{}
+	}
+	return hostfile.BootTime(env.FS)
 }
 
 // parseOSRelease reads os-release.
@@ -153,6 +171,9 @@ func installers(env *gather.Env) facts.Seen[[]string] {
 
 func hostname(env *gather.Env) facts.Seen[string] {
 	names := []string{"etc/hostname"}
+	if env.GOOS == "windows" {
+		return gather.NotAskable[string](gather.NotLive, "")
+	}
 	if env.Live {
 		names = []string{"proc/sys/kernel/hostname", "etc/hostname"}
 	}
@@ -170,6 +191,10 @@ func hostname(env *gather.Env) facts.Seen[string] {
 }
 
 func gatherDMI(env *gather.Env, d *facts.DMI) {
+	if env.GOOS == "windows" {
+		d.Vendor, d.AssetTag, d.EC2UUID = gather.NotAskable[string](gather.NotLive, ""), gather.NotAskable[string](gather.NotLive, ""), gather.NotAskable[bool](gather.NotLive, "")
+		return
+	}
 	const dir = "sys/class/dmi/id/"
 	read := func(name string) facts.Seen[string] {
 		if !env.Live && !gather.Exists(env.FS, dir+name) {
@@ -207,6 +232,9 @@ func ec2UUID(s string) bool {
 func container(env *gather.Env) facts.Seen[facts.Container] {
 	if !env.Live {
 		return gather.NotAskable[facts.Container](gather.NotLive, "")
+	}
+	if env.GOOS == "windows" {
+		return windowsContainer(env.Windows)
 	}
 	known := func(runtime, name string) facts.Seen[facts.Container] {
 		return facts.Known(facts.Container{Runtime: runtime, Evidence: "/" + name}, gather.FileURL(name))

@@ -32,8 +32,8 @@ func (Credentials) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) 
 	c.Runtime, profile = readRuntime(env.FS, name)
 
 	dhmcFile := path.Join(d.Data, "credentials")
-	if env.GOOS == "windows" {
-		dhmcFile = path.Join(gather.ProgramFolder(env), "credentials")
+	if env.GOOS != "linux" {
+		dhmcFile = gather.Clean(gather.Folders(env).DHMC)
 	}
 	var profiles []section
 	c.DHMCFile, profiles = readShared(env.FS, dhmcFile)
@@ -52,7 +52,7 @@ func (Credentials) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) 
 	if used.IdentityType == "OnPrem" {
 		source = facts.SourceHybrid
 		// A hybrid agent may share another file than root's usual one.
-		if share := gather.WinPath(used.ShareFile); share != "" && share != rootFile && share != dhmcFile {
+		if share, ok := gather.OnRoot(env, used.ShareFile); ok && share != rootFile && share != dhmcFile {
 			if _, ps := readShared(env.FS, share); ps != nil {
 				profiles = ps
 			}
@@ -66,14 +66,13 @@ func (Credentials) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) 
 
 // sharedFile is the credentials file of the account the agent runs as.
 func sharedFile(env *gather.Env, service agentsvc.Environment) string {
-	if p := service.Vars["AWS_SHARED_CREDENTIALS_FILE"]; strings.HasPrefix(p, "/") {
-		return gather.Clean(p)
+	if p := service.Vars["AWS_SHARED_CREDENTIALS_FILE"]; strings.HasPrefix(p, "/") || env.GOOS == "windows" && len(p) > 2 && p[1] == ':' {
+		if at, ok := gather.OnRoot(env, p); ok {
+			return at
+		}
 	}
-	switch env.GOOS {
-	case "windows":
-		return "Windows/System32/config/systemprofile/.aws/credentials"
-	case "darwin":
-		return "var/root/.aws/credentials"
+	if env.GOOS != "linux" {
+		return gather.Clean(gather.Folders(env).Shared)
 	}
 	home := "root"
 	if b, err := gather.ReadFile(env.FS, "etc/passwd", gather.MaxSmall); err == nil {

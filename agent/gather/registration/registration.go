@@ -49,7 +49,7 @@ func (Source) Gather(_ context.Context, run *gather.Run, f *facts.Facts) error {
 	env := run.Env
 	d := gather.AgentDirs(env)
 	r := &f.Registration
-	v := &vault{fsys: env.FS, dir: path.Join(d.Data, "Vault")}
+	v := &vault{env: env, fsys: env.FS, dir: path.Join(d.Data, "Vault")}
 
 	hybrid, ec2 := v.manifest("Manifest"), v.manifest("EC2Manifest")
 	index := map[string]string{}
@@ -78,6 +78,7 @@ func (Source) Gather(_ context.Context, run *gather.Run, f *facts.Facts) error {
 
 // vault reads the files under Vault and notes what is damaged.
 type vault struct {
+	env    *gather.Env
 	fsys   gather.FileSystem
 	dir    string
 	found  []facts.Damage
@@ -169,10 +170,7 @@ func (v *vault) missingFiles(manifest map[string]string) {
 
 // inRoot makes a path of a manifest relative to the root.
 func (v *vault) inRoot(p string) string {
-	p = strings.ReplaceAll(p, `\`, "/")
-	if len(p) > 1 && p[1] == ':' {
-		p = p[2:]
-	}
+	p, _ = gather.OnRoot(v.env, p)
 	return gather.Clean(p)
 }
 
@@ -275,6 +273,9 @@ func (v *vault) fingerprint(index map[string]string, fsys gather.FileSystem) fac
 		return facts.Unknown[facts.Fingerprint](what, gather.FileURL(name))
 	}
 	fp.MachineIDMatches = machineIDMatches(fsys, id)
+	if v.env.GOOS == "windows" { // the agent stores a hash of what WMI prints
+		fp.MachineIDMatches = facts.Unknown[bool]("the agent stores no machine id on Windows", "").Because(facts.NotAskable)
+	}
 	return facts.Known(fp, gather.FileURL(name))
 }
 
