@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -202,7 +203,9 @@ func bareRequest(ctx context.Context, env *gather.Env, c *http.Client, base stri
 func request(ctx context.Context, env *gather.Env, c *http.Client, method, target string, h http.Header) (facts.Exchange, []byte) {
 	var e facts.Exchange
 	seen := &tcpSeen{}
-	req, err := http.NewRequestWithContext(context.WithValue(ctx, tcpKey{}, seen), method, target, nil)
+	// A request may also get a connection that another one made.
+	got := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { seen.ok.Store(true) }})
+	req, err := http.NewRequestWithContext(context.WithValue(got, tcpKey{}, seen), method, target, nil)
 	if err != nil {
 		e.Outcome, e.Error = facts.Other, gather.Why(err)
 		return e, nil
