@@ -31,18 +31,21 @@ func denial(n *node.Node, r node.Refusal, missing string) Finding {
 	fd := blocks(text.Or(d.Cause, missing), c, "%s may not call %s: %s", who, action, how)
 	fd.Answered = true
 	_, policy, _ := strings.Cut(r.PolicyARN, "_control_policy/")
-	return fd.sawAt(action, "denied: "+text.Cut(r.Text, 400), r.From, r.At).fix(undoDenial(d)...).
+	return fd.sawAt(action, "denied: "+text.Cut(r.Text, 400), r.From, r.At).fix(undoDenial(d, policy != "")...).
 		with("policyid", policy, "action", action, "role", n.RoleOf(r), "resource", grantedOn(action, r.Resource), "policy", r.PolicyARN, "service", serviceOf(action))
 }
 
 // undoDenial is the remedy of a refusal by the layer that AWS names; none: the layer is
-// not told, or the usual remedy of the cause is for it.
-func undoDenial(d iam.Denial) []causes.Step {
+// not told, or the usual remedy of the cause is for it. named: AWS names the policy too.
+func undoDenial(d iam.Denial, named bool) []causes.Step {
 	switch {
 	case d.Cause == "vpce-policy-deny" && d.Explicit:
 		return causes.EndpointDenies
 	case d.Cause != "iam-explicit-deny":
 	case d.Layer == iam.LayerSCP && d.Explicit, d.Layer == iam.LayerRCP:
+		if !named {
+			return append([]causes.Step{causes.FindSCP}, causes.SCPDenies...)
+		}
 		return causes.SCPDenies
 	case d.Layer == iam.LayerSCP:
 		return causes.SCPLacks

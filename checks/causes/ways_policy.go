@@ -3,6 +3,9 @@ package causes
 // Remedies of a refusal, by the layer that AWS names. Documents are changed with jq:
 // a statement is added, or one role taken out of a Deny; nothing is replaced.
 var (
+	// FindSCP is for a refusal that does not name the policy.
+	FindSCP = operator("Find the service control policy (SCP or RCP), from the organization's management account. Most hang on a parent of the account: ask the same for each parent, up to the root; its id is the POLICY_ID below", listSCPs)
+
 	// SCPDenies is for an explicit deny in a service or resource control policy.
 	SCPDenies = steps(
 		operator("Only who administers the organization can do this, from its management account: exempt {role} in the statements of the service control policy (SCP or RCP) that deny {action}. First its text",
