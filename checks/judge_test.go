@@ -8,6 +8,7 @@ import (
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/factstest"
 	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/logline"
 	"ssm-doctor/checks/node"
 )
 
@@ -44,6 +45,7 @@ func judge(t *testing.T, c *Check, table []row) {
 			f := factstest.Healthy(t, kind)
 			if r.fault != nil {
 				r.fault(f)
+				logline.ShownFacts(f) // as what reads a log leaves it
 			}
 			compare(t, c, c.Judge(node.Of(f)), r.want)
 		})

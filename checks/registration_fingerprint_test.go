@@ -24,7 +24,7 @@ func TestRegistrationFingerprint(t *testing.T) {
 	t.Parallel()
 	const (
 		refusal  = "ERROR [CredentialRefresher] Retrieve credentials produced error: MachineFingerprintDoesNotMatch: Fingerprint doesn't match"
-		hardware = "ERROR The hardware ID (abc) has changed"
+		hardware = "ERROR The hardware ID […] has changed" // the ID itself is not shown
 		drift    = "WARN the machine configuration changed more than the allowed threshold"
 		damage   = "WARN the saved machine configuration could not be loaded"
 		next     = "mi-0aaaaaaaaaaaaaaaa"

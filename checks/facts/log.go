@@ -100,6 +100,9 @@ type Signature struct {
 	Kind      string
 }
 
+// Gap stands in a line of a log for what was not recognised.
+const Gap = "[…]"
+
 // Identifiers of the signatures that checks ask for.
 const (
 	SigStart             = "start"

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,7 +14,7 @@ import (
 )
 
 // Gap stands for what was not recognised.
-const Gap = "[…]"
+const Gap = facts.Gap
 
 // maxLine is how much of a line is looked at.
 const maxLine = 2 << 10
@@ -109,6 +110,7 @@ var namedValues = func() []namedValue {
 		{"runas user ", `\bRunAs user (\S+) does not exist`},
 		{"failed to retrieve ", `\bFailed to retrieve (?:uid|gid|groups) for (\S+):`},
 		{"failed to create ", `\bFailed to create (\S+):`},
+		{"%e2%80", `https?://(ssm\.[A-Za-z0-9.%-]{1,120}\.amazonaws\.[a-z.]{2,6})`}, // quotes that were pasted with a Region
 		{"s3://", `s3://([a-z0-9][a-z0-9.-]+)\b`},
 		{"bucket", `(?i)\bbucket:? "?([a-z0-9][a-z0-9.-]+)\b`},
 		{"log group ", `\bLog group "([^"\s]+)"`},
@@ -124,7 +126,7 @@ var namedValues = func() []namedValue {
 		{"request", `(?i)\brequest ?id: ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b`},
 	} {
 		// Most lines have none of the hints, so most expressions are never made.
-		out = append(out, namedValue{row[0], len(out) == 0, sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(row[1]) })})
+		out = append(out, namedValue{row[0], len(out) == 0 || row[0] == "%e2%80", sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(row[1]) })})
 	}
 	return out
 }()
@@ -142,7 +144,7 @@ func spansOf(line string) []span {
 		}
 		for _, m := range v.re().FindAllStringSubmatchIndex(line, 20) {
 			for g := 2; g+1 < len(m); g += 2 {
-				if m[g] >= 0 && (v.blob || m[g+1]-m[g] <= maxValue && isName(line[m[g]:m[g+1]])) {
+				if m[g] >= 0 && (v.blob || m[g+1]-m[g] <= maxValue && (isName(line[m[g]:m[g+1]]) || identityARN.MatchString(line[m[g]:m[g+1]]))) {
 					out = append(out, span{m[g], m[g+1]})
 				}
 			}
@@ -234,7 +236,7 @@ func known(s string, from int, named []span, depth int) bool {
 	if depth == maxDepth {
 		return false
 	}
-	if strings.Contains(s, "://") {
+	if i := strings.Index(s, "://"); i >= 0 && !slices.ContainsFunc(named, func(n span) bool { return n.from == from+i+3 }) {
 		return isURL(s)
 	}
 	for _, n := range named { // what is around a named value
@@ -322,6 +324,9 @@ func isValue(s string) bool {
 	return err == nil
 }
 
+// hostLike is the name of a bucket, which need not have a point.
+var hostLike = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+
 // partOf is what may be shown of a URL or path that has unknown parts; empty: nothing.
 func partOf(chunk string) string {
 	core, cut := trimSigns(chunk)
@@ -334,7 +339,7 @@ func partOf(chunk string) string {
 		if i < 0 {
 			return ""
 		}
-		if host := rest[:i]; isURL(scheme + "://" + host) {
+		if host := rest[:i]; isURL(scheme+"://"+host) || strings.EqualFold(scheme, "s3") && hostLike.MatchString(host) && isName(host) {
 			return chunk[:cut] + scheme + "://" + host + "/" + Gap + after
 		}
 		return ""
@@ -420,13 +425,22 @@ func isURL(s string) bool {
 // ShownRefusal is what may be shown of an error of AWS that a log quotes.
 func ShownRefusal(r iam.Refusal) iam.Refusal {
 	r.Text = Shown(r.Text)
-	for _, s := range []*string{&r.Principal, &r.Resource} {
-		if *s != "" && !isName(*s) {
-			*s = Gap
-		}
+	if r.Principal != "" && !isName(r.Principal) && !identityARN.MatchString(r.Principal) {
+		r.Principal = Gap
+	}
+	if r.Resource != "" && !isName(r.Resource) && !identityARN.MatchString(r.Resource) {
+		r.Resource = Gap
+	}
+	if r.Code != "" && !isName(r.Code) {
+		r.Code = Gap
 	}
 	return r
 }
+
+// identityARN is the ARN of a role, a user or a session, whose names may be as mixed as
+// those that CloudFormation makes; redaction replaces them.
+// Source: IAM User Guide, "IAM and AWS STS quotas" and "IAM identifiers".
+var identityARN = regexp.MustCompile(`^arn:aws[a-z-]{0,20}:(?:iam|sts)::[0-9]{12}:(?:role|user|assumed-role|instance-profile)(?:/[\w+=,.@-]{1,64}){1,6}$`)
 
 // ShownFacts takes what is not recognised out of the lines of logs that facts hold.
 // What reads a log does so itself; facts of a file may be anybody's.
@@ -438,6 +452,10 @@ func ShownFacts(f *facts.Facts) {
 	for i := range f.Log.Refusals.Value {
 		r := &f.Log.Refusals.Value[i]
 		r.Refusal = ShownRefusal(r.Refusal)
+	}
+	for i := range f.Log.Unexplained.Value {
+		u := &f.Log.Unexplained.Value[i]
+		u.Shape = Shown(u.Shape)
 	}
 	for i := range f.Agent.Notes.Value {
 		n := &f.Agent.Notes.Value[i]

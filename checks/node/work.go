@@ -56,7 +56,7 @@ var userRE = []*regexp.Regexp{
 // SessionUser is the user of a session that an entry of the log names; empty: none.
 func SessionUser(entry string) string {
 	for _, re := range userRE {
-		if m := re.FindStringSubmatch(entry); m != nil {
+		if m := re.FindStringSubmatch(entry); m != nil && m[1] != facts.Gap {
 			return m[1]
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ const (
 // kept is what is known of the log from one look to the next.
 type kept struct {
 	at    time.Time
-	zone  string
+	zone  string   // and offset: zones of files have no name
 	scan  *logScan // of all entries but the last one of each file
 	files []readFile
 }
@@ -94,7 +95,12 @@ func keep(m *gather.Memory, s *logScan, files []readFile) {
 		m.Keep(memoryKey, nil)
 		return
 	}
-	m.Keep(memoryKey, &kept{s.now, s.zone.String(), s, files})
+	m.Keep(memoryKey, &kept{s.now, zoneKey(s.now, s.zone), s, files})
+}
+
+func zoneKey(now time.Time, zone *time.Location) string {
+	_, offset := now.In(zone).Zone()
+	return zone.String() + " " + strconv.Itoa(offset)
 }
 
 // resume reads what was added to files since the last look. It returns nil when they are
@@ -102,7 +108,7 @@ func keep(m *gather.Memory, s *logScan, files []readFile) {
 func resume(ctx context.Context, env *gather.Env, dir string, groups [][]string, zone *time.Location) (*logScan, []readFile) {
 	k, ok := env.Memory.Kept(memoryKey).(*kept)
 	now := env.Now()
-	if !ok || k.zone != zone.String() || now.Before(k.at) || now.Sub(k.at) > keptFor || k.scan.whole != env.WholeLines {
+	if !ok || k.zone != zoneKey(now, zone) || now.Before(k.at) || now.Sub(k.at) > keptFor || k.scan.whole != env.WholeLines {
 		return nil, nil
 	}
 	newest := map[string]bool{}

@@ -64,7 +64,7 @@ func httpOutcome(err error) (outcome facts.Outcome, text string) {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), TCPOutcome(err) == facts.Reset:
 		return facts.Reset, "the connection was closed without an answer"
 	}
-	return facts.Other, gather.Why(err)
+	return facts.Other, gather.ShownText(gather.Why(err), 300) // the library quotes the peer
 }
 
 // formOfAWS reports whether an answer has the form of an AWS service.

@@ -90,21 +90,28 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 		e.WebSocket = facts.Unknown[facts.HTTP]("not asked: the endpoint does not answer", "")
 		return skew
 	case !reuse:
-		if c := p.Connect(ctx, &facts.Endpoint{Service: e.Service, Host: e.Host}); c != nil {
-			conn.Close()
-			scratch := *e
-			if t := p.handshake(ctx, &scratch, c); t != nil {
-				tc, answers, conn = t, gather.NewAnswerReader(t), t
-			} else {
-				conn = c
-			}
+		c := p.Connect(ctx, &facts.Endpoint{Service: e.Service, Host: e.Host})
+		if c == nil {
+			e.WebSocket = facts.Unknown[facts.HTTP]("not asked: no second connection was made", "")
+			return skew
 		}
+		conn.Close()
+		conn = c
+		scratch := *e
+		t := p.handshake(ctx, &scratch, c)
+		if t == nil {
+			e.WebSocket = facts.Unknown[facts.HTTP]("not asked: no second connection was made", "")
+			return skew
+		}
+		tc, answers, conn = t, gather.NewAnswerReader(t), t
 	}
 	// To no channel: what is on the way judges the headers, and the service files nothing.
 	w, _ := p.get(ctx, tc, answers, e.Host, "/", http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-WebSocket-Version": {"13"}, "Sec-WebSocket-Key": {base64.StdEncoding.EncodeToString([]byte("ssm-doctor probe"))},
 	})
-	e.WebSocket = facts.Known(w.HTTP, "https:GET "+e.Host+"/, upgrade, unsigned")
+	if e.WebSocket = facts.Known(w.HTTP, "https:GET "+e.Host+"/, upgrade, unsigned"); ctx.Err() != nil && w.Outcome == facts.Timeout {
+		e.WebSocket = facts.Unknown[facts.HTTP]("no time was left to wait for its answer", e.WebSocket.From)
+	}
 	return skew
 }
 
