@@ -6,6 +6,7 @@ package symptoms
 import (
 	"bufio"
 	"cmp"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -40,8 +41,10 @@ type Found struct {
 	Times int
 	// Line is the number of the last line with it, from 1.
 	Line int
-	// Broad: the same line holds words that tell more.
+	// Broad: it names several causes, and the same line holds words that tell more.
 	Broad bool
+
+	ofNode bool // of a line that says that the node is not accepted
 }
 
 // Answer is what a text says.
@@ -51,54 +54,78 @@ type Answer struct {
 	Causes []string
 	// Lines is how many lines were looked at.
 	Lines int
-	// Well is the number of the last line that tells of a success, after which what was
-	// found before it is past; 0: none does.
+	// Well is the number of the last line that tells that the node was accepted, after
+	// which what was said of it before is past; 0: none does.
 	Well int
 }
 
-// Bounds of a text.
-const (
-	maxText = 16 << 20
-	maxLine = 1 << 16
-)
+// maxLine is how much of one line is looked at, in bytes.
+const maxLine = 1 << 16
 
-// Read looks for symptoms in a text of one line or many. What the log of an agent says
-// before the node was accepted again is left out. It reads at most 16 MiB.
+// Read looks for symptoms in a text of one line or many, to its end. What the log of an
+// agent says of the node before it was accepted again is left out; what it says of
+// features stays. Of a line longer than 64 KiB the rest is passed over.
 func Read(r io.Reader) (Answer, error) {
 	var a Answer
-	at := map[string]int{}
-	s := bufio.NewScanner(io.LimitReader(r, maxText))
-	s.Buffer(make([]byte, 0, 4096), maxText)
-	for s.Scan() {
-		a.Lines++
-		line := s.Text()
-		line = strings.ToLower(line[:min(len(line), maxLine)])
-		sig, known := signatureOf(line)
-		if known && sig.Kind == facts.KindSuccess && settles[sig.ID] {
-			a.Found, a.Well = slices.DeleteFunc(a.Found, func(f Found) bool { return f.Place == Agent || f.Place == AnyLog }), a.Lines
-			at = map[string]int{}
-			for i, f := range a.Found {
-				at[f.name()] = i
-			}
-			continue
+	in := bufio.NewReaderSize(r, maxLine)
+	beat := 0 // line of a heartbeat after which none is known to have failed; 0: none
+	for {
+		line, err := in.ReadSlice('\n')
+		if len(line) > 0 {
+			a.Lines++
+			beat = a.take(strings.ToLower(string(line)), beat)
 		}
-		for _, y := range inLine(line, sig, known) {
-			i, ok := at[y.name()]
-			if !ok {
-				i = len(a.Found)
-				at[y.name()] = i
-				a.Found = append(a.Found, y)
+		for errors.Is(err, bufio.ErrBufferFull) {
+			_, err = in.ReadSlice('\n')
+		}
+		if err != nil {
+			a.Causes = rank(a.Found)
+			if errors.Is(err, io.EOF) {
+				err = nil
 			}
-			a.Found[i].Times++
-			a.Found[i].Line = a.Lines
+			return a, err
 		}
 	}
-	a.Causes = rank(a.Found)
-	return a, s.Err()
+}
+
+// take takes up one line, in small letters; beat is the line of the last heartbeat.
+func (a *Answer) take(line string, beat int) int {
+	sig, known := signatureOf(line)
+	switch {
+	case known && sig.ID == facts.SigHealthOK: // it is written before its answer comes
+		if beat > 0 {
+			a.settle(beat)
+		}
+		return a.Lines
+	case known && settles[sig.ID]:
+		a.settle(a.Lines)
+		return beat
+	case known && sig.Kind == facts.KindNode:
+		beat = 0
+	}
+	for _, y := range inLine(line, sig, known) {
+		i := slices.IndexFunc(a.Found, func(f Found) bool { return f.name() == y.name() && f.ofNode == y.ofNode })
+		if i < 0 {
+			i = len(a.Found)
+			a.Found = append(a.Found, y)
+		}
+		a.Found[i].Times++
+		a.Found[i].Line = a.Lines
+	}
+	return beat
+}
+
+// settle leaves out what was said of the node up to a line.
+func (a *Answer) settle(line int) {
+	a.Well = line
+	a.Found = slices.DeleteFunc(a.Found, func(f Found) bool { return f.ofNode && f.Line <= line })
 }
 
 // settles are lines after which the node is accepted.
-var settles = map[string]bool{facts.SigHealthOK: true, facts.SigProfileOK: true, facts.SigDHMCOK: true, facts.SigChannelUp: true}
+var settles = map[string]bool{facts.SigProfileOK: true, facts.SigDHMCOK: true, facts.SigChannelUp: true}
+
+// ofNode are the kinds of lines that say that the node is not accepted.
+var ofNode = map[string]bool{facts.KindNode: true, facts.KindFailure: true, facts.KindBackoff: true}
 
 func (y Symptom) name() string { return y.Place + "\x00" + strings.Join(y.Words, "\x00") }
 
@@ -111,13 +138,13 @@ func inLine(line string, sig facts.Signature, known bool) []Found {
 	}
 	for _, y := range Table {
 		if holds(line, y.Words) && !slices.ContainsFunc(out, func(o Found) bool { return o.covers(y) }) {
-			out = append(out, Found{Symptom: y})
+			out = append(out, Found{Symptom: y, ofNode: known && ofNode[sig.Kind]})
 		}
 	}
 	if list := OfSignature[sig.ID]; known && len(list) > 0 {
 		y := Symptom{Words: sig.Fragments, Place: Agent, Means: kindWords[sig.Kind], Causes: list}
 		if !slices.ContainsFunc(out, func(o Found) bool { return o.covers(y) }) {
-			out = append(out, Found{Symptom: y, Broad: len(out) > 0})
+			out = append(out, Found{Symptom: y, Broad: len(out) > 0 && len(list) > 1, ofNode: ofNode[sig.Kind]})
 		}
 	}
 	return out

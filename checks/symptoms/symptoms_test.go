@@ -78,11 +78,16 @@ func TestRead(t *testing.T) {
 		{"a line", refused, "registration-orphaned", 0},
 		{"in capitals", strings.ToUpper(refused), "registration-orphaned", 0},
 		{"a log", noise + refused + noise, "registration-orphaned", 0},
-		{"accepted since", refused + well + noise, "", 2},
-		{"accepted, and another since", refused + well + expired, "clock-skew", 2},
+		{"accepted since", refused + well + noise + well, "", 2},
+		{"accepted as told by its credentials", refused + "INFO Successfully connected with Systems Manager role credentials\n", "", 2},
+		{"one heartbeat proves nothing, it is written before its answer", refused + well, "registration-orphaned", 0},
+		{"a heartbeat that failed", refused + well + refused + well, "registration-orphaned", 0},
+		{"accepted, and another since", refused + well + well + expired, "clock-skew", 2},
+		{"a feature stays", "ERROR [ssm-session-worker] kms: AccessDeniedException\n" + well + well, "kms-access-denied", 2},
+		{"a long line before it", strings.Repeat("x", 3*maxLine) + "\n" + refused, "registration-orphaned", 0},
 		{"the later of two", refused + expired, "clock-skew", 0},
 		{"an error of the CLI", "An error occurred (TargetNotConnected) when calling the StartSession operation: i-0123456789abcdef0 is not connected.", "agent-service-stopped", 0},
-		{"an error of the CLI stands", "An error occurred (TargetNotConnected)\n" + well, "agent-service-stopped", 2},
+		{"an error of the CLI stands", "An error occurred (TargetNotConnected)\n" + well + well, "agent-service-stopped", 2},
 		{"the caller may not", "An error occurred (AccessDeniedException) when calling the StartSession operation: User: arn:aws:iam::111122223333:user/x is not authorized to perform: ssm:StartSession", "client-side-problem", 0},
 		{"a default of Default Host Management", "AccessDeniedException: Systems Manager's instance management role is not configured for account: 123456789012", "no-credential-source", 0},
 		{"nothing", noise, "", 0},
@@ -111,7 +116,7 @@ func FuzzRead(f *testing.F) {
 			t.Error("found in no line")
 		}
 		for _, x := range a.Found {
-			if x.Line <= a.Well && (x.Place == Agent || x.Place == AnyLog) || x.Times < 1 {
+			if x.Line <= a.Well && x.ofNode || x.Times < 1 {
 				t.Errorf("%+v stands, and line %d tells of a success", x, a.Well)
 			}
 		}

@@ -88,8 +88,12 @@ func explainName(a *app, name string, markdown bool) (bool, error) {
 // where it was asked for, and lists everything otherwise.
 func explainInput(a *app, asked bool) error {
 	if f, ok := a.in.(*os.File); ok && !asked {
-		if st, err := f.Stat(); err != nil || st.Mode()&os.ModeCharDevice != 0 {
+		st, err := f.Stat()
+		if err != nil || !st.Mode().IsRegular() && st.Mode()&os.ModeNamedPipe == 0 {
 			return listPages(a, causes.Groups...)
+		}
+		if !st.Mode().IsRegular() {
+			fmt.Fprintln(a.err, "ssm-doctor: reading a log from standard input; </dev/null lists all checks and causes")
 		}
 	}
 	answer, err := symptoms.Read(a.in)
