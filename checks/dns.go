@@ -55,9 +55,10 @@ func blameResolver(n *node.Node, bad []facts.Endpoint) Finding {
 	}
 	fd := blocks("dns-resolution-failed", Proven, "%s cannot be resolved: the resolver %s %s", e.Host, text.Or(asked, "of this host"), dnsWord(e.DNS)).
 		with("endpoint", e.Host, "resolver", firstAddress(asked))
-	works := false
+	works, dead := false, true
 	for _, e := range bad {
 		fd = fd.saw("DNS "+e.Host, renderOutcome(e.DNS.Outcome, e.DNS.Error), "resolver:"+text.Or(e.DNS.Server, asked))
+		dead = dead && (e.DNS.Outcome == facts.Timeout || e.DNS.Outcome == facts.Refused || e.DNS.Outcome == facts.ConnectTimeout)
 		for _, v := range e.DNS.Views {
 			fd = fd.saw("DNS "+e.Host+" at "+v.Server, renderOutcome(v.Outcome, strings.Join(v.A, " ")), "resolver:"+v.Server)
 			if v.Server == vpcResolver && v.Outcome == facts.OK {
@@ -65,8 +66,11 @@ func blameResolver(n *node.Node, bad []facts.Endpoint) Finding {
 			}
 		}
 	}
-	if works {
-		fd = fd.fix(useVPCResolver(n)...)
+	switch { // a resolver that answers may know names that the VPC's does not
+	case works && dead:
+		fd = fd.fix(useVPCResolver(n)...).with("interface", n.MainDevice())
+	case works:
+		fd = fd.fix(forwardSteps(n)...)
 	}
 	return stopsAt(n, e, fd)
 }

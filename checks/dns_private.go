@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
@@ -60,19 +59,6 @@ func blameForwarding(n *node.Node, e facts.Endpoint, v facts.View) Finding {
 		saw("DNS "+e.Host+" at "+v.Server, strings.Join(v.A, " ")+" (private)", "resolver:"+v.Server).
 		saw("connect to "+e.Host+":443", tcpState(e), "connect").
 		with("resolver", used, "service", e.Service, "endpoint", e.Host, "address", firstOf(v.A)).fix(forwardSteps(n)...)
-}
-
-// forwardSteps are for a host that asks systemd-resolved: the names of its Region go to
-// the VPC resolver, and nothing else; nil: the catalogue's.
-func forwardSteps(n *node.Node) []causes.Step {
-	if r := n.Facts.Host.Resolver.Value; n.Facts.Host.GOOS != "linux" || !slices.Contains(r.Servers, "127.0.0.53") {
-		return nil
-	}
-	return []causes.Step{
-		linuxStep(true, "Let systemd-resolved ask the VPC resolver for the names of this Region, and nothing else", `mkdir -p /etc/systemd/resolved.conf.d && printf '[Resolve]\nDNS=`+vpcResolver+`\nDomains=~{region}.{domain}\n' > /etc/systemd/resolved.conf.d/vpc.conf && systemctl restart systemd-resolved`),
-		causes.Step{Text: "Or let your resolver forward {region}.{domain} to an inbound Route 53 Resolver endpoint of the VPC", Command: "aws route53resolver list-resolver-endpoints --region {region}", Where: causes.OperatorCLI, Alternative: true},
-		restartLinux, causes.Again,
-	}
 }
 
 // judgeOtherResolvers tells whether resolvers besides the host's own were asked for

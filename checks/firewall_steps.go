@@ -2,6 +2,7 @@ package checks
 
 import (
 	"regexp"
+	"strings"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
@@ -13,6 +14,9 @@ import (
 // nobody else. Nil where the tool is not known, or not Linux's: then the catalogue's.
 func letRootThrough(n *node.Node, tool string, r facts.FirewallRule, iptables, nft string) []causes.Step {
 	command := ""
+	if tool == "nft" && r.Table == "ip filter" && r.Chain == strings.ToUpper(r.Chain) { // chains that iptables made and reads
+		tool, r.Table = "iptables", "filter"
+	}
 	switch {
 	case n.Facts.Host.GOOS != "linux":
 	case tool == "iptables" && (r.Table == "" || r.Table == "filter"):

@@ -242,7 +242,8 @@ func blameHost(n *node.Node, open []facts.Endpoint) (Finding, bool) {
 	var fd Finding
 	switch {
 	case someEnded(open, facts.NotPermitted) && slices.ContainsFunc(in.Some().ForAgent, func(r facts.FirewallRule) bool {
-		return r.HTTPS && node.RuleHits(r, e.TCP[0].Address, e.TCP[0].Interface)
+		// The core agent alone opens no channel.
+		return r.HTTPS && r.Program != "amazon-ssm-agent.exe" && node.RuleHits(r, e.TCP[0].Address, e.TCP[0].Interface)
 	}):
 		return onlyAgentMay(in.Some().ForAgent, e.Host+":443", tcpWord(e.TCP[0])), true
 	case someEnded(open, facts.NotPermitted) && n.Facts.Host.GOOS == "windows" && in.Unknown() && in.Obstacle() != facts.NotAskable:

@@ -5,14 +5,13 @@ import (
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/node"
-	"ssm-doctor/checks/text"
 )
 
 // vpcResolver is the resolver that each VPC has at a link-local address.
 const vpcResolver = "169.254.169.253"
 
 // useVPCResolver is the remedy where the resolver of the VPC answers and the host's own
-// does not, by what writes resolv.conf on this host; nil: the catalogue's.
+// is dead, by what writes resolv.conf on this host; nil: the catalogue's.
 // Source: manuals of systemd-resolved, NetworkManager (nmcli), dhclient.conf and
 // dhcpcd.conf.
 func useVPCResolver(n *node.Node) []causes.Step {
@@ -26,9 +25,9 @@ func useVPCResolver(n *node.Node) []causes.Step {
 			restartLinux, causes.Again,
 		}
 	}
-	steps := []causes.Step{linuxStep(true, "The VPC resolver answers: let this host ask it first; a copy stays in /etc/resolv.conf.bak", "sed -i.bak '1i nameserver "+vpcResolver+"' /etc/resolv.conf")}
+	steps := []causes.Step{linuxStep(true, "The VPC resolver answers: let this host ask it first; a copy stays in /etc/resolv.conf.bak", "cp /etc/resolv.conf /etc/resolv.conf.bak && { echo nameserver "+vpcResolver+"; cat /etc/resolv.conf.bak; } > /etc/resolv.conf")}
 	for _, k := range []struct{ tool, command string }{
-		{"NetworkManager", `nmcli connection modify "$(nmcli -g GENERAL.CONNECTION device show ` + text.Or(n.MainDevice(), "INTERFACE") + `)" ipv4.dns ` + vpcResolver + " ipv4.ignore-auto-dns yes"},
+		{"NetworkManager", `nmcli connection modify "$(nmcli -g GENERAL.CONNECTION device show {interface})" ipv4.dns ` + vpcResolver + " ipv4.ignore-auto-dns yes"},
 		{"dhclient", "echo 'supersede domain-name-servers " + vpcResolver + ";' >> /etc/dhcp/dhclient.conf"},
 		{"dhcpcd", "echo 'static domain_name_servers=" + vpcResolver + "' >> /etc/dhcpcd.conf"},
 	} {
@@ -38,4 +37,17 @@ func useVPCResolver(n *node.Node) []causes.Step {
 		}
 	}
 	return append(steps, linuxStep(false, "Make it last: see what writes that file, and set the resolver there", "ls -l /etc/resolv.conf; head -n 3 /etc/resolv.conf.bak"), restartLinux, causes.Again)
+}
+
+// forwardSteps are for a host that asks systemd-resolved: the names of its Region go to
+// the VPC resolver, and nothing else; nil: the catalogue's.
+func forwardSteps(n *node.Node) []causes.Step {
+	if r := n.Facts.Host.Resolver.Value; n.Facts.Host.GOOS != "linux" || !slices.Contains(r.Servers, "127.0.0.53") {
+		return nil
+	}
+	return []causes.Step{
+		linuxStep(true, "Let systemd-resolved ask the VPC resolver for the names of this Region, and nothing else", `mkdir -p /etc/systemd/resolved.conf.d && printf '[Resolve]\nDNS=`+vpcResolver+`\nDomains=~{region}.{domain}\n' > /etc/systemd/resolved.conf.d/vpc.conf && systemctl restart systemd-resolved`),
+		causes.Step{Text: "Or let your resolver forward {region}.{domain} to an inbound Route 53 Resolver endpoint of the VPC", Command: "aws route53resolver list-resolver-endpoints --region {region}", Where: causes.OperatorCLI, Alternative: true},
+		restartLinux, causes.Again,
+	}
 }

@@ -341,10 +341,7 @@ func disableRule(r facts.FirewallRule) (causes.Step, bool) {
 	case r.Action != "block":
 		return step, false
 	case r.Policy:
-		profile := strings.TrimSuffix(strings.Replace(r.Table, "Standard", "Private", 1), "Profile")
-		step.Text = "Let the profile send again what no rule names; where a group policy closes it, change that"
-		step.Command = "Set-NetFirewallProfile -Name " + profile + " -DefaultOutboundAction Allow; Get-NetFirewallProfile -PolicyStore ActiveStore | Format-Table Name,DefaultOutboundAction"
-		return step, true
+		return causes.AllowAgentOut, true
 	case reRuleName.MatchString(r.Chain):
 		step.Text, step.Command = "Switch the rule off; one of a group policy has to be changed there", "Disable-NetFirewallRule -Name '"+r.Chain+"'"
 		return step, true

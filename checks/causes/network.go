@@ -5,11 +5,16 @@ const (
 	// of the endpoints that the VPC has.
 	newEndpoint = "groups=$(aws ec2 describe-vpc-endpoints --region {region} --filters Name=vpc-id,Values={vpc} Name=vpc-endpoint-type,Values=Interface --query 'VpcEndpoints[0].Groups[].GroupId' --output text)\n" +
 		"aws ec2 create-vpc-endpoint --region {region} --vpc-id {vpc} --vpc-endpoint-type Interface --service-name com.amazonaws.{region}.{service} --subnet-ids {subnet} --security-group-ids $groups --private-dns-enabled"
+	// fromVPC lets HTTPS in from all address blocks of the VPC.
+	fromVPC = "for s in $(aws ec2 describe-vpcs --region {region} --vpc-ids {vpc} --query 'Vpcs[].CidrBlockAssociationSet[].CidrBlock' --output text); do aws ec2 authorize-security-group-ingress --region {region} --group-id $group --protocol tcp --port 443 --cidr $s; done"
 	// newEndpoints makes those that the agent needs, with a security group of their own.
 	newEndpoints = "group=$(aws ec2 create-security-group --region {region} --vpc-id {vpc} --group-name ssm-endpoints --description 'HTTPS to VPC endpoints' --query GroupId --output text)\n" +
-		"aws ec2 authorize-security-group-ingress --region {region} --group-id $group --protocol tcp --port 443 --cidr {cidr}\n" +
+		fromVPC + "\n" +
 		"for s in ssm ssmmessages; do aws ec2 create-vpc-endpoint --region {region} --vpc-id {vpc} --vpc-endpoint-type Interface --service-name com.amazonaws.{region}.$s --subnet-ids {subnet} --security-group-ids $group --private-dns-enabled; done"
 )
+
+// AllowAgentOut lets the agent's programs, and no others, through the firewall of Windows.
+var AllowAgentOut = windows(asRoot("Let the agent's programs out, to metadata (80) and AWS (443); where a group policy closes it, there", `foreach ($p in 'amazon-ssm-agent', 'ssm-agent-worker', 'ssm-session-worker', 'ssm-document-worker') { New-NetFirewallRule -DisplayName "SSM Agent: $p" -Direction Outbound -Program "$env:ProgramFiles\Amazon\SSM\$p.exe" -Protocol TCP -RemotePort 80,443 -Action Allow }`))
 
 var _ = add(
 	Cause{
@@ -18,8 +23,8 @@ var _ = add(
 		Fix: []Step{
 			operator("See how the subnet is routed: a default route to a NAT gateway (0.0.0.0/0) or none. An empty first answer means that the main route table of the VPC applies, which is the second",
 				"aws ec2 describe-route-tables --region {region} --filters Name=association.subnet-id,Values={subnet} --query 'RouteTables[].Routes'; aws ec2 describe-route-tables --region {region} --filters Name=vpc-id,Values={vpc} Name=association.main,Values=true --query 'RouteTables[].Routes'"),
-			operator("For a private subnet, create VPC endpoints for ssm and ssmmessages (agents before 3.3.40.0 need one for ec2messages as well); else add the missing default route", newEndpoints),
 			operator("Look whether the security group lets 443 out", "aws ec2 describe-security-groups --region {region} --group-ids {sg} --query 'SecurityGroups[].IpPermissionsEgress'"),
+			operator("Add what is missing there; or, for a private subnet without a way out, create VPC endpoints for ssm and ssmmessages (agents before 3.3.40.0 need one for ec2messages as well)", newEndpoints),
 			restartFailed, verify,
 		},
 		Docs: []string{docEndpoints, docTroubleshoot},
@@ -39,8 +44,7 @@ var _ = add(
 		Meaning: "The name resolves to the private address of a VPC endpoint, but a connection to port 443 there is not let in; nearly always the endpoint's security group lacks the rule.",
 		Fix: []Step{
 			operator("Let inbound 443 in from the network of this host, in the security group of the endpoint",
-				"group=$(aws ec2 describe-network-interfaces --region {region} --filters Name=addresses.private-ip-address,Values={address} --query 'NetworkInterfaces[0].Groups[0].GroupId' --output text)\n"+
-					"aws ec2 authorize-security-group-ingress --region {region} --group-id $group --protocol tcp --port 443 --cidr {cidr}"),
+				"group=$(aws ec2 describe-network-interfaces --region {region} --filters Name=addresses.private-ip-address,Values={address} --query 'NetworkInterfaces[0].Groups[0].GroupId' --output text)\n"+fromVPC),
 			operator("If the rule is there, look at this host's own security group and the network ACLs",
 				"aws ec2 describe-security-groups --region {region} --group-ids {sg} --query 'SecurityGroups[].IpPermissionsEgress'"),
 			restartFailed, verify,
@@ -82,9 +86,9 @@ var _ = add(
 		Meaning: "The hosts file, a local zone or the search list of the resolver gives another address for an endpoint, and nothing usable answers there.",
 		Fix: []Step{
 			unix(onHost("See what the hosts file says of the endpoints", "grep -nE '{pinned}' /etc/hosts")),
-			unix(asRoot("Remove the lines; a copy stays in /etc/hosts.bak", "sed -i.bak -E '/[[:space:]]({pinned})([[:space:]]|$)/d' /etc/hosts")),
+			unix(asRoot("Remove the names; a copy stays in /etc/hosts.bak", "sed -i.bak -E -e 's/[[:space:]]+({pinned})([[:space:]]|$)/\\2/g' -e 's/[[:space:]]+({pinned})([[:space:]]|$)/\\2/g' -e '/^[0-9A-Fa-f.:]+[[:space:]]*$/d' /etc/hosts")),
 			windows(onHost("See the line", `Select-String -Path C:\Windows\System32\drivers\etc\hosts -Pattern '{pinned}'`)),
-			windows(asRoot("Remove it", `(Get-Content C:\Windows\System32\drivers\etc\hosts) -notmatch '{pinned}' | Set-Content C:\Windows\System32\drivers\etc\hosts`)),
+			windows(asRoot("Remove the lines; a copy stays beside it", `$h = "$env:windir\System32\drivers\etc\hosts"; Copy-Item $h "$h.bak"; (Get-Content $h) -notmatch '\s({pinned})(\s|$)' | Set-Content $h`)),
 			restartFailed, verify,
 		},
 		Docs: []string{docEndpoints},
@@ -97,7 +101,7 @@ var _ = add(
 			linux(asRoot("Let root, as whom the agent runs, out on 443 ahead of it (make it permanent where your firewall is configured)", "iptables -I OUTPUT 1 -p tcp --dport 443 -m owner --uid-owner 0 -j ACCEPT")),
 			mac(asRoot("Find the rule and remove it from /etc/pf.conf or the anchor it is in", "pfctl -sr | grep -n block")),
 			windows(asRoot("Find a rule that blocks; it wins over rules that allow", "Get-NetFirewallRule -Direction Outbound -Action Block -Enabled True | Format-Table Name,DisplayName")),
-			windows(asRoot("Let the agent out on 443", `New-NetFirewallRule -DisplayName 'SSM Agent out' -Direction Outbound -Program "$env:ProgramFiles\Amazon\SSM\amazon-ssm-agent.exe" -Protocol TCP -RemotePort 443 -Action Allow`)),
+			AllowAgentOut,
 			restartFailed, verify,
 		},
 		Docs: []string{docEndpoints},

@@ -41,7 +41,7 @@ var _ = add(
 		Fix: []Step{
 			operator("For an SCP (service control policy) or RCP: find it from the organization's management account, and exempt the node roles or the action there. Most hang on a parent of the account: ask the same for each parent, up to the root", listSCPs),
 			operator("For a permissions boundary or a Deny in the role: see both", "aws iam get-role --role-name {role} --query Role.PermissionsBoundary; aws iam list-attached-role-policies --role-name {role}; aws iam list-role-policies --role-name {role}"),
-			operator("Let the simulator name the statement of the role or its boundary; of an SCP it only says that it denies", "aws iam simulate-principal-policy --policy-source-arn arn:{partition}:iam::{account}:role/{role} --action-names {action}"),
+			operator("Let the simulator name the statement of the role or its boundary; of an SCP it only says that it denies", "aws iam simulate-principal-policy --policy-source-arn \"$(aws iam get-role --role-name {role} --query Role.Arn --output text)\" --action-names {action}"),
 			restartRefused, verify,
 		},
 		Ways: [][]Step{SCPDenies, SCPLacks, BoundaryDenies, BoundaryLacks, RoleDenies, SessionRefuses},

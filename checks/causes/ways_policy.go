@@ -1,7 +1,7 @@
 package causes
 
 // Remedies of a refusal, by the layer that AWS names. Documents are changed with jq:
-// a statement is added, or one role taken out of a Deny; nothing is replaced.
+// a statement is added, or one role exempted from a Deny; nothing is replaced.
 var (
 	// FindSCP is for a refusal that does not name the policy.
 	FindSCP = operator("Find the service control policy (SCP or RCP), from the organization's management account. Most hang on a parent of the account: ask the same for each parent, up to the root; its id is the POLICY_ID below", listSCPs)
@@ -11,7 +11,7 @@ var (
 		operator("Only who administers the organization can do this, from its management account: exempt {role} in the statements of the service control policy (SCP or RCP) that deny {action}. First its text",
 			"aws organizations describe-policy --policy-id {policyid} --query Policy.Content --output text > policy.json"),
 		operator("Add the exception to each statement that denies {action}",
-			`jq '.Statement |= [(if type == "array" then .[] else . end) | if .Effect == "Deny" and ((.Action // "*") | tostring | test("{action}|{service}:[*]|\"[*]\"|^[*]$"; "i")) then .Condition.ArnNotLike["aws:PrincipalArn"] |= [((. // empty) | if type == "array" then .[] else . end), "arn:{partition}:iam::{account}:role/{role}"] else . end]' policy.json > changed.json`),
+			`jq -c '`+exempt+`' policy.json > changed.json`),
 		operator("Put it in force", "aws organizations update-policy --policy-id {policyid} --content file://changed.json"),
 		restartRefused, verify)
 
@@ -19,7 +19,7 @@ var (
 	SCPLacks = steps(
 		operator("Only who administers the organization can do this, from its management account: a service control policy at every level above the account has to allow {action}. Those of the account, and its parent, of which to ask the same", listSCPs),
 		operator("Add the actions to the policy that allows the rest",
-			`aws organizations describe-policy --policy-id {policyid} --query Policy.Content --output text | jq '.Statement += [`+coreStatement+`]' > changed.json`),
+			`aws organizations describe-policy --policy-id {policyid} --query Policy.Content --output text | jq -c '.Statement |= ([.] | flatten + [`+coreStatement+`])' > changed.json`),
 		operator("Put it in force", "aws organizations update-policy --policy-id {policyid} --content file://changed.json"),
 		restartRefused, verify)
 
@@ -27,27 +27,27 @@ var (
 	BoundaryLacks = steps(
 		operator("Let the permissions boundary of {role} allow {action} and the message channel: a new version of it, with one statement more",
 			boundaryText+"\n"+
-				`aws iam get-policy-version --policy-arn "$arn" --version-id "$version" --query PolicyVersion.Document | jq '.Statement += [`+coreStatement+`]' > boundary.json`+"\n"+
+				`aws iam get-policy-version --policy-arn "$arn" --version-id "$version" --query PolicyVersion.Document --output json | jq -c '.Statement |= ([.] | flatten + [`+coreStatement+`])' > boundary.json`+"\n"+
 				`aws iam create-policy-version --policy-arn "$arn" --policy-document file://boundary.json --set-as-default`),
 		or(operator)("Or, where nothing demands a boundary for this role, take it off", "aws iam delete-role-permissions-boundary --role-name {role}"),
 		restartRefused, verify)
 
 	// BoundaryDenies is for an explicit deny in a permissions boundary.
 	BoundaryDenies = steps(
-		operator("See the statements of the permissions boundary of {role} that deny {action}",
-			boundaryText+"\n"+`aws iam get-policy-version --policy-arn "$arn" --version-id "$version" --query PolicyVersion.Document | jq '[.Statement] | flatten[] | select(.Effect == "Deny")'`),
-		operator("Take {action} out of them, in a new version of it",
+		operator("See the statements of the permissions boundary of {role} that deny",
+			boundaryText+"\n"+`aws iam get-policy-version --policy-arn "$arn" --version-id "$version" --query PolicyVersion.Document --output json | jq '[.Statement] | flatten[] | select(.Effect == "Deny")'`),
+		operator("Exempt {role} in those that deny {action}, in a new version of it",
 			boundaryText+"\n"+
-				`aws iam get-policy-version --policy-arn "$arn" --version-id "$version" --query PolicyVersion.Document | jq '`+withoutAction+`' > boundary.json`+"\n"+
+				`aws iam get-policy-version --policy-arn "$arn" --version-id "$version" --query PolicyVersion.Document --output json | jq -c '`+exempt+`' > boundary.json`+"\n"+
 				`aws iam create-policy-version --policy-arn "$arn" --policy-document file://boundary.json --set-as-default`),
 		restartRefused, verify)
 
 	// RoleDenies is for an explicit deny in a policy of the role.
 	RoleDenies = steps(
 		operator("Let the simulator name the policy of {role} that denies {action}",
-			"aws iam simulate-principal-policy --policy-source-arn arn:{partition}:iam::{account}:role/{role} --action-names {action} --query 'EvaluationResults[].MatchedStatements[].[SourcePolicyType,SourcePolicyId]' --output text"),
-		operator("Take {action} out of its Deny: of an inline policy",
-			`aws iam get-role-policy --role-name {role} --policy-name POLICY_NAME --query PolicyDocument | jq '`+withoutAction+`' > changed.json`+"\n"+
+			"aws iam simulate-principal-policy --policy-source-arn \"$(aws iam get-role --role-name {role} --query Role.Arn --output text)\" --action-names {action} --query 'EvaluationResults[].MatchedStatements[].[SourcePolicyType,SourcePolicyId]' --output text"),
+		operator("Exempt {role} in its Deny, of an inline policy",
+			`aws iam get-role-policy --role-name {role} --policy-name POLICY_NAME --query PolicyDocument --output json | jq -c '`+exempt+`' > changed.json`+"\n"+
 				"aws iam put-role-policy --role-name {role} --policy-name POLICY_NAME --policy-document file://changed.json"),
 		or(operator)("Or of a managed one, which other roles may have as well; take it off this role where it is not meant for it", "aws iam detach-role-policy --role-name {role} --policy-arn {policy}"),
 		restartRefused, verify)
@@ -61,15 +61,15 @@ var (
 	EndpointLacks = steps(
 		operator("Let the endpoint policy of {service} allow it to this account: one statement more, the rest stays",
 			endpointText+"\n"+
-				`aws ec2 describe-vpc-endpoints --region {region} --vpc-endpoint-ids "$id" --query 'VpcEndpoints[0].PolicyDocument' --output text | jq '.Statement += [{"Effect": "Allow", "Principal": {"AWS": "arn:{partition}:iam::{account}:root"}, "Action": "{service}:*", "Resource": "*"}]' > endpoint.json`+"\n"+
+				`aws ec2 describe-vpc-endpoints --region {region} --vpc-endpoint-ids "$id" --query 'VpcEndpoints[0].PolicyDocument' --output text | jq -c '.Statement |= ([.] | flatten + [`+coreStatement+` + {"Principal": {"AWS": "arn:{partition}:iam::{account}:root"}}])' > endpoint.json`+"\n"+
 				`aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id "$id" --policy-document file://endpoint.json`),
 		restartRefused, verify)
 
 	// EndpointDenies is for an explicit deny in the policy of a VPC endpoint.
 	EndpointDenies = steps(
-		operator("Take {action} out of the Deny in the endpoint policy of {service}; the rest stays",
+		operator("Exempt {role} in the Deny of the endpoint policy of {service}; the rest stays",
 			endpointText+"\n"+
-				`aws ec2 describe-vpc-endpoints --region {region} --vpc-endpoint-ids "$id" --query 'VpcEndpoints[0].PolicyDocument' --output text | jq '`+withoutAction+`' > endpoint.json`+"\n"+
+				`aws ec2 describe-vpc-endpoints --region {region} --vpc-endpoint-ids "$id" --query 'VpcEndpoints[0].PolicyDocument' --output text | jq -c '`+exempt+`' > endpoint.json`+"\n"+
 				`aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id "$id" --policy-document file://endpoint.json`),
 		restartRefused, verify)
 )
@@ -77,10 +77,12 @@ var (
 const (
 	// coreStatement allows what the agent itself calls, and the action that was refused.
 	coreStatement = `{"Effect": "Allow", "Action": ["{action}", "ssm:UpdateInstanceInformation", "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"], "Resource": "*"}`
-	// withoutAction takes the action out of statements that deny it by name or with all
-	// of its service, and drops those that deny nothing else.
-	withoutAction = `.Statement |= [(if type == "array" then .[] else . end) | if .Effect == "Deny" and .Action then .Action |= [(if type == "array" then .[] else . end) | select(ascii_downcase as $a | ["{action}", "{service}:*"] | map(ascii_downcase) | index($a) | not)] else . end | select(.Action != [])]`
-	boundaryText  = `arn=$(aws iam get-role --role-name {role} --query Role.PermissionsBoundary.PermissionsBoundaryArn --output text)` + "\n" +
+	// exempt takes the role out of each statement that denies the action, by its name, by a
+	// pattern or because NotAction does not hold it; it fails where there is none.
+	exempt = `def covers: [.] | flatten | any(ascii_downcase | gsub("[?]"; ".") | gsub("[*]"; ".*") | . as $p | "{action}" | ascii_downcase | test("^" + $p + "$")); ` +
+		`. as $old | .Statement |= ([.] | flatten | map(if .Effect == "Deny" and ((.Action // [] | covers) or (.NotAction and (.NotAction | covers | not))) then .Condition.ArnNotLike["aws:PrincipalArn"] |= ([. // []] | flatten + ["arn:{partition}:iam::{account}:role/{role}", "arn:{partition}:iam::{account}:role/*/{role}"] | unique) else . end)) | ` +
+		`if .Statement == ([$old.Statement] | flatten) then error("no statement here denies {action}") else . end`
+	boundaryText = `arn=$(aws iam get-role --role-name {role} --query Role.PermissionsBoundary.PermissionsBoundaryArn --output text)` + "\n" +
 		`version=$(aws iam get-policy --policy-arn "$arn" --query Policy.DefaultVersionId --output text)`
 	endpointText = `id=$(aws ec2 describe-vpc-endpoints --region {region} --filters Name=vpc-id,Values={vpc} Name=service-name,Values=com.amazonaws.{region}.{service} --query 'VpcEndpoints[0].VpcEndpointId' --output text)`
 )

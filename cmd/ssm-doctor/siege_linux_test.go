@@ -388,3 +388,11 @@ func annoy(ctx context.Context, address string) {
 		}()
 	}
 }
+
+func forever(w io.Writer, s string) {
+	for {
+		if _, err := io.WriteString(w, s); err != nil {
+			return
+		}
+	}
+}

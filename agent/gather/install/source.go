@@ -84,7 +84,7 @@ func withUnits(w *gather.Windows, list facts.Seen[[]facts.Installation], units f
 		exec := strings.ReplaceAll(u.Exec, `\`, "/")
 		dir := path.Dir(exec)
 		if len(exec) > 2 && exec[1] == ':' { // facts name the system's drive by its root
-			if dir = strings.TrimPrefix(dir, "C:"); dir[0] != '/' {
+			if dir = strings.TrimPrefix(dir, "C:"); !strings.HasPrefix(dir, "/") {
 				dir = "/" + dir
 			}
 		}
