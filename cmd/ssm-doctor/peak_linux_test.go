@@ -24,9 +24,6 @@ import (
 	"ssm-doctor/checks/facts"
 )
 
-// maxPeak is the most memory that a run may take, whatever files and peers send.
-const maxPeak = 64 << 10 // kB
-
 func init() { programs["ssm-doctor-peak"] = peakCommand }
 
 // peakCommand is the program, which at its end writes what memory it took at most.

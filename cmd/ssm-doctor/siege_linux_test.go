@@ -29,6 +29,9 @@ import (
 	"ssm-doctor/checks/facts"
 )
 
+// maxPeak is the most memory that a run may take, whatever files and peers send.
+const maxPeak = 64 << 10 // kB
+
 func init() { programs["ssm-doctor-siege"] = siegeCommand }
 
 // siegeCommand is the daemon on a host whose files are below SIEGE_ROOT and whose whole
