@@ -44,14 +44,7 @@ func Replace(name string, mode fs.FileMode, b []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
-	if e := f.Sync(); err == nil {
-		err = e
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
+	if err = store(f, b); err == nil {
 		err = r.Rename(part, base)
 	}
 	if err != nil {
@@ -86,14 +79,7 @@ func Append(name string, mode fs.FileMode, b []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
-	if e := f.Sync(); err == nil {
-		err = e
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	return err
+	return store(f, b)
 }
 
 // ReadTail reads the last limit bytes of a regular file.
@@ -149,3 +135,15 @@ func Descriptor(string) int { return -1 }
 
 // OpenDescriptor is never called here.
 func OpenDescriptor(int) (*os.File, error) { return nil, errors.ErrUnsupported }
+
+// store writes to a file, down to the disk, and closes it.
+func store(f *os.File, b []byte) error {
+	_, err := f.Write(b)
+	if e := f.Sync(); err == nil {
+		err = e
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	return err
+}

@@ -49,8 +49,7 @@ var _ = add(
 		Fix: []Step{
 			unix(onHost("See the chain that the proxy shows", "openssl s_client -connect {address} -showcerts </dev/null")),
 			windows(onHost("See what is wrong with the certificate that the proxy shows", "curl.exe -sv -m 10 -x {proxy} https://{endpoint}/")),
-			linux(asRoot("If the issuer is your own CA, add it to the trust store (Red Hat family, Amazon Linux)", "cp YOUR-CA.pem /etc/pki/ca-trust/source/anchors/ && update-ca-trust")),
-			linux(or(asRoot)("Or on Debian and Ubuntu", "cp YOUR-CA.pem /usr/local/share/ca-certificates/your-ca.crt && update-ca-certificates")),
+			linux(asRoot("If the issuer is your own CA, add it to the trust store", "{trustca}")),
 			mac(asRoot("If the issuer is your own CA, add it to the trust store", "security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain YOUR-CA.pem")),
 			windows(asRoot("If the issuer is your own CA, add it to the trust store", `Import-Certificate -FilePath YOUR-CA.cer -CertStoreLocation Cert:\LocalMachine\Root`)),
 			restart, verify,

@@ -14,7 +14,7 @@ import (
 func RuleHits(r facts.FirewallRule, address, iface string) bool {
 	if len(r.To) > 0 {
 		a, err := netip.ParseAddr(address)
-		if err != nil || slices.ContainsFunc(r.To, func(to string) bool { return holdsAddress(to, a) }) == r.NotTo {
+		if err != nil || slices.ContainsFunc(r.To, func(to string) bool { return facts.Holds(to, a) }) == r.NotTo {
 			return false
 		}
 	}
@@ -25,18 +25,4 @@ func RuleHits(r facts.FirewallRule, address, iface string) bool {
 		stem := strings.TrimRight(out, "*+")
 		return out == iface || stem != out && strings.HasPrefix(iface, stem)
 	}) != r.NotOut
-}
-
-// holdsAddress reports whether an address lies in a prefix, in a range, or is the one given.
-func holdsAddress(to string, a netip.Addr) bool {
-	if p, err := netip.ParsePrefix(to); err == nil {
-		return p.Contains(a)
-	}
-	lo, hi, ok := strings.Cut(to, "-")
-	if !ok {
-		hi = lo
-	}
-	x, err := netip.ParseAddr(lo)
-	y, err2 := netip.ParseAddr(hi)
-	return err == nil && err2 == nil && x.Compare(a) <= 0 && a.Compare(y) <= 0
 }

@@ -197,23 +197,9 @@ func (r winRule) fact() facts.FirewallRule {
 		return f
 	}
 	holds := func(a netip.Addr) bool {
-		return r.to == nil || slices.ContainsFunc(r.to, func(to string) bool { return within(to, a) })
+		return r.to == nil || slices.ContainsFunc(r.to, func(to string) bool { return facts.Holds(to, a) })
 	}
 	f.IMDS = r.hits(80) && holds(gather.IMDSIP)
 	f.HTTPS = r.hits(443) && !slices.Equal(r.to, []string{gather.IMDSAddr}) && !slices.Equal(r.to, []string{gather.IMDSAddr + "/32"})
 	return f
-}
-
-// within reports whether an address lies in a prefix, a range, or is the one given.
-func within(to string, a netip.Addr) bool {
-	if p, err := netip.ParsePrefix(to); err == nil {
-		return p.Contains(a)
-	}
-	lo, hi, ok := strings.Cut(to, "-")
-	if !ok {
-		hi = lo
-	}
-	x, err := netip.ParseAddr(lo)
-	y, err2 := netip.ParseAddr(hi)
-	return err == nil && err2 == nil && x.Compare(a) <= 0 && a.Compare(y) <= 0
 }
