@@ -39,7 +39,7 @@ var ProcFiles = []string{
 }
 
 // maxSeed keeps targets quick: a long seed makes long inputs of all that come of it.
-const maxSeed = 4 << 10
+const maxSeed = 1 << 10
 
 // SeedFiles adds files of the recorded agents, by the form of their name, as seeds.
 // It is for packages beside this one.
