@@ -25,12 +25,7 @@ import (
 // Redacting twice changes nothing.
 func Redact(r *Report) *Report {
 	if r.Redacted { // or judged from redacted facts
-		out := rewrite(*r, editor{secretless.leaf, func(at place, t text.Text) text.Text {
-			if t = withoutSecretsIn(t); at.field == "Command" {
-				t = editValues(t, "", func(_, v string) any { return standIns(v) })
-			}
-			return t
-		}})
+		out := rewrite(*r, again)
 		return &out
 	}
 	d := &redactor{key: r.Pseudonyms, address: numbered()}
@@ -40,6 +35,14 @@ func Redact(r *Report) *Report {
 	out.Redacted = true
 	return &out
 }
+
+// again is the editor of what is redacted.
+var again = editor{secretless.leaf, func(at place, t text.Text) text.Text {
+	if t = withoutSecretsIn(t); at.field == "Command" {
+		t = editValues(t, "", func(_, v string) any { return standIns(v) })
+	}
+	return t
+}}
 
 // RedactFacts does the same for collected facts, but for addresses: those
 // become others of the same kind, so that a judgement of the facts finds

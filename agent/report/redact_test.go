@@ -347,18 +347,21 @@ func FuzzRedact(f *testing.F) {
 	}
 	names := slices.Sorted(maps.Keys(secretSamples))
 	f.Fuzz(func(t *testing.T, said, role string) {
+		said, role = said[:min(len(said), 200)], role[:min(len(role), 60)]
 		one := text.New("seen: %s", said)
-		r := &Report{State: NotManaged, Summary: one, Credentials: Credentials{Role: role}, RootCause: &Cause{ID: "x", Summary: one.Add(" of the role %s", role), Fix: []Step{{Text: one, Command: one}}}}
-		r.Normalize()
 		name := names[(31*len(said)+len(role))%len(names)] // one at a time: there are many
 		if got := stripSecrets(said + " " + secretSamples[name] + " " + role); strings.Contains(got, secretSamples[name]) {
 			t.Errorf("the %s survived in %q", name, got)
 		}
-		once := Redact(r)
-		if twice := Redact(once); !cmp.Equal(once, twice) {
+		d := &redactor{address: numbered()}
+		steps := []Step{{Text: one.Add(" of the role %s", role), Command: one}} // a whole report takes long
+		d.learn(steps)
+		d.name("role", role)
+		once := rewrite(steps, d.editor())
+		if twice := rewrite(once, again); !cmp.Equal(once, twice) {
 			t.Error(cmp.Diff(once, twice))
 		}
-		if n := len(once.Summary.String()); n > 40*len(said)+60 {
+		if n := len(once[0].Command.String()); n > 40*len(said)+60 {
 			t.Errorf("%d bytes became %d", len(said), n)
 		}
 	})

@@ -30,7 +30,7 @@ func replaceable(r *os.Root, name string) error {
 // file is made beside its place in the opened folder and takes its name when it is
 // whole. Rights are those that the folder hands down.
 func Replace(name string, mode fs.FileMode, b []byte) error {
-	r, err := os.OpenRoot(filepath.Dir(name))
+	r, err := openFolder(filepath.Dir(name))
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func OpenRead(name string) (*os.File, error) {
 
 // Append adds to a file of ours, which is made when it is not there.
 func Append(name string, mode fs.FileMode, b []byte) error {
-	r, err := os.OpenRoot(filepath.Dir(name))
+	r, err := openFolder(filepath.Dir(name))
 	if err != nil {
 		return err
 	}

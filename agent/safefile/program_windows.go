@@ -4,51 +4,136 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/windows"
 )
 
-// trustedInstaller owns the files of Windows itself.
-const trustedInstaller = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
+// Program returns the path, without links, of a program that nobody but the system and
+// administrators could have replaced: each folder and link on the way, the drive's root,
+// and the file belong to them, and no access list lets others change them.
+func Program(name string) (string, error) { return follow(name, look, onlyAdmins(nil, true)) }
 
-// Program returns the path, without links, of a program that belongs to the system or
-// to administrators, as do the folders that it lies in, but for the drive's root.
-func Program(name string) (string, error) {
-	if !filepath.IsAbs(name) {
-		return "", refuse(name, "not an absolute path")
+// Settings refuses a file, such as a configuration, that others than administrators and
+// the user of this process could have written, or put in the place of another.
+func Settings(name string) error {
+	abs, err := filepath.Abs(name)
+	if err == nil {
+		_, err = follow(abs, look, onlyAdmins(self(), false))
 	}
-	p, err := filepath.EvalSymlinks(name)
-	if err != nil {
-		return "", err
-	}
-	fi, err := os.Stat(p)
-	if err != nil {
-		return "", err
-	}
-	if !fi.Mode().IsRegular() {
-		return "", refuse(name, "no regular file but %s", kind(fi.Mode()))
-	}
-	for at := p; !strings.HasSuffix(at, `\`); at = filepath.Dir(at) {
-		if err := systems(at); err != nil {
-			return "", err
-		}
-	}
-	return p, nil
+	return err
 }
 
-// systems refuses what does not belong to the system or to administrators.
-func systems(name string) error {
-	sd, err := windows.GetNamedSecurityInfo(name, windows.SE_FILE_OBJECT, windows.OWNER_SECURITY_INFORMATION)
-	if err != nil {
-		return fmt.Errorf("read the owner of %s: %w", name, err)
+// Owned refuses what others than administrators own. h is open.
+func Owned(h windows.Handle, name string) error {
+	s, err := securityOf(h, name)
+	if err == nil && s.foreign(nil) != "" {
+		err = refuse(name, "%s and not to Administrators", s.foreign(nil))
 	}
-	owner, _, err := sd.Owner()
+	return err
+}
+
+// Elevated reports whether this process has the rights of an administrator.
+func Elevated() bool { return windows.GetCurrentProcessToken().IsElevated() }
+
+// self is the user of this process.
+func self() circle {
+	u, err := windows.GetCurrentProcessToken().GetTokenUser()
 	if err != nil {
-		return fmt.Errorf("read the owner of %s: %w", name, err)
-	}
-	if owner.IsWellKnown(windows.WinLocalSystemSid) || owner.IsWellKnown(windows.WinBuiltinAdministratorsSid) || owner.String() == trustedInstaller {
 		return nil
 	}
-	return refuse(name, "others than administrators could have put another program there: it belongs to %s", owner)
+	return circle{u.User.Sid.String()}
+}
+
+// look opens what is under a name, not what a link there leads to, and reads from the
+// opened what it is, whose it is and who may do what with it.
+func look(name string) (place, error) {
+	var p place
+	w, err := windows.UTF16PtrFromString(name)
+	if err != nil {
+		return p, err
+	}
+	h, err := windows.CreateFile(w, windows.READ_CONTROL|windows.FILE_READ_ATTRIBUTES, windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE|windows.FILE_SHARE_DELETE,
+		nil, windows.OPEN_EXISTING, windows.FILE_FLAG_BACKUP_SEMANTICS|windows.FILE_FLAG_OPEN_REPARSE_POINT, 0)
+	if err != nil {
+		return p, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	defer func() { _ = windows.CloseHandle(h) }()
+	var info windows.ByHandleFileInformation
+	if err := windows.GetFileInformationByHandle(h, &info); err != nil {
+		return p, &os.PathError{Op: "stat", Path: name, Err: err}
+	}
+	p.folder = info.FileAttributes&windows.FILE_ATTRIBUTE_DIRECTORY != 0
+	if info.FileAttributes&windows.FILE_ATTRIBUTE_REPARSE_POINT != 0 {
+		fi, err := os.Lstat(name)
+		if err != nil {
+			return p, err
+		}
+		if p.link = !fi.Mode().IsRegular() && !fi.IsDir(); p.link { // not what only holds a file in another form
+			if p.target, err = os.Readlink(name); err != nil {
+				return p, err
+			}
+		}
+	}
+	p.security, err = securityOf(h, name)
+	return p, err
+}
+
+// securityOf reads whose something opened is and who may do what with it.
+func securityOf(h windows.Handle, name string) (security, error) {
+	sd, err := windows.GetSecurityInfo(h, windows.SE_FILE_OBJECT, windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION)
+	if err != nil {
+		return security{}, fmt.Errorf("read the owner and access list of %s: %w", name, err)
+	}
+	s, err := parseSecurity(unsafe.Slice((*byte)(unsafe.Pointer(sd)), sd.Length()))
+	if err != nil {
+		return s, refuse(name, "%v", err)
+	}
+	return s, nil
+}
+
+// openFolder opens the folder of a file that is to be written. Who has the rights of an
+// administrator follows links only of administrators and of himself, and does not write
+// where others could put something into the file's place.
+func openFolder(dir string) (*os.Root, error) {
+	if !Elevated() {
+		return os.OpenRoot(dir)
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !onDrive(abs) { // a share: its server says who may do what
+		return os.OpenRoot(abs)
+	}
+	c := self()
+	plain, err := follow(abs, look, ownLinks(c))
+	if err != nil {
+		return nil, err
+	}
+	r, err := os.OpenRoot(plain[:3])
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range split(plain)[1:] { // a link that came in the meantime is not followed out of its folder
+		next, err := r.OpenRoot(part)
+		_ = r.Close()
+		if err != nil {
+			return nil, err
+		}
+		r = next
+	}
+	f, err := r.Open(".")
+	if err == nil {
+		var s security
+		if s, err = securityOf(windows.Handle(f.Fd()), plain); err == nil {
+			err = forWriting(plain, s, c)
+		}
+		_ = f.Close()
+	}
+	if err != nil {
+		_ = r.Close()
+		return nil, err
+	}
+	return r, nil
 }

@@ -1,7 +1,6 @@
 package diagnose
 
 import (
-	"encoding/json"
 	"maps"
 	"math/rand/v2"
 	"reflect"
@@ -393,19 +392,18 @@ func TestEncodedRefusal(t *testing.T) {
 	}
 }
 
+// FuzzJudge puts text into any two places of the facts of a healthy host.
 func FuzzJudge(f *testing.F) {
-	for _, kind := range factstest.Kinds() {
-		b, err := json.Marshal(factstest.Healthy(f, kind))
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
+	kinds, leaves := factstest.Kinds(), factstest.Leaves()
+	hosts := map[string]*facts.Facts{}
+	for i, kind := range kinds {
+		hosts[kind] = factstest.Healthy(f, kind)
+		f.Add(byte(i), uint16(31*i), "unknown", uint16(97*i), "-1.5: \x1b[31m x")
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var g facts.Facts
-		if json.Unmarshal(b, &g) != nil {
-			return
-		}
-		judge(&g)
+	f.Fuzz(func(_ *testing.T, kind byte, one uint16, said string, other uint16, text string) {
+		g := factstest.Clone(hosts[kinds[int(kind)%len(kinds)]])
+		leaves[int(one)%len(leaves)].Put(g, said)
+		leaves[int(other)%len(leaves)].Put(g, text)
+		judge(g)
 	})
 }

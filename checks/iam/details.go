@@ -100,9 +100,9 @@ func (in *authorizationDetails) policiesByARN() (map[string]*Policy, error) {
 			}
 			d, err := ParseGrant(v.Document)
 			if err != nil {
-				return nil, fmt.Errorf("policy %s: %w", clip(p.PolicyName), err)
+				return nil, fmt.Errorf("policy %s: %w", shownName(p.PolicyName), err)
 			}
-			d.Name, d.ARN = p.PolicyName, p.Arn
+			d.Name, d.ARN = shownName(p.PolicyName), p.Arn
 			out[p.Arn] = d
 		}
 	}
@@ -129,23 +129,23 @@ func lastSegment(arn string) string { return arn[strings.LastIndexByte(arn, '/')
 
 // parse reads a role; policies are the managed ones by ARN.
 func (r *roleDetail) parse(policies map[string]*Policy) (Role, error) {
-	role := Role{Name: r.RoleName, ARN: r.Arn, Identity: []*Policy{}}
+	role := Role{Name: shownName(r.RoleName), ARN: r.Arn, Identity: []*Policy{}}
 	for _, p := range r.InstanceProfileList {
-		role.Profiles = append(role.Profiles, p.InstanceProfileName)
+		role.Profiles = append(role.Profiles, shownName(p.InstanceProfileName))
 	}
 	if r.AssumeRolePolicyDocument != nil {
 		t, err := ParsePolicy(r.AssumeRolePolicyDocument)
 		if err != nil {
-			return Role{}, fmt.Errorf("trust of %s: %w", clip(r.RoleName), err)
+			return Role{}, fmt.Errorf("trust of %s: %w", shownName(r.RoleName), err)
 		}
 		role.Trust = t
 	}
 	for _, p := range r.RolePolicyList {
 		d, err := ParseGrant(p.PolicyDocument)
 		if err != nil {
-			return Role{}, fmt.Errorf("inline policy %s of %s: %w", clip(p.PolicyName), clip(r.RoleName), err)
+			return Role{}, fmt.Errorf("inline policy %s of %s: %w", shownName(p.PolicyName), shownName(r.RoleName), err)
 		}
-		d.Name = p.PolicyName
+		d.Name = shownName(p.PolicyName)
 		role.Identity = append(role.Identity, d)
 	}
 	for _, a := range r.AttachedManagedPolicies {

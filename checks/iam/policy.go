@@ -241,7 +241,7 @@ func parseStatement(m map[string]json.RawMessage, left *int) (Statement, error) 
 	for k, v := range m {
 		switch k {
 		case "Sid":
-			s.Sid = stringOf(v)
+			s.Sid = shownName(stringOf(v))
 		case "Effect":
 			switch e := stringOf(v); e {
 			case "Allow":
@@ -361,10 +361,32 @@ func parseConditions(b json.RawMessage, left *int) ([]Condition, error) {
 	return out, nil
 }
 
-// clip shortens foreign text for a message.
+// clip is what may be shown of a word of a document that is not what it should be: it is
+// letters, or numbers as in a date, and short.
 func clip(s string) string {
-	if len(s) > 60 {
-		s = strings.ToValidUTF8(s[:60], "") + "..."
+	if len(s) > 60 || strings.Trim(s, "0123456789-") != "" && strings.IndexFunc(s, func(c rune) bool { return (c|0x20 < 'a' || c|0x20 > 'z') && c != ':' }) >= 0 {
+		return gap
 	}
 	return s
+}
+
+// gap stands for what is not shown.
+const gap = "[…]"
+
+// shownName is what may be shown of the name of a role, policy or statement: a name as
+// IAM takes it, or words.
+func shownName(s string) string {
+	words := strings.Fields(s)
+	for _, w := range words {
+		for _, c := range w {
+			plain := c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' || c == '-'
+			if !plain && (len(words) > 1 || (c < '0' || c > '9') && !strings.ContainsRune("+,.@/", c)) {
+				return gap
+			}
+		}
+	}
+	if len(s) > 128 || strings.HasPrefix(s, "-") {
+		return gap
+	}
+	return strings.Join(words, " ")
 }

@@ -191,8 +191,12 @@ func TestParseAuthorizationDetails(t *testing.T) {
 }
 
 func FuzzParseAuthorizationDetails(f *testing.F) {
-	f.Add(detailsText())
-	f.Add([]byte(`{"RoleDetailList":[]}`))
+	// A long seed makes long inputs of all that come of it.
+	for _, s := range []string{`{"RoleDetailList":[]}`, `{"RoleDetailList":[{"RoleName":"r","Arn":"arn:aws:iam::1:role/r","AssumeRolePolicyDocument":"%7B%7D","RolePolicyList":[{"PolicyName":"p","PolicyDocument":{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}}]}]}`,
+		`{"RoleDetailList":[{"RoleName":"r","AttachedManagedPolicies":[{"PolicyName":"p","PolicyArn":"arn:aws:iam::1:policy/p"}]}],"Policies":[{"Arn":"arn:aws:iam::1:policy/p","PolicyVersionList":[{"IsDefaultVersion":true,"Document":"{}"}]}]}`,
+		`{"RoleDetailList":[{"RoleName":"r","PermissionsBoundary":{"PermissionsBoundaryArn":"arn:aws:iam::aws:policy/ReadOnlyAccess"},"InstanceProfileList":[{"InstanceProfileName":"i"}]}]}`} {
+		f.Add([]byte(s))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		roles, err := ParseAuthorizationDetails(b)
 		if err != nil {

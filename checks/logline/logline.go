@@ -441,24 +441,3 @@ func ShownRefusal(r iam.Refusal) iam.Refusal {
 // those that CloudFormation makes; redaction replaces them.
 // Source: IAM User Guide, "IAM and AWS STS quotas" and "IAM identifiers".
 var identityARN = regexp.MustCompile(`^arn:aws[a-z-]{0,20}:(?:iam|sts)::[0-9]{12}:(?:role|user|assumed-role|instance-profile)(?:/[\w+=,.@-]{1,64}){1,6}$`)
-
-// ShownFacts takes what is not recognised out of the lines of logs that facts hold.
-// What reads a log does so itself; facts of a file may be anybody's.
-func ShownFacts(f *facts.Facts) {
-	for i := range f.Log.Matches.Value {
-		m := &f.Log.Matches.Value[i]
-		m.Text = Shown(m.Text)
-	}
-	for i := range f.Log.Refusals.Value {
-		r := &f.Log.Refusals.Value[i]
-		r.Refusal = ShownRefusal(r.Refusal)
-	}
-	for i := range f.Log.Unexplained.Value {
-		u := &f.Log.Unexplained.Value[i]
-		u.Shape = Shown(u.Shape)
-	}
-	for i := range f.Agent.Notes.Value {
-		n := &f.Agent.Notes.Value[i]
-		n.Text = Shown(n.Text)
-	}
-}

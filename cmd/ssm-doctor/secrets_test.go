@@ -187,23 +187,10 @@ func everyOutput(t *testing.T, place, written string) map[string]string {
 		}
 		out[what] = b.String()
 	}
-	dir := t.TempDir()
-	for what, r := range map[string]*report.Report{"": r, " redacted": report.Redact(r)} {
-		for _, format := range report.Formats {
-			put(format+what, func(w io.Writer) error {
-				return report.Write(w, format, r, report.Style{Width: 100, Verbose: format == "text"})
-			})
-		}
-		for _, format := range report.PermissionFormats {
-			put("permissions "+format+what, func(w io.Writer) error { return report.WritePermissions(w, format, r, report.Style{Width: 100}) })
-		}
-		put("metrics"+what, func(w io.Writer) error { return export.Write(w, export.OneRun(r), export.Options{}, false) })
-		put("page"+what, func(w io.Writer) error { return report.HTML(w, r, report.Live{}) })
-		inventory, err := export.Inventory(r)
-		out["inventory"+what] = string(inventory) + fmt.Sprint(err)
-	}
+	maps.Copy(out, everyFormat(t, r))
 	put("facts", func(w io.Writer) error { return report.WriteJSON(w, report.StripFacts(f), " ") })
 	put("redacted facts", func(w io.Writer) error { return report.WriteJSON(w, report.RedactFacts(f), " ") })
+	dir := t.TempDir()
 	history := daemon.OpenHistory(dir)
 	cause := ""
 	if r.RootCause != nil {
@@ -231,5 +218,32 @@ func everyOutput(t *testing.T, place, written string) map[string]string {
 	}
 	all, err := os.ReadFile(filepath.Join(dir, "history.jsonl"))
 	out["history file"], out["debug log"] = string(all)+fmt.Sprint(err), debug.String()
+	return out
+}
+
+// everyFormat is a report in every format, as it is and redacted.
+func everyFormat(t *testing.T, r *report.Report) map[string]string {
+	out := map[string]string{}
+	put := func(what string, write func(io.Writer) error) {
+		var b bytes.Buffer
+		if err := write(&b); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		out[what] = b.String()
+	}
+	for what, r := range map[string]*report.Report{"": r, " redacted": report.Redact(r)} {
+		for _, format := range report.Formats {
+			put(format+what, func(w io.Writer) error {
+				return report.Write(w, format, r, report.Style{Width: 100, Verbose: format == "text"})
+			})
+		}
+		for _, format := range report.PermissionFormats {
+			put("permissions "+format+what, func(w io.Writer) error { return report.WritePermissions(w, format, r, report.Style{Width: 100}) })
+		}
+		put("metrics"+what, func(w io.Writer) error { return export.Write(w, export.OneRun(r), export.Options{}, false) })
+		put("page"+what, func(w io.Writer) error { return report.HTML(w, r, report.Live{}) })
+		inventory, err := export.Inventory(r)
+		out["inventory"+what] = string(inventory) + fmt.Sprint(err)
+	}
 	return out
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/kardianos/service"
 	"golang.org/x/sys/windows"
 	"golang.org/x/sys/windows/svc/mgr"
+
+	"ssm-doctor/agent/safefile"
 )
 
 const whereLogs = "see the Application event log, source ssm-doctor"
@@ -25,15 +27,12 @@ var recovery = []mgr.RecoveryAction{
 
 const recoveryReset = 24 * 60 * 60 // seconds
 
-func privileged() bool { return windows.GetCurrentProcessToken().IsElevated() }
+func privileged() bool { return safefile.Elevated() }
 
 // folderRights of configuration and state: full for SYSTEM and Administrators, to
 // whom it belongs, read for users, nothing inherited. What any user may make in
 // ProgramData would otherwise tell a service of SYSTEM what to do.
 const folderRights = "O:BAD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FRFX;;;BU)"
-
-// trustedInstaller owns the files of Windows itself.
-const trustedInstaller = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
 
 // prepareFolder makes the folder of configuration and state with rights of its
 // own. It refuses one that somebody else has made, or put something into.
@@ -59,12 +58,8 @@ func prepareFolder(dir string) error {
 	if info.FileAttributes&windows.FILE_ATTRIBUTE_DIRECTORY == 0 || info.FileAttributes&windows.FILE_ATTRIBUTE_REPARSE_POINT != 0 {
 		return fmt.Errorf("%s is no folder", dir)
 	}
-	has, err := windows.GetSecurityInfo(h, windows.SE_FILE_OBJECT, windows.OWNER_SECURITY_INFORMATION)
-	if err != nil {
-		return fmt.Errorf("read the owner of %s: %w", dir, err)
-	}
-	if err := trusted(dir, has); err != nil {
-		return err
+	if err := safefile.Owned(h, dir); err != nil {
+		return notAdmins(dir, err)
 	}
 	wants, err := windows.SecurityDescriptorFromString(folderRights)
 	if err != nil {
@@ -101,32 +96,26 @@ func prepareFolder(dir string) error {
 // removeFolder removes it if nothing of the administrator is in it.
 func removeFolder(dir string) { _ = os.Remove(dir) }
 
-// OwnedByAdmin refuses a file that a user without rights could have written. It
-// is no concern of a process that has no rights itself.
+// OwnedByAdmin refuses a configuration that others than administrators and the user of
+// this process could have written. It is no concern of a process that has no rights
+// itself.
 func OwnedByAdmin(path string) error {
 	if !privileged() {
 		return nil
 	}
-	sd, err := windows.GetNamedSecurityInfo(path, windows.SE_FILE_OBJECT, windows.OWNER_SECURITY_INFORMATION)
+	err := safefile.Settings(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("read the owner of %s: %w", path, err)
-	}
-	return trusted(path, sd)
+	return notAdmins(path, err)
 }
 
-// trusted says whether what a descriptor was read from belongs to the system.
-func trusted(path string, sd *windows.SECURITY_DESCRIPTOR) error {
-	owner, _, err := sd.Owner()
-	if err != nil {
-		return fmt.Errorf("read the owner of %s: %w", path, err)
+// notAdmins adds to a refusal what to do about it.
+func notAdmins(path string, err error) error {
+	if !errors.Is(err, safefile.ErrRefused) {
+		return err
 	}
-	if owner.IsWellKnown(windows.WinLocalSystemSid) || owner.IsWellKnown(windows.WinBuiltinAdministratorsSid) || owner.String() == trustedInstaller {
-		return nil
-	}
-	return fmt.Errorf("%s belongs to %s and not to Administrators; remove it, or when it is yours: icacls \"%s\" /setowner *S-1-5-32-544", path, owner, path)
+	return fmt.Errorf("%w; remove it, or when it is yours: icacls \"%s\" /setowner *S-1-5-32-544, and let only administrators change it and the folders above", err, path)
 }
 
 func withService(f func(s *mgr.Service) error) error {

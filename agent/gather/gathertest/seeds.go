@@ -26,7 +26,7 @@ func Play(b []byte) net.Conn {
 // HTTPAnswers are seeds of whatever reads an answer.
 var HTTPAnswers = []string{
 	"HTTP/1.1 400 Bad Request\r\nDate: Sun, 22 Nov 2026 09:30:00 GMT\r\nX-Amzn-Requestid: 1\r\nServer: \x1b[31mx\r\nContent-Length: 2\r\n\r\n{}", "HTTP/1.1 101 Switching Protocols\r\n\r\n",
-	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n", "HTTP/1.1 403\r\nX-Amzn-Errortype: " + strings.Repeat("A", 5000) + ":x\r\n\r\n", "\x15\x03\x01", "HTTP/1.1 407 x\r\n\r\n", "HTTP/1.1 200 Connection established\r\n\r\n", "HTTP/1.1 999999999999 x\r\n\r\n",
+	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n", "HTTP/1.1 403\r\nX-Amzn-Errortype: " + strings.Repeat("A", 120) + ":x\r\n\r\n", "\x15\x03\x01", "HTTP/1.1 407 x\r\n\r\n", "HTTP/1.1 200 Connection established\r\n\r\n", "HTTP/1.1 999999999999 x\r\n\r\n",
 }
 
 // ProcFiles are seeds of the tables of the proc file system.
@@ -38,8 +38,9 @@ var ProcFiles = []string{
 	"22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/root rw\n25 22 0:5 / /a\\040b ro,noexec - tmpfs tmpfs rw\n", "a=b\x00=c\x00d\x00", "inotify wd:1 ino:1\n",
 }
 
-// maxSeed keeps targets quick: a long seed makes long inputs of all that come of it.
-const maxSeed = 4 << 10
+// maxSeed keeps targets quick: each input that finds something is made smaller first,
+// which takes time by the square of its length.
+const maxSeed = 200
 
 // SeedFiles adds files of the recorded agents, by the form of their name, as seeds.
 // It is for packages beside this one.

@@ -54,7 +54,7 @@ func FuzzDocumentState(f *testing.F) {
 }
 
 func FuzzDpkg(f *testing.F) {
-	gathertest.AddSeeds(f, "Package: a\nStatus: x\n\nPackage: amazon-ssm-agent\nStatus: install ok installed\nVersion: 3.3.1142.0-1\n\n", "Package: amazon-ssm-agent\nPackage: b\n", "Package: amazon-ssm-agent\nStatus: "+strings.Repeat("x", 70_000)+"\nVersion: 1\n", "\n\n\n")
+	gathertest.AddSeeds(f, "Package: a\nStatus: x\n\nPackage: amazon-ssm-agent\nStatus: install ok installed\nVersion: 3.3.1142.0-1\n\n", "Package: amazon-ssm-agent\nPackage: b\n", "Package: amazon-ssm-agent\nStatus: "+strings.Repeat("x", 70)+"\nVersion: 1\n", "\n\n\n")
 	f.Fuzz(func(t *testing.T, b []byte) {
 		st, _, err := parseDpkg(bytes.NewReader(b), pkgName)
 		if err != nil {
@@ -64,6 +64,15 @@ func FuzzDpkg(f *testing.F) {
 		list, _ := installations(t.Context(), gathertest.InMemory(map[string][]byte{"var/lib/dpkg/status": b}))
 		gathertest.Sound(t, list)
 	})
+}
+
+// TestDpkgLongLine: a line of any length does not hide what follows it.
+func TestDpkgLongLine(t *testing.T) {
+	t.Parallel()
+	st, _, err := parseDpkg(strings.NewReader("Package: a\nDescription: "+strings.Repeat("x", 70_000)+"\n\nPackage: amazon-ssm-agent\nStatus: "+strings.Repeat("x", 70_000)+"\nVersion: 1\n"), pkgName)
+	if err != nil || st.version != "1" || len(st.status) > 300 {
+		t.Errorf("%+v, %v", st, err)
+	}
 }
 
 func FuzzVersionOutput(f *testing.F) {
