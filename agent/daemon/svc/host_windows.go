@@ -90,8 +90,13 @@ func prepareFolder(dir string) error {
 		if e.Type()&^os.ModeDir != 0 {
 			return fmt.Errorf("%s is neither file nor folder", path)
 		}
-		if err := OwnedByAdmin(path); err != nil {
-			return err
+		if e.IsDir() { // the state
+			err = safefile.Folder(path)
+		} else {
+			err = safefile.Settings(path)
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return notAdmins(path, err)
 		}
 	}
 	return nil
