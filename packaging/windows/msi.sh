@@ -3,16 +3,13 @@
 # the same bytes for the same program, version and SOURCE_DATE_EPOCH.
 #
 # Needs wixl and msibuild (msitools), faketime and uuidgen; exits 77 without them.
-#
-#   SIGN_PFX=FILE SIGN_PASS_FILE=FILE   signs the program before it is packed, and the
-#                                       package, with osslsigncode
-#   SIGN_TIMESTAMP=URL                  with a time stamp of that service
+# sign.sh beside it says how the package is signed.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 [ $# = 3 ] || { sed -n '2s/^# //p' "$0" >&2; exit 64; }
 exe=$1 version=$2 out=$3
 
-for c in wixl msibuild faketime uuidgen ${SIGN_PFX:+osslsigncode}; do
+for c in wixl msibuild faketime uuidgen; do
 	command -v "$c" >/dev/null || { echo "msi.sh: no $c here, so no package for Windows Installer" >&2; exit 77; }
 done
 # Windows Installer compares three numbers: 255.255.65535 at most.
@@ -23,16 +20,7 @@ echo "$three" | awk -F. '{ exit !($1 < 256 && $2 < 256 && $3 < 65536) }' ||
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
 
-sign() { # FILE
-	[ -n "${SIGN_PFX:-}" ] || return 0
-	osslsigncode sign -pkcs12 "$SIGN_PFX" ${SIGN_PASS_FILE:+-readpass "$SIGN_PASS_FILE"} -h sha256 \
-		-n ssm-doctor ${SIGN_TIMESTAMP:+-ts "$SIGN_TIMESTAMP"} -in "$1" -out "$work/signed" >"$work/log" 2>&1 ||
-		{ cat "$work/log" >&2; exit 1; }
-	mv "$work/signed" "$1"
-}
-
 cp "$exe" "$work/ssm-doctor.exe"
-sign "$work/ssm-doctor.exe"
 cp "$here/../../LICENSE" "$work/LICENSE.txt"
 [ ! -e "${NOTICES:-}" ] || cat "$NOTICES" >>"$work/LICENSE.txt"
 cp "$here/ssm-doctor.wxs" "$work/"
@@ -58,6 +46,6 @@ at() { TZ=UTC faketime -f "$(TZ=UTC date -d "@$SOURCE_DATE_EPOCH" '+%F %T')" "$@
 	done
 	at msibuild out.msi -s "ssm-doctor $version" ssm-doctor 'x64;1033' "{$package}"
 )
-sign "$work/out.msi"
+"$here/sign.sh" "$work/out.msi"
 mv "$work/out.msi" "$out"
 echo "  $(basename "$out") $(wc -c <"$out") bytes"

@@ -15,7 +15,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 lab=${1:-../shared/lab/windows}
 [[ -x $lab/setup.sh ]] || { echo "wine.sh: no lab for Windows at $lab"; exit 77; }
 prefix=$("$lab/setup.sh") || exit
-for p in wixl msitools faketime uuid-runtime; do
+for p in wixl msitools faketime uuid-runtime osslsigncode; do
     dpkg -s "$p" >/dev/null 2>&1 || { [[ $EUID = 0 ]] && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$p" >/dev/null 2>&1; } ||
         { echo "wine.sh: no $p"; exit 77; }
 done
@@ -98,4 +98,18 @@ SOURCE_DATE_EPOCH=1700000000 packaging/windows/msi.sh "$work/1.0.2.exe" 1.0.2 "$
 check "MSI 1.0.2, which does not start, is refused" not w msiexec /i 'C:\1.0.2.msi' /qn
 check "and leaves no program" not test -e "$unix"
 check "and no service" not registry ssm-doctor
+
+# Signing, with a key of this minute: a real one is the publisher's.
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj '/CN=ssm-doctor test' -addext extendedKeyUsage=codeSigning \
+    -keyout "$work/key" -out "$work/cert" 2>/dev/null
+printf 'secret' >"$work/pass"
+openssl pkcs12 -export -inkey "$work/key" -in "$work/cert" -passout "file:$work/pass" -out "$work/pfx"
+export SIGN_PFX=$work/pfx SIGN_PASS_FILE=$work/pass
+verify() { osslsigncode verify -CAfile "$work/cert" -TSA-CAfile "$work/cert" -in "$1"; }
+packaging/windows/sign.sh "$work/1.0.1.exe"
+SOURCE_DATE_EPOCH=1700000000 packaging/windows/msi.sh "$work/1.0.1.exe" 1.0.1 "$work/signed.msi"
+check "a signed program verifies" verify "$work/1.0.1.exe"
+check "a signed MSI verifies" verify "$work/signed.msi"
+printf 'x' | dd of="$work/1.0.1.exe" bs=1 seek=100000 conv=notrunc 2>/dev/null
+check "a program that was changed does not" not verify "$work/1.0.1.exe"
 exit "$failed"
