@@ -5,7 +5,7 @@
 #
 #   -o  output folder (default: dist); emptied first
 #   -a  Linux architectures
-#   -s  steps (default: "linux other packages distributor sbom")
+#   -s  steps (default: "linux other packages msi distributor sbom")
 #   -d  allow changes that are not committed
 #
 # The version comes from git: v1.2.3 gives 1.2.3, five commits later 1.2.3.5,
@@ -15,12 +15,13 @@
 #   MINISIGN_KEY=FILE   signs SHA256SUMS with minisign
 #   DEB_KEY_FILE=FILE   signs deb packages (origin signature)
 #   RPM_KEY_FILE=FILE   signs rpm packages; NFPM_PASSPHRASE as nfpm has it
+#   SIGN_PFX=FILE       signs the Windows program and its MSI; see windows/sign.sh
 set -eu
 umask 022
 export LC_ALL=C TZ=UTC
 cd "$(dirname "$0")/.."
 
-out=dist arches='amd64 arm64' steps='linux other packages distributor sbom' dirty=no
+out=dist arches='amd64 arm64' steps='linux other packages msi distributor sbom' dirty=no
 while getopts o:a:s:d opt; do
 	case $opt in
 	o) out=$OPTARG ;;
@@ -64,7 +65,7 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 top=$(pwd)
 stage=$(mktemp -d)
-trap 'rm -rf "$stage"' EXIT INT TERM
+trap 'rm -rf "$stage" "$top/cmd/ssm-doctor/rsrc_windows_amd64.syso"' EXIT INT TERM
 echo "ssm-doctor $VERSION, $(date -u -d "@$SOURCE_DATE_EPOCH" +%FT%TZ 2>/dev/null || echo "$SOURCE_DATE_EPOCH")"
 
 build() { # OS ARCH FILE
@@ -77,7 +78,10 @@ for arch in $arches; do
 	if step linux; then build linux "$arch" "$stage/bin/$arch/ssm-doctor"; fi
 done
 if step other; then
+	packaging/windows/resource.sh "$VERSION"
 	build windows amd64 "$stage/bin/windows-amd64/ssm-doctor.exe"
+	rm -f cmd/ssm-doctor/rsrc_windows_amd64.syso
+	packaging/windows/sign.sh "$stage/bin/windows-amd64/ssm-doctor.exe"
 	build darwin amd64 "$stage/bin/darwin-amd64/ssm-doctor"
 	build darwin arm64 "$stage/bin/darwin-arm64/ssm-doctor"
 fi
@@ -120,6 +124,11 @@ if step packages; then
 		done
 	done
 	(cd "$out/packages" && printf '  %s\n' ./*)
+fi
+
+if step msi; then
+	mkdir -p "$out/packages"
+	packaging/windows/msi.sh "$out/bin/ssm-doctor-windows-amd64.exe" "$VERSION" "$out/packages/ssm-doctor-$VERSION-x64.msi"
 fi
 
 if step distributor; then

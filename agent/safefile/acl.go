@@ -273,9 +273,19 @@ func split(name string) []string {
 	return out
 }
 
-// onlyAdmins judges the way to a file: no one else could have replaced it, on any part of
-// the way. A program finds libraries in its folder, so nobody else may make files there.
-func onlyAdmins(c circle, program bool) func(name string, p place, last bool) error {
+// wanted is what lies at the end of a way.
+type wanted int
+
+const (
+	aFile    wanted = iota
+	aProgram        // finds libraries in its folder, so nobody else may make files there
+	aFolder         // into which nobody else may put anything
+)
+
+// onlyAdmins judges the way to something: no one else could have replaced it, on any part
+// of the way.
+func onlyAdmins(c circle, want wanted) func(name string, p place, last bool) error {
+	const rightsFill = rightsSwap | rightWrite | rightAppend | rightWriteAll
 	var in place
 	var inName string
 	judge := func(name string, p place, rights uint32) error {
@@ -293,13 +303,18 @@ func onlyAdmins(c circle, program bool) func(name string, p place, last bool) er
 		switch {
 		case p.link || last && !p.folder:
 			rights = rightsChange
+		case last && want == aFolder:
+			rights = rightsHold | rightsFill
 		case last:
-			return refuse(name, "no regular file but a folder")
+			return refuse(name, "not a regular file but a folder")
 		case len(name) == 3: // nobody takes the root of a drive away
 			rights = rightsSwap
 		}
-		if last && program {
-			if err := judge(inName, in, rightsSwap|rightWrite|rightAppend|rightWriteAll); err != nil {
+		if last && want == aFolder && !p.folder {
+			return refuse(name, "not a folder")
+		}
+		if last && want == aProgram {
+			if err := judge(inName, in, rightsFill); err != nil {
 				return err
 			}
 		}

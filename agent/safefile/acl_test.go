@@ -152,7 +152,7 @@ func TestAccessLists(t *testing.T) {
 				}
 				return place{folder: !strings.Contains(at, "."), security: s}, nil
 			}
-			for want, judge := range map[*string]func(string, place, bool) error{&c.program: onlyAdmins(nil, true), &c.config: onlyAdmins(circle{"S-1-5-21-9-9-9-500"}, false)} {
+			for want, judge := range map[*string]func(string, place, bool) error{&c.program: onlyAdmins(nil, aProgram), &c.config: onlyAdmins(circle{"S-1-5-21-9-9-9-500"}, aFile)} {
 				got, err := follow(name, look, judge)
 				switch {
 				case *want == "" && (err != nil || got != name):
@@ -209,7 +209,7 @@ func TestFollow(t *testing.T) {
 		{"drive", `C:\`, nil, "", "but a folder", true},
 		{"missing", `C:\A\missing`, nil, "", os.ErrNotExist.Error(), false},
 	} {
-		got, err := follow(c.path, c.tree.look, onlyAdmins(nil, true))
+		got, err := follow(c.path, c.tree.look, onlyAdmins(nil, aProgram))
 		if c.why == "" && (err != nil || got != c.want) || c.why != "" && (err == nil || !strings.Contains(err.Error(), c.why)) {
 			t.Errorf("%s: %q, %v", c.name, got, err)
 		}
@@ -269,4 +269,36 @@ func FuzzSecurity(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestFolderOfAdmins(t *testing.T) {
+	t.Parallel()
+	const state = `C:\ProgramData\ssm-doctor\state`
+	for _, c := range []struct {
+		name, path string
+		owner      string
+		list       []ace
+		why        string // part of the refusal
+	}{
+		{"healthy", state, sidAdministrators, healthyList(), ""},
+		{"handed down only", state, sidAdministrators, healthyList(ace{0, 0xb, full, users}), ""},
+		{"of somebody else", state, someone, healthyList(), someone},
+		{"users may make files", state, sidAdministrators, healthyList(ace{0, 0, 2, users}), users},
+		{"users may make folders", state, sidAdministrators, healthyList(ace{0, 0, 4, users}), users},
+		{"users may delete what is in it", state, sidAdministrators, healthyList(ace{0, 0, 0x40, users}), users},
+		{"no list", state, sidAdministrators, nil, "no access list"},
+		{"a file", state + ".txt", sidAdministrators, healthyList(), "not a folder"},
+	} {
+		look := func(at string) (place, error) {
+			if at != c.path {
+				return tree{}.look(at)
+			}
+			s, err := parseSecurity(descriptor(c.owner, c.list))
+			return place{folder: !strings.Contains(at, "."), security: s}, err
+		}
+		_, err := follow(c.path, look, onlyAdmins(nil, aFolder))
+		if c.why == "" && err != nil || c.why != "" && (!errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), c.why)) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.why)
+		}
+	}
 }

@@ -12,14 +12,24 @@ import (
 // Program returns the path, without links, of a program that nobody but the system and
 // administrators could have replaced: each folder and link on the way, the drive's root,
 // and the file belong to them, and no access list lets others change them.
-func Program(name string) (string, error) { return follow(name, look, onlyAdmins(nil, true)) }
+func Program(name string) (string, error) { return follow(name, look, onlyAdmins(nil, aProgram)) }
 
 // Settings refuses a file, such as a configuration, that others than administrators and
 // the user of this process could have written, or put in the place of another.
 func Settings(name string) error {
 	abs, err := filepath.Abs(name)
 	if err == nil {
-		_, err = follow(abs, look, onlyAdmins(self(), false))
+		_, err = follow(abs, look, onlyAdmins(self(), aFile))
+	}
+	return err
+}
+
+// Folder refuses a folder that others than administrators and the user of this process
+// could have made, put something into, or put in the place of another.
+func Folder(name string) error {
+	abs, err := filepath.Abs(name)
+	if err == nil {
+		_, err = follow(abs, look, onlyAdmins(self(), aFolder))
 	}
 	return err
 }

@@ -76,7 +76,7 @@ func TestProgramOnWindows(t *testing.T) {
 	give(t, dir, healthy)
 	give(t, name, healthy)
 	program := func() error {
-		_, err := follow(name, look, onlyAdmins(self(), true))
+		_, err := follow(name, look, onlyAdmins(self(), aProgram))
 		return err
 	}
 	if err := errors.Join(program(), Settings(name), Replace(filepath.Join(dir, "f"), 0o600, []byte("x"))); err != nil {
@@ -110,7 +110,7 @@ func TestProgramOnWindows(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = os.Remove(dir + "-link") })
 	give(t, dir, healthy)
-	if got, err := follow(dir+"-link"+`\p.exe`, look, onlyAdmins(self(), true)); err != nil || !strings.EqualFold(got, name) {
+	if got, err := follow(dir+"-link"+`\p.exe`, look, onlyAdmins(self(), aProgram)); err != nil || !strings.EqualFold(got, name) {
 		t.Errorf("by a link: %q, %v", got, err)
 	}
 }

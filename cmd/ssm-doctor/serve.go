@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"runtime"
@@ -50,7 +51,9 @@ func newServeCmd(a *app) *cobra.Command {
 			file = a.getenv(config.Env("config.file"))
 		}
 		s := serve{a: a, file: file, demo: demo, flags: given()}
-		return s.run(cmd.Context())
+		err := s.run(cmd.Context())
+		svc.Report(err)
+		return err
 	}
 	return cmd
 }
@@ -160,7 +163,10 @@ func newLogger(a *app, c *config.Config) (*slog.Logger, *promslog.Level, error) 
 	if err := format.Set(c.LogFormat); err != nil {
 		return nil, nil, err
 	}
-	return promslog.New(&promslog.Config{Level: level, Format: format, Writer: a.err}), level, nil
+	log := svc.Logger(a.err, func(w io.Writer) *slog.Logger {
+		return promslog.New(&promslog.Config{Level: level, Format: format, Writer: w})
+	})
+	return log, level, nil
 }
 
 // makeStateDir makes the directory, not the ones above it.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/kardianos/service"
 	"golang.org/x/sys/windows"
@@ -37,12 +38,19 @@ const folderRights = "O:BAD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FRFX;;;BU
 // prepareFolder makes the folder of configuration and state with rights of its
 // own. It refuses one that somebody else has made, or put something into.
 func prepareFolder(dir string) error {
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
-		return err
-	}
 	name, err := windows.UTF16PtrFromString(dir)
 	if err != nil {
 		return err
+	}
+	wants, err := windows.SecurityDescriptorFromString(folderRights)
+	if err != nil {
+		return err
+	}
+	// With its rights from the first moment on, so that nobody can put anything into it.
+	sa := windows.SecurityAttributes{SecurityDescriptor: wants}
+	sa.Length = uint32(unsafe.Sizeof(sa))
+	if err := windows.CreateDirectory(name, &sa); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("make %s: %w", dir, err)
 	}
 	// Of the folder itself, not of what a link in its place leads to.
 	h, err := windows.CreateFile(name, windows.READ_CONTROL|windows.WRITE_DAC|windows.WRITE_OWNER, windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE,
@@ -56,14 +64,10 @@ func prepareFolder(dir string) error {
 		return fmt.Errorf("look at %s: %w", dir, err)
 	}
 	if info.FileAttributes&windows.FILE_ATTRIBUTE_DIRECTORY == 0 || info.FileAttributes&windows.FILE_ATTRIBUTE_REPARSE_POINT != 0 {
-		return fmt.Errorf("%s is no folder", dir)
+		return fmt.Errorf("%s is not a folder", dir)
 	}
 	if err := safefile.Owned(h, dir); err != nil {
 		return notAdmins(dir, err)
-	}
-	wants, err := windows.SecurityDescriptorFromString(folderRights)
-	if err != nil {
-		return err
 	}
 	owner, _, err := wants.Owner()
 	if err != nil {
@@ -86,8 +90,13 @@ func prepareFolder(dir string) error {
 		if e.Type()&^os.ModeDir != 0 {
 			return fmt.Errorf("%s is neither file nor folder", path)
 		}
-		if err := OwnedByAdmin(path); err != nil {
-			return err
+		if e.IsDir() { // the state
+			err = safefile.Folder(path)
+		} else {
+			err = safefile.Settings(path)
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return notAdmins(path, err)
 		}
 	}
 	return nil
