@@ -103,7 +103,13 @@ if step packages; then
 	mkdir "$stage/man" "$stage/scripts"
 	for f in packaging/man/*.1; do gzip -9n <"$f" >"$stage/man/${f##*/}.gz"; done
 	cp -r packaging/systemd "$stage/systemd"
-	cp -r packaging/deb-rpm/deb packaging/deb-rpm/rpm "$stage/scripts/"
+	# Scripts of deb and rpm have parts in common.
+	for f in packaging/deb-rpm/deb/* packaging/deb-rpm/rpm/*; do
+		mkdir -p "$stage/scripts/$(basename "$(dirname "$f")")"
+		awk -v v="$VERSION" '
+			/^#: / { part = "packaging/deb-rpm/parts/" $2 ".sh"; while ((ok = (getline line < part)) > 0) { gsub(/@VERSION@/, v, line); print line } if (ok < 0) exit 1; close(part); next }
+			{ print }' "$f" >"$stage/scripts/${f#packaging/deb-rpm/}"
+	done
 	cp packaging/deb-rpm/ssm-doctor.yml packaging/deb-rpm/copyright packaging/deb-rpm/lintian-overrides LICENSE CHANGELOG.md "$stage/"
 	when=$(date -R -u -d "@$SOURCE_DATE_EPOCH")
 	printf 'ssm-doctor (%s) stable; urgency=medium\n\n  * Release %s.\n\n -- ssm-doctor maintainers <maintainers@ssm-doctor.invalid>  %s\n' "$VERSION" "$VERSION" "$when" |

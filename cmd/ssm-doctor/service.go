@@ -163,6 +163,9 @@ func serviceStatus(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if own, e := ownPath(); e == nil && s.Program != "" && s.Program != own {
+					fmt.Fprintf(a.err, "ssm-doctor: this program is %s; the service starts another one\n", report.Printable(own))
+				}
 				if asJSON {
 					err = report.WriteJSON(a.out, s, "")
 				} else {
@@ -195,6 +198,12 @@ func stateText(s svc.State) string {
 	}
 	if s.Detail != "" {
 		text += s.Detail + "\n"
+	}
+	if s.Program != "" {
+		text += "starts " + s.Program + "\n"
+	}
+	if s.Stale {
+		text += "what runs is not that program as it is now: restart the service\n"
 	}
 	return text
 }

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"cmp"
 	"embed"
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -30,17 +29,8 @@ type member struct {
 	content []byte
 }
 
-// appManifest is the manifest.json inside a zip. The agent compares name and version
-// with the package and lists the program in the Inventory (AWS:Application).
-type appManifest struct {
-	Name         string `json:"name"`
-	Version      string `json:"version"`
-	Platform     string `json:"platform"`
-	Architecture string `json:"architecture"`
-	AppName      string `json:"appname"`
-	AppPublisher string `json:"apppublisher"`
-	AppType      string `json:"apptype"`
-}
+// releaseFile holds the release; the scripts compare it with what is installed.
+const releaseFile = "release"
 
 // plan says what is built.
 type plan struct {
@@ -99,16 +89,11 @@ func (p plan) members(t target, program []byte) ([]member, error) {
 	if t.goos == "windows" {
 		family = "windows"
 	}
-	app, err := json.MarshalIndent(appManifest{
-		Name: p.name, Version: p.version, Platform: t.goos, Architecture: t.arch,
-		AppName: "ssm-doctor", AppPublisher: p.publisher, AppType: "Admin tools",
-	}, "", "  ")
-	if err != nil {
-		return nil, err
-	}
+	// No manifest.json: the agent takes what it names for the release of the folder, and
+	// it downloads the release that was asked for also into the folder of another one.
 	out := []member{
 		{t.program(), 0o755, program},
-		{"manifest.json", 0o644, append(app, '\n')},
+		{releaseFile, 0o644, []byte(p.version + "\n")},
 	}
 	dir := path.Join("scripts", family)
 	entries, err := scripts.ReadDir(dir)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,8 +9,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"ssm-doctor/packaging/distributor/plugin"
 )
 
 // runs fails unless exactly this release is in place and up.
@@ -89,75 +93,164 @@ func TestLifeInPlace(t *testing.T) {
 
 func TestUninstallAndReinstall(t *testing.T) {
 	t.Parallel()
-	for _, refreshes := range []bool{false, true} {
-		t.Run(fmt.Sprintf("old folder refreshed %v", refreshes), func(t *testing.T) {
+	n := newNode(t)
+	for _, v := range []string{"1.0.0", "1.1.0", "1.2.0"} {
+		n.publish(v, program(v, 0, ""))
+	}
+	n.want(true, n.configure("1.0.0", false))
+	n.write("var/lib/ssm-doctor/history", "x", 0o600)
+	for _, v := range []string{"1.1.0", "1.2.0", "1.0.0"} {
+		n.want(true, n.configure(v, false))
+		n.runs(v)
+		n.state(plugin.Installed, v)
+		n.folders(v)
+	}
+	if !n.exists("var/lib/ssm-doctor/history") {
+		t.Error("the history is gone with a mere update")
+	}
+	n.want(true, n.uninstall())
+	n.gone()
+}
+
+// folders fails unless the agent keeps exactly these releases.
+func (n *node) folders(want ...string) {
+	n.t.Helper()
+	var got []string
+	dirs, err := filepath.Glob(n.agent.Folder("*"))
+	for _, d := range dirs {
+		if st, err := os.Stat(d); err == nil && st.IsDir() {
+			got = append(got, filepath.Base(d))
+		}
+	}
+	if d := cmp.Diff(want, got); err != nil || d != "" {
+		n.t.Error("releases kept: ", err, d)
+	}
+}
+
+// Of either type, first seen or not: the old release runs, the agent says that the new
+// one failed and holds the old one installed; no retry makes it say anything else.
+func TestBrokenUpdateLeavesTheOldRunning(t *testing.T) {
+	t.Parallel()
+	for _, inPlace := range []bool{false, true} {
+		t.Run(fmt.Sprintf("in place %v", inPlace), func(t *testing.T) {
 			t.Parallel()
 			n := newNode(t)
-			n.refreshesOld, n.rollsBack = refreshes, true
-			n.publish("1.0.0", program("1.0.0", 0, ""))
 			n.publish("1.1.0", program("1.1.0", 0, ""))
-			n.want(true, n.configure("1.0.0", false))
-			n.want(true, n.configure("1.1.0", false))
+			n.want(true, n.configure("1.1.0", inPlace))
+			n.publish("1.2.0", program("1.2.0", 1, ""))
+			for try, later := range []time.Duration{0, time.Minute, 14 * time.Minute, 24 * time.Hour} {
+				n.now = n.now.Add(later)
+				n.want(false, n.configure("1.2.0", inPlace))
+				n.runs("1.1.0")
+				n.state(plugin.Installed, "1.1.0")
+				n.folders("1.1.0")
+				if !strings.Contains(n.out, "rolled back to ssm-doctor 1.1.0") || !strings.Contains(n.out, "does not stay up; the previous one runs again") {
+					t.Errorf("try %d: %s", try, n.out)
+				}
+			}
+			// Back to the release that runs. Its folder holds the refused one.
+			n.want(true, n.configure("1.1.0", inPlace))
+			n.scripts("1.1.0/validate.sh=0")
 			n.runs("1.1.0")
+
+			n.publish("1.3.0", program("1.3.0", 0, ""))
+			n.want(true, n.configure("1.3.0", inPlace)) // mended
+			n.runs("1.3.0")
+			if n.exists("opt/ssm-doctor/rejected") {
+				t.Error("a note of the refused release is left")
+			}
+			n.want(true, n.uninstall())
+			n.gone()
 		})
 	}
 }
 
-func TestBrokenUpdateLeavesTheOldRunning(t *testing.T) {
+// What was refused does not stand in the way of somebody who wants it all gone.
+func TestUninstallAfterABrokenUpdate(t *testing.T) {
 	t.Parallel()
-	for _, refreshes := range []bool{false, true} {
-		for _, rollsBack := range []bool{false, true} {
-			t.Run(fmt.Sprintf("refreshed %v, rolls back %v", refreshes, rollsBack), func(t *testing.T) {
-				t.Parallel()
-				n := newNode(t)
-				n.refreshesOld, n.rollsBack = refreshes, rollsBack
-				n.publish("1.1.0", program("1.1.0", 0, ""))
-				n.publish("1.2.0", program("1.2.0", 1, ""))
-				n.publish("1.3.0", program("1.3.0", 0, ""))
-				n.want(true, n.configure("1.1.0", true))
-				n.want(false, n.configure("1.2.0", true))
-				n.runs("1.1.0")
-				if rollsBack && n.state != stateInstalled {
-					t.Errorf("state after the rollback: %d, want %d", n.state, stateInstalled)
-				}
-				if !slices.Contains(n.ran, "1.2.0/update.sh=1") {
-					t.Errorf("the failed update was not reported: %v", n.ran)
-				}
-
-				n.state = stateInstalled
-				n.want(false, n.configure("1.2.0", true)) // the next day, again
-				n.runs("1.1.0")
-
-				n.state = stateInstalled
-				n.want(true, n.configure("1.3.0", true)) // mended
-				n.runs("1.3.0")
-				if n.exists("opt/ssm-doctor/rejected") {
-					t.Error("a note of the refused release is left")
-				}
-				n.want(true, n.uninstall())
-				n.gone()
-			})
+	for _, inPlace := range []bool{false, true} {
+		for _, later := range []time.Duration{0, time.Minute, 16 * time.Minute} {
+			n := newNode(t)
+			n.publish("1.1.0", program("1.1.0", 0, ""))
+			n.want(true, n.configure("1.1.0", inPlace))
+			n.publish("1.2.0", program("1.2.0", 1, ""))
+			n.want(false, n.configure("1.2.0", inPlace))
+			n.runs("1.1.0")
+			n.now = n.now.Add(later)
+			n.want(true, n.uninstall())
+			n.gone()
+			n.state(plugin.None, "")
 		}
 	}
 }
 
-func TestUninstallAfterABrokenUpdate(t *testing.T) {
+// The version that is removed is the one that is installed, not the default one.
+func TestUninstallOfWhatIsNotTheDefault(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
+	n.publish("1.0.0", program("1.0.0", 0, ""))
+	n.want(true, n.configure("1.0.0", true))
 	n.publish("1.1.0", program("1.1.0", 0, ""))
-	n.publish("1.2.0", program("1.2.0", 1, ""))
-	n.want(true, n.configure("1.1.0", true))
-	n.want(false, n.configure("1.2.0", true))
-	n.script("1.2.0", "uninstall.sh") // could be the agent's rollback: stands back
-	n.runs("1.1.0")
-	n.script("1.2.0", "uninstall.sh") // somebody means it
+	n.want(true, n.uninstall())
 	n.gone()
+	n.want(true, n.uninstall()) // again
+	n.state(plugin.None, "")
+}
 
-	// An old note is no reason to stand back.
-	n.want(true, n.configure("1.1.0", true))
-	n.write("opt/ssm-doctor/rejected", "00 1000000000 -\n", 0o644)
-	n.script("1.1.0", "uninstall.sh")
-	n.gone()
+// Why there is no manifest.json in the zips.
+func TestAManifestInTheZipKeepsTheNodeFromRemovingIt(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	for _, v := range []string{"1.0.0", "1.1.0"} {
+		b, err := pack([]member{{"install.sh", 0o644, []byte("exit 0\n")}, {"uninstall.sh", 0o644, []byte("exit 0\n")},
+			{"manifest.json", 0o644, fmt.Appendf(nil, `{"name":"ssm-doctor","version":%q}`, v)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		zip := filepath.Join(t.TempDir(), "x.zip")
+		if err := os.WriteFile(zip, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		n.agent.Documents[v] = plugin.Document{Manifest: fmt.Appendf(nil, `{"version":%q}`, v), File: zip}
+		n.agent.Default = v
+		if v == "1.0.0" {
+			n.want(true, n.configure(v, true))
+		}
+	}
+	n.want(false, n.uninstall())
+	if want := "manifest version (1.1.0) does not match expected package version (1.0.0)"; !strings.Contains(n.out, want) {
+		t.Errorf("got %q, want %q", n.out, want)
+	}
+}
+
+// A second agent finds the lock, and a killed one leaves it for half an hour.
+func TestLock(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.publish("1.0.0", program("1.0.0", 0, ""))
+	lock := filepath.Join(n.agent.Data, "locks/packages/ssm-doctor.lockfile")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(lock), 0o700), os.WriteFile(lock, nil, 0o600), os.Chtimes(lock, n.now, n.now)); err != nil {
+		t.Fatal(err)
+	}
+	n.want(false, n.configure("1.0.0", true))
+	n.now = n.now.Add(31 * time.Minute)
+	n.want(true, n.configure("1.0.0", true))
+	n.runs("1.0.0")
+}
+
+// The service cannot even be removed: that is said, it is not started for ever, and what
+// removes it later is there.
+func TestBrokenFirstInstallThatCannotBeRemoved(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.publish("1.0.0", strings.Replace(program("1.0.0", 1, ""), "    systemctl stop\n", "    exit 70\n", 1))
+	n.want(false, n.configure("1.0.0", true))
+	if strings.Contains(n.out, "nothing was left") || !strings.Contains(n.out, `run "/opt/ssm-doctor/bin/ssm-doctor service uninstall"`) {
+		t.Errorf("got %s", n.out)
+	}
+	if !n.exists("opt/ssm-doctor/bin/ssm-doctor") || n.read("run/disabled") == "" {
+		t.Error("it is started again and again, or nothing is left to remove it")
+	}
 }
 
 func TestBrokenFirstInstallLeavesNothing(t *testing.T) {
@@ -179,71 +272,72 @@ func TestNoCodeOfAChildLeaks(t *testing.T) {
 		n.publish("1.0.0", program("1.0.0", 0, fmt.Sprintf("exit %d", code)))
 		n.want(false, n.configure("1.0.0", true))
 		n.scripts("1.0.0/install.sh=1")
-		if n.reboots != 0 {
-			t.Errorf("code %d of a child rebooted the host", code)
-		}
 		n.gone()
 	}
 }
 
-// The agent's reboot protocol itself, with scripts that use it.
-func TestRebootProtocol(t *testing.T) {
-	t.Parallel()
-	for validate, want := range map[string]bool{"exit 0\n": true, "exit 1\n": false, "": true} {
-		n := newNode(t)
-		members := []member{{"install.sh", 0o644, []byte("exit 194\n")}, {"readme", 0o644, nil}}
-		if validate != "" {
-			members = append(members, member{"validate.sh", 0o644, []byte(validate)})
-		}
-		b, err := pack(members)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n.packages["1.0.0"] = filepath.Join(t.TempDir(), "x.zip")
-		if err := os.WriteFile(n.packages["1.0.0"], b, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		n.unpack("1.0.0", n.folder("1.0.0"))
-		if got := n.act("1.0.0", "install.sh"); got != want || n.reboots != 1 {
-			t.Errorf("validate %q: got %v after %d reboots, want %v after 1", validate, got, n.reboots, want)
-		}
-	}
-}
-
-// The host goes down in the middle of an update: the agent comes back with validate.sh.
+// The host goes down in the middle of an update. The agent comes back, finds itself
+// updating, and begins with validate.sh.
 func TestCutOff(t *testing.T) {
 	t.Parallel()
-	t.Run("before the program is in place", func(t *testing.T) {
+	for name, cut := range map[string]struct{ stub, extra string }{
+		"before the program is in place":  {stub: `kill -9 "$PPID"`},
+		"before the service is installed": {extra: `if [ -f "$R/crash" ]; then rm "$R/crash"; systemctl stop; kill -9 "$PPID"; exit 1; fi`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := newNode(t)
+			n.publish("1.0.0", program("1.0.0", 0, ""))
+			n.publish("1.1.0", program("1.1.0", 0, cut.extra))
+			n.want(true, n.configure("1.0.0", true))
+			n.cutOff(t, "1.1.0", cut.stub)
+			n.want(true, n.configure("1.1.0", true))
+			n.scripts("1.1.0/validate.sh=1", "1.1.0/update.sh=0", "1.1.0/validate.sh=0")
+			n.runs("1.1.0")
+			n.state(plugin.Installed, "1.1.0")
+		})
+	}
+	t.Run("and the release is broken", func(t *testing.T) {
 		t.Parallel()
 		n := newNode(t)
 		n.publish("1.0.0", program("1.0.0", 0, ""))
-		n.publish("1.1.0", program("1.1.0", 0, ""))
+		n.publish("1.1.0", program("1.1.0", 1, `if [ -f "$R/crash" ]; then rm "$R/crash"; systemctl stop; kill -9 "$PPID"; exit 1; fi`))
 		n.want(true, n.configure("1.0.0", true))
-		n.stub("restorecon", `kill -9 "$PPID"`)
-		n.unpack("1.1.0", n.folder("1.1.0"))
-		if n.script("1.1.0", "update.sh") == 0 {
-			t.Fatal("update.sh survived")
-		}
-		n.stub("restorecon", "exit 0")
-		n.want(true, n.resume("1.1.0"))
-		n.scripts("1.1.0/validate.sh=1", "1.1.0/install.sh=0")
-		n.runs("1.1.0")
+		n.cutOff(t, "1.1.0", "")
+		n.want(false, n.configure("1.1.0", true))
+		n.runs("1.0.0") // the copy of the release that ran was kept
 	})
-	t.Run("before the service is installed", func(t *testing.T) {
+	t.Run("after all is done", func(t *testing.T) {
 		t.Parallel()
 		n := newNode(t)
 		n.publish("1.0.0", program("1.0.0", 0, ""))
-		n.publish("1.1.0", program("1.1.0", 0, `if [ -f "$R/crash" ]; then rm "$R/crash"; systemctl stop; kill -9 "$PPID"; exit 1; fi`))
 		n.want(true, n.configure("1.0.0", true))
-		n.unpack("1.1.0", n.folder("1.1.0"))
-		n.write("crash", "", 0o644)
-		if n.script("1.1.0", "update.sh") == 0 {
-			t.Fatal("update.sh survived")
-		}
-		n.want(true, n.resume("1.1.0"))
-		n.scripts("1.1.0/validate.sh=1", "1.1.0/install.sh=0")
-		n.runs("1.1.0")
+		n.write("opt/ssm-doctor/bin/ssm-doctor.prev", "old", 0o755)
+		n.want(true, n.configure("1.0.0", true))
+		n.runs("1.0.0")
 	})
+}
+
+// cutOff kills update.sh, and leaves the agent's state as it was then.
+func (n *node) cutOff(t *testing.T, version, restorecon string) {
+	t.Helper()
+	n.stub("restorecon", restorecon)
+	n.write("crash", "", 0o644)
+	state := filepath.Join(n.agent.Data, "packages/ssm-doctor/installstate")
+	var kept []byte
+	n.agent.Start = func(cmd *exec.Cmd) ([]byte, error) {
+		if kept == nil {
+			kept, _ = os.ReadFile(state)
+			return cmd.CombinedOutput()
+		}
+		return nil, errors.New("the host is down")
+	}
+	n.want(false, n.configure(version, true))
+	n.agent.Start = nil
+	n.stub("restorecon", "exit 0")
+	if err := os.WriteFile(state, kept, 0o600); err != nil || !strings.Contains(string(kept), `"state":11`) {
+		t.Fatal(err, string(kept))
+	}
 }
 
 func TestValidateRepairs(t *testing.T) {
@@ -262,7 +356,7 @@ func TestValidateRepairs(t *testing.T) {
 			n.want(true, n.configure("1.0.0", true))
 			harm(n)
 			n.want(true, n.configure("1.0.0", true))
-			n.scripts("1.0.0/validate.sh=1", "1.0.0/install.sh=0", "1.0.0/validate.sh=0")
+			n.scripts("1.0.0/validate.sh=1", "1.0.0/update.sh=0", "1.0.0/validate.sh=0")
 			n.runs("1.0.0")
 		})
 	}
@@ -275,9 +369,9 @@ func TestPtraceOnAndOff(t *testing.T) {
 	n.publish("1.0.0", program("1.0.0", 0, ""))
 	n.want(true, n.configure("1.0.0", true))
 	for _, on := range []bool{true, false} {
-		n.args = []string{fmt.Sprintf("SSM_DOCTOR_PTRACE=%v", on)}
+		n.args = map[string]string{"SSM_DOCTOR_PTRACE": fmt.Sprint(on)}
 		n.want(true, n.configure("1.0.0", true))
-		n.scripts("1.0.0/validate.sh=1", "1.0.0/install.sh=0", "1.0.0/validate.sh=0")
+		n.scripts("1.0.0/validate.sh=1", "1.0.0/update.sh=0", "1.0.0/validate.sh=0")
 		if got := n.exists("etc/systemd/system/ssm-doctor.service.ptrace"); got != on {
 			t.Errorf("drop-in: %v, want %v", got, on)
 		}
@@ -286,57 +380,104 @@ func TestPtraceOnAndOff(t *testing.T) {
 	}
 }
 
-func TestPackageOfTheSystemIsLeftAlone(t *testing.T) {
+func TestPackageOfTheSystem(t *testing.T) {
 	t.Parallel()
-	for tool, script := range map[string]string{"dpkg-query": "printf installed", "rpm": "exit 0", "apk": "exit 0", "pacman": "exit 0"} {
-		t.Run(tool, func(t *testing.T) {
+	tools := map[string]string{"dpkg-query": "printf installed", "rpm": "exit 0", "apk": "exit 0", "pacman": "exit 0"}
+	for tool, script := range tools {
+		for theirs, ok := range map[string]bool{"1.0.0": true, "1.10.0": true, "0.9.9": false, "0.9.10": false} {
+			t.Run(tool+" "+theirs, func(t *testing.T) {
+				t.Parallel()
+				n := newNode(t)
+				n.stub(tool, script)
+				n.write("usr/bin/ssm-doctor", program(theirs, 0, ""), 0o755)
+				n.publish("1.0.0", program("1.0.0", 0, ""))
+				n.want(ok, n.configure("1.0.0", true))
+				if !ok && !strings.Contains(n.out, "update the package, or remove it") {
+					t.Errorf("a refusal that does not say what to do: %s", n.out)
+				}
+				if got := n.read("calls"); got != "" || n.exists("opt/ssm-doctor") {
+					t.Errorf("something was touched: %s", got)
+				}
+				if ok {
+					n.want(true, n.configure("1.0.0", true))
+					n.want(true, n.uninstall())
+				}
+				if !n.exists("usr/bin/ssm-doctor") {
+					t.Error("the package's program is gone")
+				}
+			})
+		}
+	}
+	// The package comes second, without having taken over: the next run hands over.
+	for theirs, ok := range map[string]bool{"1.0.0": true, "9.9.9": true, "0.9.0": false} {
+		t.Run("after us, "+theirs, func(t *testing.T) {
 			t.Parallel()
 			n := newNode(t)
-			n.stub(tool, script)
 			n.publish("1.0.0", program("1.0.0", 0, ""))
 			n.want(true, n.configure("1.0.0", true))
-			n.scripts("1.0.0/install.sh=0", "1.0.0/validate.sh=0")
+			n.stub("dpkg-query", "printf installed")
+			n.write("usr/bin/ssm-doctor", program(theirs, 0, `rm -f "$unit"; exit 0`), 0o755)
+			n.want(ok, n.configure("1.0.0", true))
+			if n.exists("opt/ssm-doctor") || n.exists("usr/local/bin/ssm-doctor") || n.exists("etc/systemd/system/ssm-doctor.service") {
+				t.Error("two programs are left")
+			}
+			if !strings.Contains(n.read("calls"), theirs+" service install") {
+				t.Error("the package's own service was not restored")
+			}
 			n.want(true, n.uninstall())
-			n.gone()
-			if got := n.read("calls"); got != "" {
-				t.Errorf("the service was touched: %s", got)
+			if !n.exists("usr/bin/ssm-doctor") {
+				t.Error("the package's program is gone")
 			}
 		})
 	}
-	t.Run("installed after us", func(t *testing.T) {
-		t.Parallel()
-		n := newNode(t)
-		n.publish("1.0.0", program("1.0.0", 0, ""))
-		n.want(true, n.configure("1.0.0", true))
-		n.stub("dpkg-query", "printf installed")
-		n.write("usr/bin/ssm-doctor", program("9.9.9", 0, `rm -f "$unit"; exit 0`), 0o755)
-		n.want(true, n.uninstall())
-		if n.exists("opt/ssm-doctor") || n.exists("etc/systemd/system/ssm-doctor.service") || !n.exists("usr/bin/ssm-doctor") {
-			t.Error("ours must go, the package's must stay")
-		}
-		if !strings.Contains(n.read("calls"), "9.9.9 service install") {
-			t.Error("the package's own service was not restored")
-		}
-	})
+}
+
+// An administrator's own install: an older release does not replace it, a newer one takes
+// the service over.
+func TestInstalledByHand(t *testing.T) {
+	t.Parallel()
+	for theirs, ok := range map[string]bool{"0.9.0": true, "1.0.0": true, "1.0.1": false} {
+		t.Run(theirs, func(t *testing.T) {
+			t.Parallel()
+			n := newNode(t)
+			n.write("usr/local/bin/ssm-doctor", program(theirs, 0, ""), 0o755)
+			n.write("etc/systemd/system/ssm-doctor.service", "[Service]\nExecStart=/usr/local/bin/ssm-doctor serve\n", 0o644)
+			n.publish("1.0.0", program("1.0.0", 0, ""))
+			n.want(ok, n.configure("1.0.0", true))
+			if !ok {
+				if !strings.Contains(n.out, "/usr/local/bin/ssm-doctor service uninstall") {
+					t.Errorf("a refusal that does not say what to do: %s", n.out)
+				}
+				n.want(true, n.uninstall())
+				if !n.exists("etc/systemd/system/ssm-doctor.service") {
+					t.Error("the administrator's service is gone")
+				}
+				return
+			}
+			n.runs("1.0.0")
+		})
+	}
 }
 
 func TestArguments(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
-		args []string
+		args map[string]string
 		ok   bool
 		call string // of the program, "" for none
 	}{
 		{"none", nil, true, "1.0.0 service install --wait 10s\n"},
-		{"longer, with environments", []string{"SSM_DOCTOR_WAIT=30", "SSM_DOCTOR_PTRACE=yes"}, true, "1.0.0 service install --wait 30s --ptrace\n"},
-		{"not started", []string{"SSM_DOCTOR_NO_START=true"}, true, "1.0.0 service install --wait 10s --no-start\n"},
-		{"no service", []string{"SSM_DOCTOR_SERVICE=no"}, true, ""},
-		{"wait is no number", []string{"SSM_DOCTOR_WAIT=1; reboot"}, false, ""},
-		{"wait is too long", []string{"SSM_DOCTOR_WAIT=301"}, false, ""},
-		{"wait is huge", []string{"SSM_DOCTOR_WAIT=99999999999999999999"}, false, ""},
-		{"unclear word", []string{"SSM_DOCTOR_SERVICE=maybe"}, false, ""},
-		{"root cannot be an argument", []string{"SSM_DOCTOR_ROOT=/elsewhere"}, true, "1.0.0 service install --wait 10s\n"},
+		{"longer, with environments", map[string]string{"SSM_DOCTOR_WAIT": "30", "SSM_DOCTOR_PTRACE": "yes"}, true, "1.0.0 service install --wait 30s --ptrace\n"},
+		{"not started", map[string]string{"SSM_DOCTOR_NO_START": "true"}, true, "1.0.0 service install --wait 10s --no-start\n"},
+		{"no service", map[string]string{"SSM_DOCTOR_SERVICE": "no"}, true, ""},
+		{"wait is no number", map[string]string{"SSM_DOCTOR_WAIT": "1; reboot"}, false, ""},
+		{"wait is too long", map[string]string{"SSM_DOCTOR_WAIT": "301"}, false, ""},
+		{"wait is huge", map[string]string{"SSM_DOCTOR_WAIT": "99999999999999999999"}, false, ""},
+		{"everything off by name", map[string]string{"SSM_DOCTOR_PTRACE": "no", "SSM_DOCTOR_NO_START": "no", "SSM_DOCTOR_KEEP_STATE": "no", "SSM_DOCTOR_WAIT": "3", "SSM_DOCTOR_SERVICE": "yes"}, true, "1.0.0 service install --wait 3s\n"},
+		{"flags of the program are no arguments", map[string]string{"SSM_DOCTOR_EXECUTABLE": "/bin/sh", "SSM_DOCTOR_JSON": "x"}, true, "1.0.0 service install --wait 10s\n"},
+		{"unclear word", map[string]string{"SSM_DOCTOR_SERVICE": "maybe"}, false, ""},
+		{"root cannot be an argument", map[string]string{"SSM_DOCTOR_ROOT": "/elsewhere"}, true, "1.0.0 service install --wait 10s\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -356,7 +497,7 @@ func TestArguments(t *testing.T) {
 	t.Run("removed without a service", func(t *testing.T) {
 		t.Parallel()
 		n := newNode(t)
-		n.args = []string{"SSM_DOCTOR_SERVICE=no"}
+		n.args = map[string]string{"SSM_DOCTOR_SERVICE": "no"}
 		n.publish("1.0.0", program("1.0.0", 0, ""))
 		n.want(true, n.configure("1.0.0", true))
 		n.want(true, n.uninstall())
@@ -365,12 +506,24 @@ func TestArguments(t *testing.T) {
 			t.Errorf("the service was touched: %s", got)
 		}
 	})
+	t.Run("the service is given up", func(t *testing.T) {
+		t.Parallel()
+		n := newNode(t)
+		n.publish("1.0.0", program("1.0.0", 0, ""))
+		n.publish("1.1.0", program("1.1.0", 0, ""))
+		n.want(true, n.configure("1.0.0", true))
+		n.args = map[string]string{"SSM_DOCTOR_SERVICE": "no"}
+		n.want(true, n.configure("1.1.0", true))
+		if n.exists("run/active") || n.exists("etc/systemd/system/ssm-doctor.service") {
+			t.Error("the replaced program goes on")
+		}
+	})
 	t.Run("state kept", func(t *testing.T) {
 		t.Parallel()
 		n := newNode(t)
 		n.publish("1.0.0", program("1.0.0", 0, ""))
 		n.want(true, n.configure("1.0.0", true))
-		n.args = []string{"SSM_DOCTOR_KEEP_STATE=yes"}
+		n.args = map[string]string{"SSM_DOCTOR_KEEP_STATE": "yes"}
 		n.want(true, n.uninstall())
 		if !n.exists("var/lib/ssm-doctor") || n.exists("opt/ssm-doctor") {
 			t.Error("the state must stay and nothing else")
@@ -438,10 +591,10 @@ func TestMounts(t *testing.T) {
 			t.Parallel()
 			n := newNode(t)
 			n.publish("1.0.0", program("1.0.0", 0, "")+strings.Repeat("# padding\n", 2000))
-			n.unpack("1.0.0", n.folder("1.0.0"))
+			n.unpack("1.0.0")
 			cmd := exec.CommandContext(t.Context(), "unshare", "-rm", "sh", "-c",
 				`mount -t tmpfs -o "$1" tmpfs "$2/opt" && cd "$3" && { sh install.sh; echo "code $?"; ls -A "$2/opt/ssm-doctor/bin" 2>/dev/null; }`,
-				"sh", tt.options, n.root, n.folder("1.0.0"))
+				"sh", tt.options, n.root, n.agent.Folder("1.0.0"))
 			cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DOCTOR_TEST_ROOT=" + n.root}
 			out, err := cmd.CombinedOutput()
 			if strings.Contains(string(out), "mount:") {

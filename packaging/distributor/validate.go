@@ -8,7 +8,6 @@ import (
 	"debug/macho"
 	"debug/pe"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -66,7 +65,7 @@ func validate(name, dir string) []error {
 			p.add("%s is listed and no platform uses it", file)
 			continue
 		}
-		p.file(name, m, dir, file, used[file][0])
+		p.file(m, dir, file, used[file][0])
 	}
 	return p
 }
@@ -162,7 +161,7 @@ func (m *manifest) zips(p *problems) map[string][]target {
 }
 
 // file: one zip as listed, and as the node unpacks it.
-func (p *problems) file(name string, m *manifest, dir, file string, t target) {
+func (p *problems) file(m *manifest, dir, file string, t target) {
 	if file != filepath.Base(file) || !strings.HasSuffix(file, ".zip") {
 		p.add("%q is no plain name of a zip", file)
 		return
@@ -202,11 +201,11 @@ func (p *problems) file(name string, m *manifest, dir, file string, t target) {
 		p.add("%s: %w", file, err)
 		return
 	}
-	p.archive(name, m.Version, file, z, t)
+	p.archive(m.Version, file, z, t)
 }
 
 // archive: the content of a zip.
-func (p *problems) archive(name, version, file string, z *zip.Reader, t target) {
+func (p *problems) archive(version, file string, z *zip.Reader, t target) {
 	got := map[string][]byte{}
 	for _, f := range z.File {
 		switch {
@@ -253,13 +252,11 @@ func (p *problems) archive(name, version, file string, z *zip.Reader, t target) 
 	} else if err := builtFor(b, t); err != nil {
 		p.add("%s: %w", file, err)
 	}
-	if b, ok := got["manifest.json"]; ok {
-		var app appManifest
-		if err := json.Unmarshal(b, &app); err != nil {
-			p.add("%s: manifest.json: %w", file, err)
-		} else if app.Name != name || app.Version != version {
-			p.add("%s: its manifest.json is of %s %s: the node refuses it for %s %s", file, app.Name, app.Version, name, version)
-		}
+	if _, ok := got["manifest.json"]; ok {
+		p.add("%s: a manifest.json in it would make the node refuse to remove any other release", file)
+	}
+	if b, ok := got[releaseFile]; !ok || strings.TrimSpace(string(b)) != version {
+		p.add("%s: %s names %q, not %s", file, releaseFile, bytes.TrimSpace(b), version)
 	}
 }
 

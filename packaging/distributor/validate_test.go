@@ -250,7 +250,8 @@ func TestValidateRefuses(t *testing.T) {
 		}, "install.sh is missing at the root"},
 		{"CRLF", edit("install.sh", func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n")) }), "CRLF"},
 		{"bash", edit("install.sh", func(b []byte) []byte { return append([]byte("#!/bin/bash\n"), b...) }), "#!/bin/sh"},
-		{"other name inside", edit("manifest.json", func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("1.2.3"), []byte("1.2.4")) }), "node refuses it"},
+		{"another release inside", edit("release", func([]byte) []byte { return []byte("1.2.4\n") }), `release names "1.2.4"`},
+		{"a manifest inside", with(member{"manifest.json", 0o644, []byte(`{"name":"ssm-doctor","version":"1.2.3"}`)}), "refuse to remove any other release"},
 		{"text as the program", edit("ssm-doctor", func([]byte) []byte { return []byte("#!/bin/sh\n") }), "no program that any target"},
 		{"program of another architecture", edit("ssm-doctor", func([]byte) []byte { return elfFor(elf.EM_AARCH64) }), "is built for linux/arm64"},
 	} {

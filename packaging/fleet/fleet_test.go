@@ -10,10 +10,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.yaml.in/yaml/v3"
 
 	"ssm-doctor/agent/export"
@@ -58,11 +60,6 @@ func TestEverythingParses(t *testing.T) {
 		case ".sql":
 			n++
 			checkSQL(t, name)
-		case ".hcl":
-			n++
-			if strings.Count(string(read(t, name)), "{") != strings.Count(string(read(t, name)), "}") {
-				t.Errorf("%s: braces do not match", name)
-			}
 		}
 		return nil
 	})
@@ -78,6 +75,8 @@ func TestUserData(t *testing.T) {
 	for _, tt := range []struct{ name, fails, want string }{
 		{"at once", "0", "curl\nsha256sum\ndpkg\nssm-doctor\n"},
 		{"late network", "4", "curl\nsleep 5\ncurl\nsleep 10\ncurl\nsleep 15\ncurl\nsleep 20\ncurl\nsha256sum\ndpkg\nssm-doctor\n"},
+		{"presigned address", "0", "curl\nsha256sum\ndpkg\nssm-doctor\n"},
+		{"neither deb nor rpm", "0", ""},
 		{"no network", "9", "curl\nsleep 5\ncurl\nsleep 10\ncurl\nsleep 15\ncurl\nsleep 20\ncurl\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -98,11 +97,21 @@ doctor() { echo ssm-doctor >>calls; }
 			run := strings.NewReplacer("/var/tmp/", dir+"/", "/dev/console", dir+"/console", "ssm-doctor check", "doctor check").Replace(text)
 			cmd := exec.CommandContext(t.Context(), "sh", "-c", stubs+run)
 			cmd.Dir, cmd.Env = dir, []string{"PATH=/usr/bin:/bin"}
+			if url, ok := map[string]string{
+				"presigned address":   "https://b.s3.eu-central-1.amazonaws.com/ssm-doctor_1.0.0_amd64.deb?X-Amz-Signature=0a.rpm",
+				"neither deb nor rpm": "https://b.s3.eu-central-1.amazonaws.com/ssm-doctor?x=.deb",
+			}[tt.name]; ok {
+				cmd.Env = append(cmd.Env, "URL_AMD64="+url)
+			}
 			out, err := cmd.CombinedOutput()
-			if ok := tt.name != "no network"; (err == nil) != ok {
+			if ok := tt.name[0] != 'n'; (err == nil) != ok {
 				t.Errorf("got %v, want success %v\n%s", err, ok, out)
 			}
-			if d := cmp.Diff(tt.want, string(read(t, filepath.Join(dir, "calls")))); d != "" {
+			calls, err := os.ReadFile(filepath.Join(dir, "calls"))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(tt.want, string(calls)); d != "" {
 				t.Error(d)
 			}
 		})
@@ -125,12 +134,16 @@ func checkSQL(t *testing.T, name string) {
 	}
 }
 
+// templates of CloudFormation.
+var templates = []string{"deprecated-policy/audit.yaml", "inventory/resource-data-sync.yaml", "../distributor/association.yaml"}
+
 func TestCloudFormationLint(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("cfn-lint"); err != nil {
-		t.Skip("cfn-lint is not installed")
+	lint, err := exec.LookPath("cfn-lint")
+	if err != nil {
+		t.Skip("cfn-lint is not installed: the templates were not held against the rules of CloudFormation")
 	}
-	out, err := exec.Command("cfn-lint", "deprecated-policy/audit.yaml", "inventory/resource-data-sync.yaml", "../distributor/association.yaml").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), lint, append([]string{"-c", "I", "E", "W", "-t"}, templates...)...).CombinedOutput()
 	if err != nil || len(bytes.TrimSpace(out)) > 0 {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -206,66 +219,110 @@ func script(t *testing.T) string {
 }
 
 type iam struct {
-	Name     string   `json:"name"`
-	ID       string   `json:"id"`
-	Attached []string `json:"attached"`
-	Exist    []string `json:"exist"`
-	Quota    int      `json:"quota,omitempty"`
-	Loses    bool     `json:"loses,omitempty"`
+	Name     string         `json:"name"`
+	ID       string         `json:"id"`
+	Attached []string       `json:"attached"`
+	Exist    []string       `json:"exist"`
+	Rights   map[string]any `json:"rights"`
+	Quota    int            `json:"quota,omitempty"`
+	Loses    bool           `json:"loses,omitempty"`
 }
 
-// TestReplacePolicy runs the script against an IAM in memory.
+// TestReplacePolicy runs the script against an account in memory.
 func TestReplacePolicy(t *testing.T) {
 	t.Parallel()
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Skip("python3 is not installed")
 	}
-	code := script(t) + "\nimport json, os, sys\ntry:\n    r = replace(json.loads(os.environ['EVENTS']), None)\nexcept Exception as e:\n    r = {'error': type(e).__name__ + ': ' + str(e)}\nprint(json.dumps({'calls': boto3.calls, 'attached': boto3.state['attached'], 'error': r.get('error', ''), 'text': r.get('text', '')}))\n"
+	code := script(t) + "\nimport json, os, sys\ntry:\n    r = replace(json.loads(os.environ['EVENTS']), None)\nexcept Exception as e:\n    r = {'error': type(e).__name__ + ': ' + str(e)}\nprint(json.dumps({'calls': boto3.calls, 'attached': boto3.state['attached'], 'error': r.get('error', ''), 'text': r.get('text', ''), 'loses': r.get('loses', []), 'gains': r.get('gains', []), 'instances': r.get('instances', []), 'unread': r.get('unread', [])}))\n"
 	type result struct {
-		Calls    []string
-		Attached []string
-		Error    string
-		Text     string
+		Calls     []string
+		Attached  []string
+		Error     string
+		Text      string
+		Loses     []string
+		Gains     []string
+		Instances []string
+		Unread    []string
 	}
-	full := []string{"old", "a", "b"}
+	const (
+		old  = "arn:aws-cn:iam::aws:policy/service-role/old"
+		kept = "arn:aws-cn:iam::111122223333:policy/ssm-doctor/kept-old"
+		dry  = "nothing was changed; run again with dryRun=false"
+		done = "replaced; restore=true attaches the copy again"
+		none = "the policy is not attached, nothing to do"
+	)
 	for _, tt := range []struct {
-		name string
-		iam  iam
-		role string
-		add  []string
-		dry  any
-		want result
+		name    string
+		iam     iam
+		role    string
+		add     []string
+		dry     any
+		restore any
+		want    result
 	}{
-		{"dry run", iam{Attached: []string{"old"}}, "node", []string{"a"}, true,
-			result{[]string{}, []string{"old"}, "", "nothing was changed; run again with dryRun=false"}},
-		{"attaches before it detaches", iam{Attached: []string{"old", "x"}}, "node", []string{"a", "b"}, "False",
-			result{[]string{"attach a", "attach b", "detach old"}, []string{"x", "a", "b"}, "", "replaced"}},
-		{"what is there is not attached again", iam{Attached: []string{"old", "a"}}, "AROANODE", []string{"a"}, false,
-			result{[]string{"detach old"}, []string{"a"}, "", "replaced"}},
-		{"not attached", iam{Attached: []string{"x"}}, "node", []string{"a"}, false,
-			result{[]string{}, []string{"x"}, "", "the policy is not attached, nothing to do"}},
-		{"missing policy", iam{Attached: []string{"old"}, Exist: []string{"old"}}, "node", []string{"a"}, false,
-			result{[]string{}, []string{"old"}, "KeyError: 'NoSuchEntity'", ""}},
-		{"quota", iam{Attached: []string{"old"}, Quota: 1}, "node", []string{"a"}, false,
-			result{[]string{}, []string{"old"}, "ValueError: 1 policies are attached and 1 would be added; the quota is 1, and nothing is detached before", ""}},
-		{"attached but lost", iam{Attached: []string{"old"}, Loses: true}, "node", []string{"a"}, false,
-			result{[]string{"attach a"}, []string{"old"}, "RuntimeError: not attached, so nothing was detached: a", ""}},
-		{"nothing to add", iam{Attached: []string{"old"}}, "node", []string{""}, false,
-			result{[]string{}, []string{"old"}, "ValueError: policiesToAdd is empty: the role would lose its rights", ""}},
-		{"same policy", iam{Attached: []string{"old"}}, "node", []string{"old"}, false,
-			result{[]string{}, []string{"old"}, "ValueError: the policy to remove is among those to add", ""}},
-		{"unknown id", iam{Attached: []string{"old"}}, "AROANOBODY", []string{"a"}, false,
-			result{[]string{}, []string{"old"}, "ValueError: no role has the id AROANOBODY", ""}},
+		{"dry run", iam{Attached: []string{old}}, "node", []string{"a"}, true, false, result{Attached: []string{old}, Text: dry}},
+		{"attaches before it detaches", iam{Attached: []string{old, "x"}}, "node", []string{"a", "b"}, "False", "False",
+			result{Calls: []string{"create kept-old", "attach a", "attach b", "detach " + old}, Attached: []string{"x", "a", "b"}, Text: done}},
+		{"what is there is not attached again", iam{Attached: []string{old, "a"}, Exist: []string{old, "a", kept}}, "AROANODE", []string{"a"}, false, false,
+			result{Calls: []string{"detach " + old}, Attached: []string{"a"}, Text: done}},
+		{"not attached", iam{Attached: []string{"x"}}, "node", []string{"a"}, false, false, result{Attached: []string{"x"}, Text: none}},
+		{"missing policy", iam{Attached: []string{old}, Exist: []string{old}}, "node", []string{"a"}, false, false,
+			result{Attached: []string{old}, Error: "NoSuchEntityException: no policy a"}},
+		{"quota", iam{Attached: []string{old}, Quota: 1}, "node", []string{"a"}, false, false,
+			result{Attached: []string{old}, Error: "ValueError: 1 policies are attached and 1 would be added; the quota is 1, and nothing is detached before"}},
+		{"attached but lost", iam{Attached: []string{old}, Loses: true}, "node", []string{"a"}, false, false,
+			result{Calls: []string{"create kept-old", "attach a"}, Attached: []string{old}, Error: "RuntimeError: not attached, so nothing was detached: a"}},
+		{"nothing to add", iam{Attached: []string{old}}, "node", []string{""}, false, false,
+			result{Attached: []string{old}, Error: "ValueError: policiesToAdd is empty: the role would lose its rights"}},
+		{"same policy", iam{Attached: []string{old}}, "node", []string{old}, false, false,
+			result{Attached: []string{old}, Error: "ValueError: the policy to remove is among those to add"}},
+		{"unknown id", iam{Attached: []string{old}}, "AROANOBODY", []string{"a"}, false, false,
+			result{Attached: []string{old}, Error: "ValueError: no role has the id AROANOBODY"}},
+		{"way back, dry", iam{Attached: []string{"a"}, Exist: []string{kept}}, "node", []string{"a"}, true, true, result{Attached: []string{"a"}, Text: dry}},
+		{"way back", iam{Attached: []string{"a"}, Exist: []string{kept}}, "node", []string{"a"}, "false", "true",
+			result{Calls: []string{"attach " + kept}, Attached: []string{"a", kept}, Text: "restored: the copy is attached; nothing was detached"}},
+		{"way back without a copy", iam{Attached: []string{"a"}, Exist: []string{"a"}}, "node", []string{"a"}, false, true,
+			result{Attached: []string{"a"}, Error: "ValueError: there is no copy " + kept}},
+		{"way back twice", iam{Attached: []string{kept}, Exist: []string{kept}}, "node", []string{"a"}, false, true,
+			result{Attached: []string{kept}, Text: "the policy or its copy is attached, nothing to do"}},
+		{"forward again", iam{Attached: []string{kept, "a"}, Exist: []string{kept, "a"}}, "node", []string{"a"}, false, false,
+			result{Calls: []string{"detach " + kept}, Attached: []string{"a"}, Text: done}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tt.iam.Name, tt.iam.ID = "node", "AROANODE"
 			if tt.iam.Exist == nil {
-				tt.iam.Exist = full
+				tt.iam.Exist = []string{old, "a", "b"}
+			}
+			for _, p := range tt.iam.Attached {
+				if !slices.Contains(tt.iam.Exist, p) && tt.name != "missing policy" {
+					tt.iam.Exist = append(tt.iam.Exist, p)
+				}
+			}
+			grant := func(actions ...string) any {
+				return map[string]any{"Statement": map[string]any{"Effect": "Allow", "Action": actions, "Resource": "*"}}
+			}
+			tt.iam.Rights = map[string]any{
+				old: grant("ssm:UpdateInstanceInformation", "s3:*", "s3:GetObject", "ec2messages:GetMessages", "logs:PutLogEvents"), kept: grant("s3:*"),
+				"a": grant("ssm:Update*", "ssmmessages:OpenControlChannel"), "b": grant("ec2messages:*"),
+			}
+			if len(tt.want.Calls) > 0 && !strings.HasPrefix(tt.want.Calls[0], "attach arn") && tt.want.Error == "" || tt.name == "dry run" {
+				tt.want.Instances, tt.want.Unread = []string{"ap-south-1/mi-1", "eu-central-1/i-1", "eu-central-1/i-2"}, []string{"us-east-1: PermissionError"}
+				tt.want.Loses, tt.want.Gains = []string{"ec2messages:GetMessages", "logs:PutLogEvents", "s3:*"}, []string{"ssm:Update*", "ssmmessages:OpenControlChannel"}
+				switch {
+				case tt.name == "forward again":
+					tt.want.Loses, tt.want.Gains = []string{"s3:*"}, nil
+				case slices.Contains(tt.iam.Attached, "a"):
+					tt.want.Gains = nil
+				case len(tt.add) == 2:
+					tt.want.Loses = []string{"logs:PutLogEvents", "s3:*"}
+					tt.want.Gains = append([]string{"ec2messages:*"}, tt.want.Gains...)
+				}
 			}
 			state, err1 := json.Marshal(tt.iam)
-			events, err2 := json.Marshal(map[string]any{"roleName": tt.role, "policyToRemove": "old", "policiesToAdd": tt.add, "dryRun": tt.dry, "settleSeconds": "0"})
+			events, err2 := json.Marshal(map[string]any{"roleName": tt.role, "policyToRemove": old, "policiesToAdd": tt.add, "dryRun": tt.dry, "restore": tt.restore, "settleSeconds": "0"})
 			if err := errors.Join(err1, err2); err != nil {
 				t.Fatal(err)
 			}
@@ -281,7 +338,7 @@ func TestReplacePolicy(t *testing.T) {
 			if err := json.Unmarshal(out, &got); err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff(tt.want, got); d != "" {
+			if d := cmp.Diff(tt.want, got, cmpopts.EquateEmpty()); d != "" {
 				t.Error(d)
 			}
 		})

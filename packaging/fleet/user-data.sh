@@ -18,9 +18,18 @@ aarch64) url=$URL_ARM64 sum=$SHA256_ARM64 ;;
 	exit 1
 	;;
 esac
+# A presigned address has a query behind the name.
+case ${url%%\?*} in
+*.deb) kind=deb ;;
+*.rpm) kind=rpm ;;
+*)
+	echo "ssm-doctor: $url names neither a deb nor an rpm" >&2
+	exit 1
+	;;
+esac
 # A folder of its own: what is checked is what is installed.
 dir=$(mktemp -d /var/tmp/ssm-doctor.XXXXXXXXXX)
-file=$dir/ssm-doctor.${url##*.}
+file=$dir/ssm-doctor.$kind
 trap 'rm -rf "$dir"' EXIT
 # A name server or route may come up later than this script. curl itself tries all
 # errors again from 7.71 on, which RHEL 8 and Ubuntu 20.04 do not have.
@@ -31,9 +40,9 @@ until curl -fsS --max-time 120 -o "$file" "$url"; do
 	try=$((try + 1))
 done
 echo "$sum  $file" | sha256sum -c -
-case $file in
-*.deb) dpkg -i "$file" ;;
-*.rpm) rpm -U --replacepkgs "$file" ;;
+case $kind in
+deb) dpkg -i "$file" ;;
+rpm) rpm -U --replacepkgs "$file" ;;
 esac
 # The verdict goes to the console log, where "aws ec2 get-console-output" shows it
 # of a host that nobody can reach. A host that is not managed is a result.

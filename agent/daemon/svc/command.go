@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -20,8 +21,11 @@ const (
 	commandTimeout = 90 * time.Second // a stop may take the unit's TimeoutStopSec
 )
 
-// find looks for a program of the system; PATH is not asked.
+// find looks for a program of the system; PATH is not asked. An absolute path is one.
 func find(name string) (string, error) {
+	if filepath.IsAbs(name) {
+		return safefile.Program(name)
+	}
 	for _, dir := range []string{"/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"} {
 		file, err := safefile.Program(dir + name)
 		if !errors.Is(err, os.ErrNotExist) {

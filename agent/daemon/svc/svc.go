@@ -41,6 +41,9 @@ type State struct {
 	PID       int    // 0: not running or not told
 	File      string // unit or script, where there is one
 	Detail    string // the manager's own words
+	Program   string `json:",omitempty"` // what the unit starts (systemd)
+	// Stale: what runs is not that program as it is now (systemd, as far as it can be read).
+	Stale bool `json:",omitempty"`
 }
 
 // Errors that callers tell apart.

@@ -120,6 +120,12 @@ func (s *systemd) install(ctx context.Context, o Options) error {
 	if link, err := os.Readlink(s.path(ownUnit)); err == nil && link == "/dev/null" {
 		return fmt.Errorf("the unit is masked; run: systemctl unmask %s", unitName)
 	}
+	if err := s.otherRoute(ctx, o.Executable); err != nil {
+		return err
+	}
+	if err := s.beginNote(); err != nil {
+		return err
+	}
 	changed := false
 	if release >= hardenedSince {
 		if err := s.ensureUser(ctx); err != nil {
@@ -225,27 +231,6 @@ func (s *systemd) restart(ctx context.Context, verb string, wait time.Duration) 
 	return s.watch(ctx, wait)
 }
 
-// ensureUser makes the service's user and group unless they exist.
-func (s *systemd) ensureUser(ctx context.Context) error {
-	if _, err := s.run(ctx, "getent", "passwd", Name); err == nil {
-		return nil
-	}
-	tries := [][]string{
-		{"systemd-sysusers", "--inline", strings.TrimSpace(Sysusers())},
-		{"useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/var/lib/" + Name, "--shell", "/usr/sbin/nologin", "--comment", "SSM doctor", Name},
-	}
-	var errs []error
-	for _, t := range tries {
-		_, err := s.run(ctx, t[0], t[1:]...)
-		if err == nil {
-			s.say("created the system user %s", Name)
-			return nil
-		}
-		errs = append(errs, err)
-	}
-	return fmt.Errorf("create the system user %s: %w", Name, errors.Join(errs...))
-}
-
 // write puts a file in place at once, and reports whether it was different.
 func (s *systemd) write(name, text string) (bool, error) {
 	path := s.path(name)
@@ -305,11 +290,7 @@ func (s *systemd) uninstall(ctx context.Context, keepState bool) error {
 			return fmt.Errorf("remove the state: %w", err)
 		}
 	}
-	if line, err := s.run(ctx, "getent", "passwd", Name); err == nil && strings.Contains(line, ":/var/lib/"+Name+":") {
-		if _, err := s.run(ctx, "userdel", Name); err != nil {
-			s.say("the user %s could not be removed: %v", Name, err)
-		}
-	}
+	s.removeAccounts(ctx)
 	return nil
 }
 
@@ -396,6 +377,12 @@ func (s *systemd) state(ctx context.Context) (State, error) {
 	st.Detail = p["ActiveState"]
 	if sub := p["SubState"]; sub != "" && sub != st.Detail {
 		st.Detail += " (" + sub + ")"
+	}
+	if b, err := os.ReadFile(s.path(st.File)); err == nil && st.File != "" {
+		st.Program = startsFrom(b)
+	}
+	if exe := s.path("proc/" + p["MainPID"] + "/exe"); st.PID != 0 && st.Program != "" && readable(exe) && !s.runs(p["MainPID"], st.Program) {
+		st.Stale = true
 	}
 	return st, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +24,11 @@ type fakeSystemd struct {
 	pid     int      // 0: not running
 	dies    bool     // what is started fails at once
 	users   []string // system users that exist
+	groups  []string // group ids of the group, if it exists
+
+	userGroups bool              // userdel takes the group of the user's name as well
+	fails      []string          // programs that are not there
+	versions   map[string]string // what programs say of themselves
 }
 
 func (f *fakeSystemd) run(_ context.Context, name string, args ...string) (string, error) {
@@ -42,10 +48,38 @@ func (f *fakeSystemd) run(_ context.Context, name string, args ...string) (strin
 			return "", errors.New("exit status 2")
 		}
 		return "ssm-doctor:x:999:999:SSM doctor:/var/lib/ssm-doctor:/usr/sbin/nologin\n", nil
-	case name == "systemd-sysusers", name == "useradd":
+	case call == "getent group ssm-doctor":
+		if len(f.groups) == 0 {
+			return "", errors.New("exit status 2")
+		}
+		return "ssm-doctor:x:" + f.groups[0] + ":\n", nil
+	case name == "groupadd":
+		if slices.Contains(f.fails, name) {
+			return "", errors.New("no such program")
+		}
+		f.groups = []string{"998"}
+		if args[0] == "--gid" {
+			f.groups = []string{args[1]}
+		}
+	case name == "groupdel":
+		f.groups = nil
+	case name == "useradd":
+		if slices.Contains(f.fails, name) {
+			return "", errors.New("no such program")
+		}
 		f.users = append(f.users, Name)
+	case name == "systemd-sysusers":
+		f.groups = []string{"998"}
+		if strings.HasPrefix(args[1], "u ") {
+			f.users = append(f.users, Name)
+		}
 	case name == "userdel":
 		f.users = nil
+		if f.userGroups { // USERGROUPS_ENAB yes
+			f.groups = nil
+		}
+	case len(args) == 1 && args[0] == "version":
+		return f.versions[name], nil
 	case call == "systemctl enable "+unitName:
 		f.enabled = true
 	case call == "systemctl disable "+unitName:
@@ -132,8 +166,8 @@ func TestInstallFromNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"getent passwd ssm-doctor",
-		`systemd-sysusers --inline u ssm-doctor - "SSM doctor" /var/lib/ssm-doctor`,
+		"getent group ssm-doctor", "groupadd --system ssm-doctor", "getent passwd ssm-doctor",
+		"useradd --system --gid ssm-doctor --no-create-home --home-dir /var/lib/ssm-doctor --shell /usr/sbin/nologin --comment SSM doctor ssm-doctor",
 		"systemctl daemon-reload", "systemctl enable " + unitName,
 		"systemctl reset-failed " + unitName, "systemctl restart " + unitName,
 	}
@@ -150,7 +184,7 @@ func TestInstallFromNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(State{Manager: "linux-systemd", Installed: true, Enabled: true, Running: true, PID: 1, File: "/" + ownUnit, Detail: "active (running)"}, st); d != "" {
+	if d := cmp.Diff(State{Manager: "linux-systemd", Installed: true, Enabled: true, Running: true, PID: 1, File: "/" + ownUnit, Detail: "active (running)", Program: "/opt/bin/ssm-doctor"}, st); d != "" {
 		t.Error(d)
 	}
 }
@@ -165,7 +199,7 @@ func TestInstallAgainChangesNothing(t *testing.T) {
 	if err := s.install(t.Context(), opts); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff([]string{"getent passwd ssm-doctor"}, f.calls); d != "" {
+	if d := cmp.Diff([]string{"getent group ssm-doctor", "getent passwd ssm-doctor"}, f.calls); d != "" {
 		t.Error(d)
 	}
 	if !strings.Contains(out.String(), "nothing changed") {
@@ -237,6 +271,7 @@ func TestInstallPrefersThePackagesUnit(t *testing.T) {
 	s, f, _ := testRoot(t)
 	put(t, f.root, packagedUnits[0], Unit("/opt/bin/ssm-doctor", 252))
 	put(t, f.root, ownUnit, "[Service]\nExecStart=/somewhere/else serve\n")
+	// Older releases from elsewhere, and programs that do not tell theirs, give way.
 	if err := s.install(t.Context(), opts); err != nil {
 		t.Fatal(err)
 	}

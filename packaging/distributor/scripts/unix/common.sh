@@ -26,13 +26,11 @@ umask 022
 home=$root/opt/ssm-doctor
 bin=$home/bin/ssm-doctor
 link=$root/usr/local/bin/ssm-doctor
-# rejected holds "SHA256 EPOCH STAGES" of a payload that an update has just refused:
-# the agent then runs uninstall.sh and install.sh of its own accord, from folders that
-# may hold the refused release, and would leave nothing or the wrong thing installed.
-# Each of them stands back once; STAGES (-, u, ui) tells which have. The file is
-# beside the program, which belongs to root, unlike the state folder of the service.
+# rejected holds the SHA-256 of a payload whose service did not stay up, until another
+# is installed. It is beside the program, which belongs to root, unlike the state
+# folder of the service.
 rejected=$home/rejected
-rejected_for=900 # seconds
+unit=$root/etc/systemd/system/ssm-doctor.service
 payload=./ssm-doctor
 
 say() { printf 'ssm-doctor: %s\n' "$*"; }
@@ -54,6 +52,8 @@ flag() {
     fail "$1 must be yes or no"
 }
 
+# Every argument is unset once it is read: the program takes variables of such names
+# for its own flags.
 read_arguments() {
     wait_s=${SSM_DOCTOR_WAIT:-10}
     case $wait_s in
@@ -65,6 +65,22 @@ read_arguments() {
     ! flag SSM_DOCTOR_NO_START "${SSM_DOCTOR_NO_START-}" || no_start=yes
     ! flag SSM_DOCTOR_PTRACE "${SSM_DOCTOR_PTRACE-}" || ptrace=yes
     ! flag SSM_DOCTOR_KEEP_STATE "${SSM_DOCTOR_KEEP_STATE-}" || keep_state=--keep-state
+    for name in $(env | sed -n 's/^\(SSM_DOCTOR_[A-Za-z0-9_]*\)=.*/\1/p'); do
+        unset "$name"
+    done
+    release=$(cat ./release) || fail "the package does not say which release it is"
+}
+
+# agent_is WORD: whether the agent is at this point of its work with the package. It
+# notes that beside the folders of the releases before it runs a script.
+agent_is() {
+    case $1 in
+    upgrading) want=6 ;;          # removes one release to install another
+    rolling-back-removal) want=9 ;; # removes the release that it could not install
+    rolling-back-install) want=10 ;; # installs the release before it again
+    installed) want=8 ;;
+    esac
+    [ "$(sed -n 's/.*"state": *\([0-9]*\).*/\1/p' ../installstate 2>/dev/null)" = "$want" ]
 }
 
 # have COMMAND
@@ -80,6 +96,97 @@ os_package() {
         echo apk
     elif have pacman && pacman -Q ssm-doctor >/dev/null 2>&1; then
         echo pacman
+    fi
+}
+
+# older A B: whether release A came before release B. Unknown words are not older.
+older() {
+    a=$1. b=$2.
+    while [ -n "$a$b" ]; do
+        x=${a%%.*} y=${b%%.*}
+        a=${a#"$x"} b=${b#"$y"}
+        a=${a#.} b=${b#.}
+        x=${x:-0} y=${y:-0}
+        case $x$y in *[!0-9]*) return 1 ;; esac
+        [ "$x" -eq "$y" ] || {
+            [ "$x" -lt "$y" ]
+            return
+        }
+    done
+    return 1
+}
+
+# release_of PROGRAM: the release it says it is.
+release_of() { "$1" version 2>/dev/null | sed -n 's/^ssm-doctor \([^ ]*\).*/\1/p'; }
+
+# unit_program: what the unit of another install than a package's starts.
+unit_program() { sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$unit" 2>/dev/null | head -n 1; }
+
+# remove_own takes away the program, its name on the path, and what updates leave.
+remove_own() {
+    if [ "$(readlink "$link" 2>/dev/null)" = "${bin#"$root"}" ]; then
+        rm -f "$link"
+    fi
+    rm -f "$bin" "$bin.new" "$bin.prev" "$rejected" || fail "cannot remove the program: is the file system read-only?"
+    rmdir "$home/bin" "$home" 2>/dev/null || :
+}
+
+# packaged: a package of the system has ssm-doctor. Sets owner and theirs (its release).
+packaged() {
+    owner=$(os_package)
+    [ -n "$owner" ] || return 1
+    theirs=$(release_of "$root/usr/bin/ssm-doctor")
+}
+
+# shadowed: an install of this package hides the one of the system's package.
+shadowed() { [ -e "$bin" ] || [ "$(unit_program)" = "${bin#"$root"}" ]; }
+
+# hand_over leaves the host to the system's package, whose service runs from then on.
+hand_over() {
+    if [ "$(unit_program)" = "${bin#"$root"}" ]; then
+        set -- service install --wait "${wait_s}s"
+        [ ! -e "$unit.d/ptrace.conf" ] || set -- "$@" --ptrace
+        call "$root/usr/bin/ssm-doctor" "$@" || fail "the service of the $owner package could not be restored"
+    fi
+    remove_own
+}
+
+# yield ends a script where a package of the system has ssm-doctor: one program runs,
+# and it is never an older one than was asked for.
+yield() {
+    packaged || return 0
+    if shadowed; then
+        hand_over
+        say "the $owner package was installed as well; its service has taken over"
+    fi
+    if older "${theirs:-0}" "$release"; then
+        fail "ssm-doctor ${theirs:-of an unknown release} is installed by $owner, and this release is $release: update the package, or remove it and run this again"
+    fi
+    say "ssm-doctor $theirs is installed by $owner, which keeps it up to date; nothing to do"
+    exit 0
+}
+
+# yield_by_hand refuses to put an older release in place of one that an administrator
+# has installed with "service install".
+yield_by_hand() {
+    other=$(unit_program)
+    case $other in
+    '' | "${bin#"$root"}" | /usr/bin/ssm-doctor) return 0 ;;
+    esac
+    theirs=$(release_of "$root$other")
+    if older "$release" "${theirs:-0}"; then
+        fail "$other, release $theirs, was installed by hand and is newer than this release, $release: run \"$other service uninstall\" first"
+    fi
+    say "takes the service over from $other, which stays on the disk"
+}
+
+# call PROGRAM ARGUMENTS: what it says of a success is no error in the agent's output.
+call() {
+    if out=$("$@" 2>&1); then
+        printf '%s\n' "$out"
+    else
+        printf '%s\n' "$out" >&2
+        return 1
     fi
 }
 
@@ -101,26 +208,15 @@ runs() {
     return 1
 }
 
-# refused: an update has refused a payload a moment ago; sets sum, at and stages.
-refused() {
-    sum='' at='' stages=''
-    [ -f "$rejected" ] && read -r sum at stages <"$rejected" || return 1
-    case $at in
-    '' | *[!0-9]*) return 1 ;;
-    esac
-    age=$(($(date +%s) - at))
-    [ "$age" -ge 0 ] && [ "$age" -lt "$rejected_for" ]
-}
-
-# note SUM EPOCH STAGES
-note() { printf '%s %s %s\n' "$1" "$2" "$3" >"$rejected" || say "cannot note the refused release"; }
+# refused: the payload of this folder did not stay up on this host.
+refused() { [ -f "$bin" ] && [ -f "$rejected" ] && [ "$(cat "$rejected")" = "$(hash "$payload")" ]; }
 
 # service_install: the program installs, starts and watches its own service.
 service_install() {
     set -- service install --wait "${wait_s}s"
     [ "$no_start" = no ] || set -- "$@" --no-start
     [ "$ptrace" = no ] || set -- "$@" --ptrace
-    "$bin" "$@"
+    call "$bin" "$@"
 }
 
 # put PROGRAM: copies it beside the one in place and tries it there. Copied, not
@@ -150,11 +246,19 @@ deploy() {
     [ ! -d "$root/var/lib/ssm-doctor" ] || had_state=yes
     if [ -f "$bin" ]; then
         had=yes
-        rm -f "$bin.prev"
-        ln "$bin" "$bin.prev" 2>/dev/null || cp -p "$bin" "$bin.prev" || fail "cannot keep the present program"
+        # After a cut off update the program in place is this one, which nothing has
+        # tried; the copy is of the one that ran.
+        if [ ! -f "$bin.prev" ] || [ "$(hash "$bin")" != "$(hash "$payload")" ]; then
+            rm -f "$bin.prev"
+            ln "$bin" "$bin.prev" 2>/dev/null || cp -p "$bin" "$bin.prev" || fail "cannot keep the present program"
+        fi
     fi
     mv -f "$new" "$bin" || fail "cannot put the program in place"
     if [ "$service" = no ]; then
+        # A service of an earlier install would go on with the program that was replaced.
+        if [ "$(unit_program)" = "${bin#"$root"}" ]; then
+            call "$bin" service uninstall --keep-state || fail "the service that is there could not be removed"
+        fi
         say "program installed, without the service"
     elif ! service_install; then
         back
@@ -173,21 +277,25 @@ back() {
     if [ "$had" = no ]; then
         set -- service uninstall
         [ "$had_state" = no ] || set -- "$@" --keep-state
-        "$bin" "$@" || say "the service could not be removed"
-        rm -f "$bin"
-        rmdir "$home/bin" "$home" 2>/dev/null || :
-        say "the service does not stay up; nothing was left installed"
+        if ! call "$bin" "$@"; then
+            # It must not be started again and again.
+            ! have systemctl || systemctl disable --now ssm-doctor.service >/dev/null 2>&1 || :
+            say "the service does not stay up and could not be removed; its program was left in place: run \"${bin#"$root"} service uninstall\"" >&2
+            return
+        fi
+        remove_own
+        say "the service does not stay up; nothing was left installed" >&2
         return
     fi
     sum=$(hash "$payload")
     mv -f "$bin.prev" "$bin" || {
-        say "the previous release could not be put back"
+        say "the previous release could not be put back" >&2
         return
     }
-    note "${sum:-unknown}" "$(date +%s)" -
+    printf '%s\n' "${sum:-unknown}" >"$rejected" || say "cannot note the refused release" >&2
     if service_install; then
-        say "the new release does not stay up; the previous one runs again"
+        say "the new release does not stay up; the previous one runs again" >&2
     else
-        say "neither the new nor the previous release stays up; the previous one is in place"
+        say "neither the new nor the previous release stays up; the previous one is in place" >&2
     fi
 }

@@ -5,14 +5,12 @@ set -eu
 # shellcheck source=common.sh
 . ./common.sh
 read_arguments
-owner=$(os_package)
-if [ -n "$owner" ]; then
-    say "already installed by $owner, which keeps it up to date; nothing to do"
+yield
+# The folder of the earlier release may hold the refused one's files: the agent
+# downloads what was asked for into both.
+if agent_is rolling-back-install && refused; then
+    say "kept the release in place: this one has just been refused"
     exit 0
 fi
-if [ -f "$bin" ] && refused && [ "$stages" != ui ] && [ "$sum" = "$(hash "$payload")" ]; then
-    note "$sum" "$at" ui
-    say "kept the release in place: an update has just refused this one"
-    exit 0
-fi
+yield_by_hand
 deploy

@@ -5,25 +5,28 @@ set -eu
 # shellcheck source=common.sh
 . ./common.sh
 read_arguments
-if [ -f "$bin" ] && refused && [ "$stages" = - ]; then
-    note "$sum" "$at" u
-    say "kept the release in place: an update has just put it back. Uninstall again to remove it"
+# The agent removes the release in place before it tries another one, and the other one
+# when that has failed. Both times install.sh follows, which needs what is in place.
+if [ -f "$bin" ] && { agent_is upgrading || agent_is rolling-back-removal; }; then
+    say "kept the release in place for the installation that follows"
     exit 0
 fi
-owner=$(os_package)
-tool=$bin
-if [ -n "$owner" ]; then
-    # Its service is not ours. The package's program drops a unit of ours, if any.
-    unit=$root/etc/systemd/system/ssm-doctor.service
-    if [ -f "$unit" ] && grep -q '^ExecStart=/opt/ssm-doctor/bin/' "$unit"; then
-        "$root/usr/bin/ssm-doctor" service install || fail "the service of the $owner package could not be restored"
+if packaged; then
+    if shadowed; then
+        hand_over
     fi
-    tool=''
-elif [ "$service" = no ]; then
+    say "removed; ssm-doctor $theirs of the $owner package stays"
+    exit 0
+fi
+tool=$bin
+if [ "$(unit_program)" != "${bin#"$root"}" ] && [ -e "$unit" ]; then
+    tool='' # installed by hand from elsewhere: not this package's
+    say "the service starts $(unit_program), which another install has put there; it stays"
+elif [ "$service" = no ] && [ ! -e "$unit" ]; then
     tool='' # installed without one, maybe where no service manager is
 elif ! { [ -f "$bin" ] && runs "$bin"; }; then
     # A damaged program cannot remove its service; the one of this folder can.
-    if [ -f "$bin" ] || [ -f "$root/etc/systemd/system/ssm-doctor.service" ]; then
+    if [ -f "$bin" ] || [ -f "$unit" ]; then
         put "$payload"
         tool=$new
     else
@@ -32,11 +35,7 @@ elif ! { [ -f "$bin" ] && runs "$bin"; }; then
 fi
 if [ -n "$tool" ]; then
     # shellcheck disable=SC2086 # one word or none
-    "$tool" service uninstall $keep_state || fail "the service could not be removed; the program was left in place"
+    call "$tool" service uninstall $keep_state || fail "the service could not be removed; the program was left in place"
 fi
-if [ "$(readlink "$link" 2>/dev/null)" = "${bin#"$root"}" ]; then
-    rm -f "$link"
-fi
-rm -f "$bin" "$bin.new" "$bin.prev" "$rejected" || fail "cannot remove the program: is the file system read-only?"
-rmdir "$home/bin" "$home" 2>/dev/null || :
+remove_own
 say "removed"

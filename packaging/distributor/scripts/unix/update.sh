@@ -4,9 +4,6 @@ set -eu
 # shellcheck source=common.sh
 . ./common.sh
 read_arguments
-owner=$(os_package)
-if [ -n "$owner" ]; then
-    say "already installed by $owner, which keeps it up to date; nothing to do"
-    exit 0
-fi
+yield
+yield_by_hand
 deploy

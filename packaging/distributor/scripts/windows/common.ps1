@@ -23,10 +23,8 @@ $folder = Join-Path $programFiles 'ssm-doctor'
 $bin = Join-Path $folder 'ssm-doctor.exe'
 $new = Join-Path $folder 'ssm-doctor.new.exe'
 $prev = Join-Path $folder 'ssm-doctor.prev.exe'
-# "SHA256 EPOCH STAGES" of a payload that an update has just refused: the agent then
-# runs uninstall.ps1 and install.ps1 of its own accord. Each stands back once.
+# SHA-256 of a payload whose service did not stay up, until another is installed.
 $rejected = Join-Path $folder 'rejected'
-$rejectedFor = 900 # seconds
 $payload = Join-Path $PSScriptRoot 'ssm-doctor.exe'
 
 function Say([string]$text) { Write-Output "ssm-doctor: $text" }
@@ -50,6 +48,18 @@ if ($env:SSM_DOCTOR_WAIT) {
 $withService = Flag 'SSM_DOCTOR_SERVICE' $true
 $noStart = Flag 'SSM_DOCTOR_NO_START' $false
 $keepState = Flag 'SSM_DOCTOR_KEEP_STATE' $false
+# The program takes variables of such names for its own flags.
+Get-ChildItem Env: | Where-Object { $_.Name -like 'SSM_DOCTOR_*' } | ForEach-Object {
+    [Environment]::SetEnvironmentVariable($_.Name, $null)
+}
+
+# AgentIs STATE: whether the agent is at this point of its work with the package: 6 it
+# removes one release to install another, 9 it removes the release that it could not
+# install, 10 it installs the one before it again, 8 all is installed.
+function AgentIs([int]$state) {
+    $file = Join-Path (Split-Path -Parent $PSScriptRoot) 'installstate'
+    try { return (Get-Content -LiteralPath $file -Raw | ConvertFrom-Json).state -eq $state } catch { return $false }
+}
 
 # OwnedByInstaller says whether an MSI package has installed ssm-doctor.
 function OwnedByInstaller {
@@ -73,9 +83,18 @@ function Runs([string]$program) {
 }
 
 # Call PROGRAM ARGUMENTS: its output goes on; the exit code is left in LASTEXITCODE.
+# What it tells of its progress is no error in the agent's output.
 function Call([string]$program, [string[]]$arguments) {
-    $global:LASTEXITCODE = 1
-    & $program @arguments
+    $start = New-Object System.Diagnostics.ProcessStartInfo
+    $start.FileName = $program
+    $start.Arguments = $arguments -join ' '
+    $start.UseShellExecute = $false
+    $start.RedirectStandardError = $true
+    $process = [System.Diagnostics.Process]::Start($start)
+    $said = $process.StandardError.ReadToEnd()
+    $process.WaitForExit()
+    $global:LASTEXITCODE = $process.ExitCode
+    if ($process.ExitCode -eq 0) { Write-Output $said.TrimEnd() } else { [Console]::Error.WriteLine($said.TrimEnd()) }
 }
 
 function ServiceInstall {
@@ -92,21 +111,12 @@ function StopService {
     }
 }
 
-function Now { return [int64]([DateTime]::UtcNow - [DateTime]'1970-01-01').TotalSeconds }
 function Hash([string]$path) { return (Get-FileHash -Algorithm SHA256 -LiteralPath $path).Hash.ToLowerInvariant() }
 
-# Refused: sum, at and stages of a payload refused a moment ago, or nothing.
+# Refused: the payload of this folder did not stay up on this host.
 function Refused {
-    if (-not (Test-Path -LiteralPath $rejected)) { return $null }
-    $fields = @(([string](Get-Content -LiteralPath $rejected -TotalCount 1)) -split ' ')
-    if ($fields.Count -ne 3 -or $fields[1] -notmatch '^[0-9]{1,18}$') { return $null }
-    $age = (Now) - [int64]$fields[1]
-    if ($age -lt 0 -or $age -ge $rejectedFor) { return $null }
-    return @{ Sum = $fields[0]; At = $fields[1]; Stages = $fields[2] }
-}
-
-function Note([string]$sum, [string]$at, [string]$stages) {
-    Set-Content -LiteralPath $rejected -Value "$sum $at $stages" -Encoding ASCII
+    if (-not (Test-Path -LiteralPath $rejected) -or -not (Test-Path -LiteralPath $bin)) { return $false }
+    return ([string](Get-Content -LiteralPath $rejected -TotalCount 1)) -eq (Hash $payload)
 }
 
 # Deploy puts the payload in place, starts it, and puts back what was there before
@@ -118,7 +128,10 @@ function Deploy {
         $said = Runs $new
         StopService
         $had = Test-Path -LiteralPath $bin
-        if ($had) { Move-Item -LiteralPath $bin -Destination $prev -Force }
+        # After a cut off update the program in place is this one, which nothing has tried;
+        # the copy is of the one that ran.
+        $untried = $had -and (Test-Path -LiteralPath $prev) -and (Hash $bin) -eq (Hash $payload)
+        if ($had -and -not $untried) { Move-Item -LiteralPath $bin -Destination $prev -Force }
         Move-Item -LiteralPath $new -Destination $bin -Force
     } finally {
         Remove-Item -LiteralPath $new -Force -ErrorAction SilentlyContinue
@@ -134,6 +147,11 @@ function Deploy {
             exit 1
         }
     } else {
+        # A service of an earlier install would go on with the program that was replaced.
+        if (Get-Service -Name 'ssm-doctor' -ErrorAction SilentlyContinue) {
+            Call $bin @('service', 'uninstall', '--keep-state')
+            if ($LASTEXITCODE -ne 0) { throw 'the service that is there could not be removed' }
+        }
         Say 'program installed, without the service'
     }
     Remove-Item -LiteralPath $prev, $rejected -Force -ErrorAction SilentlyContinue
@@ -145,17 +163,23 @@ function Back([bool]$had) {
     StopService
     if (-not $had) {
         Call $bin @('service', 'uninstall', '--keep-state')
+        if ($LASTEXITCODE -ne 0) {
+            # It must not be started again and again.
+            & sc.exe config ssm-doctor start= disabled | Out-Null
+            [Console]::Error.WriteLine("ssm-doctor: the service does not stay up and could not be removed; its program was left in place: run `"$bin`" service uninstall")
+            return
+        }
         Remove-Item -LiteralPath $folder -Recurse -Force
-        Say 'the service does not stay up; nothing was left installed'
+        [Console]::Error.WriteLine('ssm-doctor: the service does not stay up; nothing was left installed')
         return
     }
     Move-Item -LiteralPath $prev -Destination $bin -Force
-    Note (Hash $payload) (Now) '-'
+    Set-Content -LiteralPath $rejected -Value (Hash $payload) -Encoding ASCII
     ServiceInstall
     if ($LASTEXITCODE -eq 0) {
-        Say 'the new release does not stay up; the previous one runs again'
+        [Console]::Error.WriteLine('ssm-doctor: the new release does not stay up; the previous one runs again')
     } else {
-        Say 'neither the new nor the previous release stays up; the previous one is in place'
+        [Console]::Error.WriteLine('ssm-doctor: neither the new nor the previous release stays up; the previous one is in place')
     }
 }
 

@@ -6,10 +6,10 @@ Guarded {
         Say 'already installed by Windows Installer, nothing to do'
         return
     }
-    $refusal = Refused
-    if ($refusal -and $refusal.Stages -ne 'ui' -and (Test-Path -LiteralPath $bin) -and $refusal.Sum -eq (Hash $payload)) {
-        Note $refusal.Sum $refusal.At 'ui'
-        Say 'kept the release in place: an update has just refused this one'
+    # The folder of the earlier release may hold the refused one's files: the agent
+    # downloads what was asked for into both.
+    if ((AgentIs 10) -and (Refused)) {
+        Say 'kept the release in place: this one has just been refused'
         return
     }
     Deploy

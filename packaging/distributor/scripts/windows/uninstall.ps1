@@ -2,10 +2,10 @@
 # remove the old one. Configuration stays, it is the administrator's.
 try { . (Join-Path $PSScriptRoot 'common.ps1') } catch { [Console]::Error.WriteLine("ssm-doctor: $_"); exit 1 }
 Guarded {
-    $refusal = Refused
-    if ($refusal -and $refusal.Stages -eq '-' -and (Test-Path -LiteralPath $bin)) {
-        Note $refusal.Sum $refusal.At 'u'
-        Say 'kept the release in place: an update has just put it back. Uninstall again to remove it'
+    # The agent removes the release in place before it tries another one, and the other
+    # one when that has failed. Both times install.ps1 follows, which needs what is here.
+    if ((Test-Path -LiteralPath $bin) -and ((AgentIs 6) -or (AgentIs 9))) {
+        Say 'kept the release in place for the installation that follows'
         return
     }
     if (OwnedByInstaller) {
