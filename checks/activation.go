@@ -1,17 +1,17 @@
 package checks
 
 import (
-	"regexp"
 	"strings"
 
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/pattern"
 )
 
 // activationCodes are the errors of RegisterManagedInstance that are about the activation.
 // Source: AWS Systems Manager API reference, RegisterManagedInstance is not public;
 // the codes are those that the agent logs.
-var activationCodes = regexp.MustCompile(`(?i)\b(ActivationExpired|ActivationLimitExceeded|RegistrationLimitExceeded|Invalid(Hybrid)?Activation\w*)\b`)
+var activationCodes = pattern.New(`(?i)\b(ActivationExpired|ActivationLimitExceeded|RegistrationLimitExceeded|Invalid(Hybrid)?Activation\w*)\b`)
 
 // Activation is activation.
 var Activation = register(Check{

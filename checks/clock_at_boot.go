@@ -3,11 +3,11 @@ package checks
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"time"
 
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/pattern"
 	"ssm-doctor/checks/text"
 )
 
@@ -74,7 +74,7 @@ var ClockAtBoot = register(Check{
 
 // signedAt are the times in a refusal of a signature: that of the request, the limit, and
 // that of AWS.
-var signedAt = regexp.MustCompile(`\b\d{8}T\d{6}Z\b`)
+var signedAt = pattern.New(`\b\d{8}T\d{6}Z\b`)
 
 // wrongThen says by how much the clock was wrong when AWS refused a request; empty where
 // the refusal does not tell.

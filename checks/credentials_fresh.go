@@ -2,13 +2,13 @@ package checks
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/pattern"
 	"ssm-doctor/checks/text"
 )
 
@@ -245,4 +245,4 @@ func saysOnlyExpired(m facts.Match) bool {
 	return m.ID == facts.SigCredsExpired || expiredToken.MatchString(m.Text)
 }
 
-var expiredToken = regexp.MustCompile(`Expired(Token|TokenException)\b|security token included in the request is expired`)
+var expiredToken = pattern.New(`Expired(Token|TokenException)\b|security token included in the request is expired`)

@@ -1,12 +1,12 @@
 package checks
 
 import (
-	"regexp"
 	"strings"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/pattern"
 )
 
 // letRootThrough is the remedy for a rule of this host's firewall: root, as whom the
@@ -37,7 +37,7 @@ func letRootThrough(n *node.Node, tool string, r facts.FirewallRule, iptables, n
 }
 
 // nftName is a table or chain as nft and iptables write it: "inet filter", "output".
-var nftName = regexp.MustCompile(`^[a-z0-9_]+( [A-Za-z0-9_-]+)?$`)
+var nftName = pattern.New(`^[a-z0-9_]+( [A-Za-z0-9_-]+)?$`)
 
 // iptables and nft on what the agent has to reach.
 const (

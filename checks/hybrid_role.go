@@ -1,14 +1,13 @@
 package checks
 
 import (
-	"regexp"
-
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/pattern"
 )
 
 // roleInEntry finds the role's name, without its path, which no command takes.
-var roleInEntry = regexp.MustCompile(`(?i)assume (?:the )?role:? (?:arn:\S*?:role/)?(?:[^\s:/]+/)*([A-Za-z0-9+=,.@_-]{0,63}[A-Za-z0-9+=@_-])`)
+var roleInEntry = pattern.New(`(?i)assume (?:the )?role:? (?:arn:\S*?:role/)?(?:[^\s:/]+/)*([A-Za-z0-9+=,.@_-]{0,63}[A-Za-z0-9+=@_-])`)
 
 // HybridRole is hybrid-role.
 var HybridRole = register(Check{

@@ -61,7 +61,7 @@ func imdsNotTold(f *facts.Facts) {
 
 func TestImdsReachable(t *testing.T) {
 	t.Parallel()
-	page := facts.Exchange{Status: 200, Server: "nginx", ContentType: "text/html", TCP: true, Body: "<html>welcome"}
+	page := facts.Exchange{Status: 200, Server: "nginx", ContentType: "text/html", TCP: true, Body: "<html>"}
 	ends := func(o facts.Outcome, err string) func(*facts.Facts) {
 		return imdsEnds(facts.Exchange{Outcome: o, Error: err}, facts.Exchange{Outcome: o, Error: err})
 	}
@@ -104,7 +104,7 @@ func TestImdsReachable(t *testing.T) {
 
 		{name: "disabled", fault: imdsEnds(refused, refused), want: named("imds-disabled", Proven, "answers 403: its endpoint is disabled", "imds PUT /latest/api/token: HTTP 403 from EC2ws (imds:PUT /latest/api/token)")},
 		{name: "disabled, without a token", fault: imdsEnds(refused, refused), want: named("imds-disabled", Proven, "", "imds GET /latest/meta-data/ without token: HTTP 403 from EC2ws")},
-		{name: "something else answers", fault: imdsEnds(page, page), want: named("imds-impostor", Proven, "is not the EC2 metadata service: HTTP 200 from nginx", `imds PUT /latest/api/token: HTTP 200 from nginx, "<html>welcome"`)},
+		{name: "something else answers", fault: imdsEnds(page, page), want: named("imds-impostor", Proven, "is not the EC2 metadata service: HTTP 200 from nginx", `imds PUT /latest/api/token: HTTP 200 from nginx, "<html>"`)},
 		{name: "a web page that refuses", fault: imdsEnds(facts.Exchange{Status: 404, Body: "<!DOCTYPE html>"}, page), want: named("imds-impostor", Proven, "HTTP 404", "")},
 		{name: "another status", fault: imdsEnds(facts.Exchange{Status: 500, TCP: true}, refused), want: named("imds-unreachable", Proven, "answers a token request with HTTP 500", "")},
 		{name: "container", fault: imdsAll(lost, func(f *facts.Facts) {

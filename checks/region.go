@@ -1,16 +1,16 @@
 package checks
 
 import (
-	"regexp"
 	"strings"
 
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/pattern"
 	"ssm-doctor/checks/text"
 )
 
 // regionInHost finds the Region part of an ssm host name in a log entry, as the agent wrote it.
-var regionInHost = regexp.MustCompile(`(?i)ssm\.([^\s/"]{1,120}?)\.(?:amazonaws\.com|c2s\.ic\.gov|sc2s\.sgov\.gov|csp\.hci\.ic\.gov|cloud\.adc-e\.uk|amazonaws\.eu)`)
+var regionInHost = pattern.New(`(?i)ssm\.([^\s/"]{1,120}?)\.(?:amazonaws\.com|c2s\.ic\.gov|sc2s\.sgov\.gov|csp\.hci\.ic\.gov|cloud\.adc-e\.uk|amazonaws\.eu)`)
 
 // Region is region.
 var Region = register(Check{

@@ -19,7 +19,7 @@ const knownRefusal = "ERROR [HealthCheck] error when calling AWS APIs. error det
 func knownAsked(identity string) func(*facts.Facts) {
 	return func(f *facts.Facts) {
 		f.Permissions.Actions = facts.Known([]facts.Permission{{Action: "ssm:ListInstanceAssociations", Identity: identity, Verdict: facts.Inconclusive,
-			Code: "InvalidInstanceId", Message: "the node is gone", From: "ssm:ListInstanceAssociations", At: f.CollectedAt}}, "")
+			Code: "InvalidInstanceId", Message: "the instance is not valid", From: "ssm:ListInstanceAssociations", At: f.CollectedAt}}, "")
 	}
 }
 
@@ -83,7 +83,7 @@ func TestRegistrationKnown(t *testing.T) {
 	// Not with judgeUnread: what the service answered stands nowhere else.
 	asked := knownAsked(facts.SourceHybrid)
 	judge(t, RegistrationKnown, []row{
-		{name: "refused when asked", kind: "hybrid", fault: func(f *facts.Facts) { neverAccepted(f); asked(f) }, want: orphaned(Proven, "the service does not know mi-0f1e2d3c4b5a69788 any more: its registration was deleted", "ssm:ListInstanceAssociations: InvalidInstanceId the node is gone (ssm:ListInstanceAssociations)")},
+		{name: "refused when asked", kind: "hybrid", fault: func(f *facts.Facts) { neverAccepted(f); asked(f) }, want: orphaned(Proven, "the service does not know mi-0f1e2d3c4b5a69788 any more: its registration was deleted", "ssm:ListInstanceAssociations: InvalidInstanceId the instance is not valid (ssm:ListInstanceAssociations)")},
 		{name: "refused when asked, and accepted", kind: "hybrid", fault: asked, want: want{status: Warn, effect: Breaks, cause: "registration-orphaned", confidence: Proven, says: "its registration was deleted"}},
 	})
 }

@@ -2,7 +2,6 @@ package checks
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/pattern"
 	"ssm-doctor/checks/text"
 )
 
@@ -197,7 +197,7 @@ func withKnownBad(n *node.Node, fd Finding, version string) Finding {
 	return fd.saw("known of agent "+version+", as of "+node.ReleasesAsOf, "this release "+r.What, r.Source)
 }
 
-var managedID = regexp.MustCompile(`\bmi-[0-9a-f]{8,17}\b`)
+var managedID = pattern.New(`\bmi-[0-9a-f]{8,17}\b`)
 
 // unreadHybrid is unread for whether a hybrid registration is in use: the vault tells,
 // and the configuration whether the agent may use what it holds.
@@ -326,7 +326,7 @@ func textFrom(s, fragment string) string {
 }
 
 // reRuleName is a name of a firewall rule of Windows that can stand in quotes.
-var reRuleName = regexp.MustCompile(`^[A-Za-z0-9{}. _-]{1,100}$`)
+var reRuleName = pattern.New(`^[A-Za-z0-9{}. _-]{1,100}$`)
 
 // onlyAgentMay is the answer where this program may not connect, and a rule lets the
 // agent's programs do so: what they reach cannot be tried.

@@ -1,7 +1,6 @@
 package checks
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/pattern"
 	"ssm-doctor/checks/text"
 )
 
@@ -177,14 +177,14 @@ const (
 )
 
 var (
-	keyRE     = regexp.MustCompile(`arn:aws[a-z-]{0,20}:kms:[^\s'",]{1,200}`)
-	pluginRE  = regexp.MustCompile(`Plugin with name (\S{1,100}) `)
-	programRE = regexp.MustCompile(`exec: "([^"\s]{1,200})"|fork/exec ([^\s:]{1,200}):`)
-	schemaRE  = regexp.MustCompile(`schema version ([0-9.]{1,10})`)
+	keyRE     = pattern.New(`arn:aws[a-z-]{0,20}:kms:[^\s'",]{1,200}`)
+	pluginRE  = pattern.New(`Plugin with name (\S{1,100}) `)
+	programRE = pattern.New(`exec: "([^"\s]{1,200})"|fork/exec ([^\s:]{1,200}):`)
+	schemaRE  = pattern.New(`schema version ([0-9.]{1,10})`)
 )
 
 // quotedBy is what a form finds in an entry, or words in its place.
-func quotedBy(re *regexp.Regexp, or string) func(entry string) string {
+func quotedBy(re *pattern.Pattern, or string) func(entry string) string {
 	return func(entry string) string {
 		for i, s := range re.FindStringSubmatch(entry) {
 			if i > 0 && s != "" {
@@ -198,7 +198,7 @@ func quotedBy(re *regexp.Regexp, or string) func(entry string) string {
 // withNames sets what an entry names, for the remedy.
 func withNames(n *node.Node, fd Finding) Finding {
 	for _, e := range fd.Evidence {
-		for name, re := range map[string]*regexp.Regexp{"bucket": node.BucketRE, "loggroup": node.LogGroupRE} {
+		for name, re := range map[string]*pattern.Pattern{"bucket": node.BucketRE, "loggroup": node.LogGroupRE} {
 			if m := re.FindStringSubmatch(e.Seen); m != nil {
 				fd = fd.with(name, m[1])
 			}

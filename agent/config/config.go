@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strconv"
 	"time"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 )
 
 // Config is one validated configuration. It is not changed after Load.
@@ -154,8 +154,8 @@ func checkListen(s string) error {
 }
 
 var (
-	hostName      = regexp.MustCompile(`^(\*|[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)$`)
-	versionNumber = regexp.MustCompile(`^[0-9]+(\.[0-9]+){3}$`)
+	hostName      = pattern.New(`^(\*|[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)$`)
+	versionNumber = pattern.New(`^[0-9]+(\.[0-9]+){3}$`)
 )
 
 // CheckEndpoint refuses what is no host:port; empty is none.

@@ -3,11 +3,11 @@ package gather
 import (
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"ssm-doctor/checks/logline"
+	"ssm-doctor/checks/pattern"
 )
 
 // ShownURL is what may be shown of a URL that a host's settings hold: scheme, host and
@@ -174,14 +174,14 @@ func ShownText(s string, limit int) string { return logline.Shown(OneLine(s, lim
 
 var (
 	// A product as headers name it: words, each with a release or without.
-	shownServer = regexp.MustCompile(`^(?:EC2ws|[A-Za-z]{2,}(?:[_-][A-Za-z]+)*(?:/[0-9]+(?:\.[0-9]+){0,3})?(?: \([A-Za-z]+\))?(?: |$)){1,4}$`)
-	shownType   = regexp.MustCompile(`^[a-z]+/[a-z0-9.+-]{1,40}(?:; ?charset=[A-Za-z0-9-]{1,20})?$`)
-	shownCode   = regexp.MustCompile(`^[A-Za-z][A-Za-z._-]{0,79}$`)
+	shownServer = pattern.New(`^(?:EC2ws|[A-Za-z]{2,}(?:[_-][A-Za-z]+)*(?:/[0-9]+(?:\.[0-9]+){0,3})?(?: \([A-Za-z]+\))?(?: |$)){1,4}$`)
+	shownType   = pattern.New(`^[a-z]+/[a-z0-9.+-]{1,40}(?:; ?charset=[A-Za-z0-9-]{1,20})?$`)
+	shownCode   = pattern.New(`^[A-Za-z][A-Za-z._-]{0,79}$`)
 	// A Region, or what was meant to be one.
-	shownRegion = regexp.MustCompile(`^[A-Za-z][A-Za-z _-]{1,30}[0-9]{0,2}[a-z]?$`)
+	shownRegion = pattern.New(`^[A-Za-z][A-Za-z _-]{1,30}[0-9]{0,2}[a-z]?$`)
 )
 
-func shownIf(re *regexp.Regexp, s string) string {
+func shownIf(re *pattern.Pattern, s string) string {
 	if s = OneLine(s, 100); s == "" || re.MatchString(s) {
 		return s
 	}

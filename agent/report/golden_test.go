@@ -204,11 +204,11 @@ func (failing) Write([]byte) (int, error) { return 0, fmt.Errorf("disk full") }
 
 func FuzzPrintable(f *testing.F) {
 	for _, s := range hostileTexts() {
-		f.Add(s[:min(len(s), 200)], 40)
+		f.Add(s[:min(len(s), 60)], 40)
 	}
 	f.Add("日本語 e\u0301 \U0001f600 text", 12)
 	f.Fuzz(func(t *testing.T, s string, width int) {
-		s = s[:min(len(s), 500)]
+		s = s[:min(len(s), 200)]
 		out := Printable(s)
 		for _, r := range out {
 			if !unicode.IsPrint(r) {

@@ -6,11 +6,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 	"ssm-doctor/checks/text"
 )
 
@@ -217,9 +217,9 @@ func (d *redactor) text(before, s string, address bool) string {
 const contextBytes = 40
 
 var (
-	reAccount  = regexp.MustCompile(`(^|[^0-9A-Za-z])([0-9]{12}|[0-9]{4}-[0-9]{4}-[0-9]{4})($|[^0-9A-Za-z])`)
-	reUniqueID = regexp.MustCompile(`\b(AROA|AIDA|AGPA|ANPA|AIPA|ANVA|ASCA|APKA)[A-Z0-9]{12,}\b`)
-	reNodeID   = regexp.MustCompile(`^m?i-[0-9a-f]{8,17}$`)
+	reAccount  = pattern.New(`(^|[^0-9A-Za-z])([0-9]{12}|[0-9]{4}-[0-9]{4}-[0-9]{4})($|[^0-9A-Za-z])`)
+	reUniqueID = pattern.New(`\b(AROA|AIDA|AGPA|ANPA|AIPA|ANVA|ASCA|APKA)[A-Z0-9]{12,}\b`)
+	reNodeID   = pattern.New(`^m?i-[0-9a-f]{8,17}$`)
 )
 
 // shortAccount is how an account is told from another without naming it.
@@ -250,9 +250,9 @@ func standIns(s string) any {
 }
 
 var (
-	reShortAccount = regexp.MustCompile(`\b[0-9]{4}…[0-9]{4}\b`)
-	reNumbered     = regexp.MustCompile(`\b(?:private|public|link-local|loopback)-ipv?6?-[0-9]+\b`)
-	reToken        = regexp.MustCompile(`\b(?:role|user|profile|policy|host|name)-[0-9a-f]{6}\b`)
+	reShortAccount = pattern.New(`\b[0-9]{4}…[0-9]{4}\b`)
+	reNumbered     = pattern.New(`\b(?:private|public|link-local|loopback)-ipv?6?-[0-9]+\b`)
+	reToken        = pattern.New(`\b(?:role|user|profile|policy|host|name)-[0-9a-f]{6}\b`)
 )
 
 // token is a stable stand-in for a name.
@@ -287,7 +287,7 @@ func (d *redactor) known(name string) string {
 
 // replaceBehind replaces one group of every match in s, which stands behind
 // before. A match may begin in before; what it replaces does not.
-func replaceBehind(before, s string, re *regexp.Regexp, group int, to func(m []string) string) string {
+func replaceBehind(before, s string, re *pattern.Pattern, group int, to func(m []string) string) string {
 	whole, start := before+s, len(before)
 	var b strings.Builder
 	end := start

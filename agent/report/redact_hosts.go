@@ -5,13 +5,14 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"strings"
+
+	"ssm-doctor/checks/pattern"
 )
 
 // reDNS finds names of hosts: the private names that EC2 gives out, and names
 // under a top-level domain in use. File names and Go identifiers do not end in one.
-var reDNS = regexp.MustCompile(`(?i)\bip-(?:[0-9]{1,3}-){3}[0-9]{1,3}(?:\.[a-z0-9-]+)*\b|` +
+var reDNS = pattern.New(`(?i)\bip-(?:[0-9]{1,3}-){3}[0-9]{1,3}(?:\.[a-z0-9-]+)*\b|` +
 	`\b(?:[a-z0-9_](?:[a-z0-9_-]{0,62})\.)+(?:com|net|org|info|biz|io|dev|app|cloud|edu|gov|mil|int|aws|internal|local|localdomain|lan|corp|intra|intranet|private|home|test|example|invalid|` +
 	`at|au|be|br|ca|ch|cn|cz|de|dk|es|eu|fi|fr|hk|ie|il|in|it|jp|kr|mx|nl|no|nz|pl|pt|ru|se|sg|tr|tw|ua|uk|us|za)\b`)
 
@@ -20,7 +21,7 @@ var awsDomains = []string{"amazonaws.com", "amazonaws.com.cn", "aws", "amazon.co
 
 // awsPrivate are host names that EC2 makes of an address; the rest of these
 // domains says only the Region.
-var awsPrivate = regexp.MustCompile(`(?i)^(?:ip|ec2)-[0-9]+-`)
+var awsPrivate = pattern.New(`(?i)^(?:ip|ec2)-[0-9]+-`)
 
 func ownedByAWS(name string) bool {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
@@ -43,7 +44,7 @@ func (d *redactor) host(name string) string {
 }
 
 // reURLHost finds hosts by where they stand, whatever they are called.
-var reURLHost = regexp.MustCompile(`(?i)(?:\b[a-z][a-z0-9+.-]*://(?:[^\s/@"'<>]*@)?|\blookup )([a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?)\b`)
+var reURLHost = pattern.New(`(?i)(?:\b[a-z][a-z0-9+.-]*://(?:[^\s/@"'<>]*@)?|\blookup )([a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?)\b`)
 
 // hostAt is host for a word that must be one, but for addresses, which have
 // their own way, this host itself and placeholders.
@@ -55,10 +56,10 @@ func (d *redactor) hostAt(name string) string {
 }
 
 // reMAC finds hardware addresses; longer rows of bytes are fingerprints.
-var reMAC = regexp.MustCompile(`(?i)(^|[^0-9a-z:])(?:[0-9a-f]{2}:){5}[0-9a-f]{2}($|[^0-9a-z:])`)
+var reMAC = pattern.New(`(?i)(^|[^0-9a-z:])(?:[0-9a-f]{2}:){5}[0-9a-f]{2}($|[^0-9a-z:])`)
 
 // reAddress finds what may be an address; the parser decides.
-var reAddress = regexp.MustCompile(`(?i)\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b|(?:\b[0-9a-f]{1,4}|:)(?::[0-9a-f]{0,4}){2,7}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3})?`)
+var reAddress = pattern.New(`(?i)\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b|(?:\b[0-9a-f]{1,4}|:)(?::[0-9a-f]{0,4}){2,7}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3})?`)
 
 func (d *redactor) addresses(s string, whole bool) string {
 	s = reMAC.ReplaceAllString(s, "${1}mac-address${2}")
@@ -108,7 +109,7 @@ func versionLike(s string, at []int, a netip.Addr) bool {
 	return !reTowards.MatchString(strings.ToLower(s[max(0, at[0]-24):at[0]]))
 }
 
-var reTowards = regexp.MustCompile(`(?:tcp|udp|dial|connect(?:ion)?|address|addresses|host|via|lookup|peer|gateway|resolver|server|ip|src|dst|to|on|->|=|@|//)[ :=\["'(]{0,3}$`)
+var reTowards = pattern.New(`(?:tcp|udp|dial|connect(?:ion)?|address|addresses|host|via|lookup|peer|gateway|resolver|server|ip|src|dst|to|on|->|=|@|//)[ :=\["'(]{0,3}$`)
 
 // addressFields hold addresses only.
 var addressFields = map[string]bool{

@@ -1,11 +1,11 @@
 package report
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/pattern"
 	"ssm-doctor/checks/text"
 )
 
@@ -67,7 +67,7 @@ func (d *redactor) logGroup(group string) {
 }
 
 // reBucket finds buckets in addresses of objects, also such without a key.
-var reBucket = regexp.MustCompile(`s3://([a-zA-Z0-9.-]{3,63})`)
+var reBucket = pattern.New(`s3://([a-zA-Z0-9.-]{3,63})`)
 
 // name learns one name. One that is a word of ours is replaced only where it is
 // the whole value, else it would turn sentences into hashes.
@@ -160,7 +160,7 @@ func isWordByte(c byte) bool {
 }
 
 // reNamed are the places in sentences and commands where a name follows.
-var reNamed = regexp.MustCompile(`(?i)((?:--(?:role|user|profile|instance-profile)-name[ =]|--iam-instance-profile Name=|` +
+var reNamed = pattern.New(`(?i)((?:--(?:role|user|profile|instance-profile)-name[ =]|--iam-instance-profile Name=|` +
 	`\b(?:role|user|profile|policy|host) named |\b(?:role|user|profile|policy) ["“'])["']?)([A-Za-z0-9_+=,.@-]{2,128})`)
 
 // maybeNamed is a cheap test for what reNamed finds.
@@ -221,9 +221,9 @@ func isOurs(name string) bool {
 }
 
 // reAWSRole are roles that AWS creates under a fixed name.
-var reAWSRole = regexp.MustCompile(`^(?:AWSServiceRoleFor\w+|AWSSystemsManagerDefaultEC2InstanceManagementRole|AmazonSSMRoleForInstancesQuickSetup|AmazonEC2RunCommandRoleForManagedInstances|AmazonSSMRoleForAutomationAssumeQuickSetup)$`)
+var reAWSRole = pattern.New(`^(?:AWSServiceRoleFor\w+|AWSSystemsManagerDefaultEC2InstanceManagementRole|AmazonSSMRoleForInstancesQuickSetup|AmazonEC2RunCommandRoleForManagedInstances|AmazonSSMRoleForAutomationAssumeQuickSetup)$`)
 
-var reKept = regexp.MustCompile(`^(?:[*?…]+|m?i-[0-9a-f]{8,17}|[A-Z]+(?:[_-][A-Z]+)+|(?:role|user|profile|policy|host|name)-[0-9a-f]{6}|[0-9.:/…-]+|\[removed\])$`)
+var reKept = pattern.New(`^(?:[*?…]+|m?i-[0-9a-f]{8,17}|[A-Z]+(?:[_-][A-Z]+)+|(?:role|user|profile|policy|host|name)-[0-9a-f]{6}|[0-9.:/…-]+|\[removed\])$`)
 
 var ownWords = func() map[string]bool {
 	m := map[string]bool{}
@@ -242,10 +242,10 @@ var publicUsers = map[string]bool{"default": true, "public": true, "all": true, 
 var publicHosts = map[string]bool{"localhost": true, "localdomain": true, "localhost.localdomain": true}
 
 // reHome finds user names in paths of home directories.
-var reHome = regexp.MustCompile(`(?i)(/home/|/Users/|[a-z]:\\+Users\\+)([^\s/\\"':;,…]+)`)
+var reHome = pattern.New(`(?i)(/home/|/Users/|[a-z]:\\+Users\\+)([^\s/\\"':;,…]+)`)
 
 // reARN takes the resource up to a character that ends it in a sentence.
-var reARN = regexp.MustCompile(`\barn:[a-z0-9*-]+:[a-z0-9*-]*:[a-z0-9*-]*:[0-9*…-]*:[A-Za-z0-9_+=,.@/:*?$…-]+`)
+var reARN = pattern.New(`\barn:[a-z0-9*-]+:[a-z0-9*-]*:[a-z0-9*-]*:[0-9*…-]*:[A-Za-z0-9_+=,.@/:*?$…-]+`)
 
 // arn redacts the account and the names of one ARN, and learns the names.
 func (d *redactor) arn(s string) string {
@@ -308,7 +308,7 @@ func (d *redactor) part(kind, name string) string {
 	return d.token(kind, name)
 }
 
-var reResourceID = regexp.MustCompile(`^(?:m?i|vpce|vpc|subnet|sg|eni|ami|pb|mw|key)-[0-9a-f]{8,}$`)
+var reResourceID = pattern.New(`^(?:m?i|vpce|vpc|subnet|sg|eni|ami|pb|mw|key)-[0-9a-f]{8,}$`)
 
 func awsBucket(name string) bool {
 	for _, p := range []string{"aws-ssm-", "amazon-ssm-", "aws-windows-downloads-", "patch-baseline-snapshot-", "aws-patchmanager-", "amazon-patch-"} {

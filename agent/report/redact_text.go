@@ -3,10 +3,10 @@ package report
 import (
 	"fmt"
 	"reflect"
-	"regexp"
 	"strings"
 	"time"
 
+	"ssm-doctor/checks/pattern"
 	"ssm-doctor/checks/text"
 )
 
@@ -15,7 +15,7 @@ import (
 type standIn string
 
 // reVerb is a verb of a format.
-var reVerb = regexp.MustCompile(`%[-+# 0-9.]*[A-Za-z%]`)
+var reVerb = pattern.New(`%[-+# 0-9.]*[A-Za-z%]`)
 
 // editValues returns a sentence with its values passed through edit, which also
 // learns what stands before the value. Numbers, times, and strings of a type of

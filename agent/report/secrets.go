@@ -1,8 +1,9 @@
 package report
 
 import (
-	"regexp"
 	"strings"
+
+	"ssm-doctor/checks/pattern"
 )
 
 // removed stands where a secret stood. No pattern below matches it.
@@ -13,49 +14,49 @@ const removed = "[removed]"
 type secretPattern struct {
 	hint  string
 	exact []string
-	re    *regexp.Regexp
+	re    *pattern.Pattern
 	to    string
 	keep  func(match string) bool // nil: never
 }
 
 var secretPatterns = []secretPattern{
-	{hint: "private key-", re: regexp.MustCompile(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)`), to: removed},
+	{hint: "private key-", re: pattern.New(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)`), to: removed},
 	// user:password@ of a URL, and of a proxy written without a scheme.
-	{hint: "@", re: regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)[^\s/?#"'<>@\[]+(?:@[^\s/?#"'<>@\[]+)*@`), to: "${1}" + removed + "@"},
+	{hint: "@", re: pattern.New(`(?i)([a-z][a-z0-9+.-]*://)[^\s/?#"'<>@\[]+(?:@[^\s/?#"'<>@\[]+)*@`), to: "${1}" + removed + "@"},
 	// A password with a slash in it; what is a port is none.
-	{hint: "@", re: regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)[^\s/@:"'<>\[\]]+:(?:[^\s0-9/@"'<>\[\]]|[0-9]+[^\s0-9/:@?#"'<>\[\]])[^\s"'<>\[\]]*@`), to: "${1}" + removed + "@"},
-	{hint: "@", re: regexp.MustCompile(`[^\s/@:"'\[\]=,;(]+:[^\s/@"'\[\]]+@([A-Za-z0-9.-]+:[0-9]{1,5}\b)`), to: removed + "@${1}"},
+	{hint: "@", re: pattern.New(`(?i)([a-z][a-z0-9+.-]*://)[^\s/@:"'<>\[\]]+:(?:[^\s0-9/@"'<>\[\]]|[0-9]+[^\s0-9/:@?#"'<>\[\]])[^\s"'<>\[\]]*@`), to: "${1}" + removed + "@"},
+	{hint: "@", re: pattern.New(`[^\s/@:"'\[\]=,;(]+:[^\s/@"'\[\]]+@([A-Za-z0-9.-]+:[0-9]{1,5}\b)`), to: removed + "@${1}"},
 	// The sign before the host, encoded once or more often.
-	{hint: "40", re: regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)[^\s"'<>]*?%(?:25)*40`), to: "${1}" + removed + "@"},
-	{hint: "40", re: regexp.MustCompile(`(?i)[^\s/@:"'\[\]=,;(]+(?::|%3a)[^\s/@"'\[\]]+%(?:25)*40([A-Za-z0-9.-]+:[0-9]{1,5}\b)`), to: removed + "@${1}"},
-	{hint: "authorization", re: regexp.MustCompile(`(?i)(\bauthorization(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)(?:(?:basic|bearer|negotiate|ntlm|digest|aws4-[a-z0-9-]+)\s+)?[^\s"'\[][^"'\r\n\[]*`), to: "${1}" + removed},
-	{hint: "bearer ", re: regexp.MustCompile(`(?i)\b(bearer)\s+[A-Za-z0-9+/=._~-]{12,}`), to: "${1} " + removed},
-	{hint: "basic ", re: regexp.MustCompile(`(?i)\b(basic)\s+[A-Za-z0-9+/=]{8,}`), to: "${1} " + removed, keep: plainWord},
-	{hint: "x-amz-", re: regexp.MustCompile(`(?i)\b(x-amz-(?:signature|security-token|credential|target-token))((?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s&"'\[\\][^\s&"'\[]*`), to: "${1}${2}" + removed},
-	{hint: "signature=", re: regexp.MustCompile(`(?i)\b(signature=)[0-9a-z%+/=]{16,}`), to: "${1}" + removed},
-	{hint: "secret", re: regexp.MustCompile(`(?i)(secret_?-?(?:access)?_?-?key\w*(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]*`), to: "${1}" + removed, keep: placeholderValue},
-	{hint: "key", re: regexp.MustCompile(`(?i)(private_?-?key(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]{15,}`), to: "${1}" + removed},
-	{hint: "pass", re: regexp.MustCompile(`(?i)((?:password|passwd|passphrase)(?:\\*["'])?(?:\s*[:=>]\s*|\s+is\s+)(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]*`), to: "${1}" + removed, keep: placeholderValue},
-	{hint: "token", re: regexp.MustCompile(`(?i)(token(?:value)?(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[A-Za-z0-9+/=_.~-]{20,}`), to: "${1}" + removed, keep: placeholderValue},
-	{hint: "code", re: regexp.MustCompile(`(?i)((?:-code|activation_?-?\s?code)(?:\\*["'])?(?:\s*[:=,]\s*|\s+(?:is\s+)?)(?:\\*["'])?)[A-Za-z0-9+/=_-]{10,}`), to: "${1}" + removed, keep: placeholderValue},
-	{hint: "pwd", re: regexp.MustCompile(`(?i)(\bpwd(?:\\*["'])?\s*=\s*(?:\\*["'])?)[^\s"'/,;&}\[\\][^\s"',;&}\[]*`), to: "${1}" + removed, keep: placeholderValue},
-	{exact: []string{"MII"}, re: regexp.MustCompile(`\bMII[A-Za-z0-9+/=]{16,}`), to: removed},
+	{hint: "40", re: pattern.New(`(?i)([a-z][a-z0-9+.-]*://)[^\s"'<>]*?%(?:25)*40`), to: "${1}" + removed + "@"},
+	{hint: "40", re: pattern.New(`(?i)[^\s/@:"'\[\]=,;(]+(?::|%3a)[^\s/@"'\[\]]+%(?:25)*40([A-Za-z0-9.-]+:[0-9]{1,5}\b)`), to: removed + "@${1}"},
+	{hint: "authorization", re: pattern.New(`(?i)(\bauthorization(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)(?:(?:basic|bearer|negotiate|ntlm|digest|aws4-[a-z0-9-]+)\s+)?[^\s"'\[][^"'\r\n\[]*`), to: "${1}" + removed},
+	{hint: "bearer ", re: pattern.New(`(?i)\b(bearer)\s+[A-Za-z0-9+/=._~-]{12,}`), to: "${1} " + removed},
+	{hint: "basic ", re: pattern.New(`(?i)\b(basic)\s+[A-Za-z0-9+/=]{8,}`), to: "${1} " + removed, keep: plainWord},
+	{hint: "x-amz-", re: pattern.New(`(?i)\b(x-amz-(?:signature|security-token|credential|target-token))((?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s&"'\[\\][^\s&"'\[]*`), to: "${1}${2}" + removed},
+	{hint: "signature=", re: pattern.New(`(?i)\b(signature=)[0-9a-z%+/=]{16,}`), to: "${1}" + removed},
+	{hint: "secret", re: pattern.New(`(?i)(secret_?-?(?:access)?_?-?key\w*(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]*`), to: "${1}" + removed, keep: placeholderValue},
+	{hint: "key", re: pattern.New(`(?i)(private_?-?key(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]{15,}`), to: "${1}" + removed},
+	{hint: "pass", re: pattern.New(`(?i)((?:password|passwd|passphrase)(?:\\*["'])?(?:\s*[:=>]\s*|\s+is\s+)(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]*`), to: "${1}" + removed, keep: placeholderValue},
+	{hint: "token", re: pattern.New(`(?i)(token(?:value)?(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[A-Za-z0-9+/=_.~-]{20,}`), to: "${1}" + removed, keep: placeholderValue},
+	{hint: "code", re: pattern.New(`(?i)((?:-code|activation_?-?\s?code)(?:\\*["'])?(?:\s*[:=,]\s*|\s+(?:is\s+)?)(?:\\*["'])?)[A-Za-z0-9+/=_-]{10,}`), to: "${1}" + removed, keep: placeholderValue},
+	{hint: "pwd", re: pattern.New(`(?i)(\bpwd(?:\\*["'])?\s*=\s*(?:\\*["'])?)[^\s"'/,;&}\[\\][^\s"',;&}\[]*`), to: "${1}" + removed, keep: placeholderValue},
+	{exact: []string{"MII"}, re: pattern.New(`\bMII[A-Za-z0-9+/=]{16,}`), to: removed},
 	// Ids of access keys: the first four characters say what kind it is.
-	{exact: []string{"AKIA", "ASIA", "ABIA", "ACCA"}, re: regexp.MustCompile(`\b(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{12,}\b`), to: "${1}…"},
-	{hint: "eyj", re: regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?`), to: removed},
+	{exact: []string{"AKIA", "ASIA", "ABIA", "ACCA"}, re: pattern.New(`\b(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{12,}\b`), to: "${1}…"},
+	{hint: "eyj", re: pattern.New(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?`), to: removed},
 	// Session tokens of STS and of the metadata service begin alike.
-	{exact: []string{"IQoJb3JpZ2lu", "FwoGZXIvYXdz", "FQoGZXIvYXdz", "FQoDYXdz", "AQoDYXdz", "AQAEA"}, re: regexp.MustCompile(`\b(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz|FQoDYXdz|AQoDYXdz|AQAEA)[A-Za-z0-9+/=_%-]{16,}`), to: removed},
+	{exact: []string{"IQoJb3JpZ2lu", "FwoGZXIvYXdz", "FQoGZXIvYXdz", "FQoDYXdz", "AQoDYXdz", "AQAEA"}, re: pattern.New(`\b(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz|FQoDYXdz|AQoDYXdz|AQAEA)[A-Za-z0-9+/=_%-]{16,}`), to: removed},
 }
 
 // placeholderValue spares what a reader has to fill in: -code ACTIVATION_CODE,
 // <code>, $CODE.
 // CamelCase words are names of errors, as in "RoleToken: AccessDeniedException".
-var rePlaceholderValue = regexp.MustCompile(`(?:[ :="']|^)(?:(?:[A-Z][a-z]+){2,}|[A-Z]+(?:[_-][A-Z]+)+|<[^>]*>|\$\{?[A-Za-z_]+\}?|\*+|…)$`)
+var rePlaceholderValue = pattern.New(`(?:[ :="']|^)(?:(?:[A-Z][a-z]+){2,}|[A-Z]+(?:[_-][A-Z]+)+|<[^>]*>|\$\{?[A-Za-z_]+\}?|\*+|…)$`)
 
 func placeholderValue(match string) bool { return rePlaceholderValue.MatchString(match) }
 
 // plainWord spares words, as in "basic authentication".
-var rePlainWord = regexp.MustCompile(`\s[A-Z]?[a-z]+$`)
+var rePlainWord = pattern.New(`\s[A-Z]?[a-z]+$`)
 
 func plainWord(match string) bool { return rePlainWord.MatchString(match) }
 
@@ -102,12 +103,12 @@ func stripSecrets(s string) string {
 }
 
 // reEncoded is an encoded refusal of EC2, which only sts can read.
-var reEncoded = regexp.MustCompile(`(?:aws sts decode-authorization-message --encoded-message |Encoded authorization failure message: )[A-Za-z0-9_-]+`)
+var reEncoded = pattern.New(`(?:aws sts decode-authorization-message --encoded-message |Encoded authorization failure message: )[A-Za-z0-9_-]+`)
 
 // reDense is where key material can hide: a secret access key has 40
 // characters, encoded keys and tokens have more. Dashes are not in it: names
 // that CloudFormation makes up would be.
-var reDense = regexp.MustCompile(`[A-Za-z0-9+/]{40,}={0,2}`)
+var reDense = pattern.New(`[A-Za-z0-9+/]{40,}={0,2}`)
 
 // longestRun is the length of the longest part without a character that reDense
 // leaves out; most text is done with when it is known.

@@ -1,11 +1,11 @@
 package causes
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 	"ssm-doctor/checks/text"
 )
 
@@ -115,10 +115,10 @@ var systems = map[string]map[string]string{
 }
 
 // safe is what may be put into a command without quoting, up to 300 of them.
-var safe = regexp.MustCompile(`^[A-Za-z0-9._/:=,@+*-]+$`)
+var safe = pattern.New(`^[A-Za-z0-9._/:=,@+*-]+$`)
 
 // safeWindows is what may be put into a command of PowerShell in double quotes.
-var safeWindows = regexp.MustCompile(`^[A-Za-z0-9 ._:\\()-]+$`)
+var safeWindows = pattern.New(`^[A-Za-z0-9 ._:\\()-]+$`)
 
 // commands are placeholders that hold a whole command, made of safe parts by
 // whoever sets them.
@@ -181,7 +181,7 @@ func (s Step) Fill(v Values) Filled {
 
 var systemNames = strings.NewReplacer("linux", "Linux", "darwin", "macOS", "windows", "Windows", " ", " and ")
 
-var rePlaceholder = regexp.MustCompile(`\{[a-z]+\}`)
+var rePlaceholder = pattern.New(`\{[a-z]+\}`)
 
 // fill makes a sentence of a template: the words are its format, what stands for
 // the placeholders its values.

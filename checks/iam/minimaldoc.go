@@ -3,9 +3,10 @@ package iam
 import (
 	"cmp"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
+
+	"ssm-doctor/checks/pattern"
 )
 
 // managedBuckets is the kind of resource for the buckets that AWS keeps.
@@ -192,7 +193,7 @@ func (t Target) keys(placeholder string) []string {
 	return out
 }
 
-var placeholderRE = regexp.MustCompile(`\b(?:REGION|ACCOUNT_ID|BUCKET_NAME|PREFIX|PATH|LOG_GROUP|DIRECTORY_ID|[A-Z]+_KEY_ID)\b`)
+var placeholderRE = pattern.New(`\b(?:REGION|ACCOUNT_ID|BUCKET_NAME|PREFIX|PATH|LOG_GROUP|DIRECTORY_ID|[A-Z]+_KEY_ID)\b`)
 
 // placeholders are the words in a document that a reader must fill in.
 func placeholders(d *Draft) []string {

@@ -3,9 +3,10 @@ package iam
 import (
 	"encoding/json"
 	"html"
-	"regexp"
 	"strings"
 	"sync"
+
+	"ssm-doctor/checks/pattern"
 )
 
 // maxRefusal is the most of a message that is looked at, in bytes.
@@ -48,7 +49,7 @@ const (
 
 type refusalPattern struct {
 	id string
-	re *regexp.Regexp
+	re *pattern.Pattern
 }
 
 // The order matters: the first that matches counts.
@@ -67,17 +68,17 @@ var refusalPatterns = sync.OnceValue(func() []refusalPattern {
 		{"ec2-bare", `^You are not authorized to perform this operation\.?$`},
 		{"s3-bare", `^Access Denied\.?$`},
 	} {
-		out = append(out, refusalPattern{p[0], regexp.MustCompile(`(?i)` + p[1])})
+		out = append(out, refusalPattern{p[0], pattern.New(`(?i)` + p[1])})
 	}
 	return out
 })
 
 var (
-	xmlMessage = regexp.MustCompile(`(?is)<message[^>]*>(.*?)</message>`)
-	xmlCode    = regexp.MustCompile(`(?is)<code[^>]*>\s*([A-Za-z0-9_.]+)\s*</code>`)
-	xmlElement = regexp.MustCompile(`<(AccessDenied(?:Exception)?|UnauthorizedOperation)\b`)
-	codeInText = regexp.MustCompile(`\b(AccessDenied(?:Exception)?|UnauthorizedOperation)\b`)
-	blobInText = regexp.MustCompile(`Encoded authorization failure message: ([A-Za-z0-9_-]+)`)
+	xmlMessage = pattern.New(`(?is)<message[^>]*>(.*?)</message>`)
+	xmlCode    = pattern.New(`(?is)<code[^>]*>\s*([A-Za-z0-9_.]+)\s*</code>`)
+	xmlElement = pattern.New(`<(AccessDenied(?:Exception)?|UnauthorizedOperation)\b`)
+	codeInText = pattern.New(`\b(AccessDenied(?:Exception)?|UnauthorizedOperation)\b`)
+	blobInText = pattern.New(`Encoded authorization failure message: ([A-Za-z0-9_-]+)`)
 )
 
 // ParseRefusal reads an error: the code as the protocol gives it (x-amzn-ErrorType,
@@ -130,7 +131,7 @@ func unwrapXML(code, message string) (string, string) {
 	if m == nil {
 		return code, message
 	}
-	for _, re := range []*regexp.Regexp{xmlCode, xmlElement} {
+	for _, re := range []*pattern.Pattern{xmlCode, xmlElement} {
 		if c := re.FindStringSubmatch(message); c != nil && code == "" {
 			code = c[1]
 		}

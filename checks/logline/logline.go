@@ -11,6 +11,7 @@ import (
 
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/pattern"
 )
 
 // Gap stands for what was not recognised.
@@ -153,7 +154,7 @@ func spansOf(line string) []span {
 	return out
 }
 
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9_+=,.@/\\:*$\- ]+$`)
+var nameForm = pattern.New(`^[A-Za-z0-9_+=,.@/\\:*$\- ]+$`)
 
 // isName reports whether text can be a name: no part of it is as long, or as mixed, as a key.
 func isName(s string) bool {
@@ -193,7 +194,7 @@ func isMixed(s string) bool {
 
 // secretName is what the value behind it is a secret of. A status or a code of an error
 // has other words before it.
-var secretName = regexp.MustCompile(`(?i)(?:pass(?:word|wd|phrase|code)?|pwd|pw|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|auth|authorization|cookie|signature|credentials?|activation[_-]?code)["'\\]*$`)
+var secretName = pattern.New(`(?i)(?:pass(?:word|wd|phrase|code)?|pwd|pw|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|auth|authorization|cookie|signature|credentials?|activation[_-]?code)["'\\]*$`)
 
 // asksForSecret reports whether a chunk ends with the name of a secret, whose value
 // follows.
@@ -289,7 +290,7 @@ func loginIn(s string) bool {
 }
 
 // valueForms are the values that are told by their form, and are no secrets.
-var valueForms = regexp.MustCompile(`^(?:` + strings.Join([]string{
+var valueForms = pattern.New(`^(?:` + strings.Join([]string{
 	`[0-9]{1,5}`,                         // a small number
 	`v?[0-9]{1,6}(?:\.[0-9]{1,18}){1,3}`, // a fraction, a release
 	`(?:[0-9]{1,6}(?:\.[0-9]{1,9})?(?:h|ms|m|s|µs|ns))+`, // a duration
@@ -325,7 +326,7 @@ func isValue(s string) bool {
 }
 
 // hostLike is the name of a bucket, which need not have a point.
-var hostLike = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+var hostLike = pattern.New(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // partOf is what may be shown of a URL or path that has unknown parts; empty: nothing.
 func partOf(chunk string) string {
@@ -368,7 +369,7 @@ func partOf(chunk string) string {
 	return chunk[:cut] + strings.Join(parts, separator) + after
 }
 
-var hostForm = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$`)
+var hostForm = pattern.New(`^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$`)
 
 // ownedByAWS reports whether text is a host of AWS, with a port or without.
 func ownedByAWS(s string) bool {
@@ -440,4 +441,4 @@ func ShownRefusal(r iam.Refusal) iam.Refusal {
 // identityARN is the ARN of a role, a user or a session, whose names may be as mixed as
 // those that CloudFormation makes; redaction replaces them.
 // Source: IAM User Guide, "IAM and AWS STS quotas" and "IAM identifiers".
-var identityARN = regexp.MustCompile(`^arn:aws[a-z-]{0,20}:(?:iam|sts)::[0-9]{12}:(?:role|user|assumed-role|instance-profile)(?:/[\w+=,.@-]{1,64}){1,6}$`)
+var identityARN = pattern.New(`^arn:aws[a-z-]{0,20}:(?:iam|sts)::[0-9]{12}:(?:role|user|assumed-role|instance-profile)(?:/[\w+=,.@-]{1,64}){1,6}$`)

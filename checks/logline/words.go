@@ -57,7 +57,7 @@ var phraseWords = sync.OnceValue(func() map[string]bool {
 })
 
 // systemWords are words of the parts of the system, and of paths.
-const systemWords = `mkdir ptmx pts ioctl inappropriate tty server side encryption configuration paging file small shell interpreter
+const systemWords = `html doctype dangling assign record gone route6 mkdir ptmx pts ioctl inappropriate tty server side encryption configuration paging file small shell interpreter
 systemd oomd coredump kernel traps segfault general protection ip sp error in traps audit apparmor DENIED ALLOWED operation
 profile name pid comm requested denied mask fsuid ouid info type dec deny exe subj obj perm trust ftype rule fapolicyd auid uid gid ses
 oom memcg cgroup kill killed killer process task rss anon file shmem total vm UID pgtables score adj invoked gfp order nodemask constraint global

@@ -1,12 +1,12 @@
 package node
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 	"ssm-doctor/checks/text"
 )
 
@@ -52,7 +52,7 @@ func (h Held) Renewal() time.Time {
 // Valid reports whether they have not ended at a time, as far as is known.
 func (h Held) Valid(at time.Time) bool { return h.Until.After(at) }
 
-var rotationIn = regexp.MustCompile(`rotation will be in ([0-9.]{1,20}) (minute|hour|second)`)
+var rotationIn = pattern.New(`rotation will be in ([0-9.]{1,20}) (minute|hour|second)`)
 
 // heldOf are the credentials that the agent stored or, without that, announced.
 func heldOf(n *Node) Held {

@@ -3,11 +3,11 @@ package node
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 )
 
 // Device is what a network device is to the way out of the host.
@@ -32,9 +32,9 @@ var (
 // Names that devices have by convention, for systems that do not tell a kind. A
 // container's own end of a link is named as hardware is.
 var (
-	reHardware  = regexp.MustCompile(`(?i)^(eth|en|em|ib|wl|ww|bond|team|wi-fi)[0-9a-z ]*(\.\d+)?$`)
-	reTunnel    = regexp.MustCompile(`(?i)^(wg|wt|tun|tap|utun|ppp|tailscale|zt|zerotier|feth|nebula|nb-|netbird|openvpn|wireguard|ipsec|vti|xfrm|gpd|cscotun|proton|nordlynx|mullvad|vpn|warp|cloudflarewarp|twingate)`)
-	reContainer = regexp.MustCompile(`(?i)^(veth|vethernet|docker|br-|cni|flannel|cali|cilium|lxc|lxd|incus|virbr|vnet|podman|nerdctl|kube|weave|vxlan|antrea|dummy|cbr)`)
+	reHardware  = pattern.New(`(?i)^(eth|en|em|ib|wl|ww|bond|team|wi-fi)[0-9a-z ]*(\.\d+)?$`)
+	reTunnel    = pattern.New(`(?i)^(wg|wt|tun|tap|utun|ppp|tailscale|zt|zerotier|feth|nebula|nb-|netbird|openvpn|wireguard|ipsec|vti|xfrm|gpd|cscotun|proton|nordlynx|mullvad|vpn|warp|cloudflarewarp|twingate)`)
+	reContainer = pattern.New(`(?i)^(veth|vethernet|docker|br-|cni|flannel|cali|cilium|lxc|lxd|incus|virbr|vnet|podman|nerdctl|kube|weave|vxlan|antrea|dummy|cbr)`)
 )
 
 // DeviceOf tells what a device is, and its kind in a word.

@@ -1,12 +1,12 @@
 package node
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 )
 
 // DefaultUser is the user that the agent makes for sessions.
@@ -41,16 +41,16 @@ func (l Log) Near(e Entry, within time.Duration, ids ...string) bool {
 
 // BucketRE and LogGroupRE find what an entry of the log names as the place of output.
 var (
-	BucketRE   = regexp.MustCompile(`s3://([a-zA-Z0-9.-]{3,63})/`)
-	LogGroupRE = regexp.MustCompile(`Log group "([^"\s]{1,512})"`)
+	BucketRE   = pattern.New(`s3://([a-zA-Z0-9.-]{3,63})/`)
+	LogGroupRE = pattern.New(`Log group "([^"\s]{1,512})"`)
 )
 
 // userRE are the forms in which the agent's log names the user of a session.
 // Source: amazon-ssm-agent, agent/session/shell and agent/session/utility.
-var userRE = []*regexp.Regexp{
-	regexp.MustCompile(`RunAs user (\S{1,100}) does not exist`),
-	regexp.MustCompile(`Failed to retrieve (?:uid|gid|groups) for (\S{1,100}):`),
-	regexp.MustCompile(`Failed to create (\S{1,100}):`),
+var userRE = []*pattern.Pattern{
+	pattern.New(`RunAs user (\S{1,100}) does not exist`),
+	pattern.New(`Failed to retrieve (?:uid|gid|groups) for (\S{1,100}):`),
+	pattern.New(`Failed to create (\S{1,100}):`),
 }
 
 // SessionUser is the user of a session that an entry of the log names; empty: none.

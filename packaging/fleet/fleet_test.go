@@ -118,6 +118,80 @@ doctor() { echo ssm-doctor >>calls; }
 	}
 }
 
+// TestUserDataPlace: the script as it stands puts what it loads into a folder of its own,
+// whatever others made in /var/tmp before, and installs nothing that is not what its sum
+// says. Others can neither read nor change it in between.
+func TestUserDataPlace(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root for a mount namespace and a second user")
+	}
+	if exec.CommandContext(t.Context(), "unshare", "-m", "true").Run() != nil {
+		t.Skip("no mount namespace can be made here")
+	}
+	script, err := filepath.Abs("user-data.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const nobody = "setpriv --reuid 65534 --regid 65534 --clear-groups"
+	for _, tt := range []struct{ name, sum, before, want string }{
+		{"plain", "good", "", "installed package"},
+		{"wrong sum", "bad", "", ""},
+		{"files of others under names that could be taken", "good", `for n in ssm-doctor.deb ssm-doctor.rpm ssm-doctor p; do ` + nobody + ` sh -c "umask 0; : >/var/tmp/$n"; ` + nobody + ` ln -sf /etc/victim /var/tmp/$n.link; done`, "installed package"},
+		{"no room for a folder", "good", "mount -o remount,ro /var/tmp", ""},
+		{"another user swaps meanwhile", "good", nobody + ` sh -c 'while :; do for d in /var/tmp/ssm-doctor.*; do for f in $d/*; do echo evil >$f; rm -f $f; ln -s /etc/victim $f; done; mv $d /var/tmp/away; done; done' >/dev/null 2>&1 & swap=$!`, "installed package"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			write := func(name, text string) {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write("package", "package\n")
+			write("run", `set -e
+mount --make-rprivate /
+mount -t tmpfs -o mode=1777 none /var/tmp
+mount -t tmpfs none /opt
+mkdir /opt/bin
+cat >/opt/bin/dpkg <<'D'
+#!/bin/sh
+stat -c 'folder %a %u' "$(dirname "$2")" >>`+dir+`/log
+sleep 0.3
+echo "installed $(cat "$2")" >>`+dir+`/log
+D
+cp /opt/bin/dpkg /opt/bin/rpm
+printf '#!/bin/sh\nexit 0\n' >/opt/bin/ssm-doctor
+chmod 755 /opt/bin/*
+`+tt.before+`
+sum=$(sha256sum <`+dir+`/package | cut -d' ' -f1)
+[ `+tt.sum+` = good ] || sum=0000000000000000000000000000000000000000000000000000000000000000
+rc=0
+URL_AMD64=file://`+dir+`/package.deb URL_ARM64=file://`+dir+`/package.deb SHA256_AMD64=$sum SHA256_ARM64=$sum PATH=/opt/bin:$PATH sh `+script+` || rc=$?
+[ -z "$swap" ] || kill $swap
+find /var/tmp -name 'ssm-doctor.*' -type d >>`+dir+`/left
+exit $rc
+`)
+			write("package.deb", "package\n")
+			out, err := exec.CommandContext(t.Context(), "unshare", "-m", "sh", filepath.Join(dir, "run")).CombinedOutput()
+			log, _ := os.ReadFile(filepath.Join(dir, "log"))
+			if tt.want == "" {
+				if err == nil || len(log) > 0 {
+					t.Errorf("installed: %s%s", log, out)
+				}
+				return
+			}
+			if want := "folder 700 0\n" + tt.want + "\n"; err != nil || string(log) != want {
+				t.Errorf("%v: %q, want %q\n%s", err, log, want, out)
+			}
+			if left, _ := os.ReadFile(filepath.Join(dir, "left")); len(left) > 0 {
+				t.Errorf("left %s", left)
+			}
+		})
+	}
+}
+
 // checkSQL: no parser of Athena's SQL is at hand; quotes, parentheses and ends of
 // statements can be counted.
 func checkSQL(t *testing.T, name string) {

@@ -2,7 +2,6 @@ package agentlog
 
 import (
 	"cmp"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/pattern"
 )
 
 // maxSleep is the longest pause the agent takes: 24 hours and up to two more, after an
@@ -32,7 +32,7 @@ func sleepOf(text string) (time.Duration, bool) {
 	return d, true
 }
 
-var everyRE = regexp.MustCompile(`every (\d{1,6}) seconds`)
+var everyRE = pattern.New(`every (\d{1,6}) seconds`)
 
 // everyOf reads the interval of "Backing off health check to every 600 seconds for 1800 seconds".
 func everyOf(text string) (time.Duration, bool) {
@@ -47,17 +47,17 @@ func everyOf(text string) (time.Duration, bool) {
 
 // Texts that identify or authorise and never belong into a fact.
 var scrubs = []struct {
-	re   *regexp.Regexp
+	re   *pattern.Pattern
 	with string
 }{
-	{regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)[^\s/@"']*:(?:[^\s/"']*|[^\s0-9/"'][^\s"']*)@`), `${1}***@`},
-	{regexp.MustCompile(`(?i)((?:https?|all)_proxy["']?\s*[:=]\s*)[^\s@"']+@`), `${1}***@`},
-	{regexp.MustCompile(`\b(A[A-Z]{3})[A-Z0-9]{12,}\b`), `${1}***`},
-	{regexp.MustCompile(`(?i)(the hardware id) \([^)]*\)(.*?)\([^)]*\)`), `${1} (***)${2}(***)`},
-	{regexp.MustCompile(`(?i)\b[0-9a-f]{32}\b`), `***`},
-	{regexp.MustCompile(`(?i)\b(basic|bearer) [A-Za-z0-9+/=._~-]*[A-Z0-9=+/][A-Za-z0-9+/=._~-]{7,}`), `${1} ***`},
-	{regexp.MustCompile(`(?i)((?:signature|security-token|sessiontoken|session_token|secretaccesskey|secret_access_key|secret access key|activationcode|tokenvalue|password|passwd)(?:\\*["'])?\s*[:=>]\s*(?:\\*["'])?)[^\s"'&,;]+`), `${1}***`},
-	{regexp.MustCompile(`\b[A-Za-z0-9+/]{100,}={0,2}`), `***`},
+	{pattern.New(`(?i)([a-z][a-z0-9+.-]*://)[^\s/@"']*:(?:[^\s/"']*|[^\s0-9/"'][^\s"']*)@`), `${1}***@`},
+	{pattern.New(`(?i)((?:https?|all)_proxy["']?\s*[:=]\s*)[^\s@"']+@`), `${1}***@`},
+	{pattern.New(`\b(A[A-Z]{3})[A-Z0-9]{12,}\b`), `${1}***`},
+	{pattern.New(`(?i)(the hardware id) \([^)]*\)(.*?)\([^)]*\)`), `${1} (***)${2}(***)`},
+	{pattern.New(`(?i)\b[0-9a-f]{32}\b`), `***`},
+	{pattern.New(`(?i)\b(basic|bearer) [A-Za-z0-9+/=._~-]*[A-Z0-9=+/][A-Za-z0-9+/=._~-]{7,}`), `${1} ***`},
+	{pattern.New(`(?i)((?:signature|security-token|sessiontoken|session_token|secretaccesskey|secret_access_key|secret access key|activationcode|tokenvalue|password|passwd)(?:\\*["'])?\s*[:=>]\s*(?:\\*["'])?)[^\s"'&,;]+`), `${1}***`},
+	{pattern.New(`\b[A-Za-z0-9+/]{100,}={0,2}`), `***`},
 }
 
 // scrub removes secrets and machine ids from text of the log.
@@ -69,10 +69,10 @@ func scrub(s string) string {
 }
 
 var (
-	tagRE    = regexp.MustCompile(`<(?:Code>)?([A-Z][A-Za-z]{3,60}(?:Exception|Denied|Request))`)
-	actionRE = regexp.MustCompile(`not authorized to perform: ([a-z0-9-]{1,40}:[A-Za-z0-9*]{1,80})`)
-	messRE   = regexp.MustCompile(`(?s)<[Mm]essage>(.*?)</[Mm]essage>`)
-	tailRE   = regexp.MustCompile(`(?i)[\s,]+(status code: \d|request id: |RequestID: )`)
+	tagRE    = pattern.New(`<(?:Code>)?([A-Z][A-Za-z]{3,60}(?:Exception|Denied|Request))`)
+	actionRE = pattern.New(`not authorized to perform: ([a-z0-9-]{1,40}:[A-Za-z0-9*]{1,80})`)
+	messRE   = pattern.New(`(?s)<[Mm]essage>(.*?)</[Mm]essage>`)
+	tailRE   = pattern.New(`(?i)[\s,]+(status code: \d|request id: |RequestID: )`)
 )
 
 // notCodes are words before a colon that are no error codes of AWS; the code

@@ -3,12 +3,12 @@ package agentsvc
 import (
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 )
 
 // surroundings are the namespaces and control groups in which this program runs, to
@@ -83,16 +83,16 @@ func parseGroups(b []byte) []string {
 // runtimes are what the control groups of containers are called by.
 var runtimes = []struct {
 	name string
-	re   *regexp.Regexp
+	re   *pattern.Pattern
 }{
-	{"kubernetes", regexp.MustCompile(`kubepods`)},
-	{"ecs", regexp.MustCompile(`^/ecs/|/ecstasks`)},
-	{"docker", regexp.MustCompile(`/docker[/-]|/docker\.service/`)},
-	{"podman", regexp.MustCompile(`libpod`)},
-	{"containerd", regexp.MustCompile(`cri-containerd|nerdctl|/containerd\.service/`)},
-	{"cri-o", regexp.MustCompile(`crio-`)},
-	{"lxc", regexp.MustCompile(`/lxc/|lxc\.payload`)},
-	{"systemd-nspawn", regexp.MustCompile(`^/machine\.slice/`)},
+	{"kubernetes", pattern.New(`kubepods`)},
+	{"ecs", pattern.New(`^/ecs/|/ecstasks`)},
+	{"docker", pattern.New(`/docker[/-]|/docker\.service/`)},
+	{"podman", pattern.New(`libpod`)},
+	{"containerd", pattern.New(`cri-containerd|nerdctl|/containerd\.service/`)},
+	{"cri-o", pattern.New(`crio-`)},
+	{"lxc", pattern.New(`/lxc/|lxc\.payload`)},
+	{"systemd-nspawn", pattern.New(`^/machine\.slice/`)},
 }
 
 // containerOf tells which runtime a control group belongs to; empty: none that is known.

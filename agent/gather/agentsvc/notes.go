@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/logline"
+	"ssm-doctor/checks/pattern"
 )
 
 const (
@@ -128,32 +128,32 @@ func journal(ctx context.Context, env *gather.Env, units []facts.Unit) ([]byte, 
 // noteForm is one kind of entry. The first that matches wins.
 type noteForm struct {
 	kind string
-	re   *regexp.Regexp // the group "process" is the process
+	re   *pattern.Pattern // the group "process" is the process
 }
 
 // noteForms are the words of the kernel (mm/oom_kill.c, arch/x86/mm/fault.c), of systemd
 // (src/core) and of the dynamic loader that tell how a process ended, over the last ten
 // years of each.
 var noteForms = []noteForm{
-	{facts.NoteOOMGroup, regexp.MustCompile(`Memory cgroup out of memory: Kill(?:ed)? process \d+ \((?P<process>[^)]{1,16})\)`)},
-	{facts.NoteOOM, regexp.MustCompile(`Out of memory(?: \([^)]*\))?: Kill(?:ed)? process \d+ \((?P<process>[^)]{1,16})\)`)},
-	{facts.NoteOOM, regexp.MustCompile(`systemd-oomd.*Killed \S*amazon-ssm-agent\S* due to`)},
-	{facts.NoteOOMUnit, regexp.MustCompile(`amazon-ssm-agent\.service.*(?:killed by the OOM killer|systemd-oomd killed|result 'oom-kill')`)},
-	{facts.NoteNoMemory, regexp.MustCompile(`(?P<process>amazon-ssm-agent|ssm-agent-worker)\b.*(?:fatal error: runtime: (?:out of memory|cannot allocate memory)|[Cc]annot allocate memory)`)},
-	{facts.NoteLibrary, regexp.MustCompile(`(?:amazon-ssm-agent|ssm-agent-worker).*error while loading shared libraries: \S+`)},
-	{facts.NoteLibrary, regexp.MustCompile(`(?:amazon-ssm-agent|ssm-agent-worker).*version .GLIBC_[0-9.]+' not found`)},
-	{facts.NoteRefused, regexp.MustCompile(`apparmor="DENIED".*operation="(?:exec|file_mmap|open)".*(?:amazon-ssm-agent|ssm-agent-worker|ssm-document-worker|ssm-session-worker)`)},
-	{facts.NoteRefused, regexp.MustCompile(`dec=deny\S* .*(?:amazon-ssm-agent|ssm-agent-worker|ssm-document-worker|ssm-session-worker)`)},
-	{facts.NoteExec, regexp.MustCompile(`amazon-ssm-agent\.service.*(?:Failed at step EXEC spawning|Unable to locate executable|Failed to execute (?:command)?|Failed to locate executable)`)},
-	{facts.NoteExec, regexp.MustCompile(`(?:Failed at step EXEC spawning|Failed to execute|Unable to locate executable) \S*amazon-ssm-agent`)},
-	{facts.NoteStep, regexp.MustCompile(`amazon-ssm-agent\.service.*Failed at step [A-Z_]+ spawning|amazon-ssm-agent\.service.*Failed to (?:determine user credentials|set up mount namespacing|load environment files|load credentials)`)},
-	{facts.NoteCrash, regexp.MustCompile(`(?P<process>amazon-ssm-agen|amazon-ssm-agent|ssm-agent-worke|ssm-agent-worker)\[\d+\]:? (?:segfault at|general protection)`)},
-	{facts.NoteCrash, regexp.MustCompile(`traps: (?P<process>amazon-ssm-agen|ssm-agent-worke)\[\d+\]`)},
-	{facts.NoteCrash, regexp.MustCompile(`systemd-coredump.*Process \d+ \((?P<process>amazon-ssm-agen|ssm-agent-worke)\w?\) of user \d+ dumped core`)},
-	{facts.NoteStartLimit, regexp.MustCompile(`amazon-ssm-agent\.service.*(?:[Ss]tart request repeated too quickly|start-limit)`)},
-	{facts.NoteDependency, regexp.MustCompile(`Dependency failed for .*(?:amazon-ssm-agent)|amazon-ssm-agent\.service: Job \S+ failed with result 'dependency'`)},
-	{facts.NotePull, regexp.MustCompile(`(?:host-containers@control|host-ctr)\b.*(?i:failed to pull image|failed to pull ctr image|failed to resolve reference|failed to fetch image)`)},
-	{facts.NoteTimeout, regexp.MustCompile(`amazon-ssm-agent\.service.*(?:operation timed out|timed out\. (?:Killing|Terminating)|Watchdog timeout)`)},
+	{facts.NoteOOMGroup, pattern.New(`Memory cgroup out of memory: Kill(?:ed)? process \d+ \((?P<process>[^)]{1,16})\)`)},
+	{facts.NoteOOM, pattern.New(`Out of memory(?: \([^)]*\))?: Kill(?:ed)? process \d+ \((?P<process>[^)]{1,16})\)`)},
+	{facts.NoteOOM, pattern.New(`systemd-oomd.*Killed \S*amazon-ssm-agent\S* due to`)},
+	{facts.NoteOOMUnit, pattern.New(`amazon-ssm-agent\.service.*(?:killed by the OOM killer|systemd-oomd killed|result 'oom-kill')`)},
+	{facts.NoteNoMemory, pattern.New(`(?P<process>amazon-ssm-agent|ssm-agent-worker)\b.*(?:fatal error: runtime: (?:out of memory|cannot allocate memory)|[Cc]annot allocate memory)`)},
+	{facts.NoteLibrary, pattern.New(`(?:amazon-ssm-agent|ssm-agent-worker).*error while loading shared libraries: \S+`)},
+	{facts.NoteLibrary, pattern.New(`(?:amazon-ssm-agent|ssm-agent-worker).*version .GLIBC_[0-9.]+' not found`)},
+	{facts.NoteRefused, pattern.New(`apparmor="DENIED".*operation="(?:exec|file_mmap|open)".*(?:amazon-ssm-agent|ssm-agent-worker|ssm-document-worker|ssm-session-worker)`)},
+	{facts.NoteRefused, pattern.New(`dec=deny\S* .*(?:amazon-ssm-agent|ssm-agent-worker|ssm-document-worker|ssm-session-worker)`)},
+	{facts.NoteExec, pattern.New(`amazon-ssm-agent\.service.*(?:Failed at step EXEC spawning|Unable to locate executable|Failed to execute (?:command)?|Failed to locate executable)`)},
+	{facts.NoteExec, pattern.New(`(?:Failed at step EXEC spawning|Failed to execute|Unable to locate executable) \S*amazon-ssm-agent`)},
+	{facts.NoteStep, pattern.New(`amazon-ssm-agent\.service.*Failed at step [A-Z_]+ spawning|amazon-ssm-agent\.service.*Failed to (?:determine user credentials|set up mount namespacing|load environment files|load credentials)`)},
+	{facts.NoteCrash, pattern.New(`(?P<process>amazon-ssm-agen|amazon-ssm-agent|ssm-agent-worke|ssm-agent-worker)\[\d+\]:? (?:segfault at|general protection)`)},
+	{facts.NoteCrash, pattern.New(`traps: (?P<process>amazon-ssm-agen|ssm-agent-worke)\[\d+\]`)},
+	{facts.NoteCrash, pattern.New(`systemd-coredump.*Process \d+ \((?P<process>amazon-ssm-agen|ssm-agent-worke)\w?\) of user \d+ dumped core`)},
+	{facts.NoteStartLimit, pattern.New(`amazon-ssm-agent\.service.*(?:[Ss]tart request repeated too quickly|start-limit)`)},
+	{facts.NoteDependency, pattern.New(`Dependency failed for .*(?:amazon-ssm-agent)|amazon-ssm-agent\.service: Job \S+ failed with result 'dependency'`)},
+	{facts.NotePull, pattern.New(`(?:host-containers@control|host-ctr)\b.*(?i:failed to pull image|failed to pull ctr image|failed to resolve reference|failed to fetch image)`)},
+	{facts.NoteTimeout, pattern.New(`amazon-ssm-agent\.service.*(?:operation timed out|timed out\. (?:Killing|Terminating)|Watchdog timeout)`)},
 }
 
 // parseNotes finds entries about the end of the agent in lines of syslog, of journalctl
@@ -216,8 +216,8 @@ func afterHost(line string) string {
 }
 
 var (
-	syslogTime = regexp.MustCompile(`^[A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d:\d\d`)
-	auditTime  = regexp.MustCompile(`msg=audit\((\d{1,12})`)
+	syslogTime = pattern.New(`^[A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d:\d\d`)
+	auditTime  = pattern.New(`msg=audit\((\d{1,12})`)
 )
 
 // noteTime is when a line was written; zero when it does not say. Lines of the old

@@ -3,7 +3,6 @@ package awsapi
 import (
 	"cmp"
 	"context"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/pattern"
 )
 
 // maxParallel bounds the requests under way at the same time.
@@ -20,9 +20,9 @@ const maxParallel = 6
 
 // What may stand in a request; facts of a host may hold anything.
 var (
-	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
-	groupName  = regexp.MustCompile(`^[A-Za-z0-9._/#-]+$`)
-	nodeName   = regexp.MustCompile(`^m?i-[0-9a-f]{8,17}$`)
+	bucketName = pattern.New(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	groupName  = pattern.New(`^[A-Za-z0-9._/#-]+$`)
+	nodeName   = pattern.New(`^m?i-[0-9a-f]{8,17}$`)
 )
 
 // Permissions sends harmless reads with the identity in use. It reads the sections

@@ -1,11 +1,11 @@
 package awsapi
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 )
 
 // maxCalls bounds the signed requests of one run, those of the policy simulator
@@ -73,7 +73,7 @@ func parameterRows(name, resource string) []row {
 }
 
 // parameterPath is a path that may stand in a request.
-var parameterPath = regexp.MustCompile(`^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`)
+var parameterPath = pattern.New(`^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`)
 
 // probeRows are the requests of a family; paths are those of parameters that
 // the verdict is wanted for. Targets are absent on purpose where the answer to an

@@ -5,7 +5,6 @@ import (
 	"math/bits"
 	"net/netip"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/hostfile"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 )
 
 // routeDirs are where distributions keep routes that survive a reboot.
@@ -107,7 +107,7 @@ func coversIMDS(dst string) (string, bool) {
 	return p.Masked().String(), true
 }
 
-var viaRE = regexp.MustCompile(`(169\.254(?:\.\d{1,3}){2}(?:/\d{1,2})?|169\.254\.0\.0/16)(?:\s+netmask\s+(\S+))?\s+(?:via|gw)\s+(\d{1,3}(?:\.\d{1,3}){3})(?:\s+dev\s+(\S+))?`)
+var viaRE = pattern.New(`(169\.254(?:\.\d{1,3}){2}(?:/\d{1,2})?|169\.254\.0\.0/16)(?:\s+netmask\s+(\S+))?\s+(?:via|gw)\s+(\d{1,3}(?:\.\d{1,3}){3})(?:\s+dev\s+(\S+))?`)
 
 // configuredRoutes reads the routes to the metadata service of one file, whose
 // name tells the format.

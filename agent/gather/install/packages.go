@@ -7,12 +7,12 @@ import (
 	"errors"
 	"io"
 	"path"
-	"regexp"
 	"strings"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/agentsvc"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 )
 
 // pkgName is the agent's name in every package database.
@@ -72,7 +72,7 @@ func parseDpkg(r io.Reader, pkg string) (dpkgStatus, bool, error) {
 	}
 }
 
-var versionRE = regexp.MustCompile(`^\d+(\.\d+){1,3}$`)
+var versionRE = pattern.New(`^\d+(\.\d+){1,3}$`)
 
 // agentVersion removes a package revision; empty when it is no version.
 func agentVersion(s string) string {
@@ -298,7 +298,7 @@ func rpmVersion(out []byte) string {
 	return v
 }
 
-var snapVersionRE = regexp.MustCompile(`(?m)^version:\s*['"]?([0-9.]+)`)
+var snapVersionRE = pattern.New(`(?m)^version:\s*['"]?([0-9.]+)`)
 
 // parseSnapVersion reads the version of snap.yaml; empty when there is none.
 func parseSnapVersion(b []byte) string {

@@ -7,13 +7,13 @@ import (
 	"context"
 	"errors"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/agentsvc"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 )
 
 // Source looks at the agent: installations, service, processes, configuration, proxy.
@@ -75,7 +75,7 @@ func folders(env *gather.Env) facts.Layout {
 	return own
 }
 
-var versionInPath = regexp.MustCompile(`amazon-ssm-agent-(\d+\.\d+\.\d+\.\d+)`)
+var versionInPath = pattern.New(`amazon-ssm-agent-(\d+\.\d+\.\d+\.\d+)`)
 
 // withUnits adds the programs that the agent's units start at places where no package
 // has them, such as /nix/store.

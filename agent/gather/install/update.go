@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"io"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 )
 
 // Bounds of what is read about updates.
@@ -309,7 +309,7 @@ func endOf(fsys gather.FileSystem, name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, updateTail))
 }
 
-var logTime = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})([+-]\d{2}:?\d{2}|Z)`)
+var logTime = pattern.New(`^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})([+-]\d{2}:?\d{2}|Z)`)
 
 // ParseUpdateLog finds what a package manager's log says against the agent's package.
 // A line about a lock names no package: it counts only beside one that names the agent's.

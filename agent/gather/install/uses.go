@@ -6,13 +6,13 @@ import (
 	"errors"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 )
 
 const (
@@ -133,8 +133,8 @@ var featureOfStep = map[string]string{
 // A command leaves a folder named by its id; a run of an association one with
 // the time after it.
 var (
-	commandRE     = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-	associationRE = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\.[0-9]{4}-[0-9]{2}-[0-9]{2}`)
+	commandRE     = pattern.New(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+	associationRE = pattern.New(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\.[0-9]{4}-[0-9]{2}-[0-9]{2}`)
 )
 
 func (u *uses) documents(ctx context.Context, dir string) {
@@ -159,8 +159,8 @@ func (u *uses) documents(ctx context.Context, dir string) {
 }
 
 var (
-	bucketRE = regexp.MustCompile(`"OutputS3BucketName"\s*:\s*"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])"`)
-	groupRE  = regexp.MustCompile(`"LogGroupName"\s*:\s*"([A-Za-z0-9._/#-]+)"`)
+	bucketRE = pattern.New(`"OutputS3BucketName"\s*:\s*"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])"`)
+	groupRE  = pattern.New(`"LogGroupName"\s*:\s*"([A-Za-z0-9._/#-]+)"`)
 )
 
 // output reads where documents send their output. State files hold parameters
@@ -213,7 +213,7 @@ func (u *uses) states(dirs []string) (names []string, failed error) {
 }
 
 // names adds what an expression finds in a state file, which is a trace of a feature.
-func (u *uses) names(b []byte, re *regexp.Regexp, to *[]string, feature, file string) {
+func (u *uses) names(b []byte, re *pattern.Pattern, to *[]string, feature, file string) {
 	for _, m := range re.FindAllSubmatch(b, 10) {
 		u.add(feature, file)
 		if v := string(m[1]); len(v) <= 512 && !slices.Contains(*to, v) && len(*to) < 10 {

@@ -6,7 +6,6 @@ package netconfig
 import (
 	"cmp"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -15,6 +14,7 @@ import (
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/hostfile"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 )
 
 // dirs hold network configuration. Source: netplan(5), systemd.network(5),
@@ -232,7 +232,7 @@ func sections(b []byte) map[string]string {
 }
 
 // reEthernet is a pattern of names that takes devices of a cloud.
-var reEthernet = regexp.MustCompile(`^(\*|e\*|en|eth|!)`)
+var reEthernet = pattern.New(`^(\*|e\*|en|eth|!)`)
 
 func networkd(b []byte) []facts.NetworkEntry {
 	v := sections(b)
@@ -299,8 +299,8 @@ func interfaces(b []byte) []facts.NetworkEntry {
 }
 
 var (
-	reUdevMAC  = regexp.MustCompile(`ATTR\{address\}=="([0-9A-Fa-f:]{17})"`)
-	reUdevName = regexp.MustCompile(`NAME="([^"]{1,40})"`)
+	reUdevMAC  = pattern.New(`ATTR\{address\}=="([0-9A-Fa-f:]{17})"`)
+	reUdevName = pattern.New(`NAME="([^"]{1,40})"`)
 )
 
 func udev(b []byte) []facts.NetworkEntry {

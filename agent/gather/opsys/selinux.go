@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/hostfile"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 )
 
 // selinux reads the mode and what was refused to the agent.
@@ -73,8 +73,8 @@ func auditDenials(fsys gather.FileSystem) facts.Seen[[]facts.Denial] {
 }
 
 var (
-	avcRE   = regexp.MustCompile(`msg=audit\((\d{1,12})[.\d]*:\d+\): +avc: +denied +\{ ([a-z_ ]{1,100}) \}`)
-	fieldRE = regexp.MustCompile(`\b(comm|path|name|tcontext)=("[^"]*"|\S+)`)
+	avcRE   = pattern.New(`msg=audit\((\d{1,12})[.\d]*:\d+\): +avc: +denied +\{ ([a-z_ ]{1,100}) \}`)
+	fieldRE = pattern.New(`\b(comm|path|name|tcontext)=("[^"]*"|\S+)`)
 )
 
 // parseAVC finds access-vector refusals about the agent in audit records.

@@ -15,13 +15,13 @@ import (
 	"maps"
 	"math/big"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 )
 
 // Source reads the vault and the rest of the agent's state. No key
@@ -319,7 +319,7 @@ func (v *vault) informational(name string) facts.Seen[facts.Informational] {
 	return facts.Known(i, gather.FileURL(name))
 }
 
-var nodeRE = regexp.MustCompile(`^m?i-[0-9a-f]{8,17}$`)
+var nodeRE = pattern.New(`^m?i-[0-9a-f]{8,17}$`)
 
 // nodeFolders lists the node ids that have a folder in the data directory.
 func nodeFolders(fsys gather.FileSystem, data string) facts.Seen[[]string] {
