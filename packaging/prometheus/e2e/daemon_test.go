@@ -20,7 +20,6 @@ import (
 
 // mayBeEmpty: panels that show nothing for the hosts of this test, and why.
 var mayBeEmpty = map[string]string{
-	"Features and rights":         "off unless metrics.all",
 	"Time to gather":              "off unless metrics.all",
 	"Credentials expire in":       "the host has no credentials",
 	"Features that are not ready": "without credentials no right is known",
