@@ -170,7 +170,7 @@ func (v *pageView) facts(r *Report) {
 	add("System", strings.TrimSpace(r.Node.OS+" "+r.Node.Arch))
 	add("SSM Agent", r.AgentVersion)
 	add("Credentials", strings.TrimSpace(r.Credentials.Source+" "+r.Credentials.Role))
-	if r.Credentials.Source != "none" {
+	if s := r.Credentials.Source; s != "" && s != "none" {
 		add("Why these", r.Credentials.Why)
 	}
 	add("The agent would try next", r.Credentials.Next)

@@ -216,19 +216,28 @@ func steps(fix []Step, r *Report) *html.Node {
 
 func (v *pageView) evidence(rows []Evidence, caption string) *html.Node {
 	return table("fold evidence", caption, []string{"Asked", "Answer", "Where, when"}, body(each(rows, func(e Evidence) *html.Node {
-		at := tag("td", class("dim"), breakable(e.From))
-		switch parsed, err := time.Parse(time.RFC3339, e.At); {
-		case e.At == "":
-		case err != nil:
-			add(at, textNode(" "+e.At))
-		default:
-			add(at, raw(" "))
-			for _, n := range v.when(parsed) {
-				add(at, n)
-			}
-		}
-		return row(th(e.What), td(e.Seen), at)
+		return row(th(e.What), td(e.Seen), tag("td", class("dim"), v.origin(e)))
 	})))
+}
+
+// evidenceList is the same where a table has no room.
+func (v *pageView) evidenceList(rows []Evidence) *html.Node {
+	return tag("ul", class("seen"), each(rows, func(e Evidence) *html.Node {
+		return tag("li", tag("b", e.What), raw(" "), e.Seen, raw(" "), tag("span", class("dim"), v.origin(e)))
+	}))
+}
+
+// origin is where an observation comes from, and of when it is.
+func (v *pageView) origin(e Evidence) []*html.Node {
+	out := breakable(e.From)
+	switch at, err := time.Parse(time.RFC3339, e.At); {
+	case e.At == "":
+	case err != nil:
+		out = append(out, textNode(" "+e.At))
+	default:
+		out = append(append(out, raw(" ")), v.when(at)...)
+	}
+	return out
 }
 
 // breakable is a path or address that may go on in the next line behind a slash.
@@ -254,7 +263,7 @@ func (v *pageView) checkTable(list []Check, caption string) *html.Node {
 			add(result, tag("p", class("dim"), "Cause: ", v.toCause(c.Cause)))
 		}
 		if len(c.Evidence) > 0 {
-			add(result, folded([]*html.Node{textNode("Evidence"), tag("span", class("hide"), " of "+c.ID)}, v.evidence(c.Evidence, "Evidence of "+c.ID)))
+			add(result, folded([]*html.Node{textNode("Evidence"), tag("span", class("hide"), " of "+c.ID)}, v.evidenceList(c.Evidence)))
 		}
 		name := th(c.Title)
 		if c.Title != "" {

@@ -103,7 +103,7 @@ func (v *pageView) header() *html.Node {
 		add(node, tag("li", s))
 	}
 	if !v.Since.IsZero() {
-		add(node, tag("li", "since ", v.when(v.Since)))
+		add(node, tag("li", "for ", tag("span", class("for rel"), span(max(0, v.Now.Sub(v.Since)))), ", since ", timeAt(v.Since)))
 	}
 	if until := v.R.Until; until.After(v.Now) {
 		add(node, tag("li", "will be lost at ", v.when(until)))
