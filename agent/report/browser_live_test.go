@@ -94,7 +94,7 @@ func TestHTMLUpdatesItself(t *testing.T) {
 		`document.title.replace(/ ·.*/, "")`:                                                                 "MANAGED, BUT DEGRADED",
 		`String(document.querySelectorAll(".cmd").length - document.querySelectorAll(".copy").length)`:       "0",
 		`String(document.querySelectorAll("[data-part=history], [data-part=unexplained], footer p").length)`: "5",
-		`document.querySelector(".live").textContent`:                                                        "Up to date by itself. Hold",
+		`document.querySelector(".live").textContent`:                                                        "Updates by itself. Pause",
 	} {
 		if got := do(what); got != want {
 			t.Errorf("%s: %q, want %q", what, got, want)
@@ -119,7 +119,7 @@ func TestHTMLUpdatesItself(t *testing.T) {
 	// Held: nothing is asked for. A daemon that does not answer is told of.
 	do(`document.querySelector(".hold").click(); ""`)
 	show(livePage(t, samples()["unknown"], 4*time.Minute))
-	if got := do(`document.dispatchEvent(new Event("visibilitychange")); document.querySelector("h1").textContent + document.querySelector(".live").textContent`); got != "MANAGEDHeld. Go on" {
+	if got := do(`document.dispatchEvent(new Event("visibilitychange")); document.querySelector("h1").textContent + document.querySelector(".live").textContent`); got != "MANAGEDPaused. Resume" {
 		t.Errorf("held: %q", got)
 	}
 	do(`document.querySelector(".hold").click(); ""`)

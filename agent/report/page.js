@@ -94,15 +94,16 @@ const look = async () => {
   tell();
 };
 const state = {late: "", held: false};
-const bar = document.querySelector("header").appendChild(line("p", "live"));
+const bar = line("p", "live");
+document.querySelector(".age").after(bar);
 const text = bar.appendChild(line("span", ""));
 const hold = bar.appendChild(line("button", "hold"));
 hold.type = "button";
 hold.onclick = () => { state.held = !state.held; tell(); state.held || look(); };
 const tell = () => {
-  text.textContent = state.held ? "Held. " : state.late ? `No answer from the daemon since ${state.late}. ` : "Up to date by itself. ";
+  text.textContent = state.held ? "Paused. " : state.late ? `No answer from the daemon since ${state.late}. ` : "Updates by itself. ";
   bar.classList.toggle("bad", !!state.late && !state.held);
-  hold.textContent = state.held ? "Go on" : "Hold";
+  hold.textContent = state.held ? "Resume" : "Pause";
 };
 tell();
 const due = () => state.held || document.hidden || look();
