@@ -65,7 +65,7 @@ const parts = e => all("[data-part]", e).filter(p => !p.parentElement.closest("[
 const look = async () => {
   let page;
   try {
-    const answer = await fetch(location.pathname, {cache: "no-store"});
+    const answer = await fetch(location.pathname, {cache: "no-store", signal: AbortSignal.timeout(10000)});
     if (!answer.ok) throw answer.status;
     page = new DOMParser().parseFromString(await answer.text(), "text/html");
   } catch {

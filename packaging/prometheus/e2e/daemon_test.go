@@ -23,6 +23,7 @@ var mayBeEmpty = map[string]string{
 	"Time to gather":              "off unless metrics.all",
 	"Credentials expire in":       "the host has no credentials",
 	"Features that are not ready": "without credentials no right is known",
+	"Features and rights":         "without credentials no right is known",
 }
 
 // startProgram builds ssm-doctor and starts serve --demo, as a user does.
