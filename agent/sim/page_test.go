@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -18,10 +19,10 @@ import (
 // names are redacted or not, and fits a phone.
 func TestHTMLOfDemosPrints(t *testing.T) {
 	ctx := pagetest.Start(t)
-	var shown bytes.Buffer
+	var shown atomic.Pointer[bytes.Buffer]
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write(shown.Bytes())
+		_, _ = w.Write(shown.Load().Bytes())
 	}))
 	t.Cleanup(s.Close)
 	pagetest.Must(t, ctx, chromedp.EmulateViewport(390, 800))
@@ -33,13 +34,14 @@ func TestHTMLOfDemosPrints(t *testing.T) {
 		r, _ := engine.Run(t.Context(), h.Env(), engine.Options{})
 		h.Close()
 		for redacted, r := range map[bool]*report.Report{false: r, true: report.Redact(r)} {
-			shown.Reset()
-			if err := report.HTML(&shown, r, report.Live{}); err != nil {
+			var b bytes.Buffer
+			if err := report.HTML(&b, r, report.Live{}); err != nil {
 				t.Fatal(err)
 			}
-			if shown.Len() > 150_000 {
-				t.Errorf("%s: %d bytes", name, shown.Len())
+			if b.Len() > 150_000 {
+				t.Errorf("%s: %d bytes", name, b.Len())
 			}
+			shown.Store(&b)
 			pagetest.Must(t, ctx, chromedp.Navigate(s.URL))
 			if n := pagetest.Pages(t, ctx); n > 2 {
 				t.Errorf("%s, redacted %t: printed on %d sheets", name, redacted, n)
