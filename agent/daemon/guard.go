@@ -112,7 +112,7 @@ func (p *passwords) matches(hash, password string) bool {
 
 // hostGuard refuses names that this server does not go by: a page elsewhere
 // whose name was made to point here would send them (DNS rebinding). On other
-// than loopback addresses, metrics and health are left to be fetched by any name.
+// than loopback addresses, metrics, health and explanations are left to be fetched by any name.
 func hostGuard(next http.Handler, cfg *config.Config, own string) http.Handler {
 	names := append([]string{"localhost"}, cfg.AllowedHosts...)
 	if own != "" {
@@ -121,7 +121,7 @@ func hostGuard(next http.Handler, cfg *config.Config, own string) http.Handler {
 	}
 	open := !loopbackOnly(cfg)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		free := open && (r.URL.Path == "/metrics" || strings.HasPrefix(r.URL.Path, "/-/") && r.Method == http.MethodGet)
+		free := open && (r.URL.Path == "/metrics" || strings.HasPrefix(r.URL.Path, "/explain/") || strings.HasPrefix(r.URL.Path, "/-/") && r.Method == http.MethodGet)
 		if !free && !knownHost(r.Host, names) {
 			plain(w, http.StatusMisdirectedRequest, "this server does not go by that name; see --web.allowed-hosts")
 			return

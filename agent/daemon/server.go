@@ -33,8 +33,8 @@ const (
 	maxHeader      = 16 << 10
 	maxBody        = 4 << 10
 	shutdownLimit  = 3 * time.Second
-	pageRefresh    = time.Minute
-	staleRuns      = 3 // a report is old after so many intervals
+	pageRefresh    = 30 * time.Second // local looks are as often
+	staleRuns      = 3                // a report is old after so many intervals
 )
 
 // Run listens, runs the schedule, and ends both when ctx does.
@@ -165,6 +165,8 @@ func (d *Daemon) swapHandler() {
 	mux.HandleFunc("GET /{$}", guard(d.page(cfg, true)))
 	mux.HandleFunc("GET /report.html", guard(d.page(cfg, false)))
 	mux.HandleFunc("GET /report.json", guard(d.reportJSON))
+	// Of no host, so that everybody may read it: links of alerts lead here.
+	mux.HandleFunc("GET /explain/{id...}", d.explain)
 	if cfg.Lifecycle {
 		mux.HandleFunc("POST /-/run", func(w http.ResponseWriter, _ *http.Request) {
 			d.Trigger()
@@ -201,7 +203,7 @@ func (d *Daemon) metrics(cfg *config.Config) http.Handler {
 }
 
 // page is the status page, or the report as a page that stands alone. The status
-// page reloads itself, which shuts what a reader has opened: static is without.
+// page keeps itself up to date; static is without.
 func (d *Daemon) page(cfg *config.Config, status bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		p := d.now.Load()
@@ -211,10 +213,10 @@ func (d *Daemon) page(cfg *config.Config, status bool) http.HandlerFunc {
 		}
 		var live report.Live
 		if status {
-			live = report.Live{Refresh: pageRefresh, Reload: report.Link{Text: "read it without reload", Href: "?static=1"}, Now: d.wall(), Next: p.next, StaleAfter: staleRuns * cfg.Local,
-				Links: []report.Link{{Text: "report as JSON", Href: "report.json"}, {Text: "report as a file", Href: "report.html"}, {Text: "metrics", Href: "metrics"}}}
+			live = report.Live{Refresh: pageRefresh, Reload: report.Link{Text: "read it without reload", Href: "?static=1"}, Explain: "explain/", Now: d.wall(), Next: p.next, StaleAfter: staleRuns * cfg.Local,
+				Links: []report.Link{{Text: "report as JSON", Href: "report.json"}, {Text: "report as a file", Href: "report.html"}, {Text: "metrics", Href: "metrics"}, {Text: "all causes and checks", Href: "explain/"}}}
 			if r.URL.Query().Has("static") {
-				live.Refresh, live.Reload = 0, report.Link{Text: "reload it every minute", Href: "./"}
+				live.Refresh, live.Reload = 0, report.Link{Text: "Keep this page up to date", Href: "./"}
 			}
 		}
 		var b bytes.Buffer
@@ -227,6 +229,24 @@ func (d *Daemon) page(cfg *config.Config, status bool) http.HandlerFunc {
 		w.Header().Set("Content-Security-Policy", report.ContentPolicy())
 		_, _ = w.Write(b.Bytes())
 	}
+}
+
+// explain is the page of a check, a cause or an alert.
+func (d *Daemon) explain(w http.ResponseWriter, r *http.Request) {
+	var b bytes.Buffer
+	found, err := report.ExplainHTML(&b, r.PathValue("id"))
+	switch {
+	case err != nil:
+		d.o.Log.Error("page not rendered", "err", err)
+		plain(w, http.StatusInternalServerError, "the page could not be rendered")
+		return
+	case !found:
+		plain(w, http.StatusNotFound, "no check, cause or alert has that id; /explain/ lists all")
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", report.ContentPolicy())
+	_, _ = w.Write(b.Bytes())
 }
 
 func (d *Daemon) reportJSON(w http.ResponseWriter, _ *http.Request) {

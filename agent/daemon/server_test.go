@@ -115,6 +115,11 @@ func TestHTTP(t *testing.T) {
 		{"public page", "GET", "10.0.0.1", "/", public, 403, nil},
 		{"public json", "GET", "10.0.0.1", "/report.json", public, 403, nil},
 		{"public metrics by any name", "GET", "edge.example.net", "/metrics", public, 200, nil},
+		{"explanation", "GET", "localhost", "/explain/imds-disabled", plainSet, 200, nil},
+		{"explanation of nothing", "GET", "localhost", "/explain/nope", plainSet, 404, nil},
+		{"list of explanations", "GET", "localhost", "/explain/", plainSet, 200, nil},
+		{"public explanation by any name", "GET", "edge.example.net", "/explain/SSMDoctorDown", public, 200, nil},
+		{"explanation by a rebound name", "GET", "attacker.example", "/explain/dns", plainSet, 421, nil},
 		{"public page by any name", "GET", "edge.example.net", "/", func(c *config.Config) { public(c); c.Report = "full" }, 421, nil},
 		{"public, on purpose", "GET", "10.0.0.1", "/report.json", func(c *config.Config) { public(c); c.Report = "full" }, 200, nil},
 		{"public with users", "GET", "10.0.0.1", "/report.json", func(c *config.Config) { public(c); c.WebConfigFile = web }, 200, []string{"Authorization", basic("a", "right")}},
@@ -156,13 +161,15 @@ func TestPage(t *testing.T) {
 	d := shown(t, nil)
 	w := ask(d, "GET", "localhost", "/")
 	page := w.Body.String()
-	_, rest, _ := strings.Cut(page, "<style>")
-	css, _, _ := strings.Cut(rest, "</style>")
-	sum := sha256.Sum256([]byte(css))
-	if want := "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"; !strings.Contains(w.Header().Get("Content-Security-Policy"), want) {
-		t.Errorf("policy %q does not allow the page's style %s", w.Header().Get("Content-Security-Policy"), want)
+	for _, kind := range []string{"style", "script"} {
+		_, rest, _ := strings.Cut(page, "<"+kind+">")
+		source, _, _ := strings.Cut(rest, "</"+kind+">")
+		sum := sha256.Sum256([]byte(source))
+		if want := kind + "-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"; !strings.Contains(w.Header().Get("Content-Security-Policy"), want) {
+			t.Errorf("policy %q does not allow the page's %s", w.Header().Get("Content-Security-Policy"), want)
+		}
 	}
-	if strings.Contains(page, "<script") || strings.Contains(page, "111122223333") {
+	if strings.Count(page, "<script") != 1 || strings.Contains(page, "111122223333") {
 		t.Error("host text or an account number came through")
 	}
 	if !strings.Contains(page, `http-equiv="refresh"`) || strings.Contains(ask(d, "GET", "localhost", "/report.html").Body.String(), `http-equiv="refresh"`) {

@@ -75,7 +75,7 @@ func build(n *node.Node, found diagnose.Findings, a diagnose.Answer) *report.Rep
 
 func nodeOf(n *node.Node) report.Node {
 	i, h := n.Identity, n.Facts.Host
-	return report.Node{ID: i.ID, Kind: string(i.Kind), Region: i.Region, Account: i.Account, Partition: i.Partition, OS: osName(n.Facts), GOOS: h.GOOS, Arch: h.Arch}
+	return report.Node{ID: i.ID, Name: h.Hostname.Value, Kind: string(i.Kind), Region: i.Region, Account: i.Account, Partition: i.Partition, OS: osName(n.Facts), GOOS: h.GOOS, Arch: h.Arch}
 }
 
 func osName(f *facts.Facts) string {

@@ -12,7 +12,7 @@ import (
 // Page documents a check or a cause, in plain text without host values. The
 // same page is printed by explain and written to packaging/docs.
 type Page struct {
-	Kind  string // "check" or "cause"
+	Kind  string // "check", "cause" or "alert"
 	ID    string
 	Title string
 	Facts [][2]string // label and value: group, severity
@@ -34,9 +34,9 @@ type Item struct {
 }
 
 // Pages returns the pages with an id: a check, a cause, or both where they
-// share it; none for an id that is neither.
+// share it, or an alert; none for an id that is nothing of these.
 func Pages(id string) []Page {
-	var out []Page
+	out := alertPages(id)
 	if c := causes.Get(id); c != nil {
 		out = append(out, causePage(c))
 	}

@@ -14,11 +14,12 @@ import (
 // Live is what a server knows of the report that it shows. The zero value
 // makes a page for a file.
 type Live struct {
-	Refresh    time.Duration // the page reloads itself; 0: it does not
-	Reload     Link          // to the same page that does not reload itself, or does
-	Now        time.Time     // to tell the age of the report; zero: not told
+	Refresh    time.Duration // how often the page looks for a newer report; 0: never
+	Reload     Link          // to the same page that does not keep itself up to date, or does
+	Now        time.Time     // what relative times count from; zero: the report's time
 	Next       time.Time     // next run
 	StaleAfter time.Duration // older reports are called old; 0: none
+	Explain    string        // address of the page of an id, without the id; empty: there is none
 	Links      []Link
 }
 
@@ -34,8 +35,14 @@ const (
 //go:embed page.css
 var pageCSS string
 
-// HTML writes a report as one page that loads nothing: no script, no font, no
-// picture. It is meant for a file, a mail, or the front page of a server.
+// pageJS adds buttons that copy commands and, on a server, fetches the page again and
+// puts what changed in its place. The page is whole without it.
+//
+//go:embed page.js
+var pageJS string
+
+// HTML writes a report as one page that loads nothing from elsewhere: style, script and
+// icon are in it. It is meant for a file, a mail, or the front page of a server.
 func HTML(w io.Writer, r *Report, l Live) error {
 	r = withoutSecrets(r)
 	r.Normalize()
@@ -47,7 +54,11 @@ func HTML(w io.Writer, r *Report, l Live) error {
 	return err
 }
 
+// statusClass is the colour of a status, state or severity; what is not known is grey.
 func statusClass(status string) string {
+	if _, known := marks[status]; !known || status == Unknown {
+		return "dim"
+	}
 	switch markOf(status).style {
 	case styleBad:
 		return "bad"

@@ -64,9 +64,11 @@ func TestHTMLForm(t *testing.T) {
 			t.Parallel()
 			doc := page(t, Redact(r), Live{})
 			count := map[string]int{}
-			ids := map[string]bool{}
+			ids, within := map[string]bool{}, map[string]bool{}
 			for _, n := range nodes(t, doc) {
-				count[n.Data]++
+				if n.Data != "title" || n.Parent.Data == "head" { // pictures have titles too
+					count[n.Data]++
+				}
 				if id := attr(n, "id"); id != "" {
 					if ids[id] {
 						t.Errorf("id %q twice", id)
@@ -74,7 +76,11 @@ func TestHTMLForm(t *testing.T) {
 					ids[id] = true
 				}
 				switch n.Data {
-				case "script", "iframe", "img", "object", "embed", "form", "base":
+				case "script":
+					if inner(n) != pageJS {
+						t.Errorf("a script that is not ours: %q", inner(n))
+					}
+				case "iframe", "img", "object", "embed", "form", "base":
 					t.Errorf("there is a <%s>", n.Data)
 				case "table":
 					if n.FirstChild == nil || firstElement(n).Data != "caption" {
@@ -85,11 +91,11 @@ func TestHTMLForm(t *testing.T) {
 						t.Errorf("th %q has no scope", inner(n))
 					}
 				case "title":
-					if title := inner(n); !strings.HasPrefix(title, verdictOf(t, doc)) {
+					if title := inner(n); n.Parent.Data == "head" && !strings.HasPrefix(title, verdictOf(t, doc)) {
 						t.Errorf("title %q", title)
 					}
 				case "svg":
-					if attr(n, "role") != "img" || attr(n, "aria-label") == "" {
+					if attr(n, "aria-hidden") == "" && (attr(n, "role") != "img" || attr(n, "aria-label") == "") {
 						t.Error("a picture without words")
 					}
 				}
@@ -100,12 +106,17 @@ func TestHTMLForm(t *testing.T) {
 					if a.Key == "src" || a.Key == "href" && n.Data != "a" && !strings.HasPrefix(a.Val, "data:") {
 						t.Errorf("%s=%q on %s", a.Key, a.Val, n.Data)
 					}
-					if a.Key == "href" && n.Data == "a" && a.Val != "#main" && !strings.HasPrefix(a.Val, "https://") {
-						t.Errorf("link to %q", a.Val)
+					if a.Key == "href" && n.Data == "a" && !strings.HasPrefix(a.Val, "https://") {
+						within[a.Val] = true
 					}
 				}
 			}
-			for tag, want := range map[string]int{"h1": 1, "header": 1, "main": 1, "footer": 1, "title": 1, "style": 1} {
+			for to := range within {
+				if !ids[strings.TrimPrefix(to, "#")] || !strings.HasPrefix(to, "#") {
+					t.Errorf("link to %q, which is not on the page", to)
+				}
+			}
+			for tag, want := range map[string]int{"script": 1, "h1": 1, "header": 1, "main": 1, "footer": 1, "title": 1, "style": 1} {
 				if count[tag] != want {
 					t.Errorf("%d <%s>, want %d", count[tag], tag, want)
 				}
@@ -173,7 +184,7 @@ func TestHTMLHostileText(t *testing.T) {
 			t.Errorf("%d bytes", len(doc))
 		}
 		for _, n := range nodes(t, doc) {
-			if n.Data == "script" || n.Data == "img" {
+			if n.Data == "script" && inner(n) != pageJS || n.Data == "img" {
 				t.Errorf("%q became an element", clip(evil, 40))
 			}
 			for _, a := range n.Attr {
@@ -207,7 +218,7 @@ func TestHTMLLive(t *testing.T) {
 	r := samples()["managed"]
 	l := Live{Refresh: time.Minute, Reload: Link{"read it without reload", "?static=1"}, Now: sampleTime.Add(2 * time.Minute), Next: sampleTime.Add(5 * time.Minute), StaleAfter: 15 * time.Minute, Links: []Link{{"JSON", "/report.json"}}}
 	doc := page(t, r, l)
-	for _, want := range []string{`<meta http-equiv="refresh" content="60"/>`, "looked at 2 min ago", `<time datetime="2026-11-22T09:05:00Z">`, `href="/report.json"`, `reloads itself every 60 s: <a href="?static=1">read it without reload</a>`} {
+	for _, want := range []string{`<noscript><meta http-equiv="refresh" content="60"/></noscript>`, `data-live="60"`, `09:00:00 UTC</time> <span class="rel">2 min ago</span>`, `<time datetime="2026-11-22T09:05:00Z">`, `href="/report.json"`, `every 60 s, which shuts what you open: <a href="?static=1">read it without reload</a>`} {
 		if !strings.Contains(doc, want) {
 			t.Errorf("no %q", want)
 		}
@@ -250,13 +261,64 @@ func TestFeatureReasons(t *testing.T) {
 	}
 }
 
-// What the page holds within itself is what the server's policy lets through.
+// What the page holds within itself is what the server's policy, and its own, let through.
 func TestContentPolicy(t *testing.T) {
 	t.Parallel()
+	policy := ""
 	for _, n := range nodes(t, page(t, samples()["managed"], Live{})) {
-		if attr(n, "rel") == "icon" && (!strings.HasPrefix(attr(n, "href"), "data:") || !strings.Contains(ContentPolicy(), "img-src data:;")) {
-			t.Errorf("icon %q under the policy %q", attr(n, "href"), ContentPolicy())
+		switch {
+		case attr(n, "http-equiv") == "Content-Security-Policy":
+			policy = attr(n, "content")
+		case n.Data == "style" || n.Data == "script":
+			if policy == "" {
+				t.Errorf("%s stands before the policy", n.Data)
+			}
+			if !strings.Contains(policy, n.Data+"-src '"+hashOf(inner(n))+"'") {
+				t.Errorf("%s under the policy %q", n.Data, policy)
+			}
+		case attr(n, "rel") == "icon":
+			if !strings.HasPrefix(attr(n, "href"), "data:image/svg+xml,") || !strings.Contains(policy, "img-src data:;") {
+				t.Errorf("icon %q under the policy %q", attr(n, "href"), policy)
+			}
 		}
+	}
+	if !strings.HasPrefix(ContentPolicy(), policy+"; ") || strings.Contains(policy, "unsafe") {
+		t.Errorf("policy of the page %q, of the server %q", policy, ContentPolicy())
+	}
+}
+
+// The tab shows the state by an icon, and the heading says since when.
+func TestHTMLShowsState(t *testing.T) {
+	t.Parallel()
+	icons := map[string]bool{}
+	for name, since := range map[string]string{"managed": "2026-11-21T03:00:00Z", "degraded": "2026-11-22T08:40:00Z", "not-managed": "2026-11-22T02:00:00Z", "image": ""} {
+		doc := page(t, samples()[name], Live{})
+		for _, n := range nodes(t, doc) {
+			if attr(n, "rel") == "icon" {
+				icons[attr(n, "href")] = true
+			}
+		}
+		head, _, _ := strings.Cut(doc, "</header>")
+		if _, said, found := strings.Cut(head, "since <time datetime=\""); found != (since != "") || !strings.HasPrefix(said, since) {
+			t.Errorf("%s: since %q, want %q", name, clip(said, 30), since)
+		}
+	}
+	if len(icons) != 3 {
+		t.Errorf("three states have %d icons", len(icons))
+	}
+}
+
+// What is not in use comes behind what is, folded, and in grey whatever it says.
+func TestHTMLFeatures(t *testing.T) {
+	t.Parallel()
+	_, features, _ := strings.Cut(page(t, samples()["degraded"], Live{}), `id="features"`)
+	features, _, _ = strings.Cut(features, "</section>")
+	used, rest, found := strings.Cut(features, "<details>")
+	if !found || !strings.Contains(used, "Session Manager") || !strings.Contains(used, "broken") {
+		t.Errorf("in use: %q", used)
+	}
+	if !strings.Contains(rest, "Patch Manager") || strings.Contains(rest, "st bad") || strings.Contains(rest, "st warn") {
+		t.Errorf("not in use: %q", rest)
 	}
 }
 

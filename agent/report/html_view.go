@@ -2,33 +2,29 @@ package report
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
+
+	"ssm-doctor/checks/text"
 )
 
 // pageView is a report as the page lays it out.
 type pageView struct {
 	R              *Report
-	RefreshSeconds int
-	Reload         Link
-	Next           time.Time
-	Links          []Link
+	Live           Live
+	Now            time.Time // what relative times count from
 	Verdict, Class string
-	Lead, Tag      string
+	Lead, CauseID  string
 	Node, Notes    []string
+	Since          time.Time // since when the node is in this state; zero: not known
 	StandIns       bool
-	Counts         string
-	Groups, Fine   []groupView // checks that need eyes, and the others
+	Problems       []Check // failed and warned, the root cause first
+	Dark, Fine     []Check // not known; passed and skipped
 	Path           *pathView
 	Times          *timesView
-	Environment    [][2]string
-}
-
-type groupView struct {
-	Name   string
-	Checks []Check
+	Facts          [][2]string
+	explained      map[string]bool // anchors of the explanations on this page
 }
 
 type stepView struct {
@@ -39,8 +35,12 @@ type stepView struct {
 
 func newPageView(r *Report, l Live) *pageView {
 	t := &screen{r: r}
-	v := &pageView{R: r, RefreshSeconds: int(l.Refresh.Seconds()), Reload: l.Reload, Next: l.Next, Links: l.Links,
-		Verdict: t.word(), Class: statusClass(r.State), Lead: capital(r.Summary.String()), Path: newPathView(r.Path), Times: newTimesView(r), StandIns: r.Redacted && r.RootCause != nil && standsIn(r.RootCause.Fix)}
+	v := &pageView{R: r, Live: l, Now: l.Now, Verdict: t.word(), Class: verdictColor(r), Lead: capital(r.Summary.String()),
+		Path: newPathView(r), StandIns: r.Redacted && r.RootCause != nil && standsIn(r.RootCause.Fix), Since: since(r)}
+	if v.Now.IsZero() {
+		v.Now = r.GeneratedAt
+	}
+	v.Times = newTimesView(r)
 	switch {
 	case r.Profile == "" && r.State == Degraded:
 		v.Verdict = "MANAGED, BUT DEGRADED"
@@ -48,25 +48,50 @@ func newPageView(r *Report, l Live) *pageView {
 		v.Verdict = "CANNOT TELL"
 	}
 	if c := r.RootCause; c != nil {
-		v.Lead, v.Tag = causeText(*c), Printable(c.ID)
+		v.Lead, v.CauseID = causeText(*c), c.ID
 		if c.Confidence != "" && c.Confidence != "proven" {
 			v.Notes = append(v.Notes, "The cause is "+Printable(c.Confidence)+", not proven.")
 		}
 	}
-	v.Node = t.nodeParts()
-	if c := t.signsWith(); c != "" {
-		v.Node = append(v.Node, c)
-	}
+	v.Node = nodeLine(r)
 	v.notes(r, l)
-	n := tally(r)
-	var counts []string
-	for _, s := range Statuses {
-		counts = append(counts, fmt.Sprintf("%d %s", n[s], s))
-	}
-	v.Counts = strings.Join(counts, ", ")
-	v.Groups, v.Fine = groups(r, false), groups(r, true)
-	v.environment(r)
+	v.sortChecks(r)
+	v.facts(r)
+	v.explained = explainedOn(r)
 	return v
+}
+
+// nodeLine says which host this is, most important first.
+func nodeLine(r *Report) []string {
+	var parts []string
+	id := r.Node.ID
+	if kind := wordOfKind[r.Node.Kind]; id == "" && kind != "" && r.Profile == "" {
+		id = kind + " without node id"
+	}
+	for _, p := range []string{r.Node.Name, id, r.Node.Account, r.Node.Region, r.Node.OS} {
+		if p != "" {
+			parts = append(parts, p)
+		}
+	}
+	return parts
+}
+
+// verdictColor is that of the state. What cannot be told needs eyes too.
+func verdictColor(r *Report) string {
+	switch r.State {
+	case Managed, Degraded, NotManaged:
+		return statusClass(r.State)
+	}
+	return "warn"
+}
+
+// since is when the state that the report tells began; zero where nobody wrote it down.
+func since(r *Report) time.Time {
+	var at time.Time
+	for i := len(r.History) - 1; i >= 0 && r.History[i].State == r.State; i-- {
+		at = r.History[i].At
+	}
+	return at
 }
 
 // notes are the circumstances that change what the page is worth.
@@ -83,64 +108,74 @@ func (v *pageView) notes(r *Report, l Live) {
 	if r.NeedRoot > 0 {
 		v.Notes = append(v.Notes, strings.ReplaceAll(needRoot(r), "`", ""))
 	}
-	if !l.Now.IsZero() && !r.GeneratedAt.IsZero() {
-		age := max(0, l.Now.Sub(r.GeneratedAt))
-		switch {
-		case l.StaleAfter > 0 && age > l.StaleAfter:
-			v.Notes = append(v.Notes, "Warning: this is "+span(age)+" old. The daemon has not finished a run since.")
-		default:
-			v.Node = append(v.Node, "looked at "+span(age)+" ago")
-		}
+	if age := l.Now.Sub(r.GeneratedAt); l.StaleAfter > 0 && !r.GeneratedAt.IsZero() && age > l.StaleAfter {
+		v.Notes = append(v.Notes, "Warning: this is "+span(age)+" old. The daemon has not finished a run since.")
 	}
 }
 
-// groups keeps the order of the report and parts what needs eyes from the rest.
-func groups(r *Report, fine bool) []groupView {
-	var out []groupView
-	at := map[string]int{}
+// sortChecks parts what needs eyes from the rest: the check that names the root cause
+// first, then what follows from it.
+func (v *pageView) sortChecks(r *Report) {
 	for _, c := range r.Checks[:min(len(r.Checks), htmlRows)] {
-		if fine != (c.Status == "pass" || c.Status == "skip") {
-			continue
+		switch c.Status {
+		case "pass", "skip":
+			v.Fine = append(v.Fine, c)
+		case "fail", "warn":
+			v.Problems = append(v.Problems, c)
+		default:
+			v.Dark = append(v.Dark, c)
 		}
-		name := groupName(c.Group)
-		i, ok := at[name]
-		if !ok {
-			i = len(out)
-			at[name] = i
-			out = append(out, groupView{Name: name})
-		}
-		out[i].Checks = append(out[i].Checks, c)
 	}
-	return out
+	rank := func(c Check) int {
+		switch {
+		case c.Cause != "" && c.Cause == v.CauseID:
+			return 0
+		case c.FollowsFrom != "":
+			return 1
+		case c.Status == "fail":
+			return 2
+		}
+		return 3
+	}
+	slices.SortStableFunc(v.Problems, func(a, b Check) int { return rank(a) - rank(b) })
 }
 
-func (v *pageView) environment(r *Report) {
+// counts says how many checks there are of each kind.
+func (v *pageView) counts() string {
+	n := tally(v.R)
+	var out []string
+	for _, s := range [][2]string{{"fail", "failed"}, {"warn", "with a warning"}, {"unknown", "not known"}, {"pass", "passed"}, {"skip", "do not apply"}} {
+		if n[s[0]] > 0 {
+			out = append(out, fmt.Sprintf("%d %s", n[s[0]], s[1]))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// facts are who the node is and what its agent signs with.
+func (v *pageView) facts(r *Report) {
 	add := func(name, value string) {
 		if value != "" {
-			v.Environment = append(v.Environment, [2]string{name, Printable(clip(value, htmlClip))})
+			v.Facts = append(v.Facts, [2]string{name, value})
 		}
 	}
+	add("Host", r.Node.Name)
 	add("Node", r.Node.ID)
-	add("Kind", r.Node.Kind)
+	add("Kind", text.Or(wordOfKind[r.Node.Kind], r.Node.Kind))
 	add("Account", r.Node.Account)
 	add("Region", r.Node.Region)
-	add("Partition", r.Node.Partition)
+	if r.Node.Partition != "aws" {
+		add("Partition", r.Node.Partition)
+	}
 	add("System", strings.TrimSpace(r.Node.OS+" "+r.Node.Arch))
 	add("SSM Agent", r.AgentVersion)
 	add("Credentials", strings.TrimSpace(r.Credentials.Source+" "+r.Credentials.Role))
-	if !r.Credentials.ExpiresAt.IsZero() {
-		add("Credentials expire", stamp(r.Credentials.ExpiresAt))
+	if s := r.Credentials.Source; s != "" && s != "none" {
+		add("Why these", r.Credentials.Why)
 	}
-	add("Why these credentials", r.Credentials.Why)
 	add("The agent would try next", r.Credentials.Next)
-	if !r.LastPing.IsZero() {
-		add("Last accepted call", stamp(r.LastPing))
-	}
-	if !r.Until.IsZero() {
-		add("Will be lost", stamp(r.Until))
-	}
 	if r.ClockSkew != nil {
-		add("Host clock against AWS", fmt.Sprintf("%+.1f s", -*r.ClockSkew))
+		add("Clock", fmt.Sprintf("%+.1f s against AWS", -*r.ClockSkew))
 	}
 }
 
@@ -178,7 +213,8 @@ type hopView struct {
 	Cut                                   bool // the path breaks before this station
 }
 
-func newPathView(path []Hop) *pathView {
+func newPathView(r *Report) *pathView {
+	path := r.Path
 	if len(path) == 0 {
 		return nil
 	}
@@ -189,7 +225,7 @@ func newPathView(path []Hop) *pathView {
 	var said []string
 	for i, h := range path {
 		m := markOf(h.Status)
-		hop := hopView{Name: Printable(clip(h.Name, 24)), Status: h.Status, Word: strings.ToLower(m.word), Text: h.Note.String(), Sign: m.glyph,
+		hop := hopView{Name: Printable(clip(h.Name, 24)), Status: h.Status, Word: statusWord(h.Status), Text: h.Note.String(), Sign: m.glyph,
 			X: step*i + step/2, Y: row*i + row/2, YText: row*i + row/2 + 5, Color: statusClass(h.Status)}
 		if hop.Color == "dim" {
 			hop.Color = "off"
@@ -206,9 +242,9 @@ func newPathView(path []Hop) *pathView {
 		if h.Status == "fail" && !broken {
 			broken = true
 			hop.Cut, hop.LinkColor = i > 0, "bad"
-			v.Note = "The path breaks at " + hop.Name
-			if !h.Note.IsZero() {
-				v.Note += ": " + Printable(clip(h.Note.String(), htmlClip))
+			v.Note = "The path breaks at " + hop.Name + "."
+			if !h.Note.IsZero() && (r.RootCause == nil || h.Note.String() != r.RootCause.Summary.String()) {
+				v.Note = strings.TrimSuffix(v.Note, ".") + ": " + Printable(clip(h.Note.String(), htmlClip))
 			}
 		}
 		v.Hops = append(v.Hops, hop)
@@ -219,15 +255,17 @@ func newPathView(path []Hop) *pathView {
 
 // timesView is how the state changed over time.
 type timesView struct {
-	Label, Caption, First, Last string
-	Bars                        []barView
-	Rows                        []timeRow
+	Label, Caption string
+	Bars           []barView
+	Ticks          []time.Time // evenly spaced, the first and the last included
+	Rows           []timeRow
 }
 
+// barView is a stretch of time: X and W of 1000, H of 40.
 type barView struct {
-	X, Y, W, H, TextX float64
-	Color, Word       string
-	Fits              bool
+	X, W, H int
+	Color   string
+	Title   string
 }
 
 type timeRow struct {
@@ -237,6 +275,9 @@ type timeRow struct {
 
 const timesShown = 20 // latest changes on the page
 
+// stateHeights tell the state too, for those who see no colours.
+var stateHeights = map[string]int{Managed: 40, Degraded: 30, NotManaged: 20}
+
 func newTimesView(r *Report) *timesView {
 	h := r.History
 	if len(h) == 0 {
@@ -245,12 +286,12 @@ func newTimesView(r *Report) *timesView {
 	h = h[max(0, len(h)-timesShown):]
 	// Where the clock was set back, bars would lie.
 	inOrder := slices.IsSortedFunc(h, func(a, b Transition) int { return a.At.Compare(b.At) })
-	end := r.GeneratedAt
+	begin, end := h[0].At, r.GeneratedAt
 	if last := h[len(h)-1].At; end.Before(last) {
 		end = last
 	}
-	whole := end.Sub(h[0].At).Seconds()
-	v := &timesView{First: stamp(h[0].At), Last: stamp(end), Caption: "Changes of state, latest first"}
+	whole := end.Sub(begin)
+	v := &timesView{Caption: "Changes of state, latest first"}
 	if len(r.History) > timesShown {
 		v.Caption += fmt.Sprintf("; the last %d of %d", timesShown, len(r.History))
 	}
@@ -263,8 +304,7 @@ func newTimesView(r *Report) *timesView {
 		if i+1 < len(h) {
 			until = h[i+1].At
 		}
-		m := markOf(c.State)
-		row := timeRow{At: c.At, Class: statusClass(c.State), Word: m.word, Lasted: "unknown", Cause: c.Cause}
+		row := timeRow{At: c.At, Class: statusClass(c.State), Word: markOf(c.State).word, Lasted: "unknown", Cause: c.Cause}
 		if !until.Before(c.At) {
 			row.Lasted = span(until.Sub(c.At))
 		}
@@ -276,19 +316,24 @@ func newTimesView(r *Report) *timesView {
 		if !inOrder || whole <= 0 {
 			continue
 		}
-		b := barView{X: round(900 * c.At.Sub(h[0].At).Seconds() / whole), Word: row.Word, Color: row.Class}
-		b.W = max(2, round(900*until.Sub(c.At).Seconds()/whole))
-		// Height tells the state too, for those who see no colours.
-		b.H = map[string]float64{Managed: 40, Degraded: 30, NotManaged: 20}[c.State]
+		b := barView{X: share(c.At.Sub(begin), whole), H: stateHeights[c.State], Color: row.Class, Title: said[i]}
+		b.W = max(4, share(until.Sub(begin), whole)-b.X)
 		if b.H == 0 {
 			b.H, b.Color = 12, "off"
 		}
-		b.Y, b.TextX = 42-b.H, b.X+8
-		b.Fits = b.H >= 20 && b.W > float64(12*len(b.Word)+16)
+		if c.Cause != "" && c.State != Managed {
+			b.Title += ": " + c.Cause
+		}
 		v.Bars = append(v.Bars, b)
+	}
+	for i := range 5 {
+		if inOrder && whole > 0 {
+			v.Ticks = append(v.Ticks, begin.Add(whole/4*time.Duration(i)))
+		}
 	}
 	v.Label = "States in order: " + strings.Join(said, ", ")
 	return v
 }
 
-func round(f float64) float64 { return math.Round(f*10) / 10 }
+// share is the part of 1000 that one length of time is of another.
+func share(d, whole time.Duration) int { return int(1000 * d.Seconds() / whole.Seconds()) }

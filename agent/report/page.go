@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/net/html"
@@ -58,7 +59,7 @@ func textNode(s string) *html.Node {
 	return &html.Node{Type: html.TextNode, Data: shown(s)}
 }
 
-// raw is a text of this program: the style sheet, and the line ends of the source.
+// raw is a text of this program: style sheet, script, and the line ends of the source.
 func raw(s string) *html.Node { return &html.Node{Type: html.TextNode, Data: s} }
 
 func lineEnd() *html.Node { return raw("\n") }
@@ -84,13 +85,48 @@ func where(ok bool, n func() *html.Node) *html.Node {
 
 func link(href, says string) *html.Node { return tag("a", prop{"href", href}, says) }
 
-func timeAt(t time.Time) *html.Node {
-	return tag("time", prop{"datetime", t.UTC().Format(time.RFC3339)}, stamp(t))
+// when is a time in UTC and how far it is from now. The script keeps that distance up to
+// date, which is why it is an element of its own.
+func (v *pageView) when(at time.Time) []*html.Node {
+	out := []*html.Node{timeAt(at)}
+	if d := v.apart(at); d != "" {
+		out = append(out, raw(" "), tag("span", class("rel"), d))
+	}
+	return out
 }
 
-// section is a part of the page with its heading.
+// apart says how far a time is from now: of a file, from the time of the report.
+func (v *pageView) apart(at time.Time) string {
+	if v.Now.IsZero() || at.IsZero() {
+		return ""
+	}
+	switch d := v.Now.Sub(at); {
+	case d < 0:
+		return "in " + span(-d)
+	case v.Live.Now.IsZero() && d == 0:
+		return ""
+	case v.Live.Now.IsZero():
+		return span(d) + " earlier"
+	default:
+		return span(d) + " ago"
+	}
+}
+
+func timeAt(t time.Time) *html.Node {
+	return tag("time", prop{"datetime", t.UTC().Format(time.RFC3339)}, t.UTC().Format("2006-01-02 15:04:05 UTC"))
+}
+
+// section is a part of the page with its heading. The script finds a part by its name.
 func section(id, heading string, parts ...any) *html.Node {
-	return tag("section", append([]any{prop{"aria-labelledby", id}, lineEnd(), tag("h2", prop{"id", id}, heading), lineEnd()}, append(parts, lineEnd())...)...)
+	return tag("section", append([]any{prop{"data-part", id}, prop{"aria-labelledby", id}, lineEnd(), tag("h2", prop{"id", id}, heading), lineEnd()}, append(parts, lineEnd())...)...)
+}
+
+// part is a part of the page without a heading.
+func part(id string, n *html.Node) *html.Node {
+	if n != nil {
+		n.Attr = append(n.Attr, html.Attribute{Key: "data-part", Val: id})
+	}
+	return n
 }
 
 // folded is what a click opens.
@@ -125,11 +161,26 @@ func tdOf(column string, parts ...any) *html.Node {
 	return tag("td", append([]any{prop{"data-h", column}}, parts...)...)
 }
 
-// stateCell is a status in its word and colour.
-func stateCell(color, word string) *html.Node { return tag("td", class("st "+color), word) }
+// stateCell is a status as a sign, in its word and colour.
+func stateCell(color, sign, word string) *html.Node {
+	return tag("td", class("st "+color), badge(color, sign), word)
+}
+
+// badge is a sign on a round ground; the word beside it says the same.
+func badge(color, sign string) *html.Node {
+	return tag("span", class("badge "+color), prop{"aria-hidden", "true"}, sign)
+}
 
 func statusCell(status string) *html.Node {
-	return stateCell(statusClass(status), markOf(status).word)
+	return stateCell(statusClass(status), markOf(status).glyph, statusWord(status))
+}
+
+// statusWord is what a check, station or severity came to, as the page says it.
+func statusWord(status string) string {
+	if w := map[string]string{"pass": "passed", "fail": "failed", "warn": "warning", "skip": "not for this host", Unknown: "not known"}[status]; w != "" {
+		return w
+	}
+	return strings.ToLower(markOf(status).word)
 }
 
 // command is one to copy: words go to the next line whole.
@@ -143,57 +194,82 @@ func command(c string) *html.Node {
 			add(code, raw(w.Space))
 		}
 	}
-	return tag("pre", prop{"tabindex", "0"}, code)
+	return tag("div", class("cmd"), tag("pre", prop{"tabindex", "0"}, code))
 }
 
 func steps(fix []Step, r *Report) *html.Node {
 	return tag("ol", class("steps"), lineEnd(), each(stepViews(fix, r), func(s stepView) *html.Node {
-		li := tag("li", prop{"value", strconv.Itoa(s.N)})
-		says := s.Words
-		if s.Or {
-			li.Attr, says = append([]html.Attribute{{Key: "class", Val: "or"}}, li.Attr...), "or "+says
-		}
-		add(li, textNode(says))
+		var place, what *html.Node
 		if s.Where != "" {
-			add(li, raw(" "))
-			add(li, tag("span", class("where"), "("+s.Where+")"))
+			place = tag("span", class("where"), s.Where)
 		}
 		if s.Command != "" {
-			add(li, lineEnd())
-			add(li, command(s.Command))
+			what = command(s.Command)
 		}
-		return li
+		number := prop{"value", strconv.Itoa(s.N)}
+		if s.Or {
+			return tag("li", class("or"), number, folded([]*html.Node{textNode("Or "), place, textNode(" " + s.Words)}, what))
+		}
+		return tag("li", number, place, raw(" "), s.Words, lineEnd(), what)
 	}))
 }
 
-func evidence(rows []Evidence, caption string) *html.Node {
-	return table("fold evidence", caption, []string{"Asked", "Answer", "When, where"}, body(each(rows, func(e Evidence) *html.Node {
-		when := tag("td", class("dim"))
-		if e.At != "" {
-			add(when, tag("time", prop{"datetime", e.At}, e.At))
-			add(when, raw(" "))
-		}
-		add(when, textNode(e.From))
-		return row(th(e.What), td(e.Seen), when)
+func (v *pageView) evidence(rows []Evidence, caption string) *html.Node {
+	return table("fold evidence", caption, []string{"Asked", "Answer", "Where, when"}, body(each(rows, func(e Evidence) *html.Node {
+		return row(th(e.What), td(e.Seen), tag("td", class("dim"), v.origin(e)))
 	})))
 }
 
-func checkTable(list []groupView, caption string) *html.Node {
-	var bodies []*html.Node
-	for _, g := range list {
-		rows := each(g.Checks, func(c Check) *html.Node {
-			result := td(c.Summary.String())
-			if c.FollowsFrom != "" {
-				add(result, raw(" "))
-				add(result, tag("span", class("dim"), "follows from "+c.FollowsFrom))
-			}
-			if len(c.Evidence) > 0 {
-				add(result, folded([]*html.Node{textNode("Evidence"), tag("span", class("hide"), " of "+c.ID)}, evidence(c.Evidence, "Evidence of "+c.ID)))
-			}
-			return row(statusCell(c.Status), th(c.ID), result)
-		})
-		head := row(tag("th", prop{"colspan", "3"}, prop{"scope", "rowgroup"}, g.Name))
-		bodies = append(bodies, body(append([]*html.Node{head, lineEnd()}, rows...)), lineEnd())
+// evidenceList is the same where a table has no room.
+func (v *pageView) evidenceList(rows []Evidence) *html.Node {
+	return tag("ul", class("seen"), each(rows, func(e Evidence) *html.Node {
+		return tag("li", tag("b", e.What), raw(" "), e.Seen, raw(" "), tag("span", class("dim"), v.origin(e)))
+	}))
+}
+
+// origin is where an observation comes from, and of when it is.
+func (v *pageView) origin(e Evidence) []*html.Node {
+	out := breakable(e.From)
+	switch at, err := time.Parse(time.RFC3339, e.At); {
+	case e.At == "":
+	case err != nil:
+		out = append(out, textNode(" "+e.At))
+	default:
+		out = append(append(out, raw(" ")), v.when(at)...)
 	}
-	return table("fold checks", caption, []string{"Status", "Check", "Result"}, bodies...)
+	return out
+}
+
+// breakable is a path or address that may go on in the next line behind a slash.
+func breakable(s string) []*html.Node {
+	var out []*html.Node
+	for p := range strings.SplitAfterSeq(shown(s), "/") {
+		if out != nil && len(p) > 6 {
+			out = append(out, tag("wbr"))
+		}
+		out = append(out, textNode(p))
+	}
+	return out
+}
+
+// checkTable lists checks: what they are called, what came out, and what they saw.
+func (v *pageView) checkTable(list []Check, caption string) *html.Node {
+	return table("fold checks", caption, []string{"Status", "Check", "Result"}, body(each(list, func(c Check) *html.Node {
+		result := td(capital(c.Summary.String()))
+		if c.FollowsFrom != "" {
+			add(result, tag("p", class("dim"), "Follows from ", v.toCause(c.FollowsFrom)))
+		}
+		if c.Cause != "" {
+			add(result, tag("p", class("dim"), "Cause: ", v.toCause(c.Cause)))
+		}
+		if len(c.Evidence) > 0 {
+			add(result, folded([]*html.Node{textNode("Evidence"), tag("span", class("hide"), " of "+c.ID)}, v.evidenceList(c.Evidence)))
+		}
+		name := th(c.Title)
+		if c.Title != "" {
+			add(name, tag("br"))
+		}
+		add(name, v.toCheck(c.ID))
+		return row(statusCell(c.Status), name, result)
+	})))
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/net/html"
 
@@ -12,60 +13,128 @@ import (
 
 // tree is the whole page.
 func (v *pageView) tree() *html.Node {
-	doc := &html.Node{Type: html.DocumentNode}
-	doc.AppendChild(&html.Node{Type: html.DoctypeNode, Data: "html"})
 	main := tag("main", prop{"id", "main"}, prop{"tabindex", "-1"}, lineEnd())
-	for _, part := range []*html.Node{v.remedy(), v.seen(), v.docs(), v.doubt(), v.path(), v.also(), v.checks(), v.unexplained(), v.features(), v.history(), v.notLooked(), v.permissions(), v.endpoints(), v.run()} {
-		if part != nil {
-			add(main, part)
+	// What is wrong and what mends it comes first, and is what is printed.
+	for _, n := range []*html.Node{v.remedy(), v.seen(), v.doubt(), v.path(), v.also(), v.checks(), v.unexplained(), v.features(), v.history(), v.notLooked(), v.node(), v.details(), v.explanations()} {
+		if n != nil {
+			add(main, n)
 			add(main, lineEnd())
 		}
 	}
-	doc.AppendChild(tag("html", prop{"lang", "en"}, lineEnd(), v.head(), lineEnd(),
-		tag("body", lineEnd(), tag("a", class("skip"), prop{"href", "#main"}, "Skip to the remedy"), lineEnd(), v.header(), lineEnd(), main, lineEnd(), v.footer(), lineEnd()), lineEnd()))
-	return doc
-}
-
-func (v *pageView) head() *html.Node {
+	b := tag("body", lineEnd(), tag("a", class("skip"), prop{"href", "#main"}, "Skip to the remedy"), lineEnd(), v.header(), lineEnd(), main, lineEnd(), v.footer(), lineEnd(), script(), lineEnd())
+	if v.Live.Refresh > 0 {
+		b.Attr = append(b.Attr, html.Attribute{Key: "data-live", Val: strconv.Itoa(v.refreshSeconds())})
+	}
 	title := v.Verdict
 	if v.R.Node.ID != "" {
 		title += " · " + v.R.Node.ID
 	}
-	h := tag("head", lineEnd(), tag("meta", prop{"charset", "utf-8"}), lineEnd(),
-		tag("meta", prop{"name", "viewport"}, prop{"content", "width=device-width, initial-scale=1"}), lineEnd(),
-		tag("meta", prop{"http-equiv", "Content-Security-Policy"}, prop{"content", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"}), lineEnd())
-	if v.RefreshSeconds > 0 {
-		add(h, tag("meta", prop{"http-equiv", "refresh"}, prop{"content", strconv.Itoa(v.RefreshSeconds)}))
+	return document(v.head(title), b)
+}
+
+// document is a whole page of this program.
+func document(head, body *html.Node) *html.Node {
+	doc := &html.Node{Type: html.DocumentNode}
+	doc.AppendChild(&html.Node{Type: html.DoctypeNode, Data: "html"})
+	doc.AppendChild(tag("html", prop{"lang", "en"}, lineEnd(), head, lineEnd(), body, lineEnd()))
+	return doc
+}
+
+func script() *html.Node { return tag("script", raw(pageJS)) }
+
+func (v *pageView) refreshSeconds() int { return int(v.Live.Refresh.Seconds()) }
+
+func (v *pageView) head(title string) *html.Node {
+	h := headOf(title, v.Class)
+	if v.Live.Refresh > 0 {
+		// The script does it without shutting what is open.
+		add(h, tag("noscript", tag("meta", prop{"http-equiv", "refresh"}, prop{"content", strconv.Itoa(max(60, v.refreshSeconds()))})))
 		add(h, lineEnd())
 	}
-	for _, n := range []*html.Node{tag("meta", prop{"name", "referrer"}, prop{"content", "no-referrer"}), tag("title", title+" · ssm-doctor"),
-		tag("link", prop{"rel", "icon"}, prop{"href", "data:,"}), tag("style", raw(pageCSS))} {
+	return h
+}
+
+// headOf is the head of every page. The policy stands before what it lets through.
+func headOf(title, color string) *html.Node {
+	h := tag("head", lineEnd())
+	for _, n := range []*html.Node{
+		tag("meta", prop{"charset", "utf-8"}),
+		tag("meta", prop{"name", "viewport"}, prop{"content", "width=device-width, initial-scale=1"}),
+		tag("meta", prop{"http-equiv", "Content-Security-Policy"}, prop{"content", pagePolicy()}),
+		tag("meta", prop{"name", "referrer"}, prop{"content", "no-referrer"}),
+		tag("title", title+" · ssm-doctor"),
+		tag("link", prop{"rel", "icon"}, prop{"href", icon(color)}),
+		tag("style", raw(pageCSS)),
+	} {
 		add(h, n)
 		add(h, lineEnd())
 	}
 	return h
 }
 
+// signs are drawn in a circle of 24 by 24: the icon of the page and of the verdict. The
+// form tells as much as the colour.
+var signs = map[string][2]string{ // colour of the icon, path of the sign
+	"good": {"#1b6e3c", "M7 12.5l3.5 3.5L17.5 9"},
+	"warn": {"#b06000", "M12 6v7.5M12 17v.5"},
+	"bad":  {"#a4161a", "M8 8l8 8M16 8l-8 8"},
+	"dim":  {"#5b6470", "M7 12h10"},
+}
+
+// icon is the picture of a tab.
+func icon(color string) string {
+	s := signs[color]
+	return "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'%3E%3Ccircle cx='12' cy='12' r='12' fill='" + strings.ReplaceAll(s[0], "#", "%23") +
+		"'/%3E%3Cpath d='" + s[1] + "' fill='none' stroke='%23fff' stroke-width='2.6' stroke-linecap='round'/%3E%3C/svg%3E"
+}
+
+func sign(color string) *html.Node {
+	return tag("svg", class("sign"), prop{"viewBox", "0 0 24 24"}, prop{"aria-hidden", "true"}, tag("circle", class(color), num("cx", 12), num("cy", 12), num("r", 12)), tag("path", prop{"d", signs[color][1]}))
+}
+
 func (v *pageView) header() *html.Node {
 	lead := tag("p", class("lead"), v.Lead)
-	if v.Tag != "" {
+	if v.CauseID != "" {
 		add(lead, raw(" "))
-		add(lead, tag("span", class("tag"), "["+v.Tag+"]"))
+		add(lead, v.toCause(v.CauseID))
 	}
 	node := tag("ul", class("node"))
 	for _, s := range v.Node {
 		add(node, tag("li", s))
 	}
-	if l := v.Reload; l.Href != "" {
-		li := tag("li")
-		if v.RefreshSeconds > 0 {
-			add(li, textNode(fmt.Sprintf("reloads itself every %d s: ", v.RefreshSeconds)))
-		}
-		add(li, link(l.Href, l.Text))
-		add(node, li)
+	if !v.Since.IsZero() {
+		add(node, tag("li", "for ", tag("span", class("for rel"), span(max(0, v.Now.Sub(v.Since)))), ", since ", timeAt(v.Since)))
 	}
-	return tag("header", lineEnd(), tag("div", class("verdict "+v.Class), lineEnd(), tag("h1", class(v.Class), v.Verdict), lineEnd(), lead, lineEnd(), node, lineEnd()), lineEnd(),
-		each(v.Notes, func(s string) *html.Node { return tag("p", class("note"), s) }))
+	if until := v.R.Until; until.After(v.Now) {
+		add(node, tag("li", "will be lost at ", v.when(until)))
+	}
+	return tag("header", lineEnd(),
+		tag("div", class("verdict "+v.Class), prop{"data-part", "verdict"}, lineEnd(), sign(v.Class), tag("div", lineEnd(), tag("h1", v.Verdict), lineEnd(), lead, lineEnd(), node, lineEnd())), lineEnd(),
+		part("age", v.age()), lineEnd(),
+		part("notes", tag("div", each(v.Notes, func(s string) *html.Node { return tag("p", class("note"), s) }))), lineEnd())
+}
+
+// age is when the report was made, and how to get a newer one.
+func (v *pageView) age() *html.Node {
+	p := tag("p", class("age"), "Looked at ", v.when(v.R.GeneratedAt))
+	if !v.Live.Next.IsZero() {
+		add(p, textNode(", again "))
+		for _, n := range v.when(v.Live.Next) {
+			add(p, n)
+		}
+	}
+	add(p, raw("."))
+	l := v.Live.Reload
+	if l.Href == "" {
+		return p
+	}
+	add(p, raw(" "))
+	if v.Live.Refresh > 0 {
+		add(p, tag("noscript", fmt.Sprintf("This page reloads itself every %d s, which shuts what you open: ", max(60, v.refreshSeconds())), link(l.Href, l.Text), "."))
+		return p
+	}
+	add(p, link(l.Href, l.Text))
+	return p
 }
 
 func (v *pageView) remedy() *html.Node {
@@ -77,31 +146,25 @@ func (v *pageView) remedy() *html.Node {
 	if v.StandIns {
 		standIns = tag("p", class("dim"), "Replace the UPPER_CASE words. ", tag("code", "--no-redact"), " fills in the names of this host.")
 	}
-	return section("fix", "Do this", steps(c.Fix, v.R), lineEnd(), standIns, lineEnd(), tag("p", class("dim"), "One click selects a whole command."))
+	return section("fix", "Fix", steps(c.Fix, v.R), lineEnd(), standIns)
 }
 
 func (v *pageView) seen() *html.Node {
 	c := v.R.RootCause
-	if c == nil || len(c.Evidence) == 0 {
+	if c == nil {
 		return nil
 	}
-	return section("seen", "What was seen", evidence(c.Evidence, "What was asked and what came back"))
-}
-
-// docs are links to the web; documents that are files of this program are left out.
-func (v *pageView) docs() *html.Node {
-	if v.R.RootCause == nil {
+	var rows, docs *html.Node
+	if len(c.Evidence) > 0 {
+		rows = v.evidence(c.Evidence, "What was asked and what came back")
+	}
+	if docs = linksTo(c.Docs); docs != nil {
+		docs = tag("div", class("more"), tag("p", "AWS documentation"), lineEnd(), docs)
+	}
+	if rows == nil && docs == nil {
 		return nil
 	}
-	links := each(v.R.RootCause.Docs, func(d string) *html.Node {
-		if !strings.HasPrefix(d, "https://") {
-			return nil
-		}
-		return tag("li", tag("a", prop{"href", d}, prop{"rel", "noreferrer"}, d))
-	})
-	return where(len(links) > 0, func() *html.Node {
-		return tag("div", tag("p", "Read more:"), lineEnd(), tag("ul", class("docs"), links))
-	})
+	return section("seen", "Seen", rows, lineEnd(), docs)
 }
 
 func (v *pageView) doubt() *html.Node {
@@ -121,7 +184,7 @@ func (v *pageView) doubt() *html.Node {
 		parts = append(parts, tag("p", "Safe to do:"), lineEnd(), steps(d.Fix, v.R), lineEnd())
 	}
 	if !d.AgainAt.IsZero() {
-		again := tag("p", "Look again at ", timeAt(d.AgainAt))
+		again := tag("p", "Look again at ", v.when(d.AgainAt))
 		if why := d.AgainWhy.String(); why != "" {
 			add(again, textNode(": "+why))
 		}
@@ -137,12 +200,13 @@ func (v *pageView) also() *html.Node {
 	}
 	var parts []any
 	for _, c := range v.R.Also[:min(len(v.R.Also), htmlRows)] {
-		parts = append(parts, tag("h3", tag("span", class(statusClass(c.Severity)), markOf(c.Severity).word), " "+causeText(c)+" ", tag("span", class("tag"), "["+c.ID+"]")), lineEnd())
-		if len(c.Evidence) > 0 {
-			parts = append(parts, folded("What was seen", evidence(c.Evidence, "Seen for "+c.ID)), lineEnd())
-		}
+		color := statusClass(c.Severity)
+		parts = append(parts, tag("h3", tag("span", class(color), badge(color, markOf(c.Severity).glyph), statusWord(c.Severity)), " "+causeText(c)+" ", v.toCause(c.ID)), lineEnd())
 		if len(c.Fix) > 0 {
 			parts = append(parts, steps(c.Fix, v.R), lineEnd())
+		}
+		if len(c.Evidence) > 0 {
+			parts = append(parts, folded([]*html.Node{textNode("Seen"), tag("span", class("hide"), " for "+c.ID)}, v.evidence(c.Evidence, "Seen for "+c.ID)), lineEnd())
 		}
 	}
 	return section("also", "Also", parts...)
@@ -152,13 +216,17 @@ func (v *pageView) checks() *html.Node {
 	if len(v.R.Checks) == 0 {
 		return nil
 	}
-	first := tag("p", v.Counts)
-	if len(v.Groups) > 0 {
-		first = checkTable(v.Groups, v.Counts)
+	parts := []any{tag("p", class("counts"), v.counts()), lineEnd()}
+	if len(v.Problems) > 0 {
+		parts = append(parts, v.checkTable(v.Problems, "Failed, or with a warning"), lineEnd())
 	}
-	return section("checks", "Checks", first, lineEnd(), where(len(v.Fine) > 0, func() *html.Node {
-		return folded("Passed and skipped", checkTable(v.Fine, "Checks that passed or do not apply here"))
-	}))
+	if n := len(v.Dark); n > 0 {
+		parts = append(parts, folded(fmt.Sprintf("Not known (%d)", n), v.checkTable(v.Dark, "What could not be told, and why")), lineEnd())
+	}
+	if n := len(v.Fine); n > 0 {
+		parts = append(parts, folded(fmt.Sprintf("Passed, and what does not apply here (%d)", n), v.checkTable(v.Fine, "Checks that passed or do not apply here")))
+	}
+	return section("checks", "Checks", parts...)
 }
 
 func (v *pageView) unexplained() *html.Node {
@@ -166,39 +234,117 @@ func (v *pageView) unexplained() *html.Node {
 		return nil
 	}
 	rows := each(v.R.Unexplained, func(u Unexplained) *html.Node {
-		return row(tag("td", class("st"), timeAt(u.Last)), tdOf("times", strconv.Itoa(u.Count)), tdOf("level", u.Level), th(u.Shape))
+		return row(tdOf("last", v.when(u.Last)), tdOf("times", strconv.Itoa(u.Count)), tdOf("level", u.Level), th(u.Shape))
 	})
 	return section("unexplained", "Not known to this program", tag("p", unexplainedLine(v.R)+". They change no verdict."), lineEnd(),
 		table("fold", "Entries of the agent’s log; a * stands for what was taken out", []string{"Last", "Times", "Level", "Entry"}, body(rows)))
 }
 
+// features are those in use, and folded the others: what nobody uses is no fault.
 func (v *pageView) features() *html.Node {
-	if len(v.R.Features) == 0 {
+	var used, rest []Feature
+	for _, f := range v.R.Features {
+		if f.InUse {
+			used = append(used, f)
+		} else {
+			rest = append(rest, f)
+		}
+	}
+	if len(used)+len(rest) == 0 {
 		return nil
 	}
-	color := map[string]string{"yes": "pass", "no": "fail"}
-	rows := each(v.R.Features, func(f Feature) *html.Node {
-		return row(stateCell(statusClass(color[f.Ready]), f.Ready), th(text.Or(f.Title, f.ID)), tdOf("in use", yesNo(f.InUse)), td(standsInTheWay(f, v.R.Permissions, true)))
-	})
-	return section("features", "Features", table("fold", "What the rights of this node allow", []string{"Ready", "Feature", "In use", "What stands in the way"}, body(rows)))
+	var parts []any
+	if len(used) > 0 {
+		parts = append(parts, v.featureTable(used, "In use on this node", true), lineEnd())
+	}
+	if len(rest) > 0 {
+		parts = append(parts, folded(fmt.Sprintf("Not in use (%d)", len(rest)), v.featureTable(rest, "Not in use on this node: what the rights would allow", false)))
+	}
+	return section("features", "Features", parts...)
+}
+
+// featureTable tells what works. That a feature which nobody uses would not work is grey.
+func (v *pageView) featureTable(list []Feature, caption string, inUse bool) *html.Node {
+	looks := map[string][3]string{"yes": {"good", markOf("pass").glyph, "works"}, "no": {"bad", markOf("fail").glyph, "broken"}}
+	return table("fold features", caption, []string{"Ready", "Feature", "Why"}, body(each(list, func(f Feature) *html.Node {
+		look, known := looks[f.Ready]
+		if !known {
+			look = [3]string{"dim", markOf("unknown").glyph, "unknown"}
+		}
+		if !inUse {
+			look[0] = "dim"
+			if known {
+				look[2] = f.Ready
+			}
+		}
+		why := td(standsInTheWay(f, v.R.Permissions, true))
+		if f.Why != "" && inUse {
+			add(why, tag("p", class("dim"), "In use: "+f.Why))
+		}
+		return row(stateCell(look[0], look[1], look[2]), th(text.Or(f.Title, f.ID)), why)
+	})))
 }
 
 func (v *pageView) notLooked() *html.Node {
 	if len(v.R.NotLookedAt) == 0 {
 		return nil
 	}
-	return section("unseen", "Not looked at", tag("p", "A host cannot see these. The commands look, with an operator’s credentials."), lineEnd(),
-		tag("ul", class("steps"), each(v.R.NotLookedAt, func(n NotLooked) *html.Node {
-			li := tag("li", tag("strong", n.What))
-			if n.Why != "" {
-				add(li, textNode(": "+n.Why))
-			}
-			if c := n.Command.String(); c != "" {
-				add(li, lineEnd())
-				add(li, command(c))
-			}
-			return li
-		})))
+	intro := tag("p", "A host cannot see these. The commands look, with an operator’s credentials.")
+	list := tag("ul", class("steps"), each(v.R.NotLookedAt, func(n NotLooked) *html.Node {
+		li := tag("li", tag("strong", n.What))
+		if n.Why != "" {
+			add(li, textNode(": "+n.Why))
+		}
+		if c := n.Command.String(); c != "" {
+			add(li, lineEnd())
+			add(li, command(c))
+		}
+		return li
+	}))
+	if v.R.State == Managed { // nothing to look for
+		return section("unseen", "Not looked at", folded(fmt.Sprintf("What a host cannot see (%d)", len(v.R.NotLookedAt)), intro, lineEnd(), list))
+	}
+	return section("unseen", "Not looked at", intro, lineEnd(), list)
+}
+
+// node is who the host is, beside the rest on a broad window.
+func (v *pageView) node() *html.Node {
+	list := tag("dl")
+	item := func(name string, value ...any) {
+		add(list, tag("div", tag("dt", name), tag("dd", value...)))
+		add(list, lineEnd())
+	}
+	for _, f := range v.Facts {
+		item(f[0], f[1])
+	}
+	for _, at := range []struct {
+		name string
+		t    time.Time
+	}{{"Credentials end", v.R.Credentials.ExpiresAt}, {"Last accepted call", v.R.LastPing}, {"Will be lost", v.R.Until}} {
+		if !at.t.IsZero() {
+			item(at.name, v.when(at.t))
+		}
+	}
+	if list.FirstChild == nil {
+		return nil
+	}
+	n := section("node", "This node", list)
+	n.Attr = append(n.Attr, html.Attribute{Key: "class", Val: "side"})
+	return n
+}
+
+// details are for who wants to know how the program came to its answer.
+func (v *pageView) details() *html.Node {
+	var parts []any
+	for _, n := range []*html.Node{v.permissions(), v.endpoints(), v.sources(), v.calls()} {
+		if n != nil {
+			parts = append(parts, n, lineEnd())
+		}
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return section("details", "Details", parts...)
 }
 
 func (v *pageView) permissions() *html.Node {
@@ -231,21 +377,22 @@ func (v *pageView) endpoints() *html.Node {
 		table("fold", "The way to each regional endpoint", []string{"Service", "Reachable", "Route", "Ends at", "Host and error"}, body(rows)))
 }
 
-// run is what this run looked at and with what.
-func (v *pageView) run() *html.Node {
-	parts := []any{lineEnd(), table("", "This node and what its agent signs with", []string{"What", "Value"},
-		body(each(v.Environment, func(e [2]string) *html.Node { return row(th(e[0]), td(e[1])) }))), lineEnd()}
-	if len(v.R.Sources) > 0 {
-		parts = append(parts, table("fold", "Sources of this run", []string{"Source", "Success", "Time", "Error"}, body(each(v.R.Sources, func(s Source) *html.Node {
-			return row(th(s.Name), tdOf("success", yesNo(s.Success)), tdOf("time", seconds(s.Duration)), tdOf("error", s.Error))
-		}))), lineEnd())
+func (v *pageView) sources() *html.Node {
+	if len(v.R.Sources) == 0 {
+		return nil
 	}
-	if len(v.R.Calls) > 0 {
-		parts = append(parts, table("", "Requests sent to AWS in this run", []string{"Action", "Requests"}, body(each(v.R.Calls, func(c Call) *html.Node {
-			return row(th(c.Action), td(strconv.Itoa(c.Count)))
-		}))), lineEnd())
+	return folded(fmt.Sprintf("Sources (%d)", len(v.R.Sources)), table("fold", "What this run read", []string{"Source", "Success", "Time", "Error"}, body(each(v.R.Sources, func(s Source) *html.Node {
+		return row(th(s.Name), tdOf("success", yesNo(s.Success)), tdOf("time", seconds(s.Duration)), tdOf("error", s.Error))
+	}))))
+}
+
+func (v *pageView) calls() *html.Node {
+	if len(v.R.Calls) == 0 {
+		return nil
 	}
-	return folded("Run and environment", parts...)
+	return folded(fmt.Sprintf("Requests to AWS (%d)", len(v.R.Calls)), table("", "Requests sent to AWS in this run", []string{"Action", "Requests"}, body(each(v.R.Calls, func(c Call) *html.Node {
+		return row(th(c.Action), td(strconv.Itoa(c.Count)))
+	}))))
 }
 
 func (v *pageView) footer() *html.Node {
@@ -254,14 +401,11 @@ func (v *pageView) footer() *html.Node {
 		redacted = "redacted"
 	}
 	p := tag("p", "ssm-doctor "+v.R.Version+", ", timeAt(v.R.GeneratedAt), ", took "+seconds(v.R.Duration)+", "+redacted)
-	if !v.Next.IsZero() {
-		add(p, textNode(", next run "))
-		add(p, timeAt(v.Next))
-	}
-	f := tag("footer", lineEnd(), p, lineEnd())
-	if len(v.Links) > 0 {
+	f := tag("footer", lineEnd(), part("made", p), lineEnd(),
+		tag("p", class("printed"), "Printed: what is wrong and what mends it. The page itself has all checks, features, history and what the names mean."), lineEnd())
+	if len(v.Live.Links) > 0 {
 		links := tag("p")
-		for i, l := range v.Links {
+		for i, l := range v.Live.Links {
 			if i > 0 {
 				add(links, raw(" · "))
 			}
@@ -304,11 +448,15 @@ func (v *pageView) path() *html.Node {
 		add(broad, lineEnd())
 		add(tall, lineEnd())
 	}
-	rows := each(p.Hops, func(h hopView) *html.Node { return row(statusCell(h.Status), th(h.Name), td(h.Text)) })
+	rows := each(p.Hops, func(h hopView) *html.Node {
+		return row(statusCell(h.Status), th(h.Name), td(h.Text))
+	})
 	return section("path", "Path", broad, lineEnd(), tall, lineEnd(), where(p.Note != "", func() *html.Node { return tag("p", p.Note) }), lineEnd(),
 		folded("Each station", table("fold", "Stations from the host to the message channel", []string{"Status", "Station", "Note"}, body(rows))))
 }
 
+// history is a bar over time, whose ticks are text beside the picture: text within would
+// shrink with it.
 func (v *pageView) history() *html.Node {
 	t := v.Times
 	if t == nil {
@@ -316,23 +464,26 @@ func (v *pageView) history() *html.Node {
 	}
 	var bars *html.Node
 	if len(t.Bars) > 0 {
-		bars = tag("svg", prop{"viewBox", "0 0 900 64"}, prop{"role", "img"}, prop{"aria-label", t.Label}, lineEnd())
+		svg := tag("svg", prop{"viewBox", "0 0 1000 40"}, prop{"preserveAspectRatio", "none"}, prop{"role", "img"}, prop{"aria-label", t.Label}, lineEnd())
 		for _, b := range t.Bars {
-			add(bars, tag("rect", class(b.Color), real("x", b.X), real("y", b.Y), real("width", b.W), real("height", b.H)))
-			if b.Fits {
-				add(bars, tag("text", class("sign"), real("x", b.TextX), num("y", 37), b.Word))
-			}
-			add(bars, lineEnd())
+			add(svg, tag("rect", class(b.Color), num("x", b.X), num("y", 40-b.H), num("width", b.W), num("height", b.H), tag("title", b.Title)))
+			add(svg, lineEnd())
 		}
-		add(bars, tag("text", class("dim"), num("x", 0), num("y", 60), t.First))
-		add(bars, tag("text", class("dim"), num("x", 900), num("y", 60), prop{"text-anchor", "end"}, t.Last))
+		ticks := tag("ol", class("ticks"), prop{"aria-hidden", "true"})
+		for _, at := range t.Ticks {
+			add(ticks, tag("li", tag("span", at.UTC().Format("Jan 2")), " ", tag("span", at.UTC().Format("15:04"))))
+		}
+		bars = tag("div", class("bars"), svg, lineEnd(), ticks)
 	}
 	rows := each(t.Rows, func(r timeRow) *html.Node {
-		return row(stateCell(r.Class, r.Word), td(timeAt(r.At)), tdOf("lasted", r.Lasted), td(r.Cause))
+		sign := map[string]string{"good": "pass", "warn": "warn", "bad": "fail", "dim": "unknown"}[r.Class]
+		var cause *html.Node
+		if r.Cause != "" {
+			cause = v.toCause(r.Cause)
+		}
+		return row(stateCell(r.Class, markOf(sign).glyph, strings.ToLower(r.Word)), tdOf("since", v.when(r.At)), tdOf("lasted", r.Lasted), td(cause))
 	})
-	return section("history", "History", bars, lineEnd(), table("fold", t.Caption, []string{"State", "Since", "Lasted", "Cause"}, body(rows)))
+	return section("history", "History", bars, lineEnd(), table("fold history", t.Caption, []string{"State", "Since", "Lasted", "Cause"}, body(rows)))
 }
 
 func num(name string, n int) prop { return prop{name, strconv.Itoa(n)} }
-
-func real(name string, f float64) prop { return prop{name, strconv.FormatFloat(f, 'f', -1, 64)} }

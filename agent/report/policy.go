@@ -6,10 +6,19 @@ import (
 	"sync"
 )
 
-// ContentPolicy is the Content-Security-Policy for a page of HTML: it loads
-// nothing from elsewhere and has the one style sheet and the empty icon that are
-// in it.
-var ContentPolicy = sync.OnceValue(func() string {
-	sum := sha256.Sum256([]byte(pageCSS))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// pagePolicy is the Content-Security-Policy that a page carries itself, for when it is
+// opened as a file: it has the one style sheet, the one script and the icon that are in
+// it, and asks nobody but the server that it came from.
+var pagePolicy = sync.OnceValue(func() string {
+	return "default-src 'none'; style-src '" + hashOf(pageCSS) + "'; script-src '" + hashOf(pageJS) +
+		"'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'"
 })
+
+// ContentPolicy is the Content-Security-Policy that a server sends with a page of HTML.
+// A page cannot say of itself who may frame it.
+func ContentPolicy() string { return pagePolicy() + "; frame-ancestors 'none'" }
+
+func hashOf(source string) string {
+	sum := sha256.Sum256([]byte(source))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}

@@ -31,8 +31,9 @@ func Redact(r *Report) *Report {
 	d := &redactor{key: r.Pseudonyms, address: numbered()}
 	d.learn(*r)
 	d.name("role", r.Credentials.Role)
+	d.name("host", r.Node.Name)
 	out := rewrite(*r, d.editor())
-	out.Redacted = true
+	out.Redacted, out.Node.Name = true, ""
 	return &out
 }
 

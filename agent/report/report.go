@@ -99,7 +99,8 @@ type Report struct {
 // Node is who this host is.
 type Node struct {
 	ID        string `json:"id"`
-	Kind      string `json:"kind"` // one of Kinds
+	Name      string `json:"name,omitempty"` // of the host; left out where names are redacted
+	Kind      string `json:"kind"`           // one of Kinds
 	Region    string `json:"region"`
 	Account   string `json:"account"`
 	Partition string `json:"partition"`

@@ -1,5 +1,5 @@
-// Package docs holds the generated documentation: one page per cause and per
-// check. `go run ./packaging/gen all` writes it.
+// Package docs holds the documentation. The pages of causes, checks and alerts, of
+// symptoms and of log lines are generated: `go run ./packaging/gen all` writes them.
 package docs
 
 import (
@@ -28,9 +28,9 @@ func TestGoldenPages(t *testing.T) {
 		pages[dir][p.ID+".md"] = []byte(p.Markdown())
 	}
 	for dir, files := range pages {
+		files["README.md"] = []byte(index(dir))
 		golden.Dir(t, dir, "*", files)
 	}
-	golden.File(t, "README.md", []byte(index()))
 }
 
 // TestPagesSayEnough guards what explain promises for each page.
@@ -45,12 +45,15 @@ func TestPagesSayEnough(t *testing.T) {
 			}
 		}
 		need := []string{"What repairs it"}
-		if p.Kind == "cause" {
+		switch p.Kind {
+		case "alert":
+			need = append(need, "What it means")
+		case "cause":
 			need = append(need, "What is the matter", "AWS documentation")
 			if !heads["Checks that name it"] && !heads["What the host cannot show"] {
 				t.Errorf("cause %s: no check names it and nothing says why", p.ID)
 			}
-		} else {
+		default:
 			need = append(need, "What is tested, and what it cannot see")
 		}
 		for _, h := range need {
@@ -71,7 +74,8 @@ func allPages() []report.Page {
 	for _, c := range checks.All() {
 		kinds["check"] = append(kinds["check"], c.ID)
 	}
-	for _, kind := range []string{"cause", "check"} {
+	kinds["alert"] = report.AlertIDs()
+	for _, kind := range []string{"cause", "check", "alert"} {
 		for _, id := range kinds[kind] {
 			for _, p := range report.Pages(id) {
 				if p.Kind == kind {
@@ -88,17 +92,14 @@ func TestGoldenSymptoms(t *testing.T) {
 	golden.File(t, "symptoms.md", []byte(report.SymptomsMarkdown()))
 }
 
-func index() string {
+// index lists the pages of a folder.
+func index(dir string) string {
 	var b strings.Builder
-	b.WriteString("# Documentation\n\nOne page per cause and per check; `ssm-doctor explain ID` prints the same text. " +
-		"What callers, the console and logs say is in [symptoms](symptoms.md), what is known of the agent's log in [log-lines](log-lines.md); the metrics are in [metrics](metrics.md).\n")
-	kind := ""
+	fmt.Fprintf(&b, "# %s\n\n`ssm-doctor explain ID` prints the same text, and the daemon has it under `/explain/ID`. [All documents](../README.md).\n\n", strings.ToUpper(dir[:1])+dir[1:])
 	for _, p := range allPages() {
-		if p.Kind != kind {
-			kind = p.Kind
-			fmt.Fprintf(&b, "\n## %ss\n\n", strings.ToUpper(kind[:1])+kind[1:])
+		if p.Kind+"s" == dir {
+			fmt.Fprintf(&b, "- [%s](%s.md): %s\n", p.ID, p.ID, p.Title)
 		}
-		fmt.Fprintf(&b, "- [%s](%ss/%s.md): %s\n", p.ID, p.Kind, p.ID, p.Title)
 	}
 	return b.String()
 }

@@ -3,7 +3,8 @@
 package prometheus_test
 
 import (
-	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"ssm-doctor/agent/config"
+	"ssm-doctor/agent/report"
 	"ssm-doctor/checks/causes"
 )
 
@@ -90,8 +93,8 @@ func TestAlertsSayWhatToDo(t *testing.T) {
 		if a.For == "" && !strings.Contains(a.Expr, " offset ") {
 			t.Errorf("%s fires at once", a.Alert)
 		}
-		if !strings.Contains(string(readme), "\n### "+a.Alert+"\n") {
-			t.Errorf("README.md has no section %s", a.Alert)
+		if !strings.Contains(string(readme), "](../docs/alerts/"+a.Alert+".md)") {
+			t.Errorf("README.md does not lead to the page of %s", a.Alert)
 		}
 		for _, link := range runbooks(a.Annotations["runbook_url"]) {
 			if err := linkLeadsSomewhere(link); err != nil {
@@ -107,28 +110,82 @@ func runbooks(tmpl string) []string {
 	if !strings.Contains(tmpl, cause) {
 		return []string{tmpl}
 	}
-	var out []string
+	out := []string{strings.ReplaceAll(tmpl, cause, "undetermined")}
 	for _, c := range causes.All() {
 		out = append(out, strings.ReplaceAll(tmpl, cause, c.ID))
 	}
 	return out
 }
 
+// linkLeadsSomewhere: the daemon has a page under the address.
 func linkLeadsSomewhere(link string) error {
-	file, anchor, _ := strings.Cut(link, "#")
-	text, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(file)))
+	id, ok := strings.CutPrefix(link, "http://"+config.Default().ListenAddresses[0]+"/explain/")
+	if !ok {
+		return fmt.Errorf("%s is no address of a daemon", link)
+	}
+	if found, err := report.ExplainHTML(io.Discard, id); err != nil || !found {
+		return fmt.Errorf("%s: no such page, %v", link, err)
+	}
+	return nil
+}
+
+// TestAlertPagesAreOfAlerts: each page explains a rule, and each rule has a page.
+func TestAlertPagesAreOfAlerts(t *testing.T) {
+	t.Parallel()
+	rules, _ := readRules(t)
+	var names []string
+	for _, a := range rules {
+		names = append(names, a.Alert)
+	}
+	if got, want := report.AlertIDs(), append(names, "undetermined"); !slices.Equal(got, want) {
+		t.Errorf("pages %q, rules %q", got, want)
+	}
+}
+
+// TestOneAddressForAllRunbooks runs what README.md says gives all links one address.
+func TestOneAddressForAllRunbooks(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("README.md")
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
-	if anchor == "" {
-		return nil
+	_, rest, _ := strings.Cut(string(readme), "```sh\n")
+	commands, _, found := strings.Cut(rest, "```")
+	rules, err := os.ReadFile(rulesFile)
+	if err != nil || !found {
+		t.Fatal(err, commands)
 	}
-	for _, head := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(string(text), -1) {
-		if strings.ReplaceAll(strings.ToLower(head[1]), " ", "-") == anchor {
-			return nil
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, rulesFile), rules, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sh := exec.Command("sh", "-ec", commands)
+	if sh.Dir = dir; exec.Command("sed", "--version").Run() != nil {
+		t.Skip("SKIPPED: no GNU sed")
+	}
+	if out, err := sh.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var changed struct {
+		Groups []struct{ Rules []rule } `yaml:"groups"`
+	}
+	parse(t, filepath.Join(dir, rulesFile), &changed)
+	n := 0
+	for _, g := range changed.Groups {
+		for _, r := range g.Rules {
+			if r.Alert == "" {
+				continue
+			}
+			n++
+			id, ok := strings.CutPrefix(r.Annotations["runbook_url"], "https://doctor.example.net/explain/")
+			if !ok || id != r.Alert && id != "{{ $labels.cause }}" {
+				t.Errorf("%s leads to %s", r.Alert, r.Annotations["runbook_url"])
+			}
 		}
 	}
-	return errors.New(link + ": no such heading")
+	if n < 10 {
+		t.Errorf("%d alerts", n)
+	}
 }
 
 // TestRecordsAreNamedByLevel holds recorded names to level:metric:operation.

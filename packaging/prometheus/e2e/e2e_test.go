@@ -34,7 +34,7 @@ func TestFaultFiresAndLiftedFaultResolves(t *testing.T) {
 		if n.Receiver != "tickets" {
 			t.Errorf("%s went to %s", instance, n.Receiver)
 		}
-		if !strings.Contains(a.Annotations["summary"], cause) || !strings.HasSuffix(a.Annotations["runbook_url"], "causes/"+cause+".md") {
+		if !strings.Contains(a.Annotations["summary"], cause) || !strings.HasSuffix(a.Annotations["runbook_url"], "/explain/"+cause) {
 			t.Errorf("annotations %v", a.Annotations)
 		}
 	}
