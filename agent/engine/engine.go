@@ -73,37 +73,42 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 	f.Schema, f.Version, f.CollectedAt = facts.Schema, env.Version, env.Now().UTC()
 	f.Root, f.Offline, f.Asked, f.AgentLatest = env.Root, env.Offline, env.Features, env.AgentLatest
 	f.Pseudonyms = env.Pseudonyms
-	run, waves := env.Begin(), Plan(o.Waves)
-	total, done := 0, 0
-	for _, w := range waves {
-		total += len(w)
+	run, steps := env.Begin(), plan(o.Waves)
+	defer run.End()
+	ended := map[string]chan struct{}{}
+	await := map[string]<-chan struct{}{}
+	for _, s := range steps {
+		ended[s.Name()] = make(chan struct{})
+		await[s.Name()] = ended[s.Name()]
 	}
+	run.Sources(await)
 	var mu sync.Mutex
-	for n, w := range waves {
-		var wg sync.WaitGroup
-		if n == 0 && !o.Waves.SkipNetwork {
-			wg.Go(env.LoadRoots)
-		}
-		results := make([]facts.Source, len(w))
-		for i, s := range w {
-			wg.Go(func() {
-				results[i] = gatherOne(ctx, run, s, f, o.Log)
-				mu.Lock()
-				defer mu.Unlock()
-				done++
-				if o.Progress != nil {
-					o.Progress(s.Name(), done, total)
-				}
-			})
-		}
-		wg.Wait()
-		for i, r := range results {
-			if r.Broken() {
-				w[i].Reset(f)
-			}
-		}
-		f.Sources = append(f.Sources, results...)
+	var wg sync.WaitGroup
+	if !o.Waves.SkipNetwork {
+		wg.Go(env.LoadRoots)
 	}
+	done, results := 0, make([]facts.Source, len(steps))
+	for i, s := range steps {
+		wg.Go(func() {
+			defer close(ended[s.Name()])
+			for _, name := range s.after {
+				<-ended[name] // each ends, by its deadlines or by ctx
+			}
+			r := gatherOne(ctx, run, s, f, o.Log)
+			if r.Broken() {
+				s.Reset(f)
+			}
+			results[i] = r
+			mu.Lock()
+			defer mu.Unlock()
+			done++
+			if o.Progress != nil {
+				o.Progress(s.Name(), done, len(steps))
+			}
+		})
+	}
+	wg.Wait()
+	f.Sources = append(f.Sources, results...)
 	f.Sources = append(f.Sources, notRun(o.Previous, f.Sources)...)
 	return f
 }

@@ -13,19 +13,39 @@ import (
 	"ssm-doctor/agent/gather/work"
 )
 
-// Plan lists the sources in the order in which they run: those of one wave run at
-// the same time and do not read each other's sections; a wave may read those
-// before it. A new source is one line here.
-func Plan(w Waves) [][]gather.Source {
-	waves := [][]gather.Source{{
-		opsys.Source{}, install.Source{}, registration.Source{}, registration.Credentials{}, agentlog.Source{}, install.Uses{}, ecs.Source{}, imds.Source{},
-	}, {work.Source{}}}
+// step is a source and the names of those that must have ended before it begins: it
+// reads their sections. Sources of which neither is after the other run at the same time
+// and do not read each other's sections, unless they wait for the end of one (gather.Run.Await).
+type step struct {
+	gather.Source
+	after []string
+}
+
+// plan lists the sources. A new one is one line here.
+func plan(w Waves) []step {
+	local := []string{"host", "agent", "registration", "credentials", "log", "uses", "ecs"}
+	steps := []step{
+		{opsys.Source{}, nil}, {install.Source{}, nil}, {registration.Source{}, nil}, {registration.Credentials{}, nil}, {agentlog.Source{}, nil}, {install.Uses{}, nil}, {ecs.Source{}, nil},
+		{imds.Source{}, nil},
+		{work.Source{}, []string{"agent", "log"}},
+	}
 	if w.SkipNetwork {
-		return waves
+		return steps
 	}
-	network := []gather.Source{endpoint.Source{}, imds.ViaProxy{}}
+	// Where the Region is known without the metadata service, nothing waits for that.
+	steps = append(steps, step{endpoint.Source{}, []string{"host", "registration"}}, step{imds.ViaProxy{}, []string{"host", "agent"}})
 	if w.SkipPermissions {
-		return append(waves, network)
+		return steps
 	}
-	return append(waves, append(network, awsapi.Identities{}), []gather.Source{awsapi.Permissions{}})
+	identity := step{awsapi.Identities{}, []string{"host", "registration", "credentials"}}
+	return append(steps, identity, step{awsapi.Permissions{}, append(local, "imds", "work", "network", "imds-proxy", "identity")})
+}
+
+// Sources are the names of all sources, in the order of a report.
+func Sources() []string {
+	var out []string
+	for _, s := range plan(Waves{}) {
+		out = append(out, s.Name())
+	}
+	return out
 }

@@ -97,14 +97,15 @@ type Env struct {
 	Memory *Memory
 }
 
-// Limits are the deadlines of single steps.
+// Limits are the deadlines of single steps on a network that is neither slow nor loses
+// packets; on one that is, Patience waits longer.
 type Limits struct {
 	IMDS, Connect, TLS, HTTP, DNS, Exec time.Duration
 }
 
 // DefaultLimits are those of a run on a host: a dead network costs one of them.
 func DefaultLimits() Limits {
-	return Limits{IMDS: time.Second, Connect: 2 * time.Second, TLS: 3 * time.Second, HTTP: 3 * time.Second, DNS: 2 * time.Second, Exec: time.Second}
+	return Limits{IMDS: time.Second, Connect: time.Second, TLS: time.Second, HTTP: time.Second, DNS: time.Second, Exec: time.Second}
 }
 
 // FileSystem is what sources need of a file tree.

@@ -3,8 +3,12 @@ package gather
 import (
 	"context"
 	"fmt"
+	"io"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"ssm-doctor/checks/facts"
 )
 
 // Run is one look at a host. It carries what sources leave for later ones and
@@ -17,6 +21,13 @@ type Run struct {
 	signing              time.Duration   // that signed requests have taken
 	keys                 map[string]Keys // by source of credentials, facts.Source constants
 	service, unit, shell ProxyVars
+	asked                map[string]*question
+	left                 map[string]io.Closer
+	ended                map[string]<-chan struct{} // by source; see Await
+	config               facts.Seen[facts.Config]   // of the agent, once configured is closed
+	configured           chan struct{}
+
+	rough atomic.Bool // the network is; see Patience
 }
 
 // Begin starts a run. It does not see later changes of env.
@@ -25,7 +36,127 @@ func (env *Env) Begin() *Run {
 	if own.FS != nil && !own.privileged() {
 		own.FS = userFS{own.FS}
 	}
-	return &Run{Env: &own, keys: map[string]Keys{}}
+	return &Run{Env: &own, keys: map[string]Keys{}, asked: map[string]*question{}, left: map[string]io.Closer{}, configured: make(chan struct{})}
+}
+
+// End closes what sources left and nobody took.
+func (r *Run) End() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for k, c := range r.left {
+		c.Close()
+		delete(r.left, k)
+	}
+}
+
+// Leave leaves a connection for a later source.
+func (r *Run) Leave(key string, c io.Closer) {
+	r.mu.Lock()
+	old := r.left[key]
+	r.left[key] = c
+	r.mu.Unlock()
+	if old != nil {
+		old.Close()
+	}
+}
+
+// Take returns what was left, once; nil: nothing.
+func (r *Run) Take(key string) io.Closer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.left[key]
+	delete(r.left, key)
+	return c
+}
+
+// Sources says when sources end, for those that begin before; see Await.
+func (r *Run) Sources(ended map[string]<-chan struct{}) { r.ended = ended }
+
+// Await waits until a source has ended, whose section may be read from then on; false:
+// ctx ended first. A source that is not part of the run has ended.
+func (r *Run) Await(ctx context.Context, source string) bool {
+	ch := r.ended[source]
+	if ch == nil {
+		return true
+	}
+	select {
+	case <-ch:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// SetConfig leaves the configuration of the agent, after SetProxies: with both it is known
+// where endpoints are, long before all is known of the agent.
+func (r *Run) SetConfig(c facts.Seen[facts.Config]) {
+	select {
+	case <-r.configured:
+	default:
+		r.config = c
+		close(r.configured)
+	}
+}
+
+// Config is the configuration of the agent, for sources that begin before that one has
+// ended which fills the section.
+func (r *Run) Config(ctx context.Context, f *facts.Facts) facts.Seen[facts.Config] {
+	if r.ended["agent"] == nil {
+		return f.Agent.Config
+	}
+	select {
+	case <-r.configured:
+		return r.config
+	case <-r.ended["agent"]: // without having come to it
+	case <-ctx.Done():
+	}
+	return facts.Unknown[facts.Config]("the configuration of the agent was not read", "")
+}
+
+// question is one whose answer is shared.
+type question struct {
+	done   chan struct{}
+	answer any
+}
+
+// Once asks a question once in a run, whoever wants the answer. One that was given up
+// because its ctx ended is asked anew by the next who has time.
+func (r *Run) Once(ctx context.Context, key string, ask func() any) any {
+	for {
+		r.mu.Lock()
+		q := r.asked[key]
+		if q == nil {
+			q = &question{done: make(chan struct{})}
+			r.asked[key] = q
+			r.mu.Unlock()
+			return r.answer(ctx, key, q, ask)
+		}
+		r.mu.Unlock()
+		select {
+		case <-q.done:
+			if q.answer != nil {
+				return q.answer
+			}
+		case <-ctx.Done():
+			return ask()
+		}
+	}
+}
+
+func (r *Run) answer(ctx context.Context, key string, q *question, ask func() any) any {
+	var a any
+	defer func() {
+		r.mu.Lock()
+		if a != nil && ctx.Err() == nil {
+			q.answer = a
+		} else {
+			delete(r.asked, key)
+		}
+		r.mu.Unlock()
+		close(q.done)
+	}()
+	a = ask()
+	return a
 }
 
 // privileged reports whether this process is known to have root rights.

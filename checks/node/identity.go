@@ -107,19 +107,11 @@ func inECS(f *facts.Facts) Answer {
 
 // onEC2: the metadata service or the firmware can tell.
 func onEC2(f *facts.Facts) Answer {
-	d := f.Host.DMI
 	if f.IMDS.InstanceID.Known() {
 		return Yes
 	}
-	if tag, ok := d.AssetTag.Get(); ok && strings.HasPrefix(tag, "i-") {
-		return Yes
-	}
-	// Xen is the maker of older instances and of machines elsewhere: the UUID tells.
-	if vendor, ok := d.Vendor.Get(); ok && vendor != "Xen" {
-		return answer(strings.Contains(vendor, "Amazon EC2"))
-	}
-	if uuid, ok := d.EC2UUID.Get(); ok {
-		return answer(uuid)
+	if a := ec2Firmware(&f.Host.DMI); a != Unknown {
+		return a
 	}
 	if cloudThatAnswers(f) != "" {
 		return No
@@ -133,6 +125,24 @@ func onEC2(f *facts.Facts) Answer {
 	}
 	return Unknown
 }
+
+// ec2Firmware: the firmware says that this is an EC2 instance.
+func ec2Firmware(d *facts.DMI) Answer {
+	if tag, ok := d.AssetTag.Get(); ok && strings.HasPrefix(tag, "i-") {
+		return Yes
+	}
+	// Xen is the maker of older instances and of machines elsewhere: the UUID tells.
+	if vendor, ok := d.Vendor.Get(); ok && vendor != "Xen" {
+		return answer(strings.Contains(vendor, "Amazon EC2"))
+	}
+	if uuid, ok := d.EC2UUID.Get(); ok {
+		return answer(uuid)
+	}
+	return Unknown
+}
+
+// NotEC2 reports whether the firmware says that this is no EC2 instance.
+func NotEC2(h *facts.Host) bool { return ec2Firmware(&h.DMI) == No }
 
 func hybrid(f *facts.Facts) Answer {
 	allowed := mayBe(f, "OnPrem")

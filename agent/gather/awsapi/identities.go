@@ -8,6 +8,7 @@ import (
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/endpoint"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/node"
 )
 
 // Identities asks who the credentials on this host belong to.
@@ -28,26 +29,27 @@ func (Identities) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) e
 		p.Identities = gather.NotAskable[[]facts.Identity]("there is no live request in this run", "")
 		return nil
 	}
-	region, _ := endpoint.Region(env, f)
+	warm, done := ready(ctx, run, f)
+	defer done()
+	region, _ := endpoint.Region(env, endpoint.Known(ctx, run, f))
+	run.Await(ctx, "imds") // for its keys
 	if region == "" {
 		p.Identities = facts.Unknown[[]facts.Identity]("no Region is known", "")
 		return nil
 	}
-	c, _ := f.Agent.Config.Get()
-	view := facts.Facts{Host: f.Host, IMDS: facts.IMDS{}}
-	view.Network.Region, view.Network.Domain = region, endpoint.Domain(region)
-	if c.ServiceDomain != "" {
-		view.Network.Domain = c.ServiceDomain
+	who := warm
+	if who == nil || who.f.Network.Region != region {
+		who = callerIn(ctx, run, f, region)
 	}
-	who := newCaller(run, &view)
+	defer who.hangUp()
 	var sources []string
 	for _, s := range []string{facts.SourceProfile, facts.SourceDHMC, facts.SourceHybrid, facts.SourceShared} {
 		if _, ok := run.KeysOf(s); ok && relevant(f, s) {
 			sources = append(sources, s)
 		}
 	}
-	ctx, done := run.Signing(ctx)
-	defer done()
+	ctx, signed := run.Signing(ctx)
+	defer signed()
 	out := make([]facts.Identity, len(sources))
 	var wg gather.Workers
 	for i, s := range sources {
@@ -61,6 +63,46 @@ func (Identities) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) e
 	}
 	p.Calls[callerIdentity.action] = len(sources)
 	return nil
+}
+
+// callerIn is a caller for a Region that the network source may not have told yet.
+func callerIn(ctx context.Context, run *gather.Run, f *facts.Facts, region string) *caller {
+	view := facts.Facts{Host: f.Host}
+	view.Network.Region, view.Network.Domain = region, endpoint.Domain(region)
+	if c, _ := run.Config(ctx, f).Get(); c.ServiceDomain != "" {
+		view.Network.Domain = c.ServiceDomain
+	}
+	return newCaller(run, &view)
+}
+
+// ready opens a connection to sts while the metadata service is still being asked for the
+// keys, where the Region is known before it and keys are to be expected. done waits for it.
+func ready(ctx context.Context, run *gather.Run, f *facts.Facts) (c *caller, done func()) {
+	region := endpoint.RegionBefore(ctx, run, f)
+	keys := false
+	for _, s := range []string{facts.SourceDHMC, facts.SourceHybrid, facts.SourceShared} {
+		_, ok := run.KeysOf(s)
+		keys = keys || ok
+	}
+	if region == "" || !keys && node.NotEC2(&f.Host) {
+		return nil, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	c = callerIn(ctx, run, f, region)
+	c.first = &first{host: c.host(callerIdentity), ended: make(chan struct{})}
+	var wg gather.Workers
+	wg.Go(func() {
+		defer close(c.first.ended)
+		l, err := c.open(ctx, c.first.host)
+		if c.first.err = err; err == nil {
+			c.keep(c.first.host, l)
+		}
+	})
+	return c, func() {
+		cancel()
+		wg.Wait()
+		c.hangUp()
+	}
 }
 
 // unreadKeys is a file of credentials that could not be read; it may hold keys of

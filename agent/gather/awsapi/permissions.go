@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/endpoint"
@@ -57,6 +58,7 @@ func (Permissions) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) 
 	}
 	ctx, done := run.Signing(ctx)
 	defer done()
+	defer c.hangUp()
 	answers := c.askAll(ctx, c.rows(), k)
 	if slices.Contains(run.Probes, "simulator") {
 		answers = append(answers, c.simulate(ctx, c.node.Credentials.Source, k)...)
@@ -104,21 +106,43 @@ func (c *caller) rows() []row {
 	return rows[:min(len(rows), maxCalls-maxSimulations)]
 }
 
+const (
+	// perLine is how many requests go over one connection, one after the other, before
+	// another one is opened: a handshake takes two round trips, and more time of both ends.
+	perLine = 3
+	// turn is how long a request waits for the answer to the one before it.
+	turn = 150 * time.Millisecond
+)
+
 // askAll sends rows, some at a time, and counts them.
 func (c *caller) askAll(ctx context.Context, rows []row, k gather.Keys) []facts.Permission {
 	fill := c.filler()
 	out := make([][]facts.Permission, len(rows))
 	var wg gather.Workers
-	slots := make(chan struct{}, maxParallel)
-	for i, r := range rows {
-		c.f.Permissions.Calls[r.action]++
+	parallel := min(maxParallel, (len(rows)+perLine-1)/perLine)
+	for first := range parallel {
 		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			out[i] = c.ask(ctx, r, c.node.Credentials.Source, k, fill)
+			var own gather.Workers
+			for i := first; i < len(rows); i += parallel {
+				answered := make(chan struct{})
+				own.Go(func() {
+					defer close(answered)
+					out[i] = c.ask(ctx, rows[i], c.node.Credentials.Source, k, fill)
+				})
+				timer := time.NewTimer(turn)
+				select {
+				case <-answered:
+				case <-timer.C:
+				}
+				timer.Stop()
+			}
+			own.Wait()
 		})
 	}
 	wg.Wait()
+	for _, r := range rows {
+		c.f.Permissions.Calls[r.action]++
+	}
 	return slices.Concat(out...)
 }
 

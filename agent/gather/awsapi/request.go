@@ -10,7 +10,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -55,14 +54,17 @@ type row struct {
 
 // caller sends signed requests over the ways that a prober finds.
 type caller struct {
-	env   *gather.Env
+	run   *gather.Run
+	env   *gather.Env // of the run
+	lines lines
+	first *first // nil: none
 	f     *facts.Facts
 	probe *endpoint.Prober
 	node  *node.Node // nil before all facts that tell of the node are known
 }
 
 func newCaller(run *gather.Run, f *facts.Facts) *caller {
-	return &caller{env: run.Env, f: f, probe: endpoint.NewProber(run, f)}
+	return &caller{run: run, env: run.Env, f: f, probe: endpoint.NewProber(run, f)}
 }
 
 // reply is what came back.
@@ -78,16 +80,11 @@ type reply struct {
 // signAndSend signs a row with the given keys and sends it once. It goes only
 // over a connection whose certificate is trusted.
 func (c *caller) signAndSend(ctx context.Context, r row, k gather.Keys, fill func(string) string) reply {
-	host := r.service + "." + c.f.Network.Region + "." + c.f.Network.Domain
-	for _, e := range c.f.Network.Endpoints.Some() {
-		if e.Service == r.service {
-			host = e.Host
-		}
-	}
+	host := c.host(r)
 	out := reply{at: c.env.Now().UTC()}
 	region := c.f.Network.Region
 	if r.host != "" {
-		host, region = r.host, r.region
+		region = r.region
 	}
 	body := fill(r.body)
 	method, path := r.method, fill(r.path)
@@ -115,31 +112,39 @@ func (c *caller) signAndSend(ctx context.Context, r row, k gather.Keys, fill fun
 	if r.service == "s3" {
 		req.Header.Set("X-Amz-Content-Sha256", hash)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.env.Limits.HTTP)
-	defer cancel()
-	conn, err := c.trusted(ctx, host)
+	l, err := c.line(ctx, host)
 	if err != nil {
 		out.network = err
 		return out
 	}
-	defer conn.Close()
-	err = conn.Attach(req, host, endpoint.Signature(func(req *http.Request) error {
+	ctx, cancel := c.run.Patience(ctx, c.env.Limits.HTTP)
+	defer cancel()
+	sign := endpoint.Signature(func(req *http.Request) error {
 		creds := aws.Credentials{AccessKeyID: k.ID, SecretAccessKey: k.Secret, SessionToken: k.Token}
 		return v4.NewSigner().SignHTTP(ctx, creds, req, hash, r.service, region, c.env.Now())
-	}))
-	if err != nil {
-		out.network = err
-		return out
+	})
+	resp, err := l.send(ctx, req, host, sign)
+	if err != nil && l.used && ctx.Err() == nil { // closed at its far end since the last request
+		l.close()
+		if l, err = c.line(ctx, host); err == nil {
+			resp, err = l.send(ctx, req, host, sign)
+		}
 	}
-	resp, err := overConn(conn).Do(req.WithContext(ctx))
 	if err != nil {
-		out.network = endpoint.UnwrapURL(err)
+		if l != nil {
+			l.close()
+		}
+		out.network = err
 		return out
 	}
 	defer resp.Body.Close()
 	out.status = resp.StatusCode
 	out.aws = fromAWS(resp.Header)
-	out.body, _ = io.ReadAll(resp.Body)
+	if out.body, err = io.ReadAll(resp.Body); err == nil && !resp.Close {
+		c.keep(host, l)
+	} else {
+		l.close()
+	}
 	if resp.StatusCode >= 300 {
 		out.err = endpoint.ParseAWSError(out.body)
 		if out.err.Code == "" {
@@ -147,6 +152,19 @@ func (c *caller) signAndSend(ctx context.Context, r row, k gather.Keys, fill fun
 		}
 	}
 	return out
+}
+
+// host is where a row goes.
+func (c *caller) host(r row) string {
+	if r.host != "" {
+		return r.host
+	}
+	for _, e := range c.f.Network.Endpoints.Some() {
+		if e.Service == r.service {
+			return e.Host
+		}
+	}
+	return r.service + "." + c.f.Network.Region + "." + c.f.Network.Domain
 }
 
 // fromAWS reports whether an answer carries the request id that AWS gives.
@@ -173,12 +191,6 @@ func (c *caller) trusted(ctx context.Context, host string) (*endpoint.Peer, erro
 
 // maxBody bounds the body of an answer.
 const maxBody = 256 << 10
-
-// overConn is a client for one request over a connection that stands.
-func overConn(conn net.Conn) *http.Client {
-	t := &http.Transport{DisableKeepAlives: true, DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
-	return &http.Client{Transport: gather.BoundedTransport(t, maxBody), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-}
 
 func connectFailure(e *facts.Endpoint) string {
 	switch {

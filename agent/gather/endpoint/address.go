@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"context"
 	"strings"
 
 	"ssm-doctor/agent/gather"
@@ -10,15 +11,29 @@ import (
 // Region is the Region the agent would use (amazon-ssm-agent
 // 3.3, common/identity/identity/identity_selector.go and common/identity/availableidentities).
 func Region(env *gather.Env, f *facts.Facts) (region, from string) {
+	if region, from = chosen(env, f); region != "" {
+		return region, from
+	}
+	if r, ok := f.IMDS.Region.Get(); ok && regionName(r) {
+		return r, f.IMDS.Region.From
+	}
+	return recorded(env, f)
+}
+
+// chosen is a Region that outranks what the metadata service says.
+func chosen(env *gather.Env, f *facts.Facts) (region, from string) {
 	if env.Region != "" {
 		return env.Region, "flag"
 	}
 	if k, ok := f.Registration.Hybrid.Get(); ok && k.Complete() && regionName(k.Region) {
 		return k.Region, f.Registration.Hybrid.From
 	}
-	if r, ok := f.IMDS.Region.Get(); ok && regionName(r) {
-		return r, f.IMDS.Region.From
-	}
+	return "", ""
+}
+
+// recorded is the Region that files and the environment name, where the metadata service
+// does not.
+func recorded(env *gather.Env, f *facts.Facts) (region, from string) {
 	for _, s := range []facts.Seen[facts.Key]{f.Registration.EC2} {
 		if k, ok := s.Get(); ok && regionName(k.Region) {
 			return k.Region, s.From
@@ -36,6 +51,41 @@ func Region(env *gather.Env, f *facts.Facts) (region, from string) {
 		}
 	}
 	return "", ""
+}
+
+// Known are the facts that tell the Region: without those of the metadata service where
+// nothing that this says could matter.
+func Known(ctx context.Context, run *gather.Run, f *facts.Facts) *facts.Facts {
+	known := &facts.Facts{Registration: f.Registration}
+	known.Agent.Config = run.Config(ctx, f)
+	if region, _ := chosen(run.Env, known); region == "" && run.Await(ctx, "imds") {
+		known.IMDS = f.IMDS
+	}
+	return known
+}
+
+// RegionBefore is the Region as far as it can be told before the metadata service has
+// answered; empty: not at all. The last two are hints: on EC2 the DHCP options name a domain
+// for the Region, unless they were changed.
+func RegionBefore(ctx context.Context, run *gather.Run, f *facts.Facts) string {
+	known := &facts.Facts{Registration: f.Registration}
+	known.Agent.Config = run.Config(ctx, f)
+	if region, _ := chosen(run.Env, known); region != "" {
+		return region
+	}
+	if region, _ := recorded(run.Env, known); region != "" {
+		return region
+	}
+	for _, domain := range f.Host.Resolver.Value.Search {
+		domain = strings.TrimSuffix(domain, ".")
+		if domain == "ec2.internal" {
+			return "us-east-1"
+		}
+		if region, ok := strings.CutSuffix(domain, ".compute.internal"); ok && regionName(region) {
+			return region
+		}
+	}
+	return ""
 }
 
 func regionName(r string) bool {

@@ -17,8 +17,25 @@ import (
 // vpcResolver is the VPC's resolver at its link-local address.
 const vpcResolver = "169.254.169.253"
 
-// Resolve looks a name up as the host does, hosts file first.
-func Resolve(ctx context.Context, env *gather.Env, f *facts.Facts, host string) (facts.DNS, []netip.Addr) {
+// resolved is the answer for one name.
+type resolved struct {
+	dns   facts.DNS
+	addrs []netip.Addr
+}
+
+// Resolve looks a name up as the host does, hosts file first, and once in a run.
+func Resolve(ctx context.Context, run *gather.Run, f *facts.Facts, host string) (facts.DNS, []netip.Addr) {
+	r := run.Once(ctx, "name "+host, func() any {
+		d, addrs := resolve(ctx, run, f, host)
+		return &resolved{d, addrs}
+	}).(*resolved)
+	d := r.dns
+	d.A, d.AAAA = slices.Clone(d.A), slices.Clone(d.AAAA)
+	return d, slices.Clone(r.addrs)
+}
+
+func resolve(ctx context.Context, run *gather.Run, f *facts.Facts, host string) (facts.DNS, []netip.Addr) {
+	env := run.Env
 	var d facts.DNS
 	start := time.Now()
 	defer func() { d.Seconds = time.Since(start).Seconds() }()
@@ -36,17 +53,15 @@ func Resolve(ctx context.Context, env *gather.Env, f *facts.Facts, host string) 
 		}
 		return d, pins
 	}
-	ctx, cancel := context.WithTimeout(ctx, env.Limits.DNS)
-	defer cancel()
 	var four, six []netip.Addr
 	var err4, err6 error
 	var wg gather.Workers
-	wg.Go(func() { four, err4 = env.Lookup(ctx, "", "ip4", host) })
-	wg.Go(func() { six, err6 = env.Lookup(ctx, "", "ip6", host) })
+	wg.Go(func() { four, err4 = run.Ask(ctx, "", "ip4", host) })
+	wg.Go(func() { six, err6 = run.Ask(ctx, "", "ip6", host) })
 	longer := searched(f.Host.Resolver.Value, host)
 	found := make([][]netip.Addr, len(longer))
 	for i, name := range longer {
-		wg.Go(func() { found[i], _ = env.Lookup(ctx, "", "ip4", name) })
+		wg.Go(func() { found[i], _ = run.Ask(ctx, "", "ip4", name) })
 	}
 	wg.Wait()
 	for i, name := range longer {
@@ -191,7 +206,7 @@ func parseHosts(b []byte, host string) []netip.Addr {
 
 // views asks the resolvers that the host does not use: the VPC's own, and the
 // further ones of resolv.conf.
-func views(ctx context.Context, env *gather.Env, f *facts.Facts, host string) []facts.View {
+func views(ctx context.Context, run *gather.Run, f *facts.Facts, host string) []facts.View {
 	servers := []string{vpcResolver}
 	if r, ok := f.Host.Resolver.Get(); ok {
 		for _, s := range r.Servers {
@@ -205,13 +220,11 @@ func views(ctx context.Context, env *gather.Env, f *facts.Facts, host string) []
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, env.Limits.DNS)
-	defer cancel()
 	out := make([]facts.View, len(servers))
 	var wg gather.Workers
 	for i, s := range servers {
 		wg.Go(func() {
-			addrs, err := env.Lookup(ctx, s, "ip4", host)
+			addrs, err := run.Ask(ctx, s, "ip4", host)
 			v := facts.View{Server: s, Outcome: facts.OK, Scope: scope(addrs)}
 			for _, a := range addrs {
 				v.A = append(v.A, a.Unmap().String())

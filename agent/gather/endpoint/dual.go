@@ -49,9 +49,7 @@ func (p *Prober) askDual(ctx context.Context, n *facts.Network, endpoints []fact
 func (p *Prober) dual(ctx context.Context, name string) facts.Seen[facts.DualName] {
 	from := "DNS AAAA " + name
 	d := facts.DualName{Host: name, AAAA: []string{}}
-	dns, cancel := context.WithTimeout(ctx, p.env.Limits.DNS)
-	defer cancel()
-	addrs, err := p.env.Lookup(dns, "", "ip6", name)
+	addrs, err := p.run.Ask(ctx, "", "ip6", name)
 	if outcome, text := dnsOutcome(err); err != nil && outcome != facts.NXDomain && outcome != facts.NoData {
 		return facts.Unknown[facts.DualName](text, from)
 	}
@@ -59,9 +57,7 @@ func (p *Prober) dual(ctx context.Context, name string) facts.Seen[facts.DualNam
 		d.AAAA = append(d.AAAA, a.String())
 	}
 	if len(d.AAAA) > 0 {
-		cctx, done := context.WithTimeout(ctx, p.env.Limits.Connect)
-		defer done()
-		conn, err := p.env.Dial(cctx, "tcp", netip.AddrPortFrom(addrs[0], httpsPort).String(), netip.Addr{})
+		conn, err := p.run.Connect(ctx, netip.AddrPortFrom(addrs[0], httpsPort).String(), netip.Addr{})
 		if d.Outcome = TCPOutcome(err); err == nil {
 			conn.Close()
 		}

@@ -30,7 +30,8 @@ func FuzzAWSError(f *testing.F) {
 func playProber() *Prober {
 	env := gathertest.InMemory(nil)
 	env.UserAgent = "ssm-doctor/test"
-	return &Prober{env: env, f: &facts.Facts{}, Roots: func() (*x509.CertPool, error) { return x509.NewCertPool(), nil }}
+	run := env.Begin()
+	return &Prober{run: run, env: run.Env, f: &facts.Facts{}, Roots: func() (*x509.CertPool, error) { return x509.NewCertPool(), nil }}
 }
 
 func FuzzTLSAnswer(f *testing.F) {

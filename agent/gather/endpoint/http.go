@@ -32,15 +32,21 @@ func (p *Prober) get(ctx context.Context, conn net.Conn, answers *gather.AnswerR
 	for k, v := range header {
 		req.Header[k] = v
 	}
-	deadline, ok := ctx.Deadline()
-	_ = conn.SetDeadline(gather.Sooner(p.env.Limits.HTTP, deadline, ok))
+	ctx, cancel := p.run.Patience(ctx, p.env.Limits.HTTP)
+	defer cancel()
 	sent := p.env.Now()
 	start := time.Now()
-	if err := req.Write(conn); err != nil {
-		a.Outcome, a.Error = httpOutcome(err)
-		return a, false
-	}
-	resp, body, whole, err := answers.Read(req, 4096)
+	var resp *http.Response
+	var body []byte
+	var whole bool
+	err = gather.During(ctx, conn, func() error {
+		if err := req.Write(conn); err != nil {
+			return err
+		}
+		var err error
+		resp, body, whole, err = answers.Read(req, 4096)
+		return err
+	})
 	if err != nil {
 		a.Outcome, a.Error = httpOutcome(err)
 		return a, false

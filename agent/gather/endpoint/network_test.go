@@ -36,6 +36,7 @@ func gatherNetwork(t *testing.T, n *gathertest.Network, ca *gathertest.Authority
 	env := n.Env()
 	env.Region, env.RootCAs = gathertest.TestRegion, ca.Pem()
 	f, run := &facts.Facts{}, env.Begin()
+	defer run.End()
 	f.IMDS.InstanceID = facts.Known("i-0123456789abcdef0", "")
 	f.Host.Resolver = facts.Known(facts.Resolver{Servers: []string{"10.0.0.2"}}, "")
 	f.Host.Interfaces = facts.Known([]facts.Interface{{Name: "eth0", Addresses: []string{gathertest.FakeSource + "/24"}}}, "")
@@ -101,8 +102,8 @@ func TestEndpointFaults(t *testing.T) {
 			return gathertest.Wrong(gathertest.Holds("refused", e.TCP[0].Outcome == "refused" && e.TCP[0].Error == "connection refused"), gathertest.Holds("tls", e.TLS.Unknown()))
 		}, 0},
 		{"no answer", func(t *testing.T, n *gathertest.Network) { n.Silent[n.Ip("ssm")] = true }, func(e *facts.Endpoint) []string {
-			return gathertest.Wrong(gathertest.Holds("timeout", e.TCP[0].Outcome == "timeout" && e.TCP[0].Seconds == 2 && e.TCP[0].Source == gathertest.FakeSource))
-		}, 2 * time.Second},
+			return gathertest.Wrong(gathertest.Holds("timeout", e.TCP[0].Outcome == "timeout" && e.TCP[0].Seconds == 1 && e.TCP[0].Source == gathertest.FakeSource))
+		}, time.Second},
 		{"one of two addresses is dead", func(t *testing.T, n *gathertest.Network) {
 			n.Names[""][host] = []string{"52.9.9.9", "52.0.0.1"}
 			n.Silent["52.9.9.9"] = true
@@ -155,10 +156,10 @@ func TestEndpointFaults(t *testing.T) {
 		}, 0},
 		{"no handshake", func(t *testing.T, n *gathertest.Network) { n.Set("ssm", gathertest.Mute) }, func(e *facts.Endpoint) []string {
 			return gathertest.Wrong(gathertest.Holds("kind", e.TLS.Value.Kind == "timeout"))
-		}, 3 * time.Second},
+		}, time.Second},
 		{"no HTTP answer", answer(func(http.ResponseWriter, *http.Request) { time.Sleep(10 * time.Second) }), func(e *facts.Endpoint) []string {
 			return gathertest.Wrong(gathertest.Holds("timeout", e.HTTP.Value.Outcome == "timeout" && e.TLS.Value.OK && !e.Usable()))
-		}, 3 * time.Second},
+		}, time.Second},
 		{"not AWS", answer(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html")
 			w.Header().Set("Server", "portal")
@@ -208,17 +209,17 @@ func TestEverythingIsDead(t *testing.T) {
 		took time.Duration
 		want facts.Outcome // of DNS
 	}{
-		{"no name is resolved", func(n *gathertest.Network) { n.SilentDNS[""], n.SilentDNS[vpcResolver] = true, true }, 2 * time.Second, facts.Timeout},
+		{"no name is resolved", func(n *gathertest.Network) { n.SilentDNS[""], n.SilentDNS[vpcResolver] = true, true }, time.Second, facts.Timeout},
 		{"no connection is answered", func(n *gathertest.Network) {
 			for _, s := range services {
 				n.Silent[n.Ip(s.name)] = true
 			}
-		}, 2 * time.Second, facts.OK},
+		}, time.Second, facts.OK},
 		{"nor from another interface", func(n *gathertest.Network) {
 			for _, s := range services {
 				n.Silent[n.Ip(s.name)], n.Silent[n.Ip(s.name)+"<10.0.2.5"] = true, true
 			}
-		}, 2500 * time.Millisecond, facts.OK},
+		}, time.Second, facts.OK},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -481,7 +482,7 @@ func TestHostsFile(t *testing.T) {
 			}
 			env, f := gathertest.InMemory(files), &facts.Facts{}
 			env.Lookup = (&gathertest.Network{}).Lookup
-			d, addrs := Resolve(t.Context(), env, f, name)
+			d, addrs := Resolve(t.Context(), env.Begin(), f, name)
 			var got []string
 			for _, a := range addrs {
 				got = append(got, a.String())

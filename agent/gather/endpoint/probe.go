@@ -18,24 +18,27 @@ import (
 const maxAddresses = 4
 
 // maxEndpoint bounds all that is asked of one endpoint, however slowly it answers.
-const maxEndpoint = 4 * time.Second
+const maxEndpoint = 8 * time.Second
 
 // httpsPort is that of every endpoint.
 const httpsPort = 443
 
 // Prober asks endpoints, all at once, by the way of the agent's service.
 type Prober struct {
-	env *gather.Env
+	run *gather.Run
+	env *gather.Env // of the run
 	f   *facts.Facts
 	// Roots yields the trusted certificates.
 	Roots func() (*x509.CertPool, error)
 
 	service, unit, shell gather.ProxyVars // see gather.Run
+	others               others
 }
 
-// NewProber makes a prober. It reads the sections of f that tell where endpoints are.
+// NewProber makes a prober. It reads the section of the host in f, and that of the
+// metadata service once its source has ended.
 func NewProber(run *gather.Run, f *facts.Facts) *Prober {
-	p := &Prober{env: run.Env, f: f, Roots: run.Roots()}
+	p := &Prober{run: run, env: run.Env, f: f, Roots: run.Roots()}
 	p.service, p.unit, p.shell = run.Proxies()
 	return p
 }
@@ -54,7 +57,11 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 		e.Stall = facts.Unknown[facts.Stall]("not connected", "")
 		return skew
 	}
-	defer func() { conn.Close() }()
+	defer func() {
+		if conn != nil {
+			conn.Close()
+		}
+	}()
 	if e.Need != facts.NeedCore {
 		e.TLS, e.HTTP = facts.Unknown[facts.TLS]("not asked: no feature that needs it", ""), facts.Unknown[facts.HTTP]("not asked", "")
 		return skew
@@ -85,6 +92,10 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 	e.HTTP = facts.Known(h.HTTP, "https:GET "+e.Host+"/")
 	switch {
 	case e.Service != "ssmmessages":
+		if reuse && e.Service == "ssm" {
+			p.run.Leave(LeftFor(e.Host), &Peer{tc, e.Host, proven})
+			conn = nil
+		}
 		return skew
 	case h.Outcome == facts.Timeout: // who does not answer this does not answer more
 		e.WebSocket = facts.Unknown[facts.HTTP]("not asked: the endpoint does not answer", "")
@@ -115,6 +126,9 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 	return skew
 }
 
+// LeftFor is under which key a run has the connection that was left to a host, a *Peer.
+func LeftFor(host string) string { return "connection to " + host }
+
 // Connect makes the connection the agent would make; nil when there is none.
 func (p *Prober) Connect(ctx context.Context, e *facts.Endpoint) net.Conn {
 	if u := p.service.ForHost(e.Host); u != nil {
@@ -126,14 +140,9 @@ func (p *Prober) Connect(ctx context.Context, e *facts.Endpoint) net.Conn {
 	if p.env.EndpointURL != "" {
 		return p.tcp(ctx, e, []string{p.env.EndpointURL})
 	}
-	viewCtx, stop := context.WithCancel(ctx)
-	defer stop()
-	var seen []facts.View
-	var wg gather.Workers
-	if ec2 := p.f.IMDS.InstanceID.Known(); ec2 && e.Need == facts.NeedCore {
-		wg.Go(func() { seen = views(viewCtx, p.env, p.f, e.Host) })
-	}
-	d, addrs := Resolve(ctx, p.env, p.f, e.Host)
+	seen, done := p.secondOpinion(ctx, e)
+	defer done()
+	d, addrs := Resolve(ctx, p.run, p.f, e.Host)
 	e.DNS, e.Scope = d, scope(addrs)
 	var conn net.Conn
 	if len(addrs) > 0 {
@@ -143,44 +152,65 @@ func (p *Prober) Connect(ctx context.Context, e *facts.Endpoint) net.Conn {
 		}
 		conn = p.tcp(ctx, e, to)
 	}
-	if conn != nil {
-		stop() // a working endpoint needs no second opinion
-	}
-	wg.Wait()
 	if conn == nil {
-		e.DNS.Views = seen
+		e.DNS.Views = seen()
 	}
 	return conn
+}
+
+// opinionAfter is how long an endpoint may take before other resolvers are asked about it,
+// and wayAfter before it is tried from other interfaces: a working one needs no second
+// opinion, and one that fails is not kept waiting for it.
+const (
+	opinionAfter = 150 * time.Millisecond
+	wayAfter     = 400 * time.Millisecond
+)
+
+// secondOpinion asks further resolvers of an EC2 instance for a core endpoint, when that
+// takes long or when the answer is wanted. done ends it.
+func (p *Prober) secondOpinion(ctx context.Context, e *facts.Endpoint) (seen func() []facts.View, done func()) {
+	if e.Need != facts.NeedCore {
+		return func() []facts.View { return nil }, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	host := e.Host
+	seen, end := later(opinionAfter, func() []facts.View {
+		if !p.run.Await(ctx, "imds") || !p.f.IMDS.InstanceID.Known() {
+			return nil
+		}
+		ctx, cancel := p.run.Patience(ctx, p.env.Limits.DNS-opinionAfter)
+		defer cancel()
+		return views(ctx, p.run, p.f, host)
+	})
+	return seen, func() {
+		cancel()
+		end()
+	}
 }
 
 // tcp tries all addresses at once, records each and keeps one connection.
 func (p *Prober) tcp(ctx context.Context, e *facts.Endpoint, to []string) net.Conn {
 	outer := ctx
-	ctx, cancel := context.WithTimeout(ctx, p.env.Limits.Connect)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if e.Need == facts.NeedCore {
+		host, _, _ := net.SplitHostPort(to[0])
+		defer time.AfterFunc(wayAfter, func() { p.tryOthers(outer, p.way(outer, e, facts.Attempt{Address: host, Outcome: facts.Timeout})) }).Stop()
+	}
 	attempts, conns := make([]facts.Attempt, len(to)), make([]net.Conn, len(to))
 	var wg gather.Workers
 	for i, addr := range to {
 		wg.Go(func() {
 			start := time.Now()
-			conn, err := p.env.Dial(ctx, "tcp", addr, netip.Addr{})
+			conn, err := p.run.Connect(ctx, addr, netip.Addr{})
 			host, _, _ := net.SplitHostPort(addr)
 			t := facts.Attempt{Address: host, Outcome: TCPOutcome(err), Error: DialText(err), Seconds: time.Since(start).Seconds()}
 			if err == nil {
 				conns[i] = conn
 				cancel() // the others need not end
 				t.Source, _, _ = net.SplitHostPort(conn.LocalAddr().String())
-			} else {
-				t.Source = p.source(host)
 			}
-			t.Interface = p.interfaceOf(t.Source)
-			if a, err := netip.ParseAddr(host); err == nil && e.Need == facts.NeedCore && (t.Outcome != facts.OK || p.env.GOOS != "darwin") { // a Mac is asked by a program
-				t.Route = routing.To(outer, p.env, a)
-				if r, ok := t.Route.Get(); ok && r.Kind == "unicast" && r.Interface != "" {
-					t.Interface = r.Interface
-				}
-			}
-			attempts[i] = t
+			attempts[i] = p.way(outer, e, t)
 		})
 	}
 	wg.Wait()
@@ -201,6 +231,21 @@ func (p *Prober) tcp(ctx context.Context, e *facts.Endpoint, to []string) net.Co
 		e.TCP = append(e.TCP, a)
 	}
 	return keep
+}
+
+// way says by which address and interface of this host an attempt goes.
+func (p *Prober) way(ctx context.Context, e *facts.Endpoint, t facts.Attempt) facts.Attempt {
+	if t.Source == "" {
+		t.Source = p.source(t.Address)
+	}
+	t.Interface = p.interfaceOf(t.Source)
+	if a, err := netip.ParseAddr(t.Address); err == nil && e.Need == facts.NeedCore && (t.Outcome != facts.OK || p.env.GOOS != "darwin") { // a Mac is asked by a program
+		t.Route = routing.To(ctx, p.env, a)
+		if r, ok := t.Route.Get(); ok && r.Kind == "unicast" && r.Interface != "" {
+			t.Interface = r.Interface
+		}
+	}
+	return t
 }
 
 func (p *Prober) source(host string) string {

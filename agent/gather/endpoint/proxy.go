@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"time"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
@@ -61,11 +60,14 @@ func (p *Prober) connectProxy(ctx context.Context, u *url.URL, host string) (con
 		}
 		return nil, c, shown
 	}
-	deadline, ok := ctx.Deadline()
-	_ = peer.SetDeadline(gather.Sooner(p.env.Limits.HTTP, deadline, ok))
+	limited, cancel := p.run.Patience(ctx, p.env.Limits.HTTP)
+	defer cancel()
 	req := &http.Request{Method: "CONNECT", URL: &url.URL{Opaque: host + ":443"}, Host: host + ":443", Header: http.Header{"User-Agent": {p.env.UserAgent}}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if err = peer.Attach(req, u.Hostname(), login(u)); err == nil {
-		c.Status, err = tunnel(peer, req)
+		err = gather.During(limited, peer.Conn, func() (err error) {
+			c.Status, err = tunnel(peer, req)
+			return err
+		})
 	}
 	if err != nil {
 		peer.Close()
@@ -80,7 +82,6 @@ func (p *Prober) connectProxy(ctx context.Context, u *url.URL, host string) (con
 	switch c.Status {
 	case http.StatusOK:
 		c.Outcome = facts.OK
-		_ = peer.SetDeadline(time.Time{})
 		return peer.Conn, c, shown
 	case http.StatusProxyAuthRequired:
 		c.Outcome = facts.WantsLogin
@@ -141,8 +142,6 @@ func proxyOutcome(err error) facts.Outcome {
 // show a certificate that the agent would accept.
 func (p *Prober) proxyConn(ctx context.Context, u *url.URL) (*Peer, facts.Seen[facts.TLS], error) {
 	shown := facts.Absent[facts.TLS]("the proxy's URL says "+u.Scheme+"://", "")
-	ctx, cancel := context.WithTimeout(ctx, p.env.Limits.Connect)
-	defer cancel()
 	host, port := u.Hostname(), ProxyPort(u)
 	addrs := []netip.Addr{}
 	name, ok := gather.UsableHost(u)
@@ -151,12 +150,12 @@ func (p *Prober) proxyConn(ctx context.Context, u *url.URL) (*Peer, facts.Seen[f
 	}
 	if a, err := netip.ParseAddr(host); err == nil {
 		addrs = append(addrs, a)
-	} else if d, found := Resolve(ctx, p.env, p.f, host); len(found) > 0 {
+	} else if d, found := Resolve(ctx, p.run, p.f, host); len(found) > 0 {
 		addrs = found
 	} else {
 		return nil, shown, lookupError{name, d.Outcome, strings.ReplaceAll(d.Error, host, name)}
 	}
-	conn, err := p.env.Dial(ctx, "tcp", net.JoinHostPort(addrs[0].Unmap().String(), port), netip.Addr{})
+	conn, err := p.run.Connect(ctx, net.JoinHostPort(addrs[0].Unmap().String(), port), netip.Addr{})
 	switch {
 	case err != nil:
 		return nil, shown, err

@@ -69,8 +69,8 @@ func TestProxy(t *testing.T) {
 		{name: "wants a login", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, serve: func(n *gathertest.Network) func(net.Conn) { return connectProxy(n, 200, login) }, probe: facts.WantsLogin, status: 407, endpoint: facts.WantsLogin},
 		{name: "forbids", service: gather.ProxyVars{HTTPS: "proxy.corp:3128"}, serve: func(n *gathertest.Network) func(net.Conn) { return connectProxy(n, 403, "") }, probe: facts.Forbidden, status: 403, endpoint: facts.Forbidden},
 		{name: "is not there", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, do: func(n *gathertest.Network) { delete(n.At, "10.0.0.9:3128") }, probe: facts.Refused, endpoint: facts.Refused},
-		{name: "does not answer", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, do: func(n *gathertest.Network) { n.Silent["10.0.0.9"] = true }, probe: facts.Timeout, endpoint: facts.Timeout, took: 2 * time.Second},
-		{name: "accepts and says nothing", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, serve: func(*gathertest.Network) func(net.Conn) { return gathertest.Mute }, probe: facts.Other, endpoint: facts.Other, took: 3 * time.Second},
+		{name: "does not answer", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, do: func(n *gathertest.Network) { n.Silent["10.0.0.9"] = true }, probe: facts.Timeout, endpoint: facts.Timeout, took: time.Second},
+		{name: "accepts and says nothing", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, serve: func(*gathertest.Network) func(net.Conn) { return gathertest.Mute }, probe: facts.Other, endpoint: facts.Other, took: time.Second},
 		{name: "has no such name", service: gather.ProxyVars{HTTPS: "http://gone.corp:3128"}, probe: facts.NoName, endpoint: facts.NoName},
 		{name: "speaks TLS", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, serve: func(*gathertest.Network) func(net.Conn) {
 			return func(c net.Conn) {

@@ -31,27 +31,71 @@ var services = []struct{ name, need string }{
 func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error {
 	n := &f.Network
 	*n = facts.Network{}
-	if !run.Live {
+	switch {
+	case !run.Live:
 		notAsked(n, "not a running host", facts.NotAskable)
 		return nil
-	}
-	var from string
-	n.Region, from = Region(run.Env, f)
-	switch {
 	case run.Offline:
+		n.Region, _ = Region(run.Env, Known(ctx, run, f))
 		notAsked(n, "offline", facts.NotAskable)
 		return nil
-	case n.Region == "":
+	}
+	early := asking(ctx, run, f, RegionBefore(ctx, run, f))
+	region, from := Region(run.Env, Known(ctx, run, f))
+	if region == "" {
+		early.drop()
 		notAsked(n, "no Region is known", f.Registration.Hybrid.Obstacle())
 		return errors.New("no Region is known")
 	}
-	n.Domain = Domain(n.Region)
-	c, _ := f.Agent.Config.Get()
+	if early.region != region {
+		early.drop()
+		early = asking(ctx, run, f, region)
+	}
+	*n = early.wait()
+	n.Endpoints.From = "Region from " + from
+	return nil
+}
+
+// asked are the endpoints of a Region while they are being asked. It begins as soon as
+// anything says which Region it is; the metadata service may say later that it is another.
+type asked struct {
+	region string
+	cancel context.CancelFunc
+	wg     gather.Workers
+	n      facts.Network
+}
+
+// asking begins to ask the endpoints of a Region, if that is not empty.
+func asking(ctx context.Context, run *gather.Run, f *facts.Facts, region string) *asked {
+	ctx, cancel := context.WithCancel(ctx)
+	a := &asked{region: region, cancel: cancel}
+	if region != "" {
+		a.wg.Go(func() { a.n = ask(ctx, run, f, region) })
+	}
+	return a
+}
+
+func (a *asked) wait() facts.Network {
+	defer a.cancel()
+	a.wg.Wait()
+	return a.n
+}
+
+func (a *asked) drop() {
+	a.cancel()
+	a.wg.Wait()
+}
+
+// ask asks the endpoints of a Region. The metadata service may still be being asked.
+func ask(ctx context.Context, run *gather.Run, f *facts.Facts, region string) (n facts.Network) {
+	n.Region, n.Domain = region, Domain(region)
+	config := run.Config(ctx, f)
+	c, _ := config.Get()
 	if c.ServiceDomain != "" {
 		n.Domain = c.ServiceDomain
 	}
 	p := NewProber(run, f)
-	dual := node.UsesDualStack(f) == node.Yes // of all facts: others are being gathered now
+	dual := c.DualStack && run.Await(ctx, "agent") && node.UsesDualStack(f) == node.Yes
 	endpoints := make([]facts.Endpoint, len(services))
 	skews := make([]facts.Seen[float64], len(services))
 	var wg gather.Workers
@@ -66,14 +110,14 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	core := endpoints[0].Host
 	wg.Go(func() { n.Proxy, n.ShellProxy = p.proxies(ctx, core) })
 	wg.Wait()
-	n.Endpoints = facts.Known(endpoints, "Region from "+from)
+	n.Endpoints = facts.Known(endpoints, "")
 	n.Skew = facts.Unknown[float64]("no endpoint answered with its time", "")
 	if i := slices.IndexFunc(skews, facts.Seen[float64].Known); i >= 0 {
 		n.Skew = skews[i]
 	}
 	n.Others = p.otherInterfaces(ctx, endpoints)
-	p.askDual(ctx, n, endpoints)
-	return nil
+	p.askDual(ctx, &n, endpoints)
+	return n
 }
 
 // notAsked marks all of the network as unknown for one reason.
@@ -85,39 +129,73 @@ func notAsked(n *facts.Network, why string, code facts.Reason) {
 	n.Others = facts.Unknown[[]facts.InterfaceProbe](why, "").Because(code)
 }
 
-// otherInterfaces tries a core endpoint that could not be connected to from the
+// others are the tries from other interfaces, by the address that they go to.
+type others struct {
+	mu    sync.Mutex
+	ended bool
+	wg    gather.Workers
+	tries map[string]*facts.Seen[[]facts.InterfaceProbe]
+}
+
+// tryOthers begins the tries from other interfaces for an address, once.
+func (p *Prober) tryOthers(ctx context.Context, first facts.Attempt) {
+	o := &p.others
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ended || o.tries[first.Address] != nil {
+		return
+	}
+	if o.tries == nil {
+		o.tries = map[string]*facts.Seen[[]facts.InterfaceProbe]{}
+	}
+	out := &facts.Seen[[]facts.InterfaceProbe]{}
+	o.tries[first.Address] = out
+	o.wg.Go(func() { *out = p.fromOthers(ctx, first) })
+}
+
+// otherInterfaces is how a core endpoint that could not be connected to fares from the
 // addresses of the interfaces that routing did not choose.
 func (p *Prober) otherInterfaces(ctx context.Context, endpoints []facts.Endpoint) facts.Seen[[]facts.InterfaceProbe] {
-	ifs, ok := p.f.Host.Interfaces.Get()
-	if !ok {
-		return gather.Likewise[[]facts.InterfaceProbe](p.f.Host.Interfaces)
-	}
 	i := slices.IndexFunc(endpoints, func(e facts.Endpoint) bool {
 		return e.Need == facts.NeedCore && len(e.TCP) > 0 && !e.Connected() && e.TCP[0].Outcome != facts.NotPermitted && e.TCP[0].Interface != ""
 	})
-	if i < 0 {
+	if i >= 0 {
+		p.tryOthers(ctx, endpoints[i].TCP[0])
+	}
+	p.others.mu.Lock()
+	p.others.ended = true
+	p.others.mu.Unlock()
+	p.others.wg.Wait()
+	switch ifs := p.f.Host.Interfaces; {
+	case !ifs.Known():
+		return gather.Likewise[[]facts.InterfaceProbe](ifs)
+	case i < 0:
 		return facts.Unknown[[]facts.InterfaceProbe]("not asked: no endpoint failed by the interface that routing chose", "").Because(facts.NotAskable)
 	}
-	e := &endpoints[i]
-	to, err := netip.ParseAddr(e.TCP[0].Address)
+	return *p.others.tries[endpoints[i].TCP[0].Address]
+}
+
+// fromOthers tries the address of an attempt from the other interfaces of this host.
+func (p *Prober) fromOthers(ctx context.Context, first facts.Attempt) facts.Seen[[]facts.InterfaceProbe] {
+	to, err := netip.ParseAddr(first.Address)
 	if err != nil {
 		return gather.Unknown[[]facts.InterfaceProbe](err, "")
 	}
 	out := []facts.InterfaceProbe{}
 	var mu sync.Mutex
 	var wg gather.Workers
-	for _, in := range ifs {
-		for _, src := range p.otherSources(in, e.TCP[0], to) {
+	for _, in := range p.f.Host.Interfaces.Some() {
+		for _, src := range p.otherSources(in, first, to) {
 			wg.Go(func() {
 				ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 				defer cancel()
-				conn, err := p.env.Dial(ctx, "tcp", netip.AddrPortFrom(to, 443).String(), src)
+				conn, err := p.run.Connect(ctx, netip.AddrPortFrom(to, 443).String(), src)
 				if err == nil {
 					conn.Close()
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				out = append(out, facts.InterfaceProbe{Interface: in.Name, Source: src.String(), Address: e.TCP[0].Address, Outcome: TCPOutcome(err)})
+				out = append(out, facts.InterfaceProbe{Interface: in.Name, Source: src.String(), Address: first.Address, Outcome: TCPOutcome(err)})
 			})
 		}
 	}

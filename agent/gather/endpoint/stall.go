@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"sync"
 	"time"
 
 	"ssm-doctor/agent/gather"
@@ -13,7 +12,7 @@ import (
 
 // stallAfter is how long a handshake may take before the same is tried with small
 // segments beside it: far more than one to another continent takes.
-const stallAfter = 700 * time.Millisecond
+const stallAfter = 400 * time.Millisecond
 
 // flow is what the kernel knows of a connection.
 func (p *Prober) flow(conn net.Conn) facts.Seen[facts.Stall] {
@@ -34,17 +33,11 @@ func (p *Prober) trySmall(ctx context.Context, e *facts.Endpoint) (end func() fa
 	if p.env.EndpointURL != "" {
 		address = p.env.EndpointURL
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.env.Limits.TLS)
-	once := sync.OnceValue(func() facts.Outcome { return p.small(ctx, address, host) })
-	var wg sync.WaitGroup
-	wg.Add(1)
-	timer := time.AfterFunc(stallAfter, func() { defer wg.Done(); once() })
-	return once, func() {
+	ctx, cancel := p.run.Patience(ctx, p.env.Limits.TLS)
+	small, done := later(stallAfter, func() facts.Outcome { return p.small(ctx, address, host) })
+	return small, func() {
 		cancel()
-		if timer.Stop() {
-			wg.Done()
-		}
-		wg.Wait()
+		done()
 	}
 }
 

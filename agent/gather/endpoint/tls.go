@@ -35,10 +35,6 @@ func (p *Prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 	return tc
 }
 
-// closing is how long before a context ends a handshake does, so that the connection is
-// still there to be asked about.
-const closing = 50 * time.Millisecond
-
 // errCertificate ends a handshake whose certificate is not accepted.
 var errCertificate = errors.New("the certificate is not accepted")
 
@@ -65,10 +61,14 @@ func (p *Prober) shake(ctx context.Context, conn net.Conn, host string, roots *x
 		}
 		return nil
 	}})
-	// A context that ends closes the connection, and with it what the kernel knows of it.
-	deadline, ok := ctx.Deadline()
-	_ = conn.SetDeadline(gather.Sooner(p.env.Limits.TLS, deadline.Add(-closing), ok))
-	err := tc.HandshakeContext(ctx)
+	// A context given to the handshake would close the connection, and with it what the
+	// kernel knows of it.
+	ctx, cancel := p.run.Patience(ctx, p.env.Limits.TLS)
+	defer cancel()
+	err := gather.During(ctx, conn, tc.Handshake)
+	if t.Seconds > 0 {
+		p.run.Felt(time.Duration(t.Seconds * float64(time.Second)))
+	}
 	if err != nil && !errors.Is(err, errCertificate) {
 		t.Error = gather.Why(err)
 		var rec tls.RecordHeaderError
@@ -83,7 +83,6 @@ func (p *Prober) shake(ctx context.Context, conn net.Conn, host string, roots *x
 			t.Kind = facts.TLSOther
 		}
 	}
-	_ = conn.SetDeadline(time.Time{})
 	return tc, t, err
 }
 

@@ -265,6 +265,7 @@ func TestHostilePeers(t *testing.T) {
 					var f facts.Facts
 					start := time.Now()
 					_ = source.Gather(t.Context(), run, &f)
+					run.End()
 					took := time.Since(start)
 					runtime.ReadMemStats(&after)
 					if took > longest {

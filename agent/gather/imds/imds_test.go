@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -69,8 +70,10 @@ func TestIMDS(t *testing.T) {
 		name string
 		net  *gathertest.Network
 		six  bool
-		want func(i *facts.IMDS) []string // texts that are wrong
-		took time.Duration
+		// vendor of the machine, by its firmware
+		vendor string
+		want   func(i *facts.IMDS) []string // texts that are wrong
+		took   time.Duration
 	}{
 		{name: "version 2 only", net: &gathertest.Network{At: gathertest.Serve(imds4, metadata(docs, false))}, want: func(i *facts.IMDS) []string {
 			return gathertest.Wrong(gathertest.Holds("v2", i.Token.Value.Token), gathertest.Is(i.V1Allowed, false), gathertest.Is(i.InstanceID, "i-0123456789abcdef0"), gathertest.Is(i.Region, "eu-west-1"), gathertest.Is(i.Account, "111122223333"),
@@ -95,8 +98,14 @@ func TestIMDS(t *testing.T) {
 		})}, took: time.Second, want: func(i *facts.IMDS) []string {
 			return gathertest.Wrong(gathertest.Holds("token", i.Token.Value.Outcome == "timeout" && i.Token.Value.TCP), gathertest.Holds("bare", i.Bare.Value.Status == 401), gathertest.Is(i.V1Allowed, false), gathertest.Holds("no answer", i.Token.Value.Status == 0), gathertest.Holds("role", i.Role.Unknown()))
 		}},
-		{name: "no way there", net: &gathertest.Network{Silent: map[string]bool{"169.254.169.254": true, "fd00:ec2::254": true}}, six: true, took: 1300 * time.Millisecond, want: func(i *facts.IMDS) []string {
+		{name: "no way there", net: &gathertest.Network{Silent: map[string]bool{"169.254.169.254": true, "fd00:ec2::254": true}}, six: true, took: time.Second, want: func(i *facts.IMDS) []string {
 			return gathertest.Wrong(gathertest.Holds("token", i.Token.Value.Outcome == "connect-timeout" && !i.Token.Value.TCP), gathertest.Holds("v2", i.Token.Value.Status == 0), gathertest.Holds("v1", i.V1Allowed.Unknown()), gathertest.Holds("six", i.IPv6.Value.Outcome == "connect-timeout"))
+		}},
+		{name: "no EC2 instance", net: &gathertest.Network{Silent: map[string]bool{"169.254.169.254": true, "fd00:ec2::254": true}}, six: true, vendor: "VMware, Inc.", took: elsewhereWait, want: func(i *facts.IMDS) []string {
+			return gathertest.Wrong(gathertest.Holds("token", i.Token.Value.Outcome == "connect-timeout" && strings.Contains(i.Token.Value.Error, "50 ms")), gathertest.Holds("six", i.IPv6.Unknown()))
+		}},
+		{name: "another cloud answers", net: &gathertest.Network{At: gathertest.Serve(imds4, status(404, "no"))}, vendor: "Google", want: func(i *facts.IMDS) []string {
+			return gathertest.Wrong(gathertest.Holds("status", i.Token.Value.Status == 404))
 		}},
 		{name: "refused", net: &gathertest.Network{}, want: func(i *facts.IMDS) []string {
 			return gathertest.Wrong(gathertest.Holds("token", i.Token.Value.Outcome == "refused"))
@@ -140,6 +149,9 @@ func TestIMDS(t *testing.T) {
 					env.IMDS6 = "http://[fd00:ec2::254]"
 				}
 				f, run, start := &facts.Facts{}, env.Begin(), time.Now()
+				if c.vendor != "" {
+					f.Host.DMI.Vendor = facts.Known(c.vendor, "")
+				}
 				if err := (Source{}).Gather(t.Context(), run, f); (err != nil) != (f.IMDS.Token.Value.Outcome == "not-permitted") {
 					t.Fatal(err)
 				}
@@ -161,6 +173,29 @@ func TestIMDS(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestTokenIsAskedOnce: the SDK is given the token that was asked for first.
+func TestTokenIsAskedOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		answer := metadata(metadataDocs(), false)
+		n := &gathertest.Network{At: gathertest.Serve(imds4, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPut {
+				asked.Add(1)
+			}
+			answer(w, r)
+		})}
+		f := &facts.Facts{}
+		if err := (Source{}).Gather(t.Context(), n.Env().Begin(), f); err != nil || !f.IMDS.Role.Known() {
+			t.Fatal(err, f.IMDS.Role)
+		}
+		if got := asked.Load(); got != 1 {
+			t.Errorf("asked %d times", got)
+		}
+		time.Sleep(2 * time.Second) // idle connections close
+	})
 }
 
 func TestIMDSIsNotAskedElsewhere(t *testing.T) {

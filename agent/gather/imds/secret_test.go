@@ -28,9 +28,9 @@ func TestTokenStaysWithTheMetadataService(t *testing.T) {
 		client *http.Client
 		target string
 	}{
-		{"another address", metadataClient(env), "http://192.0.2.9/latest/meta-data/"},
-		{"another port", metadataClient(env), "http://169.254.169.254:8080/latest/meta-data/"},
-		{"through a proxy", proxyClient(env, proxy, "10.0.0.9:3128", nil), "http://169.254.169.254/latest/meta-data/"},
+		{"another address", metadataClient(env.Begin()), "http://192.0.2.9/latest/meta-data/"},
+		{"another port", metadataClient(env.Begin()), "http://169.254.169.254:8080/latest/meta-data/"},
+		{"through a proxy", proxyClient(env.Begin(), proxy, "10.0.0.9:3128", nil), "http://169.254.169.254/latest/meta-data/"},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.target, nil)
 		if err != nil {

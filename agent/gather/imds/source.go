@@ -50,26 +50,27 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 		i.Token, i.Bare = gather.NotAskable[facts.Exchange]("not a running host", ""), gather.NotAskable[facts.Exchange]("not a running host", "")
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, env.Limits.IMDS)
-	defer cancel()
-	c := metadataClient(env)
+	first, done := patience(ctx, run, f)
+	defer done()
+	c := metadataClient(run)
 	defer c.CloseIdleConnections()
 	var token, bare facts.Exchange
+	var six facts.Seen[facts.Exchange]
+	answered := make(chan struct{})
 	var wg gather.Workers
-	wg.Go(func() { token = tokenRequest(ctx, env, c, env.IMDS) })
-	wg.Go(func() { bare = bareRequest(ctx, env, c, env.IMDS) })
+	wg.Go(func() {
+		defer close(answered)
+		token = tokenRequest(first, env, c, env.IMDS)
+	})
+	wg.Go(func() { bare = bareRequest(first, env, c, env.IMDS) })
+	wg.Go(func() { six = askIPv6(first, run, c, answered, &token) })
 	wg.Wait()
 	i.Token = facts.Known(token, "imds:PUT /latest/api/token")
 	i.Bare = facts.Known(bare, "imds:GET /latest/meta-data/ without token")
-	i.IPv6 = facts.Unknown[facts.Exchange]("not asked: IPv4 answers", "")
+	i.IPv6 = six
 	base := env.IMDS
-	if token.Status == 0 && env.IMDS6 != "" {
-		six, done := context.WithTimeout(context.WithoutCancel(ctx), 300*time.Millisecond)
-		i.IPv6 = facts.Known(tokenRequest(six, env, c, env.IMDS6), "imds:PUT [fd00:ec2::254]/latest/api/token")
-		done()
-		if i.IPv6.Value.Token {
-			base = env.IMDS6
-		}
+	if !token.Token && i.IPv6.Value.Token {
+		base = env.IMDS6
 	}
 	switch bare.Status {
 	case 200:
@@ -87,8 +88,8 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 		return nil
 	}
 	// A new deadline: the reads follow the token, which may have taken its own.
-	rctx, done := context.WithTimeout(context.WithoutCancel(ctx), env.Limits.IMDS)
-	defer done()
+	rctx, end := run.Patience(ctx, env.Limits.IMDS)
+	defer end()
 	readMetadata(rctx, run, i, c, base)
 	return nil
 }
@@ -110,35 +111,32 @@ type tcpKey struct{}
 
 // metadataClient is an HTTP client without proxy. A metadata token that the SDK
 // attaches leaves with it to the metadata addresses only.
-func metadataClient(env *gather.Env) *http.Client {
-	t := metadataTransport(env)
-	return client(tokenGuard{gather.BoundedTransport(t, maxMetadata), []string{env.IMDS, env.IMDS6}})
+func metadataClient(run *gather.Run) *http.Client {
+	once := &oneToken{RoundTripper: gather.BoundedTransport(metadataTransport(run), maxMetadata), tokens: map[string][]byte{}}
+	return client(tokenGuard{once, []string{run.IMDS, run.IMDS6}})
 }
 
 // proxyClient asks through a proxy. No token and, from a proxy of https:// that does not
 // prove its name, no login leaves with it. address is where the proxy's name leads.
-func proxyClient(env *gather.Env, proxy *url.URL, address string, roots *x509.CertPool) *http.Client {
-	t := metadataTransport(env)
+func proxyClient(run *gather.Run, proxy *url.URL, address string, roots *x509.CertPool) *http.Client {
+	t := metadataTransport(run)
 	t.Proxy = http.ProxyURL(proxy)
-	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, Time: env.Now}
+	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, Time: run.Now}
 	dial := t.DialContext
 	t.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) { return dial(ctx, network, address) }
 	return client(tokenGuard{gather.BoundedTransport(t, maxMetadata), nil})
 }
 
-func metadataTransport(env *gather.Env) *http.Transport {
+func metadataTransport(run *gather.Run) *http.Transport {
 	return &http.Transport{
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			// A transport lets a dial go on after its request has ended.
-			dctx, cancel := context.WithTimeout(ctx, env.Limits.IMDS)
-			defer cancel()
-			conn, err := env.Dial(dctx, network, addr, netip.Addr{})
+		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+			conn, err := run.Connect(ctx, addr, netip.Addr{}) // ends by itself: a transport lets a dial go on after its request
 			if seen, ok := ctx.Value(tcpKey{}).(*tcpSeen); ok && err == nil {
 				seen.ok.Store(true)
 			}
 			return conn, err
 		},
-		MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Second, TLSHandshakeTimeout: env.Limits.IMDS,
+		MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Second, TLSHandshakeTimeout: run.Limits.IMDS,
 	}
 }
 
@@ -169,7 +167,7 @@ func (g tokenGuard) CloseIdleConnections() {
 
 // tokenRequest asks for an IMDSv2 token. The token itself is dropped.
 func tokenRequest(ctx context.Context, env *gather.Env, c *http.Client, base string) facts.Exchange {
-	e, body := request(ctx, env, c, http.MethodPut, base+"/latest/api/token", http.Header{"X-Aws-Ec2-Metadata-Token-Ttl-Seconds": {"60"}})
+	e, body := request(ctx, env, c, http.MethodPut, base+"/latest/api/token", http.Header{"X-Aws-Ec2-Metadata-Token-Ttl-Seconds": {tokenSeconds}})
 	e.Token = e.Status == 200 && tokenLike(body)
 	if e.Status != 0 && !e.Token {
 		e.Body = gather.ShownText(string(body), 120)
@@ -220,8 +218,11 @@ func request(ctx context.Context, env *gather.Env, c *http.Client, method, targe
 	e.TCP = seen.ok.Load()
 	if err != nil {
 		e.Outcome, e.Error = endpoint.TCPOutcome(err), endpoint.DialText(endpoint.UnwrapURL(err))
-		if e.Outcome == facts.Timeout {
-			e.Error = "no answer in time"
+		if elsewhere := errors.Is(context.Cause(ctx), errElsewhere); elsewhere || e.Outcome == facts.Timeout {
+			e.Outcome, e.Error = facts.Timeout, "no answer in time"
+			if elsewhere {
+				e.Error = errElsewhere.Error()
+			}
 			if !e.TCP {
 				e.Outcome = facts.ConnectTimeout
 			}
@@ -273,40 +274,8 @@ func metadataError(err error) string {
 
 func readMetadata(ctx context.Context, run *gather.Run, i *facts.IMDS, hc *http.Client, base string) {
 	r := reader{imds.New(imds.Options{Endpoint: base, EnableFallback: aws.FalseTernary, ClientEnableState: imds.ClientEnabled, HTTPClient: hc, Retryer: aws.NopRetryer{}})}
-	// The first read fetches the token that the others share.
-	start := time.Now()
-	doc, err := r.c.GetDynamicData(ctx, &imds.GetDynamicDataInput{Path: "instance-identity/document"})
-	from := "imds:GET /latest/dynamic/instance-identity/document"
-	if err != nil {
-		noMetadata(i, metadataError(err))
-	} else {
-		b, _ := io.ReadAll(doc.Content)
-		doc.Content.Close()
-		i.IdentitySeconds = time.Since(start).Seconds()
-		if d, err := parseIdentityDocument(b); err != nil {
-			noMetadata(i, err.Error())
-		} else {
-			i.InstanceID, i.Region, i.Account = knownText(d.InstanceID, from), knownText(d.Region, from), knownText(d.Account, from)
-		}
-	}
 	var wg gather.Workers
-	wg.Go(func() {
-		id := r.text(ctx, "instance-id")
-		if v, ok := id.Get(); ok {
-			id = knownText(v, id.From)
-		}
-		if !i.InstanceID.Known() {
-			i.InstanceID = id
-		}
-	})
-	wg.Go(func() {
-		i.Partition = r.text(ctx, "services/partition")
-		if p, ok := i.Partition.Get(); ok {
-			i.Partition = knownText(p, i.Partition.From)
-		}
-	})
-	wg.Go(func() { i.VPC = r.vpc(ctx) })
-	wg.Go(func() { i.Profile = parseProfile(r.text(ctx, "iam/info")) })
+	// What others wait for goes first: these two find connections that are open.
 	wg.Go(func() {
 		role := r.text(ctx, "iam/security-credentials/")
 		name, ok := role.Get()
@@ -325,10 +294,45 @@ func readMetadata(ctx context.Context, run *gather.Run, i *facts.IMDS, hc *http.
 			i.Role = gather.Likewise[facts.Role](role)
 		}
 	})
+	wg.Go(func() { r.identity(ctx, i) })
+	wg.Go(func() { i.VPC = r.vpc(ctx) })
+	wg.Go(func() {
+		i.Partition = r.text(ctx, "services/partition")
+		if p, ok := i.Partition.Get(); ok {
+			i.Partition = knownText(p, i.Partition.From)
+		}
+	})
+	wg.Go(func() { i.Profile = parseProfile(r.text(ctx, "iam/info")) })
 	wg.Go(func() {
 		i.IdentityRole = r.role(ctx, run, "identity-credentials/ec2/security-credentials/ec2-instance", "ec2-instance", "")
 	})
 	wg.Wait()
+}
+
+// identity reads who the instance is: its document, or its id alone.
+func (r reader) identity(ctx context.Context, i *facts.IMDS) {
+	const from = "imds:GET /latest/dynamic/instance-identity/document"
+	start := time.Now()
+	why := ""
+	doc, err := r.c.GetDynamicData(ctx, &imds.GetDynamicDataInput{Path: "instance-identity/document"})
+	if err != nil {
+		why = metadataError(err)
+	} else {
+		b, _ := io.ReadAll(doc.Content)
+		doc.Content.Close()
+		i.IdentitySeconds = time.Since(start).Seconds()
+		d, err := parseIdentityDocument(b)
+		if err == nil {
+			i.InstanceID, i.Region, i.Account = knownText(d.InstanceID, from), knownText(d.Region, from), knownText(d.Account, from)
+			return
+		}
+		why = err.Error()
+	}
+	i.Region, i.Account = unknownText(why), unknownText(why)
+	i.InstanceID = r.text(ctx, "instance-id")
+	if v, ok := i.InstanceID.Get(); ok {
+		i.InstanceID = knownText(v, i.InstanceID.From)
+	}
 }
 
 // roleName reports whether text can be the name of a role. Source: IAM API reference,

@@ -41,12 +41,12 @@ func (ViaProxy) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) err
 		f.IMDS.ViaProxy = facts.Known(facts.Exchange{Outcome: facts.Other, Error: "the proxy " + name + " cannot be asked"}, "http_proxy of the service")
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, env.Limits.IMDS)
+	ctx, cancel := run.Patience(ctx, env.Limits.IMDS)
 	defer cancel()
 	address := net.JoinHostPort(u.Hostname(), endpoint.ProxyPort(u))
 	if host := u.Hostname(); env.Lookup != nil {
 		if _, err := netip.ParseAddr(host); err != nil {
-			if _, addrs := endpoint.Resolve(ctx, env, f, host); len(addrs) > 0 {
+			if _, addrs := endpoint.Resolve(ctx, run, f, host); len(addrs) > 0 {
 				address = net.JoinHostPort(addrs[0].Unmap().String(), endpoint.ProxyPort(u))
 			}
 		}
@@ -59,7 +59,7 @@ func (ViaProxy) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) err
 			return nil
 		}
 	}
-	c := proxyClient(env, u, address, roots)
+	c := proxyClient(run, u, address, roots)
 	defer c.CloseIdleConnections()
 	e := tokenRequest(ctx, env, c, env.IMDS)
 	e.Error = strings.ReplaceAll(e.Error, u.Hostname(), name)

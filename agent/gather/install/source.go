@@ -45,8 +45,9 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 		a.Config = facts.Known(ParseConfig(b), gather.FileURL(config))
 	}
 
-	a.Folders = folders(env)
 	agentsvc.GatherProxies(ctx, run, a)
+	run.SetConfig(a.Config)
+	a.Folders = folders(env)
 	a.Processes = agentsvc.Processes(ctx, env)
 	a.Channel = agentsvc.Channel(env, a.Processes)
 	gatherStarts(ctx, env, a)

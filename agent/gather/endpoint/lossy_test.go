@@ -1,0 +1,92 @@
+package endpoint
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/gathertest"
+	"ssm-doctor/checks/facts"
+)
+
+// lossy is a network that is far away and loses packets; its kernel repeats the first
+// packet of a connection after a second, and after two more.
+type lossy struct {
+	*gathertest.Network
+	rtt  time.Duration
+	loss float64 // each way
+	mu   sync.Mutex
+	rand *rand.Rand
+}
+
+// pass waits for an answer that may be lost on its way or the question on its.
+func (l *lossy) pass(ctx context.Context, again ...time.Duration) error {
+	start := time.Now()
+	for _, at := range append([]time.Duration{0}, again...) {
+		l.mu.Lock()
+		lost := l.rand.Float64() < l.loss || l.rand.Float64() < l.loss
+		l.mu.Unlock()
+		wait := time.Until(start.Add(at + l.rtt))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+			if !lost {
+				return nil
+			}
+		}
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (l *lossy) dial(ctx context.Context, network, address string, local netip.Addr) (net.Conn, error) {
+	if host, _, _ := net.SplitHostPort(address); !l.Silent[host] {
+		if err := l.pass(ctx, time.Second, 3*time.Second); err != nil {
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
+		}
+	}
+	return l.Network.Dial(ctx, network, address, local)
+}
+
+func (l *lossy) lookup(ctx context.Context, server, network, host string) ([]netip.Addr, error) {
+	if err := l.pass(ctx); err != nil {
+		return nil, &net.DNSError{Err: "i/o timeout", Name: host, IsTimeout: true}
+	}
+	return l.Network.Lookup(ctx, server, network, host)
+}
+
+// TestLossyIsNoBlackHole: where one packet in five is lost each way and an answer takes
+// 300 ms, no endpoint is said to be unreachable but the one that is.
+func TestLossyIsNoBlackHole(t *testing.T) {
+	t.Parallel()
+	ca := gathertest.NewAuthority(t, "Test Root")
+	for seed := range uint64(40) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := regionNet(t, ca)
+				dead := ""
+				if seed%4 == 0 {
+					dead = "ssmmessages"
+					n.Silent[n.Ip(dead)] = true
+				}
+				l := &lossy{Network: n, rtt: 300 * time.Millisecond, loss: 0.2, rand: rand.New(rand.NewPCG(seed, 1))}
+				f := gatherNetwork(t, n, ca, func(run *gather.Run, _ *facts.Facts) { run.Dial, run.Lookup = l.dial, l.lookup })
+				for _, e := range f.Network.Endpoints.Value {
+					if e.Connected() == (e.Service == dead) {
+						t.Errorf("%s: DNS %s, %+v", e.Service, e.DNS.Outcome, e.TCP)
+					}
+				}
+				time.Sleep(time.Minute) // let servers end
+			})
+		})
+	}
+}
