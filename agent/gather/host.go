@@ -49,6 +49,7 @@ func Host(root string) (*Env, error) {
 		},
 	}
 	setNet(env)
+	setVolume(env, fsys)
 	if live {
 		env.Root = "/"
 		env.Exec = hostExec(env.Limits.Exec)

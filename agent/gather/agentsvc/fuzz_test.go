@@ -82,7 +82,7 @@ func FuzzProcesses(f *testing.F) {
 		env := gathertest.InMemory(map[string][]byte{"proc/stat": b, "proc/net/tcp": b, "proc/42/comm": []byte("amazon-ssm-agent"), "proc/42/status": b, "proc/42/stat": b})
 		ps := Processes(t.Context(), env)
 		gathertest.Sound(t, ps)
-		gathertest.Sound(t, Channel(env, ps))
+		gathertest.Sound(t, Channel(t.Context(), env, ps))
 	})
 }
 

@@ -61,7 +61,9 @@ func parseScutil(b []byte) gather.ProxyVars {
 		case k == "ExceptionsList":
 			in = true
 		case in:
-			if len(no) < 200 {
+			// The agent cuts two characters off, the number and its sign: from the eleventh
+			// on no exception takes effect. Source: amazon-ssm-agent, proxy_darwin.go.
+			if len(k) == 1 {
 				no = append(no, strings.TrimPrefix(v, "*"))
 			}
 		case len(vals) < 100:

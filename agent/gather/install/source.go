@@ -48,7 +48,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	a.Folders = folders(env)
 	agentsvc.GatherProxies(ctx, run, a)
 	a.Processes = agentsvc.Processes(ctx, env)
-	a.Channel = agentsvc.Channel(env, a.Processes)
+	a.Channel = agentsvc.Channel(ctx, env, a.Processes)
 	gatherStarts(ctx, env, a)
 	var keys facts.Seen[[]facts.SigningKey]
 	a.Installations, keys = installations(ctx, env)
