@@ -39,6 +39,8 @@ type Options struct {
 	Waves Waves
 	// Previous facts; sections of waves that are not run are kept.
 	Previous *facts.Facts
+	// Recorded are the facts of a recorded host: what its network answered.
+	Recorded *facts.Facts
 	// ReadsLast is how long verdicts of earlier reads of rights are kept; 0: for ever.
 	ReadsLast time.Duration
 	// Progress, when set, is told each source as it ends, from one goroutine at a time.
@@ -74,6 +76,10 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 	f.Root, f.Offline, f.Asked, f.AgentLatest = env.Root, env.Offline, env.Features, env.AgentLatest
 	f.Pseudonyms = env.Pseudonyms
 	run, waves := env.Begin(), Plan(o.Waves)
+	if o.Recorded != nil {
+		f.Redacted, f.Pseudonyms = o.Recorded.Redacted, nil
+		waves = replayed(waves, o.Recorded)
+	}
 	total, done := 0, 0
 	for _, w := range waves {
 		total += len(w)
@@ -81,7 +87,7 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 	var mu sync.Mutex
 	for n, w := range waves {
 		var wg sync.WaitGroup
-		if n == 0 && !o.Waves.SkipNetwork {
+		if n == 0 && !o.Waves.SkipNetwork && o.Recorded == nil {
 			wg.Go(env.LoadRoots)
 		}
 		results := make([]facts.Source, len(w))

@@ -91,7 +91,7 @@ func FuzzLaunchd(f *testing.F) {
 	gathertest.AddSeeds(f, gathertest.LaunchctlPrint, gathertest.ScutilProxy, gathertest.PsTable, "\"com.amazon.aws.ssm\" => true")
 	f.Fuzz(func(t *testing.T, b []byte) {
 		gathertest.Sound(t, parsePS(b))
-		gathertest.Sound(t, parseScutil(b).Fact("scutil"))
+		gathertest.Sound(t, ParseScutil(b).Fact("scutil"))
 		var u facts.Unit
 		parseLaunchd(b, &u)
 		gathertest.Sound(t, u)

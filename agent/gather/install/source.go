@@ -98,10 +98,14 @@ func withUnits(w *gather.Windows, list facts.Seen[[]facts.Installation], units f
 			continue
 		case strings.TrimSuffix(path.Base(exec), ".exe") != agentsvc.ExeCore:
 			continue
-		case u.Program.Absent() && u.Name == agentsvc.WindowsService:
+		case u.Program.Absent() && (u.Name == agentsvc.WindowsService || u.Name == agentsvc.MacLabel):
 			// The installer made the service: that its program is gone is another matter.
 			if len(list.Value) == 0 {
-				list.Value = append(list.Value, facts.Installation{Kind: "windows", Dir: dir, Version: versionInRegistry(w),
+				version := facts.Unknown[string]("its program does not exist", "")
+				if w != nil {
+					version = versionInRegistry(w)
+				}
+				list.Value = append(list.Value, facts.Installation{Kind: kindOfUnit(u), Dir: dir, Version: version,
 					Broken: "its service is registered, but its program " + u.Exec + " does not exist"})
 			}
 			continue
@@ -124,8 +128,11 @@ func withUnits(w *gather.Windows, list facts.Seen[[]facts.Installation], units f
 
 // kindOfUnit is the packaging of a program that only a unit names.
 func kindOfUnit(u facts.Unit) string {
-	if u.Name == agentsvc.WindowsService {
+	switch u.Name {
+	case agentsvc.WindowsService:
 		return "windows"
+	case agentsvc.MacLabel:
+		return "macos"
 	}
 	return "binary"
 }

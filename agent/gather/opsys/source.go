@@ -198,6 +198,10 @@ func gatherDMI(env *gather.Env, d *facts.DMI) {
 		d.Vendor, d.AssetTag, d.EC2UUID = gather.NotAskable[string](gather.NotLive, ""), gather.NotAskable[string](gather.NotLive, ""), gather.NotAskable[bool](gather.NotLive, "")
 		return
 	}
+	if env.GOOS == "darwin" {
+		macFirmware(env, d)
+		return
+	}
 	const dir = "sys/class/dmi/id/"
 	read := func(name string) facts.Seen[string] {
 		if !env.Live && !gather.Exists(env.FS, dir+name) {
