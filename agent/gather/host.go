@@ -56,6 +56,8 @@ func Host(root string) (*Env, error) {
 		env.Kernel = hostKernel
 		setKernelNet(env)
 		env.Windows = hostWindows()
+	} else {
+		setImage(env)
 	}
 	return env, nil
 }
