@@ -1,6 +1,8 @@
 package checks
 
 import (
+	"slices"
+
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 )
@@ -8,11 +10,12 @@ import (
 // WindowsImageState is windows-image-state.
 var WindowsImageState = register(Check{
 	ID: "windows-image-state", Group: "host", Title: "Windows setup has completed",
-	Station: AtHost,
-	Systems: []string{"windows"},
-	Causes:  []string{"sysprep-incomplete"},
+	Station:  AtHost,
+	Systems:  []string{"windows"},
+	Profiles: []Profile{ProfileHost, ProfileImage},
+	Causes:   []string{"sysprep-incomplete"},
 	Doc: "The ImageState value of Windows setup. The agent waits, in state start-pending and without limit, until it is IMAGE_STATE_COMPLETE; " +
-		"an image whose sysprep did not finish never becomes a managed node.",
+		"an image whose sysprep did not finish never becomes a managed node. An image may also be sealed by sysprep for the first start of another machine.",
 	Eval: func(n *node.Node) Finding {
 		s, ok := n.Facts.Host.ImageState.Get()
 		switch {
@@ -20,8 +23,17 @@ var WindowsImageState = register(Check{
 			return unread("image state", n.Facts.Host.ImageState)
 		case s == "IMAGE_STATE_COMPLETE":
 			return pass("%s", s)
+		case !n.Facts.Live() && slices.Contains(sealed, s):
+			return pass("%s: setup goes on when a machine is started from the image", s)
+		case !n.Facts.Live():
+			return blocks("sysprep-incomplete", Proven, "Windows image state is %s: setup does not finish on machines made from the image, and the agent waits for that", s).
+				saw(`registry Setup\State ImageState`, s, n.Facts.Host.ImageState.From)
 		}
 		return stops(n, "sysprep-incomplete", Proven, "Windows image state is %s, not IMAGE_STATE_COMPLETE; the agent waits for setup to finish", s).
 			saw(`registry Setup\State ImageState`, s, n.Facts.Host.ImageState.From).logged(n.Log.Latest(facts.SigSysprep, facts.SigSystemWait))
 	},
 })
+
+// sealed are the states in which sysprep leaves an image that is to be started on other
+// machines. Source: Microsoft, "Windows Setup States".
+var sealed = []string{"IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE", "IMAGE_STATE_SPECIALIZE_RESEAL_TO_OOBE"}

@@ -12,6 +12,7 @@ func TestWindowsImageState(t *testing.T) {
 	state := func(f *facts.Facts) {
 		f.Host.ImageState = facts.Known("IMAGE_STATE_UNDEPLOYABLE", `registry:HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Setup\State`)
 	}
+	mounted := func(f *facts.Facts) { f.Root = "/mnt/image" }
 	waiting := func(f *facts.Facts) {
 		neverAccepted(f)
 		state(f)
@@ -27,6 +28,8 @@ func TestWindowsImageState(t *testing.T) {
 		{name: "accepted all the same", kind: "windows", fault: state, want: want{status: Warn, effect: Breaks, cause: "sysprep-incomplete"}},
 		{name: "unread", kind: "windows", fault: func(f *facts.Facts) { f.Host.ImageState = facts.Unknown[string]("access is denied", "registry") },
 			want: want{status: Unknown, says: "image state: access is denied"}},
+		{name: "sealed image", kind: "windows", fault: func(f *facts.Facts) { mounted(f); f.Host.ImageState.Value = "IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE" }, want: want{status: Pass, says: "setup goes on"}},
+		{name: "image whose setup failed", kind: "windows", fault: func(f *facts.Facts) { mounted(f); state(f) }, want: want{status: Fail, effect: Blocks, cause: "sysprep-incomplete", confidence: Proven, says: "machines made from the image"}},
 		{name: "host unread", kind: "windows", fault: func(f *facts.Facts) { f.Host = facts.Host{} }, want: want{status: Unknown, says: "operating system is not known"}},
 	}
 	judge(t, WindowsImageState, table)

@@ -39,6 +39,8 @@ type Options struct {
 	Waves Waves
 	// Previous facts; sections of waves that are not run are kept.
 	Previous *facts.Facts
+	// Recorded are the facts of a recorded host: what its network answered.
+	Recorded *facts.Facts
 	// ReadsLast is how long verdicts of earlier reads of rights are kept; 0: for ever.
 	ReadsLast time.Duration
 	// Progress, when set, is told each source as it ends, from one goroutine at a time.
@@ -75,6 +77,10 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 	f.Pseudonyms = env.Pseudonyms
 	run, steps := env.Begin(), plan(o.Waves)
 	defer run.End()
+	if o.Recorded != nil {
+		f.Redacted, f.Pseudonyms = o.Recorded.Redacted, nil
+		replayed(steps, o.Recorded)
+	}
 	ended := map[string]chan struct{}{}
 	await := map[string]<-chan struct{}{}
 	for _, s := range steps {
@@ -84,7 +90,7 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 	run.Sources(await)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	if !o.Waves.SkipNetwork {
+	if !o.Waves.SkipNetwork && o.Recorded == nil {
 		wg.Go(env.LoadRoots)
 	}
 	done, results := 0, make([]facts.Source, len(steps))

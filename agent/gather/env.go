@@ -49,8 +49,10 @@ type Env struct {
 	Flow func(net.Conn) facts.Seen[facts.Stall]
 	// Exec runs one of the allowed programs; see exec.go.
 	Exec func(ctx context.Context, name string, args ...string) ([]byte, error)
-	// StatFS tells usage and mount flags of the file system under a path.
+	// StatFS tells usage of the file system under a path.
 	StatFS func(path string) (facts.Usage, error)
+	// Volume describes the file system under a path; nil: files tell of mounts, or nothing.
+	Volume func(path string) (Volume, error)
 	// Owner is the user id of a file's owner; nil or false: not known here.
 	Owner func(fi fs.FileInfo) (int, bool)
 	// Kernel asks the running kernel; nil: not the running system.

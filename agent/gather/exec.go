@@ -35,12 +35,16 @@ var programs = map[string][]string{
 	"pkgutil":       {"/usr/sbin/pkgutil"},
 	"route":         {"/sbin/route"},
 	"ps":            {"/bin/ps"},
+	"lsof":          {"/usr/sbin/lsof"},
+	"pfctl":         {"/sbin/pfctl"},
+	"systemsetup":   {"/usr/sbin/systemsetup"},
 }
 
 // forms are how a command line may begin. All only print.
 var forms = [][]string{
 	{"systemctl", "show"}, {"journalctl", "-q", "--no-pager", "-o", "short-iso"}, {"journalctl", "-q", "--no-pager", "-o", "cat", "-u"}, {"rpm", "-q"}, {"nft", "-a", "list", "ruleset"}, {"iptables-save"},
 	{"launchctl", "print"}, {"launchctl", "print-disabled"}, {"scutil", "--proxy"}, {"pkgutil", "--pkg-info"}, {"route", "-n", "get"}, {"ps", "-axo"},
+	{"scutil", "--dns"}, {"lsof", "-nP", "-a", "-iTCP:443", "-sTCP:ESTABLISHED", "-Fn", "-p"}, {"pfctl", "-s", "info"}, {"pfctl", "-a", "*", "-s", "rules"}, {"systemsetup", "-getusingnetworktime"},
 }
 
 // prints reports whether a command line has one of the forms.

@@ -15,6 +15,7 @@ func TestProgramIsOnTheList(t *testing.T) {
 		{"sh", "-c", "id"}, {"/bin/sh"}, {"../usr/bin/systemctl"}, {"/usr/bin/amazon-ssm-agent", "-register"},
 		{"/usr/bin/amazon-ssm-agent", "-version", "-y"}, {"/tmp/amazon-ssm-agent", "-version"}, {""},
 		{"systemctl", "restart", "amazon-ssm-agent"}, {"systemctl"}, {"nft", "flush", "ruleset"}, {"rpm", "-e", "amazon-ssm-agent"}, {"launchctl", "kickstart", "x"}, {"scutil", "--set", "HostName"}, {"route", "-n", "delete", "default"},
+		{"pfctl", "-d"}, {"pfctl", "-f", "/etc/pf.conf"}, {"pfctl", "-a", "*", "-F", "all"}, {"systemsetup", "-setusingnetworktime", "off"}, {"lsof", "-p", "1"},
 	} {
 		if p, err := program(c[0], c[1:]); !errors.Is(err, errNotAllowed) {
 			t.Errorf("program(%q) = %q, %v; want it refused", c, p, err)
@@ -27,6 +28,7 @@ func TestMacProgramsAreOnTheList(t *testing.T) {
 	for _, line := range []string{
 		"launchctl print system/com.amazon.aws.ssm", "launchctl print-disabled system", "scutil --proxy", "pkgutil --pkg-info com.amazon.aws.ssm",
 		"ps -axo pid=,ppid=,uid=,lstart=,comm=", "route -n get 169.254.169.254", "route -n get -inet6 default",
+		"scutil --dns", "lsof -nP -a -iTCP:443 -sTCP:ESTABLISHED -Fn -p 77,78", "pfctl -s info", "pfctl -a * -s rules", "systemsetup -getusingnetworktime",
 	} {
 		c := strings.Fields(line)
 		if _, err := program(c[0], c[1:]); errors.Is(err, errNotAllowed) {

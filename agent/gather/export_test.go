@@ -2,3 +2,6 @@ package gather
 
 // LookupBy is for the fuzz target that plays a DNS server.
 var LookupBy = lookupBy
+
+// SetImage is setImage.
+var SetImage = setImage

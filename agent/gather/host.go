@@ -49,12 +49,15 @@ func Host(root string) (*Env, error) {
 		},
 	}
 	setNet(env)
+	setVolume(env, fsys)
 	if live {
 		env.Root = "/"
 		env.Exec = hostExec(env.Limits.Exec)
 		env.Kernel = hostKernel
 		setKernelNet(env)
 		env.Windows = hostWindows()
+	} else {
+		setImage(env)
 	}
 	return env, nil
 }

@@ -38,7 +38,8 @@ func TestMacHost(t *testing.T) {
 	) {
 		t.Error(s)
 	}
-	want := []facts.Unit{{Name: agentsvc.MacLabel, Load: "loaded", Active: "active", Sub: "running", Enabled: "enabled", Result: "exit-code", ExitStatus: 1, Ended: "exited", Restarts: 3, MainPID: 77, Exec: "/opt/aws/ssm/bin/amazon-ssm-agent", File: "/" + macPlist}}
+	want := []facts.Unit{{Name: agentsvc.MacLabel, Load: "loaded", Active: "active", Sub: "running", Enabled: "enabled", Result: "exit-code", ExitStatus: 1, Ended: "exited", Restarts: 3, MainPID: 77, Exec: "/opt/aws/ssm/bin/amazon-ssm-agent", File: "/" + macPlist,
+		Program: facts.Known(facts.Program{Size: 1, Format: "other"}, "file:/opt/aws/ssm/bin/amazon-ssm-agent")}}
 	if d := cmp.Diff(want, a.Units.Value); d != "" {
 		t.Error(d)
 	}

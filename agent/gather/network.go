@@ -25,8 +25,9 @@ func setNet(env *Env) {
 func hostLookup(ctx context.Context, server, network, host string) ([]netip.Addr, error) {
 	host = asked(server, host)
 	switch {
-	case server == "" && runtime.GOOS == "windows":
-		// The agent asks the system there: policies for names, suffixes, DNS over HTTPS.
+	case server == "" && (runtime.GOOS == "windows" || runtime.GOOS == "darwin"):
+		// The agent asks the system there: policies for names, suffixes, DNS over HTTPS,
+		// resolvers of single domains.
 		return lookupTwice(ctx, func(ctx context.Context) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, network, host)
 		}, func(ctx context.Context) ([]netip.Addr, error) { return lookupBy(ctx, nil, network, host) })

@@ -28,7 +28,7 @@ type Windows struct {
 	// Connections are the established TCP connections of some processes to a port.
 	Connections func(pids []int, port uint16) facts.Seen[[]facts.Socket]
 	// Volume describes the volume that holds a path, such as C:\ProgramData.
-	Volume   func(path string) (WindowsVolume, error)
+	Volume   func(path string) (Volume, error)
 	Elevated func() facts.Seen[bool]
 }
 
@@ -43,10 +43,11 @@ type WindowsService struct {
 	Account   string
 }
 
-// WindowsVolume is a volume of Windows.
-type WindowsVolume struct {
-	Mount, Type string // C:\, NTFS
+// Volume is a file system as Windows or macOS describes it.
+type Volume struct {
+	Mount, Type string // C:\, NTFS; /System/Volumes/Data, apfs
 	ReadOnly    bool
+	NoExec      bool // Windows has no such flag
 }
 
 // WindowsRoute is a row of the forwarding table.

@@ -307,8 +307,8 @@ func tcpTable(family uint32) ([]byte, error) {
 	return nil, errors.New("the table keeps growing")
 }
 
-func volumeOf(path string) (WindowsVolume, error) {
-	var v WindowsVolume
+func volumeOf(path string) (Volume, error) {
+	var v Volume
 	p, err := windows.UTF16PtrFromString(path)
 	if err != nil {
 		return v, err

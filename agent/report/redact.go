@@ -3,8 +3,10 @@ package report
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -52,6 +54,26 @@ func RedactFacts(f *facts.Facts) *facts.Facts {
 	if f.Redacted {
 		return StripFacts(f)
 	}
+	out := rewrite(*f, redactorOf(f).editor())
+	out.Redacted = true
+	return &out
+}
+
+// RedactRecording does the same for facts and for text that was recorded with them, so
+// that a name is the same in both. Accounts become other numbers, since text is read again.
+func RedactRecording(f *facts.Facts) (*facts.Facts, func(string) string) {
+	d := redactorOf(f)
+	d.digits = true
+	out := rewrite(*f, d.editor())
+	out.Redacted = true
+	return &out, func(s string) string { return d.text("", d.everywhere(stripSecrets(s)), false) }
+}
+
+// StripText takes out what has the form of a secret.
+func StripText(s string) string { return stripSecrets(s) }
+
+// redactorOf knows the names in facts.
+func redactorOf(f *facts.Facts) *redactor {
 	d := &redactor{key: f.Pseudonyms, address: shuffled(factsKey(f))}
 	d.learn(*f)
 	d.name("host", f.Host.Hostname.Value)
@@ -90,9 +112,7 @@ func RedactFacts(f *facts.Facts) *facts.Facts {
 			d.name("host", n)
 		}
 	}
-	out := rewrite(*f, d.editor())
-	out.Redacted = true
-	return &out
+	return d
 }
 
 // StripFacts takes out secrets only. Facts should hold none; what the host
@@ -117,6 +137,7 @@ type redactor struct {
 	names    map[string]string // name -> kind and hash
 	anywhere nameSet
 	address  func(netip.Addr) string
+	digits   bool // an account becomes another of as many digits
 }
 
 // fixedFields hold words of ours, which a name of the host must not change.
@@ -203,7 +224,7 @@ func (d *redactor) text(before, s string, address bool) string {
 		return s
 	}
 	for range 2 { // neighbours share the sign between them
-		s = replaceBehind("", s, reAccount, 2, func(m []string) string { return shortAccount(m[2]) })
+		s = replaceBehind("", s, reAccount, 2, func(m []string) string { return d.account(m[2]) })
 	}
 	if strings.Contains(s, "A") {
 		s = reUniqueID.ReplaceAllString(s, "${1}…")
@@ -222,6 +243,19 @@ var (
 	reUniqueID = pattern.New(`\b(AROA|AIDA|AGPA|ANPA|AIPA|ANVA|ASCA|APKA)[A-Z0-9]{12,}\b`)
 	reNodeID   = pattern.New(`^m?i-[0-9a-f]{8,17}$`)
 )
+
+// account is what stands for an account.
+func (d *redactor) account(s string) string {
+	if !d.digits {
+		return shortAccount(s)
+	}
+	if strings.HasPrefix(s, "000000") { // done already
+		return s
+	}
+	h := hmac.New(sha256.New, d.key)
+	h.Write([]byte(strings.ReplaceAll(s, "-", "")))
+	return fmt.Sprintf("000000%06d", binary.BigEndian.Uint32(h.Sum(nil))%1_000_000)
+}
 
 // shortAccount is how an account is told from another without naming it.
 func shortAccount(s string) string {

@@ -91,6 +91,9 @@ func stripSecrets(s string) string {
 	from := 0
 	for _, at := range append(reEncoded.FindAllStringIndex(s, -1), []int{len(s), len(s)}) {
 		out.WriteString(reDense.ReplaceAllStringFunc(s[from:at[0]], func(m string) string {
+			if rest := m[strings.LastIndex(m, agentFolder)+1:]; strings.Contains(m, agentFolder) && len(rest) < 40+len(agentFolder) {
+				return m // a path of the agent on macOS
+			}
 			if keyLike(m) {
 				return removed
 			}
@@ -101,6 +104,9 @@ func stripSecrets(s string) string {
 	}
 	return out.String()
 }
+
+// agentFolder is part of all paths of the agent on macOS, which are as long as a key.
+const agentFolder = "aws/ssm/"
 
 // reEncoded is an encoded refusal of EC2, which only sts can read.
 var reEncoded = pattern.New(`(?:aws sts decode-authorization-message --encoded-message |Encoded authorization failure message: )[A-Za-z0-9_-]+`)

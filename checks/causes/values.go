@@ -89,7 +89,7 @@ var placeholders = map[string]string{
 // Commands that install the agent, where the Region is not known.
 const (
 	installWindows = "[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; Invoke-WebRequest https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/windows_amd64/AmazonSSMAgentSetup.exe -OutFile $env:TEMP\\ssm.exe; Start-Process $env:TEMP\\ssm.exe -ArgumentList '/S' -Wait"
-	installMac     = "curl -fsSLO https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/darwin_amd64/amazon-ssm-agent.pkg && installer -pkg amazon-ssm-agent.pkg -target /"
+	installMac     = "curl -fsSLO https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/darwin_$([ \"$(uname -m)\" = arm64 ] && echo arm64 || echo amd64)/amazon-ssm-agent.pkg && installer -pkg amazon-ssm-agent.pkg -target /"
 )
 
 // systems are what stands on other systems than Linux.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"strings"
 	"time"
@@ -138,6 +139,9 @@ func (c *checkFlags) runner(a *app) (func(context.Context) (*report.Report, erro
 	if c.profile == "image" {
 		o.Profile = checks.ProfileImage
 	}
+	if fi, err := os.Stat(c.from); c.from != "" && err == nil && fi.IsDir() {
+		return c.replayer(a, o)
+	}
 	if c.from != "" {
 		f, err := a.readFacts(c.from, c.noRedact)
 		if err != nil {
@@ -160,6 +164,21 @@ func (c *checkFlags) runner(a *app) (func(context.Context) (*report.Report, erro
 		o.Progress = show.source
 		r, _ := engine.Run(ctx, env, o)
 		show.erase()
+		return r, nil
+	}, nil
+}
+
+// replayer judges a recorded host.
+func (c *checkFlags) replayer(a *app, o engine.Options) (func(context.Context) (*report.Report, error), error) {
+	env, f, err := a.readRecording(c.from)
+	if err != nil {
+		return nil, err
+	}
+	env.Version, env.Features = versionString(), c.features
+	o.Recorded, o.Waves = f, engine.Waves{SkipNetwork: !env.Live}
+	return func(ctx context.Context) (*report.Report, error) {
+		r, _ := engine.Run(ctx, env, o)
+		r.CheckedFrom = c.from
 		return r, nil
 	}, nil
 }

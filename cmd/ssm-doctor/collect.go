@@ -4,12 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"ssm-doctor/agent/engine"
+	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/recorded"
 	"ssm-doctor/agent/report"
+	"ssm-doctor/checks/facts"
 )
 
 // newCollectCmd writes the facts of this host, for a ticket or for check --from.
@@ -17,6 +23,7 @@ func newCollectCmd(a *app) *cobra.Command {
 	var (
 		t        target
 		file     string
+		raw      string
 		noRedact bool
 		timeout  time.Duration
 	)
@@ -25,7 +32,8 @@ func newCollectCmd(a *app) *cobra.Command {
 		Short: "Write what can be seen of this host as redacted JSON",
 		Long:  "Writes the facts of this host as JSON, redacted, for a ticket or for\ncheck --from elsewhere. Keys, tokens, activation codes and proxy passwords are\nnever part of it.",
 		Example: "  ssm-doctor collect -f facts.json\n" +
-			"  ssm-doctor check --from facts.json",
+			"  ssm-doctor check --from facts.json\n" +
+			"  ssm-doctor collect --raw recording",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.fromEnvironment(cmd); err != nil {
@@ -40,6 +48,9 @@ func newCollectCmd(a *app) *cobra.Command {
 			env, err := t.environment(noRedact)
 			if err != nil {
 				return err
+			}
+			if raw != "" {
+				return a.collectRaw(cmd, env, raw, file, noRedact, timeout)
 			}
 			f := engine.Collect(cmd.Context(), env, engine.Options{Budget: timeout, Log: a.logger(false), Waves: engine.Waves{SkipNetwork: !env.Live}})
 			if !noRedact {
@@ -57,11 +68,65 @@ func newCollectCmd(a *app) *cobra.Command {
 			return err
 		},
 	}
-	fs := cmd.Flags()
-	t.flags(fs)
-	_ = fs.MarkHidden("from")
-	fs.StringVarP(&file, "file", "f", "-", "write to this `file` instead of standard output")
-	fs.BoolVar(&noRedact, "no-redact", false, "keep account numbers, role names, addresses and all of log lines")
-	fs.DurationVar(&timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
+	flags := cmd.Flags()
+	t.flags(flags)
+	_ = flags.MarkHidden("from")
+	flags.StringVarP(&file, "file", "f", "-", "write to this `file` instead of standard output")
+	flags.StringVar(&raw, "raw", "", "write to this `folder` also what programs, files and interfaces answered, to judge the host elsewhere as if it were there")
+	flags.BoolVar(&noRedact, "no-redact", false, "keep account numbers, role names, addresses and all of log lines")
+	flags.DurationVar(&timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
 	return cmd
+}
+
+// Files of a recording.
+const (
+	recordingFile = "recording.json"
+	recordedFacts = "facts.json"
+)
+
+// collectRaw writes a recording of this host into a folder: what it answered, and the
+// facts, for what its network answered is only in these.
+func (a *app) collectRaw(cmd *cobra.Command, env *gather.Env, folder, file string, whole bool, timeout time.Duration) error {
+	if file != "-" {
+		return usagef("--raw names the folder; it takes no --file")
+	}
+	env, recorder := recorded.Record(env)
+	f := engine.Collect(cmd.Context(), env, engine.Options{Budget: timeout, Log: a.logger(false), Waves: engine.Waves{SkipNetwork: !env.Live}})
+	if cmd.Context().Err() != nil {
+		return &exitError{exitInterrupted, errors.New("interrupted, nothing written")}
+	}
+	redact := report.StripText
+	if whole {
+		f = report.StripFacts(f)
+	} else {
+		f, redact = report.RedactRecording(f)
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return notWritten(folder, err)
+	}
+	for name, what := range map[string]any{recordingFile: recorder.Recording(redact, !whole), recordedFacts: f} {
+		err := a.create(filepath.Join(folder, name), func(w io.Writer) error { return report.WriteJSON(w, what, " ") })
+		if err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(a.err, "in it: answers of programs, files and interfaces as far as they were recognised, and facts; judge it by: ssm-doctor check --from %s\n", report.Printable(folder))
+	return nil
+}
+
+// readRecording reads what collectRaw wrote.
+func (a *app) readRecording(folder string) (*gather.Env, *facts.Facts, error) {
+	b, err := a.readInput(filepath.Join(folder, recordingFile), recorded.MaxBytes)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := recorded.Read(b)
+	if err != nil {
+		return nil, nil, usagef("%s: %w", filepath.Join(folder, recordingFile), err)
+	}
+	f, err := a.readFacts(filepath.Join(folder, recordedFacts), false)
+	if err != nil {
+		return nil, nil, err
+	}
+	return r.Env(), f, nil
 }

@@ -18,6 +18,7 @@ import (
 	"ssm-doctor/agent/daemon"
 	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/export"
+	"ssm-doctor/agent/gather/recorded"
 	"ssm-doctor/agent/report"
 	"ssm-doctor/agent/sim"
 )
@@ -190,6 +191,10 @@ func everyOutput(t *testing.T, place, written string) map[string]string {
 	maps.Copy(out, everyFormat(t, r))
 	put("facts", func(w io.Writer) error { return report.WriteJSON(w, report.StripFacts(f), " ") })
 	put("redacted facts", func(w io.Writer) error { return report.WriteJSON(w, report.RedactFacts(f), " ") })
+	kept, recorder := recorded.Record(h.Env())
+	_, redact := report.RedactRecording(engine.Collect(t.Context(), kept, engine.Options{}))
+	put("redacted recording", func(w io.Writer) error { return report.WriteJSON(w, recorder.Recording(redact, true), " ") })
+	put("recording", func(w io.Writer) error { return report.WriteJSON(w, recorder.Recording(report.StripText, false), " ") })
 	dir := t.TempDir()
 	history := daemon.OpenHistory(dir)
 	cause := ""

@@ -82,7 +82,7 @@ func FuzzProcesses(f *testing.F) {
 		env := gathertest.InMemory(map[string][]byte{"proc/stat": b, "proc/net/tcp": b, "proc/42/comm": []byte("amazon-ssm-agent"), "proc/42/status": b, "proc/42/stat": b})
 		ps := Processes(t.Context(), env)
 		gathertest.Sound(t, ps)
-		gathertest.Sound(t, Channel(env, ps))
+		gathertest.Sound(t, Channel(t.Context(), env, ps))
 	})
 }
 
@@ -91,7 +91,7 @@ func FuzzLaunchd(f *testing.F) {
 	gathertest.AddSeeds(f, gathertest.LaunchctlPrint, gathertest.ScutilProxy, gathertest.PsTable, "\"com.amazon.aws.ssm\" => true")
 	f.Fuzz(func(t *testing.T, b []byte) {
 		gathertest.Sound(t, parsePS(b))
-		gathertest.Sound(t, parseScutil(b).Fact("scutil"))
+		gathertest.Sound(t, ParseScutil(b).Fact("scutil"))
 		var u facts.Unit
 		parseLaunchd(b, &u)
 		gathertest.Sound(t, u)

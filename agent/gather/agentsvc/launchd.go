@@ -39,7 +39,7 @@ func macEnvironment(ctx context.Context, env *gather.Env) Environment {
 		e.Err = err
 		return e
 	}
-	p := parseScutil(out)
+	p := ParseScutil(out)
 	e.Vars["https_proxy"], e.Vars["http_proxy"], e.Vars["no_proxy"] = p.HTTPS, p.HTTP, p.No
 	if p.HTTPS != "" || p.HTTP != "" {
 		e.From = "scutil --proxy"
@@ -47,9 +47,9 @@ func macEnvironment(ctx context.Context, env *gather.Env) Environment {
 	return e
 }
 
-// parseScutil reads the output of scutil --proxy: "key : value" lines and one
+// ParseScutil reads the output of scutil --proxy: "key : value" lines and one
 // list of exceptions.
-func parseScutil(b []byte) gather.ProxyVars {
+func ParseScutil(b []byte) gather.ProxyVars {
 	vals := map[string]string{}
 	var no []string
 	in := false
@@ -61,7 +61,9 @@ func parseScutil(b []byte) gather.ProxyVars {
 		case k == "ExceptionsList":
 			in = true
 		case in:
-			if len(no) < 200 {
+			// The agent cuts two characters off, the number and its sign: from the eleventh
+			// on no exception takes effect. Source: amazon-ssm-agent, proxy_darwin.go.
+			if len(k) == 1 {
 				no = append(no, strings.TrimPrefix(v, "*"))
 			}
 		case len(vals) < 100:
@@ -91,7 +93,12 @@ func launchdUnits(ctx context.Context, env *gather.Env) (manager facts.Seen[stri
 	if err != nil {
 		return gather.Unknown[string](err, gather.FileURL(macPlist)), gather.Unknown[[]facts.Unit](err, gather.FileURL(macPlist))
 	}
-	if !env.Live || env.Exec == nil {
+	withProgram := func() {
+		if u.Exec != "" {
+			u.Program = programOf(env.FS, u.Exec)
+		}
+	}
+	if withProgram(); !env.Live || env.Exec == nil {
 		return known(u, gather.FileURL(macPlist))
 	}
 	if out, err := env.Exec(ctx, "launchctl", "print-disabled", "system"); err == nil {
@@ -107,6 +114,7 @@ func launchdUnits(ctx context.Context, env *gather.Env) (manager facts.Seen[stri
 	case err == nil && len(out) > 0:
 		parseLaunchd(out, &u)
 		u.Load = "loaded"
+		withProgram()
 	case err != nil && (strings.Contains(err.Error(), "Could not find service") || strings.Contains(err.Error(), "exit status 113")):
 		u.Active, u.Sub = "inactive", "not loaded"
 	default:

@@ -41,9 +41,22 @@ func TestLaunchdStates(t *testing.T) {
 				}
 				return
 			}
+			if c.want.Exec != "" {
+				c.want.Program = facts.Absent[facts.Program]("no such file", "file:/opt/aws/ssm/bin/amazon-ssm-agent")
+			}
 			if d := cmp.Diff([]facts.Unit{c.want}, units.Value); d != "" {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+func TestMacProgram(t *testing.T) {
+	t.Parallel()
+	for content, want := range map[string]string{"\xcf\xfa\xed\xfe\x0c\x00\x00\x01": "macho", "\xca\xfe\xba\xbe\x00\x00\x00\x02": "macho", "": "empty", "x": "other"} {
+		_, units := launchdUnits(t.Context(), gathertest.MacEnv(t, map[string]string{macPlist: gathertest.LaunchdPlist, "opt/aws/ssm/bin/amazon-ssm-agent": content}, gathertest.MacPrograms()))
+		if got := units.Value[0].Program; !got.Known() || got.Value.Format != want {
+			t.Errorf("%q: %+v, want %s", content, got, want)
+		}
 	}
 }

@@ -203,11 +203,23 @@ func procAddr(s string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(ip.Unmap(), uint16(port)), nil
 }
 
+// pidsOf are the ids of the agent's processes.
+func pidsOf(ps facts.Processes) []int {
+	var pids []int
+	for _, p := range slices.Concat(ps.Worker, ps.Core) {
+		pids = append(pids, p.PID)
+	}
+	return pids
+}
+
 // Channel finds the agent's connections to port 443.
-func Channel(env *gather.Env, ps facts.Seen[facts.Processes]) facts.Seen[[]facts.Socket] {
+func Channel(ctx context.Context, env *gather.Env, ps facts.Seen[facts.Processes]) facts.Seen[[]facts.Socket] {
 	const from = "file:/proc/net/tcp"
 	if env.GOOS == "windows" && env.Windows != nil {
 		return windowsChannel(env.Windows, ps)
+	}
+	if env.GOOS == "darwin" {
+		return macChannel(ctx, env, ps)
 	}
 	if env.GOOS != "linux" {
 		return gather.NotAskable[[]facts.Socket](gather.ErrUnsupported.Error(), "")

@@ -133,6 +133,12 @@ func programOf(fsys gather.FileSystem, exec string) facts.Seen[facts.Program] {
 	return facts.Known(p, from)
 }
 
+// isMacho reports whether a file begins as programs of macOS do, for one processor or several.
+// Source: mach-o/loader.h and mach-o/fat.h.
+func isMacho(b []byte) bool {
+	return bytes.HasPrefix(b, []byte("\xcf\xfa\xed\xfe")) || bytes.HasPrefix(b, []byte("\xca\xfe\xba\xbe"))
+}
+
 // machines are Go's names of the processors of ELF files.
 // Source: elf.h, e_machine.
 var machines = map[uint16]string{3: "386", 20: "ppc", 21: "ppc64", 22: "s390x", 40: "arm", 62: "amd64", 183: "arm64", 243: "riscv64"}
@@ -152,6 +158,8 @@ func parseProgram(b []byte) (format, arch, loader string) {
 	case bytes.HasPrefix(b, []byte("MZ")):
 		format, arch = formatPE(b)
 		return format, arch, ""
+	case isMacho(b): // one for Intel runs on Apple silicon too, where Rosetta is installed
+		return "macho", "", ""
 	case !bytes.HasPrefix(b, []byte("\x7fELF")):
 		return "other", "", ""
 	case len(b) < 64:

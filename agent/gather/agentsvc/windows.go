@@ -2,7 +2,6 @@ package agentsvc
 
 import (
 	"encoding/binary"
-	"slices"
 	"strings"
 
 	"ssm-doctor/agent/gather"
@@ -150,11 +149,7 @@ func windowsChannel(w *gather.Windows, ps facts.Seen[facts.Processes]) facts.See
 	if !ps.Known() {
 		return gather.Likewise[[]facts.Socket](ps)
 	}
-	var pids []int
-	for _, p := range slices.Concat(ps.Value.Worker, ps.Value.Core) {
-		pids = append(pids, p.PID)
-	}
-	return w.Connections(pids, 443)
+	return w.Connections(pidsOf(ps.Value), 443)
 }
 
 // windowsProcesses sorts processes by the part they have.

@@ -21,6 +21,9 @@ func List(ctx context.Context, env *gather.Env) facts.Seen[facts.Firewall] {
 	if env.GOOS == "windows" && env.Windows != nil {
 		return Defender(env.Windows)
 	}
+	if env.GOOS == "darwin" && env.Live {
+		return packetFilter(ctx, env)
+	}
 	if env.GOOS != "linux" {
 		return gather.NotAskable[facts.Firewall](gather.ErrUnsupported.Error(), "")
 	}

@@ -48,8 +48,8 @@ func (w *Windows) Ask() *gather.Windows {
 			return facts.Known(out, gather.RegistryURL(key))
 		},
 		Connections: func([]int, uint16) facts.Seen[[]facts.Socket] { return facts.Known(w.Sockets, "GetExtendedTcpTable") },
-		Volume: func(path string) (gather.WindowsVolume, error) {
-			return gather.WindowsVolume{Mount: path[:2] + `\`, Type: "NTFS", ReadOnly: w.ReadOnly == path[:2]}, nil
+		Volume: func(path string) (gather.Volume, error) {
+			return gather.Volume{Mount: path[:2] + `\`, Type: "NTFS", ReadOnly: w.ReadOnly == path[:2]}, nil
 		},
 		Processes: func([]string) facts.Seen[[]facts.Process] { return facts.Known(w.Ps, "toolhelp snapshot") },
 		Routes:    func() facts.Seen[[]gather.WindowsRoute] { return w.Routes },

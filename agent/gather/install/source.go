@@ -49,7 +49,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	run.SetConfig(a.Config)
 	a.Folders = folders(env)
 	a.Processes = agentsvc.Processes(ctx, env)
-	a.Channel = agentsvc.Channel(env, a.Processes)
+	a.Channel = agentsvc.Channel(ctx, env, a.Processes)
 	gatherStarts(ctx, env, a)
 	var keys facts.Seen[[]facts.SigningKey]
 	a.Installations, keys = installations(ctx, env)
@@ -99,10 +99,14 @@ func withUnits(w *gather.Windows, list facts.Seen[[]facts.Installation], units f
 			continue
 		case strings.TrimSuffix(path.Base(exec), ".exe") != agentsvc.ExeCore:
 			continue
-		case u.Program.Absent() && u.Name == agentsvc.WindowsService:
+		case u.Program.Absent() && (u.Name == agentsvc.WindowsService || u.Name == agentsvc.MacLabel):
 			// The installer made the service: that its program is gone is another matter.
 			if len(list.Value) == 0 {
-				list.Value = append(list.Value, facts.Installation{Kind: "windows", Dir: dir, Version: versionInRegistry(w),
+				version := facts.Unknown[string]("its program does not exist", "")
+				if w != nil {
+					version = versionInRegistry(w)
+				}
+				list.Value = append(list.Value, facts.Installation{Kind: kindOfUnit(u), Dir: dir, Version: version,
 					Broken: "its service is registered, but its program " + u.Exec + " does not exist"})
 			}
 			continue
@@ -125,8 +129,11 @@ func withUnits(w *gather.Windows, list facts.Seen[[]facts.Installation], units f
 
 // kindOfUnit is the packaging of a program that only a unit names.
 func kindOfUnit(u facts.Unit) string {
-	if u.Name == agentsvc.WindowsService {
+	switch u.Name {
+	case agentsvc.WindowsService:
 		return "windows"
+	case agentsvc.MacLabel:
+		return "macos"
 	}
 	return "binary"
 }

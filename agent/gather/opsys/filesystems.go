@@ -19,7 +19,11 @@ func placesOf(env *gather.Env) []string {
 		return agentPlaces
 	}
 	d := gather.AgentDirs(env)
-	return []string{"/", "/" + d.Data, "/" + d.Log, "/" + path.Dir(d.Config)}
+	list := []string{"/", "/" + d.Data, "/" + d.Log, "/" + path.Dir(d.Config)}
+	if env.GOOS == "darwin" {
+		return append(list, "/"+gather.ProgramFolder(env))
+	}
+	return list
 }
 
 // mounts are the mounts as the agent sees them; missing says why there are none.
@@ -57,8 +61,16 @@ func fileSystems(env *gather.Env) []facts.FileSystem {
 			continue
 		}
 		x := facts.FileSystem{Dir: dir, ReadOnly: missing, NoExec: missing, Usage: usage(env, at)}
-		if env.GOOS == "windows" && env.Live && env.Windows != nil {
-			onVolume(env, at, &x)
+		switch {
+		case !env.Live:
+		case env.GOOS == "windows" && env.Windows != nil:
+			onVolume(env.Windows.Volume, gather.OnWindows(env, at), "GetVolumeInformation", &x)
+		case env.Volume != nil && at == "/" && dir != "/":
+			// The system volume of macOS is read-only, and says nothing of where the folder
+			// would be made.
+			x.ReadOnly, x.NoExec = noSuchFolder(dir), noSuchFolder(dir)
+		case env.Volume != nil:
+			onVolume(env.Volume, at, "statfs "+at, &x)
 		}
 		if m, ok := hostfile.MountOf(list, at); ok {
 			x.Mount, x.Type = gather.OneLine(m.Point, 300), gather.OneLine(m.Kind, 50)
@@ -70,17 +82,19 @@ func fileSystems(env *gather.Env) []facts.FileSystem {
 	return out
 }
 
-// onVolume adds what Windows says of the volume that holds a path. It has no flag
-// that keeps programs from being executed.
-func onVolume(env *gather.Env, at string, x *facts.FileSystem) {
-	const from = "GetVolumeInformation"
-	v, err := env.Windows.Volume(gather.OnWindows(env, at))
+// onVolume adds what the system says of the volume that holds a path.
+func onVolume(ask func(string) (gather.Volume, error), at, from string, x *facts.FileSystem) {
+	v, err := ask(at)
 	if err != nil {
 		x.ReadOnly, x.NoExec = gather.Unknown[bool](err, from), gather.Unknown[bool](err, from)
 		return
 	}
 	x.Mount, x.Type = gather.OneLine(v.Mount, 300), gather.OneLine(v.Type, 50)
-	x.ReadOnly, x.NoExec = facts.Known(v.ReadOnly, from), facts.Known(false, from)
+	x.ReadOnly, x.NoExec = facts.Known(v.ReadOnly, from), facts.Known(v.NoExec, from)
+}
+
+func noSuchFolder(dir string) facts.Seen[bool] {
+	return gather.NotAskable[bool]("there is no such folder", gather.FileURL(dir))
 }
 
 func usage(env *gather.Env, at string) facts.Seen[facts.Usage] {

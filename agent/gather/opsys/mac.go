@@ -46,3 +46,18 @@ func macDefaults(ctx context.Context, env *gather.Env, h *facts.Host) {
 		}
 	}
 }
+
+// macFirmware tells an EC2 instance by the program that prepares one at its start: the
+// hardware is the same as elsewhere, and images with it start on EC2 only.
+// Source: aws/ec2-macos-init.
+func macFirmware(env *gather.Env, d *facts.DMI) {
+	const init = "usr/local/aws/ec2-macos-init"
+	none := facts.Absent[string]("macOS has none", "")
+	d.Vendor, d.AssetTag, d.Product, d.Chassis = none, none, none, none
+	d.EC2UUID = facts.Absent[bool]("macOS has none", "")
+	if _, err := env.FS.Stat(init); err == nil {
+		d.Vendor = facts.Known("Amazon EC2", gather.FileURL(init))
+	} else if !gather.Missing(err) {
+		d.Vendor = gather.Unknown[string](err, gather.FileURL(init))
+	}
+}

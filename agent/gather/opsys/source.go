@@ -60,6 +60,9 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 		h.DefaultIPv4, h.DefaultIPv6, h.Defaults = gather.NotAskable[bool](gather.NotLive, ""), gather.NotAskable[bool](gather.NotLive, ""), gather.NotAskable[[]facts.Route](gather.NotLive, "")
 	default:
 		h.Resolver = resolver(env.FS)
+		if env.GOOS == "darwin" && env.Live && env.Exec != nil {
+			h.Resolver, h.NTPSynchronized = macResolver(ctx, env, h.Resolver), macClock(ctx, env)
+		}
 		h.DefaultIPv4, h.DefaultIPv6, h.Defaults = routing.Defaults(env)
 		if env.GOOS == "darwin" {
 			macDefaults(ctx, env, h)
@@ -193,6 +196,10 @@ func hostname(env *gather.Env) facts.Seen[string] {
 func gatherDMI(env *gather.Env, d *facts.DMI) {
 	if env.GOOS == "windows" {
 		d.Vendor, d.AssetTag, d.EC2UUID = gather.NotAskable[string](gather.NotLive, ""), gather.NotAskable[string](gather.NotLive, ""), gather.NotAskable[bool](gather.NotLive, "")
+		return
+	}
+	if env.GOOS == "darwin" {
+		macFirmware(env, d)
 		return
 	}
 	const dir = "sys/class/dmi/id/"
