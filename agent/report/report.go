@@ -106,6 +106,13 @@ type Node struct {
 	OS        string `json:"os"`   // its name
 	GOOS      string `json:"goos"` // linux, windows, darwin; empty: not known
 	Arch      string `json:"arch"`
+
+	// Where an EC2 instance runs and what it was made of; empty: not known.
+	Image          string   `json:"image,omitempty"`
+	InstanceType   string   `json:"instance_type,omitempty"`
+	VPC            string   `json:"vpc,omitempty"`
+	Subnet         string   `json:"subnet,omitempty"`
+	SecurityGroups []string `json:"security_groups,omitempty"`
 }
 
 // Cause is a root cause with its evidence and remedy.

@@ -220,7 +220,8 @@ func everyOutput(t *testing.T, place, written string) map[string]string {
 	if err != nil || os.WriteFile(name, b, 0o600) != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{"check", "-v"}, {"check", "-o", "json"}, {"permissions", "-o", "wide"}, {"explain", cmp.Or(cause, "dns-failure")}, {"history", "--state-dir", dir}, {"history", "--state-dir", dir, "-o", "json"}, {"check", "--no-color", "--from", "/" + "missing"}} {
+	for _, args := range [][]string{{"check", "-v"}, {"check", "-o", "json"}, {"permissions", "-o", "wide"}, {"explain", cmp.Or(cause, "dns-failure")}, {"history", "--state-dir", dir}, {"history", "--state-dir", dir, "-o", "json"}, {"check", "--no-color", "--from", "/" + "missing"},
+		{"summary", "-otext", name}, {"summary", "-ojson", name}, {"summary", "-ocsv", name}, {"summary", "-omarkdown", name}, {"summary", "-ohtml", name}} {
 		if args[0] == "check" || args[0] == "permissions" {
 			args = append(args, "--from", name)
 		}
