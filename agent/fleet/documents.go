@@ -95,7 +95,11 @@ func (d *documents) read(name string, r io.Reader, nested int) error {
 	return d.readObjects(name, b)
 }
 
+// holdsNone are files of a bundle beside the facts.
+var holdsNone = map[string]bool{".txt": true, ".html": true, ".log": true}
+
 func (d *documents) readTar(name string, t *tar.Reader, nested int) error {
+	judged := "" // folder whose report was read: the facts beside it tell the same host again
 	for {
 		h, err := t.Next()
 		switch {
@@ -103,7 +107,13 @@ func (d *documents) readTar(name string, t *tar.Reader, nested int) error {
 			return nil
 		case err != nil:
 			return d.give(Document{Name: name, Err: fmt.Errorf("damaged archive: %w", err)})
-		case h.Typeflag != tar.TypeReg:
+		case h.Typeflag != tar.TypeReg, holdsNone[path.Ext(h.Name)]:
+			continue
+		}
+		switch dir, base := path.Split(h.Name); {
+		case base == "report.json":
+			judged = dir
+		case base == "facts.json" && judged == dir && dir != "":
 			continue
 		}
 		if err := d.read(name+":"+h.Name, t, nested+1); err != nil {

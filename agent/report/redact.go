@@ -48,6 +48,27 @@ func RedactFacts(f *facts.Facts) *facts.Facts {
 	if f.Redacted {
 		return StripFacts(f)
 	}
+	out := rewrite(*f, redactorOf(f).editor())
+	out.Redacted = true
+	return &out
+}
+
+// RedactLines redacts lines of a host's logs as its facts would be; facts that are
+// redacted know no names any more, and what they do not know is judged by its form.
+func RedactLines(f *facts.Facts, lines []string) []string {
+	d := redactorOf(f)
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = d.edit(place{"Lines", "Line"}, l)
+	}
+	return out
+}
+
+// StripLines takes out secrets only.
+func StripLines(lines []string) []string { return rewrite(lines, secretless) }
+
+// redactorOf knows the names in facts.
+func redactorOf(f *facts.Facts) *redactor {
 	d := &redactor{key: f.Pseudonyms, address: shuffled(factsKey(f))}
 	d.learn(*f)
 	d.name("host", f.Host.Hostname.Value)
@@ -86,9 +107,7 @@ func RedactFacts(f *facts.Facts) *facts.Facts {
 			d.name("host", n)
 		}
 	}
-	out := rewrite(*f, d.editor())
-	out.Redacted = true
-	return &out
+	return d
 }
 
 // StripFacts takes out secrets only. Facts should hold none; what the host
@@ -97,6 +116,9 @@ func StripFacts(f *facts.Facts) *facts.Facts {
 	out := rewrite(*f, secretless)
 	return &out
 }
+
+// Strip takes out secrets only, as Write does.
+func Strip(r *Report) *Report { return withoutSecrets(r) }
 
 func withoutSecrets(r *Report) *Report {
 	out := rewrite(*r, secretless)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ssm-doctor/agent/bundle"
 	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/export"
 	"ssm-doctor/agent/gather"
@@ -260,6 +261,18 @@ func (a *app) readFacts(name string, whole bool) (*facts.Facts, error) {
 	b, err := a.readInput(name, facts.MaxFileBytes)
 	if err != nil {
 		return nil, err
+	}
+	return a.parseFacts(name, b, whole)
+}
+
+// parseFacts takes facts, or a bundle with facts in it.
+func (a *app) parseFacts(name string, b []byte, whole bool) (*facts.Facts, error) {
+	if bundle.Is(b) {
+		in, err := bundle.Facts(b)
+		if err != nil {
+			return nil, usagef("%s: %w", name, err)
+		}
+		b = in
 	}
 	f, err := facts.Parse(b)
 	if err == nil {
