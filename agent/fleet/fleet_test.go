@@ -85,7 +85,7 @@ func grown(r *rand.Rand, n int, plants []plant) *Table {
 var plantable = []struct {
 	cause string
 	at    Dimension
-}{{"agent-not-installed", Image}, {"vpce-service-missing", VPC}, {"network-no-egress", Subnet}, {"iam-permission-missing", Role}, {"agent-version-regression", Agent}}
+}{{"agent-not-installed", Image}, {"vpce-service-missing", VPC}, {"network-no-egress", Subnet}, {"iam-missing-registration-action", Role}, {"agent-version-regression", Agent}}
 
 func plants(r *rand.Rand) []plant {
 	var out []plant

@@ -29,13 +29,13 @@ var owners = map[string]string{
 	"credentials": "IAM of the account", "permissions": "IAM of the account", "ecs": "whoever owns the task",
 }
 
-// ownerOf is who can mend a cause; the organization where the cause lies there.
+// ownerOf is who can mend a cause.
 func ownerOf(c *causes.Cause) string {
 	switch {
 	case c == nil:
 		return ""
-	case strings.HasPrefix(c.ID, "scp-"):
-		return "the organization"
+	case c.ID == "iam-explicit-deny":
+		return "IAM of the account, or the organization"
 	case strings.HasPrefix(c.ID, "vpce-"):
 		return "network"
 	}

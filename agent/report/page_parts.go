@@ -15,7 +15,7 @@ func (v *pageView) tree() *html.Node {
 	doc := &html.Node{Type: html.DocumentNode}
 	doc.AppendChild(&html.Node{Type: html.DoctypeNode, Data: "html"})
 	main := tag("main", prop{"id", "main"}, prop{"tabindex", "-1"}, lineEnd())
-	for _, part := range []*html.Node{v.remedy(), v.seen(), v.docs(), v.doubt(), v.path(), v.also(), v.checks(), v.unexplained(), v.features(), v.history(), v.notLooked(), v.permissions(), v.endpoints(), v.run()} {
+	for _, part := range []*html.Node{v.remedy(), v.seen(), v.docs(), v.doubt(), v.path(), v.also(), v.checks(), v.unexplained(), v.features(), v.history(), v.outside(), v.notLooked(), v.permissions(), v.endpoints(), v.run()} {
 		if part != nil {
 			add(main, part)
 			add(main, lineEnd())
@@ -181,6 +181,18 @@ func (v *pageView) features() *html.Node {
 		return row(stateCell(statusClass(color[f.Ready]), f.Ready), th(text.Or(f.Title, f.ID)), tdOf("in use", yesNo(f.InUse)), td(standsInTheWay(f, v.R.Permissions, true)))
 	})
 	return section("features", "Features", table("fold", "What the rights of this node allow", []string{"Ready", "Feature", "In use", "What stands in the way"}, body(rows)))
+}
+
+// outside is what an operator's file says of the node.
+func (v *pageView) outside() *html.Node {
+	o := v.R.Outside
+	if o == nil {
+		return nil
+	}
+	rows := each(o.Looked, func(l Looked) *html.Node { return row(th(l.What), td(l.Says)) })
+	rows = append(rows, each(o.Unknown, func(u string) *html.Node { return row(th(u), td("not answered")) })...)
+	return section("outside", "Looked at from outside", tag("p", "Asked with an operator’s credentials, ", timeAt(o.At), raw(".")), lineEnd(),
+		table("fold", "What the service, the account and the network say", []string{"What", "Says"}, body(rows)))
 }
 
 func (v *pageView) notLooked() *html.Node {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -339,4 +340,10 @@ func factsKey(f *facts.Facts) []byte {
 	}
 	sum := sha256.Sum256(b)
 	return sum[:]
+}
+
+// Pseudonymous is what redacts single texts, by their form, with one random key.
+func Pseudonymous() func(string) string {
+	d := &redactor{key: []byte(rand.Text()), address: numbered()}
+	return func(s string) string { return d.edit(place{"Answer", "Text"}, s) }
 }
