@@ -212,7 +212,7 @@ func (j *Judgement) rights(name, source, broken string, i instance) {
 		return
 	}
 	if r != nil && r.trust != nil {
-		if service := principals[source]; !trusts(r.trust, service) {
+		if service := principals[source]; !iam.TrustsService(r.trust, service) {
 			kind := map[string]string{iam.SourceProfile: "ec2", iam.SourceDHMC: "dhmc", iam.SourceHybrid: "hybrid"}[source]
 			j.name("credentials", broken, "the role "+name+" does not trust "+service+"amazonaws.com: its credentials are never given out", "trust policy without "+service+"amazonaws.com", "iam get-role",
 				step("Let the service assume the role", "ssm-doctor permissions --trust %s --region %s --account %s > trust.json\naws iam update-assume-role-policy --role-name %s --policy-document file://trust.json", kind, region, v.Account, name), restart())
@@ -313,28 +313,7 @@ func (j *Judgement) scp() {
 	j.unknown(whatSCP, call)
 }
 
-// trusts reports whether a trust policy lets a service assume the role. A condition that
-// cannot be judged here counts as met: what is unknown names no cause.
-func trusts(p *iam.Policy, service string) bool {
-	for _, s := range p.Statements {
-		if !s.Allow || !slices.ContainsFunc(s.Actions, func(a string) bool { return iam.MatchAction(a, "sts:AssumeRole") }) && len(s.NotActions) == 0 {
-			continue
-		}
-		if len(s.NotPrincipals) > 0 {
-			return true
-		}
-		for kind, values := range s.Principals {
-			for _, x := range values {
-				if kind == "*" || x == "*" || kind == "Service" && (strings.HasPrefix(x, service)) {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-// serviceOf is the service of an endpoint's name: com.amazonaws.eu-central-1.ssm.
+// service is the service of an endpoint's name: com.amazonaws.eu-central-1.ssm.
 func (e endpoint) service() string {
 	return e.ServiceName[strings.LastIndexByte(e.ServiceName, '.')+1:]
 }
