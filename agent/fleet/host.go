@@ -91,9 +91,6 @@ type Trait struct {
 // healthy hosts are what sick ones are compared with.
 func (h *Host) healthy() bool { return h.State == report.Managed }
 
-// Verdict names the short form of a report that fits on a serial console.
-const Verdict = "ssm-doctor/verdict/v1"
-
 // Errors of documents that are JSON.
 var (
 	errNotReport = errors.New("neither a report nor facts")
@@ -130,7 +127,7 @@ func HostsOf(d Document, judge Judge) ([]Host, []Document) {
 	var schema string
 	_ = json.Unmarshal(parts["schema"], &schema)
 	switch {
-	case strings.HasPrefix(schema, "ssm-doctor/report/"), schema == Verdict:
+	case strings.HasPrefix(schema, "ssm-doctor/report/"), schema == report.VerdictSchema:
 		h, err := hostOf(parts)
 		if err != nil {
 			return fail(err)
