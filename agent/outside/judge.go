@@ -168,7 +168,7 @@ func (j *Judgement) credentials(i instance) {
 	case *v.dhmc == "":
 		j.says(whatDHMC, "off")
 	default:
-		j.says(whatDHMC, "on, role %s", *v.dhmc)
+		j.says(whatDHMC, "on, %s", v.arnOf(*v.dhmc))
 	}
 	on := v.dhmc != nil && *v.dhmc != ""
 	profile := lastPart(i.IamInstanceProfile.Arn)
@@ -207,6 +207,7 @@ var principals = map[string]string{iam.SourceProfile: "ec2.", iam.SourceDHMC: "s
 func (j *Judgement) rights(name, source, broken string, i instance) {
 	v, region, id := j.v, j.v.File.Region, i.InstanceId
 	r := v.roles[name]
+	j.says("role of the node", "%s", v.arnOf(name)) // the form by which redaction learns the name
 	if v.noRole[name] {
 		j.name("credentials", broken, "the role "+name+" does not exist", "NoSuchEntity", "iam get-role", step("Make the role again, or use another", "aws iam list-roles --query 'Roles[].RoleName'"))
 		return
@@ -225,7 +226,7 @@ func (j *Judgement) rights(name, source, broken string, i instance) {
 		return
 	}
 	if r.trust != nil && len(missing) == 0 {
-		j.says(whatRole, "role %s: %d policies read, trust read", name, len(layers.Identity))
+		j.says(whatRole, "%s: %d policies read, trust read", v.arnOf(name), len(layers.Identity))
 	} else {
 		j.Unknown = append(j.Unknown, whatRole+" (not read: "+strings.Join(append(missing, map[bool][]string{true: {"trust"}}[r.trust == nil]...), ", ")+")")
 	}
@@ -252,6 +253,14 @@ func (j *Judgement) rights(name, source, broken string, i instance) {
 		j.denied(p, name, n == 0, dhmc, i)
 		return
 	}
+}
+
+// arnOf is the ARN of a role.
+func (v *View) arnOf(name string) string {
+	if r := v.roles[name]; r != nil && r.arn != "" {
+		return r.arn
+	}
+	return "arn:" + v.Partition + ":iam::" + v.Account + ":role/" + name
 }
 
 func (j *Judgement) right(action string) report.Permission {

@@ -19,6 +19,7 @@ func Merge(r *report.Report, v *View) bool {
 	}
 	j := v.Judge(r.Node.ID)
 	r.Outside = &report.Outside{At: v.File.GeneratedAt, Region: v.File.Region, Looked: j.Looked, Unknown: j.Unknown}
+	r.Redacted = r.Redacted && v.File.Redacted // the file names what the facts do not
 	looked := map[string]bool{}
 	for _, l := range j.Looked {
 		looked[l.What] = true

@@ -430,6 +430,40 @@ func TestRedactedFile(t *testing.T) {
 	}
 }
 
+// TestMergedIsRedacted: a report of redacted facts and a file that is not is redacted when
+// it is written.
+func TestMergedIsRedacted(t *testing.T) {
+	t.Parallel()
+	w := sound()
+	for key, body := range w {
+		delete(w, key)
+		for _, x := range [][2]string{{":instance-profile/web", ":instance-profile/WebServers"}, {"profile-name web", "profile-name WebServers"}, {`"RoleName":"web"`, `"RoleName":"WebServers"`}, {"role-name web", "role-name WebServers"}, {":role/web", ":role/WebServers"}} {
+			key, body = strings.ReplaceAll(key, x[0], x[1]), strings.ReplaceAll(body, x[0], x[1])
+		}
+		w[key] = body
+	}
+	for _, change := range [][2]string{{"iam list-attached-role-policies", `{"AttachedPolicies":[]}`}, {"iam get-role ", `{"Role":{"Arn":"arn:aws:iam::` + account + `:role/WebServers","AssumeRolePolicyDocument":{"Version":"2012-10-17","Statement":[]}}}`}, {"sts", w["sts get-caller-identity"]}} {
+		world := world{}
+		for k, v := range w {
+			world[k] = v
+		}
+		r := halfOf("", "", "")
+		r.Redacted, r.Pseudonyms = true, []byte("k")
+		Merge(r, world.with(change[0], change[1]).view(t))
+		out := report.Redact(r)
+		b, err := json.Marshal(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Node.Account = ""
+		for _, bad := range []string{account, "WebServers"} {
+			if at := strings.Index(string(b), bad); at >= 0 {
+				t.Errorf("%s: it holds %q: …%s…", change[0], bad, b[max(0, at-80):min(len(b), at+60)])
+			}
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	var journal []string
 	b, _ := json.Marshal(Collect(context.Background(), sound().runner(&journal), Target{Region: "eu-central-1", IDs: []string{one}}, time.Time{}, "test"))
