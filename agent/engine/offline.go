@@ -24,6 +24,8 @@ type Offline struct {
 	Facts *facts.Facts
 	// Asked are features of interest besides those in use.
 	Asked []string
+	// Principal is the ARN of who asks; empty: not known.
+	Principal string
 	// Incomplete names policies of the role whose documents are missing.
 	Incomplete []string
 }
@@ -107,7 +109,7 @@ func (o Offline) Evaluate() ([]report.Feature, []report.Permission) {
 func (o Offline) request(a iam.Action) iam.Request {
 	t := o.Target
 	partition := text.Or(t.Partition, "aws")
-	r := iam.Request{Action: a.Action, Context: map[string][]string{"aws:SecureTransport": {"true"}}}
+	r := iam.Request{Action: a.Action, Principal: o.Principal, Context: map[string][]string{"aws:SecureTransport": {"true"}}}
 	if len(a.ResourceTypes) == 0 {
 		r.Resource = "*"
 	}

@@ -75,7 +75,9 @@ func build(n *node.Node, found diagnose.Findings, a diagnose.Answer) *report.Rep
 
 func nodeOf(n *node.Node) report.Node {
 	i, h := n.Identity, n.Facts.Host
-	return report.Node{ID: i.ID, Name: h.Hostname.Value, Kind: string(i.Kind), Region: i.Region, Account: i.Account, Partition: i.Partition, OS: osName(n.Facts), GOOS: h.GOOS, Arch: h.Arch}
+	m := n.Facts.IMDS
+	return report.Node{ID: i.ID, Name: h.Hostname.Value, Kind: string(i.Kind), Region: i.Region, Account: i.Account, Partition: i.Partition, OS: osName(n.Facts), GOOS: h.GOOS, Arch: h.Arch,
+		Image: m.Image.Value, InstanceType: m.InstanceType.Value, VPC: m.VPC.Value.ID, Subnet: m.VPC.Value.Subnet, SecurityGroups: m.VPC.Value.SecurityGroups}
 }
 
 func osName(f *facts.Facts) string {

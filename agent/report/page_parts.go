@@ -15,7 +15,7 @@ import (
 func (v *pageView) tree() *html.Node {
 	main := tag("main", prop{"id", "main"}, prop{"tabindex", "-1"}, lineEnd())
 	// What is wrong and what mends it comes first, and is what is printed.
-	for _, n := range []*html.Node{v.remedy(), v.seen(), v.doubt(), v.path(), v.also(), v.checks(), v.unexplained(), v.features(), v.history(), v.notLooked(), v.node(), v.details(), v.explanations()} {
+	for _, n := range []*html.Node{v.remedy(), v.seen(), v.doubt(), v.path(), v.also(), v.checks(), v.unexplained(), v.features(), v.history(), v.outside(), v.notLooked(), v.node(), v.details(), v.explanations()} {
 		if n != nil {
 			add(main, n)
 			add(main, lineEnd())
@@ -283,6 +283,18 @@ func (v *pageView) featureTable(list []Feature, caption string, inUse bool) *htm
 		}
 		return row(stateCell(look[0], look[1], look[2]), th(text.Or(f.Title, f.ID)), why)
 	})))
+}
+
+// outside is what an operator's file says of the node.
+func (v *pageView) outside() *html.Node {
+	o := v.R.Outside
+	if o == nil {
+		return nil
+	}
+	rows := each(o.Looked, func(l Looked) *html.Node { return row(th(l.What), td(l.Says)) })
+	rows = append(rows, each(o.Unknown, func(u string) *html.Node { return row(th(u), td("not answered")) })...)
+	return section("outside", "Looked at from outside", tag("p", "Asked with an operator’s credentials, ", timeAt(o.At), raw(".")), lineEnd(),
+		table("fold", "What the service, the account and the network say", []string{"What", "Says"}, body(rows)))
 }
 
 func (v *pageView) notLooked() *html.Node {

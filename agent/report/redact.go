@@ -2,6 +2,7 @@ package report
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -72,6 +73,20 @@ func RedactRecording(f *facts.Facts) (*facts.Facts, func(string) string) {
 // StripText takes out what has the form of a secret.
 func StripText(s string) string { return stripSecrets(s) }
 
+// RedactLines redacts lines of a host's logs as its facts would be; facts that are
+// redacted know no names any more, and what they do not know is judged by its form.
+func RedactLines(f *facts.Facts, lines []string) []string {
+	d := redactorOf(f)
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = d.edit(place{"Lines", "Line"}, l)
+	}
+	return out
+}
+
+// StripLines takes out secrets only.
+func StripLines(lines []string) []string { return rewrite(lines, secretless) }
+
 // redactorOf knows the names in facts.
 func redactorOf(f *facts.Facts) *redactor {
 	d := &redactor{key: f.Pseudonyms, address: shuffled(factsKey(f))}
@@ -121,6 +136,9 @@ func StripFacts(f *facts.Facts) *facts.Facts {
 	out := rewrite(*f, secretless)
 	return &out
 }
+
+// Strip takes out secrets only, as Write does.
+func Strip(r *Report) *Report { return withoutSecrets(r) }
 
 func withoutSecrets(r *Report) *Report {
 	out := rewrite(*r, secretless)
@@ -355,4 +373,10 @@ func factsKey(f *facts.Facts) []byte {
 	}
 	sum := sha256.Sum256(b)
 	return sum[:]
+}
+
+// Pseudonymous is what redacts single texts, by their form, with one random key.
+func Pseudonymous() func(string) string {
+	d := &redactor{key: []byte(rand.Text()), address: numbered()}
+	return func(s string) string { return d.edit(place{"Answer", "Text"}, s) }
 }

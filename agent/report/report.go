@@ -93,7 +93,22 @@ type Report struct {
 	// Unexplained are the kinds of warnings and errors of the last day in the agent's log
 	// that no rule knows, at most 20, latest first. They judge nothing.
 	Unexplained     []Unexplained `json:"unexplained"`
-	UnexplainedMore *int          `json:"unexplained_more"` // how many kinds are not listed, at least; null: the log was not read
+	UnexplainedMore *int          `json:"unexplained_more"`  // how many kinds are not listed, at least; null: the log was not read
+	Outside         *Outside      `json:"outside,omitempty"` // what an operator's file says of the node
+}
+
+// Outside is what was looked at with an operator's credentials.
+type Outside struct {
+	At      time.Time `json:"at"`
+	Region  string    `json:"region"`
+	Looked  []Looked  `json:"looked"`
+	Unknown []string  `json:"unknown"` // what was asked and not answered, with the reason
+}
+
+// Looked is one thing that was looked at from outside.
+type Looked struct {
+	What string `json:"what"`
+	Says string `json:"says"`
 }
 
 // Node is who this host is.
@@ -107,6 +122,13 @@ type Node struct {
 	OS        string `json:"os"`   // its name
 	GOOS      string `json:"goos"` // linux, windows, darwin; empty: not known
 	Arch      string `json:"arch"`
+
+	// Where an EC2 instance runs and what it was made of; empty: not known.
+	Image          string   `json:"image,omitempty"`
+	InstanceType   string   `json:"instance_type,omitempty"`
+	VPC            string   `json:"vpc,omitempty"`
+	Subnet         string   `json:"subnet,omitempty"`
+	SecurityGroups []string `json:"security_groups,omitempty"`
 }
 
 // Cause is a root cause with its evidence and remedy.
@@ -272,6 +294,9 @@ func (r *Report) Normalize() {
 	}
 	if r.Measures != nil {
 		r.Measures.normalize()
+	}
+	if r.Outside != nil {
+		r.Outside.Looked, r.Outside.Unknown = some(r.Outside.Looked), some(r.Outside.Unknown)
 	}
 	if r.CannotTell != nil {
 		r.CannotTell.normalize()

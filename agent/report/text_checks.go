@@ -207,6 +207,10 @@ func (t *screen) everything() {
 	t.table("Path", []string{"hop", "status", "note"}, len(r.Path), func(i int) []string {
 		return []string{r.Path[i].Name, r.Path[i].Status, r.Path[i].Note.String()}
 	})
+	if o := r.Outside; o != nil {
+		t.table("Outside", []string{"looked at with an operator's credentials", "says"}, len(o.Looked), func(i int) []string { return []string{o.Looked[i].What, o.Looked[i].Says} })
+		t.table("Refused", []string{"asked, and not answered"}, len(o.Unknown), func(i int) []string { return []string{o.Unknown[i]} })
+	}
 	t.unseen(len(r.NotLookedAt))
 	t.table("History", []string{"since", "state", "cause"}, len(r.History), func(i int) []string {
 		h := r.History[i]

@@ -13,7 +13,7 @@ import (
 )
 
 // Formats are the names that Write knows.
-var Formats = []string{"text", "short", "wide", "json", "jsonl", "junit", "nagios", "html"}
+var Formats = []string{"text", "short", "wide", "json", "jsonl", "junit", "nagios", "html", "verdict"}
 
 // Write renders a report. What looks like a secret is taken out in every
 // format, redacted or not. Only trouble of w and unknown formats are errors.
@@ -44,6 +44,11 @@ func Write(w io.Writer, format string, r *Report, s Style) error {
 		return writeJSON(w, r, format == "json")
 	case "html":
 		return HTML(w, r, Live{})
+	case "verdict":
+		var err error
+		if out, err = verdictLine(r); err != nil {
+			return fmt.Errorf("encode report: %w", err)
+		}
 	default:
 		return fmt.Errorf("write report: unknown format %q", format)
 	}

@@ -26,6 +26,9 @@ type IMDS struct {
 	Partition  Seen[string] `json:"partition"`
 	VPC        Seen[VPC]    `json:"vpc"`
 
+	Image        Seen[string] `json:"image"` // id of the machine image, from the identity document
+	InstanceType Seen[string] `json:"instance_type"`
+
 	Profile      Seen[Profile] `json:"profile"`       // iam/info; absent: 404, none attached
 	Role         Seen[Role]    `json:"role"`          // iam/security-credentials/ROLE
 	IdentityRole Seen[Role]    `json:"identity_role"` // identity-credentials/ec2/security-credentials/ec2-instance

@@ -13,9 +13,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ssm-doctor/agent/bundle"
 	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/export"
 	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/outside"
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
@@ -35,6 +37,7 @@ type checkFlags struct {
 	failOn     string
 	profile    string
 	textfile   string
+	outside    string
 }
 
 func newCheckCmd(a *app) *cobra.Command {
@@ -67,6 +70,7 @@ func newCheckCmd(a *app) *cobra.Command {
 	fs.DurationVar(&c.every, "every", 0, "run again each `interval` until interrupted")
 	fs.StringVar(&c.failOn, "fail-on", "not-managed", "exit code other than 0 on: not-managed, warning, never")
 	fs.StringVar(&c.profile, "profile", "node", "what to test: node, or image (nothing of a node may be left in it)")
+	fs.StringVar(&c.outside, "outside", "", "also judge what an operator's `file` says, written by outside")
 	fs.StringVar(&c.textfile, "textfile", "", "also write metrics to this `file` for node_exporter")
 	for flag, values := range map[string][]string{"fail-on": {"not-managed", "warning", "never"}, "profile": {"node", "image"}, "output": formats()} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
@@ -136,6 +140,13 @@ func (c *checkFlags) print(a *app, r *report.Report) error {
 // root, or of a facts file.
 func (c *checkFlags) runner(a *app) (func(context.Context) (*report.Report, error), error) {
 	o := engine.Options{Budget: c.timeout, Only: c.only, Skip: c.skip, Log: a.logger(c.verbose)}
+	var out *outside.View
+	if c.outside != "" {
+		var err error
+		if out, err = a.outsideOf(c.outside); err != nil {
+			return nil, err
+		}
+	}
 	if c.profile == "image" {
 		o.Profile = checks.ProfileImage
 	}
@@ -151,6 +162,7 @@ func (c *checkFlags) runner(a *app) (func(context.Context) (*report.Report, erro
 		return func(context.Context) (*report.Report, error) {
 			r := engine.Judge(f, o)
 			r.CheckedFrom = c.from
+			a.withOutside(r, out)
 			return r, nil
 		}, nil
 	}
@@ -164,6 +176,7 @@ func (c *checkFlags) runner(a *app) (func(context.Context) (*report.Report, erro
 		o.Progress = show.source
 		r, _ := engine.Run(ctx, env, o)
 		show.erase()
+		a.withOutside(r, out)
 		return r, nil
 	}, nil
 }
@@ -279,6 +292,18 @@ func (a *app) readFacts(name string, whole bool) (*facts.Facts, error) {
 	b, err := a.readInput(name, facts.MaxFileBytes)
 	if err != nil {
 		return nil, err
+	}
+	return a.parseFacts(name, b, whole)
+}
+
+// parseFacts takes facts, or a bundle with facts in it.
+func (a *app) parseFacts(name string, b []byte, whole bool) (*facts.Facts, error) {
+	if bundle.Is(b) {
+		in, err := bundle.Facts(b)
+		if err != nil {
+			return nil, usagef("%s: %w", name, err)
+		}
+		b = in
 	}
 	f, err := facts.Parse(b)
 	if err == nil {

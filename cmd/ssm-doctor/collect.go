@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ssm-doctor/agent/bundle"
 	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/agentlog"
 	"ssm-doctor/agent/gather/recorded"
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks/facts"
@@ -24,15 +27,19 @@ func newCollectCmd(a *app) *cobra.Command {
 		t        target
 		file     string
 		raw      string
+		archive  string
 		noRedact bool
 		timeout  time.Duration
 	)
 	cmd := &cobra.Command{
 		Use:   "collect",
 		Short: "Write what can be seen of this host as redacted JSON",
-		Long:  "Writes the facts of this host as JSON, redacted, for a ticket or for\ncheck --from elsewhere. Keys, tokens, activation codes and proxy passwords are\nnever part of it.",
+		Long: "Writes the facts of this host as JSON, redacted, for a ticket or for\ncheck --from elsewhere. Keys, tokens, activation codes and proxy passwords are\nnever part of it.\n\n" +
+			"--bundle writes one archive (tar.gz) for support instead: the report as text,\npage and JSON, the facts, the ends of the agent's logs, and a list of what is\nin it and of what was left out. check --from judges it as well.",
 		Example: "  ssm-doctor collect -f facts.json\n" +
 			"  ssm-doctor check --from facts.json\n" +
+			"  ssm-doctor collect --bundle case.tar.gz\n" +
+			"  ssm-doctor check --from case.tar.gz\n" +
 			"  ssm-doctor collect --raw recording",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -41,6 +48,12 @@ func newCollectCmd(a *app) *cobra.Command {
 			}
 			if t.from != "" {
 				return usagef("collect takes no --from")
+			}
+			if archive != "" && raw != "" {
+				return usagef("--bundle does not go with --raw")
+			}
+			if archive != "" && file != "-" {
+				return usagef("--bundle names its own file: it does not go with --file")
 			}
 			if timeout <= 0 {
 				return usagef("--timeout must be positive")
@@ -53,6 +66,9 @@ func newCollectCmd(a *app) *cobra.Command {
 				return a.collectRaw(cmd, env, raw, file, noRedact, timeout)
 			}
 			f := engine.Collect(cmd.Context(), env, engine.Options{Budget: timeout, Log: a.logger(false), Waves: engine.Waves{SkipNetwork: !env.Live}})
+			if archive != "" {
+				return a.bundle(cmd.Context(), archive, bundle.Input{Report: engine.Judge(f, engine.Options{}), Facts: f, Logs: agentlog.Tails(cmd.Context(), env), Redact: !noRedact, Now: env.Now()})
+			}
 			if !noRedact {
 				f = report.RedactFacts(f)
 			} else {
@@ -73,6 +89,7 @@ func newCollectCmd(a *app) *cobra.Command {
 	_ = flags.MarkHidden("from")
 	flags.StringVarP(&file, "file", "f", "-", "write to this `file` instead of standard output")
 	flags.StringVar(&raw, "raw", "", "write to this `folder` also what programs, files and interfaces answered, to judge the host elsewhere as if it were there")
+	flags.StringVar(&archive, "bundle", "", "write an archive for support to this `file`")
 	flags.BoolVar(&noRedact, "no-redact", false, "keep account numbers, role names, addresses and all of log lines")
 	flags.DurationVar(&timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
 	return cmd
@@ -129,4 +146,16 @@ func (a *app) readRecording(folder string) (*gather.Env, *facts.Facts, error) {
 		return nil, nil, err
 	}
 	return r.Env(), f, nil
+}
+
+// bundle writes an archive for support.
+func (a *app) bundle(ctx context.Context, name string, in bundle.Input) error {
+	err := a.create(name, func(w io.Writer) error { return bundle.Write(w, in) })
+	if err == nil {
+		fmt.Fprintf(a.err, "in it: report, facts, ends of the agent's logs; %s lists all, and what was left out\n", bundle.ContentsFile)
+	}
+	if err == nil && ctx.Err() != nil {
+		err = &exitError{exitInterrupted, errors.New("interrupted, incomplete")}
+	}
+	return err
 }

@@ -38,7 +38,7 @@ type target struct {
 }
 
 func (t *target) flags(fs *pflag.FlagSet) {
-	fs.StringVar(&t.from, "from", "", "judge a facts `file` of collect instead of this host; - is standard input")
+	fs.StringVar(&t.from, "from", "", "judge a facts `file` or bundle of collect instead of this host; - is standard input")
 	fs.StringVar(&t.root, "root", "/", "`directory` that holds the root file system, for mounted images")
 	fs.BoolVar(&t.offline, "offline", false, "send nothing but to link-local addresses")
 	fs.StringVar(&t.region, "region", "", "work against this `region` (default: detected)")

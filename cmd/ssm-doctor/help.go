@@ -17,7 +17,7 @@ var flagGroups = []struct {
 	title string
 	names []string
 }{
-	{"What to check", []string{"from", "root", "region", "endpoint-url", "only", "skip", "list", "profile", "offline", "feature", "probe", "lift"}},
+	{"What to check", []string{"from", "outside", "root", "region", "endpoint-url", "only", "skip", "list", "profile", "offline", "feature", "probe", "lift"}},
 	{"Output", []string{"output", "file", "color", "ascii", "no-redact", "quiet", "verbose", "textfile", "fail-on"}},
 	{"Limits", []string{"timeout", "wait", "every"}},
 }

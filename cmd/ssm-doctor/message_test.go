@@ -34,7 +34,7 @@ func TestHostileArguments(t *testing.T) {
 	t.Parallel()
 	const evil = "x\x1b]0;OWNED\x07\nINJECT\u202e\u009b31m"
 	for _, args := range [][]string{
-		{"check", "--from", evil}, {"check", "--root", evil}, {"demo", "-f", "/missing/" + evil}, {"demo", evil}, {evil}, {"--" + evil}, {"check", "--output", evil}, {"explain", evil}, {"check", "--region", evil}, {"check", "--only", evil}, {"permissions", "--policy", evil},
+		{"check", "--from", evil}, {"check", "--root", evil}, {"demo", "-f", "/missing/" + evil}, {"demo", evil}, {evil}, {"--" + evil}, {"check", "--output", evil}, {"explain", evil}, {"check", "--region", evil}, {"check", "--only", evil}, {"permissions", "--policy", evil}, {"summary", evil}, {"compare", evil, evil}, {"outside", "--instance", evil, "--region", "eu-central-1"}, {"check", "--outside", evil}, {"summary", "-o", evil}, {"summary", "--since", evil},
 		{"check", "--textfile", evil}, {"check", "--endpoint-url", evil}, {"config", "check", evil}, {"check", "--feature", evil}, {"service", "install", "--executable", evil}, {"serve", "--config.file", evil}, {"history", "--state-dir", "/missing/" + evil},
 		{"permissions", "--minimal", "--feature", evil}, {"completion", evil}, {"help", evil}, {"demo", "--" + evil + "=1"}, {"check", "--timeout", evil},
 	} {

@@ -30,6 +30,7 @@ type permissionFlags struct {
 	role                                        string
 
 	minimal, table, diff bool
+	all                  bool
 	trust, kind          string
 	node                 iam.Target
 	failOn               string
@@ -54,6 +55,7 @@ func newPermissionsCmd(a *app) *cobra.Command {
 			"denied. Unknown is not denied.",
 		Example: "  ssm-doctor permissions --probe parameters --parameter-path /app\n" +
 			"  ssm-doctor permissions --policy role.json --scp scp.json\n" +
+			"  ssm-doctor permissions --policy account.json --all -o csv\n" +
 			"  ssm-doctor permissions --minimal --feature session-manager,run-command",
 		RunE: func(cmd *cobra.Command, args []string) error { return p.run(cmd, a, args) },
 	}
@@ -65,6 +67,7 @@ func newPermissionsCmd(a *app) *cobra.Command {
 	fs.DurationVar(&p.timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
 	fs.StringSliceVar(&p.policies, "policy", nil, "judge the documents in these `files` as the role's policies")
 	fs.StringVar(&p.role, "role", "", "`name` of the role in the output of get-account-authorization-details")
+	fs.BoolVar(&p.all, "all", false, "one row for each role of an instance profile in the output of get-account-authorization-details: features, trust, what to attach and detach")
 	fs.StringSliceVar(&p.boundary, "boundary", nil, "permissions boundary in this `file`")
 	fs.StringSliceVar(&p.session, "session-policy", nil, "session policy in this `file`")
 	fs.StringArrayVar(&p.scp, "scp", nil, "`files` of one level of service control policies, with commas; repeat for each level")
@@ -142,7 +145,7 @@ func (p *permissionFlags) validate(cmd *cobra.Command, args []string) error {
 	if _, bad := given.Clean(); len(bad) > 0 && !slices.Equal(bad, []string{p.region}) {
 		return usagef("%q cannot go into a policy", bad)
 	}
-	for _, other := range []string{"boundary", "session-policy", "scp", "rcp", "endpoint-policy", "role"} {
+	for _, other := range []string{"boundary", "session-policy", "scp", "rcp", "endpoint-policy", "role", "all"} {
 		if cmd.Flags().Changed(other) && len(p.policies) == 0 && !p.diff {
 			return usagef("--%s goes with --policy", other)
 		}
@@ -171,6 +174,8 @@ func (p *permissionFlags) run(cmd *cobra.Command, a *app, args []string) error {
 		return p.printMinimal(ctx, a)
 	case p.diff:
 		return p.printDiff(a, args[0], args[1])
+	case p.all:
+		return p.printAudit(a)
 	case len(p.policies) > 0:
 		return p.judgeDocuments(a)
 	}

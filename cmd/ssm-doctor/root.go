@@ -29,7 +29,7 @@ func newRootCmd(a *app) *cobra.Command {
 	root.SetErr(a.err)
 	root.SetUsageFunc(a.usage)
 	root.Flags().AddFlagSet(check.Flags())
-	root.AddCommand(check, newCollectCmd(a), newExplainCmd(a), newPermissionsCmd(a), newDemoCmd(a), newServeCmd(a), newServiceCmd(a), newHistoryCmd(a), newConfigCmd(a), newVersionCmd(a))
+	root.AddCommand(check, newCollectCmd(a), newExplainCmd(a), newPermissionsCmd(a), newOutsideCmd(a), newSummaryCmd(a), newCompareCmd(a), newDemoCmd(a), newServeCmd(a), newServiceCmd(a), newHistoryCmd(a), newConfigCmd(a), newVersionCmd(a))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd("completion")
 	for _, c := range root.Commands() {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,9 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"ssm-doctor/agent/bundle"
 	"ssm-doctor/agent/daemon"
 	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/export"
+	"ssm-doctor/agent/gather/agentlog"
 	"ssm-doctor/agent/gather/recorded"
 	"ssm-doctor/agent/report"
 	"ssm-doctor/agent/sim"
@@ -189,6 +192,21 @@ func everyOutput(t *testing.T, place, written string) map[string]string {
 		out[what] = b.String()
 	}
 	maps.Copy(out, everyFormat(t, r))
+	logs := agentlog.Tails(t.Context(), env)
+	for what, redact := range map[string]bool{"bundle": false, "redacted bundle": true} {
+		put(what, func(w io.Writer) error {
+			var b bytes.Buffer
+			if err := bundle.Write(&b, bundle.Input{Report: r, Facts: f, Logs: logs, Redact: redact, Now: s.Now}); err != nil {
+				return err
+			}
+			z, err := gzip.NewReader(&b)
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(w, z)
+			return err
+		})
+	}
 	put("facts", func(w io.Writer) error { return report.WriteJSON(w, report.StripFacts(f), " ") })
 	put("redacted facts", func(w io.Writer) error { return report.WriteJSON(w, report.RedactFacts(f), " ") })
 	kept, recorder := recorded.Record(h.Env())
@@ -207,12 +225,16 @@ func everyOutput(t *testing.T, place, written string) map[string]string {
 	for i := range raw.Log.Matches.Value {
 		raw.Log.Matches.Value[i].Text += " " + written
 	}
-	name := filepath.Join(dir, "facts.json")
+	name, good := filepath.Join(dir, "facts.json"), filepath.Join(dir, "good.json")
+	if err := os.WriteFile(good, []byte(out["redacted facts"]), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	b, err := json.Marshal(&raw)
 	if err != nil || os.WriteFile(name, b, 0o600) != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{"check", "-v"}, {"check", "-o", "json"}, {"permissions", "-o", "wide"}, {"explain", cmp.Or(cause, "dns-failure")}, {"history", "--state-dir", dir}, {"history", "--state-dir", dir, "-o", "json"}, {"check", "--no-color", "--from", "/" + "missing"}} {
+	for _, args := range [][]string{{"check", "-v"}, {"check", "-o", "json"}, {"permissions", "-o", "wide"}, {"explain", cmp.Or(cause, "dns-failure")}, {"history", "--state-dir", dir}, {"history", "--state-dir", dir, "-o", "json"}, {"check", "--no-color", "--from", "/" + "missing"},
+		{"summary", "-otext", name}, {"summary", "-ojson", name}, {"summary", "-ocsv", name}, {"summary", "-omarkdown", name}, {"summary", "-ohtml", name}, {"compare", name, good}, {"compare", "-ojson", name, good}} {
 		if args[0] == "check" || args[0] == "permissions" {
 			args = append(args, "--from", name)
 		}

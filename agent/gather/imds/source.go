@@ -15,6 +15,7 @@ import (
 	"net/http/httptrace"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -97,6 +98,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 // noMetadata marks everything as unknown for one reason.
 func noMetadata(i *facts.IMDS, why string) {
 	i.InstanceID, i.Region, i.Account, i.Partition = unknownText(why), unknownText(why), unknownText(why), unknownText(why)
+	i.Image, i.InstanceType = unknownText(why), unknownText(why)
 	i.VPC = facts.Unknown[facts.VPC](why, "")
 	i.Profile = facts.Unknown[facts.Profile](why, "")
 	i.Role, i.IdentityRole = facts.Unknown[facts.Role](why, ""), facts.Unknown[facts.Role](why, "")
@@ -324,11 +326,12 @@ func (r reader) identity(ctx context.Context, i *facts.IMDS) {
 		d, err := parseIdentityDocument(b)
 		if err == nil {
 			i.InstanceID, i.Region, i.Account = knownText(d.InstanceID, from), knownText(d.Region, from), knownText(d.Account, from)
+			i.Image, i.InstanceType = knownText(reImage.FindString(d.Image), from), knownText(reInstanceType.FindString(d.Type), from)
 			return
 		}
 		why = err.Error()
 	}
-	i.Region, i.Account = unknownText(why), unknownText(why)
+	i.Region, i.Account, i.Image, i.InstanceType = unknownText(why), unknownText(why), unknownText(why), unknownText(why)
 	i.InstanceID = r.text(ctx, "instance-id")
 	if v, ok := i.InstanceID.Get(); ok {
 		i.InstanceID = knownText(v, i.InstanceID.From)
@@ -395,10 +398,18 @@ func (r reader) role(ctx context.Context, run *gather.Run, path, name, source st
 	return facts.Known(role, t.From)
 }
 
+// What images and types of instances are called; other text is nothing to show.
+var (
+	reImage        = regexp.MustCompile(`^ami-[0-9a-f]{1,32}$`)
+	reInstanceType = regexp.MustCompile(`^[a-z0-9-]{1,24}\.[a-z0-9-]{1,16}$`)
+)
+
 type identityDocument struct {
 	InstanceID string `json:"instanceId"`
 	Region     string `json:"region"`
 	Account    string `json:"accountId"`
+	Image      string `json:"imageId"`
+	Type       string `json:"instanceType"`
 }
 
 // parseIdentityDocument decodes the instance identity document.

@@ -1,0 +1,134 @@
+package outside
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"ssm-doctor/agent/report"
+	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/text"
+)
+
+// Merge puts what the outside says beside what the host saw. What the host saw now
+// outranks what settings suggest: a cause of the outside is named only where the host
+// did not get past the station at which it works. It returns whether the node is in the file.
+func Merge(r *report.Report, v *View) bool {
+	if !ValidID(r.Node.ID) || !slices.Contains(v.Nodes(), r.Node.ID) {
+		return false
+	}
+	j := v.Judge(r.Node.ID)
+	r.Outside = &report.Outside{At: v.File.GeneratedAt, Region: v.File.Region, Looked: j.Looked, Unknown: j.Unknown}
+	r.Redacted = r.Redacted && v.File.Redacted // the file names what the facts do not
+	looked := map[string]bool{}
+	for _, l := range j.Looked {
+		looked[l.What] = true
+	}
+	unknown := map[string]bool{}
+	for _, u := range j.Unknown {
+		what, _, _ := strings.Cut(u, " (")
+		unknown[what] = true
+	}
+	r.NotLookedAt = slices.DeleteFunc(r.NotLookedAt, func(n report.NotLooked) bool { return looked[n.What] && !unknown[n.What] })
+	if r.State == report.Managed || r.State == report.Degraded {
+		return true
+	}
+	goos := text.Or(r.Node.GOOS, map[string]string{"Linux": "linux", "Windows": "windows", "MacOS": "darwin"}[v.listed[r.Node.ID].PlatformType])
+	for _, c := range j.causes {
+		restartOn(goos, c.cause.Fix)
+		if reached(r, c.station) {
+			continue
+		}
+		addCause(r, c)
+	}
+	if r.State == report.Unknown && j.online != nil {
+		switch {
+		case *j.online:
+			r.State, r.Summary, r.CannotTell = report.Managed, text.Plain("the service lists the node as Online"), nil
+			if r.RootCause != nil {
+				r.Also, r.RootCause = append([]report.Cause{*r.RootCause}, r.Also...), nil
+			}
+		case r.RootCause != nil:
+			r.State, r.Summary, r.CannotTell = report.NotManaged, r.RootCause.Summary, nil
+		}
+	} else if j.online != nil && *j.online {
+		r.Outside.Looked = append(r.Outside.Looked, report.Looked{What: "contradiction", Says: "the host is not managed as far as it can see, and the service lists the id as Online: another machine may use it, or one of the two is older"})
+	}
+	return true
+}
+
+// reached reports whether the host got past a station in this run.
+func reached(r *report.Report, station string) bool {
+	at := slices.Index(report.Stations, station)
+	for i, h := range r.Path {
+		if h.Name == station && h.Status == "pass" && station != "permissions" {
+			return true
+		}
+		if i > at && h.Name == "tls" && h.Status == "pass" && (station == "dns" || station == "tcp") {
+			return true
+		}
+	}
+	return false
+}
+
+// confident are the words of a report, surest first.
+var confident = []string{"proven", "likely", "possible"}
+
+func addCause(r *report.Report, c named) {
+	same := func(x report.Cause) bool { return x.ID == c.cause.ID }
+	if root := r.RootCause; root != nil && same(*root) {
+		root.Evidence = append(root.Evidence, c.cause.Evidence...)
+		root.Confidence, root.Fix, root.Summary = "proven", c.cause.Fix, c.cause.Summary
+		r.Summary = root.Summary
+		return
+	}
+	if i := slices.IndexFunc(r.Also, same); i >= 0 {
+		if r.RootCause != nil && r.RootCause.Confidence == "proven" {
+			r.Also[i].Confidence, r.Also[i].Fix = "proven", c.cause.Fix
+			r.Also[i].Evidence = append(r.Also[i].Evidence, c.cause.Evidence...)
+			return
+		}
+		r.Also = slices.Delete(slices.Clone(r.Also), i, i+1)
+	}
+	root := r.RootCause
+	switch {
+	case root == nil:
+		r.RootCause, r.Summary = &c.cause, c.cause.Summary
+	case root.Confidence == confident[0] && causes.Severity(root.Severity) == causes.Critical:
+		r.Also = append(r.Also, c.cause)
+	case fromOutside(*root):
+		r.Also = append(r.Also, c.cause)
+	default:
+		r.Also = append([]report.Cause{*root}, r.Also...)
+		r.RootCause, r.Summary = &c.cause, c.cause.Summary
+	}
+}
+
+func fromOutside(c report.Cause) bool {
+	return slices.ContainsFunc(c.Evidence, func(e report.Evidence) bool { return strings.HasPrefix(e.From, "outside: ") })
+}
+
+// Alone makes a report of a node from the outside only.
+func Alone(v *View, id string, version string) *report.Report {
+	r := &report.Report{GeneratedAt: v.File.GeneratedAt, Version: version, Redacted: v.File.Redacted, State: report.Unknown, CheckedFrom: "outside",
+		Node: report.Node{ID: id, Kind: "ec2", Region: v.File.Region, Account: v.Account, Partition: v.Partition}}
+	if reHybrid.MatchString(id) {
+		r.Node.Kind = "hybrid"
+	}
+	if i, ok := v.instances[id]; ok {
+		r.Node.Image, r.Node.VPC, r.Node.Subnet = i.ImageId, i.VpcId, i.SubnetId
+		for _, g := range i.SecurityGroups {
+			r.Node.SecurityGroups = append(r.Node.SecurityGroups, g.GroupId)
+		}
+	}
+	r.Summary = text.Plain("nothing was asked of the host: run ssm-doctor check on it")
+	Merge(r, v)
+	j := v.Judge(id)
+	r.Features, r.Permissions = j.Features, j.Rights
+	if r.State == report.Unknown && j.online != nil && !*j.online {
+		r.State, r.Summary = report.NotManaged, text.Plain(fmt.Sprintf("the service does not list the node as Online, and nothing outside of the host explains it: run ssm-doctor check on %s", id))
+	}
+	r.NotLookedAt = append(r.NotLookedAt, report.NotLooked{What: "the host itself", Why: "agent, clock, DNS, proxy and disk are to be seen there only", Command: text.Plain("ssm-doctor check --outside FILE")})
+	r.Normalize()
+	return r
+}

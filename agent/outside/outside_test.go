@@ -1,0 +1,496 @@
+package outside
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ssm-doctor/agent/report"
+	"ssm-doctor/checks/diagnose"
+	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/factstest"
+	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
+)
+
+const (
+	one     = "i-0123456789abcdef0"
+	account = "111122223333"
+)
+
+// world is an account as the AWS CLI shows it, by call; a call that is not in it is refused.
+type world map[string]string
+
+func call(words ...string) string { return strings.Join(words, " ") }
+
+// sound is an account in which a node of a private subnet works.
+func sound() world {
+	core, _ := iam.Document("AmazonSSMManagedInstanceCore")
+	var doc struct{ Document json.RawMessage }
+	if json.Unmarshal(core, &doc) != nil || doc.Document == nil {
+		doc.Document = core
+	}
+	all := `{\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"*\",\"Resource\":\"*\"}]}`
+	w := world{
+		call("sts get-caller-identity"):                                                   `{"Account":"` + account + `","Arn":"arn:aws:iam::` + account + `:user/op"}`,
+		call("ec2 describe-instances --filters Name=instance-id,Values=" + one):           `{"Reservations":[{"Instances":[{"InstanceId":"` + one + `","State":{"Name":"running"},"VpcId":"vpc-0a1b2c3d4e5f60718","SubnetId":"subnet-0a1b2c3d4e5f60718","PrivateIpAddress":"10.0.1.5","IamInstanceProfile":{"Arn":"arn:aws:iam::` + account + `:instance-profile/web"},"SecurityGroups":[{"GroupId":"sg-0aaaaaaaaaaaaaaa1"}],"MetadataOptions":{"HttpEndpoint":"enabled","HttpTokens":"required","HttpPutResponseHopLimit":1}}]}]}`,
+		call("ssm describe-instance-information --filters Key=InstanceIds,Values=" + one): `{"InstanceInformationList":[]}`,
+		call("ssm get-service-setting --setting-id arn:aws:ssm:eu-central-1:" + account + ":servicesetting/ssm/managed-instance/default-ec2-instance-management-role"): `{"ServiceSetting":{"SettingValue":"$None"}}`,
+		call("ec2 describe-vpc-endpoints --filters Name=vpc-id,Values=vpc-0a1b2c3d4e5f60718"):                                                                          `{"VpcEndpoints":[` + vpce("ssm", "vpce-0000000000000000a", true, all) + `,` + vpce("ssmmessages", "vpce-0000000000000000b", true, all) + `]}`,
+		call("ec2 describe-route-tables --filters Name=vpc-id,Values=vpc-0a1b2c3d4e5f60718"):                                                                           `{"RouteTables":[{"RouteTableId":"rtb-1","Associations":[{"Main":true}],"Routes":[{"DestinationCidrBlock":"10.0.0.0/16","GatewayId":"local","State":"active"}]}]}`,
+		call("ec2 describe-network-acls --filters Name=vpc-id,Values=vpc-0a1b2c3d4e5f60718"):                                                                           `{"NetworkAcls":[{"NetworkAclId":"acl-1","Associations":[{"SubnetId":"subnet-0a1b2c3d4e5f60718"}],"Entries":[{"RuleNumber":100,"Protocol":"-1","RuleAction":"allow","Egress":true,"CidrBlock":"0.0.0.0/0"},{"RuleNumber":100,"Protocol":"-1","RuleAction":"allow","Egress":false,"CidrBlock":"0.0.0.0/0"}]}]}`,
+		call("ec2 describe-vpcs --filters Name=vpc-id,Values=vpc-0a1b2c3d4e5f60718"):                                                                                   `{"Vpcs":[{"CidrBlock":"10.0.0.0/16"}]}`,
+		call("ec2 describe-security-groups --filters Name=group-id,Values=sg-0aaaaaaaaaaaaaaa1,sg-0aaaaaaaaaaaaaaa2"):                                                  `{"SecurityGroups":[{"GroupId":"sg-0aaaaaaaaaaaaaaa1","IpPermissions":[],"IpPermissionsEgress":[{"IpProtocol":"-1","IpRanges":[{"CidrIp":"0.0.0.0/0"}]}]},{"GroupId":"sg-0aaaaaaaaaaaaaaa2","IpPermissions":[{"IpProtocol":"tcp","FromPort":443,"ToPort":443,"IpRanges":[{"CidrIp":"10.0.0.0/16"}]}],"IpPermissionsEgress":[]}]}`,
+		call("iam get-instance-profile --instance-profile-name web"):                                                                                                   `{"InstanceProfile":{"Roles":[{"RoleName":"web"}]}}`,
+		call("iam get-role --role-name web"):                                                                                                                           `{"Role":{"Arn":"arn:aws:iam::` + account + `:role/web","AssumeRolePolicyDocument":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}}}`,
+		call("iam list-attached-role-policies --role-name web"):                                                                                                        `{"AttachedPolicies":[{"PolicyName":"AmazonSSMManagedInstanceCore","PolicyArn":"arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"}]}`,
+		call("iam list-role-policies --role-name web"):                                                                                                                 `{"PolicyNames":["extra"]}`,
+		call("iam get-role-policy --role-name web --policy-name extra"):                                                                                                `{"RoleName":"web","PolicyName":"extra","PolicyDocument":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}}`,
+		call("iam get-policy --policy-arn arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"):                                                                       `{"Policy":{"DefaultVersionId":"v2"}}`,
+		call("iam get-policy-version --policy-arn arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore --version-id v2"):                                               `{"PolicyVersion":{"Document":` + string(doc.Document) + `}}`,
+		call("organizations list-policies-for-target --target-id " + account + " --filter SERVICE_CONTROL_POLICY"):                                                     `{"Policies":[{"Id":"p-FullAWSAccess"}]}`,
+		call("organizations list-parents --child-id " + account):                                                                                                       `{"Parents":[{"Id":"r-abcd"}]}`,
+		call("organizations list-policies-for-target --target-id r-abcd --filter SERVICE_CONTROL_POLICY"):                                                              `{"Policies":[{"Id":"p-FullAWSAccess"}]}`,
+		call("organizations describe-policy --policy-id p-FullAWSAccess"):                                                                                              `{"Policy":{"PolicySummary":{"Name":"FullAWSAccess"},"Content":"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}]}"}}`,
+	}
+	return w
+}
+
+func vpce(service, id string, private bool, policy string) string {
+	return fmt.Sprintf(`{"VpcEndpointId":%q,"VpcEndpointType":"Interface","ServiceName":"com.amazonaws.eu-central-1.%s","State":"available","PrivateDnsEnabled":%v,"Groups":[{"GroupId":"sg-0aaaaaaaaaaaaaaa2"}],"PolicyDocument":"%s"}`, id, service, private, policy)
+}
+
+// runner answers from a world and keeps a journal.
+func (w world) runner(journal *[]string) Runner {
+	return func(_ context.Context, args ...string) ([]byte, []byte, error) {
+		*journal = append(*journal, strings.Join(args, " "))
+		if !slices.Equal(args[len(args)-4:], []string{"--output", "json", "--region", "eu-central-1"}) {
+			return nil, []byte("usage: aws"), errors.New("exit status 252")
+		}
+		out, ok := w[call(args[:len(args)-4]...)]
+		switch {
+		case !ok:
+			return nil, []byte("\nAn error occurred (AccessDenied) when calling the Operation: no"), errors.New("exit status 254")
+		case strings.HasPrefix(out, "!"):
+			return nil, []byte("\nAn error occurred (" + out[1:] + ") when calling the Operation: no"), errors.New("exit status 254")
+		}
+		return []byte(out), nil, nil
+	}
+}
+
+func (w world) view(t *testing.T) *View {
+	t.Helper()
+	var journal []string
+	f := Collect(t.Context(), w.runner(&journal), Target{Region: "eu-central-1", IDs: []string{one}}, time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), "test")
+	b, err := json.Marshal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ViewOf(back)
+}
+
+// halfOf is what a host of the account says: the path breaks at a station, with a cause.
+func halfOf(id, confidence, station string) *report.Report {
+	r := &report.Report{State: report.Unknown, Node: report.Node{ID: one, Kind: "ec2", Region: "eu-central-1", Account: account}}
+	if id != "" {
+		r.State = report.NotManaged
+		r.RootCause = &report.Cause{ID: id, Severity: "critical", Confidence: confidence}
+	}
+	broken := false
+	for _, s := range report.Stations {
+		status := "pass"
+		if s == station {
+			status, broken = "fail", true
+		} else if broken || station == "" {
+			status = "unknown"
+		}
+		r.Path = append(r.Path, report.Hop{Name: s, Status: status})
+	}
+	for _, what := range []string{whatService, whatEndpoints, whatGroups, whatRoutes, whatDHMC, whatMetadata, whatHeartbeat, whatRole, whatSCP} {
+		r.NotLookedAt = append(r.NotLookedAt, report.NotLooked{What: what})
+	}
+	return r
+}
+
+func (w world) with(key, value string) world {
+	for k := range w {
+		if strings.HasPrefix(k, key) {
+			w[k] = value
+			return w
+		}
+	}
+	w[key] = value
+	return w
+}
+
+func deny(effect, action string) string {
+	return `{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"*\",\"Resource\":\"*\"},{\"Effect\":\"` + effect + `\",\"Principal\":\"*\",\"Action\":\"` + action + `\",\"Resource\":\"*\"}]}`
+}
+
+// TestTruthOutside: what lies outside of the host is proven by both halves, with names,
+// where the host alone could not tell or only thought it likely.
+func TestTruthOutside(t *testing.T) {
+	t.Parallel()
+	scp := `{"Policy":{"PolicySummary":{"Name":"guard"},"Content":"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"},{\"Effect\":\"Deny\",\"Action\":\"ssm:UpdateInstanceInformation\",\"Resource\":\"*\"}]}"}}`
+	for _, tt := range []struct {
+		name    string
+		world   world
+		half    *report.Report
+		cause   string
+		command string // in a step
+	}{
+		{"DHMC off, no profile", sound().with("ec2 describe-instances", strings.Replace(sound()["ec2 describe-instances --filters Name=instance-id,Values="+one], `"IamInstanceProfile":{"Arn":"arn:aws:iam::`+account+`:instance-profile/web"},`, "", 1)), halfOf("no-credential-source", "likely", "credentials"), "no-credential-source", "associate-iam-instance-profile --region eu-central-1 --instance-id " + one},
+		{"trust", sound().with("iam get-role --role-name web", strings.Replace(sound()["iam get-role --role-name web"], "ec2.amazonaws.com", "lambda.amazonaws.com", 1)), halfOf("", "", ""), "instance-profile-trust-broken", "update-assume-role-policy --role-name web"},
+		{"endpoint policy", sound().with("ec2 describe-vpc-endpoints", `{"VpcEndpoints":[`+vpce("ssm", "vpce-0000000000000000a", true, deny("Deny", "ssm:UpdateInstanceInformation"))+`,`+vpce("ssmmessages", "vpce-0000000000000000b", true, deny("Allow", "*"))+`]}`), halfOf("iam-missing-registration-action", "possible", "permissions"), "vpce-policy-deny", "modify-vpc-endpoint --region eu-central-1 --vpc-endpoint-id vpce-0000000000000000a"},
+		{"endpoint group", sound().with("ec2 describe-security-groups", strings.Replace(sound()["ec2 describe-security-groups --filters Name=group-id,Values=sg-0aaaaaaaaaaaaaaa1,sg-0aaaaaaaaaaaaaaa2"], "10.0.0.0/16", "10.9.0.0/16", 1)), halfOf("network-no-egress", "likely", "tcp"), "vpce-sg-blocked", "authorize-security-group-ingress --region eu-central-1 --group-id sg-0aaaaaaaaaaaaaaa2 --protocol tcp --port 443 --source-group sg-0aaaaaaaaaaaaaaa1"},
+		{"SCP", sound().with("organizations describe-policy", scp), halfOf("", "", ""), "iam-explicit-deny", "list-policies-for-target --target-id " + account},
+		{"role without policies", sound().with("iam list-attached-role-policies", `{"AttachedPolicies":[]}`), halfOf("", "", ""), "iam-missing-registration-action", "attach-role-policy --role-name web"},
+		{"no endpoint for the channel", sound().with("ec2 describe-vpc-endpoints", `{"VpcEndpoints":[`+vpce("ssm", "vpce-0000000000000000a", true, deny("Allow", "*"))+`]}`), halfOf("network-no-egress", "likely", "tcp"), "vpce-service-missing", "com.amazonaws.eu-central-1.ssmmessages"},
+		{"private DNS off", sound().with("ec2 describe-vpc-endpoints", `{"VpcEndpoints":[`+vpce("ssm", "vpce-0000000000000000a", false, deny("Allow", "*"))+`,`+vpce("ssmmessages", "vpce-0000000000000000b", true, deny("Allow", "*"))+`]}`), halfOf("network-no-egress", "likely", "tcp"), "vpce-private-dns-off", "--private-dns-enabled"},
+		{"metadata off", sound().with("ec2 describe-instances", strings.Replace(sound()["ec2 describe-instances --filters Name=instance-id,Values="+one], `"HttpEndpoint":"enabled"`, `"HttpEndpoint":"disabled"`, 1)), halfOf("imds-unreachable", "likely", "metadata"), "imds-disabled", "--http-endpoint enabled"},
+		{"network ACL", sound().with("ec2 describe-network-acls", strings.Replace(sound()["ec2 describe-network-acls --filters Name=vpc-id,Values=vpc-0a1b2c3d4e5f60718"], `"RuleAction":"allow","Egress":true`, `"RuleAction":"deny","Egress":true`, 1)), halfOf("network-no-egress", "likely", "tcp"), "network-no-egress", "describe-network-acls"},
+		{"a proven cause of the host stays", sound().with("iam list-attached-role-policies", `{"AttachedPolicies":[]}`), halfOf("disk-full", "proven", "host"), "disk-full", ""},
+		{"the host got through", sound().with("ec2 describe-security-groups", strings.Replace(sound()["ec2 describe-security-groups --filters Name=group-id,Values=sg-0aaaaaaaaaaaaaaa1,sg-0aaaaaaaaaaaaaaa2"], "10.0.0.0/16", "10.9.0.0/16", 1)), halfOf("agent-backoff-wait", "likely", "permissions"), "agent-backoff-wait", ""},
+		{"nothing wrong outside", sound(), halfOf("", "", ""), "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if !Merge(tt.half, tt.world.view(t)) {
+				t.Fatal("the node is not in the file")
+			}
+			got, confidence, commands := "", "", ""
+			if c := tt.half.RootCause; c != nil {
+				got, confidence = c.ID, c.Confidence
+				for _, s := range c.Fix {
+					commands += s.Command.String() + "\n"
+				}
+			}
+			if got != tt.cause || tt.command != "" && (confidence != "proven" || !strings.Contains(commands, tt.command)) {
+				t.Errorf("cause %q (%s), want %q; commands:\n%s\n%+v", got, confidence, tt.cause, commands, tt.half.Outside)
+			}
+			if tt.name == "nothing wrong outside" && len(tt.half.NotLookedAt) != 0 {
+				t.Errorf("still not looked at: %+v; %q", tt.half.NotLookedAt, tt.half.Outside.Unknown)
+			}
+			alone := Alone(tt.world.view(t), one, "test")
+			if tt.command != "" && (alone.RootCause == nil || alone.RootCause.ID != tt.cause) {
+				t.Errorf("alone: %+v", alone.RootCause)
+			}
+		})
+	}
+}
+
+// TestRefused: take any answer away. No cause appears that the whole world does not have,
+// and what was not answered is still not looked at.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	for key := range sound() {
+		for _, code := range []string{"!AccessDenied", "!ThrottlingException", "!RequestLimitExceeded"} {
+			w := sound()
+			w[key] = code
+			r := halfOf("", "", "")
+			if !Merge(r, w.view(t)) {
+				continue
+			}
+			if r.RootCause != nil || len(r.Also) > 0 {
+				t.Errorf("without %q: %s", key, r.RootCause.ID)
+			}
+			if !strings.HasPrefix(key, "sts") && !strings.Contains(key, "describe-vpcs") && len(r.NotLookedAt) == 0 {
+				t.Errorf("without %q everything was looked at", key)
+			}
+		}
+	}
+}
+
+// TestOnlyReads: every call is in the list, and every call of the list reads.
+func TestOnlyReads(t *testing.T) {
+	t.Parallel()
+	for _, o := range Allowed {
+		if !slices.ContainsFunc([]string{"get-", "list-", "describe-"}, func(p string) bool { return strings.HasPrefix(o.Name, p) }) {
+			t.Errorf("%s %s is not a read", o.Service, o.Name)
+		}
+	}
+	var journal []string
+	w := sound()
+	Collect(t.Context(), w.runner(&journal), Target{Region: "eu-central-1", IDs: []string{one, "mi-0123456789abcdef0"}}, time.Time{}, "test")
+	Collect(t.Context(), w.runner(&journal), Target{Region: "eu-central-1", All: true}, time.Time{}, "test")
+	Collect(t.Context(), w.runner(&journal), Target{Region: "eu-central-1", Tag: "a=b"}, time.Time{}, "test")
+	if len(journal) < 30 {
+		t.Fatalf("%d calls", len(journal))
+	}
+	for _, c := range journal {
+		words := strings.Fields(c)
+		if !slices.ContainsFunc(Allowed, func(o Operation) bool { return o.Service == words[0] && o.Name == words[1] }) {
+			t.Errorf("%s is not in the list", c)
+		}
+	}
+	for l := range strings.SplitSeq(Script(Target{Region: "eu-central-1", All: true}), "\n") {
+		for _, bad := range []string{"create-", "delete-", "put-", "update-", "modify-", "attach-", "send-command", "start-session"} {
+			if strings.Contains(l, bad) {
+				t.Errorf("the script says %q", l)
+			}
+		}
+	}
+	if p, err := iam.ParsePolicy([]byte(MinimalPolicy())); err != nil || len(p.Statements[0].Actions) != len(Allowed)-1 {
+		t.Errorf("policy: %v", err)
+	}
+}
+
+// TestWhatIsNotLookedAt: the words by which a report and the outside mean the same thing.
+func TestWhatIsNotLookedAt(t *testing.T) {
+	t.Parallel()
+	named := map[string]bool{}
+	for _, kind := range []string{"profile", "hybrid"} {
+		f := factstest.Healthy(t, kind)
+		f.Log = facts.Log{}
+		n := node.Of(f)
+		for _, l := range diagnose.Diagnose(n, diagnose.Findings{}).NotLooked {
+			named[l.What] = true
+		}
+	}
+	for _, what := range []string{whatService, whatEndpoints, whatGroups, whatRoutes, whatDHMC, whatMetadata, whatTier, whatRole, whatSCP} {
+		if !named[what] {
+			t.Errorf("no report lists %q", what)
+		}
+	}
+}
+
+// TestScript runs the script in a bare shell with an aws that answers from the world, and
+// reads what it writes.
+func TestScript(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("needs a shell")
+	}
+	dir := t.TempDir()
+	w := sound()
+	// The shell asks for names with --query in text.
+	text := map[string]string{
+		"sts get-caller-identity --query Account": account, "sts get-caller-identity --query Arn": "arn:aws:iam::" + account + ":user/op",
+		"ec2 describe-instances --filters Name=instance-id,Values=" + one + " --query Reservations[].Instances[].InstanceId":                                                                         one,
+		"ec2 describe-instances --filters Name=instance-id,Values=" + one + " --query Reservations[].Instances[].VpcId":                                                                              "vpc-0a1b2c3d4e5f60718",
+		"ec2 describe-instances --filters Name=instance-id,Values=" + one + " --query Reservations[].Instances[].SecurityGroups[].GroupId":                                                           "sg-0aaaaaaaaaaaaaaa1",
+		"ec2 describe-instances --filters Name=instance-id,Values=" + one + " --query Reservations[].Instances[].IamInstanceProfile.Arn":                                                             "arn:aws:iam::" + account + ":instance-profile/web",
+		"ec2 describe-vpc-endpoints --filters Name=vpc-id,Values=vpc-0a1b2c3d4e5f60718 --query VpcEndpoints[].Groups[].GroupId":                                                                      "sg-0aaaaaaaaaaaaaaa2\tsg-0aaaaaaaaaaaaaaa2",
+		"iam get-instance-profile --instance-profile-name web --query InstanceProfile.Roles[].RoleName":                                                                                              "web",
+		"iam get-role --role-name web --query Role.PermissionsBoundary.PermissionsBoundaryArn":                                                                                                       "None",
+		"iam list-attached-role-policies --role-name web --query AttachedPolicies[].PolicyArn":                                                                                                       "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
+		"iam list-role-policies --role-name web --query PolicyNames[]":                                                                                                                               "extra",
+		"iam get-policy --policy-arn arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore --query Policy.DefaultVersionId":                                                                           "v2",
+		"ssm get-service-setting --setting-id arn:aws:ssm:eu-central-1:" + account + ":servicesetting/ssm/managed-instance/default-ec2-instance-management-role --query ServiceSetting.SettingValue": "$None",
+		"organizations list-policies-for-target --target-id " + account + " --filter SERVICE_CONTROL_POLICY --query Policies[].Id":                                                                   "p-FullAWSAccess",
+		"organizations list-policies-for-target --target-id r-abcd --filter SERVICE_CONTROL_POLICY --query Policies[].Id":                                                                            "p-FullAWSAccess",
+		"organizations list-parents --child-id " + account + " --query Parents[0].Id":                                                                                                                "r-abcd",
+	}
+	both := w["ec2 describe-security-groups --filters Name=group-id,Values=sg-0aaaaaaaaaaaaaaa1,sg-0aaaaaaaaaaaaaaa2"]
+	for _, g := range []string{"sg-0aaaaaaaaaaaaaaa1", "sg-0aaaaaaaaaaaaaaa2"} {
+		w["ec2 describe-security-groups --filters Name=group-id,Values="+g] = both
+	}
+	var fake strings.Builder
+	fake.WriteString("#!/bin/sh\ncase \"$*\" in\n")
+	for k, v := range text {
+		fmt.Fprintf(&fake, "%s) printf '%%s\\n' %s ;;\n", sh(k+" --region eu-central-1 --output text"), sh(v))
+	}
+	for k, v := range w {
+		fmt.Fprintf(&fake, "%s) printf '%%s\\n' %s ;;\n", sh(k+" --region eu-central-1 --output json"), sh(v))
+	}
+	fake.WriteString("*) echo 'An error occurred (AccessDenied) when calling the X operation: no' >&2; exit 254 ;;\nesac\n")
+	if err := os.WriteFile(filepath.Join(dir, "aws"), []byte(fake.String()), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), "/bin/sh", "-c", Script(Target{Region: "eu-central-1", IDs: []string{one}}))
+	c.Env = []string{"PATH=" + dir + ":/usr/bin:/bin", "TMPDIR=" + dir}
+	out, err := c.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := Parse(out)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	r := halfOf("", "", "")
+	if !Merge(r, ViewOf(f)) || r.RootCause != nil || len(r.NotLookedAt) != 0 {
+		t.Errorf("not looked at: %+v, %q, root %+v\n%s", r.NotLookedAt, r.Outside.Unknown, r.RootCause, out)
+	}
+}
+
+// TestRealCLI: the AWS CLI takes every call with its arguments, and a server that refuses
+// everything but the services that speak JSON is understood: codes of refusals, and answers.
+func TestRealCLI(t *testing.T) {
+	t.Parallel()
+	program, err := exec.LookPath("aws")
+	if err != nil {
+		t.Skip("NOT TRIED with the real AWS CLI: it is not installed here")
+	}
+	w := sound()
+	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, in *http.Request) {
+		target := in.Header.Get("X-Amz-Target")
+		if strings.HasSuffix(target, ".GetServiceSetting") || strings.HasSuffix(target, ".ListParents") {
+			out.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			for key, body := range w {
+				if strings.HasSuffix(target, ".GetServiceSetting") && strings.HasPrefix(key, "ssm get-service-setting") || strings.HasSuffix(target, ".ListParents") && strings.HasPrefix(key, "organizations list-parents") {
+					_, _ = io.WriteString(out, body)
+					return
+				}
+			}
+		}
+		body, _ := io.ReadAll(in.Body)
+		switch {
+		case target != "":
+			out.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			out.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(out, `{"__type":"AccessDeniedException","message":"no"}`)
+		case strings.Contains(string(body), "Version=2016-11-15"):
+			out.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(out, `<?xml version="1.0"?><Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>no</Message></Error></Errors><RequestID>x</RequestID></Response>`)
+		default:
+			out.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(out, `<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error><RequestId>x</RequestId></ErrorResponse>`)
+		}
+	}))
+	defer server.Close()
+	real := func(ctx context.Context, args ...string) ([]byte, []byte, error) {
+		c := exec.CommandContext(ctx, program, append(args, "--endpoint-url", server.URL)...)
+		c.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY=none", "AWS_PAGER=", "AWS_EC2_METADATA_DISABLED=true", "AWS_MAX_ATTEMPTS=1")
+		var stdout, stderr bytes.Buffer
+		c.Stdout, c.Stderr = &stdout, &stderr
+		err := c.Run()
+		return stdout.Bytes(), stderr.Bytes(), err
+	}
+	var journal []string
+	fake := w.runner(&journal)
+	tried, understood := map[string]bool{}, map[string]string{}
+	// The fake answers, so that all calls are made; of each operation the CLI makes one.
+	Collect(t.Context(), func(ctx context.Context, args ...string) ([]byte, []byte, error) {
+		if name := args[0] + " " + args[1]; !tried[name] {
+			tried[name] = true
+			stdout, stderr, err := real(ctx, args...)
+			understood[name] = "answered"
+			if err != nil {
+				understood[name] = string(stderr)
+				if m := reErrorCode.FindSubmatch(stderr); m != nil {
+					understood[name] = string(m[1])
+				}
+			} else if !json.Valid(stdout) {
+				understood[name] = "not JSON"
+			}
+		}
+		return fake(ctx, args...)
+	}, Target{Region: "eu-central-1", IDs: []string{one}}, time.Time{}, "test")
+	if len(tried) != len(Allowed) {
+		t.Errorf("%d of %d operations were tried", len(tried), len(Allowed))
+	}
+	for name, got := range understood {
+		want := map[string]string{"sts": "AccessDenied", "iam": "AccessDenied", "ec2": "UnauthorizedOperation", "ssm": "AccessDeniedException", "organizations": "AccessDeniedException"}[strings.Fields(name)[0]]
+		if name == "ssm get-service-setting" || name == "organizations list-parents" {
+			want = "answered"
+		}
+		if got != want {
+			t.Errorf("aws %s: %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestRedactedFile(t *testing.T) {
+	t.Parallel()
+	var journal []string
+	f, err := Redact(Collect(t.Context(), sound().runner(&journal), Target{Region: "eu-central-1", IDs: []string{one}}, time.Time{}, "test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{account, "10.0.1.5", "user/op"} {
+		if strings.Contains(string(b), bad) {
+			t.Errorf("the redacted file holds %q", bad)
+		}
+	}
+	r := halfOf("", "", "")
+	if !Merge(r, ViewOf(f)) || r.RootCause != nil {
+		t.Errorf("a redacted file names %+v", r.RootCause)
+	}
+}
+
+// TestMergedIsRedacted: a report of redacted facts and a file that is not is redacted when
+// it is written.
+func TestMergedIsRedacted(t *testing.T) {
+	t.Parallel()
+	w := sound()
+	for key, body := range w {
+		delete(w, key)
+		for _, x := range [][2]string{{":instance-profile/web", ":instance-profile/WebServers"}, {"profile-name web", "profile-name WebServers"}, {`"RoleName":"web"`, `"RoleName":"WebServers"`}, {"role-name web", "role-name WebServers"}, {":role/web", ":role/WebServers"}} {
+			key, body = strings.ReplaceAll(key, x[0], x[1]), strings.ReplaceAll(body, x[0], x[1])
+		}
+		w[key] = body
+	}
+	for _, change := range [][2]string{{"iam list-attached-role-policies", `{"AttachedPolicies":[]}`}, {"iam get-role ", `{"Role":{"Arn":"arn:aws:iam::` + account + `:role/WebServers","AssumeRolePolicyDocument":{"Version":"2012-10-17","Statement":[]}}}`}, {"sts", w["sts get-caller-identity"]}} {
+		world := world{}
+		for k, v := range w {
+			world[k] = v
+		}
+		r := halfOf("", "", "")
+		r.Redacted, r.Pseudonyms = true, []byte("k")
+		Merge(r, world.with(change[0], change[1]).view(t))
+		out := report.Redact(r)
+		b, err := json.Marshal(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Node.Account = ""
+		for _, bad := range []string{account, "WebServers"} {
+			if at := strings.Index(string(b), bad); at >= 0 {
+				t.Errorf("%s: it holds %q: …%s…", change[0], bad, b[max(0, at-80):min(len(b), at+60)])
+			}
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	var journal []string
+	b, _ := json.Marshal(Collect(context.Background(), sound().runner(&journal), Target{Region: "eu-central-1", IDs: []string{one}}, time.Time{}, "test"))
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		file, err := Parse(b)
+		if err != nil {
+			return
+		}
+		v := ViewOf(file)
+		for _, id := range v.Nodes() {
+			r := Alone(v, id, "test")
+			for _, s := range append([]text.Text{r.Summary}, commandsOf(r)...) {
+				if strings.ContainsAny(s.String(), "\x00\x1b") {
+					t.Fatalf("%q", s.String())
+				}
+			}
+		}
+	})
+}
+
+func commandsOf(r *report.Report) (out []text.Text) {
+	if r.RootCause == nil {
+		return nil
+	}
+	for _, s := range r.RootCause.Fix {
+		out = append(out, s.Command)
+	}
+	return out
+}
