@@ -148,6 +148,9 @@ func withExecSteps(n *node.Node, fd Finding, e node.Ending) Finding {
 	if len(steps) == 0 || n.Facts.Host.GOOS == "darwin" {
 		return fd
 	}
+	if n.Agent.Core == node.Yes { // what it starts is executed anew each time
+		return fd.fix(steps...).fix(causes.Again)
+	}
 	return fd.fix(steps...).fix(causes.Step{Text: "Start the agent", Command: "{restart}", Where: causes.OnHost, Root: true}).fix(causes.Again)
 }
 

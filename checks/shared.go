@@ -83,6 +83,21 @@ func stepsOf(list []node.Step) []causes.Step {
 	return out
 }
 
+// endSteps are the steps of an end, for this unit: a drop-in that is known to hold what
+// is wrong is moved away, and nothing else of the unit is changed.
+func endSteps(u *facts.Unit, e node.Ending) []causes.Step {
+	steps := stepsOf(e.Do)
+	for i, s := range steps {
+		for _, o := range u.Overrides {
+			if s.Command == node.EditUnit.Command && strings.Contains(e.Meaning, o.Key+"=") && causes.Safe(o.File) {
+				steps[i].Text = "Move the drop-in that holds it away, and start the agent"
+				steps[i].Command = "mv " + o.File + " " + o.File + ".off && systemctl daemon-reload && systemctl restart {unit}"
+			}
+		}
+	}
+	return steps
+}
+
 // sawEnd adds how a service ended last, and what systemd has it do then.
 func sawEnd(n *node.Node, fd Finding, u *facts.Unit, e node.Ending) Finding {
 	from := n.ServiceManager(u.Name)

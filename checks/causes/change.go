@@ -1,6 +1,10 @@
 package causes
 
-import "ssm-doctor/checks/text"
+import (
+	"strings"
+
+	"ssm-doctor/checks/text"
+)
 
 // Kind is a kind of change that a step makes.
 type Kind string
@@ -29,34 +33,35 @@ const (
 	NodeDeregistered    Kind = "node-deregistered"
 	SimilarityLowered   Kind = "similarity-lowered" // To: percent
 
-	FileMoved     Kind = "file-moved-away" // On: path
-	FileRemoved   Kind = "file-removed"    // On: path
-	FileWritten   Kind = "file-written"    // On: path, To: what
-	FileEdited    Kind = "file-edited"     // On: path, To: what
-	OwnerSet      Kind = "owner-set"       // On: path, To: owner
-	ModeSet       Kind = "mode-set"        // On: path, To: mode
-	LabelsSet     Kind = "labels-set"      // On: path
-	Mounted       Kind = "mounted"         // On: mount, To: rw, exec; empty: mounted
-	SpaceFreed    Kind = "space-freed"
-	VolumeGrown   Kind = "volume-grown"
-	MemoryAdded   Kind = "memory-added"
-	LimitSet      Kind = "limit-set" // On: its name, To: value
-	UserCreated   Kind = "user-created"
-	ShutDown      Kind = "shut-down"
-	HostsLine     Kind = "hosts-line-removed" // On: names
-	ResolverSet   Kind = "resolver-set"       // To: address
-	CAAdded       Kind = "ca-trusted"         // On: its file
-	TrustUpdated  Kind = "trust-store-updated"
-	ClockSet      Kind = "clock-set"
-	FirewallRule  Kind = "firewall-rule-added" // On: 443, or an address
-	RouteRemoved  Kind = "route-removed"       // On: destination
-	RouteSet      Kind = "route-set"           // On: destination, To: device
-	RouteStopped  Kind = "route-made-unreachable"
-	RoutingRule   Kind = "routing-rule-added" // On: destination
-	LinkUp        Kind = "device-switched-on" // On: device
-	MTUSet        Kind = "mtu-set"            // On: device, To: bytes
-	AddressAsked  Kind = "address-asked-for"  // On: device
-	TunnelChanged Kind = "tunnel-changed"     // On: its program
+	FileMoved      Kind = "file-moved-away"          // On: path
+	FileRemoved    Kind = "file-removed"             // On: path
+	FileWritten    Kind = "file-written"             // On: path, To: what
+	FileEdited     Kind = "file-edited"              // On: path, To: what
+	OwnerSet       Kind = "owner-set"                // On: path, To: owner
+	ModeSet        Kind = "mode-set"                 // On: path, To: mode
+	ProfileRelaxed Kind = "apparmor-profile-relaxed" // On: program
+	LabelsSet      Kind = "labels-set"               // On: path
+	Mounted        Kind = "mounted"                  // On: mount, To: rw, exec; empty: mounted
+	SpaceFreed     Kind = "space-freed"
+	VolumeGrown    Kind = "volume-grown"
+	MemoryAdded    Kind = "memory-added"
+	LimitSet       Kind = "limit-set" // On: its name, To: value
+	UserCreated    Kind = "user-created"
+	ShutDown       Kind = "shut-down"
+	HostsLine      Kind = "hosts-line-removed" // On: names
+	ResolverSet    Kind = "resolver-set"       // To: address
+	CAAdded        Kind = "ca-trusted"         // On: its file
+	TrustUpdated   Kind = "trust-store-updated"
+	ClockSet       Kind = "clock-set"
+	FirewallRule   Kind = "firewall-rule-added" // On: 443, or an address
+	RouteRemoved   Kind = "route-removed"       // On: destination
+	RouteSet       Kind = "route-set"           // On: destination, To: device
+	RouteStopped   Kind = "route-made-unreachable"
+	RoutingRule    Kind = "routing-rule-added" // On: destination
+	LinkUp         Kind = "device-switched-on" // On: device
+	MTUSet         Kind = "mtu-set"            // On: device, To: bytes
+	AddressAsked   Kind = "address-asked-for"  // On: device
+	TunnelChanged  Kind = "tunnel-changed"     // On: its program
 
 	ProfileAttached  Kind = "profile-attached"    // On: instance, To: profile
 	ManagementOn     Kind = "host-management-on"  // Default Host Management
@@ -82,6 +87,7 @@ const (
 	ContainerSet     Kind = "container-set"
 	BucketEncrypted  Kind = "bucket-encrypted"
 	LogsEncrypted    Kind = "logs-encrypted"
+	PreferenceSet    Kind = "session-preference-set" // On: key, To: value
 	SessionTried     Kind = "session-tried"
 	CommandTried     Kind = "command-tried"
 	SerialOpened     Kind = "serial-console-opened"
@@ -109,7 +115,7 @@ var says = map[Kind]string{
 	ServiceStarted: "the agent is started", ServiceStopped: "the agent is stopped", ServiceRestarted: "the agent is restarted; commands and sessions that run are interrupted", ServiceEnabled: "the agent starts at boot",
 	UnitLoaded: "systemd reads its units again", UnitSet: "the agent's service gets settings in %[1]s", UnitUnset: "the agent's service loses the setting %[1]s", OtherService: "the service %[1]s is changed",
 	RegistrationCleared: "the hybrid registration is removed from this host", RegistrationMade: "this host is registered as a hybrid node", ActivationCreated: "a hybrid activation is created", NodeDeregistered: "the node %[1]s is deregistered", SimilarityLowered: "the fingerprint may differ more: %[2]s percent must match",
-	FileMoved: "%[1]s is moved away", FileRemoved: "%[1]s is removed", FileWritten: "%[1]s is written", FileEdited: "%[1]s is edited", OwnerSet: "%[1]s belongs to %[2]s", ModeSet: "%[1]s gets the mode %[2]s", LabelsSet: "SELinux labels are set back", Mounted: "%[1]s is mounted %[2]s",
+	FileMoved: "%[1]s is moved away", FileRemoved: "%[1]s is removed", FileWritten: "%[1]s is written", FileEdited: "%[1]s is edited", OwnerSet: "%[1]s belongs to %[2]s", ModeSet: "%[1]s gets the mode %[2]s", LabelsSet: "SELinux labels are set back", ProfileRelaxed: "AppArmor only notes what %[1]s does against its profile", Mounted: "%[1]s is mounted %[2]s",
 	SpaceFreed: "disk space is freed", VolumeGrown: "the volume grows", MemoryAdded: "memory is added", LimitSet: "the limit %[1]s becomes %[2]s", UserCreated: "the user %[1]s is created", ShutDown: "Windows is generalized and shut down",
 	HostsLine: "%[1]s is removed from the hosts file", ResolverSet: "this host asks the resolver %[2]s", CAAdded: "this host trusts the certificates of %[1]s", TrustUpdated: "the trust store is updated", ClockSet: "the clock is set, and kept right",
 	FirewallRule: "the firewall of this host lets root out to %[1]s", RouteRemoved: "the route to %[1]s is removed", RouteSet: "packets to %[1]s leave by %[2]s", RouteStopped: "packets to %[1]s are stopped", RoutingRule: "packets to %[1]s leave by the main routing table",
@@ -119,7 +125,8 @@ var says = map[Kind]string{
 	PolicyReplaced: "the policy (%[1]s) gets the text of %[2]s", NodeRoleSet: "the node %[1]s gets the role %[2]s", RoleTagged: "the role %[1]s gets a tag", MetadataOption: "the instance metadata option %[1]s becomes %[2]s",
 	EndpointCreated: "a VPC endpoint for %[1]s is created", EndpointNamed: "private DNS of the VPC endpoint is turned on", GroupOpened: "a security group lets 443 in", GroupCreated: "a security group is created", SubnetSet: "the subnet gets %[1]s", CloudRoute: "the route table gets a route to %[1]s",
 	AssociationMade: "a State Manager association is created", TaskStarted: "new tasks are started", ContainerSet: "the container gets another setting", BucketEncrypted: "the bucket %[1]s is encrypted", LogsEncrypted: "the log group is encrypted",
-	SessionTried: "a session is started, and shows in the agent's log", CommandTried: "a command is run, and shows in the agent's log", SerialOpened: "the serial console takes a key for a minute", SourceBuilt: "the agent is built from source", DownloadReplaced: "%[1]s is downloaded again",
+	PreferenceSet: "the preference %[1]s of Session Manager becomes %[2]s",
+	SessionTried:  "a session is started, and shows in the agent's log", CommandTried: "a command is run, and shows in the agent's log", SerialOpened: "the serial console takes a key for a minute", SourceBuilt: "the agent is built from source", DownloadReplaced: "%[1]s is downloaded again",
 }
 
 // Kinds lists all kinds of change that steps make.
@@ -140,12 +147,10 @@ func (c Change) Says() text.Text {
 // or guards against the next time.
 func (c Change) Lasts() bool {
 	switch c.Kind {
-	case ServiceEnabled, OtherService, AssociationMade, AgentHeld, NodeDeregistered, TunnelChanged:
-		return true
-	case FileWritten:
+	case ServiceEnabled, OtherService, AssociationMade, AgentHeld, NodeDeregistered, TunnelChanged, FileWritten, SerialOpened:
 		return true
 	case UnitSet:
-		return false
+		return strings.Contains(c.To, "Wants=") || strings.Contains(c.To, "OOMPolicy=") || strings.Contains(c.To, "LimitNOFILE=")
 	}
 	return false
 }

@@ -89,7 +89,7 @@ func quotedAfter(code, name string) string {
 }
 
 // looks are programs that change nothing, whatever they are asked here.
-var looks = words3(`ssm-doctor dig getent openssl grep tail head ls lsattr du df free ps uptime sort awk uniq wc tracepath ping ss id dmesg coredumpctl
+var looks = words3(`ssm-doctor dig getent openssl grep tail head ls lsattr du df free ps uptime sort awk uniq wc tracepath ping ss id dmesg coredumpctl aa-status networkQuality snapctl
 	timedatectl-status findmnt pgrep visudo ausearch command test [ cd true date break sh resolvectl rpm-q python3 xxd file uname ldd readelf
 	scutil pfctl sntp-q top networkQuality nslookup netstat session-manager-plugin ssm-cli`)
 
@@ -239,20 +239,20 @@ func init() {
 	install := func(args []string, _ string, _ []string) ([]Change, bool) {
 		s := strings.Join(args, " ")
 		switch {
+		case strings.HasPrefix(s, "-q") || strings.Contains(s, "showhold") || strings.Contains(s, "versionlock list") || strings.Contains(s, "search") || s == "update":
+			return nil, true
 		case strings.Contains(s, "remove") || strings.Contains(s, "purge"):
 			kind := "deb"
 			if slices.Contains(args, "snap") {
 				kind = "snap"
 			}
 			return []Change{{AgentRemoved, kind, ""}}, true
+		case strings.Contains(s, "--import"):
+			return []Change{{KeyImported, "", ""}}, true
 		case strings.Contains(s, agentService):
 			return []Change{{AgentInstalled, "", release(s)}}, true
 		case strings.Contains(s, "ca-certificates"):
 			return []Change{{TrustUpdated, "", ""}}, true
-		case strings.Contains(s, "showhold") || strings.Contains(s, "versionlock list") || strings.HasPrefix(s, "-q"):
-			return nil, true
-		case strings.Contains(s, "--import"):
-			return []Change{{KeyImported, "", ""}}, true
 		}
 		if ops := operands(args); len(ops) > 1 {
 			return []Change{{PackageInstalled, ops[len(ops)-1], ""}}, true
@@ -300,7 +300,7 @@ func init() {
 		},
 		"echo":   printed,
 		"printf": printed,
-		"mv":     onOperand(FileMoved, 0, -1),
+		"mv":     moveChanges,
 		"rm":     onOperand(FileRemoved, 0, -1),
 		"chown": func(args []string, _ string, _ []string) ([]Change, bool) {
 			ops := operands(args)
@@ -360,6 +360,7 @@ func init() {
 			return onOperand(AddressAsked, 0, -1)(args, "", nil)
 		},
 		"dhcpcd":                 onOperand(AddressAsked, 0, -1),
+		"aa-complain":            onOperand(ProfileRelaxed, 0, -1),
 		"update-ca-trust":        always(Change{CAAdded, "YOUR-CA.pem", ""}),
 		"update-ca-certificates": always(Change{CAAdded, "YOUR-CA.pem", ""}),
 		"docker":                 byWord(map[string]reader{"run": always(Change{ContainerSet, "network", "host"}), "*": nothing}),
@@ -459,6 +460,17 @@ func printed(args []string, to string, _ []string) ([]Change, bool) {
 	return written(strings.Join(args, " "), to)
 }
 
+func moveChanges(args []string, _ string, _ []string) ([]Change, bool) {
+	ops := operands(args)
+	if len(ops) != 2 {
+		return nil, false
+	}
+	if ops[0] == ops[1]+".new" {
+		return nil, true // with what was written there
+	}
+	return []Change{{FileMoved, ops[0], ""}}, true
+}
+
 func copyChanges(args []string, _ string, _ []string) ([]Change, bool) {
 	ops := operands(args)
 	if len(ops) < 2 {
@@ -517,7 +529,7 @@ func nmcliChanges(args []string, _ string, _ []string) ([]Change, bool) {
 	case strings.HasPrefix(s, "connection up"), strings.HasPrefix(s, "device reapply"):
 		return []Change{{AddressAsked, args[len(args)-1], ""}}, true
 	}
-	return nil, s == "device" || strings.HasPrefix(s, "device show") || strings.HasPrefix(s, "-g") || strings.HasPrefix(s, "-f")
+	return nil, s == "device" || s == "connection show" || strings.HasPrefix(s, "device show") || strings.HasPrefix(s, "-g") || strings.HasPrefix(s, "-f")
 }
 
 // ipChanges are those of iproute2.
@@ -587,12 +599,21 @@ func jqChanges(args []string, to string, _ []string) ([]Change, bool) {
 		return nil, true
 	}
 	s := strings.Join(args, " ")
+	if strings.Contains(to, "/") { // of the agent's configuration
+		return []Change{{FileEdited, strings.TrimSuffix(to, ".new"), s}}, true
+	}
 	how := ""
 	switch {
 	case strings.Contains(s, "ArnNotLike"):
 		how = "exempt " + between(s, `$p | "`, `"`) + " " + path.Base(between(s, `:role/`, `"`))
 	case strings.Contains(s, `"Effect": "Allow"`):
 		how = "allow " + strings.ReplaceAll(strings.ReplaceAll(between(s, `"Action": [`, "]"), `"`, ""), " ", "")
+	}
+	if key := between(s, ".inputs.", " = "); key != "" {
+		return []Change{{PreferenceSet, key, between(s, " = ", " ")}}, true
+	}
+	if of := operands(args); len(of) > 1 {
+		how += " of " + of[1]
 	}
 	return []Change{{Drafted, to, how}}, how != ""
 }
@@ -683,6 +704,8 @@ func awsChanges(args []string, to string, services []string) ([]Change, bool) {
 		return one(NodeRoleSet, option(args, "--instance-id"), option(args, "--iam-role"))
 	case "ssm create-association":
 		return one(AssociationMade, "", "")
+	case "ssm update-document":
+		return nil, true // with the draft that is put in force
 	case "ssm start-session":
 		return one(SessionTried, "", "")
 	case "ssm send-command":

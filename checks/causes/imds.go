@@ -13,8 +13,8 @@ var _ = add(
 		Meaning: "The instance metadata endpoint is switched off for this instance. On EC2 the agent learns who it is from there and cannot start without it.",
 		Fix: []Step{
 			operator("Enable the metadata endpoint; it takes effect within seconds",
-				"aws ec2 modify-instance-metadata-options --region {region} --instance-id {instance} --http-endpoint enabled --http-tokens required"),
-			or(inTerraform)("Or in Terraform, in the aws_instance or launch template", "metadata_options {\n  http_endpoint = \"enabled\"\n  http_tokens   = \"required\"\n}"),
+				"aws ec2 modify-instance-metadata-options --region {region} --instance-id {instance} --http-endpoint enabled"),
+			or(inTerraform)("Or in Terraform, in the aws_instance or launch template", "metadata_options {\n  http_endpoint = \"enabled\"\n}"),
 			restartFailed, verify,
 		},
 		Docs: []string{docIMDS},
@@ -101,9 +101,8 @@ var _ = add(
 		Meaning: "The instance answers only requests with an IMDSv2 token, and the installed agent is too old to ask for one. Where the account enforces IMDSv2 (HttpTokensEnforced), every instance launched since then is such a one, and IMDSv1 cannot be allowed for it.",
 		Fix: []Step{
 			asRoot("Update the agent to {version} or later", "{reinstall}"),
-			restart,
 			or(operator)("Or allow IMDSv1 until the agent is updated", "aws ec2 modify-instance-metadata-options --region {region} --instance-id {instance} --http-tokens optional --http-endpoint enabled"),
-			verify,
+			restart, verify,
 		},
 		Docs: []string{docIMDS, docAgentUpdate},
 	},
