@@ -35,6 +35,11 @@ var AgentStable = register(Check{
 			return pass("running and accepted")
 		}
 		bus, crash := n.Log.Current(facts.SigBusStart), n.Log.Current(facts.SigPanic)
+		for _, e := range []*node.Entry{&bus, &crash} {
+			if outlived(n, *e) {
+				*e = node.Entry{Found: node.No}
+			}
+		}
 		state, failing := unitFailing(n)
 		starts := recentStarts(n)
 		fd := stops(n, "agent-crash-loop", Likely, "")

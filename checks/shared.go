@@ -66,6 +66,14 @@ func isPast(n *node.Node, at time.Time) bool {
 	return ok && at.Before(boot)
 }
 
+// outlived reports whether the agent runs, and began some minutes ago and after an entry,
+// which then tells of an earlier start and of what has been mended since.
+func outlived(n *node.Node, e node.Entry) bool {
+	const while = 5 * time.Minute
+	u := n.Agent.Unit
+	return e.Yes() && n.Agent.Core == node.Yes && u != nil && u.Active == "active" && e.Last.Before(u.StartedAt) && n.Age(u.StartedAt) >= while
+}
+
 // withPackaging adds how this agent is packaged, for the remedy.
 func withPackaging(n *node.Node, fd Finding) Finding {
 	for _, in := range n.Facts.Agent.Installations.Some() {

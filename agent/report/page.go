@@ -161,6 +161,8 @@ func steps(fix []Step, r *Report) *html.Node {
 		if s.Command != "" {
 			add(li, lineEnd())
 			add(li, command(s.Command))
+			add(li, lineEnd())
+			add(li, tag("span", class("dim"), Printable(s.Changes)))
 		}
 		return li
 	}))

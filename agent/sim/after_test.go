@@ -100,7 +100,9 @@ func hiddenIn(s Scenario) map[string]bool {
 		case strings.Contains(l, "shared libraries"):
 			out["library"] = true
 		case strings.Contains(l, "Dependency failed"):
-			out["dependency"] = true
+			for _, u := range s.Agent.Units {
+				out["dependency"] = out["dependency"] || u.Active == "inactive"
+			}
 		case strings.Contains(l, "apparmor"):
 			out["apparmor"] = true
 		case strings.Contains(l, "avc:"):
@@ -249,6 +251,7 @@ func (a *aftermath) apply(c causes.Change) {
 	case causes.SimilarityLowered: // the fingerprint was replaced already
 	case causes.ProfileRelaxed:
 		delete(a.hidden, "apparmor")
+		a.past("apparmor")
 
 	case causes.FileMoved, causes.FileRemoved:
 		w := &world{Scenario: *s}
@@ -303,6 +306,7 @@ func (a *aftermath) apply(c causes.Change) {
 		}
 	case causes.LabelsSet:
 		delete(a.hidden, "labels")
+		a.past("avc:")
 	case causes.Mounted:
 		for i, m := range s.Host.Mounts {
 			if f := strings.Fields(m); f[0] == c.On && c.To == "exec" {
@@ -526,8 +530,8 @@ func editedConfig(old, edit string) string {
 	if strings.HasPrefix(edit, "{") {
 		return edit
 	}
-	var m map[string]map[string]any
-	if json.Unmarshal([]byte(old), &m) != nil {
+	m := map[string]map[string]any{}
+	if old != "" && json.Unmarshal([]byte(old), &m) != nil {
 		return old
 	}
 	for _, k := range regexp.MustCompile(`del\(([^)]*)\)`).FindAllStringSubmatch(edit, -1) {
@@ -537,11 +541,11 @@ func editedConfig(old, edit string) string {
 			}
 		}
 	}
-	for _, k := range regexp.MustCompile(`^-?\.?(\w+)\.(\w+) = (\S+)`).FindAllStringSubmatch(edit, -1) {
+	for _, k := range regexp.MustCompile(`^\.(\w+)\.(\w+) = (\S+)`).FindAllStringSubmatch(edit, -1) {
 		if m[k[1]] == nil {
 			m[k[1]] = map[string]any{}
 		}
-		m[k[1]][k[2]] = k[3] == "true"
+		m[k[1]][k[2]] = json.RawMessage(k[3])
 	}
 	b, err := json.Marshal(m)
 	if err != nil {
@@ -650,7 +654,7 @@ func (a *aftermath) replacePolicy(which, edit string) {
 const since = 12 * time.Minute
 
 // cannotRun says what keeps the agent's programs from running; empty: nothing.
-func (a *aftermath) cannotRun(set func(key string) string) string {
+func (a *aftermath) cannotRun() string {
 	for _, f := range []string{"memory", "limit", "release", "bus", "library", "crash", "apparmor", "labels", "program", "dependency"} { // not those of a unit
 		if a.hidden[f] {
 			return f
@@ -658,7 +662,7 @@ func (a *aftermath) cannotRun(set func(key string) string) string {
 	}
 	w := &world{Scenario: a.Scenario}
 	for _, u := range a.Agent.Units {
-		if u.User != "" && u.User != "root" && set("User") != "root" {
+		if u.User != "" && u.User != "root" {
 			return "user"
 		}
 		if a.hidden["timeout"] && u.DropIn != "" {
@@ -706,9 +710,6 @@ func (a *aftermath) live() error {
 	if set("ExecStart") != "" {
 		delete(a.hidden, "program")
 	}
-	if why := a.cannotRun(set); why != "" {
-		return nil // it ends as before
-	}
 	if e := set("Environment"); e != "" {
 		env := map[string]string{}
 		for k, v := range a.Agent.Environment {
@@ -718,6 +719,15 @@ func (a *aftermath) live() error {
 			env[m[1]] = m[2]
 		}
 		a.Agent.Environment = env
+	}
+	if u := set("User"); u != "" {
+		for k, x := range a.Agent.Units {
+			x.User = u
+			a.Agent.Units[k] = x
+		}
+	}
+	if why := a.cannotRun(); why != "" {
+		return nil // it ends as before
 	}
 	for name, f := range a.Files { // drop-ins of files apply from now on
 		if strings.Contains(name, ".service.d/") && len(a.loaded) == 0 {
@@ -754,16 +764,32 @@ func (a *aftermath) live() error {
 	return nil
 }
 
+// past makes of entries of the system what was logged some time ago.
+func (a *aftermath) past(which string) {
+	for _, list := range [][]string{a.Host.Syslog, a.Host.Audit} {
+		for i := range list {
+			if strings.Contains(list[i], which) {
+				list[i] = a.ago(list[i], since)
+			}
+		}
+	}
+}
+
+// ago is an entry of the system of so long before now.
+func (a *aftermath) ago(line string, by time.Duration) string {
+	old := a.Now.Add(-by).Format("Jan _2 15:04:05") + " host"
+	if strings.Contains(line, "audit({now}") {
+		old = fmt.Sprint(a.Now.Add(-by).Unix())
+	}
+	return strings.ReplaceAll(line, "{now}", old)
+}
+
 // shift moves what was logged back in time.
 func (a *aftermath) shift(by time.Duration) {
 	a.Log = earlier(a.Log, by)
 	for _, list := range [][]string{a.Host.Syslog, a.Host.Audit} {
 		for i := range list {
-			old := a.Now.Add(-by).Format("Jan _2 15:04:05") + " host"
-			if strings.Contains(list[i], "audit({now}") {
-				old = fmt.Sprint(a.Now.Add(-by).Unix())
-			}
-			list[i] = strings.ReplaceAll(list[i], "{now}", old)
+			list[i] = a.ago(list[i], by)
 		}
 	}
 }
@@ -1015,6 +1041,8 @@ func (l *starting) run() {
 		l.hybrid(refused)
 		return
 	case s.Kind == Hybrid:
+		old := s.Log
+		defer func() { s.Log = append(old, s.Log...) }()
 		noIdentity(s, "failed to get identity instance id. Error: EC2MetadataError: failed to get IMDSv2 token and fallback to IMDSv1 is disabled\ncaused by: : \n\tstatus code: 0, request id: \ncaused by: RequestError: send request failed\ncaused by: Put \"http://169.254.169.254/latest/api/token\": dial tcp 169.254.169.254:80: connect: no route to host")
 		return
 	}
@@ -1132,6 +1160,9 @@ func (l *starting) accepted(who string, connected ...string) {
 	lines := accepted(since, connected...)
 	const channel = "[MGSInteractor]"
 	unreachable, answer := l.asks(who, "ssmmessages", "ssmmessages:CreateControlChannel")
+	if _, why, ok := strings.Cut(answer, "/\": "); ok && unreachable {
+		answer = why
+	}
 	if e, _ := l.w.endpoint("ssmmessages"); answer == "" && e.WebSocket == "forbidden" {
 		unreachable, answer = true, "failed to connect controlchannel with error: websocket: bad handshake"
 	}
@@ -1141,7 +1172,10 @@ func (l *starting) accepted(who string, connected ...string) {
 	if answer != "" {
 		s.Agent.Channel = []string{}
 		lines = slices.DeleteFunc(lines, func(x string) bool { return strings.Contains(x, channel) })
-		text := "ERROR [ssm-agent-worker] [MessageService] [MGSInteractor] Error setting up control channel: CreateControlChannel failed with error: createControlChannel request failed: failed to make http client call: " + answer
+		text := "ERROR [ssm-agent-worker] [MessageService] [MGSInteractor] Error setting up control channel: CreateControlChannel failed with error: createControlChannel request failed: failed to make http client call: Post \"https://ssmmessages.{region}.{domain}/v1/control-channel/{instance}\": " + answer
+		if strings.Contains(answer, "bad handshake") {
+			text = "ERROR [ssm-agent-worker] [MessageService] [MGSInteractor] Error setting up control channel: " + answer
+		}
 		if !unreachable {
 			text = "ERROR [ssm-agent-worker] [MessageService] [MGSInteractor] Failed to get controlchannel token, error: CreateControlChannel failed with error: createControlChannel request failed: unexpected response from the service <AccessDeniedException>\n  <Message>" + strings.TrimSuffix(strings.TrimPrefix(answer, "AccessDeniedException: "), requestID) + "</Message>\n</AccessDeniedException>"
 		}

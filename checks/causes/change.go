@@ -112,7 +112,7 @@ type Changed struct {
 var says = map[Kind]string{
 	AgentInstalled: "the agent's programs are installed", AgentRemoved: "the agent of %[1]s is removed", AgentHeld: "updates of the agent are held", PackagesSettled: "half-installed packages are settled",
 	PackageInstalled: "the package %[1]s is installed", KeyImported: "the key that signs the agent's packages is imported",
-	ServiceStarted: "the agent is started", ServiceStopped: "the agent is stopped", ServiceRestarted: "the agent is restarted; commands and sessions that run are interrupted", ServiceEnabled: "the agent starts at boot",
+	ServiceStarted: "the agent is started", ServiceStopped: "the agent is stopped", ServiceRestarted: "the agent is restarted, which interrupts commands and sessions", ServiceEnabled: "the agent starts at boot",
 	UnitLoaded: "systemd reads its units again", UnitSet: "the agent's service gets settings in %[1]s", UnitUnset: "the agent's service loses the setting %[1]s", OtherService: "the service %[1]s is changed",
 	RegistrationCleared: "the hybrid registration is removed from this host", RegistrationMade: "this host is registered as a hybrid node", ActivationCreated: "a hybrid activation is created", NodeDeregistered: "the node %[1]s is deregistered", SimilarityLowered: "the fingerprint may differ more: %[2]s percent must match",
 	FileMoved: "%[1]s is moved away", FileRemoved: "%[1]s is removed", FileWritten: "%[1]s is written", FileEdited: "%[1]s is edited", OwnerSet: "%[1]s belongs to %[2]s", ModeSet: "%[1]s gets the mode %[2]s", LabelsSet: "SELinux labels are set back", ProfileRelaxed: "AppArmor only notes what %[1]s does against its profile", Mounted: "%[1]s is mounted %[2]s",
@@ -140,7 +140,36 @@ func Kinds() []Kind {
 
 // Says is the change in words.
 func (c Change) Says() text.Text {
-	return text.New(says[c.Kind]+"%.0[1]s%.0[2]s", c.On, c.To) // every value is used, so that none shows as extra
+	var out text.Text
+	rest := says[c.Kind]
+	for {
+		words, after, found := strings.Cut(rest, "%[")
+		out = out.Add(words)
+		if !found {
+			return out
+		}
+		value := c.On
+		if after[0] == '2' {
+			value = c.To
+		}
+		out, rest = out.Add("%s", value), after[len("1]s"):]
+	}
+}
+
+// unknownChange stands for what a command changes that is not known.
+var unknownChange = Changed{Kind: "unknown", Text: text.New("what it changes is not known")}
+
+// changed are the changes of a command, as reports show them; none: it only looks.
+func changed(command, where string) []Changed {
+	list, known := ChangesOf(command, where)
+	if !known {
+		return []Changed{unknownChange}
+	}
+	out := []Changed{}
+	for _, c := range list {
+		out = append(out, Changed{c.Kind, c.Says()})
+	}
+	return out
 }
 
 // Lasts reports whether a change is for later only: it makes what another step does last,

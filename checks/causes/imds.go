@@ -76,7 +76,7 @@ var _ = add(
 			linux(onHost("See who answers", "ip route get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head")),
 			mac(onHost("See who answers", "route -n get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head")),
 			windows(onHost("See who answers", "route print 169.254*; curl.exe -si -m 2 http://169.254.169.254/")),
-			unix(asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", "cp -n {config}.template {config}; grep -n ConsumptionOrder {config}")),
+			unix(asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", `{ cat {config} 2>/dev/null || echo '{}'; } | jq '.Identity.ConsumptionOrder = ["OnPrem"]' > {config}.new && mv {config}.new {config}`)),
 			windows(asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", `if (-not (Test-Path {config})) { Copy-Item "$env:ProgramFiles\Amazon\SSM\amazon-ssm-agent.json.template" {config} }; Select-String -Path {config} -Pattern ConsumptionOrder`)),
 			linux(or(asRoot)("Or keep the host from reaching it", "ip route add unreachable 169.254.169.254")),
 			windows(or(asRoot)("Or keep the host from reaching it", "New-NetFirewallRule -DisplayName 'No EC2 metadata' -Direction Outbound -RemoteAddress 169.254.169.254 -Action Block")),

@@ -10,7 +10,7 @@ type ended struct {
 
 // Steps that several rows share.
 var (
-	seeUnit  = Step{"See the unit with its drop-ins, and which of them sets this", "systemctl cat {unit}", true}
+	seeUnit = Step{"See the unit with its drop-ins, and which of them sets this", "systemctl cat {unit}", true}
 	// EditUnit is for a line of a unit of which it is not known where it stands.
 	EditUnit = Step{"Correct that line, or remove the drop-in that holds it", "systemctl edit {unit}", false}
 )

@@ -91,7 +91,7 @@ func TestGoldenSymptoms(t *testing.T) {
 func index() string {
 	var b strings.Builder
 	b.WriteString("# Documentation\n\nOne page per cause and per check; `ssm-doctor explain ID` prints the same text. " +
-		"What callers, the console and logs say is in [symptoms](symptoms.md), what is known of the agent's log in [log-lines](log-lines.md); the metrics are in [metrics](metrics.md).\n")
+		"What callers, the console and logs say is in [symptoms](symptoms.md), what is known of the agent's log in [log-lines](log-lines.md), what the steps of each remedy change in [remedies](remedies.md); the metrics are in [metrics](metrics.md).\n")
 	kind := ""
 	for _, p := range allPages() {
 		if p.Kind != kind {
