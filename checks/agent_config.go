@@ -77,6 +77,7 @@ func judgeNoConfig(n *node.Node, path string) Finding {
 		return unread(path, n.Facts.Agent.Config)
 	}
 	switch e := n.Log.Current(facts.SigConfigUnusable); {
+	case outlived(n, e):
 	case e.Yes():
 		return stops(n, "agent-config-invalid", Likely, "the agent could not load amazon-ssm-agent.json").logged(e).with("config", path, "path", path)
 	case e.Unread():

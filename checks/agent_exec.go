@@ -36,6 +36,9 @@ var AgentExec = register(Check{
 		fd, undecided := addDenials(n, fd)
 		fd = addRefusals(n, fd)
 		log := n.Log.Current(facts.SigExecDenied)
+		if outlived(n, log) {
+			log = node.Entry{Found: node.No}
+		}
 		if e := workerDenied(n); e.Yes() && fd.Summary.IsZero() {
 			fd = fd.say("an executable of the agent may not be executed: commands or sessions find no worker (%s)", often(n, e)).sure(Likely).as(Breaks).logged(e).halts("run-command", "session-manager")
 		}
@@ -147,6 +150,9 @@ func withExecSteps(n *node.Node, fd Finding, e node.Ending) Finding {
 	}
 	if len(steps) == 0 || n.Facts.Host.GOOS == "darwin" {
 		return fd
+	}
+	if n.Agent.Core == node.Yes && n.Acceptance.Now == node.Yes { // what it starts is executed anew each time
+		return fd.fix(steps...).fix(causes.Again)
 	}
 	return fd.fix(steps...).fix(causes.Step{Text: "Start the agent", Command: "{restart}", Where: causes.OnHost, Root: true}).fix(causes.Again)
 }

@@ -89,7 +89,7 @@ func goBack(n *node.Node, fd Finding) Finding {
 	}
 	return fd.fix(causes.Step{Text: "Revert to the revision that worked", Command: "snap revert amazon-ssm-agent", Where: causes.OnHost, Root: true},
 		causes.Step{Text: "Keep it there until a fix is out: without this the snap is refreshed again by itself", Command: "snap refresh --hold amazon-ssm-agent", Where: causes.OnHost, Root: true}).
-		fix(causes.Get(fd.Cause).Fix...)
+		fix(causes.Get(fd.Cause).Fix[2:]...) // no newer release is known to be better
 }
 
 // lastUpdate is the first start of the version that started last, and the start of

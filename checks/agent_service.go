@@ -154,10 +154,11 @@ func withEnd(fd Finding, u *facts.Unit, e node.Ending) Finding {
 		return fd
 	}
 	usual := causes.Get(fd.Cause).Fix
-	if last := e.Do[len(e.Do)-1].Command; u.Enabled == "enabled" && strings.Contains(last, "start {unit}") {
+	own := endSteps(u, e)
+	if last := own[len(own)-1].Command; u.Enabled == "enabled" && strings.Contains(last, "start {unit}") {
 		usual = usual[1:]
 	}
-	return fd.fix(stepsOf(e.Do)...).fix(usual...)
+	return fd.fix(own...).fix(usual...)
 }
 
 // repairUnit replaces a file of a unit that the manager cannot use.
@@ -178,7 +179,7 @@ func judgeBoot(n *node.Node, u *facts.Unit) Finding {
 		e := n.EndingByCode(node.MarkedForDeletion)
 		return breaks("agent-service-stopped", Proven, "%s runs but is marked for deletion: it is gone once it stops, at the latest at the next boot", u.Name).
 			saw("state of "+u.Name, u.Active+" ("+u.Sub+"), marked for deletion", n.ServiceManager(u.Name)).
-			with("unit", u.Name).fix(stepsOf(e.Do)...).fix(causes.Again).standing()
+			with("unit", u.Name).fix(endSteps(u, e)...).fix(causes.Again).standing()
 	}
 	switch u.Enabled {
 	case "disabled", "linked", "linked-runtime", "manual":

@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,11 @@ var AgentStable = register(Check{
 			return pass("running and accepted")
 		}
 		bus, crash := n.Log.Current(facts.SigBusStart), n.Log.Current(facts.SigPanic)
+		for _, e := range []*node.Entry{&bus, &crash} {
+			if outlived(n, *e) {
+				*e = node.Entry{Found: node.No}
+			}
+		}
 		state, failing := unitFailing(n)
 		starts := recentStarts(n)
 		fd := stops(n, "agent-crash-loop", Likely, "")
@@ -70,6 +76,10 @@ var AgentStable = register(Check{
 		if crash.Yes() || !bus.Yes() {
 			fd = fd.logged(n.Log.Current(facts.SigStartFailed))
 		}
+		if bus.Yes() && strings.Contains(bus.Text, "address in use") {
+			usual := causes.Get(fd.Cause).Fix
+			fd = fd.fix(usual[0], causes.StaleBus).fix(usual[1:]...)
+		}
 		u := n.Agent.Unit
 		if u == nil {
 			return fd
@@ -78,7 +88,7 @@ var AgentStable = register(Check{
 		if e := n.Ending(); failing && len(e.Do) > 0 {
 			// What systemd could not prepare, and a crash, follow from nothing on the way.
 			fd.Stands = fd.Stands || e.Class == node.EndSetup || e.Class == node.EndCrash && !versions.Unknown() && len(versions.Some()) < 2
-			fd = overriding(fd, u, e.Meaning).fix(stepsOf(e.Do)...).fix(causes.Get(fd.Cause).Fix...)
+			fd = overriding(fd, u, e.Meaning).fix(endSteps(u, e)...).fix(withoutRestart(endSteps(u, e), causes.Get(fd.Cause).Fix)...)
 		}
 		if m, ok := n.LatestNote(facts.NoteCrash, facts.NoteStep, facts.NoteStartLimit); ok && failing {
 			fd = fd.sawAt("log of the system", m.Text, m.From, m.At)
@@ -162,4 +172,12 @@ func passStable(n *node.Node) Finding {
 		return unread("starts on record", a.Starts)
 	}
 	return pass("no repeated starts")
+}
+
+// withoutRestart are steps without the restart that those before them end with already.
+func withoutRestart(before, steps []causes.Step) []causes.Step {
+	if len(before) == 0 || !strings.Contains(before[len(before)-1].Command, "restart {unit}") {
+		return steps
+	}
+	return slices.DeleteFunc(slices.Clone(steps), func(s causes.Step) bool { return s.Command == "{restart}" })
 }

@@ -44,8 +44,8 @@ func commandTroubles(n *node.Node) []trouble {
 	)
 	list := []trouble{
 		{sig: facts.SigDocStart, holds: noMemory, mended: ran, says: "commands do not run: there is no memory or no process left for the document worker", fix: causes.WorkerNoMemory, stops: noCommands, room: true},
-		{sig: facts.SigDocStart, holds: []string{"no such file", "cannot find"}, mended: ran, says: "commands do not run: the agent's document worker is missing on this host", fix: causes.WorkerMissing, stops: noCommands, room: true},
-		{sig: facts.SigDocStart, without: denied, mended: ran, says: "commands do not run: the agent's document worker does not start", fix: causes.WorkerMissing, stops: noCommands, room: true},
+		{sig: facts.SigDocStart, holds: []string{"no such file", "cannot find"}, mended: ran, says: "commands do not run: the agent's document worker is missing on this host", fix: causes.DocumentWorkerMissing, stops: noCommands, room: true},
+		{sig: facts.SigDocStart, without: denied, mended: ran, says: "commands do not run: the agent's document worker does not start", fix: causes.DocumentWorkerMissing, stops: noCommands, room: true},
 		{sig: facts.SigDocSchema, mended: ran, says: "a command does not run: its document (schema %s) needs a newer agent", value: quotedBy(schemaRE, "or plug-in"), fix: causes.DocumentSchema},
 		{sig: facts.SigDocPlatform, mended: ran, says: "a command does not run: its step %s is not for this system", value: quotedBy(pluginRE, "plug-in"), fix: causes.DocumentPlatform},
 		{sig: facts.SigPluginMissing, mended: ran, says: "a command does not run: the agent has no plug-in %s", value: quotedBy(pluginRE, "of that name"), fix: causes.DocumentPlugin},

@@ -2,6 +2,8 @@ package checks
 
 import (
 	"fmt"
+	"slices"
+	"ssm-doctor/checks/causes"
 
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
@@ -35,6 +37,10 @@ func diskFull(n *node.Node, fs facts.FileSystem, u facts.Usage) Finding {
 		logged(n.Log.Recent(facts.SigNoSpace), n.Log.Recent(facts.SigCredsWrite), n.Log.Recent(facts.SigStream))
 	if n.Log.Current(facts.SigCredsWrite).Yes() {
 		return fd.as(Blocks)
+	}
+	if n.Acceptance.Now == node.Yes { // it writes again by itself
+		usual := causes.Get(fd.Cause).Fix
+		fd = fd.fix(slices.DeleteFunc(slices.Clone(usual), func(s causes.Step) bool { return s.Command == "{restart}" })...)
 	}
 	return fd
 }

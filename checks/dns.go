@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"ssm-doctor/checks/causes"
 	"strings"
 
 	"ssm-doctor/checks/facts"
@@ -55,14 +56,18 @@ func blameResolver(n *node.Node, bad []facts.Endpoint) Finding {
 	}
 	fd := blocks("dns-resolution-failed", Proven, "%s cannot be resolved: the resolver %s %s", e.Host, text.Or(asked, "of this host"), dnsWord(e.DNS)).
 		with("endpoint", e.Host, "resolver", firstAddress(asked))
-	works, dead := false, true
+	works, dead, unknown := false, true, 0
 	for _, e := range bad {
 		fd = fd.saw("DNS "+e.Host, renderOutcome(e.DNS.Outcome, e.DNS.Error), "resolver:"+text.Or(e.DNS.Server, asked))
 		dead = dead && (e.DNS.Outcome == facts.Timeout || e.DNS.Outcome == facts.Refused || e.DNS.Outcome == facts.ConnectTimeout)
 		for _, v := range e.DNS.Views {
 			fd = fd.saw("DNS "+e.Host+" at "+v.Server, renderOutcome(v.Outcome, strings.Join(v.A, " ")), "resolver:"+v.Server)
-			if v.Server == vpcResolver && v.Outcome == facts.OK {
+			switch {
+			case v.Server != vpcResolver:
+			case v.Outcome == facts.OK:
 				works = true
+			case v.Outcome == facts.NXDomain:
+				unknown++
 			}
 		}
 	}
@@ -71,6 +76,8 @@ func blameResolver(n *node.Node, bad []facts.Endpoint) Finding {
 		fd = fd.fix(useVPCResolver(n)...).with("interface", n.MainDevice())
 	case works:
 		fd = fd.fix(forwardSteps(n)...)
+	case unknown == len(bad) && e.DNS.Outcome == facts.NXDomain && n.Identity.OnEC2 == node.Yes:
+		fd = fd.fix(causes.NamesMissing...)
 	}
 	return stopsAt(n, e, fd)
 }

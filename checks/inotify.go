@@ -21,7 +21,7 @@ var Inotify = register(Check{
 		instances := in.MaxInstances > 0 && in.UsedInstances >= in.MaxInstances-1
 		usage := text.New("%d of %d watches, %d of %d instances in use", in.UsedWatches, in.MaxWatches, in.UsedInstances, in.MaxInstances)
 		switch {
-		case watches, instances, refused.Yes():
+		case watches, instances, refused.Yes() && !outlived(n, refused):
 			fd := breaks("inotify-exhausted", Likely, "inotify is exhausted: the agent cannot add a watch, though the disk has space").halts("run-command", "session-manager")
 			if watches || instances {
 				fd = fd.sure(Proven)

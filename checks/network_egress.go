@@ -190,7 +190,7 @@ func blameOwnRoute(n *node.Node, open []facts.Endpoint) (Finding, bool) {
 					sure = Proven
 				}
 				fd = blocks("route-wrong-interface", sure, "packets to %s (%s) leave by the %s, by its route %s, and are lost there: %s", e.Host, t.Address, leadsTo(n, r), r.Destination, tcpWord(t)).
-					fix(leadBack(n, r, t.Address)...)
+					fix(leadBack(n, r, t.Address, sameWay(open, r)...)...)
 			default:
 				continue
 			}
@@ -361,7 +361,7 @@ func blameMissingSix(n *node.Node, e facts.Endpoint) Finding {
 	old := n.Agent.OlderThan(node.LeastDualStack)
 	switch {
 	case len(d.AAAA) == 0, d.Outcome != facts.OK:
-		return fd // the names do not help; NAT64 does
+		return fd.fix(causes.NAT64...) // the names do not help
 	case old == node.Yes && config.DualStack:
 		return fd.add("; Agent.UseDualStackEndpoint is set, but agent %s is older than %s and ignores it", n.Agent.Version, node.LeastDualStack).with("version", node.LeastDualStack).
 			fix(updateForSix, restartSix).fix(causes.Again)
@@ -394,6 +394,19 @@ func switchSteps(n *node.Node) []causes.Step {
 	}
 }
 
+// sameWay are the addresses of endpoints to which packets leave by the device of a route.
+func sameWay(open []facts.Endpoint, r facts.Route) []string {
+	var out []string
+	for _, e := range open {
+		for _, t := range e.TCP {
+			if o, known := t.Route.Get(); known && o.Interface == r.Interface && o.Table == r.Table {
+				out = append(out, t.Address)
+			}
+		}
+	}
+	return out
+}
+
 // blameRouting names a route of this host that leads the wrong way; false: none that
 // was seen.
 func blameRouting(n *node.Node, open []facts.Endpoint) (Finding, bool) {
@@ -404,13 +417,35 @@ func blameRouting(n *node.Node, open []facts.Endpoint) (Finding, bool) {
 	for _, o := range n.Facts.Network.Others.Some() {
 		if o.Outcome == facts.OK {
 			return blocks("route-wrong-interface", Proven, "%s cannot be reached by the interface %s that routing chooses, but can be by %s (%s)", e.Host, text.Or(at.Interface, "in use"), o.Interface, o.Source).
-				saw("connect to "+o.Address+":443 from "+o.Interface, "connected", "connect").with("interface", o.Interface), true
+				saw("connect to "+o.Address+":443 from "+o.Interface, "connected", "connect").with("interface", o.Interface).fix(leadBy(n, open, o.Interface)...), true
 		}
 	}
 	if name := ownSubnet(h.Interfaces.Some(), at); name != "" {
-		return blocks("route-wrong-interface", Likely, "%s (%s) lies in the network of interface %s, but traffic leaves by %s", e.Host, at.Address, name, at.Interface).with("interface", name), true
+		return blocks("route-wrong-interface", Likely, "%s (%s) lies in the network of interface %s, but traffic leaves by %s", e.Host, at.Address, name, at.Interface).with("interface", name).fix(leadBy(n, open, name)...), true
 	}
 	return Finding{}, false
+}
+
+// leadBy is the remedy where the endpoints lie in the network of another interface than
+// the one that is chosen; nil where they do not: the catalogue's.
+func leadBy(n *node.Node, open []facts.Endpoint, name string) []causes.Step {
+	command := ""
+	for _, e := range open {
+		for _, t := range e.TCP {
+			if ownSubnet(n.Facts.Host.Interfaces.Some(), t) == name && causes.Safe(t.Address) && causes.Safe(name) {
+				command += "ip route replace " + t.Address + " dev " + name + "\n"
+			}
+		}
+	}
+	if command == "" || n.Facts.Host.GOOS != "linux" {
+		return nil
+	}
+	return []causes.Step{
+		lookStep(open[0].TCP[0].Address),
+		linuxStep(true, "Let the endpoints be reached by "+name+", in whose network they lie", strings.TrimSuffix(command, "\n")),
+		linuxStep(false, "Make it last where the network of this host is configured: a lower metric for "+name, "nmcli connection show; networkctl list; ls /etc/netplan /etc/systemd/network 2>/dev/null"),
+		restartLinux, causes.Again,
+	}
 }
 
 // blameOutside names what outside of this host keeps connections to an endpoint from
@@ -450,10 +485,11 @@ func blameOutside(n *node.Node, e facts.Endpoint, up []facts.Endpoint) Finding {
 // portSteps are for a host that has used up its local ports.
 var portSteps = []causes.Step{
 	{Text: "See how many connections there are, and the range of local ports", Command: "ss -s; sysctl net.ipv4.ip_local_port_range", Where: causes.OnHost, GOOS: "linux"},
-	{Text: "Find the processes that hold them and stop or mend those", Command: "ss -tanpH | awk '{print $NF}' | sort | uniq -c | sort -rn | head", Where: causes.OnHost, Root: true, GOOS: "linux"},
-	{Text: "Or give the host its whole range of local ports", Alternative: true, Command: "sysctl -w net.ipv4.ip_local_port_range='1024 65535'", Where: causes.OnHost, Root: true, GOOS: "linux"},
+	{Text: "Find the processes that hold them; they have to be mended or stopped", Command: "ss -tanpH | awk '{print $NF}' | sort | uniq -c | sort -rn | head", Where: causes.OnHost, Root: true, GOOS: "linux"},
+	{Text: "Give the host its whole range of local ports", Command: "sysctl -w net.ipv4.ip_local_port_range='1024 65535'", Where: causes.OnHost, Root: true, GOOS: "linux"},
 	{Text: "See how many connections there are, and the range of local ports", Command: "netstat -an -p tcp; sysctl net.inet.ip.portrange", Where: causes.OnHost, GOOS: "darwin"},
 	{Text: "See which processes hold connections, and the range of local ports", Command: "Get-NetTCPConnection | Group-Object OwningProcess; netsh int ipv4 show dynamicport tcp", Where: causes.OnHost, GOOS: "windows"},
+	{Text: "Restart the agent, which tries again at once", Command: "{restart}", Where: causes.OnHost, Root: true},
 	causes.Again,
 }
 

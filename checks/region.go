@@ -3,6 +3,7 @@ package checks
 import (
 	"strings"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/pattern"
@@ -24,7 +25,7 @@ var Region = register(Check{
 		registered := key.Known() && key.Value.Complete()
 		if registered && !facts.IsRegion(key.Value.Region) {
 			return stops(n, "region-mismatch", Proven, "the hybrid registration holds %s as its Region, which is not a Region", text.Quote(key.Value.Region)).
-				saw("region of RegistrationKey", text.Quote(key.Value.Region), key.From)
+				saw("region of RegistrationKey", text.Quote(key.Value.Region), key.From).fix(causes.RegisterInRegion...)
 		}
 		if fd, ok := loggedRegion(n, registered); ok {
 			return fd
@@ -58,11 +59,11 @@ func loggedRegion(n *node.Node, registered bool) (Finding, bool) {
 			if strings.Contains(r, "%e2%80") || strings.Contains(r, "xn--") {
 				why = "which is not a Region: typographic quotes were pasted with it"
 			}
-			return stops(n, "region-mismatch", Likely, "the agent was told to register in the Region %s, %s", text.Quote(g[1]), why).logged(m), true
+			return stops(n, "region-mismatch", Likely, "the agent was told to register in the Region %s, %s", text.Quote(g[1]), why).logged(m).fix(causes.RegisterInRegion...), true
 		}
 	}
 	if m := n.Log.Current(facts.SigRegionInvalid); m.Yes() {
-		return stops(n, "region-mismatch", Likely, "the Region text the agent was given is malformed").logged(m), true
+		return stops(n, "region-mismatch", Likely, "the Region text the agent was given is malformed").logged(m).fix(causes.RegisterInRegion...), true
 	}
 	return Finding{}, false
 }

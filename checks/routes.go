@@ -120,7 +120,7 @@ var (
 
 // leadBack is the remedy for a route by a device that is not the way out; nil where
 // the catalogue's has to do.
-func leadBack(n *node.Node, r facts.Route, to string) []causes.Step {
+func leadBack(n *node.Node, r facts.Route, to string, more ...string) []causes.Step {
 	if n.Facts.Host.GOOS != "linux" || !causes.Safe(r.Interface) || !causes.Safe(to) {
 		return nil
 	}
@@ -137,15 +137,29 @@ func leadBack(n *node.Node, r facts.Route, to string) []causes.Step {
 	class, _ := n.DeviceOf(r.Interface)
 	switch {
 	case byRule && out && rule.Priority > 0:
-		steps = append(steps, linuxStep(true, "Let "+to+" leave by the host's own default route, ahead of rule "+fmt.Sprint(rule.Priority), fmt.Sprintf("%s rule add to %s lookup main priority %d", ip, to, rule.Priority-1)))
+		command := fmt.Sprintf("%s rule add to %s lookup main priority %d", ip, to, rule.Priority-1)
+		steps = append(steps, linuxStep(true, "Let "+to+" leave by the host's own default route, ahead of rule "+fmt.Sprint(rule.Priority), forEach(command, to, more)))
 	case out && ok:
-		steps = append(steps, linuxStep(true, "Let "+to+" leave by "+main.Interface+", the host's own way out", replace))
+		steps = append(steps, linuxStep(true, "Let "+to+" leave by "+main.Interface+", the host's own way out", forEach(replace, to, more)))
 	}
 	if class == node.Container && delOK && strings.HasPrefix(r.Destination, "169.254.") { // of others a bridge lives
-		steps = append(steps, linuxStep(true, "Remove the route that takes it", del))
+		or := linuxStep(true, "Or remove the route that takes it", del)
+		or.Alternative = true
+		steps = append(steps, or)
 	}
 	steps = append(steps, keepStep(n, r))
 	return append(steps, restartLinux, causes.Again)
+}
+
+// forEach is a command for one address, and the same for others, a line each.
+func forEach(command, to string, more []string) string {
+	out := command
+	for _, m := range more {
+		if m != to && causes.Safe(m) {
+			out += "\n" + strings.ReplaceAll(command, to, m)
+		}
+	}
+	return out
 }
 
 // keepers are where the programs that make a tunnel or link are told which networks
@@ -192,6 +206,13 @@ var renewals = []struct{ tool, says, command, log string }{
 	{"ifupdown", "Configure the device again", "ifdown --force {interface}; ifup {interface}", "networking"},
 }
 
+// isOff reports whether a device is seen to be switched off.
+func isOff(n *node.Node, device string) bool {
+	return slices.ContainsFunc(n.Facts.Host.Links.Some(), func(l facts.Link) bool { return l.Name == device && !l.Up })
+}
+
+func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
+
 // addressSteps give a device its address and route back, by what configures the
 // network of this host.
 func addressSteps(n *node.Node, device string) []causes.Step {
@@ -200,16 +221,29 @@ func addressSteps(n *node.Node, device string) []causes.Step {
 	}
 	steps := []causes.Step{
 		{Text: "Reach the host without its network, for example by the serial console of EC2 (or start it again, which asks for an address anew)", Command: "aws ec2-instance-connect send-serial-console-ssh-public-key --region {region} --instance-id {instance} --serial-port 0 --ssh-public-key file://KEY.pub", Where: causes.OperatorCLI},
-		linuxStep(true, "Switch the device on, and see its state", "ip link set dev {interface} up; ip addr show dev {interface}; ip route"),
 	}
 	tools := n.Facts.Host.NetworkTools.Some()
 	known := false
-	for _, r := range renewals {
-		if slices.Contains(tools, r.tool) {
-			known = true
-			steps = append(steps, linuxStep(true, r.says, r.command), linuxStep(true, "See why it was lost", "journalctl -b --no-pager | grep -iE '"+r.log+"|{interface}' | tail -n 30"))
+	var looks []causes.Step
+	if isOff(n, device) {
+		steps = append(steps, linuxStep(true, "Switch the device on, and see its state", "ip link set dev {interface} up; ip addr show dev {interface}; ip route"))
+		known = slices.Contains(tools, "networkd") || slices.Contains(tools, "NetworkManager") // which then configure it
+		if known {
+			tools = nil
 		}
 	}
+	for _, r := range renewals {
+		if slices.Contains(tools, r.tool) {
+			renew := linuxStep(true, r.says, r.command)
+			if known { // one of them suffices
+				renew.Text, renew.Alternative = "Or by "+r.tool+": "+lowerFirst(r.says), true
+			}
+			known = true
+			steps = append(steps, renew)
+			looks = append(looks, linuxStep(true, "See why it was lost", "journalctl -b --no-pager | grep -iE '"+r.log+"|{interface}' | tail -n 30"))
+		}
+	}
+	steps = append(steps, looks...)
 	if !known {
 		steps = append(steps, linuxStep(true, "Ask for an address again, by what this host has", "networkctl reconfigure {interface} || nmcli device connect {interface} || dhclient -v {interface} || dhcpcd {interface}"))
 	}

@@ -66,6 +66,14 @@ func isPast(n *node.Node, at time.Time) bool {
 	return ok && at.Before(boot)
 }
 
+// outlived reports whether the agent runs, and began some minutes ago and after an entry,
+// which then tells of an earlier start and of what has been mended since.
+func outlived(n *node.Node, e node.Entry) bool {
+	const while = 5 * time.Minute
+	u := n.Agent.Unit
+	return e.Yes() && n.Agent.Core == node.Yes && u != nil && u.Active == "active" && e.Last.Before(u.StartedAt) && n.Age(u.StartedAt) >= while
+}
+
 // withPackaging adds how this agent is packaged, for the remedy.
 func withPackaging(n *node.Node, fd Finding) Finding {
 	for _, in := range n.Facts.Agent.Installations.Some() {
@@ -81,6 +89,21 @@ func stepsOf(list []node.Step) []causes.Step {
 		out = append(out, causes.Step{Text: s.Text, Command: s.Command, Where: causes.OnHost, Root: !s.Reads})
 	}
 	return out
+}
+
+// endSteps are the steps of an end, for this unit: a drop-in that is known to hold what
+// is wrong is moved away, and nothing else of the unit is changed.
+func endSteps(u *facts.Unit, e node.Ending) []causes.Step {
+	steps := stepsOf(e.Do)
+	for i, s := range steps {
+		for _, o := range u.Overrides {
+			if s.Command == node.EditUnit.Command && strings.Contains(e.Meaning, o.Key+"=") && causes.Safe(o.File) {
+				steps[i].Text = "Move the drop-in that holds it away, and start the agent"
+				steps[i].Command = "mv " + o.File + " " + o.File + ".off && systemctl daemon-reload && systemctl restart {unit}"
+			}
+		}
+	}
+	return steps
 }
 
 // sawEnd adds how a service ended last, and what systemd has it do then.

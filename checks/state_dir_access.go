@@ -22,6 +22,9 @@ var StateDirAccess = register(Check{
 	Eval: func(n *node.Node) Finding {
 		refused, u, foreign := n.Log.Current(facts.SigVaultPermission), n.Agent.Unit, foreignPaths(n)
 		dir := n.Layout().Data
+		if outlived(n, refused) {
+			refused = node.Entry{Found: node.No}
+		}
 		why := text.New("the agent is refused access to %s, which must belong to %s", dir, n.Layout().Account)
 		otherUser := u != nil && !mayOwnState(n, u.User) && n.Ending().Class != node.EndSetup // that user does not exist
 		switch {

@@ -67,7 +67,7 @@ func oneUpdateFinding(found []Finding) Finding {
 		fd.Evidence = append(fd.Evidence, more.Evidence...)
 		fd.Fix = append(fd.Fix, more.Fix...)
 	}
-	return fd.fix(causes.Step{Text: "Update the agent", Command: "{reinstall}", Where: causes.OnHost, Root: true},
+	return fd.fix(causes.Step{Text: "If it is to be updated now, update the agent", Command: "{reinstall}", Where: causes.OnHost, Root: true},
 		causes.Step{Text: "Check again", Command: "ssm-doctor check update-path", Where: causes.OnHost})
 }
 

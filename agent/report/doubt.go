@@ -17,6 +17,7 @@ type Doubt struct {
 
 func (d *Doubt) normalize() {
 	d.Tried, d.Missing, d.Fix = some(d.Tried), some(d.Missing), some(d.Fix)
+	normalizeSteps(d.Fix)
 }
 
 // doubt prints what was tried, what is missing, what is safe to do and when to look

@@ -55,7 +55,7 @@ func causePage(c *causes.Cause) Page {
 	fix := Part{Head: "What repairs it", Text: "Words in capitals stand for values of your host or account; a report fills in those it knows."}
 	for _, s := range c.Fix {
 		f := s.Fill(nil)
-		fix.Items = append(fix.Items, Item{Text: f.Text.String() + " (" + placeOf(f) + ")", Command: f.Command.String()})
+		fix.Items = append(fix.Items, Item{Text: f.Text.String() + " (" + placeOf(f) + "; " + changesOf(f.Changes) + ")", Command: f.Command.String()})
 	}
 	p.Parts = append(p.Parts, fix)
 	named := Part{Head: "Checks that name it"}
@@ -141,6 +141,18 @@ func docsPart(urls []string) Part {
 		p.Items = append(p.Items, Item{Link: u})
 	}
 	return p
+}
+
+// changesOf says in words what a step changes.
+func changesOf(list []causes.Changed) string {
+	if len(list) == 0 {
+		return "it changes nothing"
+	}
+	var out []string
+	for _, c := range list {
+		out = append(out, c.Text.String())
+	}
+	return "then " + strings.Join(out, ", ")
 }
 
 // placeOf says where a step is carried out.

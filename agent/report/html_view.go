@@ -29,6 +29,7 @@ type pageView struct {
 
 type stepView struct {
 	Words, Command, Where string
+	Changes               string // what the command changes, in words
 	N                     int
 	Or                    bool
 }
@@ -186,6 +187,7 @@ func stepViews(fix []Step, r *Report) []stepView {
 	n := 0
 	for _, s := range fix[:min(len(fix), htmlRows)] {
 		v := stepView{Words: s.words(), Command: s.Command.String(), Or: s.Alternative}
+		v.Changes = capital(changesOf(s.Changes))
 		if !v.Or {
 			n++
 		}

@@ -199,18 +199,21 @@ func command(c string) *html.Node {
 
 func steps(fix []Step, r *Report) *html.Node {
 	return tag("ol", class("steps"), lineEnd(), each(stepViews(fix, r), func(s stepView) *html.Node {
-		var place, what *html.Node
+		var place, what, changes *html.Node
 		if s.Where != "" {
 			place = tag("span", class("where"), s.Where)
 		}
 		if s.Command != "" {
 			what = command(s.Command)
 		}
+		if s.Changes != "" {
+			changes = tag("p", class("dim"), s.Changes)
+		}
 		number := prop{"value", strconv.Itoa(s.N)}
 		if s.Or {
-			return tag("li", class("or"), number, folded([]*html.Node{textNode("Or "), place, textNode(" " + s.Words)}, what))
+			return tag("li", class("or"), number, folded([]*html.Node{textNode("Or "), place, textNode(" " + s.Words)}, what, changes))
 		}
-		return tag("li", number, place, raw(" "), s.Words, lineEnd(), what)
+		return tag("li", number, place, raw(" "), s.Words, lineEnd(), what, changes)
 	}))
 }
 

@@ -160,6 +160,8 @@ type Step struct {
 	Root    bool      `json:"root"`
 	// Alternative: another way instead of the step before it. Its text begins with Or.
 	Alternative bool `json:"alternative,omitempty"`
+	// Changes are what the command changes in the world; empty: it only looks.
+	Changes []causes.Changed `json:"changes"`
 }
 
 // Check is the outcome of one check.
@@ -312,7 +314,14 @@ func (r *Report) Normalize() {
 func (c *Cause) normalize() {
 	c.Evidence = some(c.Evidence)
 	c.Fix = some(c.Fix)
+	normalizeSteps(c.Fix)
 	c.Docs = some(c.Docs)
+}
+
+func normalizeSteps(list []Step) {
+	for i := range list {
+		list[i].Changes = some(list[i].Changes)
+	}
 }
 
 func some[T any](s []T) []T {

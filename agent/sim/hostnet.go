@@ -151,10 +151,22 @@ func (w *world) lost(to netip.Addr) error {
 		return os.NewSyscallError("connect", syscall.ENETUNREACH)
 	case errnos[r.Value.Kind] != 0:
 		return os.NewSyscallError("connect", errnos[r.Value.Kind])
+	case w.ownedBy(r.Value.Interface, to): // another card, in whose network it lies
+		return nil
 	case r.Value.Interface != "eth0", w.Net.NoCarrier:
 		return os.ErrDeadlineExceeded
 	}
 	return nil
+}
+
+// ownedBy reports whether an address lies in the network of another card of the host.
+func (w *world) ownedBy(device string, to netip.Addr) bool {
+	own, ok := w.Interfaces[device]
+	if _, virtual := w.Net.Devices[device]; !ok || virtual {
+		return false
+	}
+	p, err := netip.ParsePrefix(own)
+	return err == nil && p.Masked().Contains(to)
 }
 
 // unanswered is how a query to a resolver ends that is lost on the way; nil: it is not.

@@ -1,5 +1,8 @@
 package causes
 
+// StaleBus removes the sockets of a message bus that nobody serves any more.
+var StaleBus = linux(asRoot("Remove the stale socket directory of the message bus, whose address is in use; in a container, redeploy it with its own {data}", "rm -rf {data}/ipc"))
+
 var _ = add(
 	Cause{
 		ID: "agent-not-installed", Group: "agent", Severity: Critical, Title: "SSM Agent not installed",
@@ -37,7 +40,6 @@ var _ = add(
 		Meaning: "The agent starts and ends again, over and over or for good.",
 		Fix: []Step{
 			asRoot("Read what it says when it ends", "{journal}"),
-			linux(asRoot("In a container whose message bus address is in use, remove the stale socket directory, or redeploy the container with its own {data}", "rm -rf {data}/ipc")),
 			restart,
 			asRoot("If it still ends, install the agent afresh over the present one; its registration stays", "{reinstall}"),
 			verify,

@@ -10,7 +10,7 @@ var _ = add(
 			mac(asRoot("Free space: remove what nobody needs, then see how much is free", "df -h {mount}")),
 			windows(onHost("See how much is free, and the largest files", "Get-PSDrive -PSProvider FileSystem; Get-ChildItem C:\\ -Recurse -File -ErrorAction SilentlyContinue | Sort-Object Length -Descending | Select-Object -First 20 Length,FullName")),
 			windows(asRoot("Free space: superseded Windows components are safe to drop first", "Dism.exe /Online /Cleanup-Image /StartComponentCleanup")),
-			or(operator)("Or grow the volume, then the file system", "aws ec2 modify-volume --region {region} --volume-id VOLUME_ID --size NEW_SIZE_GIB"),
+			operator("If nothing can be freed, grow the volume, then the file system", "aws ec2 modify-volume --region {region} --volume-id VOLUME_ID --size NEW_SIZE_GIB"),
 			restart, verify,
 		},
 		Docs: []string{docAgentLog},
@@ -50,7 +50,7 @@ var _ = add(
 		ID: "state-dir-permissions", Group: "host", Severity: Critical, Title: "agent cannot use its state directory",
 		Meaning: "The agent does not run as root, or files in its state directory belong to somebody else or cannot be written. It then cannot read its registration or store credentials.",
 		Fix: []Step{
-			linux(asRoot("Look for a User= line that makes the service run as somebody other than root; remove it", "systemctl cat {unit}")),
+			RunAsRoot,
 			linux(asRoot("Make root the owner of the state directory again", "chown -R root:root {data} && chmod 700 {data}")),
 			linux(asRoot("Restart the agent", "systemctl daemon-reload && {restart}")),
 			mac(asRoot("Make root the owner of the state directory again", "chown -R root:wheel {data} && chmod 700 {data}")),

@@ -1,5 +1,25 @@
 package causes
 
+// withoutKeys takes keys out of the agent's configuration, and leaves the rest; a copy stays.
+func withoutKeys(keys ...string) string {
+	filter := ""
+	for i, k := range keys {
+		if i > 0 {
+			filter += ", "
+		}
+		filter += "." + k
+	}
+	return "cp -p {config} {config}.bak && jq 'del(" + filter + ")' {config}.bak > {config}"
+}
+
+// RegisterInRegion is for a Region that was given at registration and is none.
+var RegisterInRegion = []Step{
+	operator("Create a hybrid activation in the Region that is meant; it prints an activation id and code",
+		"aws ssm create-activation --region {region} --iam-role SERVICE_ROLE_NAME --registration-limit 1"),
+	asRoot("Register with the Region in plain letters, without quote marks", "{agent} -register -y -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
+	restart, verify,
+}
+
 var _ = add(
 	Cause{
 		ID: "hybrid-not-registered", Group: "identity", Severity: Critical, Title: "not registered",
@@ -7,9 +27,8 @@ var _ = add(
 		Fix: []Step{
 			operator("Create a hybrid activation; it prints an activation id and code",
 				"aws ssm create-activation --region {region} --iam-role SERVICE_ROLE_NAME --registration-limit 1"),
-			stopAgent,
 			asRoot("Register this host with the activation", "{agent} -register -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
-			start, verify,
+			restart, verify,
 		},
 		Docs: []string{docHybrid},
 	},
@@ -21,9 +40,8 @@ var _ = add(
 				"aws ssm describe-activations --region {region} --query 'ActivationList[].[ActivationId,Expired,ExpirationDate,RegistrationsCount,RegistrationLimit]' --output table"),
 			operator("Create a new activation",
 				"aws ssm create-activation --region {region} --iam-role SERVICE_ROLE_NAME --registration-limit 1 --expiration-date \"$(date -u -d '+7 days' +%FT%TZ)\""),
-			stopAgent,
 			asRoot("Register with the new activation id and code", "{agent} -register -y -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
-			start, verify,
+			restart, verify,
 		},
 		Docs: []string{docHybrid},
 	},
@@ -45,7 +63,7 @@ var _ = add(
 	Cause{
 		ID: "registration-store-damaged", Group: "identity", Severity: Critical, Title: "registration store damaged",
 		Meaning: "The vault that holds the registration and its private key is missing, damaged or unreadable. The key cannot be restored; the host has to be registered anew.",
-		Fix:     registerAgain,
+		Fix:     registerAnew,
 		Docs:    []string{docHybrid},
 	},
 	Cause{
@@ -63,12 +81,8 @@ var _ = add(
 	Cause{
 		ID: "fingerprint-mismatch", Group: "identity", Severity: Critical, Title: "hardware fingerprint changed",
 		Meaning: "The hardware and system values that the registration is bound to changed by more than its similarity threshold allows, as after an upgrade or a move of a virtual machine. The agent refuses to use the registration.",
-		Fix: append([]Step{
-			asRoot("If this is the same machine, accept more drift: lower the similarity threshold (percent)", "{agent} -fingerprint -similarityThreshold 20"),
-			restart, verify,
-			operator("If it is still refused, or is another machine, register again: create an activation first", registerAgain[0].Command),
-		}, registerAgain[1:]...),
-		Docs: []string{docHybrid},
+		Fix:     registerAgain, // a lower threshold comes too late: the agent has replaced the fingerprint that it was registered with
+		Docs:    []string{docHybrid},
 	},
 	Cause{
 		ID: "region-mismatch", Group: "identity", Severity: Critical, Title: "wrong Region",
@@ -76,13 +90,11 @@ var _ = add(
 		Fix: []Step{
 			unix(onHost("See where a Region is set", "grep -ni region {config} {data}/registration")),
 			windows(onHost("See where a Region is set", "Select-String -Path {config},(Join-Path {data} registration) -Pattern region")),
-			unix(asRoot("Correct the Region in {config} with an editor, or remove the line: on EC2 the agent takes it from the metadata. Mind that no comma is left behind the last entry", `grep -n '"Region"' {config}`)),
-			windows(asRoot("Correct the Region in {config} with an editor, or remove the line: on EC2 the agent takes it from the metadata. Mind that no comma is left behind the last entry", `Select-String -Path {config} -Pattern '"Region"'`)),
-			onHost("See that the file can still be read", "ssm-doctor check agent-config region"),
-			stopAgent,
-			asRoot("Where it was given at registration, register again with the Region in plain letters, without quote marks", "{agent} -register -y -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
-			start, verify,
+			unix(asRoot("Take the Region out of the configuration: the agent takes it from the metadata, or from its registration", withoutKeys("Agent.Region", "Mgs.Region"))),
+			windows(asRoot("Take the Region out of the configuration: the agent takes it from the metadata, or from its registration", "$c = Get-Content {config} -Raw | ConvertFrom-Json; foreach ($s in $c.Agent, $c.Mgs) { if ($s) { $s.PSObject.Properties.Remove('Region') } }; $c | ConvertTo-Json -Depth 9 | Set-Content {config}")),
+			restart, verify,
 		},
+		Ways: [][]Step{RegisterInRegion},
 		Docs: []string{docHybrid},
 	},
 )

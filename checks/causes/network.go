@@ -16,6 +16,20 @@ const (
 // AllowAgentOut lets the agent's programs, and no others, through the firewall of Windows.
 var AllowAgentOut = windows(asRoot("Let the agent's programs out, to metadata (80) and AWS (443); where a group policy closes it, there", `foreach ($p in 'amazon-ssm-agent', 'ssm-agent-worker', 'ssm-session-worker', 'ssm-document-worker') { New-NetFirewallRule -DisplayName "SSM Agent: $p" -Direction Outbound -Program "$env:ProgramFiles\Amazon\SSM\$p.exe" -Protocol TCP -RemotePort 80,443 -Action Allow }`))
 
+// NAT64 lets a host that has only IPv6 reach endpoints that have only IPv4.
+var NAT64 = []Step{
+	operator("Turn on DNS64 for the subnet; with a route of 64:ff9b::/96 to a NAT gateway that is NAT64",
+		"aws ec2 modify-subnet-attribute --region {region} --subnet-id {subnet} --enable-dns64\naws ec2 create-route --region {region} --route-table-id ROUTE_TABLE_ID --destination-ipv6-cidr-block 64:ff9b::/96 --nat-gateway-id NAT_GATEWAY_ID"),
+	restartFailed, verify,
+}
+
+// NamesMissing is for names that the VPC's resolver does not know either: an endpoint with
+// private DNS brings them.
+var NamesMissing = []Step{
+	operator("No resolver knows the names, also not that of the VPC: create VPC endpoints for ssm and ssmmessages, whose private DNS brings them", newEndpoints),
+	restartFailed, verify,
+}
+
 var _ = add(
 	Cause{
 		ID: "network-no-egress", Group: "network", Severity: Critical, Title: "no way to the Systems Manager endpoints",
@@ -109,10 +123,9 @@ var _ = add(
 	Cause{
 		ID: "ipv6-no-endpoint", Group: "network", Severity: Critical, Title: "no IPv6 way to the endpoint",
 		Meaning: "This host has only IPv6, and it has no way from there to the endpoint: no IPv6 address of it, or no NAT64.",
+		Ways:    [][]Step{NAT64},
 		Fix: []Step{
-			operator("Turn on DNS64 for the subnet; with a route of 64:ff9b::/96 to a NAT gateway that is NAT64",
-				"aws ec2 modify-subnet-attribute --region {region} --subnet-id {subnet} --enable-dns64"),
-			operator("Add that route", "aws ec2 create-route --region {region} --route-table-id ROUTE_TABLE_ID --destination-ipv6-cidr-block 64:ff9b::/96 --nat-gateway-id NAT_GATEWAY_ID"),
+			NAT64[0],
 			unix(or(asRoot)("Or use the dual-stack endpoints instead of NAT64: agent 3.3.3270.0 or later with Agent.UseDualStackEndpoint true in amazon-ssm-agent.json", "grep -n UseDualStackEndpoint {config}")),
 			windows(or(asRoot)("Or use the dual-stack endpoints instead of NAT64: agent 3.3.3270.0 or later with Agent.UseDualStackEndpoint true in amazon-ssm-agent.json", "Select-String -Path {config} -Pattern UseDualStackEndpoint")),
 			or(operator)("Or start the instance anew in a dual-stack subnet, where it gets an IPv4 address too; a subnet that has only IPv6 has none to give",
@@ -177,8 +190,8 @@ var _ = add(
 		Meaning: "A service that registration does not need, but a feature in use does (logs, s3, kms, monitoring), cannot be reached. That feature fails or becomes slow.",
 		Fix: []Step{
 			operator("Create the VPC endpoint for {service}", newEndpoint),
-			or(operator)("Or let {endpoint} on 443 through firewall and NAT; or switch off the feature that uses it, for sessions their logging", "aws ssm get-document --region {region} --name SSM-SessionManagerRunShell --query Content --output text"),
-			restart, verify,
+			operator("If the host is to reach {endpoint} in another way, let it through firewall and NAT on 443; or switch off the feature that uses it, for sessions their logging", "aws ssm get-document --region {region} --name SSM-SessionManagerRunShell --query Content --output text"),
+			verify,
 		},
 		Docs: []string{docEndpoints, docSession},
 	},

@@ -63,7 +63,7 @@ var _ = add(
 		Fix: []Step{
 			operator("Allow kms:Decrypt on the key to {role}", `aws iam put-role-policy --role-name {role} --policy-name ssm-session-key --policy-document '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:Decrypt","Resource":"{resource}"}]}'`),
 			operator("See that the key's own policy lets IAM policies of the account, or this role, use it", "aws kms get-key-policy --region {region} --key-id {resource} --policy-name default --output text"),
-			verify,
+			trySession, verify,
 		},
 		Docs: []string{docSession},
 	},

@@ -98,8 +98,18 @@ var registerAgain = []Step{
 		"aws ssm create-activation --region {region} --iam-role SERVICE_ROLE_NAME --registration-limit 1"),
 	stopAgent,
 	asRoot("Clear the old registration", "{agent} -register -clear"),
-	asRoot("Register with the new activation (its id and code)", "{agent} -register -y -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
+	asRoot("Register with the new activation (its id and code)", "{agent} -register -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
 	start, verify,
+}
+
+// registerAnew replaces a registration whose vault is damaged: the agent reads its
+// manifest before it clears or writes anything.
+// Source: amazon-ssm-agent 3.3, agent/managedInstances/vault/fsvault.
+var registerAnew = []Step{
+	registerAgain[0],
+	unix(asRoot("Move the damaged vault away; the agent makes a new one", "mv {data}/Vault {data}/Vault.damaged")),
+	windows(asRoot("Move the damaged vault away; the agent makes a new one", "Move-Item (Join-Path {data} Vault) (Join-Path {data} Vault.damaged)")),
+	registerAgain[3], restart, verify,
 }
 
 // Steps of a lack of memory, of which a finding leaves out what its host does not need.
@@ -117,6 +127,10 @@ var (
 	RepairAgent   = asRoot("Install the agent's programs again; registration and configuration stay", "{repair}")
 	ConfigureDpkg = linux(asRoot("Let dpkg end what it began", "dpkg --configure -a"))
 )
+
+// RunAsRoot takes back a User= of the agent's service, wherever it stands; it needs systemctl
+// daemon-reload and a start.
+var RunAsRoot = linux(asRoot("Let the service run as root: a drop-in that is read last takes back what another file says", `mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nUser=root\n' > /etc/systemd/system/{unit}.d/zz-root.conf`))
 
 // Again is the look that ends a remedy.
 var Again = verify

@@ -26,7 +26,7 @@ var _ = add(
 			unix(onHost("See the chain that is shown for {endpoint}", "openssl s_client -connect {endpoint}:443 -servername {endpoint} -showcerts </dev/null")),
 			windows(onHost("See who issued the certificate that is shown for {endpoint}", "$c = New-Object Net.Sockets.TcpClient('{endpoint}',443); $s = New-Object Net.Security.SslStream($c.GetStream(),$false,{$true}); $s.AuthenticateAsClient('{endpoint}'); $s.RemoteCertificate | Format-List Subject,Issuer")),
 			linux(asRoot("If the issuer is your own inspection CA, get its certificate from who runs the inspection, and add it to the trust store", "{trustca}")),
-			linux(or(asRoot)("Or exempt the Systems Manager endpoints from inspection, and refresh an outdated trust store", "{refreshca}")),
+			linux(asRoot("If the issuer is a public CA, the trust store is outdated: refresh it", "{refreshca}")),
 			mac(asRoot("If the issuer is your own inspection CA, add it to the trust store, or exempt the Systems Manager endpoints from inspection", "security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain YOUR-CA.pem")),
 			windows(asRoot("If the issuer is your own inspection CA, add it to the trust store, or exempt the Systems Manager endpoints from inspection", `Import-Certificate -FilePath YOUR-CA.cer -CertStoreLocation Cert:\LocalMachine\Root`)),
 			restart, verify,

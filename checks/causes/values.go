@@ -162,6 +162,7 @@ type Filled struct {
 	Where         string
 	Root          bool
 	Alternative   bool
+	Changes       []Changed
 }
 
 // Fill replaces the placeholders of a step. Values that could change the
@@ -176,7 +177,9 @@ func (s Step) Fill(v Values) Filled {
 			systems = ", on " + systemNames.Replace(s.GOOS)
 		}
 	}
-	return Filled{Text: fill(s.Text+systems, v, false), Command: fill(s.Command, v, true), Where: s.Where, Root: s.Root, Alternative: s.Alternative}
+	f := Filled{Text: fill(s.Text+systems, v, false), Command: fill(s.Command, v, true), Where: s.Where, Root: s.Root, Alternative: s.Alternative}
+	f.Changes = changed(f.Command.String(), s.Where)
+	return f
 }
 
 var systemNames = strings.NewReplacer("linux", "Linux", "darwin", "macOS", "windows", "Windows", " ", " and ")

@@ -75,8 +75,10 @@ var (
 )
 
 const (
-	// coreStatement allows what the agent itself calls, and the action that was refused.
-	coreStatement = `{"Effect": "Allow", "Action": ["{action}", "ssm:UpdateInstanceInformation", "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"], "Resource": "*"}`
+	// coreStatement allows what AmazonSSMManagedInstanceCore does, where that policy does
+	// not count: these policies grant nothing, and a node whose documents are refused is
+	// of no use.
+	coreStatement = `{"Effect": "Allow", "Action": ["{action}", "ssm:DescribeAssociation", "ssm:DescribeDocument", "ssm:GetDeployablePatchSnapshotForInstance", "ssm:GetDocument", "ssm:GetManifest", "ssm:GetParameter", "ssm:GetParameters", "ssm:ListAssociations", "ssm:ListInstanceAssociations", "ssm:PutComplianceItems", "ssm:PutConfigurePackageResult", "ssm:PutInventory", "ssm:UpdateAssociationStatus", "ssm:UpdateInstanceAssociationStatus", "ssm:UpdateInstanceInformation", "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel", "ec2messages:*"], "Resource": "*"}`
 	// exempt takes the role out of each statement that denies the action, by its name, by a
 	// pattern or because NotAction does not hold it; it fails where there is none.
 	exempt = `def covers: [.] | flatten | any(ascii_downcase | gsub("[?]"; ".") | gsub("[*]"; ".*") | . as $p | "{action}" | ascii_downcase | test("^" + $p + "$")); ` +

@@ -21,6 +21,12 @@ var (
 	preferences = operator("See the preferences of Session Manager in this Region", "aws ssm get-document --region {region} --name SSM-SessionManagerRunShell --document-format JSON --query Content --output text")
 )
 
+// setPreference changes one of the preferences of Session Manager, and leaves the others.
+func setPreference(key, value string) string {
+	return "aws ssm get-document --region {region} --name SSM-SessionManagerRunShell --document-format JSON --query Content --output text | jq -c '.inputs." + key + " = " + value + "' > preferences.json\n" +
+		"aws ssm update-document --region {region} --name SSM-SessionManagerRunShell --document-version '$LATEST' --content file://preferences.json"
+}
+
 func steps(list ...any) []Step {
 	var out []Step
 	for _, x := range list {
@@ -41,7 +47,7 @@ var (
 	SessionUserMissing = steps(
 		linux(asRoot("Create the user {user}, as whom Session Manager is told to run sessions", "{adduser} {user}")),
 		mac(asRoot("Create the user {user}, as whom Session Manager is told to run sessions", "sysadminctl -addUser {user} -shell /bin/zsh")),
-		unix(or(operator)("Or name a user that exists: the tag SSMSessionRunAs of the caller's IAM user or role comes first, then runAsDefaultUser of the preferences", preferences.Command)),
+		unix(or(operator)("Or turn RunAs off in the preferences: sessions then run as ssm-user, which the agent makes by itself", setPreference("runAsEnabled", "false"))),
 		trySession, verify)
 	SessionUserUnset = steps(
 		operator("RunAs is on, and names no user: set runAsDefaultUser in the preferences, or turn runAsEnabled off", preferences.Command),
@@ -51,7 +57,7 @@ var (
 		operator("Name another user: the agent starts no RunAs session as root or with the group root. The tag SSMSessionRunAs of the caller comes first, then runAsDefaultUser of the preferences", preferences.Command),
 		trySession, verify)
 	SessionAgentNotRoot = steps(
-		linux(asRoot("Look for a User= line that makes the service run as somebody other than root; remove it", "systemctl cat {unit}")),
+		RunAsRoot,
 		linux(asRoot("Restart the agent", "systemctl daemon-reload && {restart}")),
 		mac(asRoot("Make sure the agent runs as root, then restart it", "{restart}")),
 		trySession, verify)
@@ -132,10 +138,11 @@ var (
 
 // Remedies of commands that fail before they run, and of both.
 var (
-	WorkerMissing = steps(
+	DocumentWorkerMissing = steps(
 		asRoot("Install the agent over the present one, which brings its workers back; its registration stays", "{reinstall}"),
-		restart, verify)
-	WorkerNoMemory = steps(
+		tryCommand, verify)
+	SessionWorkerMissing = steps(DocumentWorkerMissing[0], trySession, verify)
+	WorkerNoMemory       = steps(
 		linux(onHost("See what takes memory and processes, and what the service may have", "free -m; uptime; ps -eo pid,user,rss,comm --sort=-rss | head -15; systemctl show {unit} -p TasksCurrent,TasksMax,MemoryCurrent,MemoryMax")),
 		mac(onHost("See what takes memory", "top -l 1 -o mem -n 15")),
 		windows(onHost("See what takes memory", "Get-Process | Sort-Object WS -Descending | Select-Object -First 15 Name,Id,WS")),
@@ -146,7 +153,6 @@ var (
 		linux(onHost("See whether memory or processor was short: the worker answers late on a host under load", "free -m; uptime; ps -eo pid,user,pcpu,rss,comm --sort=-pcpu | head -15")),
 		mac(onHost("See whether memory or processor was short", "top -l 1 -o cpu -n 15")),
 		windows(onHost("See whether memory or processor was short", "Get-Process | Sort-Object CPU -Descending | Select-Object -First 15 Name,Id,CPU,WS")),
-		asRoot("Restart the agent, which starts its workers afresh", "{restart}"),
 		tryCommand, verify)
 	DocumentSchema = steps(
 		asRoot("Update the agent: the document needs a newer one", "{reinstall}"),
@@ -189,14 +195,14 @@ var _ = add(
 		Meaning: "The node is managed, but sessions do not open, or lose their logs, for a reason that the agent's session worker wrote down: the user they run as, the shell, the key, the log destination, the data channel.",
 		Fix:     steps(readWorkers, preferences, trySession, verify),
 		Ways: [][]Step{SessionUserMissing, SessionUserUnset, SessionUserNotAllowed, SessionAgentNotRoot, SessionUserNotMade, SessionUserUnreadable, SessionNoSudo, SessionOnDomainController, SessionNoShell, SessionNoTerminal,
-			SessionNoMemory, SessionFolder, SessionKey, SessionLogsEncryption, SessionBucketEncryption, SessionLogGroup, SessionLogBucket, SessionScript, SessionDataChannel, WorkerMissing},
+			SessionNoMemory, SessionFolder, SessionKey, SessionLogsEncryption, SessionBucketEncryption, SessionLogGroup, SessionLogBucket, SessionScript, SessionDataChannel, SessionWorkerMissing},
 		Docs: []string{docSession, docRunAs, docSessionLog, docSessionKey},
 	},
 	Cause{
 		ID: "command-failing", Group: "agent", Severity: Warning, Title: "commands fail before they run",
 		Meaning: "The node is managed, but commands and associations fail before their steps run, or lose their output, for a reason that the agent or its document worker wrote down. A step that ran and failed by itself is not meant.",
 		Fix:     steps(readWorkers, tryCommand, verify),
-		Ways:    [][]Step{WorkerMissing, WorkerNoMemory, WorkerSlow, DocumentSchema, DocumentPlatform, DocumentPlugin, ScriptInterpreter, CommandFolder, CommandOutput, DocumentContent},
+		Ways:    [][]Step{DocumentWorkerMissing, WorkerNoMemory, WorkerSlow, DocumentSchema, DocumentPlatform, DocumentPlugin, ScriptInterpreter, CommandFolder, CommandOutput, DocumentContent},
 		Docs:    []string{docRunCommand, docAgentLog},
 	},
 	Cause{
@@ -204,8 +210,8 @@ var _ = add(
 		Meaning: "The agent's processes hold as many open files as they may, or the whole system does. The agent can start no worker and open no file: commands and sessions fail, while heartbeats over open connections may go on.",
 		Fix: steps(
 			linux(asRoot("See how many files the agent's processes hold, before a restart frees them", "for p in $(pgrep 'amazon-ssm|ssm-agent'); do echo \"$(cat /proc/$p/comm): $(ls /proc/$p/fd | wc -l) of $(awk '/Max open files/ {print $4}' /proc/$p/limits)\"; done")),
+			linux(asRoot("Allow it more from its next start on: LimitNOFILE in a drop-in of its service", "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nLimitNOFILE=65536\\n' > /etc/systemd/system/{unit}.d/60-files.conf && systemctl daemon-reload")),
 			asRoot("Restart the agent, which frees them", "{restart}"),
-			linux(asRoot("Allow it more: LimitNOFILE in a drop-in of its service", "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nLimitNOFILE=65536\\n' > /etc/systemd/system/{unit}.d/60-files.conf && systemctl daemon-reload && {restart}")),
 			asRoot("If they fill up again, update the agent: files that it never closes are a fault of its release", "{reinstall}"),
 			verify),
 		Ways: [][]Step{DescriptorsOfSystem},

@@ -10,8 +10,9 @@ type ended struct {
 
 // Steps that several rows share.
 var (
-	seeUnit  = Step{"See the unit with its drop-ins, and which of them sets this", "systemctl cat {unit}", true}
-	editUnit = Step{"Correct that line, or remove the drop-in that holds it", "systemctl edit {unit}", false}
+	seeUnit = Step{"See the unit with its drop-ins, and which of them sets this", "systemctl cat {unit}", true}
+	// EditUnit is for a line of a unit of which it is not known where it stands.
+	EditUnit = Step{"Correct that line, or remove the drop-in that holds it", "systemctl edit {unit}", false}
 )
 
 // signals are those of Linux.
@@ -32,9 +33,9 @@ var signals = map[int]ended{
 	13: {"PIPE", EndSignal, "what read its output went away", nil},
 	14: {"ALRM", EndSignal, "a timer of its own, or somebody sent it", nil},
 	15: {"TERM", EndSignal, "it was asked to stop: by systemctl stop, a shutdown, or somebody", nil},
-	24: {"XCPU", EndSignal, "a limit of processor time (LimitCPU=)", []Step{seeUnit, editUnit}},
-	25: {"XFSZ", EndSignal, "a limit of the size of files (LimitFSIZE=)", []Step{seeUnit, editUnit}},
-	31: {"SYS", EndCrash, "a system call that SystemCallFilter= or a security tool forbids", []Step{seeUnit, editUnit}},
+	24: {"XCPU", EndSignal, "a limit of processor time (LimitCPU=)", []Step{seeUnit, EditUnit}},
+	25: {"XFSZ", EndSignal, "a limit of the size of files (LimitFSIZE=)", []Step{seeUnit, EditUnit}},
+	31: {"SYS", EndCrash, "a system call that SystemCallFilter= or a security tool forbids", []Step{seeUnit, EditUnit}},
 }
 
 // signalOf is the row of a signal.
@@ -50,12 +51,12 @@ func signalOf(number int) ended {
 var results = map[string]ended{
 	"oom-kill":        {"", EndMemory, "the kernel or systemd-oomd killed a process of the service for lack of memory", nil},
 	"core-dump":       {"", EndCrash, "the program crashed", nil},
-	"timeout":         {"", EndTimeout, "it did not start or stop in the time that the unit allows (TimeoutStartSec=, TimeoutStopSec=); the agent's own unit is Type=simple, whose start cannot time out", []Step{seeUnit, editUnit}},
+	"timeout":         {"", EndTimeout, "it did not start or stop in the time that the unit allows (TimeoutStartSec=, TimeoutStopSec=); the agent's own unit is Type=simple, whose start cannot time out", []Step{seeUnit, EditUnit}},
 	"watchdog":        {"", EndTimeout, "WatchdogSec= of the unit expects signs of life that the agent does not give", []Step{seeUnit, {"Remove WatchdogSec= from the unit", "systemctl edit {unit}", false}}},
 	"start-limit-hit": {"", EndLimit, "it ended so often within StartLimitIntervalSec= that systemd starts it no more", []Step{{"Once the reason is mended, clear the counter and start it", "systemctl reset-failed {unit} && systemctl start {unit}", false}}},
-	"resources":       {"", EndSetup, "systemd itself lacked memory, descriptors or a file that the unit names (EnvironmentFile=, LoadCredential=)", []Step{seeUnit, editUnit}},
-	"protocol":        {"", EndSetup, "Type= of the unit expects a protocol that the agent does not speak; its own unit has Type=simple", []Step{seeUnit, editUnit}},
-	"exec-condition":  {"", EndCondition, "ExecCondition= of the unit said that it must not start", []Step{seeUnit, editUnit}},
+	"resources":       {"", EndSetup, "systemd itself lacked memory, descriptors or a file that the unit names (EnvironmentFile=, LoadCredential=)", []Step{seeUnit, EditUnit}},
+	"protocol":        {"", EndSetup, "Type= of the unit expects a protocol that the agent does not speak; its own unit has Type=simple", []Step{seeUnit, EditUnit}},
+	"exec-condition":  {"", EndCondition, "ExecCondition= of the unit said that it must not start", []Step{seeUnit, EditUnit}},
 }
 
 // codes are the exit statuses that systemd gives when it cannot prepare a process, and
@@ -116,7 +117,7 @@ var codes = withUnitSteps(map[int]ended{
 func withUnitSteps(rows map[int]ended) map[int]ended {
 	for status, c := range rows {
 		if c.class == EndSetup {
-			c.do = []Step{seeUnit, editUnit}
+			c.do = []Step{seeUnit, EditUnit}
 			rows[status] = c
 		}
 	}

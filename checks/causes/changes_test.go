@@ -1,0 +1,39 @@
+package causes
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Every command of every cause is one of which it is known what it changes.
+func TestEveryStepSaysWhatItChanges(t *testing.T) {
+	t.Parallel()
+	seen := map[Kind]bool{}
+	for _, goos := range []string{"linux", "windows", "darwin"} {
+		v := Values{"goos": goos}
+		for _, c := range All() {
+			for _, s := range slices.Concat(append(c.Ways, c.Fix, c.Image)...) {
+				if !s.Applies(v) {
+					continue
+				}
+				f := s.Fill(v)
+				list, known := ChangesOf(f.Command.String(), f.Where)
+				if !known {
+					t.Errorf("%s on %s: not known what this changes: %s", c.ID, goos, f.Command)
+				}
+				for _, x := range list {
+					seen[x.Kind] = true
+					if says[x.Kind] == "" || strings.Contains(x.Says().String(), "%!") {
+						t.Errorf("%s: %q has no words: %s", c.ID, x.Kind, x.Says())
+					}
+				}
+			}
+		}
+	}
+	for _, k := range Kinds() {
+		if !seen[k] {
+			t.Logf("no step of the catalogue makes the change %s", k)
+		}
+	}
+}
