@@ -25,7 +25,7 @@ type step struct {
 func plan(w Waves) []step {
 	local := []string{"host", "agent", "registration", "credentials", "log", "uses", "ecs"}
 	steps := []step{
-		{opsys.Source{}, nil}, {install.Source{}, nil}, {registration.Source{}, nil}, {registration.Credentials{}, nil}, {agentlog.Source{}, nil}, {install.Uses{}, nil}, {ecs.Source{}, nil},
+		{opsys.Source{}, nil}, {install.Source{}, nil}, {registration.Source{}, nil}, {registration.Credentials{}, nil}, {agentlog.Source{}, nil}, {install.Uses{}, []string{"agent"}}, {ecs.Source{}, nil},
 		{imds.Source{}, nil},
 		{work.Source{}, []string{"agent", "log"}},
 	}
@@ -33,7 +33,7 @@ func plan(w Waves) []step {
 		return steps
 	}
 	// Where the Region is known without the metadata service, nothing waits for that.
-	steps = append(steps, step{endpoint.Source{}, []string{"host", "registration"}}, step{imds.ViaProxy{}, []string{"host", "agent"}})
+	steps = append(steps, step{endpoint.Source{}, []string{"host", "registration"}}, step{imds.ViaProxy{}, []string{"host", "agent", "imds"}})
 	if w.SkipPermissions {
 		return steps
 	}

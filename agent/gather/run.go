@@ -107,7 +107,8 @@ func (r *Run) Config(ctx context.Context, f *facts.Facts) facts.Seen[facts.Confi
 	select {
 	case <-r.configured:
 		return r.config
-	case <-r.ended["agent"]: // without having come to it
+	case <-r.ended["agent"]: // all of the section may be read, whatever it came to
+		return f.Agent.Config
 	case <-ctx.Done():
 	}
 	return facts.Unknown[facts.Config]("the configuration of the agent was not read", "")

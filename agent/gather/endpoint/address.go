@@ -59,7 +59,7 @@ func Known(ctx context.Context, run *gather.Run, f *facts.Facts) *facts.Facts {
 	known := &facts.Facts{Registration: f.Registration}
 	known.Agent.Config = run.Config(ctx, f)
 	if region, _ := chosen(run.Env, known); region == "" && run.Await(ctx, "imds") {
-		known.IMDS = f.IMDS
+		known.IMDS.Region = f.IMDS.Region // others of the section may still be gathered
 	}
 	return known
 }

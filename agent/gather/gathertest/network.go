@@ -175,6 +175,7 @@ func Speak(h http.HandlerFunc) func(net.Conn) {
 			}
 			rec := httptest.NewRecorder()
 			h(rec, req)
+			_, _ = io.Copy(io.Discard, req.Body)
 			resp := rec.Result()
 			resp.Request = req
 			if resp.ContentLength < 0 && resp.StatusCode != http.StatusSwitchingProtocols {

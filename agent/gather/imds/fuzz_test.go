@@ -34,7 +34,9 @@ func FuzzExchange(f *testing.F) {
 		env := gathertest.InMemory(nil)
 		env.UserAgent = "ssm-doctor/test"
 		env.Dial = func(context.Context, string, string, netip.Addr) (net.Conn, error) { return gathertest.Play(b), nil }
-		e, _ := request(t.Context(), env, metadataClient(env.Begin()), "PUT", "http://192.0.2.1/latest/api/token", nil)
+		c := metadataClient(env.Begin())
+		defer c.CloseIdleConnections()
+		e, _ := request(t.Context(), env, c, "PUT", "http://192.0.2.1/latest/api/token", nil)
 		gathertest.Sound(t, e)
 		if e.Outcome == "" && e.Status == 0 {
 			t.Errorf("neither an answer nor an outcome: %+v", e)

@@ -79,6 +79,7 @@ type oneToken struct {
 	http.RoundTripper
 	mu     sync.Mutex
 	tokens map[string][]byte // by host
+	spares *spares
 }
 
 // tokenSeconds is how long a token is asked for: a run takes less.
@@ -116,6 +117,7 @@ func (o *oneToken) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // CloseIdleConnections is what http.Client calls.
 func (o *oneToken) CloseIdleConnections() {
+	o.spares.close()
 	if c, ok := o.RoundTripper.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}

@@ -114,14 +114,15 @@ type tcpKey struct{}
 // metadataClient is an HTTP client without proxy. A metadata token that the SDK
 // attaches leaves with it to the metadata addresses only.
 func metadataClient(run *gather.Run) *http.Client {
-	once := &oneToken{RoundTripper: gather.BoundedTransport(metadataTransport(run), maxMetadata), tokens: map[string][]byte{}}
+	s := &spares{run: run}
+	once := &oneToken{RoundTripper: gather.BoundedTransport(metadataTransport(run, s.dial), maxMetadata), tokens: map[string][]byte{}, spares: s}
 	return client(tokenGuard{once, []string{run.IMDS, run.IMDS6}})
 }
 
 // proxyClient asks through a proxy. No token and, from a proxy of https:// that does not
 // prove its name, no login leaves with it. address is where the proxy's name leads.
 func proxyClient(run *gather.Run, proxy *url.URL, address string, roots *x509.CertPool) *http.Client {
-	t := metadataTransport(run)
+	t := metadataTransport(run, func(ctx context.Context, addr string) (net.Conn, error) { return run.Connect(ctx, addr, netip.Addr{}) })
 	t.Proxy = http.ProxyURL(proxy)
 	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, Time: run.Now}
 	dial := t.DialContext
@@ -129,10 +130,10 @@ func proxyClient(run *gather.Run, proxy *url.URL, address string, roots *x509.Ce
 	return client(tokenGuard{gather.BoundedTransport(t, maxMetadata), nil})
 }
 
-func metadataTransport(run *gather.Run) *http.Transport {
+func metadataTransport(run *gather.Run, dial func(ctx context.Context, addr string) (net.Conn, error)) *http.Transport {
 	return &http.Transport{
 		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
-			conn, err := run.Connect(ctx, addr, netip.Addr{}) // ends by itself: a transport lets a dial go on after its request
+			conn, err := dial(ctx, addr)
 			if seen, ok := ctx.Value(tcpKey{}).(*tcpSeen); ok && err == nil {
 				seen.ok.Store(true)
 			}
