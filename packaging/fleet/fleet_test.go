@@ -202,7 +202,7 @@ func checkSQL(t *testing.T, name string) {
 		t.Errorf("%s: quotes or brackets do not match", name)
 	}
 	for s := range strings.SplitSeq(strings.TrimSuffix(strings.TrimSpace(bare), ";"), ";") {
-		if s = strings.TrimSpace(s); !regexp.MustCompile(`^(CREATE EXTERNAL TABLE|WITH|SELECT)\b`).MatchString(s) {
+		if s = strings.TrimSpace(s); !regexp.MustCompile(`^(CREATE EXTERNAL TABLE|CREATE OR REPLACE VIEW|WITH|SELECT)\b`).MatchString(s) {
 			t.Errorf("%s: a statement begins with %.30q", name, s)
 		}
 	}
