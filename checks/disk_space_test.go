@@ -31,7 +31,13 @@ func TestDiskSpace(t *testing.T) {
 		}, want: want{status: Warn, effect: Breaks, cause: "disk-full", says: "disk full: no space left on /var/lib/amazon/ssm", value: "mount=/var/lib/amazon/ssm"}},
 		{name: "on Windows", kind: "windows", fault: full, want: want{status: Warn, effect: Breaks, cause: "disk-full", says: `disk full: no space left on C:\, which holds the agent's /ProgramData/Amazon/SSM/InstanceData`,
 			saw: `statfs /ProgramData/Amazon/SSM/InstanceData: C:\ (/ProgramData/Amazon/SSM/InstanceData): 12 KiB free of 64 GiB`, value: `mount=C:\`}},
-		{name: "on macOS, without a mount", kind: "mac", fault: full, want: want{status: Warn, effect: Breaks, cause: "disk-full", says: "disk full: no space left for /opt/aws/ssm/data"}},
+		{name: "on macOS", kind: "mac", fault: full, want: want{status: Warn, effect: Breaks, cause: "disk-full", says: "disk full: no space left on /System/Volumes/Data, which holds the agent's /opt/aws/ssm/data"}},
+		{name: "without a mount", kind: "mac", fault: func(f *facts.Facts) {
+			full(f)
+			for i := range f.Host.FileSystems.Value {
+				f.Host.FileSystems.Value[i].Mount = ""
+			}
+		}, want: want{status: Warn, effect: Breaks, cause: "disk-full", says: "disk full: no space left for /opt/aws/ssm/data"}},
 		{name: "one byte too little", fault: usage(2, 1<<20-1), want: want{status: Warn, effect: Breaks, cause: "disk-full"}},
 		{name: "just enough", fault: usage(2, 1<<20), want: want{status: Warn, says: "little space left on / (/var/log/amazon/ssm): 1024 KiB free of 64 GiB"}},
 		{name: "little of a small disk", fault: func(f *facts.Facts) {

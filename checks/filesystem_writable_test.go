@@ -22,7 +22,7 @@ func TestFilesystemWritable(t *testing.T) {
 		{name: "a volume of Windows", kind: "windows", want: want{status: Pass, says: "3 file systems writable"}},
 		{name: "a volume of Windows that is read-only", kind: "windows", fault: func(f *facts.Facts) { f.Host.FileSystems.Value[1].ReadOnly.Value = true },
 			want: want{status: Warn, effect: Breaks, cause: "filesystem-readonly", says: `C:\, which holds /ProgramData/Amazon/SSM/InstanceData, is mounted read-only`}},
-		{name: "macOS is not asked for its mount flags", kind: "mac", want: want{status: Unknown, says: "mount flags: not available on this operating system"}},
+		{name: "macOS, whose system volume is read-only", kind: "mac", want: want{status: Pass, says: "4 file systems writable"}},
 		{name: "a task", kind: "task", fault: readOnly(1), want: want{status: Skip, says: "ecs-rootfs"}},
 		{name: "state, accepted", fault: readOnly(1), want: want{status: Warn, effect: Breaks, cause: "filesystem-readonly", confidence: Proven,
 			says: "/, which holds /var/lib/amazon/ssm, is mounted read-only", saw: "mount flags of /: xfs ro (" + mounts + ")", value: "mount=/"}},

@@ -19,6 +19,8 @@ type Windows struct {
 	Strings func(key, value string) facts.Seen[[]string]
 	// Texts are the values of a key that are texts, as NAME=TEXT.
 	Texts func(key string) facts.Seen[[]string]
+	// Keys are the names of the keys in a key; nil: not asked.
+	Keys func(key string) facts.Seen[[]string]
 	// Processes lists running programs by the base name of their file.
 	Processes func(names []string) facts.Seen[[]facts.Process]
 	// Routes are the routes of IPv4 and IPv6.

@@ -18,7 +18,7 @@ import (
 
 // hostWindows asks this machine. Every handle is opened for reading only.
 func hostWindows() *Windows {
-	return &Windows{Service: queryService, Strings: registryStrings, Texts: registryTexts, Processes: listProcesses, Routes: listRoutes, Servers: dnsServers,
+	return &Windows{Service: queryService, Strings: registryStrings, Texts: registryTexts, Keys: registryKeys, Processes: listProcesses, Routes: listRoutes, Servers: dnsServers,
 		Connections: listConnections, Volume: volumeOf,
 		Elevated: func() facts.Seen[bool] {
 			return facts.Known(windows.GetCurrentProcessToken().IsElevated(), "process token")
@@ -97,6 +97,25 @@ func registryTexts(key string) facts.Seen[[]string] {
 		return facts.Partly(out, "the key has too many values", from)
 	}
 	return facts.Known(out, from)
+}
+
+// maxKeys bounds the keys in one key that are listed.
+const maxKeys = 500
+
+func registryKeys(key string) facts.Seen[[]string] {
+	from := RegistryURL(key)
+	k, err := registry.OpenKey(registry.LOCAL_MACHINE, key, registry.ENUMERATE_SUB_KEYS)
+	if errors.Is(err, registry.ErrNotExist) {
+		return facts.Absent[[]string]("no such key", from)
+	} else if err != nil {
+		return Unknown[[]string](err, from)
+	}
+	defer k.Close()
+	names, err := k.ReadSubKeyNames(maxKeys)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return Unknown[[]string](err, from)
+	}
+	return facts.Known(names, from)
 }
 
 func registryStrings(key, value string) facts.Seen[[]string] {

@@ -383,3 +383,56 @@ func TestPlayedLikeTheHost(t *testing.T) {
 		}
 	}
 }
+
+// TestMacRecordingHoldsNoSecret plants secrets in what only a Mac shows.
+func TestMacRecordingHoldsNoSecret(t *testing.T) {
+	t.Parallel()
+	const secret = "Zq07xK11wTr8"
+	for _, form := range []string{"%s", "password=%s", "http://user:%s@proxy.corp:3128", "user:%s@proxy.corp:3128", "https://proxy.corp/%s/x", "-p %s", "Bearer %s", "<b>%s</b>"} {
+		written := fmt.Sprintf(form, secret)
+		s := sim.HealthyProfile()
+		s.Now = now
+		s.Log = append(s.Log, "-2m ERROR [ssm-agent-worker] [MessageService] the flux is too high: "+written)
+		s.Agent.Config = `{"Agent":{"Region":` + quoteJSON(written) + `,"Name":` + quoteJSON(written) + `},"Mgs":{"Endpoint":` + quoteJSON(written) + `},"Extra":` + quoteJSON(written) + `}`
+		xml := strings.NewReplacer("<", "&lt;", "&", "&amp;").Replace(written)
+		s.Files = map[string]sim.File{
+			"/Library/LaunchDaemons/com.amazon.aws.ssm.plist": {Content: `<plist version="1.0"><dict><key>Label</key><string>com.amazon.aws.ssm</string><key>Program</key><string>/opt/aws/ssm/bin/amazon-ssm-agent</string><key>ProgramArguments</key><array><string>` + xml + `</string></array><key>EnvironmentVariables</key><dict><key>APP</key><string>` + xml + `</string><key>https_proxy</key><string>` + xml + `</string><key>AWS_EC2_METADATA_SERVICE_ENDPOINT</key><string>` + xml + `</string></dict></dict></plist>`},
+			"/etc/hosts":                 {Content: "127.0.0.1 localhost # " + written + "\n10.0.0.9 " + written + "\n"},
+			"/etc/profile":               {Content: "export TOKEN=" + written + "\nexport HTTPS_PROXY=" + written + "\n"},
+			"/var/root/.aws/credentials": {Content: "[" + written + "]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = " + written + "\n"},
+		}
+		env, _ := macEnv(t, s)
+		exec := env.Exec
+		env.Exec = func(ctx context.Context, name string, args ...string) ([]byte, error) {
+			out, err := exec(ctx, name, args...)
+			switch name {
+			case "scutil":
+				out = []byte(strings.Replace(string(out), "<dictionary> {\n", "<dictionary> {\n  ExceptionsList : <array> {\n    0 : "+written+"\n  }\n  HTTPSUser : "+written+"\n  HTTPSEnable : 1\n  HTTPSProxy : "+written+"\n", 1))
+			case "launchctl":
+				out = []byte(strings.Replace(string(out), "default environment = {\n", "default environment = {\n\t\tAPP => "+written+"\n", 1))
+			case "pfctl":
+				out = []byte("Status: Enabled " + written + "\nblock drop out all label \"" + written + "\"\n")
+			default:
+				out = append(out, written+"\n"...)
+			}
+			return out, err
+		}
+		env, recorder := recording.Record(env)
+		f := engine.Collect(t.Context(), env, engine.Options{})
+		_, redact := report.RedactRecording(f)
+		for _, r := range []*recording.Recording{recorder.Recording(report.StripText, false), recorder.Recording(redact, true)} {
+			b, err := json.MarshalIndent(r, "", " ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if at := strings.Index(string(b), secret); at >= 0 {
+				t.Errorf("%s: …%s…", form, b[max(0, at-200):at+40])
+			}
+		}
+	}
+}
+
+func quoteJSON(s string) string {
+	b, _ := json.Marshal(s)
+	return string(b)
+}

@@ -1,6 +1,7 @@
 package gathertest
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +46,18 @@ func (w *Windows) Ask() *gather.Windows {
 			if len(out) == 0 {
 				return facts.Absent[[]string]("no such key", gather.RegistryURL(key))
 			}
+			return facts.Known(out, gather.RegistryURL(key))
+		},
+		Keys: func(key string) facts.Seen[[]string] {
+			out := []string{}
+			for k := range w.Registry {
+				if rest, ok := strings.CutPrefix(k, key+`\`); ok {
+					if name, _, _ := strings.Cut(rest, "|"); !strings.Contains(name, `\`) && !slices.Contains(out, name) {
+						out = append(out, name)
+					}
+				}
+			}
+			slices.Sort(out)
 			return facts.Known(out, gather.RegistryURL(key))
 		},
 		Connections: func([]int, uint16) facts.Seen[[]facts.Socket] { return facts.Known(w.Sockets, "GetExtendedTcpTable") },

@@ -42,6 +42,9 @@ func windowsHost(env *gather.Env, h *facts.Host) {
 	} else {
 		h.Resolver = gather.Likewise[facts.Resolver](s)
 	}
+	if servers, from, ok := nrptServers(w); ok {
+		h.Resolver = facts.Known(facts.Resolver{Servers: servers, Search: suffixes(w), Options: []string{}}, from)
+	}
 	rows := w.Routes()
 	if !rows.Known() {
 		h.DefaultIPv4, h.DefaultIPv6 = gather.Likewise[bool](rows), gather.Likewise[bool](rows)

@@ -100,6 +100,7 @@ func (r *Recording) windows() *gather.Windows {
 		},
 		Strings: func(k, v string) facts.Seen[[]string] { return answer[[]string](r, "strings", k, v) },
 		Texts:   func(k string) facts.Seen[[]string] { return answer[[]string](r, "texts", k) },
+		Keys:    func(k string) facts.Seen[[]string] { return answer[[]string](r, "keys", k) },
 		Processes: func(names []string) facts.Seen[[]facts.Process] {
 			return answer[[]facts.Process](r, append([]string{"processes"}, names...)...)
 		},

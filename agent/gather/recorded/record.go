@@ -148,6 +148,12 @@ func (r *Recorder) ofWindows(w *gather.Windows) *gather.Windows {
 			keep(r, kept, "texts", k)
 			return s
 		},
+		Keys: func(k string) facts.Seen[[]string] {
+			if w.Keys == nil {
+				return facts.Unknown[[]string](gather.NotLive, "")
+			}
+			return keep(r, w.Keys(k), "keys", k)
+		},
 		Processes: func(names []string) facts.Seen[[]facts.Process] {
 			return keep(r, w.Processes(names), append([]string{"processes"}, names...)...)
 		},

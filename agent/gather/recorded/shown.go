@@ -443,15 +443,32 @@ func scutilProxy(text string) string {
 	return b.String() + "}\n"
 }
 
-var rePF = regexp.MustCompile(`^ *(Status: (Enabled|Disabled).*|\}|anchor "[A-Za-z0-9./*_-]*"[a-z0-9 ]*\{?|(block|pass) [a-z0-9 .:/,={}!<>()_-]*[A-Za-z0-9 .:/,={}!<>()_-]*)$`)
+var (
+	rePFStatus = regexp.MustCompile(`^Status: (Enabled|Disabled)`)
+	// Addresses, numbers, devices and signs.
+	rePFWord = regexp.MustCompile(`^(!?[0-9a-f]*[.:][0-9a-f.:/]*|\d{1,5}(:\d{1,5})?|(en|lo|utun|bridge|awdl|llw|ap|gif|stf|anpi)\d{1,3}|[{}!=<>,]+|S/SA|S/SAFR)$`)
+)
 
-// packetFilter keeps a rule without its label.
+// pfKnown are the words of a rule that are no values.
+var pfKnown = strings.Fields("block pass anchor in out drop return return-rst return-icmp return-icmp6 quick log on inet inet6 proto tcp udp icmp icmp6 from to any all port user root flags keep modulate no state http https domain ssh com.apple/*")
+
+// packetFilter keeps the state of the filter, and of a rule the words that are known.
+// Another one leaves a gap, which makes the rule one that may match.
 func packetFilter(s string) string {
-	s, _, _ = strings.Cut(s, ` label "`)
-	if rePF.MatchString(s) {
-		return s
+	if m := rePFStatus.FindString(s); m != "" {
+		return m
 	}
-	return ""
+	s, _, _ = strings.Cut(s, ` label "`)
+	f := strings.Fields(s)
+	if len(f) == 0 || !slices.Contains([]string{"block", "pass", "anchor", "}"}, f[0]) {
+		return ""
+	}
+	for i, w := range f {
+		if !slices.Contains(pfKnown, strings.Trim(w, `"`)) && !rePFWord.MatchString(w) {
+			f[i] = logline.Gap
+		}
+	}
+	return strings.Join(f, " ")
 }
 
 // shownError is what is kept of an error.
