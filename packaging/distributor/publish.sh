@@ -6,10 +6,13 @@ set -eu
 usage() {
     cat <<'E2'
 usage: publish.sh --bucket BUCKET [--name ssm-doctor] [--dir dist/distributor]
-                  [--prefix ssm-doctor] [--set-default] [--share ACCOUNT]... [--keep-upload] [--dry-run]
+                  [--prefix ssm-doctor] [--set-default] [--share ACCOUNT]... [--region REGION]...
+                  [--keep-upload] [--dry-run]
 
   --set-default  make the new version the default one (hosts without a pinned version take it)
   --share        let another account use the document; repeat for more
+  --region       publish there, and not in the Region of the configuration; repeat for more.
+                 A document is one Region's: {region} in BUCKET is replaced by each
   --keep-upload  leave the files in the bucket; the service has its own copy
   --dry-run      print the commands that would change something, run none of them
 E2
@@ -42,12 +45,16 @@ pinned() {
 }
 tab=$(printf '\t')
 
-bucket='' name=ssm-doctor dir=dist/distributor prefix=ssm-doctor default=no share='' keep=no dry=no
+regions='' bucket='' name=ssm-doctor dir=dist/distributor prefix=ssm-doctor default=no share='' keep=no dry=no
 while [ $# -gt 0 ]; do
     case $1 in
-    --bucket | --name | --dir | --prefix | --share)
+    --bucket | --name | --dir | --prefix | --share | --region)
         [ $# -ge 2 ] || die "$1 needs a value"
         case $1 in
+        --region)
+            case $2 in '' | *[!a-z0-9-]*) die "--region needs the name of a Region" ;; esac
+            regions="$regions $2"
+            ;;
         --bucket) bucket=$2 ;;
         --name) name=$2 ;;
         --dir) dir=$2 ;;
@@ -68,11 +75,26 @@ while [ $# -gt 0 ]; do
     shift
 done
 [ -n "$bucket" ] || { usage >&2; exit 64; }
+here=$(cd "$(dirname "$0")" && pwd)
+if [ -n "$regions" ]; then
+    # Each Region by a run of its own; the first that fails ends it, and says which it was.
+    set --
+    [ "$default" = no ] || set -- "$@" --set-default
+    [ "$keep" = no ] || set -- "$@" --keep-upload
+    [ "$dry" = no ] || set -- "$@" --dry-run
+    for account in $share; do set -- "$@" --share "$account"; done
+    for region in $regions; do
+        of=$(printf '%s' "$bucket" | sed "s/{region}/$region/g")
+        printf '%s:\n' "$region"
+        AWS_REGION=$region AWS_DEFAULT_REGION=$region sh "$here/publish.sh" --bucket "$of" --name "$name" --dir "$dir" --prefix "$prefix" "$@" ||
+            die "$region failed; the Regions before it are done, those after it are not"
+    done
+    exit 0
+fi
 [ -f "$dir/manifest.json" ] || die "no manifest.json in $dir: build the package first"
 command -v aws >/dev/null 2>&1 || die "the AWS CLI is not installed"
 
 # The validator knows the rules of the service; with Go at hand they are tried first.
-here=$(cd "$(dirname "$0")" && pwd)
 full=$(cd "$dir" && pwd)
 if command -v go >/dev/null 2>&1; then
     (cd "$here" && go run . validate -name "$name" "$full") || die "the package is not valid"

@@ -12,7 +12,8 @@ import (
 // versions are in the file of that name. Associations are $RINGS: number 1 installs
 // version 0.99, the others something else. Every call goes to calls.
 const awsStub = `#!/bin/sh
-echo "$*" >>"$STUB/calls"
+echo "${AWS_REGION:+$AWS_REGION: }$*" >>"$STUB/calls"
+[ "$AWS_REGION" != xx-north-1 ] || exit 254
 case "$1 $2" in
 "ssm describe-document")
     case "$*" in *--version-name*) echo "${AFTER:-Active}"; exit 0 ;; esac
@@ -55,6 +56,10 @@ func TestPublish(t *testing.T) {
 		{"not allowed", "denied", "", "", nil, false, nil, []string{"create-document", "update-document"}},
 		{"refused by the service", "absent", "", "Failed bad checksum", []string{"--set-default"}, false, nil, []string{"default-version"}},
 		{"dry run", "absent", "", "", []string{"--dry-run"}, true, nil, []string{"s3 cp", "create-document", "s3 rm"}},
+		{"three Regions", "absent", "", "", []string{"--region", "eu-central-1", "--region", "us-east-1", "--bucket", "b-{region}", "--share", "111122223333"}, true,
+			[]string{"eu-central-1: s3 cp", "us-east-1: s3 rm s3://b-us-east-1/ssm-doctor/1.2.3/", "us-east-1: ssm create-document", "eu-central-1: ssm modify-document-permission --name ssm-doctor --permission-type Share --account-ids-to-add 111122223333"}, nil},
+		{"one of the Regions fails", "absent", "", "", []string{"--region", "eu-central-1", "--region", "xx-north-1", "--region", "us-east-1"}, false, []string{"eu-central-1: ssm create-document"}, []string{"us-east-1: ssm"}},
+		{"Region is none", "absent", "", "", []string{"--region", "$(id)"}, false, nil, []string{"ssm"}},
 		{"account is none", "absent", "", "", []string{"--share", "all"}, false, nil, []string{"ssm"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -306,23 +306,23 @@ func (r *run) check(version string) error {
 		var m struct{ Name, Version string }
 		switch err := json.Unmarshal(b, &m); {
 		case err != nil:
-			return fmt.Errorf("Package manifest is invalid: %w", err)
+			return fmt.Errorf("package manifest is invalid: %w", err)
 		case !strings.EqualFold(m.Name, r.Name):
-			return fmt.Errorf("Package manifest is invalid: manifest name (%s) does not match expected package name (%s)", m.Name, r.Name)
+			return fmt.Errorf("package manifest is invalid: manifest name (%s) does not match expected package name (%s)", m.Name, r.Name)
 		case !strings.EqualFold(m.Version, version):
-			return fmt.Errorf("Package manifest is invalid: manifest version (%s) does not match expected package version (%s)", m.Version, version)
+			return fmt.Errorf("package manifest is invalid: manifest version (%s) does not match expected package version (%s)", m.Version, version)
 		}
 	}
 	entries, err := os.ReadDir(r.Folder(version))
 	if err != nil || len(entries) < 2 {
-		return errors.New("Package is incomplete")
+		return errors.New("package is incomplete")
 	}
 	for _, e := range entries {
 		if e.Name() == "install.sh" || e.Name() == "install.ps1" {
 			return nil
 		}
 	}
-	return errors.New("Package is not supported (package is missing install action)")
+	return errors.New("package is not supported (package is missing install action)")
 }
 
 // unpack puts the zip over what is in the folder. Files get no execute bits: some
