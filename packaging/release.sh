@@ -175,7 +175,35 @@ if step distributor; then
 	go run ./packaging/distributor build -version "$VERSION" -notices "$stage/THIRD-PARTY-NOTICES" -license LICENSE -out "$out/distributor" "$@"
 fi
 
+if step container; then
+	set --
+	for arch in $arches; do
+		[ -e "$stage/bin/$arch/ssm-doctor" ] && [ "$arch" != armhf ] || continue
+		root=$stage/image/$arch
+		mkdir -p "$root/host"
+		cp "$stage/bin/$arch/ssm-doctor" "$stage/THIRD-PARTY-NOTICES" LICENSE "$root/"
+		GOOS=linux GOARCH=$arch go build -ldflags='-s -w -buildid=' -o "$root/enter" ./packaging/container/enter
+		set -- "$@" "$arch=$root"
+	done
+	mkdir -p "$out/container"
+	(cd packaging/tools && go build -o "$stage/image-tool" ./image)
+	"$stage/image-tool" -version "$VERSION" -commit "$COMMIT" -time "$SOURCE_DATE_EPOCH" -out "$out/container/ssm-doctor-$VERSION.oci.tar" "$@"
+	echo "  container image for $#"
+fi
+
+# With the module of cryptography that was submitted to the FIPS 140-3 validation, switched on.
+if step fips; then
+	mkdir -p "$out/fips"
+	for arch in $arches; do
+		[ "$arch" != armhf ] || continue
+		GOFIPS140=v1.0.0 build linux "$arch" "$out/fips/ssm-doctor-linux-$arch"
+	done
+fi
+
 if step sbom; then
+	for f in "$out"/fips/*; do
+		[ ! -e "$f" ] || "$stage/gen" sbom "$f" >"$out/fips-${f##*/}.cdx.json"
+	done
 	for f in "$out"/bin/*; do "$stage/gen" sbom "$f" >"$out/${f##*/}.cdx.json"; done
 fi
 # How all this was made, by what it was before signing.
