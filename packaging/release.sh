@@ -1,29 +1,34 @@
 #!/bin/sh
 # Builds everything that is published, from a clean clone, into one folder.
 #
-#   packaging/release.sh [-o DIR] [-a "amd64 arm64"] [-s STEPS] [-d]
+#   packaging/release.sh [-u] [-o DIR] [-a "amd64 arm64 armhf"] [-s STEPS] [-d]
 #
+#   -u  unsigned, for tests: without it the keys below must be there
 #   -o  output folder (default: dist); emptied first
-#   -a  Linux architectures
-#   -s  steps (default: "linux other packages msi distributor sbom")
+#   -a  Linux architectures; armhf is 32-bit ARM with a floating point unit, Raspberry Pi
+#       included, and gets a program and a deb
+#   -s  steps (default: "linux other packages msi distributor container fips sbom")
 #   -d  allow changes that are not committed
 #
 # The version comes from git: v1.2.3 gives 1.2.3, five commits later 1.2.3.5,
-# without any tag 0.0.COMMITS. VERSION overrides it. Two builds of one commit are
-# the same bytes; signatures, which hold their time, are made last:
+# without any tag 0.0.COMMITS. VERSION, COMMIT and SOURCE_DATE_EPOCH override what git says.
+# Two builds of one commit are the same bytes; signatures, which hold their time, are made
+# last. packaging/verify.sh checks a release, and builds it again.
 #
-#   MINISIGN_KEY=FILE   signs SHA256SUMS with minisign
-#   DEB_KEY_FILE=FILE   signs deb packages (origin signature)
+#   MINISIGN_KEY=FILE   signs SHA256SUMS and provenance.json with minisign
 #   RPM_KEY_FILE=FILE   signs rpm packages; NFPM_PASSPHRASE as nfpm has it
 #   SIGN_PFX=FILE       signs the Windows program and its MSI; see windows/sign.sh
+#   DEB_KEY_FILE=FILE   signs deb packages (origin signature); apt asks for none, it goes
+#                       by the signed index of the repository (packaging/repository.sh)
 set -eu
 umask 022
 export LC_ALL=C TZ=UTC
 cd "$(dirname "$0")/.."
 
-out=dist arches='amd64 arm64' steps='linux other packages msi distributor sbom' dirty=no
-while getopts o:a:s:d opt; do
+out=dist arches='amd64 arm64 armhf' steps='linux other packages msi distributor container fips sbom' dirty=no unsigned=no
+while getopts uo:a:s:d opt; do
 	case $opt in
+	u) unsigned=yes ;;
 	o) out=$OPTARG ;;
 	a) arches=$OPTARG ;;
 	s) steps=$OPTARG ;;
@@ -33,6 +38,21 @@ while getopts o:a:s:d opt; do
 done
 step() { case " $steps " in *" $1 "*) return 0 ;; esac; return 1; }
 
+for arch in $arches; do
+	case $arch in
+	amd64 | arm64 | armhf) ;;
+	*)
+		echo "release.sh: no packages for $arch; 32-bit ARM is armhf" >&2
+		exit 64
+		;;
+	esac
+done
+if [ "$unsigned" = yes ]; then
+	unset MINISIGN_KEY RPM_KEY_FILE DEB_KEY_FILE SIGN_PFX
+elif [ -z "${MINISIGN_KEY:-}" ] || { step packages && [ -z "${RPM_KEY_FILE:-}" ]; }; then
+	echo "release.sh: a release is signed: set MINISIGN_KEY and RPM_KEY_FILE, or say -u for an unsigned build" >&2
+	exit 1
+fi
 if [ "$dirty" = no ] && [ -n "$(git status --porcelain)" ]; then
 	echo "release.sh: there are changes that are not committed (-d builds them)" >&2
 	exit 1
@@ -55,6 +75,8 @@ case $VERSION in
 	;;
 esac
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+COMMIT=${COMMIT:-$(git rev-parse HEAD)}
+day=$(date -u -d "@$SOURCE_DATE_EPOCH" +%F)
 export VERSION SOURCE_DATE_EPOCH
 # Settings of the builder must not show in the result.
 # HTTP/1.1 is all that it speaks; HTTP/2 would add half a megabyte.
@@ -70,7 +92,9 @@ echo "ssm-doctor $VERSION, $(date -u -d "@$SOURCE_DATE_EPOCH" +%FT%TZ 2>/dev/nul
 
 build() { # OS ARCH FILE
 	mkdir -p "$(dirname "$3")"
-	GOOS=$1 GOARCH=$2 go build -ldflags="-s -w -buildid= -X main.version=$VERSION" -o "$3" ./cmd/ssm-doctor
+	goarch=$2
+	[ "$2" != armhf ] || goarch=arm
+	GOOS=$1 GOARCH=$goarch GOARM=6 go build -ldflags="-s -w -buildid= -X main.version=$VERSION -X main.commit=$COMMIT -X main.date=$day" -o "$3" ./cmd/ssm-doctor
 	echo "  $1/$2 $(wc -c <"$3") bytes"
 }
 
@@ -96,6 +120,9 @@ for f in "$stage"/bin/*/*; do
 	cp "$f" "$out/bin/ssm-doctor-$name$ext"
 done
 go build -o "$stage/gen" ./packaging/gen
+# What is linked in is passed on with its licenses, in every artefact.
+"$stage/gen" notices "$out"/bin/* >"$stage/THIRD-PARTY-NOTICES"
+cp "$stage/THIRD-PARTY-NOTICES" LICENSE "$out/"
 
 if step packages; then
 	build "$(go env GOHOSTOS)" "$(go env GOHOSTARCH)" "$stage/host" >/dev/null
@@ -111,24 +138,32 @@ if step packages; then
 			{ print }' "$f" >"$stage/scripts/${f#packaging/deb-rpm/}"
 	done
 	cp packaging/deb-rpm/ssm-doctor.yml packaging/deb-rpm/copyright packaging/deb-rpm/lintian-overrides LICENSE CHANGELOG.md "$stage/"
-	when=$(date -R -u -d "@$SOURCE_DATE_EPOCH")
-	printf 'ssm-doctor (%s) stable; urgency=medium\n\n  * Release %s.\n\n -- ssm-doctor maintainers <maintainers@ssm-doctor.invalid>  %s\n' "$VERSION" "$VERSION" "$when" |
-		gzip -9n >"$stage/changelog.gz"
-	cp packaging/deb-rpm/nfpm.yaml "$stage/nfpm.yaml"
-	if [ -n "${DEB_KEY_FILE:-}" ]; then
-		sed -i "s|^deb:|deb:\n  signature: {method: debsign, type: origin, key_file: $DEB_KEY_FILE}|" "$stage/nfpm.yaml"
-	fi
-	if [ -n "${RPM_KEY_FILE:-}" ]; then
-		sed -i "s|^rpm:|rpm:\n  signature: {key_file: $RPM_KEY_FILE}|" "$stage/nfpm.yaml"
-	fi
+	"$stage/gen" changelog deb | gzip -9n >"$stage/changelog.gz"
+	"$stage/gen" changelog rpm >"$stage/changelog.yaml"
 	go build -modfile=packaging/tools/go.mod -o "$stage/nfpm" github.com/goreleaser/nfpm/v2/cmd/nfpm
-	mkdir "$out/packages"
-	for ARCH in $arches; do
-		export ARCH
-		for format in ${FORMATS:-deb rpm apk archlinux}; do
-			(cd "$stage" && ./nfpm package -f nfpm.yaml -p "$format" -t "$out/packages/" >"$stage/nfpm.log") || { cat "$stage/nfpm.log" >&2; exit 1; }
+	# package FOLDER: all packages there, signed by the keys that SIGN names.
+	package() {
+		mkdir -p "$1"
+		for ARCH in $arches; do
+			PKGARCH=$ARCH formats='deb rpm apk archlinux'
+			[ "$ARCH" != armhf ] || PKGARCH=arm6 formats=deb
+			export ARCH PKGARCH
+			for format in $formats; do
+				case " ${FORMATS:-$formats} " in *" $format "*) ;; *) continue ;; esac
+				{
+					cat packaging/deb-rpm/nfpm.yaml
+					[ "$format" != rpm ] || echo 'changelog: changelog.yaml'
+				} | sed "$2" >"$stage/nfpm.yaml"
+				(cd "$stage" && ./nfpm package -f nfpm.yaml -p "$format" -t "$1/" >"$stage/nfpm.log") || { cat "$stage/nfpm.log" >&2; exit 1; }
+			done
 		done
-	done
+	}
+	sign=
+	if [ -n "${DEB_KEY_FILE:-}" ]; then sign="s|^deb:|deb:\n  signature: {method: debsign, type: origin, key_file: $DEB_KEY_FILE}|;"; fi
+	if [ -n "${RPM_KEY_FILE:-}" ]; then sign="${sign}s|^rpm:|rpm:\n  signature: {key_file: $RPM_KEY_FILE}|"; fi
+	package "$out/packages" "$sign"
+	# What can be built again byte for byte.
+	if [ -n "$sign" ]; then package "$stage/unsigned/packages" ''; fi
 	(cd "$out/packages" && printf '  %s\n' ./*)
 fi
 
@@ -142,18 +177,59 @@ if step distributor; then
 	for f in "$out"/bin/*; do
 		name=${f##*/ssm-doctor-}
 		name=${name%.exe}
+		# The agent runs on 32-bit ARM, and Distributor has no name for it.
+		[ "$name" != linux-armhf ] || continue
 		set -- "$@" "${name%-*}/${name#*-}=$f"
 	done
-	go run ./packaging/distributor build -version "$VERSION" -out "$out/distributor" "$@"
+	go run ./packaging/distributor build -version "$VERSION" -notices "$stage/THIRD-PARTY-NOTICES" -license LICENSE -out "$out/distributor" "$@"
+fi
+
+if step container; then
+	set --
+	for arch in $arches; do
+		[ -e "$stage/bin/$arch/ssm-doctor" ] && [ "$arch" != armhf ] || continue
+		root=$stage/image/$arch
+		mkdir -p "$root/host"
+		cp "$stage/bin/$arch/ssm-doctor" "$stage/THIRD-PARTY-NOTICES" LICENSE "$root/"
+		GOOS=linux GOARCH=$arch go build -ldflags='-s -w -buildid=' -o "$root/enter" ./packaging/container/enter
+		set -- "$@" "$arch=$root"
+	done
+	mkdir -p "$out/container"
+	(cd packaging/tools && go build -o "$stage/image-tool" ./image)
+	"$stage/image-tool" -version "$VERSION" -commit "$COMMIT" -time "$SOURCE_DATE_EPOCH" -out "$out/container/ssm-doctor-$VERSION.oci.tar" "$@"
+	echo "  container image for $#"
+fi
+
+# With the module of cryptography that was submitted to the FIPS 140-3 validation, switched on.
+if step fips; then
+	mkdir -p "$out/fips"
+	for arch in $arches; do
+		[ "$arch" != armhf ] || continue
+		GOFIPS140=v1.0.0 build linux "$arch" "$out/fips/ssm-doctor-linux-$arch"
+	done
 fi
 
 if step sbom; then
+	for f in "$out"/fips/*; do
+		[ ! -e "$f" ] || "$stage/gen" sbom "$f" >"$out/fips-${f##*/}.cdx.json"
+	done
 	for f in "$out"/bin/*; do "$stage/gen" sbom "$f" >"$out/${f##*/}.cdx.json"; done
 fi
+# How all this was made, by what it was before signing.
+mkdir -p "$stage/unsigned"
+"$stage/gen" sums "$out" >"$stage/sums"
+(cd "$stage/unsigned" && find . -type f) | sed 's|^\./||' | while read -r f; do
+	echo "$(sha256sum <"$stage/unsigned/$f" | cut -d ' ' -f 1)  $f"
+done >"$stage/sums.unsigned"
+awk -v list="$stage/sums.unsigned" 'BEGIN { while ((getline <list) > 0) sum[$2] = $1 } { print ($2 in sum ? sum[$2] : $1) "  " $2 }' \
+	"$stage/sums" >"$stage/sums.provenance"
+"$stage/gen" provenance "$stage/sums.provenance" "$COMMIT" "$arches" "$steps" >"$out/provenance.json"
 "$stage/gen" sums "$out" >"$stage/sums"
 mv "$stage/sums" "$out/SHA256SUMS"
-if [ -n "${MINISIGN_KEY:-}" ]; then
-	minisign -S -s "$MINISIGN_KEY" -m "$out/SHA256SUMS" -t "ssm-doctor $VERSION"
-fi
 cd "$top"
 echo "$(wc -l <"$out/SHA256SUMS") files in $out"
+if [ -n "${MINISIGN_KEY:-}" ]; then
+	minisign -S -s "$MINISIGN_KEY" -m "$out/SHA256SUMS" "$out/provenance.json" -t "ssm-doctor $VERSION"
+else
+	echo "release.sh: UNSIGNED: nobody can tell who made these files; for tests only" >&2
+fi

@@ -5,7 +5,7 @@
 #
 #   packaging/reproducible.sh [-s STEPS] [-a ARCHES]     as release.sh has them
 set -eu
-steps='linux other packages distributor sbom' arches='amd64 arm64'
+steps='linux other packages distributor container fips sbom' arches='amd64 arm64 armhf'
 while getopts s:a: opt; do
 	case $opt in
 	s) steps=$OPTARG ;;
@@ -30,12 +30,12 @@ for to in "$one" "$two"; do
 done
 (
 	umask 022
-	"$one/packaging/release.sh" -s "$steps" -a "$arches"
+	"$one/packaging/release.sh" -u -s "$steps" -a "$arches"
 )
 (
 	umask 077
 	export TZ=Asia/Tokyo LC_ALL=C.UTF-8 GOCACHE="$work/cache"
-	"$two/packaging/release.sh" -s "$steps" -a "$arches" >/dev/null
+	"$two/packaging/release.sh" -u -s "$steps" -a "$arches" >/dev/null
 )
 bad=0
 (cd "$one/dist" && find . -type f) | LC_ALL=C sort >"$work/a"

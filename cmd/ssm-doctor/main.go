@@ -70,6 +70,9 @@ func program() int {
 	}
 	log.SetOutput(io.Discard) // libraries print there what peers sent; ours have loggers of their own
 	promversion.Version = versionString()
+	if r := revision(); r != "" {
+		promversion.Revision = r
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}
 	code := a.run(ctx, stop, os.Args[1:])
@@ -81,6 +84,9 @@ func program() int {
 // the next interrupt end the program at once.
 func (a *app) run(ctx context.Context, stopSignals func(), args []string) int {
 	go func() { <-ctx.Done(); stopSignals() }()
+	if len(args) == 1 && args[0] == "--version" {
+		args = []string{"version"} // no flag: SSM_DOCTOR_VERSION would set it
+	}
 	root := newRootCmd(a)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)

@@ -39,6 +39,7 @@ type plan struct {
 	publisher string
 	binaries  map[string]string // "linux/amd64" -> path
 	out       string            // folder, made if need be
+	texts     map[string]string // name in the zip -> path, of licenses and notices
 }
 
 // build writes manifest.json and one zip per binary.
@@ -94,6 +95,13 @@ func (p plan) members(t target, program []byte) ([]member, error) {
 	out := []member{
 		{t.program(), 0o755, program},
 		{releaseFile, 0o644, []byte(p.version + "\n")},
+	}
+	for name, file := range p.texts {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, member{name, 0o644, b})
 	}
 	dir := path.Join("scripts", family)
 	entries, err := scripts.ReadDir(dir)

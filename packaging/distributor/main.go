@@ -34,10 +34,17 @@ func run(args []string, stdout, stderr io.Writer) error {
 		version := fs.String("version", "", "`version` of the package; '-' and '+' become dots")
 		publisher := fs.String("publisher", "ssm-doctor", "`publisher` shown in the console")
 		out := fs.String("out", "dist/distributor", "`folder` for manifest.json and the zips")
+		notices := fs.String("notices", "", "`file` of the notices of linked modules")
+		license := fs.String("license", "", "`file` of the license")
 		if err := fs.Parse(args[1:]); err != nil {
 			return err
 		}
-		p := plan{name: *name, version: packageVersion(*version), publisher: *publisher, out: *out, binaries: map[string]string{}}
+		p := plan{texts: map[string]string{}, name: *name, version: packageVersion(*version), publisher: *publisher, out: *out, binaries: map[string]string{}}
+		for name, file := range map[string]string{"THIRD-PARTY-NOTICES": *notices, "LICENSE": *license} {
+			if file != "" {
+				p.texts[name] = file
+			}
+		}
 		for _, a := range fs.Args() {
 			platform, path, ok := strings.Cut(a, "=")
 			if !ok {

@@ -75,6 +75,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 [ -n "$bucket" ] || { usage >&2; exit 64; }
+here=$(cd "$(dirname "$0")" && pwd)
 if [ -n "$regions" ]; then
     # Each Region by a run of its own; the first that fails ends it, and says which it was.
     set --
@@ -85,7 +86,7 @@ if [ -n "$regions" ]; then
     for region in $regions; do
         of=$(printf '%s' "$bucket" | sed "s/{region}/$region/g")
         printf '%s:\n' "$region"
-        AWS_REGION=$region AWS_DEFAULT_REGION=$region "$0" --bucket "$of" --name "$name" --dir "$dir" --prefix "$prefix" "$@" ||
+        AWS_REGION=$region AWS_DEFAULT_REGION=$region sh "$here/publish.sh" --bucket "$of" --name "$name" --dir "$dir" --prefix "$prefix" "$@" ||
             die "$region failed; the Regions before it are done, those after it are not"
     done
     exit 0
@@ -94,7 +95,6 @@ fi
 command -v aws >/dev/null 2>&1 || die "the AWS CLI is not installed"
 
 # The validator knows the rules of the service; with Go at hand they are tried first.
-here=$(cd "$(dirname "$0")" && pwd)
 full=$(cd "$dir" && pwd)
 if command -v go >/dev/null 2>&1; then
     (cd "$here" && go run . validate -name "$name" "$full") || die "the package is not valid"

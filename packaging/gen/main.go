@@ -6,6 +6,9 @@
 //	gen check                says which of them are stale; writes nothing
 //	gen completions BIN DIR  shell completions of a built program
 //	gen sbom BIN             CycloneDX 1.5 of a built program of release $VERSION, on stdout
+//	gen notices BIN...       licenses and notices of the modules linked into programs
+//	gen changelog deb|rpm    changelog of a package from CHANGELOG.md
+//	gen provenance SUMS COMMIT ARCHES STEPS   how the files of a list of sums were made
 //	gen sums DIR             SHA256SUMS over the files of a directory, on stdout
 package main
 
@@ -19,6 +22,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"time"
 )
 
 func main() {
@@ -40,15 +45,38 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case cmd == "completions" && len(rest) == 2:
 		return completions(ctx, rest[0], rest[1])
 	case cmd == "sbom" && len(rest) == 1:
-		version := os.Getenv("VERSION")
-		if version == "" {
-			return errors.New("sbom: VERSION is not set")
+		version, when, err := built()
+		if err != nil {
+			return err
 		}
-		return sbom(rest[0], version, out)
+		return sbom(ctx, rest[0], version, when, out)
+	case cmd == "notices" && len(rest) > 0:
+		return notices(ctx, rest, out)
+	case cmd == "changelog" && len(rest) == 1:
+		version, when, err := built()
+		if err != nil {
+			return err
+		}
+		return changelog(rest[0], version, when, out)
+	case cmd == "provenance" && len(rest) == 4:
+		version, when, err := built()
+		if err != nil {
+			return err
+		}
+		return provenanceOf(rest[0], rest[1], version, rest[2], rest[3], when, out)
 	case cmd == "sums" && len(rest) == 1:
 		return sums(rest[0], out)
 	}
 	return fmt.Errorf("no such use: %q", args)
+}
+
+// built is the version that is built, and the time of its commit.
+func built() (version string, when time.Time, err error) {
+	seconds, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64)
+	if version = os.Getenv("VERSION"); version == "" || err != nil {
+		return "", when, errors.New("VERSION or SOURCE_DATE_EPOCH is not set")
+	}
+	return version, time.Unix(seconds, 0), nil
 }
 
 func writeAll(dir string, files map[string]string) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"debug/buildinfo"
 	"encoding/base64"
@@ -14,6 +15,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 )
 
 // The parts of CycloneDX 1.5 that are written.
@@ -27,8 +29,11 @@ type (
 		Depends     []dependency `json:"dependencies"`
 	}
 	metadata struct {
-		Component  component  `json:"component"`
-		Properties []property `json:"properties,omitempty"`
+		Timestamp  string       `json:"timestamp"`
+		Tools      []tool       `json:"tools"`
+		Supplier   organization `json:"supplier"`
+		Component  component    `json:"component"`
+		Properties []property   `json:"properties,omitempty"`
 	}
 	component struct {
 		Type    string `json:"type"`
@@ -37,6 +42,20 @@ type (
 		Version string `json:"version,omitempty"`
 		PURL    string `json:"purl,omitempty"`
 		Hashes  []hash `json:"hashes,omitempty"`
+
+		Supplier *organization `json:"supplier,omitempty"`
+		Licenses []expression  `json:"licenses,omitempty"`
+	}
+	organization struct {
+		Name string `json:"name"`
+	}
+	expression struct {
+		Expression string `json:"expression"`
+	}
+	tool struct {
+		Vendor  string `json:"vendor"`
+		Name    string `json:"name"`
+		Version string `json:"version"`
 	}
 	hash struct {
 		Alg     string `json:"alg"`
@@ -54,7 +73,7 @@ type (
 
 // sbom writes the bill of materials that the program carries in itself. Its own
 // version it does not carry: -trimpath leaves the linker's flags out.
-func sbom(program, version string, out io.Writer) error {
+func sbom(ctx context.Context, program, version string, when time.Time, out io.Writer) error {
 	info, err := buildinfo.ReadFile(program)
 	if err != nil {
 		return fmt.Errorf("read the build info of %s: %w", program, err)
@@ -63,7 +82,15 @@ func sbom(program, version string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	b, err := fromBuildInfo(info, version, sum)
+	list, err := linked(ctx, []string{program})
+	if err != nil {
+		return err
+	}
+	licenses := map[string]string{}
+	for _, n := range list {
+		licenses[n.module] = n.license
+	}
+	b, err := fromBuildInfo(info, version, sum, when, licenses)
 	if err != nil {
 		return err
 	}
@@ -73,22 +100,40 @@ func sbom(program, version string, out io.Writer) error {
 }
 
 // fromBuildInfo: the program, the Go release it was built with and every module
-// linked into it. It has no serial number and no time, which would make two
-// builds differ.
-func fromBuildInfo(info *debug.BuildInfo, version, programSum string) (bom, error) {
+// linked into it. Its time is that of the commit, and it has no serial number, which
+// would make two builds differ.
+func fromBuildInfo(info *debug.BuildInfo, version, programSum string, when time.Time, licenses map[string]string) (bom, error) {
 	settings := map[string]string{}
 	for _, s := range info.Settings {
 		settings[s.Key] = s.Value
 	}
 	b := bom{Format: "CycloneDX", SpecVersion: "1.5", Version: 1, Components: []component{}}
-	b.Metadata.Component = component{Type: "application", Ref: info.Main.Path, Name: info.Main.Path, Version: version,
+	ownLicense := []expression{{"Apache-2.0"}}
+	b.Metadata.Timestamp = when.UTC().Format(time.RFC3339)
+	b.Metadata.Tools = []tool{{publisher, "packaging/gen", version}}
+	b.Metadata.Supplier = organization{publisher}
+	b.Metadata.Component = component{Supplier: &organization{publisher}, Licenses: ownLicense,
+		Type: "application", Ref: info.Main.Path, Name: info.Main.Path, Version: version,
 		PURL: "pkg:generic/" + purlPath(info.Main.Path) + "@" + url.QueryEscape(version), Hashes: []hash{{"SHA-256", programSum}}}
 	for _, k := range []string{"GOOS", "GOARCH"} {
 		b.Metadata.Properties = append(b.Metadata.Properties, property{"build:" + k, settings[k]})
 	}
 	goVersion := strings.TrimPrefix(info.GoVersion, "go")
 	b.Components = append(b.Components, component{Type: "library", Ref: "std@" + goVersion, Name: "std", Version: goVersion, PURL: "pkg:golang/std@" + goVersion})
+	license := func(c *component) {
+		if l := licenses[c.Ref]; l != "" {
+			c.Licenses = []expression{{l}}
+		}
+		// The supplier of a module is who holds the place that its path names.
+		c.Supplier = &organization{supplier(c.Name)}
+	}
+	license(&b.Components[0])
 	for _, m := range info.Deps {
+		if ours(m) {
+			ref := m.Path + "@" + version
+			b.Components = append(b.Components, component{Type: "library", Ref: ref, Name: m.Path, Version: version, Supplier: &organization{publisher}, Licenses: ownLicense})
+			continue
+		}
 		if m.Replace != nil {
 			m = m.Replace
 		}
@@ -101,6 +146,7 @@ func fromBuildInfo(info *debug.BuildInfo, version, programSum string) (bom, erro
 			}
 			c.Hashes = []hash{{"SHA-256", hex.EncodeToString(raw)}}
 		}
+		license(&c)
 		b.Components = append(b.Components, c)
 	}
 	slices.SortFunc(b.Components, func(x, y component) int { return strings.Compare(x.Ref, y.Ref) })
@@ -110,6 +156,20 @@ func fromBuildInfo(info *debug.BuildInfo, version, programSum string) (bom, erro
 	}
 	b.Depends = []dependency{d}
 	return b, nil
+}
+
+const publisher = "ssm-doctor maintainers"
+
+// supplier is the owner that a module's path names.
+func supplier(module string) string {
+	if module == "std" {
+		return "The Go Authors"
+	}
+	parts := strings.Split(module, "/")
+	if parts[0] == "github.com" && len(parts) > 1 {
+		return parts[0] + "/" + parts[1]
+	}
+	return parts[0]
 }
 
 func purlPath(p string) string {

@@ -64,6 +64,7 @@ row() {
 	said=$(grep -a 'rolled back' /run/m/out | tail -n 1)
 	[ -n "$said" ] || said=$(grep -a '^ssm-doctor: \|^takes \|^the service start\|^Error: ' /run/m/out | grep -av 'valid: \|running as process' | tail -n 1 | sed 's/^ssm-doctor: //' | cut -c 1-198)
 	[ -n "$said" ] || said=$(grep -aiE 'not installed|already (installed|in the process)|Successfully installed|checksum|permission denied|cannot|Read-only|error' /run/m/out | grep -v '^Errors were' | tail -n 1 | cut -c 1-160)
+	case $said in dpkg-deb*) said= ;; esac # of its two processes, which end in any order
 	# What runs is what the service is said to start, as it is now.
 	if [ "$up" != nothing ]; then
 		"/proc/$(systemctl show -p MainPID --value ssm-doctor)/exe" service status >/run/m/status 2>&1 || echo "LIES    service status of $name: $(cat /run/m/status)"
