@@ -169,7 +169,7 @@ fi
 
 if step msi; then
 	mkdir -p "$out/packages"
-	packaging/windows/msi.sh "$out/bin/ssm-doctor-windows-amd64.exe" "$VERSION" "$out/packages/ssm-doctor-$VERSION-x64.msi"
+	NOTICES="$stage/THIRD-PARTY-NOTICES" packaging/windows/msi.sh "$out/bin/ssm-doctor-windows-amd64.exe" "$VERSION" "$out/packages/ssm-doctor-$VERSION-x64.msi"
 fi
 
 if step distributor; then

@@ -22,7 +22,7 @@ trap 'rm -rf "$work"' EXIT INT TERM
 
 cp "$exe" "$work/ssm-doctor.exe"
 cp "$here/../../LICENSE" "$work/LICENSE.txt"
-[ ! -e "${NOTICES:-}" ] || cat "$NOTICES" >>"$work/LICENSE.txt"
+[ -z "${NOTICES:-}" ] || cat "$NOTICES" >>"$work/LICENSE.txt"
 cp "$here/ssm-doctor.wxs" "$work/"
 chmod 0644 "$work"/*
 TZ=UTC find "$work" -type f -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
