@@ -187,7 +187,9 @@ func stepViews(fix []Step, r *Report) []stepView {
 	n := 0
 	for _, s := range fix[:min(len(fix), htmlRows)] {
 		v := stepView{Words: s.words(), Command: s.Command.String(), Or: s.Alternative}
-		v.Changes = capital(changesOf(s.Changes))
+		if len(s.Changes) > 0 { // that a command only looks, its words say
+			v.Changes = capital(changesOf(s.Changes))
+		}
 		if !v.Or {
 			n++
 		}

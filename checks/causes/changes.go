@@ -298,18 +298,12 @@ func init() {
 		"cat": func(args []string, to string, _ []string) ([]Change, bool) {
 			return written(strings.Join(args, " "), to)
 		},
-		"echo":   printed,
-		"printf": printed,
-		"mv":     moveChanges,
-		"rm":     onOperand(FileRemoved, 0, -1),
-		"chown": func(args []string, _ string, _ []string) ([]Change, bool) {
-			ops := operands(args)
-			return []Change{{OwnerSet, ops[len(ops)-1], ops[0]}}, len(ops) > 1
-		},
-		"chmod": func(args []string, _ string, _ []string) ([]Change, bool) {
-			ops := operands(args)
-			return []Change{{ModeSet, ops[len(ops)-1], ops[0]}}, len(ops) > 1
-		},
+		"echo":       printed,
+		"printf":     printed,
+		"mv":         moveChanges,
+		"rm":         onOperand(FileRemoved, 0, -1),
+		"chown":      onOperand(OwnerSet, 1, 0),
+		"chmod":      onOperand(ModeSet, 1, 0),
 		"restorecon": onOperand(LabelsSet, 0, -1),
 		"sed":        sedChanges,
 		"sysctl":     sysctlChanges,
@@ -318,10 +312,7 @@ func init() {
 		"mkswap":     nothing,
 		"swapon":     always(Change{MemoryAdded, "", ""}),
 		"useradd":    onOperand(UserCreated, 0, -1),
-		"adduser": func(args []string, _ string, _ []string) ([]Change, bool) {
-			ops := operands(args)
-			return []Change{{UserCreated, ops[len(ops)-1], ""}}, len(ops) > 0
-		},
+		"adduser":    onOperand(UserCreated, 0, -1),
 		"sysadminctl": func(args []string, _ string, _ []string) ([]Change, bool) {
 			return []Change{{UserCreated, option(args, "-addUser"), ""}}, true
 		},
@@ -484,6 +475,9 @@ func copyChanges(args []string, _ string, _ []string) ([]Change, bool) {
 
 func sedChanges(args []string, _ string, _ []string) ([]Change, bool) {
 	ops := operands(args)
+	if len(ops) == 0 {
+		return nil, false
+	}
 	file := ops[len(ops)-1]
 	switch {
 	case !slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "-i") }):
@@ -522,7 +516,7 @@ func mountChanges(args []string, _ string, _ []string) ([]Change, bool) {
 func nmcliChanges(args []string, _ string, _ []string) ([]Change, bool) {
 	s := strings.Join(args, " ")
 	switch {
-	case strings.HasPrefix(s, "device connect "):
+	case strings.HasPrefix(s, "device connect ") && len(args) > 2:
 		return []Change{{AddressAsked, args[2], ""}}, true
 	case strings.HasPrefix(s, "connection modify"):
 		return []Change{{OtherService, "NetworkManager", ""}}, true
@@ -535,8 +529,8 @@ func nmcliChanges(args []string, _ string, _ []string) ([]Change, bool) {
 // ipChanges are those of iproute2.
 func ipChanges(args []string, _ string, _ []string) ([]Change, bool) {
 	w := operands(args)
-	if len(w) < 2 {
-		return nil, true
+	if len(w) < 3 {
+		return nil, !slices.Contains(w, "del") && !slices.Contains(w, "add")
 	}
 	device := option(w, "dev")
 	switch w[0] + " " + w[1] {

@@ -37,3 +37,32 @@ func TestEveryStepSaysWhatItChanges(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a command holds, it is read without failing, and its changes have words.
+func FuzzChangesOf(f *testing.F) {
+	for command := range commandsOf(fullValues()) {
+		f.Add(command, OnHost)
+	}
+	f.Add(`resource "aws_vpc_endpoint" "x" {`, Terraform)
+	f.Fuzz(func(t *testing.T, command, where string) {
+		list, _ := ChangesOf(command, where)
+		for _, c := range list {
+			if says[c.Kind] == "" || c.Says().String() == "" {
+				t.Errorf("%q has no words", c.Kind)
+			}
+		}
+	})
+}
+
+// A program alone is no reason to fail either.
+func TestChangesOfBarePrograms(t *testing.T) {
+	t.Parallel()
+	for program := range kindOf {
+		for _, rest := range []string{"", " -x", " a", " a b", " route del", " delete", " -i", " link set", " install"} {
+			ChangesOf(program+rest, OnHost)
+		}
+	}
+	if list, known := ChangesOf("frobnicate --all", OnHost); known || list != nil {
+		t.Errorf("an unknown program: %v", list)
+	}
+}

@@ -110,7 +110,7 @@ func powerShellChanges(script string) (list []Change, known bool) {
 			add(Change{UnitUnset, "proxy", ""})
 		case program == "ipconfig" && has("/renew"):
 			add(Change{AddressAsked, "the network", ""})
-		case program == "route" && has("delete "):
+		case program == "route" && has("delete ") && len(args) > 1:
 			add(Change{RouteRemoved, args[1], ""})
 		case program == "route" && has("add ") && len(args) > 2:
 			add(Change{RouteSet, args[2], "the other interface"})
