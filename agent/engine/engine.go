@@ -41,8 +41,9 @@ type Options struct {
 	Previous *facts.Facts
 	// ReadsLast is how long verdicts of earlier reads of rights are kept; 0: for ever.
 	ReadsLast time.Duration
-	// Progress, when set, is told each source as it ends, from one goroutine at a time.
-	Progress func(source string, done, total int)
+	// Progress, when set, is told which sources are waited for whenever that changes, from
+	// one goroutine at a time.
+	Progress func(waiting []string, done, total int)
 }
 
 // Waves says which parts of the plan are left out. The zero value runs all.
@@ -85,14 +86,22 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 			wg.Go(env.LoadRoots)
 		}
 		results := make([]facts.Source, len(w))
+		waiting := make([]string, len(w))
+		for i, s := range w {
+			waiting[i] = s.Name()
+		}
+		if o.Progress != nil {
+			o.Progress(slices.Clone(waiting), done, total)
+		}
 		for i, s := range w {
 			wg.Go(func() {
 				results[i] = gatherOne(ctx, run, s, f, o.Log)
 				mu.Lock()
 				defer mu.Unlock()
 				done++
+				waiting = slices.DeleteFunc(waiting, func(name string) bool { return name == s.Name() })
 				if o.Progress != nil {
-					o.Progress(s.Name(), done, total)
+					o.Progress(slices.Clone(waiting), done, total)
 				}
 			})
 		}

@@ -38,7 +38,7 @@ type stepView struct {
 }
 
 func newPageView(r *Report, l Live) *pageView {
-	t := &screen{r: r}
+	t := &screen{r: r, s: Style{Width: maxWidth}}
 	v := &pageView{R: r, RefreshSeconds: int(l.Refresh.Seconds()), Reload: l.Reload, Next: l.Next, Links: l.Links,
 		Verdict: t.word(), Class: statusClass(r.State), Lead: capital(r.Summary.String()), Path: newPathView(r.Path), Times: newTimesView(r), StandIns: r.Redacted && r.RootCause != nil && standsIn(r.RootCause.Fix)}
 	switch {
@@ -140,7 +140,7 @@ func (v *pageView) environment(r *Report) {
 		add("Will be lost", stamp(r.Until))
 	}
 	if r.ClockSkew != nil {
-		add("Host clock against AWS", fmt.Sprintf("%+.1f s", -*r.ClockSkew))
+		add("Host clock against AWS", fmt.Sprintf("%+.1f s", *r.ClockSkew))
 	}
 }
 

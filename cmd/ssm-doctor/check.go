@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,6 +99,9 @@ func (c *checkFlags) run(cmd *cobra.Command, a *app) error {
 		waiting := c.wait > 0 && !settled && time.Now().Before(deadline) && ctx.Err() == nil
 		shown := !waiting || c.every > 0
 		if shown {
+			if c.every > 0 {
+				c.stamp(a, r)
+			}
 			if err := c.print(a, r); err != nil {
 				return err
 			}
@@ -109,8 +113,11 @@ func (c *checkFlags) run(cmd *cobra.Command, a *app) error {
 		if pause == 0 {
 			return c.verdict(r)
 		}
-		select {
-		case <-ctx.Done():
+		left := time.Time{}
+		if c.wait > 0 {
+			left = deadline
+		}
+		if !a.pause(ctx, c.output, r, pause, left) {
 			r.Interrupted = true
 			if !shown {
 				if err := c.print(a, r); err != nil {
@@ -118,9 +125,22 @@ func (c *checkFlags) run(cmd *cobra.Command, a *app) error {
 				}
 			}
 			return c.verdict(r)
-		case <-time.After(pause):
 		}
 	}
+}
+
+// stamp parts the reports that --every prints: a terminal is cleared, and both have the
+// time of the report.
+func (c *checkFlags) stamp(a *app, r *report.Report) {
+	if !slices.Contains([]string{"text", "short", "wide"}, c.format) || c.quiet || c.file != "" && c.file != "-" {
+		return
+	}
+	at := r.GeneratedAt.UTC().Format("2006-01-02 15:04:05 UTC")
+	if c.onTerminal(a) {
+		fmt.Fprintf(a.out, "%severy %s, last at %s; Ctrl-C ends\n\n", clearAll, c.every, at)
+		return
+	}
+	fmt.Fprintf(a.out, "--- %s\n", at)
 }
 
 // print writes the report where the flags say.
@@ -157,7 +177,7 @@ func (c *checkFlags) runner(a *app) (func(context.Context) (*report.Report, erro
 	o.Waves = engine.Waves{SkipNetwork: !env.Live}
 	return func(ctx context.Context) (*report.Report, error) {
 		show := a.progress(c.output)
-		o.Progress = show.source
+		o.Progress = show.sources
 		r, _ := engine.Run(ctx, env, o)
 		show.erase()
 		return r, nil
@@ -201,7 +221,7 @@ func (c *checkFlags) verdict(r *report.Report) error {
 		code = exitManaged
 	case report.Degraded:
 		code = exitManaged
-		if c.failOn == "warning" {
+		if c.failOn == "warning" || (c.format == "nagios" || c.quiet) && c.failOn != "never" { // monitoring plugins warn by 1
 			code = exitDegraded
 		}
 	case report.NotManaged:

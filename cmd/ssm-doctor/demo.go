@@ -85,7 +85,7 @@ func (c *checkFlags) demoReport(ctx context.Context, a *app, h *sim.Host) *repor
 	env.Version = versionString()
 	env.UserAgent = "ssm-doctor/" + env.Version
 	show := a.progress(c.output)
-	r, _ := engine.Run(ctx, env, engine.Options{Budget: c.timeout, Log: a.logger(c.verbose), Progress: show.source})
+	r, _ := engine.Run(ctx, env, engine.Options{Budget: c.timeout, Log: a.logger(c.verbose), Progress: show.sources})
 	show.erase()
 	return r
 }

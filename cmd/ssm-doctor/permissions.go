@@ -207,7 +207,7 @@ func (p *permissionFlags) examine(ctx context.Context, a *app) (*report.Report, 
 	env.Parameters = p.node.Parameters
 	o.Waves = engine.Waves{SkipNetwork: !env.Live}
 	show := a.progress(p.output)
-	o.Progress = show.source
+	o.Progress = show.sources
 	r, _ := engine.Run(ctx, env, o)
 	show.erase()
 	return r, nil
@@ -252,7 +252,7 @@ func (p *permissionFlags) targetOf(f *facts.Facts) iam.Target {
 
 // print writes the matrix.
 func (p *permissionFlags) print(a *app, r *report.Report) error {
-	if !p.noRedact {
+	if p.hidesNames(a) {
 		r = report.Redact(r)
 	}
 	return a.create(p.file, func(w io.Writer) error {
