@@ -47,7 +47,7 @@ type durationValue struct {
 func (v durationValue) Set(s string) error {
 	d, err := time.ParseDuration(s)
 	if err != nil {
-		return fmt.Errorf("%q is no duration such as 30s or 5m", s)
+		return fmt.Errorf("%q is not a length of time such as 30s or 5m", s)
 	}
 	if d < v.min || d > v.max {
 		return fmt.Errorf("%s is outside %s to %s", s, short(v.min), short(v.max))

@@ -173,6 +173,9 @@ func (t *screen) checksByGroup() {
 	t.gap()
 }
 
+// GroupName is what people read for a group.
+func GroupName(group string) string { return groupName(group) }
+
 // groupName is the heading of a group of checks; those about the whole node
 // belong to none.
 func groupName(group string) string {

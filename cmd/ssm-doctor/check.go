@@ -16,10 +16,12 @@ import (
 	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/export"
 	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/awsapi"
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/iam"
 	"ssm-doctor/checks/logline"
 )
 
@@ -52,26 +54,50 @@ func newCheckCmd(a *app) *cobra.Command {
 			}
 			return c.run(cmd, a)
 		},
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return append(checkIDs(), causes.Groups...), cobra.ShellCompDirectiveNoFileComp
+		ValidArgsFunction: func(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+			return beginning(begun, checkChoices()), cobra.ShellCompDirectiveNoFileComp
 		},
 	}
 	fs := cmd.Flags()
 	c.target.flags(fs)
 	c.output.flags(fs)
-	fs.StringArrayVar(&c.only, "only", nil, "run only these check or group `ids`; * allowed")
-	fs.StringArrayVar(&c.skip, "skip", nil, "leave out these check or group `ids`; * allowed")
+	fs.StringSliceVar(&c.only, "only", nil, "run only these checks or groups, by `ids` with commas; * allowed")
+	fs.StringSliceVar(&c.skip, "skip", nil, "leave out these checks or groups, by `ids` with commas; * allowed")
 	fs.BoolVar(&c.list, "list", false, "list the checks and end")
-	fs.DurationVar(&c.timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
-	fs.DurationVar(&c.wait, "wait", 0, "repeat until managed, at most this `long`")
-	fs.DurationVar(&c.every, "every", 0, "run again each `interval` until interrupted")
-	fs.StringVar(&c.failOn, "fail-on", "not-managed", "exit code other than 0 on: not-managed, warning, never")
-	fs.StringVar(&c.profile, "profile", "node", "what to test: node, or image (nothing of a node may be left in it)")
+	durationVar(fs, &c.timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
+	durationVar(fs, &c.wait, "wait", 0, "repeat until managed, at most for this `duration`")
+	durationVar(fs, &c.every, "every", 0, "run again after each `duration`, until interrupted")
+	fs.StringVar(&c.failOn, "fail-on", "not-managed", "`when` the exit code is not 0: not-managed, warning, never")
+	fs.StringVar(&c.profile, "profile", "node", "`what` to test: node, or image (nothing of a node may be left in it)")
 	fs.StringVar(&c.textfile, "textfile", "", "also write metrics to this `file` for node_exporter")
-	for flag, values := range map[string][]string{"fail-on": {"not-managed", "warning", "never"}, "profile": {"node", "image"}, "output": formats()} {
-		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	for flag, values := range map[string][]string{"fail-on": {"not-managed", "warning", "never"}, "profile": {"node", "image"}, "output": formats(), "color": {"auto", "always", "never"},
+		"only": checkChoices(), "skip": checkChoices(), "feature": featureChoices(), "probe": awsapi.ProbeFamilies} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, choices(values))
 	}
 	return cmd
+}
+
+// choices completes the value of a flag, the last one of a list with commas.
+func choices(values []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+		i := strings.LastIndexByte(begun, ',') + 1
+		out := beginning(begun[i:], values)
+		for j := range out {
+			out[j] = begun[:i] + out[j]
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// beginning are the values that begin so.
+func beginning(begun string, values []string) []string {
+	var out []string
+	for _, v := range values {
+		if strings.HasPrefix(v, begun) {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 func (c *checkFlags) run(cmd *cobra.Command, a *app) error {
@@ -207,7 +233,7 @@ func (c *checkFlags) validate() error {
 			hit = hit || engine.Selected(k, []string{p}, nil)
 		}
 		if !hit {
-			return usagef("no check or group %q%s", p, didYouMean(p, ids, ""))
+			return usagef("no check or group %q%s; check --list shows all", p, didYouMean(p, ids, ""))
 		}
 	}
 	return nil
@@ -247,12 +273,32 @@ func checkIDs() []string {
 	return ids
 }
 
+// checkChoices are the ids that a shell completes for check, with what they mean.
+func checkChoices() []string {
+	var out []string
+	for _, c := range checks.All() {
+		out = append(out, c.ID+"\t"+c.Title)
+	}
+	for _, g := range causes.Groups {
+		out = append(out, g+"\tthe checks of this group")
+	}
+	return out
+}
+
+func featureChoices() []string {
+	var out []string
+	for _, f := range iam.Features() {
+		out = append(out, f.ID+"\t"+f.Title)
+	}
+	return out
+}
+
 func listChecks(w io.Writer) error {
 	group := ""
 	for _, c := range checks.All() {
 		if c.Group != group {
 			group = c.Group
-			if _, err := fmt.Fprintln(w, group); err != nil {
+			if _, err := fmt.Fprintln(w, report.GroupName(group)); err != nil {
 				return err
 			}
 		}

@@ -62,6 +62,6 @@ func newCollectCmd(a *app) *cobra.Command {
 	_ = fs.MarkHidden("from")
 	fs.StringVarP(&file, "file", "f", "-", "write to this `file` instead of standard output")
 	fs.BoolVar(&noRedact, "no-redact", false, "keep account numbers, role names, addresses and all of log lines")
-	fs.DurationVar(&timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
+	durationVar(fs, &timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
 	return cmd
 }

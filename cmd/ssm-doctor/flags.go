@@ -44,8 +44,8 @@ func (t *target) flags(fs *pflag.FlagSet) {
 	fs.BoolVar(&t.offline, "offline", false, "send nothing but to link-local addresses")
 	fs.StringVar(&t.region, "region", "", "work against this `region` (default: detected)")
 	fs.StringVar(&t.endpoint, "endpoint-url", "", "connect to this `host:port` in place of every AWS endpoint")
-	fs.StringSliceVar(&t.features, "feature", nil, "also judge these Systems Manager `features`")
-	fs.StringSliceVar(&t.probes, "probe", nil, "also send the harmless reads of these `families`")
+	fs.StringSliceVar(&t.features, "feature", nil, "also judge these Systems Manager `features`; permissions --table lists them")
+	fs.StringSliceVar(&t.probes, "probe", nil, "also send the harmless reads of these `families`: "+strings.Join(awsapi.ProbeFamilies, ", "))
 }
 
 // validate refuses names that nobody knows and values that cannot be, which
@@ -108,8 +108,8 @@ type output struct {
 func (o *output) flags(fs *pflag.FlagSet) {
 	fs.StringVarP(&o.format, "output", "o", "text", "`format`: "+strings.Join(formats(), ", "))
 	fs.StringVarP(&o.file, "file", "f", "-", "write to this `file` instead of standard output")
-	fs.StringVar(&o.color, "color", "auto", "colour: auto, always, never")
-	fs.StringVar(&o.ascii, "ascii", "auto", "nothing but ASCII: auto, always, never")
+	fs.StringVar(&o.color, "color", "auto", "colour, `when`: auto, always, never")
+	fs.StringVar(&o.ascii, "ascii", "auto", "nothing but ASCII, `when`: auto, always, never")
 	fs.Lookup("ascii").NoOptDefVal = "always"
 	fs.BoolVar(&o.redact, "redact", false, "leave out names, accounts and addresses; the default where the output is no text on a terminal")
 	fs.BoolVar(&o.noRedact, "no-redact", false, "keep account numbers, role names, addresses and all of log lines")

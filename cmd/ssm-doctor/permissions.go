@@ -62,15 +62,15 @@ func newPermissionsCmd(a *app) *cobra.Command {
 	p.output.flags(fs)
 	fs.Lookup("output").Usage = "`format`: " + strings.Join(report.PermissionFormats, ", ")
 	_ = fs.MarkHidden("quiet")
-	fs.DurationVar(&p.timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
+	durationVar(fs, &p.timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
 	fs.StringSliceVar(&p.policies, "policy", nil, "judge the documents in these `files` as the role's policies")
 	fs.StringVar(&p.role, "role", "", "`name` of the role in the output of get-account-authorization-details")
 	fs.StringSliceVar(&p.boundary, "boundary", nil, "permissions boundary in this `file`")
 	fs.StringSliceVar(&p.session, "session-policy", nil, "session policy in this `file`")
 	fs.StringArrayVar(&p.scp, "scp", nil, "`files` of one level of service control policies, with commas; repeat for each level")
-	fs.StringArrayVar(&p.rcp, "rcp", nil, "the same for resource control policies")
+	fs.StringArrayVar(&p.rcp, "rcp", nil, "the same `files` of resource control policies")
 	fs.StringSliceVar(&p.endpointPolicy, "endpoint-policy", nil, "VPC endpoint policy in this `file`, or SERVICE=FILE")
-	fs.StringVar(&p.kind, "kind", "", "role to judge for: ec2, dhmc, hybrid (default: that of the node)")
+	fs.StringVar(&p.kind, "kind", "", "`kind` of role to judge for: ec2, dhmc, hybrid (default: that of the node)")
 	fs.BoolVar(&p.minimal, "minimal", false, "print the least to attach for --feature, or for the features in use")
 	fs.StringVar(&p.trust, "trust", "", "print the trust policy of a `kind` of role: "+strings.Join(iam.TrustKinds, ", "))
 	fs.BoolVar(&p.table, "table", false, "print which policy serves which feature")
@@ -84,9 +84,9 @@ func newPermissionsCmd(a *app) *cobra.Command {
 	fs.StringSliceVar(&p.node.Keys, "kms-key", nil, "`ids` or ARNs of KMS keys")
 	fs.StringVar(&p.node.Directory, "directory", "", "directory `id` for domain-join")
 	fs.BoolVar(&p.node.Conditional, "conditional", false, "--minimal also grants what is needed in some situations only")
-	fs.StringVar(&p.failOn, "fail-on", "denied", "exit code other than 0 on: denied, never")
-	for flag, values := range map[string][]string{"output": report.PermissionFormats, "trust": iam.TrustKinds, "kind": {"ec2", "dhmc", "hybrid"}, "fail-on": {"denied", "never"}, "feature": featureIDs(), "probe": awsapi.ProbeFamilies} {
-		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	fs.StringVar(&p.failOn, "fail-on", "denied", "`when` the exit code is not 0: denied, never")
+	for flag, values := range map[string][]string{"output": report.PermissionFormats, "trust": iam.TrustKinds, "kind": {"ec2", "dhmc", "hybrid"}, "fail-on": {"denied", "never"}, "feature": featureChoices(), "probe": awsapi.ProbeFamilies} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, choices(values))
 	}
 	return cmd
 }
@@ -268,6 +268,11 @@ func (p *permissionFlags) print(a *app, r *report.Report) error {
 	})
 }
 
+// judged reports whether anything is known of the rights.
+func (p *permissionFlags) judged(r *report.Report) bool {
+	return slices.ContainsFunc(r.Features, func(f report.Feature) bool { return f.Ready != iam.ReadyUnknown })
+}
+
 // verdict is the exit code: denied counts for features in use or asked for.
 func (p *permissionFlags) verdict(r *report.Report) error {
 	code := exitManaged
@@ -279,6 +284,9 @@ func (p *permissionFlags) verdict(r *report.Report) error {
 		if f.ID == "core" || f.ID == "messaging" {
 			code = exitNotManaged
 		}
+	}
+	if code == exitManaged && !p.judged(r) {
+		code = exitUnknown // no credentials to ask with, and no document
 	}
 	if code == exitManaged || p.failOn == "never" {
 		return nil
