@@ -79,7 +79,7 @@ type intValue struct {
 func (v intValue) Set(s string) error {
 	n, err := strconv.Atoi(s)
 	if err != nil {
-		return fmt.Errorf("%q is no whole number", s)
+		return fmt.Errorf("%q is not a whole number", s)
 	}
 	if n < v.min || n > v.max {
 		return fmt.Errorf("%d is outside %d to %d", n, v.min, v.max)

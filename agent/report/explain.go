@@ -48,7 +48,7 @@ func Pages(id string) []Page {
 
 func causePage(c *causes.Cause) Page {
 	p := Page{Kind: "cause", ID: c.ID, Title: c.Title, Facts: [][2]string{{"Group", c.Group}, {"Severity", string(c.Severity)}}}
-	p.Parts = append(p.Parts, Part{Head: "What is the matter", Text: c.Meaning})
+	p.Parts = append(p.Parts, Part{Head: "What is wrong", Text: c.Meaning})
 	if c.Unseen != "" {
 		p.Parts = append(p.Parts, Part{Head: "What the host cannot show", Text: c.Unseen})
 	}

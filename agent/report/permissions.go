@@ -130,7 +130,7 @@ func (t *screen) rights() {
 		}
 	}
 	if len(r.Features) == 0 {
-		t.add("  this host has no credentials of a node, so there is nothing to judge")
+		t.add("  this host has no credentials of a node, so nothing can be judged")
 	}
 	t.gap()
 	t.add("%d yes, %d no, %d unknown", count["yes"], count["no"], count["unknown"])

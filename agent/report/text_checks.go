@@ -121,7 +121,7 @@ func (t *screen) everything() {
 	t.table("Calls", []string{"action", "requests"}, len(r.Calls), func(i int) []string {
 		return []string{r.Calls[i].Action, fmt.Sprint(r.Calls[i].Count)}
 	})
-	t.table("Path", []string{"hop", "status", "note"}, len(r.Path), func(i int) []string {
+	t.table("Path", []string{"station", "status", "note"}, len(r.Path), func(i int) []string {
 		return []string{r.Path[i].Name, r.Path[i].Status, r.Path[i].Note.String()}
 	})
 	t.unseen()

@@ -3,7 +3,7 @@ package causes
 var _ = add(
 	Cause{
 		ID: "hybrid-not-registered", Group: "identity", Severity: Critical, Title: "not registered",
-		Meaning: "The host is no EC2 instance and holds no hybrid registration, so the agent has no identity to work with.",
+		Meaning: "The host is not an EC2 instance and holds no hybrid registration, so the agent has no identity to work with.",
 		Fix: []Step{
 			operator("Create a hybrid activation; it prints an activation id and code",
 				"aws ssm create-activation --region {region} --iam-role SERVICE_ROLE_NAME --registration-limit 1"),
@@ -17,7 +17,7 @@ var _ = add(
 		ID: "activation-rejected", Group: "identity", Severity: Critical, Title: "activation rejected",
 		Meaning: "The hybrid activation that this host tried to register with has expired, is used up, was deleted, or belongs to another Region or account.",
 		Fix: []Step{
-			operator("See the activations of the Region, with expiry and count",
+			operator("Look at the activations of the Region, with expiry and count",
 				"aws ssm describe-activations --region {region} --query 'ActivationList[].[ActivationId,Expired,ExpirationDate,RegistrationsCount,RegistrationLimit]' --output table"),
 			operator("Create a new activation",
 				"aws ssm create-activation --region {region} --iam-role SERVICE_ROLE_NAME --registration-limit 1 --expiration-date \"$(date -u -d '+7 days' +%FT%TZ)\""),
@@ -31,7 +31,7 @@ var _ = add(
 		ID: "registration-orphaned", Group: "identity", Severity: Critical, Title: "registration deleted in the service",
 		Meaning: "The host holds a registration that the service does not know: the managed node was deregistered, or belongs to another account or Region.",
 		Fix: append([]Step{
-			operator("See whether the service knows the node", "aws ssm describe-instance-information --region {region} --filters Key=InstanceIds,Values={node}"),
+			operator("Check whether the service knows the node", "aws ssm describe-instance-information --region {region} --filters Key=InstanceIds,Values={node}"),
 		}, registerAgain...),
 		Docs: []string{docHybrid},
 	},
@@ -44,7 +44,7 @@ var _ = add(
 	},
 	Cause{
 		ID: "registration-store-damaged", Group: "identity", Severity: Critical, Title: "registration store damaged",
-		Meaning: "The vault that holds the registration and its private key is missing, damaged or unreadable. The key cannot be restored; the host has to be registered anew.",
+		Meaning: "The vault that holds the registration and its private key is missing, damaged or unreadable. The key cannot be restored; the host has to be registered again.",
 		Fix:     registerAgain,
 		Docs:    []string{docHybrid},
 	},
@@ -55,7 +55,7 @@ var _ = add(
 			stopAgent,
 			asRoot("Clear the hybrid registration, so that the EC2 identity is used", "{agent} -register -clear"),
 			start,
-			operator("Remove the node that is left over in the service", "aws ssm deregister-managed-instance --region {region} --instance-id {node}"),
+			operator("Deregister the node that is left in the service", "aws ssm deregister-managed-instance --region {region} --instance-id {node}"),
 			verify,
 		},
 		Docs: []string{docHybrid},
@@ -72,15 +72,15 @@ var _ = add(
 	},
 	Cause{
 		ID: "region-mismatch", Group: "identity", Severity: Critical, Title: "wrong Region",
-		Meaning: "The agent works with another Region than the one the node belongs to, or was given a Region text that is none, such as one in quote marks.",
+		Meaning: "The agent works with another Region than the one the node belongs to, or was given text that is not a Region, such as one in quote marks.",
 		Fix: []Step{
-			unix(onHost("See where a Region is set", "grep -ni region {config} {data}/registration")),
-			windows(onHost("See where a Region is set", "Select-String -Path {config},(Join-Path {data} registration) -Pattern region")),
-			unix(asRoot("Correct the Region in {config} with an editor, or remove the line: on EC2 the agent takes it from the metadata. Mind that no comma is left behind the last entry", `grep -n '"Region"' {config}`)),
-			windows(asRoot("Correct the Region in {config} with an editor, or remove the line: on EC2 the agent takes it from the metadata. Mind that no comma is left behind the last entry", `Select-String -Path {config} -Pattern '"Region"'`)),
-			onHost("See that the file can still be read", "ssm-doctor check agent-config region"),
+			unix(onHost("Check where a Region is set", "grep -ni region {config} {data}/registration")),
+			windows(onHost("Check where a Region is set", "Select-String -Path {config},(Join-Path {data} registration) -Pattern region")),
+			unix(asRoot("Correct the Region in {config} with an editor, or remove the line: on EC2 the agent takes it from the metadata. Leave no comma behind the last entry", `grep -n '"Region"' {config}`)),
+			windows(asRoot("Correct the Region in {config} with an editor, or remove the line: on EC2 the agent takes it from the metadata. Leave no comma behind the last entry", `Select-String -Path {config} -Pattern '"Region"'`)),
+			onHost("Check that the file can still be read", "ssm-doctor check agent-config region"),
 			stopAgent,
-			asRoot("Where it was given at registration, register again with the Region in plain letters, without quote marks", "{agent} -register -y -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
+			asRoot("Where it was given at registration, register again with the Region without quote marks", "{agent} -register -y -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
 			start, verify,
 		},
 		Docs: []string{docHybrid},

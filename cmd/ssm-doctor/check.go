@@ -144,13 +144,12 @@ func (c *checkFlags) run(cmd *cobra.Command, a *app) error {
 			left = deadline
 		}
 		if !a.pause(ctx, c.output, r, pause, left) {
-			r.Interrupted = true
 			if !shown {
 				if err := c.print(a, r); err != nil {
 					return err
 				}
 			}
-			return c.verdict(r)
+			return &exitError{code: exitInterrupted}
 		}
 	}
 }

@@ -61,7 +61,7 @@ func newCollectCmd(a *app) *cobra.Command {
 	t.flags(fs)
 	_ = fs.MarkHidden("from")
 	fs.StringVarP(&file, "file", "f", "-", "write to this `file` instead of standard output")
-	fs.BoolVar(&noRedact, "no-redact", false, "keep account numbers, role names, addresses and all of log lines")
+	fs.BoolVar(&noRedact, "no-redact", false, "show account numbers, role names, addresses and whole log lines")
 	durationVar(fs, &timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
 	return cmd
 }

@@ -111,8 +111,8 @@ func (o *output) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.color, "color", "auto", "colour, `when`: auto, always, never")
 	fs.StringVar(&o.ascii, "ascii", "auto", "nothing but ASCII, `when`: auto, always, never")
 	fs.Lookup("ascii").NoOptDefVal = "always"
-	fs.BoolVar(&o.redact, "redact", false, "leave out names, accounts and addresses; the default where the output is no text on a terminal")
-	fs.BoolVar(&o.noRedact, "no-redact", false, "keep account numbers, role names, addresses and all of log lines")
+	fs.BoolVar(&o.redact, "redact", false, "leave out names, accounts and addresses; the default for all output but text on a terminal")
+	fs.BoolVar(&o.noRedact, "no-redact", false, "show account numbers, role names, addresses and whole log lines")
 	fs.BoolVarP(&o.quiet, "quiet", "q", false, "print one line: the verdict")
 	fs.BoolVarP(&o.verbose, "verbose", "v", false, "print everything, and log to standard error")
 	o.chosen = fs.Lookup("output")

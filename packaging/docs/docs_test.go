@@ -46,7 +46,7 @@ func TestPagesSayEnough(t *testing.T) {
 		}
 		need := []string{"What repairs it"}
 		if p.Kind == "cause" {
-			need = append(need, "What is the matter", "AWS documentation")
+			need = append(need, "What is wrong", "AWS documentation")
 			if !heads["Checks that name it"] && !heads["What the host cannot show"] {
 				t.Errorf("cause %s: no check names it and nothing says why", p.ID)
 			}
