@@ -136,13 +136,15 @@ func (t *screen) reason() []block {
 	}
 	if c != nil {
 		label := ""
-		if r.State == Unknown {
+		if r.State == Unknown && c.Confidence == "proven" {
+			label = "Found"
+		} else if r.State == Unknown {
 			label = "Perhaps"
 		}
 		out = append(out, block{label, t.causeLines(*c, t.shown(t.cut.reason))})
 	}
 	if d := r.CannotTell; d != nil && r.State == Unknown {
-		out = append(out, t.told("Missing", d.Missing), t.told("Tried", d.Tried))
+		out = append(out, block{"", append(t.told("Missing", d.Missing), t.told("Tried", d.Tried)...)})
 	}
 	return out
 }
@@ -155,8 +157,8 @@ func (t *screen) shown(n int) int {
 	return max(1, n)
 }
 
-// told lists what is missing, or what was tried.
-func (t *screen) told(label string, list []text.Text) block {
+// told lists what is missing, or what was tried, beside a label.
+func (t *screen) told(label string, list []text.Text) []string {
 	n, lines := missingShown, 2
 	if t.cut.prose < 3 {
 		n, lines = 1, 1
@@ -166,9 +168,12 @@ func (t *screen) told(label string, list []text.Text) block {
 	}
 	var out []string
 	for _, s := range list[:min(n, len(list))] {
-		out = append(out, t.clipped(t.prose(t.show(sentence(capital(s.String())))), lines, t.s.Width)...)
+		for _, l := range t.clipped(wrap(t.show(sentence(capital(s.String()))), t.body()-2), lines, t.body()-2) {
+			out = append(out, "  "+t.dim(label)+strings.Repeat(" ", labelWidth-cells(label))+l)
+			label = ""
+		}
 	}
-	return block{label, out}
+	return out
 }
 
 func summaryOf(r *Report) string {

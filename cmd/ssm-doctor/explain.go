@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -18,7 +19,7 @@ import (
 
 func newExplainCmd(a *app) *cobra.Command {
 	var format string
-	var search bool
+	var search, all bool
 	cmd := &cobra.Command{
 		Use:   "explain [ID|GROUP|SYMPTOM...]",
 		Short: "Explain a check, a cause, or what an error says, offline",
@@ -43,7 +44,11 @@ func newExplainCmd(a *app) *cobra.Command {
 				return explainInput(a, len(args) == 1)
 			}
 			if len(args) == 1 {
-				if done, err := explainName(a, strings.ToLower(args[0]), format == "markdown"); done {
+				goos := runtime.GOOS
+				if all || format == "markdown" {
+					goos = ""
+				}
+				if done, err := explainName(a, strings.ToLower(args[0]), goos, format == "markdown"); done {
 					return err
 				}
 			}
@@ -62,13 +67,14 @@ func newExplainCmd(a *app) *cobra.Command {
 		},
 	}
 	outputFlag(cmd, &format, "text", "markdown")
+	cmd.Flags().BoolVar(&all, "all", false, "print the steps for every operating system, not those for this one")
 	cmd.Flags().BoolVar(&search, "search", false, "list the pages that hold all of the words")
 	return cmd
 }
 
 // explainName prints the pages of an id, or lists a group; false: it is neither.
-func explainName(a *app, name string, markdown bool) (bool, error) {
-	pages := report.Pages(name)
+func explainName(a *app, name, goos string, markdown bool) (bool, error) {
+	pages := report.PagesFor(name, goos)
 	if len(pages) == 0 {
 		if !slices.Contains(causes.Groups, name) {
 			return false, nil
