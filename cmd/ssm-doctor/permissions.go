@@ -51,7 +51,7 @@ func newPermissionsCmd(a *app) *cobra.Command {
 			"(--diff).\n\n" +
 			"Exit code: 0; 1 when a feature in use or asked for is denied something that it\n" +
 			"needs, or a change loses one; 2 when registration or the message channel is\n" +
-			"denied. Unknown is not denied.",
+			"denied; 3 when there is nothing to judge. Unknown is not denied.",
 		Example: "  ssm-doctor permissions --probe parameters --parameter-path /app\n" +
 			"  ssm-doctor permissions --policy role.json --scp scp.json\n" +
 			"  ssm-doctor permissions --minimal --feature session-manager,run-command",
@@ -268,11 +268,6 @@ func (p *permissionFlags) print(a *app, r *report.Report) error {
 	})
 }
 
-// judged reports whether anything is known of the rights.
-func (p *permissionFlags) judged(r *report.Report) bool {
-	return slices.ContainsFunc(r.Features, func(f report.Feature) bool { return f.Ready != iam.ReadyUnknown })
-}
-
 // verdict is the exit code: denied counts for features in use or asked for.
 func (p *permissionFlags) verdict(r *report.Report) error {
 	code := exitManaged
@@ -285,8 +280,8 @@ func (p *permissionFlags) verdict(r *report.Report) error {
 			code = exitNotManaged
 		}
 	}
-	if code == exitManaged && !p.judged(r) {
-		code = exitUnknown // no credentials to ask with, and no document
+	if len(r.Features) == 0 {
+		code = exitUnknown // no credentials of a node, so nothing was judged
 	}
 	if code == exitManaged || p.failOn == "never" {
 		return nil

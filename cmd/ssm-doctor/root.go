@@ -16,7 +16,7 @@ func newRootCmd(a *app) *cobra.Command {
 	version := false
 	root := &cobra.Command{
 		Use:   "ssm-doctor",
-		Short: "Say why this host is not an SSM managed node, and what fixes it",
+		Short: "Say why this host is not a managed node, and what fixes it",
 		Long: "ssm-doctor runs on an EC2 instance or hybrid machine and says whether that host\n" +
 			"is an AWS Systems Manager managed node, and if not, the one thing that is wrong\n" +
 			"and what fixes it. It only reads: nothing on the host or in AWS is changed.",
