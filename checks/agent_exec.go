@@ -134,13 +134,13 @@ func withExecSteps(n *node.Node, fd Finding, e node.Ending) Finding {
 		switch {
 		case ev.What == "SELinux audit" && strings.HasSuffix(ev.Seen, "mode enforcing") && len(steps) == 0:
 			steps = append(steps, step("Set the SELinux labels back to the policy's", "restorecon -Rv {agent} {data}"),
-				step("See what is still denied; a local policy module can be made from it", "ausearch -m AVC,USER_AVC -ts recent"))
+				step("Check what is still denied; a local policy module can be made from it", "ausearch -m AVC,USER_AVC -ts recent"))
 		case strings.HasSuffix(ev.Seen, "by its mode"):
 			steps = append(steps, step("Give the programs back the mode of their package", "chmod 0755 {agent}"))
 		case strings.HasPrefix(ev.What, "mount flags of "):
 			steps = append(steps, step("Allow execution on {mount}, now and in /etc/fstab, or move the agent's directory", "mount -o remount,exec {mount}; grep -n noexec /etc/fstab"))
 		case strings.Contains(ev.Seen, "apparmor="):
-			steps = append(steps, step("See the profile that refuses it, and allow the agent in it or take the profile out of force", "aa-status; aa-complain {agent}"))
+			steps = append(steps, step("Look at the profile that refuses it, and allow the agent in it or take the profile out of force", "aa-status; aa-complain {agent}"))
 		case ev.What == "fapolicyd":
 			steps = append(steps, step("Let fapolicyd trust the agent's programs", "fapolicyd-cli --file add {agent} --trust-file amazon-ssm-agent && fapolicyd-cli --update"))
 		}

@@ -94,6 +94,6 @@ func imageMissing(n *node.Node) (Finding, bool) {
 	}
 	return stops(n, "agent-not-installed", Proven, "the image of the host container control, which holds the SSM Agent on Bottlerocket, was not pulled").
 		sawAt("log of the system", m.Text, m.From, m.At).saw("process table", "no amazon-ssm-agent", n.Facts.Agent.Processes.From).with("unit", u.Name).
-		fix(on("See which image it is and why it was not pulled: it comes from Amazon ECR, for which the host needs the internet, a proxy, or the VPC endpoints ecr.api, ecr.dkr and s3", "apiclient get settings.host-containers.control; journalctl -u {unit} -n 50 --no-pager"),
+		fix(on("Check which image it is and why it was not pulled: it comes from Amazon ECR, for which the host needs the internet, a proxy, or the VPC endpoints ecr.api, ecr.dkr and s3", "apiclient get settings.host-containers.control; journalctl -u {unit} -n 50 --no-pager"),
 			on("Once the way is open, start the container again", "systemctl restart {unit}"), causes.Again), true
 }

@@ -93,13 +93,13 @@ func withPackagingSteps(n *node.Node, fd Finding, faults []packagingFault) Findi
 		steps = append(steps, causes.ConfigureDpkg)
 	}
 	if is["snap"] {
-		steps = append(steps, step("See which revisions are here; {repair} below makes one of them current, or installs the snap again", "snap list --all amazon-ssm-agent; snap changes amazon-ssm-agent"))
+		steps = append(steps, step("Check which revisions are here; {repair} below makes one of them current, or installs the snap again", "snap list --all amazon-ssm-agent; snap changes amazon-ssm-agent"))
 	}
 	if is["program"] || is["half"] || is["snap"] {
 		steps = append(steps, causes.RepairAgent)
 	}
 	if is["unit"] {
-		steps = append(steps, causes.Step{Text: "See which file says so", Command: "systemctl cat {unit}", Where: causes.OnHost, GOOS: "linux"},
+		steps = append(steps, causes.Step{Text: "Check which file says so", Command: "systemctl cat {unit}", Where: causes.OnHost, GOOS: "linux"},
 			step("Let the unit start the agent again: a drop-in that is read last takes back what another file says", `mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nExecStart=\nExecStart={agent}\n' > /etc/systemd/system/{unit}.d/zz-agent.conf && systemctl daemon-reload`))
 	}
 	if is["link"] {

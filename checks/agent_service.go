@@ -143,7 +143,7 @@ func judgeDependency(n *node.Node, u *facts.Unit, named func(string, ...any) Fin
 		return Finding{}, false
 	}
 	return named("%s did not start: a unit that it needs failed", u.Name).sawAt("log of the system", d.Text, d.From, d.At).standing().fix(
-		causes.Step{Text: "See which unit that is, and mend it", Command: "systemctl list-dependencies {unit}; systemctl --failed", Where: causes.OnHost, GOOS: "linux"},
+		causes.Step{Text: "Check which unit that is, and mend it", Command: "systemctl list-dependencies {unit}; systemctl --failed", Where: causes.OnHost, GOOS: "linux"},
 		causes.Step{Text: "Then start the agent", Command: "{start}", Where: causes.OnHost, Root: true}).fix(causes.Again), true
 }
 

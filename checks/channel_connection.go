@@ -6,6 +6,7 @@ import (
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
 // ChannelConnection is channel-connection.
@@ -37,12 +38,12 @@ var ChannelConnection = register(Check{
 		case lately && n.OnMessages() == node.Yes:
 			return blameChannel(n, m)
 		case m.Unread():
-			return unreadLog(n).say("%d connections to port 443; whether the agent fails to open its channel was not read: %s", live, n.Log.Unseen().Reason())
+			return unreadLog(n).say("%s to port 443; whether the agent fails to open its channel was not read: %s", connections(live), n.Log.Unseen().Reason())
 		case live > 0:
 			if full, fixed := bufferFull(n); full.Yes() {
-				return warns("%d connections to port 443, but the buffer of commands was full %s: before %s the channel can lock up then; if commands stay pending, restart the agent", live, n.Ago(full.Last), fixed).logged(full)
+				return warns("%s to port 443, but the buffer of commands was full %s: before %s the channel can lock up then; if commands stay pending, restart the agent", connections(live), n.Ago(full.Last), fixed).logged(full)
 			}
-			return pass("%d connections to port 443", live)
+			return pass("%s to port 443", connections(live))
 		case n.Agent.Core == node.No, n.Agent.Worker == node.No && n.Agent.Separate == node.Yes:
 			return skip("the agent does not run, or waits for credentials")
 		case n.Endpoints.Proxied == node.Yes:
@@ -123,4 +124,12 @@ func blameChannel(n *node.Node, m node.Entry) Finding {
 		fd = fd.with("endpoint", e.Host)
 	}
 	return withKnownBad(n, fd, n.Agent.Version)
+}
+
+// connections is a number of them.
+func connections(n int) text.Text {
+	if n == 1 {
+		return text.New("1 connection")
+	}
+	return text.New("%d connections", n)
 }

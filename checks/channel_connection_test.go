@@ -36,20 +36,20 @@ func TestChannelConnection(t *testing.T) {
 	}
 	is := func(s Status, says string) want { return want{status: s, says: says} }
 	table := []row{
-		{name: "profile", want: is(Pass, "1 connections to port 443")},
-		{name: "dhmc", kind: "dhmc", want: is(Pass, "1 connections to port 443")},
-		{name: "hybrid", kind: "hybrid", want: is(Pass, "1 connections to port 443")},
+		{name: "profile", want: is(Pass, "1 connection to port 443")},
+		{name: "dhmc", kind: "dhmc", want: is(Pass, "1 connection to port 443")},
+		{name: "hybrid", kind: "hybrid", want: is(Pass, "1 connection to port 443")},
 		{name: "windows", kind: "windows", fault: connectionUnread(facts.NotAskable), want: is(Unknown, "connections of the agent: not available here")},
-		{name: "task", kind: "task", want: is(Pass, "1 connections to port 443")},
+		{name: "task", kind: "task", want: is(Pass, "1 connection to port 443")},
 		{name: "a few retransmissions", fault: connectionSockets(live, facts.Socket{Remote: "52.119.181.22:443", Retransmits: 2}), want: is(Pass, "2 connections")},
-		{name: "failing, and connected", fault: fails, want: is(Pass, "1 connections to port 443")},
-		{name: "opened since", fault: netAll(connectionSockets(live), fails, connectionFails(facts.SigChannelUp, "INFO Set up control channel successfully", time.Minute)), want: is(Pass, "1 connections")},
+		{name: "failing, and connected", fault: fails, want: is(Pass, "1 connection to port 443")},
+		{name: "opened since", fault: netAll(connectionSockets(live), fails, connectionFails(facts.SigChannelUp, "INFO Set up control channel successfully", time.Minute)), want: is(Pass, "1 connection")},
 
 		{name: "behind a full buffer", fault: connectionFails(facts.SigBufferFull, "ERROR received error code while checking processor buffer space ProcessorBufferFull", 2*time.Hour),
 			want: want{status: Warn, says: "the buffer of commands was full 2 h ago: before 3.3.5226.0 the channel can lock up then", saw: "agent log: ERROR received error code"}},
 		{name: "behind a full buffer, mended", fault: netAll(connectionFails(facts.SigBufferFull, "ERROR ProcessorBufferFull", 2*time.Hour), func(f *facts.Facts) {
 			f.Agent.Installed, f.Agent.Running = facts.Known("3.3.5226.0", ""), facts.Known("3.3.5226.0", "")
-		}), want: is(Pass, "1 connections")},
+		}), want: is(Pass, "1 connection")},
 		{name: "dead", fault: connectionSockets(live, dead), want: want{status: Warn, effect: Breaks, cause: "channel-stale-connection", confidence: Proven,
 			says: "the agent's connection to 52.119.181.22:443 is dead: its data goes unanswered, while a new connection works; a restart reconnects it", saw: "connection 10.0.12.34:48001 to 52.119.181.22:443: 7 retransmissions without answer, 310 bytes queued (file:/proc/net/tcp)"}},
 		{name: "dead, a new one", fault: connectionSockets(dead), want: want{status: Warn, effect: Breaks, cause: "channel-stale-connection", saw: "new connection to ssmmessages: connected (connect)"}},
@@ -63,7 +63,7 @@ func TestChannelConnection(t *testing.T) {
 			f.Log.Matches = facts.Partly(f.Log.Matches.Value, "permission denied", "")
 		}), want: down("last 2 min ago: sessions do not work", "")},
 
-		{name: "on ec2messages, failed long ago", fault: netAll(netMessages, connectionFails(facts.SigChannelFailed, "ERROR Error setting up control channel", 50*time.Minute)), want: is(Pass, "1 connections")},
+		{name: "on ec2messages, failed long ago", fault: netAll(netMessages, connectionFails(facts.SigChannelFailed, "ERROR Error setting up control channel", 50*time.Minute)), want: is(Pass, "1 connection")},
 		{name: "failed, and refused since", fault: netAll(connectionSockets(), fails, connectionFails(facts.SigChannelMDS, "INFO SSM Connection channel status is set to ec2messages", time.Minute)), want: is(Unknown, "no connection to port 443, and its log does not say why")},
 		{name: "refused", fault: netAll(connectionSockets(), connectionFails(facts.SigChannelToken, "CreateControlChannel failed: AccessDeniedException", time.Minute)), want: is(Unknown, "no connection to port 443, and its log does not say why")},
 		{name: "failing, network not tried", fault: netAll(connectionSockets(), fails, netOffline), want: want{status: Unknown, effect: Breaks, says: "whether its endpoint can be reached was not read: offline"}},
@@ -78,7 +78,7 @@ func TestChannelConnection(t *testing.T) {
 		{name: "none", fault: connectionSockets(), want: is(Unknown, "the agent has no connection to port 443, and its log does not say why")},
 		{name: "unread", fault: netAll(connectionUnread(facts.NeedsRoot), fails), want: is(Unknown, "connections of the agent: not available here")},
 		{name: "cannot be listed here, failed long ago", kind: "windows", fault: netAll(connectionUnread(facts.NotAskable), connectionFails(facts.SigChannelFailed, "x", 50*time.Minute)), want: is(Unknown, "connections of the agent")},
-		{name: "log unread", fault: unreadLogOf, want: is(Unknown, "1 connections to port 443; whether the agent fails to open its channel was not read: /var/log/amazon/ssm/amazon-ssm-agent.log: permission denied")},
+		{name: "log unread", fault: unreadLogOf, want: is(Unknown, "1 connection to port 443; whether the agent fails to open its channel was not read: /var/log/amazon/ssm/amazon-ssm-agent.log: permission denied")},
 		{name: "dead, network unread", fault: netAll(connectionSockets(dead), netOffline), want: want{status: Unknown, effect: Breaks, says: "a connection to 52.119.181.22:443 goes unanswered, and whether a new one works is not known"}},
 		{name: "dead, nothing works", fault: netAll(connectionSockets(dead), netTimeout()), want: want{status: Unknown, effect: Breaks, says: "whether a new one works is not known"}},
 	}

@@ -46,7 +46,7 @@ var Clock = register(Check{
 		switch {
 		case off >= maxSkew:
 			return withTimeSync(n, blocks("clock-skew", Proven, "the clock of this host is %s %s AWS time; requests more than 5 min off are refused", by, word).
-				saw("Date header of AWS minus host clock", fmt.Sprintf("%+.0f s", skew), n.Facts.Network.Skew.From).logged(refused))
+				saw("clock of this host minus the Date header of AWS", fmt.Sprintf("%+.0f s", -skew), n.Facts.Network.Skew.From).logged(refused))
 		case off >= 60:
 			return warns("the clock is %s %s AWS time; from 5 min on requests are refused", by, word)
 		}

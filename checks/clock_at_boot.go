@@ -63,7 +63,7 @@ var ClockAtBoot = register(Check{
 		fd := stops(n, "clock-late-at-boot", Likely, "the clock was set only after the agent's start at boot: AWS refused the agent's requests for their time then%s, the clock is right now, and the agent still waits", wrongThen(refused.Text)).
 			sawAt("start of the agent", text.Or(n.ClockSetSince(), "within "+text.Span(earlyWindow)+" after the boot"), from, began).
 			sawAt("boot", text.Stamp(boot), n.Facts.Host.BootTime.From, boot).logged(refused).
-			saw("Date header of AWS minus host clock", fmt.Sprintf("%+.0f s", skew.Value), skew.From)
+			saw("clock of this host minus the Date header of AWS", fmt.Sprintf("%+.0f s", -skew.Value), skew.From)
 		if u := n.Agent.Unit; u != nil {
 			fd = fd.with("unit", u.Name)
 		}

@@ -40,7 +40,7 @@ func TestClock(t *testing.T) {
 
 		{name: "near the limit", fault: clockOff(61), want: is(Warn, "the clock is 61 s slow, behind AWS time; from 5 min on requests are refused")},
 		{name: "near the limit, fast", fault: clockOff(-299), want: is(Warn, "299 s fast, ahead of AWS time")},
-		{name: "slow", fault: clockOff(1800), want: named(Proven, "the clock of this host is 30 min slow, behind AWS time; requests more than 5 min off are refused", "Date header of AWS minus host clock: +1800 s (https:Date of ssm.eu-central-1.amazonaws.com)")},
+		{name: "slow", fault: clockOff(1800), want: named(Proven, "the clock of this host is 30 min slow, behind AWS time; requests more than 5 min off are refused", "clock of this host minus the Date header of AWS: -1800 s (https:Date of ssm.eu-central-1.amazonaws.com)")},
 		{name: "fast", fault: clockOff(-345), want: named(Proven, "345 s fast, ahead of AWS time", "time synchronisation: synchronized: true (adjtimex)")},
 		{name: "at the limit", fault: clockOff(300), want: named(Proven, "300 s slow", "")},
 		{name: "slow, and refused", fault: netAll(clockRefused, clockOff(1800)), want: named(Proven, "", "agent log: ERROR InvalidSignatureException")},

@@ -108,6 +108,6 @@ func judgeSearchList(n *node.Node) (Finding, bool) {
 
 // searchSteps are for a wildcard that the search list leads to.
 var searchSteps = []causes.Step{
-	{Text: "See what the name gives with the search list, and what it gives with a dot at its end", Command: "cat /etc/resolv.conf; getent ahosts {endpoint}; getent ahosts {endpoint}.", Where: causes.OnHost},
+	{Text: "Check what the name gives with the search list, and what it gives with a dot at its end", Command: "cat /etc/resolv.conf; getent ahosts {endpoint}; getent ahosts {endpoint}.", Where: causes.OnHost},
 	{Text: "Remove the wildcard record from that domain, or the domain from the search list, or set ndots:1 (in Kubernetes in dnsConfig of the pod)", Command: "grep -nE 'search|ndots' /etc/resolv.conf", Where: causes.OnHost},
 }

@@ -116,7 +116,7 @@ func judgeStall(n *node.Node, e facts.Endpoint, what text.Text, handshake bool) 
 	case !e.Proxy.Used && e.Stall.Unknown() && e.Stall.Obstacle() != facts.NotAskable:
 		return unread(e.Host+" accepts connections on 443 and then falls silent, and whether it is for the size of packets was not read", e.Stall).failing(Blocks)
 	case measured && s.Small == facts.OK:
-		fd = stops(n, "path-mtu-blackhole", Proven, "%s accepts connections on 443, but a %s %s; with segments of %d bytes it works: larger packets are lost on the way (MTU)", e.Host, part, what, facts.SmallSegment)
+		fd = stops(n, "path-mtu-blackhole", Proven, "%s accepts connections on 443, but a %s %s; with segments of %d bytes it works: larger packets do not arrive (MTU)", e.Host, part, what, facts.SmallSegment)
 	case measured && s.Small != "":
 		fd = stops(n, "network-no-egress", Likely, "%s accepts connections on 443, but a %s %s, with small packets neither: a firewall or inspection device on the way drops it", e.Host, part, what).fix(silenceSteps...)
 	default:
@@ -455,8 +455,8 @@ func blameOutside(n *node.Node, e facts.Endpoint, up []facts.Endpoint) Finding {
 	p, _ := n.Facts.Network.ShellProxy.Get()
 	switch {
 	case len(up) > 0 && !private && up[0].Scope == "private":
-		return blocks("vpce-service-missing", Proven, "%s is reached over a private VPC endpoint, but %s resolves to the public address %s, which %s: there is no VPC endpoint for %s",
-			up[0].Host, e.Host, at.Address, tcpWord(at), e.Service)
+		return blocks("vpce-service-missing", Proven, "there is no VPC endpoint for %s: %s resolves to the public address %s, which %s, while %s is reached over a VPC endpoint",
+			e.Service, e.Host, at.Address, tcpWord(at), up[0].Host)
 	case len(up) > 0 && !private:
 		return blocks("network-no-egress", Likely, "%s:443 cannot be reached (%s %s) although %s can: a firewall on the way lets only some names through", e.Host, at.Address, tcpWord(at), up[0].Host)
 	case at.Outcome == facts.NoRoute: // the kernel's word: a security group only drops
@@ -484,11 +484,11 @@ func blameOutside(n *node.Node, e facts.Endpoint, up []facts.Endpoint) Finding {
 
 // portSteps are for a host that has used up its local ports.
 var portSteps = []causes.Step{
-	{Text: "See how many connections there are, and the range of local ports", Command: "ss -s; sysctl net.ipv4.ip_local_port_range", Where: causes.OnHost, GOOS: "linux"},
-	{Text: "Find the processes that hold them; they have to be mended or stopped", Command: "ss -tanpH | awk '{print $NF}' | sort | uniq -c | sort -rn | head", Where: causes.OnHost, Root: true, GOOS: "linux"},
+	{Text: "Check how many connections there are, and the range of local ports", Command: "ss -s; sysctl net.ipv4.ip_local_port_range", Where: causes.OnHost, GOOS: "linux"},
+	{Text: "Find the processes that hold them; stop or mend them", Command: "ss -tanpH | awk '{print $NF}' | sort | uniq -c | sort -rn | head", Where: causes.OnHost, Root: true, GOOS: "linux"},
 	{Text: "Give the host its whole range of local ports", Command: "sysctl -w net.ipv4.ip_local_port_range='1024 65535'", Where: causes.OnHost, Root: true, GOOS: "linux"},
-	{Text: "See how many connections there are, and the range of local ports", Command: "netstat -an -p tcp; sysctl net.inet.ip.portrange", Where: causes.OnHost, GOOS: "darwin"},
-	{Text: "See which processes hold connections, and the range of local ports", Command: "Get-NetTCPConnection | Group-Object OwningProcess; netsh int ipv4 show dynamicport tcp", Where: causes.OnHost, GOOS: "windows"},
+	{Text: "Check how many connections there are, and the range of local ports", Command: "netstat -an -p tcp; sysctl net.inet.ip.portrange", Where: causes.OnHost, GOOS: "darwin"},
+	{Text: "Check which processes hold connections, and the range of local ports", Command: "Get-NetTCPConnection | Group-Object OwningProcess; netsh int ipv4 show dynamicport tcp", Where: causes.OnHost, GOOS: "windows"},
 	{Text: "Restart the agent, which tries again at once", Command: "{restart}", Where: causes.OnHost, Root: true},
 	causes.Again,
 }

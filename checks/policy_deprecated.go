@@ -50,7 +50,7 @@ var PolicyDeprecated = register(Check{
 		if !sign.Likely {
 			c, how = Possible, how+"; "+strings.Join(sign.Or, " or ")+" would look the same"
 		}
-		fd := notes("policy-deprecated", c, "the role %s allows what AmazonEC2RoleforSSM does, %s; that policy is deprecated and opens every S3 bucket", role, how).
+		fd := notes("policy-deprecated", c, "the role %s allows what AmazonEC2RoleforSSM does, %s; that policy is deprecated and allows access to every S3 bucket", role, how).
 			with("role", n.Identity.Role).fix(MigrationSteps(n)...)
 		for _, a := range iam.SignatureActions {
 			for _, p := range rights {

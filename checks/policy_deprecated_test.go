@@ -43,7 +43,7 @@ func TestPolicyDeprecated(t *testing.T) {
 		{name: "hybrid", kind: "hybrid", want: is(Skip, notAsked)},
 		{name: "windows", kind: "windows", want: is(Skip, notAsked)},
 		{name: "alone", fault: alone, want: named(Likely, "the role WebServerRole allows what AmazonEC2RoleforSSM does, alone; that policy is deprecated", "ec2:DescribeInstanceStatus: allowed-proven")},
-		{name: "what it lacks", fault: alone, want: named(Likely, "opens every S3 bucket", "ssm:GetParameter: denied-proven")},
+		{name: "what it lacks", fault: alone, want: named(Likely, "allows access to every S3 bucket", "ssm:GetParameter: denied-proven")},
 		{name: "with the Core policy", fault: policyDeprecatedRights("yyynnn"), want: named(Likely, "together with AmazonSSMManagedInstanceCore; that policy", "ssm:DescribePatchBaselines: denied-proven")},
 		{name: "with Core, or full access", fault: policyDeprecatedRights("yyynn-"), want: named(Possible, "together with AmazonSSMManagedInstanceCore; AmazonSSMFullAccess would look the same", "ec2:DescribeVolumes: denied-proven")},
 		{name: "alone, hybrid", kind: "hybrid", fault: alone, want: want{status: Warn, effect: Notes, cause: "policy-deprecated", confidence: Likely, says: "allows what AmazonEC2RoleforSSM does, alone"}},

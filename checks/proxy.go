@@ -46,6 +46,14 @@ var Proxy = register(Check{
 	}),
 })
 
+// unsaid is an error unless what was seen says it already.
+func unsaid(err, seen string) string {
+	if strings.Contains(seen, err) {
+		return ""
+	}
+	return err
+}
+
 // judgeProxy says what is wrong with the proxy of the service, which does not connect
 // to the ssm endpoint.
 func judgeProxy(n *node.Node, p facts.ProxyProbe) Finding {
@@ -58,7 +66,7 @@ func judgeProxy(n *node.Node, p facts.ProxyProbe) Finding {
 		if ssm := n.Endpoints.Of("ssm"); ssm != nil {
 			fd = fd.with("endpoint", ssm.Host)
 		}
-		return fd.saw("proxy "+p.URL, strings.TrimSpace(seen+" "+p.Error), n.Facts.Network.Proxy.From).
+		return fd.saw("proxy "+p.URL, strings.TrimSpace(seen+" "+unsaid(p.Error, seen)), n.Facts.Network.Proxy.From).
 			saw(variable+" of the service", p.URL, n.Facts.Agent.ServiceProxy.Value.From).with("proxy", p.URL)
 	}
 	switch p.Outcome {
@@ -71,7 +79,7 @@ func judgeProxy(n *node.Node, p facts.ProxyProbe) Finding {
 	case facts.Untrusted:
 		return judgeProxyCertificate(n, p, where, saw)
 	case facts.WantsLogin:
-		return saw(blocks("proxy-refuses", Proven, "the proxy %s asks for a login (407) that %s does not hold or gets wrong", where, variable))
+		return saw(blocks("proxy-refuses", Proven, "the proxy %s asks for a login (407), and %s holds none or a wrong one", where, variable))
 	case facts.Forbidden:
 		return saw(blocks("proxy-refuses", Proven, "the proxy %s refuses to connect to the Systems Manager endpoint (HTTP %d)", where, p.Status))
 	case facts.NoName:
@@ -130,8 +138,8 @@ var (
 		{Text: "Let the proxy's administrator renew it; the proxy to name", Command: "echo {address}", Where: causes.OnHost},
 	}
 	proxyNameSteps = []causes.Step{
-		{Text: "See which names it is for", Command: "openssl s_client -connect {address} </dev/null | openssl x509 -noout -subject -ext subjectAltName", Where: causes.OnHost, GOOS: "linux darwin"},
-		{Text: "See which names it is for", Command: "curl.exe -sv -m 10 -x {proxy} https://{endpoint}/", Where: causes.OnHost, GOOS: "windows"},
+		{Text: "Check which names it is for", Command: "openssl s_client -connect {address} </dev/null | openssl x509 -noout -subject -ext subjectAltName", Where: causes.OnHost, GOOS: "linux darwin"},
+		{Text: "Check which names it is for", Command: "curl.exe -sv -m 10 -x {proxy} https://{endpoint}/", Where: causes.OnHost, GOOS: "windows"},
 		{Text: "Write the proxy with one of these names in the settings of the service, or let its administrator add the name in use; what the service has now", Command: "systemctl show amazon-ssm-agent snap.amazon-ssm-agent.amazon-ssm-agent -p Environment -p EnvironmentFiles", Where: causes.OnHost, GOOS: "linux"},
 		{Text: "Write the proxy with one of these names in the network settings, or let its administrator add the name in use", Command: "scutil --proxy", Where: causes.OnHost, GOOS: "darwin"},
 		{Text: "Write the proxy with one of these names, or let its administrator add the name in use; what the service has now", Command: `Get-ItemProperty HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent -Name Environment; netsh winhttp show proxy`, Where: causes.OnHost, GOOS: "windows"},

@@ -36,7 +36,7 @@ func useVPCResolver(n *node.Node) []causes.Step {
 			return append(steps, restartLinux, causes.Again)
 		}
 	}
-	return append(steps, linuxStep(false, "Make it last: see what writes that file, and set the resolver there", "ls -l /etc/resolv.conf; head -n 3 /etc/resolv.conf.bak"), restartLinux, causes.Again)
+	return append(steps, linuxStep(false, "Make it permanent: find what writes that file, and set the resolver there", "ls -l /etc/resolv.conf; head -n 3 /etc/resolv.conf.bak"), restartLinux, causes.Again)
 }
 
 // forwardSteps are for a host that asks systemd-resolved: the names of its Region go to

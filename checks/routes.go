@@ -87,7 +87,7 @@ func linuxStep(root bool, says, command string) causes.Step {
 
 // lookStep shows the way to an address and all that decides it.
 func lookStep(to string) causes.Step {
-	return linuxStep(false, "See the way that is taken, and what decides it", "ip route get "+to+"; ip rule; ip route show table all | grep -v 'table local'")
+	return linuxStep(false, "Look at the way that is taken, and what decides it", "ip route get "+to+"; ip rule; ip route show table all | grep -v 'table local'")
 }
 
 // removeRoute is the remedy for a route that leads nowhere; nil where the catalogue's
@@ -220,7 +220,7 @@ func addressSteps(n *node.Node, device string) []causes.Step {
 		return nil // the catalogue's
 	}
 	steps := []causes.Step{
-		{Text: "Reach the host without its network, for example by the serial console of EC2 (or start it again, which asks for an address anew)", Command: "aws ec2-instance-connect send-serial-console-ssh-public-key --region {region} --instance-id {instance} --serial-port 0 --ssh-public-key file://KEY.pub", Where: causes.OperatorCLI},
+		{Text: "Reach the host without its network, for example by the serial console of EC2 (or start it again, which asks for an address again)", Command: "aws ec2-instance-connect send-serial-console-ssh-public-key --region {region} --instance-id {instance} --serial-port 0 --ssh-public-key file://KEY.pub", Where: causes.OperatorCLI},
 	}
 	tools := n.Facts.Host.NetworkTools.Some()
 	known := false

@@ -134,9 +134,9 @@ func brokenProgram(n *node.Node, u *facts.Unit, p facts.Program) (what, seen str
 		return "it is made for " + p.Arch + ", and this host is " + arch, "an executable for " + p.Arch
 	case p.Format == "other", p.Format == "pe" && n.Facts.Host.GOOS == "linux":
 		if n.Facts.Host.GOOS == "windows" {
-			return "it is no program of Windows: damaged, or cut off", "does not begin as programs of Windows do"
+			return "it is not a program of Windows: damaged, or cut off", "does not begin as programs of Windows do"
 		}
-		return "it is no executable", "neither an ELF file nor a script"
+		return "it is not an executable", "neither an ELF file nor a script"
 	}
 	return "", ""
 }

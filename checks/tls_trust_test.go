@@ -60,7 +60,7 @@ func TestTlsTrust(t *testing.T) {
 // TestTlsTrustFix: one more trusted authority helps against an unknown one only.
 func TestTlsTrustFix(t *testing.T) {
 	t.Parallel()
-	for kind, want := range map[facts.TLSFault]string{facts.UnknownAuthority: "", facts.Expired: "See whose certificate it is and when it ends", facts.WrongName: "See where the name leads and what answers there"} {
+	for kind, want := range map[facts.TLSFault]string{facts.UnknownAuthority: "", facts.Expired: "See whose certificate it is and when it ends", facts.WrongName: "Check where the name leads and what answers there"} {
 		f := factstest.Healthy(t, "profile")
 		tlsShown(kind, "ssm")(f)
 		got := ""

@@ -114,9 +114,9 @@ func refusedPackage(n *node.Node) (Finding, bool) {
 	case "signature":
 		return fd.fix(importKey("")), true
 	case "locked":
-		return fd.as(Notes).fix(stepAsRoot("See which package manager runs, and let it end", "ps -eo pid,etime,args | grep -E 'apt|dpkg|dnf|yum|rpm|zypper' | grep -v grep")), true
+		return fd.as(Notes).fix(stepAsRoot("Check which package manager runs, and let it end", "ps -eo pid,etime,args | grep -E 'apt|dpkg|dnf|yum|rpm|zypper' | grep -v grep")), true
 	}
-	return fd.fix(stepAsRoot("See the rule, and take the agent out of it", "grep -rn amazon-ssm-agent /etc/yum.conf /etc/dnf /etc/yum /etc/zypp")), true
+	return fd.fix(stepAsRoot("Look at the rule, and take the agent out of it", "grep -rn amazon-ssm-agent /etc/yum.conf /etc/dnf /etc/yum /etc/zypp")), true
 }
 
 // updatedSince reports whether another release of the agent started after a time.
@@ -206,7 +206,7 @@ func leftLock(n *node.Node) (Finding, bool) {
 	path := text.Or(safePath(seen.From), "update.lock")
 	fd := notes("agent-update-blocked", Likely, "the agent's updater left %s behind %s", path, n.Ago(l.At)).
 		sawAt(path, fmt.Sprintf("process %d, which runs: %v", l.PID, alive), seen.From, l.At).
-		fix(stepAsRoot("See that no update runs, then remove the lock", fmt.Sprintf("pgrep -af amazon-ssm-agent/.*updater || rm %s", path)))
+		fix(stepAsRoot("Check that no update runs, then remove the lock", fmt.Sprintf("pgrep -af amazon-ssm-agent/.*updater || rm %s", path)))
 	if busy := n.Log.Recent(facts.SigUpdateBusy); busy.Yes() && busy.Last.After(l.At.Add(lockLasts)) {
 		return fd.as(Breaks).say("updates of the agent end with \"another update is in progress\": its updater left %s behind %s", path, n.Ago(l.At)).logged(busy), true
 	}
@@ -225,7 +225,7 @@ func oldSetupTool(n *node.Node) (Finding, bool) {
 		}
 		return notes("agent-update-blocked", Likely, "%s is of %s, before the key that signs the agent today: it cannot verify what it installs", f.Path, f.At.Format(time.DateOnly)).
 			sawAt(f.Path, "last changed "+f.At.Format(time.DateOnly), "file:"+f.Path, f.At).
-			fix(causes.Step{Text: "Download ssm-setup-cli again before this host is registered anew", Command: "curl -fsSLo " + f.Path + " https://amazon-ssm-{region}.s3.{region}.{domain}/latest/linux_{arch}/ssm-setup-cli", Where: causes.OnHost, Root: true, GOOS: "linux"}), true
+			fix(causes.Step{Text: "Download ssm-setup-cli again before this host is registered again", Command: "curl -fsSLo " + f.Path + " https://amazon-ssm-{region}.s3.{region}.{domain}/latest/linux_{arch}/ssm-setup-cli", Where: causes.OnHost, Root: true, GOOS: "linux"}), true
 	}
 	return Finding{}, false
 }

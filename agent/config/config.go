@@ -145,7 +145,7 @@ func settings(c *Config, n Names) []setting {
 func checkListen(s string) error {
 	_, port, err := net.SplitHostPort(s)
 	if err != nil {
-		return fmt.Errorf("%q is no HOST:PORT", s)
+		return fmt.Errorf("%q is not HOST:PORT", s)
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
 		return fmt.Errorf("%q: no such port", s)
@@ -158,11 +158,11 @@ var (
 	versionNumber = pattern.New(`^[0-9]+(\.[0-9]+){3}$`)
 )
 
-// CheckEndpoint refuses what is no host:port; empty is none.
+// CheckEndpoint refuses what is not host:port; empty is none.
 func CheckEndpoint(s string) error {
 	host, port, err := net.SplitHostPort(s)
 	if n, e := strconv.Atoi(port); s != "" && (err != nil || host == "" || e != nil || n < 1 || n > 65535) {
-		return fmt.Errorf("%q is no host:port", s)
+		return fmt.Errorf("%q is not host:port", s)
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func checkTextfile(s string) error {
 
 func checkHost(s string) error {
 	if !hostName.MatchString(s) {
-		return fmt.Errorf("%q is no host name", s)
+		return fmt.Errorf("%q is not a host name", s)
 	}
 	return nil
 }
@@ -192,7 +192,7 @@ func CheckRegion(s string) error {
 
 func checkVersion(s string) error {
 	if s != "" && !versionNumber.MatchString(s) {
-		return fmt.Errorf("%q is no version of four numbers", s)
+		return fmt.Errorf("%q is not a version of four numbers", s)
 	}
 	return nil
 }
@@ -217,17 +217,17 @@ func (c *Config) Warnings() []string {
 	return list
 }
 
-// validate looks at settings together.
+// validate looks at settings together, and names all that do not fit.
 func (c *Config) validate() error {
-	switch {
-	case len(c.ListenAddresses) == 0 && !c.SystemdSocket:
-		return errors.New("web.listen_addresses: nothing to listen on")
-	case c.MetricsLean && c.MetricsAll:
-		return errors.New("metrics.lean and metrics.all exclude each other")
-	case c.Local > c.Network:
-		return fmt.Errorf("schedule.local (%s) is longer than schedule.network (%s)", short(c.Local), short(c.Network))
-	case c.Network > c.Permissions:
-		return fmt.Errorf("schedule.network (%s) is longer than schedule.permissions (%s)", short(c.Network), short(c.Permissions))
+	var wrong []error
+	no := func(bad bool, format string, a ...any) {
+		if bad {
+			wrong = append(wrong, fmt.Errorf(format, a...))
+		}
 	}
-	return nil
+	no(len(c.ListenAddresses) == 0 && !c.SystemdSocket, "web.listen_addresses: nothing to listen on")
+	no(c.MetricsLean && c.MetricsAll, "metrics.lean and metrics.all exclude each other")
+	no(c.Local > c.Network, "schedule.local (%s) is longer than schedule.network (%s)", short(c.Local), short(c.Network))
+	no(c.Network > c.Permissions, "schedule.network (%s) is longer than schedule.permissions (%s)", short(c.Network), short(c.Permissions))
+	return errors.Join(wrong...)
 }

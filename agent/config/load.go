@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"sort"
 	"strings"
@@ -57,6 +58,7 @@ func Load(file string, named bool, getenv func(string) string, flags Overrides, 
 		c.StateDir = dir
 	}
 	table := settings(c, n)
+	var wrong []error
 	b, err := readFile(file)
 	switch {
 	case errors.Is(err, os.ErrNotExist) && !named:
@@ -64,7 +66,9 @@ func Load(file string, named bool, getenv func(string) string, flags Overrides, 
 		return nil, fmt.Errorf("read configuration: %w", err)
 	default:
 		if err := apply(table, b); err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
+			for one := range each(err) {
+				wrong = append(wrong, fmt.Errorf("%s: %w", file, one))
+			}
 		}
 	}
 	for _, s := range table {
@@ -73,19 +77,39 @@ func Load(file string, named bool, getenv func(string) string, flags Overrides, 
 				*l.fresh = true
 			}
 			if err := s.value.Set(v); err != nil {
-				return nil, fmt.Errorf("%s: %w", Env(s.flag), err)
+				wrong = append(wrong, fmt.Errorf("%s: %w", Env(s.flag), err))
 			}
 		}
 		if v, ok := flags[s.flag]; ok {
 			if err := s.value.setAll(v); err != nil {
-				return nil, fmt.Errorf("--%s: %w", s.flag, err)
+				wrong = append(wrong, fmt.Errorf("--%s: %w", s.flag, err))
 			}
 		}
 	}
-	if err := c.validate(); err != nil {
+	if len(wrong) == 0 {
+		wrong = append(wrong, c.validate())
+	}
+	if err := errors.Join(wrong...); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// each yields the errors that are joined in one.
+func each(err error) iter.Seq[error] {
+	return func(yield func(error) bool) {
+		if list, ok := err.(interface{ Unwrap() []error }); ok {
+			for _, e := range list.Unwrap() {
+				for one := range each(e) {
+					if !yield(one) {
+						return
+					}
+				}
+			}
+			return
+		}
+		yield(err)
+	}
 }
 
 // Check reads a configuration by itself, without environment and flags.
@@ -142,31 +166,32 @@ func mapping(table []setting, seen map[string]bool, prefix string, n *yaml.Node)
 	if n.Kind != yaml.MappingNode {
 		return fmt.Errorf("line %d: wants keys with values", n.Line)
 	}
+	var wrong []error
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		if k.Kind != yaml.ScalarNode {
-			return fmt.Errorf("line %d: a key that is no word", k.Line)
+			wrong = append(wrong, fmt.Errorf("line %d: a key that is not a word", k.Line))
+			continue
 		}
 		key := prefix + k.Value
 		if seen[key] {
-			return fmt.Errorf("line %d: %q is set twice", k.Line, key)
+			wrong = append(wrong, fmt.Errorf("line %d: %q is set twice", k.Line, key))
+			continue
 		}
 		seen[key] = true
 		s, section := find(table, key)
 		switch {
 		case section:
-			if err := mapping(table, seen, key+".", v); err != nil {
-				return err
-			}
+			wrong = append(wrong, mapping(table, seen, key+".", v))
 		case s == nil:
-			return fmt.Errorf("line %d: unknown key %q%s", k.Line, key, hint(key, keys(table, prefix)))
+			wrong = append(wrong, fmt.Errorf("line %d: unknown key %q%s", k.Line, key, hint(key, keys(table, prefix))))
 		default:
 			if err := assign(s, v); err != nil {
-				return fmt.Errorf("line %d: %s: %w", v.Line, key, err)
+				wrong = append(wrong, fmt.Errorf("line %d: %s: %w", v.Line, key, err))
 			}
 		}
 	}
-	return nil
+	return errors.Join(wrong...)
 }
 
 // find returns the setting of a key, or whether it begins some.

@@ -47,7 +47,7 @@ type durationValue struct {
 func (v durationValue) Set(s string) error {
 	d, err := time.ParseDuration(s)
 	if err != nil {
-		return fmt.Errorf("%q is no duration such as 30s or 5m", s)
+		return fmt.Errorf("%q is not a length of time such as 30s or 5m", s)
 	}
 	if d < v.min || d > v.max {
 		return fmt.Errorf("%s is outside %s to %s", s, short(v.min), short(v.max))
@@ -79,7 +79,7 @@ type intValue struct {
 func (v intValue) Set(s string) error {
 	n, err := strconv.Atoi(s)
 	if err != nil {
-		return fmt.Errorf("%q is no whole number", s)
+		return fmt.Errorf("%q is not a whole number", s)
 	}
 	if n < v.min || n > v.max {
 		return fmt.Errorf("%d is outside %d to %d", n, v.min, v.max)

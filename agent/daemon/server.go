@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -37,6 +39,25 @@ const (
 	staleRuns      = 3                // a report is old after so many intervals
 )
 
+// pageURL is where a browser on this host finds the status page; empty for a socket.
+func pageURL(addr net.Addr, webConfig string) string {
+	at, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return ""
+	}
+	host := at.IP.String()
+	if at.IP.IsUnspecified() {
+		host = "localhost"
+	}
+	scheme := "http"
+	if webConfig != "" { // TLS, authentication, or both
+		if b, err := os.ReadFile(webConfig); err == nil && strings.Contains(string(b), "tls_server_config") {
+			scheme = "https"
+		}
+	}
+	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(at.Port)) + "/"
+}
+
 // Run listens, runs the schedule, and ends both when ctx does.
 func (d *Daemon) Run(ctx context.Context) error {
 	cfg := d.cfg.Load()
@@ -57,7 +78,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return err
 	}
 	for _, l := range listeners {
-		d.o.Log.Info("listening", "address", l.Addr().String())
+		d.o.Log.Info("listening", "address", l.Addr().String(), "status_page", pageURL(l.Addr(), cfg.WebConfigFile))
 	}
 	served := make(chan error, 1)
 	go func() { served <- web.ServeMultiple(listeners, srv, flags, d.o.Log) }()

@@ -114,10 +114,10 @@ func (o Offline) deprecated(permissions []report.Permission, n *node.Node) *repo
 	}
 	k := causes.Get(checks.PolicyDeprecated.Causes[0])
 	c := &report.Cause{ID: k.ID, Group: k.Group, Severity: string(checks.Notes.Severity()), Title: k.Title, Confidence: string(checks.Proven),
-		Summary: text.New("AmazonEC2RoleforSSM is among the policies; it is deprecated and opens every S3 bucket. Attach the replacements before it is detached")}
+		Summary: text.New("AmazonEC2RoleforSSM is among the policies; it is deprecated and allows access to every S3 bucket. Attach the replacements before it is detached")}
 	if !named {
 		c.Confidence = string(checks.Likely)
-		c.Summary = text.New("the documents grant what AmazonEC2RoleforSSM does; that policy is deprecated and opens every S3 bucket. Attach the replacements before it is detached")
+		c.Summary = text.New("the documents grant what AmazonEC2RoleforSSM does; that policy is deprecated and allows access to every S3 bucket. Attach the replacements before it is detached")
 	}
 	for _, s := range checks.MigrationSteps(n) {
 		c.Fix = append(c.Fix, report.Step(s.Fill(nil)))

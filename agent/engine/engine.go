@@ -43,8 +43,9 @@ type Options struct {
 	Recorded *facts.Facts
 	// ReadsLast is how long verdicts of earlier reads of rights are kept; 0: for ever.
 	ReadsLast time.Duration
-	// Progress, when set, is told each source as it ends, from one goroutine at a time.
-	Progress func(source string, done, total int)
+	// Progress, when set, is told which sources are waited for whenever that changes, from
+	// one goroutine at a time.
+	Progress func(waiting []string, done, total int)
 }
 
 // Waves says which parts of the plan are left out. The zero value runs all.
@@ -94,6 +95,13 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 		wg.Go(env.LoadRoots)
 	}
 	done, results := 0, make([]facts.Source, len(steps))
+	waiting := make([]string, len(steps))
+	for i, s := range steps {
+		waiting[i] = s.Name()
+	}
+	if o.Progress != nil {
+		o.Progress(slices.Clone(waiting), done, len(steps))
+	}
 	for i, s := range steps {
 		wg.Go(func() {
 			defer close(ended[s.Name()])
@@ -108,8 +116,9 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 			mu.Lock()
 			defer mu.Unlock()
 			done++
+			waiting = slices.DeleteFunc(waiting, func(name string) bool { return name == s.Name() })
 			if o.Progress != nil {
-				o.Progress(s.Name(), done, len(steps))
+				o.Progress(slices.Clone(waiting), done, len(steps))
 			}
 		})
 	}

@@ -65,7 +65,8 @@ func build(n *node.Node, found diagnose.Findings, a diagnose.Answer) *report.Rep
 	}
 	sort.Slice(r.Calls, func(i, j int) bool { return r.Calls[i].Action < r.Calls[j].Action })
 	if s, ok := f.Network.Skew.Get(); ok {
-		r.ClockSkew = &s
+		ahead := 0 - s // what is seen is AWS minus host
+		r.ClockSkew = &ahead
 	}
 	r.NeedRoot = needRoot(found)
 	r.Measures = measures(n, r)

@@ -54,7 +54,7 @@ func full() *report.Report {
 // small is what golden files are made of: it fills every family, and does not
 // grow with the program's checks, sources, features and requests.
 func small() *report.Report {
-	r := &report.Report{GeneratedAt: testTime, Version: "1.2.3", Duration: 1.25, State: report.Degraded, AgentVersion: "3.3.40.0", LastPing: testTime.Add(-time.Minute), Until: testTime.Add(38 * time.Minute), ClockSkew: ptr(-0.4),
+	r := &report.Report{GeneratedAt: testTime, Version: "1.2.3", Duration: 1.25, State: report.Degraded, AgentVersion: "3.3.40.0", LastPing: testTime.Add(-time.Minute), Until: testTime.Add(38 * time.Minute), ClockSkew: ptr(0.4),
 		Node: report.Node{ID: "i-0123456789abcdef0", Kind: "ec2", Region: "eu-west-1", Account: "111122223333"}, Credentials: report.Credentials{Source: "instance-profile", Role: "WebNode", ExpiresAt: testTime.Add(time.Hour)},
 		RootCause: &report.Cause{ID: "clock-skew", Group: "network", Severity: "warning"}, Also: []report.Cause{{ID: "disk-full", Severity: "info"}},
 		Checks: []report.Check{{ID: "agent-service", Group: "agent", Status: "pass"}, {ID: "clock", Group: "network", Status: "warn"}, {ID: "dns", Group: "network", Status: "fail"},

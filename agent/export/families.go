@@ -252,10 +252,10 @@ var families = []*family{
 			}
 		}},
 	{name: "ssm_doctor_clock_skew_seconds", group: "clock", lean: true, needsFacts: true, absent: "when no AWS service answered",
-		help: "Local clock minus clock of an AWS service, as of the last run that used the network; positive is ahead.",
+		help: "Clock of this host minus the clock of an AWS service, as of the last run that used the network; positive is ahead.",
 		collect: func(e *emitter) {
 			if s := e.snapshot.Report.ClockSkew; s != nil {
-				e.send(0 - *s)
+				e.send(*s)
 			}
 		}},
 	{name: "ssm_doctor_last_run_timestamp_seconds", group: "runs", lean: true, needsRun: true, absent: "before the first run",

@@ -7,6 +7,7 @@ import (
 
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/text"
 )
 
 // Page documents a check or a cause, in plain text without host values. The
@@ -14,6 +15,7 @@ import (
 type Page struct {
 	Kind  string // "check", "cause" or "alert"
 	ID    string
+	GOOS  string // whose steps it has; empty: of all systems
 	Title string
 	Facts [][2]string // label and value: group, severity
 	Parts []Part
@@ -31,14 +33,18 @@ type Item struct {
 	Link    string // "causes/ID" or "checks/ID", or a URL
 	Text    string
 	Command string
+	Where   string // of a step
 }
 
 // Pages returns the pages with an id: a check, a cause, or both where they
-// share it, or an alert; none for an id that is nothing of these.
-func Pages(id string) []Page {
+// share it; or an alert; none for an id that is nothing of these.
+func Pages(id string) []Page { return PagesFor(id, "") }
+
+// PagesFor are the pages with the steps of one system only; empty: of all.
+func PagesFor(id, goos string) []Page {
 	out := alertPages(id)
 	if c := causes.Get(id); c != nil {
-		out = append(out, causePage(c))
+		out = append(out, causePage(c, goos))
 	}
 	if c := checks.Get(id); c != nil {
 		out = append(out, checkPage(c))
@@ -46,16 +52,28 @@ func Pages(id string) []Page {
 	return out
 }
 
-func causePage(c *causes.Cause) Page {
-	p := Page{Kind: "cause", ID: c.ID, Title: c.Title, Facts: [][2]string{{"Group", c.Group}, {"Severity", string(c.Severity)}}}
-	p.Parts = append(p.Parts, Part{Head: "What is the matter", Text: c.Meaning})
+func causePage(c *causes.Cause, goos string) Page {
+	p := Page{Kind: "cause", ID: c.ID, GOOS: goos, Title: c.Title, Facts: [][2]string{{"Group", c.Group}, {"Severity", string(c.Severity)}}}
+	p.Parts = append(p.Parts, Part{Head: "What is wrong", Text: c.Meaning})
 	if c.Unseen != "" {
 		p.Parts = append(p.Parts, Part{Head: "What the host cannot show", Text: c.Unseen})
 	}
-	fix := Part{Head: "What repairs it", Text: "Words in capitals stand for values of your host or account; a report fills in those it knows."}
+	fix := Part{Head: "What repairs it"}
+	var steps []Step
 	for _, s := range c.Fix {
 		f := s.Fill(nil)
-		fix.Items = append(fix.Items, Item{Text: f.Text.String() + " (" + placeOf(f) + "; " + changesOf(f.Changes) + ")", Command: f.Command.String()})
+		if goos != "" {
+			v := causes.Values{"goos": goos}
+			if !s.Applies(v) {
+				continue
+			}
+			f = s.Fill(v)
+		}
+		fix.Items = append(fix.Items, Item{Text: f.Text.String() + " (" + placeOf(f) + "; " + changesOf(f.Changes) + ")", Command: f.Command.String(), Where: f.Where})
+		steps = append(steps, Step(f))
+	}
+	if len(blanksIn(steps)) > 0 {
+		fix.Text = "Words in capitals stand for values of your host or account; a report fills in those it knows."
 	}
 	p.Parts = append(p.Parts, fix)
 	named := Part{Head: "Checks that name it"}
@@ -194,8 +212,9 @@ func (p Page) WriteText(w io.Writer, s Style) error {
 				for _, l := range lines[1:] {
 					b.WriteString("     " + l + "\n")
 				}
-				for l := range strings.SplitSeq(it.Command, "\n") {
-					b.WriteString("       " + l + "\n")
+				t := &screen{r: &Report{Node: Node{GOOS: p.GOOS}}, s: Style{Width: width, ASCII: s.ASCII}}
+				for _, l := range t.command(Step{Command: text.Plain(it.Command), Where: it.Where}) {
+					b.WriteString(l + "\n")
 				}
 			case it.Text == "":
 				b.WriteString("  " + it.Link + "\n")

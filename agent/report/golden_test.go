@@ -30,9 +30,10 @@ func TestGolden(t *testing.T) {
 			continue // tested by its properties
 		}
 		r = Redact(r)
-		for format, ext := range map[string]string{"text": "txt", "short": "short.txt", "wide": "wide.txt", "json": "json", "junit": "junit.xml", "nagios": "nagios.txt", "html": "html"} {
+		for format, ext := range map[string]string{"text": "txt", "short": "short.txt", "wide": "wide.txt", "json": "json", "junit": "junit.xml", "nagios": "nagios.txt", "markdown": "md", "html": "html"} {
 			golden.File(t, "testdata/golden/"+name+"."+ext, []byte(render(t, format, r, Style{Width: 80})))
 		}
+		golden.File(t, "testdata/golden/"+name+".screen.txt", []byte(render(t, "text", samples()[name], Style{Width: 80, Brief: true})))
 	}
 }
 
@@ -40,52 +41,51 @@ func TestGoldenStyles(t *testing.T) {
 	t.Parallel()
 	all := samples()
 	for _, name := range []string{"not-managed", "degraded", "managed"} {
-		golden.File(t, "testdata/golden/"+name+".60.txt", []byte(render(t, "text", all[name], Style{Width: 60})))
-		golden.File(t, "testdata/golden/"+name+".200.txt", []byte(render(t, "text", all[name], Style{Width: 200})))
-		golden.File(t, "testdata/golden/"+name+".ascii.txt", []byte(render(t, "text", all[name], Style{Width: 80, ASCII: true})))
-		golden.File(t, "testdata/golden/"+name+".colour.txt", []byte(render(t, "text", all[name], Style{Width: 80, Color: true})))
+		golden.File(t, "testdata/golden/"+name+".60.txt", []byte(render(t, "text", all[name], Style{Width: 60, Brief: true})))
+		golden.File(t, "testdata/golden/"+name+".200.txt", []byte(render(t, "text", all[name], Style{Width: 200, Brief: true})))
+		golden.File(t, "testdata/golden/"+name+".ascii.txt", []byte(render(t, "text", all[name], Style{Width: 80, ASCII: true, Brief: true})))
+		golden.File(t, "testdata/golden/"+name+".colour.txt", []byte(render(t, "text", all[name], Style{Width: 80, Color: true, Brief: true})))
 		golden.File(t, "testdata/golden/"+name+".quiet.txt", []byte(render(t, "text", all[name], Style{Quiet: true})))
 	}
 }
 
-// A reader has the verdict in line 1 and the first command within ten lines, with
-// the id of the cause and the whole step above it.
-func TestCommandInSight(t *testing.T) {
+// A terminal gets the verdict in line 1, the cause with its id and whole commands, on
+// one screen for one cause.
+func TestFirstScreen(t *testing.T) {
 	t.Parallel()
 	all := samples()
 	long := samples()["not-managed"]
+	long.Also = nil
 	long.RootCause.Summary = text.Plain(strings.Repeat("a reason that goes on and on ", 30))
-	long.RootCause.Fix[0].Text = text.Plain(strings.Repeat("a step with many words ", 5))
+	long.RootCause.Fix[0].Text = text.Plain(strings.Repeat("a step with many words ", 20))
+	long.RootCause.Evidence[0].Seen = strings.Repeat("seen ", 200)
 	long.Node.OS = strings.Repeat("Operating System ", 10)
 	all["long"] = long
-	step := samples()["not-managed"]
-	step.RootCause.ID, step.RootCause.Title, step.RootCause.Confidence = "iam-missing-registration-action", "role may not register the node", "likely"
-	step.RootCause.Summary = text.Plain("the role WebNode may not call ssm:UpdateInstanceInformation: no policy of the role allows it")
-	step.RootCause.Fix[0].Text = text.Plain("Attach the managed policy for the core actions (AmazonSSMManagedInstanceCore; AmazonSSMManagedEC2InstanceDefaultPolicy for a Default Host Management role) to the role WebNode")
-	all["long step"] = step
-	role := samples()["degraded"]
-	role.RootCause.ID, role.RootCause.Confidence = "iam-missing-channel-action", "likely"
-	role.RootCause.Summary = text.Plain("the role WebNode may not call ssmmessages:CreateControlChannel: Run Command works over ec2messages, Session Manager does not")
-	role.RootCause.Fix[0].Text = text.Plain("Allow the four ssmmessages actions to the role WebNode")
-	all["long verdict"] = role
+	many := samples()["not-managed"]
+	many.Also = nil
+	for range 30 {
+		many.RootCause.Fix = append(many.RootCause.Fix, many.RootCause.Fix[0])
+	}
+	all["many steps"] = many
 	for name, r := range all {
 		for _, width := range []int{60, 80, 200} {
-			lines := strings.Split(render(t, "text", r, Style{Width: width}), "\n")
+			out := render(t, "text", r, Style{Width: width, Brief: true})
+			lines := strings.Split(strings.TrimRight(out, "\n"), "\n")
 			if !strings.Contains(lines[0], "MANAGED") && !strings.Contains(lines[0], "CANNOT TELL") && !strings.Contains(lines[0], "IMAGE") {
 				t.Errorf("%s, %d: line 1 is %q", name, width, lines[0])
 			}
-			if name == "hostile" || r.RootCause == nil || len(r.RootCause.Fix) == 0 {
+			if len(lines) > screenLines && width == 80 && len((&screen{r: r}).serious()) == 0 && r.Profile == "" {
+				t.Errorf("%s: %d lines\n%s", name, len(lines), out)
+			}
+			tooWide(t, name, out, min(width, maxWidth))
+			if name == "hostile" || r.RootCause == nil || len(r.RootCause.Fix) == 0 || r.State == Unknown || r.State == Managed {
 				continue
 			}
-			first, _, _ := strings.Cut(r.RootCause.Fix[0].Command.String(), "\n")
-			if !strings.Contains(strings.Join(lines[:10], "\n"), first) {
-				t.Errorf("%s, %d: no command in\n%s", name, width, strings.Join(lines[:14], "\n"))
-			}
-			above, _, _ := strings.Cut(strings.Join(lines, "\n"), first)
-			above = strings.Join(strings.Fields(above), " ")
-			for _, want := range []string{"[" + r.RootCause.ID + "]", strings.TrimSpace(r.RootCause.Fix[0].Text.String()), "where: " + whereText(r.RootCause.Fix[0], r)} {
-				if !strings.Contains(above, want) {
-					t.Errorf("%s, %d: %q is not above the first command:\n%s", name, width, want, above)
+			first := r.RootCause.Fix[0]
+			command := (&screen{r: r, s: Style{Width: min(width, maxWidth)}}).command(first)
+			for _, want := range append(command, r.RootCause.ID) {
+				if !strings.Contains(out, want) {
+					t.Errorf("%s, %d: %q is missing:\n%s", name, width, want, out)
 				}
 			}
 		}
@@ -97,7 +97,7 @@ func TestCommandInSight(t *testing.T) {
 func TestTextProperties(t *testing.T) {
 	t.Parallel()
 	for name, r := range samples() {
-		for _, format := range []string{"text", "wide", "short", "nagios", "json", "jsonl", "junit"} {
+		for _, format := range []string{"text", "wide", "short", "nagios", "markdown", "json", "jsonl", "junit"} {
 			for _, width := range []int{60, 80, 200} {
 				for _, ascii := range []bool{false, true} {
 					got := render(t, format, r, Style{Width: width, ASCII: ascii})
@@ -109,9 +109,6 @@ func TestTextProperties(t *testing.T) {
 					}
 					if !strings.HasSuffix(got, "\n") || strings.HasSuffix(got, "\n\n") {
 						t.Errorf("%s, %s: does not end in one line break", name, format)
-					}
-					if format == "text" {
-						tooWide(t, name, got, min(width, maxWidth))
 					}
 				}
 			}
@@ -125,11 +122,8 @@ func tooWide(t *testing.T, name, out string, width int) {
 		if cells(line) <= width {
 			continue
 		}
-		// Commands, ids, addresses and terms stay whole.
+		// Ids, addresses and terms stay whole.
 		body := strings.TrimSpace(line)
-		if strings.HasPrefix(line, strings.Repeat(" ", labelWidth+len(stepIndent))) && !strings.HasPrefix(body, "where:") {
-			continue
-		}
 		if last := words(body); len(last) <= 3 {
 			continue
 		}
@@ -180,7 +174,7 @@ func TestJUnitForm(t *testing.T) {
 
 func TestPluginLine(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]string{"managed": "SSM MANAGED - ", "degraded": "SSM DEGRADED - websocket-blocked: ", "not-managed": "SSM NOT-MANAGED - no-credential-source: ", "unknown": "SSM UNKNOWN - "} {
+	for name, want := range map[string]string{"managed": "SSM OK - ", "degraded": "SSM WARNING - websocket-blocked: ", "not-managed": "SSM CRITICAL - no-credential-source: ", "unknown": "SSM UNKNOWN - ", "image": "SSM IMAGE CRITICAL - "} {
 		got := render(t, "nagios", samples()[name], Style{})
 		if !strings.HasPrefix(got, want) || strings.Count(got, "\n") != 1 || strings.Count(got, "|") != 1 {
 			t.Errorf("%s: %q", name, got)

@@ -35,7 +35,7 @@ type stepView struct {
 }
 
 func newPageView(r *Report, l Live) *pageView {
-	t := &screen{r: r}
+	t := &screen{r: r, s: Style{Width: maxWidth}}
 	v := &pageView{R: r, Live: l, Now: l.Now, Verdict: t.word(), Class: verdictColor(r), Lead: capital(r.Summary.String()),
 		Path: newPathView(r), StandIns: r.Redacted && r.RootCause != nil && standsIn(r.RootCause.Fix), Since: since(r)}
 	if v.Now.IsZero() {
@@ -176,7 +176,7 @@ func (v *pageView) facts(r *Report) {
 	}
 	add("The agent would try next", r.Credentials.Next)
 	if r.ClockSkew != nil {
-		add("Clock", fmt.Sprintf("%+.1f s against AWS", -*r.ClockSkew))
+		add("Host clock against AWS", fmt.Sprintf("%+.1f s", *r.ClockSkew))
 	}
 }
 

@@ -37,18 +37,25 @@ func renderShort(r *Report, s Style) string {
 	return strings.Join(t.lines, "\n") + "\n"
 }
 
-// pluginLine is the line of a monitoring plugin: "SSM NOT-MANAGED - imds-disabled: …",
-// with perfdata behind a bar if wanted.
+// pluginWords are the words of monitoring plugins: their exit codes are 0, 1, 2 and 3.
+var pluginWords = map[string]string{Managed: "OK", Degraded: "WARNING", NotManaged: "CRITICAL"}
+
+// pluginLine is the line of a monitoring plugin: "SSM CRITICAL - imds-disabled: …",
+// with perfdata behind a bar if wanted. An image is named as one.
 func pluginLine(r *Report, perfdata bool) string {
-	state := strings.ToUpper(text.Or(r.State, Unknown))
+	what := "SSM "
+	if r.Profile != "" {
+		what = "SSM IMAGE "
+	}
+	state := text.Or(pluginWords[r.State], "UNKNOWN")
 	msg := r.Summary.String()
 	if r.RootCause != nil {
 		msg = r.RootCause.ID + ": " + causeText(*r.RootCause)
-	} else if r.State == Managed && r.Node.ID != "" {
+	} else if r.State == Managed && r.Node.ID != "" && !strings.Contains(msg, r.Node.ID) {
 		msg = strings.TrimSuffix(strings.Join([]string{r.Node.ID, r.Node.Region, msg}, " "), " ")
 	}
 	// A bar would begin the perfdata.
-	line := strings.ReplaceAll("SSM "+Printable(state)+" - "+Printable(clip(msg, 900)), "|", "/")
+	line := strings.ReplaceAll(what+state+" - "+Printable(clip(msg, 900)), "|", "/")
 	switch {
 	case r.Interrupted:
 		line += " (interrupted, incomplete)"

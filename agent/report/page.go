@@ -232,7 +232,7 @@ func (v *pageView) evidenceList(rows []Evidence) *html.Node {
 
 // origin is where an observation comes from, and of when it is.
 func (v *pageView) origin(e Evidence) []*html.Node {
-	out := breakable(e.From)
+	out := wrappable(e.From)
 	switch at, err := time.Parse(time.RFC3339, e.At); {
 	case e.At == "":
 	case err != nil:
@@ -243,8 +243,8 @@ func (v *pageView) origin(e Evidence) []*html.Node {
 	return out
 }
 
-// breakable is a path or address that may go on in the next line behind a slash.
-func breakable(s string) []*html.Node {
+// wrappable is a path or address that may go on in the next line behind a slash.
+func wrappable(s string) []*html.Node {
 	var out []*html.Node
 	for p := range strings.SplitAfterSeq(shown(s), "/") {
 		if out != nil && len(p) > 6 {

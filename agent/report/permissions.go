@@ -130,7 +130,7 @@ func (t *screen) rights() {
 		}
 	}
 	if len(r.Features) == 0 {
-		t.add("  this host has no credentials of a node, so there is nothing to judge")
+		t.add("  this host has no credentials of a node, so nothing can be judged")
 	}
 	t.gap()
 	t.add("%d yes, %d no, %d unknown", count["yes"], count["no"], count["unknown"])
@@ -269,21 +269,7 @@ func (t *screen) note(c Cause) {
 	for _, l := range wrap(t.s.glyph("warn")+" "+t.show(c.Summary.String()), t.s.Width) {
 		t.add("%s", l)
 	}
-	for i, s := range c.Fix {
-		for j, l := range wrap(t.show(s.Text.String()), t.s.Width-5) {
-			if j == 0 {
-				t.add("  %d. %s", i+1, l)
-			} else {
-				t.add("     %s", l)
-			}
-		}
-		if s.Command.IsZero() {
-			continue
-		}
-		for _, l := range t.command(s.Command) {
-			t.add("       %s", l)
-		}
-	}
+	t.lines = append(t.lines, t.fix(c.Fix, 0, len(c.Fix), false)...)
 }
 
 func permissionsCSV(w io.Writer, r *Report) error {

@@ -87,7 +87,7 @@ type Report struct {
 	CallsHeld    string       `json:"calls_held,omitempty"`   // why permission reads were not sent
 	NeedRoot     int          `json:"need_root"`              // observations that need root
 	Path         []Hop        `json:"path"`                   // the way from the host to the channel, in order
-	ClockSkew    *float64     `json:"clock_skew_seconds"`     // server minus host; null when not measured
+	ClockSkew    *float64     `json:"clock_skew_seconds"`     // clock of this host minus AWS time, positive is ahead; null when not measured
 	CheckedFrom  string       `json:"checked_from,omitempty"` // facts file or mounted root; empty on a live host
 	Measures     *Measures    `json:"measures,omitempty"`     // single observations for machines
 	// Unexplained are the kinds of warnings and errors of the last day in the agent's log

@@ -142,7 +142,7 @@ func unknownReport() *Report {
 		Tried:   []text.Text{text.Plain("the agent's log: not read, or not whole"), text.Plain("the agent's process: it runs")},
 		Missing: []text.Text{text.Plain("agent log: permission denied")},
 		Fix: []Step{{Text: text.Plain("Look again as root, who sees what this run could not"), Command: text.Plain("sudo ssm-doctor check"), Where: "this-host"},
-			{Text: text.Plain("Restart the agent: it tries everything anew, and its log says how that ends"), Command: text.Plain("systemctl restart amazon-ssm-agent"), Where: "this-host", Root: true},
+			{Text: text.Plain("Restart the agent: it tries everything again, and its log says what fails"), Command: text.Plain("systemctl restart amazon-ssm-agent"), Where: "this-host", Root: true},
 			{Text: text.Plain("Look again, and wait for what the agent does"), Command: text.Plain("ssm-doctor check --wait 5m"), Where: "this-host"}},
 		AgainAt: sampleTime.Add(20 * time.Minute), AgainWhy: text.Plain("an agent that works sends a heartbeat every 5 min; two of them are due by then"),
 	}

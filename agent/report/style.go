@@ -19,6 +19,7 @@ type Style struct {
 	Color   bool
 	ASCII   bool // no byte above 0x7e
 	Width   int  // cells; 0 means 80
+	Brief   bool // text is one screen; wide shows the rest
 	Verbose bool // text shows what wide shows
 	Quiet   bool // text is the one line of a monitoring plugin
 }
@@ -74,13 +75,14 @@ func clampWidth(w int) int {
 	return max(minWidth, min(w, maxWidth))
 }
 
-// The four styles of text. A status is always a word too.
+// The styles of text. A status is always a word too.
 const (
-	styleBad  = "\x1b[1;31m"
-	styleWarn = "\x1b[33m"
-	styleGood = "\x1b[32m"
-	styleDim  = "\x1b[2m"
-	styleOff  = "\x1b[0m"
+	styleCommand = "\x1b[1m"
+	styleBad     = "\x1b[1;31m"
+	styleWarn    = "\x1b[33m"
+	styleGood    = "\x1b[32m"
+	styleDim     = "\x1b[2m"
+	styleOff     = "\x1b[0m"
 )
 
 func (s Style) paint(style, text string) string {

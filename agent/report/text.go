@@ -13,8 +13,6 @@ import (
 // Layout of text: a column of labels, then the body.
 const (
 	labelWidth   = 9
-	stepIndent   = "   "
-	commandSoon  = 10  // the first command stands on this line at the latest
 	evidenceClip = 600 // runes of one observation; wide shows all
 )
 
@@ -23,20 +21,20 @@ type screen struct {
 	s     Style
 	r     *Report
 	wide  bool
+	cut   cut
 	lines []string
 }
 
+// renderText lays a report out: wide holds everything, else it is what fits a screen.
 func renderText(r *Report, s Style, wide bool) string {
 	t := &screen{s: s, r: r, wide: wide}
-	switch r.State {
-	case Managed:
+	switch {
+	case r.State == Managed:
 		t.managed()
-	case Degraded:
-		t.degraded()
-	case NotManaged:
-		t.notManaged()
+	case r.Profile != "" && !wide:
+		t.gate()
 	default:
-		t.cannotTell()
+		t.answer()
 	}
 	if wide {
 		t.everything()
@@ -110,16 +108,25 @@ func (t *screen) nodeParts() []string {
 	}
 	for _, p := range []string{r.Node.Region, r.Node.OS} {
 		if p != "" {
-			parts = append(parts, t.show(clip(p, 60)))
+			parts = append(parts, t.show(clip(p, min(60, t.s.Width-4))))
 		}
 	}
-	if r.Profile == "" && !r.LastPing.IsZero() && !r.GeneratedAt.Before(r.LastPing) {
-		parts = append(parts, "last ping "+span(r.GeneratedAt.Sub(r.LastPing))+" ago")
+	if p := t.ping(); p != "" {
+		parts = append(parts, p)
 	}
 	if r.Until.After(r.GeneratedAt) {
 		parts = append(parts, "until "+r.Until.UTC().Format("15:04 UTC")+" (in "+span(r.Until.Sub(r.GeneratedAt))+")")
 	}
 	return parts
+}
+
+// ping is when the service last accepted the node.
+func (t *screen) ping() string {
+	r := t.r
+	if r.Profile != "" || r.LastPing.IsZero() || r.GeneratedAt.Before(r.LastPing) {
+		return ""
+	}
+	return "last ping " + span(r.GeneratedAt.Sub(r.LastPing)) + " ago"
 }
 
 // wordOfKind names a host that has no node id.
@@ -132,6 +139,10 @@ func (t *screen) headline() {
 	painted, used := t.verdict()
 	line, rest := painted, []string(nil)
 	for i, p := range t.nodeParts() {
+		if t.r.State == Managed && p == t.ping() { // with who signs, on line 2
+			rest = append(rest, p)
+			continue
+		}
 		if used+3+cells(p) > t.s.Width && i > 0 {
 			rest = append(rest, p)
 			continue
@@ -140,12 +151,14 @@ func (t *screen) headline() {
 		used += 3 + cells(p)
 	}
 	t.add("%s", line)
+	if t.r.State == Managed && t.r.Profile == "" {
+		if who := t.signedBy(t.s.Width - 2 - cells(strings.Join(rest, "   ")) - 3); who != "" {
+			rest = append(rest, who)
+		}
+	}
 	t.spread(rest)
 	t.circumstances()
 }
-
-// nodeLines says which host this is, below a verdict that fills its line.
-func (t *screen) nodeLines() { t.spread(t.nodeParts()) }
 
 // spread prints parts side by side, on as many lines as they need.
 func (t *screen) spread(parts []string) {
@@ -179,86 +192,6 @@ func (t *screen) circumstances() {
 	}
 }
 
-func (t *screen) notManaged() {
-	t.headline()
-	t.gap()
-	t.explain("Because")
-	t.checksShort()
-	if !t.wide {
-		t.unseen(3)
-	}
-	t.more()
-}
-
-func (t *screen) degraded() {
-	painted, used := t.verdict()
-	c := Cause{Summary: t.r.Summary}
-	if t.r.RootCause != nil {
-		c = *t.r.RootCause
-	}
-	t.nodeLines()
-	t.circumstances()
-	node := t.lines
-	t.lines = nil
-	lines, tight, cut := t.inSight(c, len(node), 1, t.s.Width-used-2)
-	for i, l := range lines {
-		if i == 0 {
-			t.add("%s  %s", painted, l)
-		} else {
-			t.add("%s%s", strings.Repeat(" ", used+2), l)
-		}
-	}
-	t.lines = append(t.lines, node...)
-	if !tight {
-		t.gap()
-	}
-	t.remedy(c, cut)
-	t.context()
-	t.checksShort()
-	if !t.wide {
-		t.unseen(3)
-	}
-	t.more()
-}
-
-func (t *screen) cannotTell() {
-	painted, used := t.verdict()
-	why := t.r.Summary.String()
-	if t.r.NeedRoot > 0 {
-		why = needRoot(t.r)
-	}
-	if why == "" {
-		why = "nothing that was seen proves either"
-	}
-	for i, l := range wrap(t.show(why), t.s.Width-used-2) {
-		l = strings.ReplaceAll(l, "`", "")
-		if i == 0 {
-			t.add("%s  %s", painted, l)
-		} else {
-			t.add("%s%s", strings.Repeat(" ", used+2), l)
-		}
-	}
-	t.nodeLines()
-	t.circumstances()
-	t.gap()
-	if t.r.NeedRoot > 0 && !t.r.Summary.IsZero() {
-		t.section("Known", wrap(t.show(t.r.Summary.String()), t.body()))
-		t.gap()
-	}
-	if t.r.RootCause != nil {
-		t.explain("Perhaps")
-		t.doubt()
-	} else {
-		t.doubt()
-		t.context()
-	}
-	t.checksShort()
-	if !t.wide {
-		t.unseen(3)
-	}
-	t.more()
-}
-
 // needRoot is the sentence on what root would add.
 func needRoot(r *Report) string {
 	n := "1 observation needs"
@@ -275,20 +208,22 @@ func needRoot(r *Report) string {
 func (t *screen) managed() {
 	t.headline()
 	if t.r.Profile != "" {
-		t.add("  %s", t.show(clip(t.r.Summary.String(), 300)))
+		t.lines = append(t.lines, t.prose(t.show(clip(sentence(capital(t.r.Summary.String())), 300)))...)
 	}
 	n := tally(t.r)
 	counts := fmt.Sprintf("%s passed", plural(n["pass"], "check"))
 	for _, k := range []string{"warn", "fail", "unknown", "skip"} {
 		if n[k] > 0 {
-			counts += fmt.Sprintf(", %d %s", n[k], map[string]string{"warn": "to look at", "fail": "failed", "unknown": "unknown", "skip": "skipped"}[k])
+			counts += fmt.Sprintf(", %d %s", n[k], map[string]string{"warn": "to look at", "fail": "failed", "unknown": "not known", "skip": "skipped"}[k])
 		}
 	}
-	t.add("  %s, %s", counts, seconds(t.r.Duration))
-	if c := t.signsWith(); c != "" {
-		for _, l := range wrap(c, t.s.Width-2) {
-			t.add("  %s", l)
-		}
+	counts += ", " + seconds(t.r.Duration)
+	if !t.wide {
+		counts += ": -v"
+	}
+	t.add("  %s", t.dim(counts))
+	if t.wide {
+		return
 	}
 	for _, c := range t.r.Checks {
 		if c.Status == "warn" || c.Status == "fail" || c.Status == "unknown" {
@@ -312,6 +247,19 @@ func (t *screen) managed() {
 			t.add("  %s", t.dim(strings.ReplaceAll(l, "`", "")))
 		}
 	}
+}
+
+// signedBy names what the agent signs with, and its role where that fits.
+func (t *screen) signedBy(room int) string {
+	c := t.r.Credentials
+	who := map[string]string{"instance-profile": "instance profile", "default-host-management": "Default Host Management", "hybrid": "hybrid activation", "shared-file": "shared credentials file", "task-role": "task role"}[c.Source]
+	if s := t.show(c.Role) + " (" + who + ")"; who != "" && c.Role != "" && cells(s)+3 <= room {
+		return "as " + s
+	}
+	if who == "" || cells(who)+3 > room {
+		return ""
+	}
+	return "by " + who
 }
 
 // named reports whether a check that is printed anyway tells the same.
@@ -362,13 +310,14 @@ func capital(s string) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
+// tag is the id of a cause and whose word it is.
 func (t *screen) tag(c Cause) string {
 	if c.ID == "" {
 		return ""
 	}
-	tag := "[" + t.show(c.ID) + "]"
-	if c.Confidence != "" && c.Confidence != "proven" {
-		tag += " " + t.show(c.Confidence)
+	tag := t.show(c.ID)
+	if w := assurance(c); w != "" {
+		tag += ", " + w
 	}
 	return tag
 }

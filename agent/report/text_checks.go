@@ -5,82 +5,6 @@ import (
 	"strings"
 )
 
-// checksShort counts the checks and lists those that did not pass.
-func (t *screen) checksShort() {
-	n := tally(t.r)
-	var counts []string
-	for _, s := range Statuses {
-		counts = append(counts, fmt.Sprintf("%d %s", n[s], s))
-	}
-	line := strings.Join(counts, "   ")
-	took := seconds(t.r.Duration)
-	if cells(line)+3+cells(took) <= t.body() {
-		line = pad(line, t.body()-cells(took)) + took
-	} else {
-		line = strings.Join(counts, ", ") + ", " + took
-	}
-	t.section("Checks", []string{line})
-	if t.wide {
-		t.unexplained()
-		t.gap()
-		return
-	}
-	ids := 0
-	for _, c := range t.r.Checks {
-		if c.Status != "pass" && c.Status != "skip" {
-			ids = max(ids, cells(t.show(c.ID)))
-		}
-	}
-	listed := []string{"fail", "warn", "unknown"}
-	few := n["unknown"] <= unknownsShown || t.r.RootCause == nil
-	if !few {
-		listed = listed[:2]
-	}
-	for _, want := range listed {
-		for _, c := range t.r.Checks {
-			if c.Status == want {
-				t.check(c, min(ids, 26))
-			}
-		}
-	}
-	if !few {
-		t.unknowns()
-	}
-	if hidden := n["pass"] + n["skip"]; hidden > 0 {
-		line := fmt.Sprintf("hidden: %d passed, %d skipped; -o wide shows them", n["pass"], n["skip"])
-		if !few {
-			line += " and why checks are unknown"
-		}
-		for _, l := range wrap(line, t.s.Width-1) {
-			t.add(" %s", t.dim(l))
-		}
-	}
-	t.unexplained()
-	t.gap()
-}
-
-// unknownsShown is how many checks without an answer are explained beside a
-// cause. More are only named: most of them wait for the cause to go away.
-const unknownsShown = 3
-
-func (t *screen) unknowns() {
-	var ids []string
-	for _, c := range t.r.Checks {
-		if c.Status == "unknown" {
-			ids = append(ids, t.show(c.ID))
-		}
-	}
-	m := markOf("unknown")
-	head := " " + t.s.paint(m.style, t.s.glyph("unknown")+" "+pad(m.word, 9)) + " "
-	indent := 1 + cells(t.s.glyph("unknown")) + 1 + 9 + 1
-	for i, l := range wrap(strings.Join(ids, ", "), t.s.Width-indent) {
-		if i > 0 {
-			head = strings.Repeat(" ", indent)
-		}
-		t.lines = append(t.lines, head+l)
-	}
-}
-
 // check is one line: status, id, what came out, and whose consequence it is.
 func (t *screen) check(c Check, ids int) {
 	m := markOf(c.Status)
@@ -92,11 +16,7 @@ func (t *screen) check(c Check, ids int) {
 		indent = 12
 		head = strings.Repeat(" ", indent)
 	}
-	limit := evidenceClip / 2
-	if t.wide {
-		limit = 1 << 20
-	}
-	lines := wrap(t.show(clip(c.Summary.String(), limit)), t.s.Width-indent)
+	lines := wrap(t.show(c.Summary.String()), t.s.Width-indent)
 	if c.FollowsFrom != "" {
 		tail := "follows from " + t.show(c.FollowsFrom)
 		if t.isRoot(c.FollowsFrom) {
@@ -128,41 +48,38 @@ func (t *screen) isRoot(id string) bool {
 	return false
 }
 
-// more points to what else there is to read.
+// more points to what there is to read.
 func (t *screen) more() {
-	id := "ID"
-	var docs []string
-	if t.r.RootCause != nil {
-		id, docs = t.r.RootCause.ID, t.r.RootCause.Docs
+	if t.r.RootCause == nil {
+		return
 	}
-	lines := []string{"ssm-doctor explain " + t.show(id)}
-	if !t.wide {
-		report := "report: -o html -f report.html"
-		if cells(lines[0])+4+len(report) <= t.body() {
-			lines[0] = pad(lines[0], t.body()-len(report)) + report
-		} else {
-			lines = append(lines, report)
-		}
-	}
-	n := 0
-	for _, d := range docs {
-		if strings.HasPrefix(d, "https://") && (t.wide || n == 0) {
+	lines := []string{"ssm-doctor explain " + t.show(t.r.RootCause.ID)}
+	for _, d := range t.r.RootCause.Docs {
+		if strings.HasPrefix(d, "https://") {
 			lines = append(lines, t.show(d))
-			n++
 		}
 	}
 	t.section("More", lines)
+	t.gap()
 }
 
 // everything is what wide adds.
 func (t *screen) everything() {
 	t.gap()
-	if t.r.State == Managed {
-		if t.r.RootCause != nil {
-			t.explain("Note")
-		}
-		t.also()
+	if c := t.r.RootCause; t.r.State == Managed && c != nil {
+		t.blocks(block{"Note", append(t.causeLines(*c, 0), t.fix(c.Fix, 0, len(c.Fix), false)...)}, block{"Seen", t.seen(c.Evidence, 0)})
 	}
+	t.also()
+	t.more()
+	if c := t.signsWith(); c != "" {
+		t.section("Signs as", wrap(strings.TrimPrefix(c, "signs with "), t.body()))
+		t.gap()
+	}
+	if t.r.NeedRoot > 0 {
+		t.section("Root", wrap(strings.ReplaceAll(needRoot(t.r), "`", ""), t.body()))
+		t.gap()
+	}
+	t.section("Checks", wrap(t.tallied(), t.body()))
 	t.checksByGroup()
 	r := t.r
 	t.unexplainedTable()
@@ -204,20 +121,20 @@ func (t *screen) everything() {
 	t.table("Calls", []string{"action", "requests"}, len(r.Calls), func(i int) []string {
 		return []string{r.Calls[i].Action, fmt.Sprint(r.Calls[i].Count)}
 	})
-	t.table("Path", []string{"hop", "status", "note"}, len(r.Path), func(i int) []string {
+	t.table("Path", []string{"station", "status", "note"}, len(r.Path), func(i int) []string {
 		return []string{r.Path[i].Name, r.Path[i].Status, r.Path[i].Note.String()}
 	})
 	if o := r.Outside; o != nil {
 		t.table("Outside", []string{"looked at with an operator's credentials", "says"}, len(o.Looked), func(i int) []string { return []string{o.Looked[i].What, o.Looked[i].Says} })
 		t.table("Refused", []string{"asked, and not answered"}, len(o.Unknown), func(i int) []string { return []string{o.Unknown[i]} })
 	}
-	t.unseen(len(r.NotLookedAt))
+	t.unseen()
 	t.table("History", []string{"since", "state", "cause"}, len(r.History), func(i int) []string {
 		h := r.History[i]
 		return []string{stamp(h.At), h.State, h.Cause}
 	})
 	if r.ClockSkew != nil {
-		t.section("Clock", []string{fmt.Sprintf("host differs from AWS by %+.1f s", -*r.ClockSkew)})
+		t.section("Clock", []string{fmt.Sprintf("the clock of this host minus AWS time: %+.1f s", *r.ClockSkew)})
 	}
 	node := []string{}
 	for _, p := range [][2]string{{"kind", r.Node.Kind}, {"account", r.Node.Account}, {"partition", r.Node.Partition}, {"os", r.Node.OS}, {"arch", r.Node.Arch}, {"agent", r.AgentVersion}} {
@@ -233,6 +150,16 @@ func (t *screen) everything() {
 	t.section("Run", []string{fmt.Sprintf("ssm-doctor %s, %s, %s, %s", t.show(r.Version), stamp(r.GeneratedAt), seconds(r.Duration), redacted)})
 }
 
+// tallied is how many checks came out how.
+func (t *screen) tallied() string {
+	n := tally(t.r)
+	var counts []string
+	for _, s := range Statuses {
+		counts = append(counts, fmt.Sprintf("%d %s", n[s], s))
+	}
+	return strings.Join(counts, ", ") + " in " + seconds(t.r.Duration)
+}
+
 // checksByGroup lists every check with its evidence, in the report's order.
 func (t *screen) checksByGroup() {
 	group := "\x00"
@@ -243,12 +170,15 @@ func (t *screen) checksByGroup() {
 			t.add("%s", t.show(groupName(group)))
 		}
 		t.check(c, 26)
-		for _, l := range t.evidence(c.Evidence, t.s.Width-14, 0) {
+		for _, l := range t.evidence(c.Evidence, t.s.Width-14) {
 			t.add("%s%s", strings.Repeat(" ", 14), l)
 		}
 	}
 	t.gap()
 }
+
+// GroupName is what people read for a group.
+func GroupName(group string) string { return groupName(group) }
 
 // groupName is the heading of a group of checks; those about the whole node
 // belong to none.

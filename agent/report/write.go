@@ -13,7 +13,7 @@ import (
 )
 
 // Formats are the names that Write knows.
-var Formats = []string{"text", "short", "wide", "json", "jsonl", "junit", "nagios", "html", "verdict"}
+var Formats = []string{"text", "short", "wide", "json", "jsonl", "junit", "nagios", "markdown", "html", "verdict"}
 
 // Write renders a report. What looks like a secret is taken out in every
 // format, redacted or not. Only trouble of w and unknown formats are errors.
@@ -27,10 +27,8 @@ func Write(w io.Writer, format string, r *Report, s Style) error {
 		switch r = printableReport(r); {
 		case s.Quiet:
 			out = pluginLine(r, false)
-		case s.Verbose:
-			out = renderText(r, s, true)
 		default:
-			out = renderText(r, s, false)
+			out = renderText(r, s, !s.Brief && (s.Verbose || r.State != Managed))
 		}
 	case "wide":
 		out = renderText(printableReport(r), s, true)
@@ -38,6 +36,8 @@ func Write(w io.Writer, format string, r *Report, s Style) error {
 		out = renderShort(printableReport(r), s)
 	case "nagios":
 		out = pluginLine(printableReport(r), true)
+	case "markdown":
+		out = renderMarkdown(printableReport(r))
 	case "junit":
 		return writeJUnit(w, r)
 	case "json", "jsonl":

@@ -56,6 +56,7 @@ func examine(t testing.TB, s sim.Scenario, probes ...string) (*report.Report, *s
 	env := h.Env()
 	env.Probes = probes
 	r, f := engine.Run(t.Context(), env, engine.Options{})
+	oneScreen(t, r)
 	shown, err := json.Marshal([]any{r, f})
 	if err != nil {
 		t.Fatal(err)

@@ -53,6 +53,7 @@ func TestDemos(t *testing.T) {
 			check := func(when string, want [3]string) {
 				t.Helper()
 				r, _ := engine.Run(t.Context(), h.Env(), engine.Options{})
+				oneScreen(t, r)
 				id, severity := answer(r)
 				if got := [3]string{r.State, id, severity}; got != want {
 					t.Errorf("%s: got %v, want %v: %s", when, got, want, r.Summary)

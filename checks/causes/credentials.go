@@ -22,9 +22,9 @@ var _ = add(
 		ID: "instance-profile-trust-broken", Group: "credentials", Severity: Critical, Title: "EC2 may not assume the role",
 		Meaning: "An instance profile is attached, but it gives no credentials: its role's trust policy does not allow ec2.amazonaws.com, or the role was deleted.",
 		Fix: []Step{
-			operator("See the role's trust policy, and whether the role exists", "aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument"),
+			operator("Look at the role's trust policy, and whether the role exists", "aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument"),
 			operator("Let ec2.amazonaws.com assume it: set this trust policy (add other principals it needs)", "aws iam update-assume-role-policy --role-name {role} --policy-document '"+trustEC2+"'"),
-			operator("If the role was deleted and made anew, attach the profile again: the old association keeps pointing to the deleted one", "aws ec2 describe-iam-instance-profile-associations --region {region} --filters Name=instance-id,Values={instance}"),
+			operator("If the role was deleted and created again, attach the profile again: the old association still points to the deleted role", "aws ec2 describe-iam-instance-profile-associations --region {region} --filters Name=instance-id,Values={instance}"),
 			restartFailed, verify,
 		},
 		Docs: []string{docProfile, docTroubleshoot},
@@ -33,7 +33,7 @@ var _ = add(
 		ID: "profile-shadows-dhmc", Group: "credentials", Severity: Critical, Title: "instance profile hides Default Host Management",
 		Meaning: "The attached role may call ssm:UpdateInstanceInformation, so the agent takes it and never tries Default Host Management; but the role lacks the rest of what a managed node needs.",
 		Fix: []Step{
-			operator("See what grants ssm:UpdateInstanceInformation to {role}", "aws iam list-attached-role-policies --role-name {role}; aws iam list-role-policies --role-name {role}"),
+			operator("Check what grants ssm:UpdateInstanceInformation to {role}", "aws iam list-attached-role-policies --role-name {role}; aws iam list-role-policies --role-name {role}"),
 			operator("To use Default Host Management, remove that permission from the role: detach the policy that grants it", "aws iam detach-role-policy --role-name {role} --policy-arn POLICY_ARN"),
 			or(operator)("Or stay with the role and give it the rest: attach AmazonSSMManagedInstanceCore", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
 			restartFailed, verify,
@@ -44,7 +44,7 @@ var _ = add(
 		ID: "dhmc-shadows-profile", Group: "credentials", Severity: Warning, Title: "Default Host Management used instead of the profile",
 		Meaning: "The node is managed with the role of Default Host Management. What Systems Manager runs there does not have the permissions of the attached instance profile.",
 		Fix: []Step{
-			operator("If the profile's role is meant to be used, attach AmazonSSMManagedInstanceCore to {role}; the agent turns to it within {refusedwait}", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
+			operator("If the profile's role is meant to be used, attach AmazonSSMManagedInstanceCore to {role}; the agent uses it within {refusedwait}", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
 			operator("If Default Host Management is meant to be used, grant what is missing to its role, knowing that every instance of the account and Region gets it", "aws ssm get-service-setting --region {region} --setting-id {dhmcsetting} --query ServiceSetting.SettingValue"),
 			restart, verify,
 		},
@@ -54,8 +54,8 @@ var _ = add(
 		ID: "dhmc-role-broken", Group: "credentials", Severity: Critical, Title: "Default Host Management role not usable",
 		Meaning: "Default Host Management is on, but its role is missing, does not trust ssm.amazonaws.com, or lacks the permissions of a managed node.",
 		Fix: []Step{
-			operator("See which role is set", "aws ssm get-service-setting --region {region} --setting-id {dhmcsetting} --query ServiceSetting.SettingValue"),
-			operator("See that the role exists and trusts ssm.amazonaws.com", "aws iam get-role --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole --query Role.AssumeRolePolicyDocument"),
+			operator("Check which role is set", "aws ssm get-service-setting --region {region} --setting-id {dhmcsetting} --query ServiceSetting.SettingValue"),
+			operator("Check that the role exists and trusts ssm.amazonaws.com", "aws iam get-role --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole --query Role.AssumeRolePolicyDocument"),
 			operator("If it is missing, create it", "aws iam create-role --path /service-role/ --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole --assume-role-policy-document '"+trustDHMC+"'"),
 			or(operator)("Or set the trust policy, if the role is there and does not trust ssm.amazonaws.com", "aws iam update-assume-role-policy --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole --policy-document '"+trustDHMC+"'"),
 			operator("Attach its default policy", "aws iam attach-role-policy --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedEC2InstanceDefaultPolicy"),
@@ -67,10 +67,10 @@ var _ = add(
 		ID: "shared-credentials-shadow", Group: "credentials", Severity: Warning, Title: "credentials file takes the role's place",
 		Meaning: "The shared credentials file of root (SYSTEM on Windows) holds a default profile. What the agent starts finds those keys before the role of this node.",
 		Fix: []Step{
-			unix(asRoot("See the profile names in {path}", "grep -n '^\\[' {path}")),
+			unix(asRoot("Look at the profile names in {path}", "grep -n '^\\[' {path}")),
 			unix(asRoot("If nobody needs them, move the file away", "mv {path} {path}.disabled")),
 			unix(or(asRoot)("Or rename the profile from default to another name, and let its users name it", "sed -i.bak 's/^\\[default\\]/[named]/' {path}")),
-			windows(asRoot("See the profile names in {path}", `Select-String -Path {path} -Pattern '^\['`)),
+			windows(asRoot("Look at the profile names in {path}", `Select-String -Path {path} -Pattern '^\['`)),
 			windows(asRoot("If nobody needs them, move the file away", "Rename-Item {path} credentials.disabled")),
 			windows(or(asRoot)("Or rename the profile from default to another name, and let its users name it", `(Get-Content {path}) -replace '^\[default\]','[named]' | Set-Content {path}`)),
 			verify,
@@ -78,7 +78,7 @@ var _ = add(
 		Docs: []string{docProfile},
 	},
 	Cause{
-		ID: "credentials-stale", Group: "credentials", Severity: Critical, Title: "agent holds credentials that no longer serve",
+		ID: "credentials-stale", Group: "credentials", Severity: Critical, Title: "agent holds credentials that no longer work",
 		Meaning: "The credentials that the agent holds have ended, are refused by AWS, or are of a profile that is gone, or it gave up getting any; what it would get now was not refused. It renews them only halfway to their end; a restart does so at once.",
 		Fix: []Step{
 			asRoot("Restart the agent: it fetches fresh credentials at start", "{restart}"),
@@ -90,7 +90,7 @@ var _ = add(
 	},
 	Cause{
 		ID: "credentials-file-damaged", Group: "credentials", Severity: Critical, Title: "credentials file of the agent damaged",
-		Meaning: "A file in which the agent keeps its credentials, or its record of them, was written by half, as at a power loss. The agent does not begin to renew its credentials with such a file.",
+		Meaning: "A file in which the agent keeps its credentials, or its record of them, is only half written, as after a power loss. The agent does not renew its credentials with such a file.",
 		Fix: []Step{
 			stopAgent,
 			unix(asRoot("Move the file away; the agent writes a new one", "mv {path} {path}.damaged")),
@@ -103,7 +103,7 @@ var _ = add(
 		ID: "hybrid-role-broken", Group: "credentials", Severity: Critical, Title: "service role of the hybrid node not usable",
 		Meaning: "The service role that the hybrid activation named was deleted, does not trust ssm.amazonaws.com, or lacks the permissions of a managed node.",
 		Fix: []Step{
-			operator("See the trust policy of the service role", "aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument"),
+			operator("Look at the trust policy of the service role", "aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument"),
 			operator("Let ssm.amazonaws.com assume it: set this trust policy", "aws iam update-assume-role-policy --role-name {role} --policy-document '"+trustSSM+"'"),
 			or(operator)("Or give the node another one that has AmazonSSMManagedInstanceCore, if the role is gone", "aws ssm update-managed-instance-role --region {region} --instance-id {node} --iam-role OTHER_ROLE_NAME"),
 			restartRefused, verify,

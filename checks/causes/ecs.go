@@ -6,7 +6,7 @@ var _ = add(
 		Meaning: "The task was started before enableExecuteCommand was switched on. ECS puts its managed agent into a task only when the task starts.",
 		Fix: []Step{
 			operator("Switch ECS Exec on and redeploy: a new deployment starts new tasks", "aws ecs update-service --region {region} --cluster {cluster} --service SERVICE --enable-execute-command --force-new-deployment"),
-			operator("See that the new task has it", "aws ecs describe-tasks --region {region} --cluster {cluster} --tasks NEW_TASK_ID --query 'tasks[].[enableExecuteCommand,containers[].managedAgents]'"),
+			operator("Check that the new task has it", "aws ecs describe-tasks --region {region} --cluster {cluster} --tasks NEW_TASK_ID --query 'tasks[].[enableExecuteCommand,containers[].managedAgents]'"),
 		},
 		Docs: []string{docECSExec},
 	},

@@ -5,10 +5,10 @@ var _ = add(
 		ID: "disk-full", Group: "host", Severity: Warning, Title: "disk full",
 		Meaning: "The file system on which the agent keeps its state or its log has no free space. The agent cannot store documents, start sessions or renew what it keeps on disk; a heartbeat may still get through.",
 		Fix: []Step{
-			unix(onHost("See what takes the space on {mount}", "du -xh -d 2 {mount} | sort -h | tail -20")),
+			unix(onHost("Find what takes the space on {mount}", "du -xh -d 2 {mount} | sort -h | tail -20")),
 			linux(asRoot("Free space: old journals and package caches are safe to drop first", "journalctl --vacuum-size=100M")),
 			mac(asRoot("Free space: remove what nobody needs, then see how much is free", "df -h {mount}")),
-			windows(onHost("See how much is free, and the largest files", "Get-PSDrive -PSProvider FileSystem; Get-ChildItem C:\\ -Recurse -File -ErrorAction SilentlyContinue | Sort-Object Length -Descending | Select-Object -First 20 Length,FullName")),
+			windows(onHost("Check how much is free, and the largest files", "Get-PSDrive -PSProvider FileSystem; Get-ChildItem C:\\ -Recurse -File -ErrorAction SilentlyContinue | Sort-Object Length -Descending | Select-Object -First 20 Length,FullName")),
 			windows(asRoot("Free space: superseded Windows components are safe to drop first", "Dism.exe /Online /Cleanup-Image /StartComponentCleanup")),
 			operator("If nothing can be freed, grow the volume, then the file system", "aws ec2 modify-volume --region {region} --volume-id VOLUME_ID --size NEW_SIZE_GIB"),
 			restart, verify,
@@ -39,8 +39,8 @@ var _ = add(
 		ID: "filesystem-readonly", Group: "host", Severity: Critical, Title: "file system read-only",
 		Meaning: "The file system with the agent's state or log is mounted read-only, by intent or because the kernel stopped writing after an error. The agent cannot store its identity or its work.",
 		Fix: []Step{
-			linux(asRoot("See whether the kernel switched it to read-only after an error", "dmesg | grep -iE 'remount|I/O error|read-only'")),
-			linux(asRoot("If the device is sound, mount it for writing again", "mount -o remount,rw {mount}")),
+			linux(asRoot("Check whether the kernel switched it to read-only after an error", "dmesg | grep -iE 'remount|I/O error|read-only'")),
+			linux(asRoot("If the device is healthy, mount it for writing again", "mount -o remount,rw {mount}")),
 			linux(asRoot("If the root is read-only by design, give the agent a writable {data} (a volume or tmpfs in /etc/fstab), then mount it", "mount {data}")),
 			restart, verify,
 		},
@@ -64,7 +64,7 @@ var _ = add(
 		ID: "sysprep-incomplete", Group: "host", Severity: Critical, Title: "Windows setup not finished",
 		Meaning: "Windows says that its image state is not IMAGE_STATE_COMPLETE. The agent waits for setup to finish and does not start.",
 		Fix: []Step{
-			windows(onHost("See the state and what setup reports", `Get-ItemProperty 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Setup\State' | Select-Object ImageState; Get-Content C:\Windows\Panther\UnattendGC\setuperr.log -Tail 20`)),
+			windows(onHost("Look at the state and what setup reports", `Get-ItemProperty 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Setup\State' | Select-Object ImageState; Get-Content C:\Windows\Panther\UnattendGC\setuperr.log -Tail 20`)),
 			windows(asRoot("Let sysprep finish: on the template machine only, correct the answer file named there and run it again before the image is taken. It generalizes Windows and shuts the machine down", `& "$env:SystemRoot\System32\Sysprep\sysprep.exe" /generalize /oobe /shutdown`)),
 			verify,
 		},

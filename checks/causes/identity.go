@@ -23,7 +23,7 @@ var RegisterInRegion = []Step{
 var _ = add(
 	Cause{
 		ID: "hybrid-not-registered", Group: "identity", Severity: Critical, Title: "not registered",
-		Meaning: "The host is no EC2 instance and holds no hybrid registration, so the agent has no identity to work with.",
+		Meaning: "The host is not an EC2 instance and holds no hybrid registration, so the agent has no identity to work with.",
 		Fix: []Step{
 			operator("Create a hybrid activation; it prints an activation id and code",
 				"aws ssm create-activation --region {region} --iam-role SERVICE_ROLE_NAME --registration-limit 1"),
@@ -36,7 +36,7 @@ var _ = add(
 		ID: "activation-rejected", Group: "identity", Severity: Critical, Title: "activation rejected",
 		Meaning: "The hybrid activation that this host tried to register with has expired, is used up, was deleted, or belongs to another Region or account.",
 		Fix: []Step{
-			operator("See the activations of the Region, with expiry and count",
+			operator("Look at the activations of the Region, with expiry and count",
 				"aws ssm describe-activations --region {region} --query 'ActivationList[].[ActivationId,Expired,ExpirationDate,RegistrationsCount,RegistrationLimit]' --output table"),
 			operator("Create a new activation",
 				"aws ssm create-activation --region {region} --iam-role SERVICE_ROLE_NAME --registration-limit 1 --expiration-date \"$(date -u -d '+7 days' +%FT%TZ)\""),
@@ -49,7 +49,7 @@ var _ = add(
 		ID: "registration-orphaned", Group: "identity", Severity: Critical, Title: "registration deleted in the service",
 		Meaning: "The host holds a registration that the service does not know: the managed node was deregistered, or belongs to another account or Region.",
 		Fix: append([]Step{
-			operator("See whether the service knows the node", "aws ssm describe-instance-information --region {region} --filters Key=InstanceIds,Values={node}"),
+			operator("Check whether the service knows the node", "aws ssm describe-instance-information --region {region} --filters Key=InstanceIds,Values={node}"),
 		}, registerAgain...),
 		Docs: []string{docHybrid},
 	},
@@ -62,8 +62,8 @@ var _ = add(
 	},
 	Cause{
 		ID: "registration-store-damaged", Group: "identity", Severity: Critical, Title: "registration store damaged",
-		Meaning: "The vault that holds the registration and its private key is missing, damaged or unreadable. The key cannot be restored; the host has to be registered anew.",
-		Fix:     registerAnew,
+		Meaning: "The vault that holds the registration and its private key is missing, damaged or unreadable. The key cannot be restored; the host has to be registered again.",
+		Fix:     registerAgain,
 		Docs:    []string{docHybrid},
 	},
 	Cause{
@@ -73,7 +73,7 @@ var _ = add(
 			stopAgent,
 			asRoot("Clear the hybrid registration, so that the EC2 identity is used", "{agent} -register -clear"),
 			start,
-			operator("Remove the node that is left over in the service", "aws ssm deregister-managed-instance --region {region} --instance-id {node}"),
+			operator("Deregister the node that is left in the service", "aws ssm deregister-managed-instance --region {region} --instance-id {node}"),
 			verify,
 		},
 		Docs: []string{docHybrid},
@@ -86,10 +86,10 @@ var _ = add(
 	},
 	Cause{
 		ID: "region-mismatch", Group: "identity", Severity: Critical, Title: "wrong Region",
-		Meaning: "The agent works with another Region than the one the node belongs to, or was given a Region text that is none, such as one in quote marks.",
+		Meaning: "The agent works with another Region than the one the node belongs to, or was given text that is not a Region, such as one in quote marks.",
 		Fix: []Step{
-			unix(onHost("See where a Region is set", "grep -ni region {config} {data}/registration")),
-			windows(onHost("See where a Region is set", "Select-String -Path {config},(Join-Path {data} registration) -Pattern region")),
+			unix(onHost("Check where a Region is set", "grep -ni region {config} {data}/registration")),
+			windows(onHost("Check where a Region is set", "Select-String -Path {config},(Join-Path {data} registration) -Pattern region")),
 			unix(asRoot("Take the Region out of the configuration: the agent takes it from the metadata, or from its registration", withoutKeys("Agent.Region", "Mgs.Region"))),
 			windows(asRoot("Take the Region out of the configuration: the agent takes it from the metadata, or from its registration", "$c = Get-Content {config} -Raw | ConvertFrom-Json; foreach ($s in $c.Agent, $c.Mgs) { if ($s) { $s.PSObject.Properties.Remove('Region') } }; $c | ConvertTo-Json -Depth 9 | Set-Content {config}")),
 			restart, verify,

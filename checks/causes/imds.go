@@ -21,9 +21,9 @@ var _ = add(
 	},
 	Cause{
 		ID: "imds-hop-limit", Group: "imds", Severity: Critical, Title: "metadata hop limit too low",
-		Meaning: "The answer to an IMDSv2 token request may cross one network hop only and is lost before it reaches the container in which the agent runs.",
+		Meaning: "The answer to an IMDSv2 token request may cross only one network hop, so it does not reach the container in which the agent runs.",
 		Fix: []Step{
-			operator("Let the answer cross two hops",
+			operator("Allow two hops for the metadata answer",
 				"aws ec2 modify-instance-metadata-options --region {region} --instance-id {instance} --http-put-response-hop-limit 2 --http-endpoint enabled"),
 			linux(or(asRoot)("Or run the container in the host network", "docker run --network host IMAGE")),
 			restartFailed, verify,
@@ -35,7 +35,7 @@ var _ = add(
 		Meaning: "A firewall rule or a route on this host itself stops packets to 169.254.169.254.",
 		Fix: []Step{
 			rulesLinux, rulesMac, rulesWindows,
-			linux(asRoot("Remove it, or let root through ahead of it", "iptables -I OUTPUT 1 -d 169.254.169.254 -m owner --uid-owner 0 -j ACCEPT")),
+			linux(asRoot("Remove it, or put a rule before it that lets root through", "iptables -I OUTPUT 1 -d 169.254.169.254 -m owner --uid-owner 0 -j ACCEPT")),
 			windows(asRoot("Switch a rule off that blocks it", "Disable-NetFirewallRule -Name RULE_NAME")),
 			linux(asRoot("Where a route discards the packets, remove that", "ip route del 169.254.169.254")),
 			mac(asRoot("Where a route discards the packets, remove that", "route -n delete 169.254.169.254")),
@@ -73,9 +73,9 @@ var _ = add(
 		ID: "imds-impostor", Group: "imds", Severity: Critical, Title: "something else answers for metadata",
 		Meaning: "What answers at 169.254.169.254 is neither the EC2 metadata service nor that of a known cloud: a local proxy, a router or a portal. The agent may take this host for an EC2 instance.",
 		Fix: []Step{
-			linux(onHost("See who answers", "ip route get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head")),
-			mac(onHost("See who answers", "route -n get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head")),
-			windows(onHost("See who answers", "route print 169.254*; curl.exe -si -m 2 http://169.254.169.254/")),
+			linux(onHost("Check who answers", "ip route get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head")),
+			mac(onHost("Check who answers", "route -n get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head")),
+			windows(onHost("Check who answers", "route print 169.254*; curl.exe -si -m 2 http://169.254.169.254/")),
 			unix(asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", `{ cat {config} 2>/dev/null || echo '{}'; } | jq '.Identity.ConsumptionOrder = ["OnPrem"]' > {config}.new && mv {config}.new {config}`)),
 			windows(asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", `if (-not (Test-Path {config})) { Copy-Item "$env:ProgramFiles\Amazon\SSM\amazon-ssm-agent.json.template" {config} }; Select-String -Path {config} -Pattern ConsumptionOrder`)),
 			linux(or(asRoot)("Or keep the host from reaching it", "ip route add unreachable 169.254.169.254")),
@@ -86,7 +86,7 @@ var _ = add(
 	},
 	Cause{
 		ID: "imds-not-ready-at-boot", Group: "imds", Severity: Critical, Title: "agent started before the network",
-		Meaning: "At boot the agent started before metadata or network was up, gave up, and nothing started it again. Nothing is wrong now.",
+		Meaning: "At boot the agent started before metadata or network was up, gave up, and nothing started it again. Metadata and network work now; the agent is still down.",
 		Fix: []Step{
 			asRoot("Restart the agent", "{restart}"),
 			windows(asRoot("For the next boot, start it later", "sc.exe config AmazonSSMAgent start= delayed-auto")),
@@ -98,7 +98,7 @@ var _ = add(
 	},
 	Cause{
 		ID: "imdsv2-required-old-agent", Group: "imds", Severity: Critical, Title: "agent cannot speak IMDSv2",
-		Meaning: "The instance answers only requests with an IMDSv2 token, and the installed agent is too old to ask for one. Where the account enforces IMDSv2 (HttpTokensEnforced), every instance launched since then is such a one, and IMDSv1 cannot be allowed for it.",
+		Meaning: "The instance answers only requests with an IMDSv2 token, and the installed agent is too old to ask for one. Where the account enforces IMDSv2 (HttpTokensEnforced), this is so for every instance launched since then, and IMDSv1 cannot be allowed.",
 		Fix: []Step{
 			asRoot("Update the agent to {version} or later", "{reinstall}"),
 			or(operator)("Or allow IMDSv1 until the agent is updated", "aws ec2 modify-instance-metadata-options --region {region} --instance-id {instance} --http-tokens optional --http-endpoint enabled"),
@@ -110,7 +110,7 @@ var _ = add(
 		ID: "imds-unreachable", Group: "imds", Severity: Critical, Title: "instance metadata does not answer",
 		Meaning: "This is an EC2 instance, but its metadata service does not answer, and nothing on the host explains why.",
 		Fix: []Step{
-			operator("See whether the metadata endpoint is on and which hop limit is set",
+			operator("Check whether the metadata endpoint is on and which hop limit is set",
 				"aws ec2 describe-instances --region {region} --instance-ids {instance} --query 'Reservations[].Instances[].MetadataOptions'"),
 			rulesLinux, rulesMac, rulesWindows,
 			restartFailed, verify,

@@ -39,9 +39,9 @@ var _ = add(
 		ID: "iam-explicit-deny", Group: "permissions", Severity: Critical, Title: "a policy denies the action",
 		Meaning: "A service control policy (SCP), resource control policy, permissions boundary, session policy or a Deny statement refuses an action that the node needs. Attaching more policies to the role does not help.",
 		Fix: []Step{
-			operator("For an SCP (service control policy) or RCP: find it from the organization's management account, and exempt the node roles or the action there. Most hang on a parent of the account: ask the same for each parent, up to the root", listSCPs),
+			operator("For an SCP (service control policy) or RCP: find it from the organization's management account, and exempt the node roles or the action there. Most are attached to a parent OU: run the same command for each parent, up to the root", listSCPs),
 			operator("For a permissions boundary or a Deny in the role: see both", "aws iam get-role --role-name {role} --query Role.PermissionsBoundary; aws iam list-attached-role-policies --role-name {role}; aws iam list-role-policies --role-name {role}"),
-			operator("Let the simulator name the statement of the role or its boundary; of an SCP it only says that it denies", "aws iam simulate-principal-policy --policy-source-arn \"$(aws iam get-role --role-name {role} --query Role.Arn --output text)\" --action-names {action}"),
+			operator("Simulate the call: it names the statement of the role or its boundary that denies it, unless it is an SCP", "aws iam simulate-principal-policy --policy-source-arn \"$(aws iam get-role --role-name {role} --query Role.Arn --output text)\" --action-names {action}"),
 			restartRefused, verify,
 		},
 		Ways: [][]Step{SCPDenies, SCPLacks, BoundaryDenies, BoundaryLacks, RoleDenies, SessionRefuses},
@@ -62,16 +62,16 @@ var _ = add(
 		Meaning: "Sessions (or stored output) are encrypted with a KMS key that the role of this node may not use.",
 		Fix: []Step{
 			operator("Allow kms:Decrypt on the key to {role}", `aws iam put-role-policy --role-name {role} --policy-name ssm-session-key --policy-document '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:Decrypt","Resource":"{resource}"}]}'`),
-			operator("See that the key's own policy lets IAM policies of the account, or this role, use it", "aws kms get-key-policy --region {region} --key-id {resource} --policy-name default --output text"),
+			operator("Check that the key's own policy lets IAM policies of the account, or this role, use it", "aws kms get-key-policy --region {region} --key-id {resource} --policy-name default --output text"),
 			trySession, verify,
 		},
 		Docs: []string{docSession},
 	},
 	Cause{
 		ID: "policy-deprecated", Group: "permissions", Severity: Warning, Title: "deprecated managed policy in use",
-		Meaning: "The role allows what AmazonEC2RoleforSSM allows. That policy opens every S3 bucket to whatever runs on the host, and AWS has announced its end.",
+		Meaning: "The role allows what AmazonEC2RoleforSSM allows. That policy allows access to every S3 bucket to whatever runs on the host, and AWS has announced its end.",
 		Fix: []Step{
-			onHost("See which replacements the features in use need", "ssm-doctor permissions --table; ssm-doctor permissions --minimal"),
+			onHost("Check which replacements the features in use need", "ssm-doctor permissions --table; ssm-doctor permissions --minimal"),
 			operator("Attach the replacement first", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
 			onHost("Check again with the new policy in place", "ssm-doctor check"),
 			operator("Then detach the old one; it may not be attachable again", "aws iam detach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/service-role/AmazonEC2RoleforSSM"),

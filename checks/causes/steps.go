@@ -63,15 +63,15 @@ func on(goos string, s Step) Step { s.GOOS = goos; return s }
 // or configuration say otherwise.
 var (
 	verify         = onHost("Check again", "ssm-doctor check --wait 5m")
-	restart        = asRoot("Restart the agent: it then tries again at once", "{restart}")
-	start          = asRoot("Start the agent again: it then tries at once", "{start}") // after a stop
-	restartRefused = asRoot("Restart the agent, which asks again at once; left alone it waits up to {refusedwait} after a refusal", "{restart}")
-	restartFailed  = asRoot("Restart the agent, which tries again at once; left alone it waits up to {failedwait} after a failure", "{restart}")
+	restart        = asRoot("Restart the agent, so that it tries again now", "{restart}")
+	start          = asRoot("Start the agent again", "{start}") // after a stop
+	restartRefused = asRoot("Restart the agent (left alone, it waits up to {refusedwait})", "{restart}")
+	restartFailed  = asRoot("Restart the agent (left alone, it waits up to {failedwait})", "{restart}")
 )
 
 // AttachProfile gives an EC2 instance credentials by a role of its own.
 var AttachProfile = []Step{
-	operator("Attach an instance profile whose role has AmazonSSMManagedInstanceCore",
+	operator("Attach an instance profile with AmazonSSMManagedInstanceCore",
 		"aws ec2 associate-iam-instance-profile --region {region} --instance-id {instance} --iam-instance-profile Name=PROFILE_NAME"),
 	restartFailed, verify,
 }
@@ -90,7 +90,7 @@ var dhmcOn = or(operator)("Or turn on Default Host Management for the account an
 	"aws ssm update-service-setting --region {region} --setting-id {dhmcsetting} --setting-value service-role/AWSSystemsManagerDefaultEC2InstanceManagementRole")
 
 // stopAgent keeps the agent from writing its state while that is repaired.
-var stopAgent = asRoot("Stop the agent, so that it does not write its state meanwhile", "{stop}")
+var stopAgent = asRoot("Stop the agent, so that it does not change its state", "{stop}")
 
 // registerAgain replaces a hybrid registration by a new one.
 var registerAgain = []Step{

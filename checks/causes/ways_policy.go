@@ -4,7 +4,7 @@ package causes
 // a statement is added, or one role exempted from a Deny; nothing is replaced.
 var (
 	// FindSCP is for a refusal that does not name the policy.
-	FindSCP = operator("Find the service control policy (SCP or RCP), from the organization's management account. Most hang on a parent of the account: ask the same for each parent, up to the root; its id is the POLICY_ID below", listSCPs)
+	FindSCP = operator("Find the service control policy (SCP or RCP), from the organization's management account. Most are attached to a parent OU: run the same command for each parent, up to the root; its id is the POLICY_ID below", listSCPs)
 
 	// SCPDenies is for an explicit deny in a service or resource control policy.
 	SCPDenies = steps(
@@ -12,15 +12,15 @@ var (
 			"aws organizations describe-policy --policy-id {policyid} --query Policy.Content --output text > policy.json"),
 		operator("Add the exception to each statement that denies {action}",
 			`jq -c '`+exempt+`' policy.json > changed.json`),
-		operator("Put it in force", "aws organizations update-policy --policy-id {policyid} --content file://changed.json"),
+		operator("Apply the changed policy", "aws organizations update-policy --policy-id {policyid} --content file://changed.json"),
 		restartRefused, verify)
 
 	// SCPLacks is for service control policies of which none allows the action.
 	SCPLacks = steps(
-		operator("Only who administers the organization can do this, from its management account: a service control policy at every level above the account has to allow {action}. Those of the account, and its parent, of which to ask the same", listSCPs),
+		operator("Only who administers the organization can do this, from its management account: a service control policy at every level above the account has to allow {action}. These commands show those of the account, and its parent; run the first for the parent too", listSCPs),
 		operator("Add the actions to the policy that allows the rest",
 			`aws organizations describe-policy --policy-id {policyid} --query Policy.Content --output text | jq -c '.Statement |= ([.] | flatten + [`+coreStatement+`])' > changed.json`),
-		operator("Put it in force", "aws organizations update-policy --policy-id {policyid} --content file://changed.json"),
+		operator("Apply the changed policy", "aws organizations update-policy --policy-id {policyid} --content file://changed.json"),
 		restartRefused, verify)
 
 	// BoundaryLacks is for a permissions boundary that does not allow the action.
@@ -29,12 +29,12 @@ var (
 			boundaryText+"\n"+
 				`aws iam get-policy-version --policy-arn "$arn" --version-id "$version" --query PolicyVersion.Document --output json | jq -c '.Statement |= ([.] | flatten + [`+coreStatement+`])' > boundary.json`+"\n"+
 				`aws iam create-policy-version --policy-arn "$arn" --policy-document file://boundary.json --set-as-default`),
-		or(operator)("Or, where nothing demands a boundary for this role, take it off", "aws iam delete-role-permissions-boundary --role-name {role}"),
+		or(operator)("Or remove the boundary, if nothing requires one for this role", "aws iam delete-role-permissions-boundary --role-name {role}"),
 		restartRefused, verify)
 
 	// BoundaryDenies is for an explicit deny in a permissions boundary.
 	BoundaryDenies = steps(
-		operator("See the statements of the permissions boundary of {role} that deny",
+		operator("Look at the statements of the permissions boundary of {role} that deny",
 			boundaryText+"\n"+`aws iam get-policy-version --policy-arn "$arn" --version-id "$version" --query PolicyVersion.Document --output json | jq '[.Statement] | flatten[] | select(.Effect == "Deny")'`),
 		operator("Exempt {role} in those that deny {action}, in a new version of it",
 			boundaryText+"\n"+
@@ -44,12 +44,12 @@ var (
 
 	// RoleDenies is for an explicit deny in a policy of the role.
 	RoleDenies = steps(
-		operator("Let the simulator name the policy of {role} that denies {action}",
+		operator("Simulate the call: it names the policy of {role} that denies {action}",
 			"aws iam simulate-principal-policy --policy-source-arn \"$(aws iam get-role --role-name {role} --query Role.Arn --output text)\" --action-names {action} --query 'EvaluationResults[].MatchedStatements[].[SourcePolicyType,SourcePolicyId]' --output text"),
 		operator("Exempt {role} in its Deny, of an inline policy",
 			`aws iam get-role-policy --role-name {role} --policy-name POLICY_NAME --query PolicyDocument --output json | jq -c '`+exempt+`' > changed.json`+"\n"+
 				"aws iam put-role-policy --role-name {role} --policy-name POLICY_NAME --policy-document file://changed.json"),
-		or(operator)("Or of a managed one, which other roles may have as well; take it off this role where it is not meant for it", "aws iam detach-role-policy --role-name {role} --policy-arn {policy}"),
+		or(operator)("Or of a managed one, which other roles may have as well; detach it from this role if it is not meant for it", "aws iam detach-role-policy --role-name {role} --policy-arn {policy}"),
 		restartRefused, verify)
 
 	// SessionRefuses is for a session policy.

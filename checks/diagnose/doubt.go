@@ -132,9 +132,9 @@ func safeSteps(n *node.Node, found Findings, a Answer) []causes.Step {
 	if a.Root == nil && n.Identity.InECS != node.Yes {
 		switch n.Agent.Core {
 		case node.Yes:
-			out = append(out, causes.Step{Text: "Restart the agent: it tries everything anew, and its log says how that ends", Command: "{restart}", Where: causes.OnHost, Root: true})
+			out = append(out, causes.Step{Text: "Restart the agent: it tries everything again, and its log says what fails", Command: "{restart}", Where: causes.OnHost, Root: true})
 		case node.No:
-			out = append(out, causes.Step{Text: "Start the agent: its log says how that ends", Command: "{start}", Where: causes.OnHost, Root: true})
+			out = append(out, causes.Step{Text: "Start the agent: its log says what fails", Command: "{start}", Where: causes.OnHost, Root: true})
 		}
 	}
 	out = append(out, host("Look again, and wait for what the agent does", "ssm-doctor check --wait 5m"))

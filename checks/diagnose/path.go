@@ -13,21 +13,33 @@ type Hop struct {
 	Note   text.Text // summary of the check that decided
 }
 
-// path tells the state of each station. Consequences do not mark a station as
-// failed: it is unknown behind the broken link. The root cause of a node that is
-// not managed breaks its station, however mild its check is.
+// leads are the checks whose word a station that works has: what they look at is what
+// the station is for.
+var leads = map[checks.Station]string{
+	checks.AtHost: "disk-space", checks.AtAgent: "agent-service", checks.AtNetwork: "host-network", checks.AtMetadata: "imds-reachable",
+	checks.AtCredentials: "credential-source", checks.AtDNS: "dns", checks.AtTCP: "network-egress", checks.AtTLS: "tls-trust",
+	checks.AtPermissions: "permission-registration", checks.AtChannel: "channel-connection",
+}
+
+// path tells the state of each station: its worst finding, with that finding's own
+// words. Consequences do not mark a station as failed: it is unknown behind the broken
+// link. The root cause of a node that is not managed breaks its station, however mild
+// its check is.
 func path(found Findings, a Answer) []Hop {
 	var out []Hop
 	for _, station := range checks.Stations {
 		hop := Hop{Name: station.String(), Status: checks.Skip, Note: text.New("does not apply")}
+		seen := false // the note is what the station is judged by
 		for _, c := range checks.All() {
 			fd, ok := found[c.ID]
-			if !ok || c.Station != station {
+			if !ok || !standsAt(c, station) {
 				continue
 			}
 			status := statusOnWay(c, fd, a)
-			if rank(status) > rank(hop.Status) {
+			own := c.ID == leads[station] && status != checks.Skip || status == checks.Unknown && fd.Status == checks.Fail
+			if r, best := rank(status), rank(hop.Status); r > best || r == best && own && !seen {
 				hop.Status, hop.Note = status, fd.Summary
+				seen = own
 			}
 		}
 		out = append(out, hop)
@@ -35,14 +47,20 @@ func path(found Findings, a Answer) []Hop {
 	return out
 }
 
-// statusOnWay is what a finding says of its station. A symptom that other checks
-// explain, and a cause of last resort, say nothing unless they are the answer.
+// standsAt reports whether a check says something of a station: a refused channel is
+// about rights as well.
+func standsAt(c *checks.Check, station checks.Station) bool {
+	return c.Station == station || station == checks.AtPermissions && c.Group == "permissions" && c.Station == checks.AtChannel
+}
+
+// statusOnWay is what a finding says of its station. A symptom that another fault
+// explains is unknown; a cause of last resort says nothing unless it is the answer.
 func statusOnWay(c *checks.Check, fd checks.Finding, a Answer) checks.Status {
 	cause := causes.Get(fd.Cause)
 	switch {
 	case a.State == NotManaged && a.Root != nil && a.Root.Check == c.ID:
 		return checks.Fail
-	case fd.Status == checks.Fail && cause == nil, cause != nil && cause.LastResort:
+	case cause != nil && cause.LastResort:
 		return checks.Skip
 	case fd.Status == checks.Fail && a.Follows[c.ID] != "":
 		return checks.Unknown

@@ -278,7 +278,7 @@ func TestImageRemedies(t *testing.T) {
 // that is the answer.
 func TestBackoffIsTheLastWord(t *testing.T) {
 	t.Parallel()
-	const nothing = "nothing that can be seen stands in the agent's way now"
+	const nothing = "nothing else is in the agent's way"
 	f := faulty(t, "agent-backoff-wait")
 	a := judge(f)
 	if a.Root == nil || !strings.HasPrefix(a.Root.Summary.String(), nothing) {

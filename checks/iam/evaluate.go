@@ -160,7 +160,7 @@ func (t *tallies) decide() Decision {
 	case grant == no:
 		return granter.decide(ImplicitDeny, origin{}, "no "+layerNoun(granter.layer)+" allows it")
 	case doubt != nil:
-		return doubt.decide(Unknown, doubt.denyBy, "a deny in "+layerTitle(doubt.layer)+" may apply: it hangs on a value that is not known")
+		return doubt.decide(Unknown, doubt.denyBy, "a deny in "+layerTitle(doubt.layer)+" may apply: it depends on a value that is not known")
 	case limited == maybe:
 		return limit.decide(Unknown, limit.allowBy, layerTitle(limit.layer)+" allows it for some resources or values only")
 	case grant == maybe && t.supplied.Identity == nil:

@@ -82,7 +82,7 @@ func endingOfSystemd(u *facts.Unit) Ending {
 	}
 	if u.Unmet && e.Class == "" {
 		e = Ending{Class: EndCondition, How: text.New("a condition of the unit did not hold"), Meaning: "a Condition line of the unit kept systemd from starting it",
-			Do: []Step{{"See which condition did not hold", "systemctl status {unit}; systemctl cat {unit}", true}}}
+			Do: []Step{{"Check which condition did not hold", "systemctl status {unit}; systemctl cat {unit}", true}}}
 	}
 	e.Again, e.NotAgain = startsAgain(u, e)
 	if e.Again == No && (e.Class == EndSignal || e.Class == EndCode || e.Class == EndClean) && u.Restart != "always" && u.Restart != "" {
@@ -116,7 +116,7 @@ func endedProcess(u *facts.Unit) Ending {
 		if how == "dumped" {
 			e.Class = EndCrash
 			e.How = e.How.Add(" with a core file")
-			e.Do = append(slices.Clone(e.Do), Step{"See where it crashed", "coredumpctl info amazon-ssm-agent", true})
+			e.Do = append(slices.Clone(e.Do), Step{"Check where it crashed", "coredumpctl info amazon-ssm-agent", true})
 		}
 		return e
 	case u.ExitStatus == 0 && how == "exited":

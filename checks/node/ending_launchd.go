@@ -7,7 +7,7 @@ import (
 
 var (
 	macEnable    = Step{"Enable the service and start it", "{enable}", false}
-	macReinstall = Step{"Install the agent afresh over the present one; its registration stays", "{reinstall}", false}
+	macReinstall = Step{"Install the agent again over the present one; its registration stays", "{reinstall}", false}
 	macLog       = Step{"Read what launchd logged of it", "log show --last 1h --predicate 'process == \"launchd\" AND eventMessage CONTAINS \"com.amazon.aws.ssm\"' | tail -n 50", true}
 )
 

@@ -9,11 +9,11 @@ import (
 
 // Steps that several rows share.
 var (
-	scmReinstall = Step{"Install the agent afresh over the present one; its registration stays", "{reinstall}", false}
+	scmReinstall = Step{"Install the agent again over the present one; its registration stays", "{reinstall}", false}
 	scmScan      = Step{"Let the antivirus product (Defender or another) allow the agent: restore the file and add an exclusion for its folder", `Get-MpThreatDetection | Select-Object -Last 5; Add-MpPreference -ExclusionPath 'C:\Program Files\Amazon\SSM'`, false}
-	scmPolicy    = Step{"See which rule refused it, and allow programs signed by Amazon", `Get-WinEvent -LogName 'Microsoft-Windows-AppLocker/EXE and DLL','Microsoft-Windows-CodeIntegrity/Operational' -MaxEvents 20`, false}
+	scmPolicy    = Step{"Check which rule refused it, and allow programs signed by Amazon", `Get-WinEvent -LogName 'Microsoft-Windows-AppLocker/EXE and DLL','Microsoft-Windows-CodeIntegrity/Operational' -MaxEvents 20`, false}
 	scmAccount   = Step{"Let the service run as the system account, as the installer sets it", "sc.exe config AmazonSSMAgent obj= LocalSystem", false}
-	scmDepend    = Step{"See what the service depends on, and start that", "sc.exe qc AmazonSSMAgent; Get-Service AmazonSSMAgent -RequiredServices", true}
+	scmDepend    = Step{"Check what the service depends on, and start that", "sc.exe qc AmazonSSMAgent; Get-Service AmazonSSMAgent -RequiredServices", true}
 	scmEvents    = Step{"Read what Windows logged of its end", "Get-WinEvent -FilterHashtable @{LogName='System','Application'} -MaxEvents 200 | Where-Object Message -match 'ssm' | Format-List TimeCreated,Id,Message", true}
 	scmMemory    = Step{"Give the host more memory or a larger paging file; see what takes it", "Get-Process | Sort-Object WorkingSet64 -Descending | Select-Object -First 10", true}
 	// A slow start is a slow boot: Windows waits 30 s by itself, and starts delayed
@@ -32,7 +32,7 @@ var (
 var scmErrors = map[uint32]ended{
 	2:    {"FILE_NOT_FOUND", EndMissing, "the program of the service is not there", []Step{scmReinstall}},
 	3:    {"PATH_NOT_FOUND", EndMissing, "the folder of the program is not there", []Step{scmReinstall}},
-	5:    {"ACCESS_DENIED", EndExec, "Windows may not execute the program: its file permissions or a security product", []Step{{"See who may execute it", `icacls 'C:\Program Files\Amazon\SSM\amazon-ssm-agent.exe'`, true}, scmPolicy}},
+	5:    {"ACCESS_DENIED", EndExec, "Windows may not execute the program: its file permissions or a security product", []Step{{"Check who may execute it", `icacls 'C:\Program Files\Amazon\SSM\amazon-ssm-agent.exe'`, true}, scmPolicy}},
 	8:    {"NOT_ENOUGH_MEMORY", EndMemory, "there was no memory for it", []Step{scmMemory}},
 	14:   {"OUTOFMEMORY", EndMemory, "there was no memory for it", []Step{scmMemory}},
 	193:  {"BAD_EXE_FORMAT", EndMissing, "the program is damaged, or made for another processor", []Step{scmReinstall}},

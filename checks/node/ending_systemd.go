@@ -10,7 +10,7 @@ type ended struct {
 
 // Steps that several rows share.
 var (
-	seeUnit = Step{"See the unit with its drop-ins, and which of them sets this", "systemctl cat {unit}", true}
+	seeUnit = Step{"Look at the unit with its drop-ins, and which of them sets this", "systemctl cat {unit}", true}
 	// EditUnit is for a line of a unit of which it is not known where it stands.
 	EditUnit = Step{"Correct that line, or remove the drop-in that holds it", "systemctl edit {unit}", false}
 )
@@ -64,7 +64,7 @@ var results = map[string]ended{
 // Source: systemd.exec(5), "Process Exit Codes"; exit status 126 and 127 of POSIX sh.
 var codes = withUnitSteps(map[int]ended{
 	126: {"not executable", EndExec, "the program may not be executed", nil},
-	127: {"not found", EndMissing, "the program, or a shared library that it needs, is not there", []Step{{"See what is missing", "ldd {agent}; {journal}", true}}},
+	127: {"not found", EndMissing, "the program, or a shared library that it needs, is not there", []Step{{"Check what is missing", "ldd {agent}; {journal}", true}}},
 	194: {"reboot", EndClean, "a command asked the agent to reboot the machine", nil},
 
 	200: {"CHDIR", EndSetup, "WorkingDirectory= of the unit is not there or may not be entered", nil},

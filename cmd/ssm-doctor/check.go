@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,11 +18,13 @@ import (
 	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/export"
 	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/awsapi"
 	"ssm-doctor/agent/outside"
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/iam"
 	"ssm-doctor/checks/logline"
 )
 
@@ -55,27 +58,51 @@ func newCheckCmd(a *app) *cobra.Command {
 			}
 			return c.run(cmd, a)
 		},
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return append(checkIDs(), causes.Groups...), cobra.ShellCompDirectiveNoFileComp
+		ValidArgsFunction: func(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+			return beginning(begun, checkChoices()), cobra.ShellCompDirectiveNoFileComp
 		},
 	}
 	fs := cmd.Flags()
 	c.target.flags(fs)
 	c.output.flags(fs)
-	fs.StringArrayVar(&c.only, "only", nil, "run only these check or group `ids`; * allowed")
-	fs.StringArrayVar(&c.skip, "skip", nil, "leave out these check or group `ids`; * allowed")
+	fs.StringSliceVar(&c.only, "only", nil, "run only these checks or groups, by `ids` with commas; * allowed")
+	fs.StringSliceVar(&c.skip, "skip", nil, "leave out these checks or groups, by `ids` with commas; * allowed")
 	fs.BoolVar(&c.list, "list", false, "list the checks and end")
-	fs.DurationVar(&c.timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
-	fs.DurationVar(&c.wait, "wait", 0, "repeat until managed, at most this `long`")
-	fs.DurationVar(&c.every, "every", 0, "run again each `interval` until interrupted")
-	fs.StringVar(&c.failOn, "fail-on", "not-managed", "exit code other than 0 on: not-managed, warning, never")
-	fs.StringVar(&c.profile, "profile", "node", "what to test: node, or image (nothing of a node may be left in it)")
+	durationVar(fs, &c.timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
+	durationVar(fs, &c.wait, "wait", 0, "repeat until managed, at most for this `duration`")
+	durationVar(fs, &c.every, "every", 0, "run again after each `duration`, until interrupted")
+	fs.StringVar(&c.failOn, "fail-on", "not-managed", "`when` the exit code is not 0: not-managed, warning, never")
+	fs.StringVar(&c.profile, "profile", "node", "`what` to test: node, or image (nothing of a node may be left in it)")
 	fs.StringVar(&c.outside, "outside", "", "also judge what an operator's `file` says, written by outside")
 	fs.StringVar(&c.textfile, "textfile", "", "also write metrics to this `file` for node_exporter")
-	for flag, values := range map[string][]string{"fail-on": {"not-managed", "warning", "never"}, "profile": {"node", "image"}, "output": formats()} {
-		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	for flag, values := range map[string][]string{"fail-on": {"not-managed", "warning", "never"}, "profile": {"node", "image"}, "output": formats(), "color": {"auto", "always", "never"},
+		"only": checkChoices(), "skip": checkChoices(), "feature": featureChoices(), "probe": awsapi.ProbeFamilies} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, choices(values))
 	}
 	return cmd
+}
+
+// choices completes the value of a flag, the last one of a list with commas.
+func choices(values []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+		i := strings.LastIndexByte(begun, ',') + 1
+		out := beginning(begun[i:], values)
+		for j := range out {
+			out[j] = begun[:i] + out[j]
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// beginning are the values that begin so.
+func beginning(begun string, values []string) []string {
+	var out []string
+	for _, v := range values {
+		if strings.HasPrefix(v, begun) {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 func (c *checkFlags) run(cmd *cobra.Command, a *app) error {
@@ -103,6 +130,9 @@ func (c *checkFlags) run(cmd *cobra.Command, a *app) error {
 		waiting := c.wait > 0 && !settled && time.Now().Before(deadline) && ctx.Err() == nil
 		shown := !waiting || c.every > 0
 		if shown {
+			if c.every > 0 {
+				c.stamp(a, r)
+			}
 			if err := c.print(a, r); err != nil {
 				return err
 			}
@@ -114,18 +144,33 @@ func (c *checkFlags) run(cmd *cobra.Command, a *app) error {
 		if pause == 0 {
 			return c.verdict(r)
 		}
-		select {
-		case <-ctx.Done():
-			r.Interrupted = true
+		left := time.Time{}
+		if c.wait > 0 {
+			left = deadline
+		}
+		if !a.pause(ctx, c.output, r, pause, left) {
 			if !shown {
 				if err := c.print(a, r); err != nil {
 					return err
 				}
 			}
-			return c.verdict(r)
-		case <-time.After(pause):
+			return &exitError{code: exitInterrupted}
 		}
 	}
+}
+
+// stamp parts the reports that --every prints: a terminal is cleared, and both have the
+// time of the report.
+func (c *checkFlags) stamp(a *app, r *report.Report) {
+	if !slices.Contains([]string{"text", "short", "wide"}, c.format) || c.quiet || c.file != "" && c.file != "-" {
+		return
+	}
+	at := r.GeneratedAt.UTC().Format("2006-01-02 15:04:05 UTC")
+	if c.onTerminal(a) {
+		fmt.Fprintf(a.out, "%severy %s, last at %s; Ctrl-C ends\n\n", clearAll, c.every, at)
+		return
+	}
+	fmt.Fprintf(a.out, "--- %s\n", at)
 }
 
 // print writes the report where the flags say.
@@ -173,7 +218,7 @@ func (c *checkFlags) runner(a *app) (func(context.Context) (*report.Report, erro
 	o.Waves = engine.Waves{SkipNetwork: !env.Live}
 	return func(ctx context.Context) (*report.Report, error) {
 		show := a.progress(c.output)
-		o.Progress = show.source
+		o.Progress = show.sources
 		r, _ := engine.Run(ctx, env, o)
 		show.erase()
 		a.withOutside(r, out)
@@ -219,7 +264,7 @@ func (c *checkFlags) validate() error {
 			hit = hit || engine.Selected(k, []string{p}, nil)
 		}
 		if !hit {
-			return usagef("no check or group %q%s", p, didYouMean(p, ids, ""))
+			return usagef("no check or group %q%s; check --list shows all", p, didYouMean(p, ids, ""))
 		}
 	}
 	return nil
@@ -233,7 +278,7 @@ func (c *checkFlags) verdict(r *report.Report) error {
 		code = exitManaged
 	case report.Degraded:
 		code = exitManaged
-		if c.failOn == "warning" {
+		if c.failOn == "warning" || (c.format == "nagios" || c.quiet) && c.failOn != "never" { // monitoring plugins warn by 1
 			code = exitDegraded
 		}
 	case report.NotManaged:
@@ -259,12 +304,32 @@ func checkIDs() []string {
 	return ids
 }
 
+// checkChoices are the ids that a shell completes for check, with what they mean.
+func checkChoices() []string {
+	var out []string
+	for _, c := range checks.All() {
+		out = append(out, c.ID+"\t"+c.Title)
+	}
+	for _, g := range causes.Groups {
+		out = append(out, g+"\tthe checks of this group")
+	}
+	return out
+}
+
+func featureChoices() []string {
+	var out []string
+	for _, f := range iam.Features() {
+		out = append(out, f.ID+"\t"+f.Title)
+	}
+	return out
+}
+
 func listChecks(w io.Writer) error {
 	group := ""
 	for _, c := range checks.All() {
 		if c.Group != group {
 			group = c.Group
-			if _, err := fmt.Fprintln(w, group); err != nil {
+			if _, err := fmt.Fprintln(w, report.GroupName(group)); err != nil {
 				return err
 			}
 		}

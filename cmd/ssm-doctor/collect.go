@@ -90,8 +90,8 @@ func newCollectCmd(a *app) *cobra.Command {
 	flags.StringVarP(&file, "file", "f", "-", "write to this `file` instead of standard output")
 	flags.StringVar(&raw, "raw", "", "write to this `folder` also what programs, files and interfaces answered, to judge the host elsewhere as if it were there")
 	flags.StringVar(&archive, "bundle", "", "write an archive for support to this `file`")
-	flags.BoolVar(&noRedact, "no-redact", false, "keep account numbers, role names, addresses and all of log lines")
-	flags.DurationVar(&timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
+	flags.BoolVar(&noRedact, "no-redact", false, "show account numbers, role names, addresses and whole log lines")
+	durationVar(flags, &timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
 	return cmd
 }
 

@@ -36,21 +36,21 @@ func newDemoCmd(a *app) *cobra.Command {
 			}
 			return c.demo(cmd, a, name, lift)
 		},
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		ValidArgsFunction: func(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return sim.Names(), cobra.ShellCompDirectiveNoFileComp
+			return beginning(begun, demoChoices()), cobra.ShellCompDirectiveNoFileComp
 		},
 	}
 	fs := cmd.Flags()
 	c.output.flags(fs)
 	c.profile, c.timeout = "node", engine.DefaultBudget
-	fs.StringVar(&c.failOn, "fail-on", "not-managed", "exit code other than 0 on: not-managed, warning, never")
+	fs.StringVar(&c.failOn, "fail-on", "not-managed", "`when` the exit code is not 0: not-managed, warning, never")
 	fs.BoolVar(&list, "list", false, "list the demos and end")
 	fs.BoolVar(&lift, "lift", false, "repair the host first, to see the report afterwards")
 	for flag, values := range map[string][]string{"fail-on": {"not-managed", "warning", "never"}, "output": formats()} {
-		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+		_ = cmd.RegisterFlagCompletionFunc(flag, choices(values))
 	}
 	return cmd
 }
@@ -85,7 +85,7 @@ func (c *checkFlags) demoReport(ctx context.Context, a *app, h *sim.Host) *repor
 	env.Version = versionString()
 	env.UserAgent = "ssm-doctor/" + env.Version
 	show := a.progress(c.output)
-	r, _ := engine.Run(ctx, env, engine.Options{Budget: c.timeout, Log: a.logger(c.verbose), Progress: show.source})
+	r, _ := engine.Run(ctx, env, engine.Options{Budget: c.timeout, Log: a.logger(c.verbose), Progress: show.sources})
 	show.erase()
 	return r
 }
@@ -104,6 +104,14 @@ func demoHost(name string) (*sim.Host, error) {
 		return nil, &exitError{exitInternal, err}
 	}
 	return h, nil
+}
+
+func demoChoices() []string {
+	var out []string
+	for _, d := range sim.Demos() {
+		out = append(out, d.Name+"\t"+d.Title)
+	}
+	return out
 }
 
 func listDemos(w io.Writer) error {

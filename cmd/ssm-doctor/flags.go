@@ -9,9 +9,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
-	"time"
+	"syscall"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -43,8 +44,8 @@ func (t *target) flags(fs *pflag.FlagSet) {
 	fs.BoolVar(&t.offline, "offline", false, "send nothing but to link-local addresses")
 	fs.StringVar(&t.region, "region", "", "work against this `region` (default: detected)")
 	fs.StringVar(&t.endpoint, "endpoint-url", "", "connect to this `host:port` in place of every AWS endpoint")
-	fs.StringSliceVar(&t.features, "feature", nil, "also judge these Systems Manager `features`")
-	fs.StringSliceVar(&t.probes, "probe", nil, "also send the harmless reads of these `families`")
+	fs.StringSliceVar(&t.features, "feature", nil, "also judge these Systems Manager `features`; permissions --table lists them")
+	fs.StringSliceVar(&t.probes, "probe", nil, "also send the harmless reads of these `families`: "+strings.Join(awsapi.ProbeFamilies, ", "))
 }
 
 // validate refuses names that nobody knows and values that cannot be, which
@@ -96,20 +97,25 @@ type output struct {
 	file     string
 	color    string
 	ascii    string
+	redact   bool
 	noRedact bool
 	quiet    bool
 	verbose  bool
+
+	chosen *pflag.Flag // of the format
 }
 
 func (o *output) flags(fs *pflag.FlagSet) {
 	fs.StringVarP(&o.format, "output", "o", "text", "`format`: "+strings.Join(formats(), ", "))
 	fs.StringVarP(&o.file, "file", "f", "-", "write to this `file` instead of standard output")
-	fs.StringVar(&o.color, "color", "auto", "colour: auto, always, never")
-	fs.StringVar(&o.ascii, "ascii", "auto", "nothing but ASCII: auto, always, never")
+	fs.StringVar(&o.color, "color", "auto", "colour, `when`: auto, always, never")
+	fs.StringVar(&o.ascii, "ascii", "auto", "nothing but ASCII, `when`: auto, always, never")
 	fs.Lookup("ascii").NoOptDefVal = "always"
-	fs.BoolVar(&o.noRedact, "no-redact", false, "keep account numbers, role names, addresses and all of log lines")
-	fs.BoolVarP(&o.quiet, "quiet", "q", false, "print the verdict only")
-	fs.BoolVarP(&o.verbose, "verbose", "v", false, "print all evidence and timing, and log to standard error")
+	fs.BoolVar(&o.redact, "redact", false, "leave out names, accounts and addresses; the default for all output but text on a terminal")
+	fs.BoolVar(&o.noRedact, "no-redact", false, "show account numbers, role names, addresses and whole log lines")
+	fs.BoolVarP(&o.quiet, "quiet", "q", false, "print one line: the verdict")
+	fs.BoolVarP(&o.verbose, "verbose", "v", false, "print everything, and log to standard error")
+	o.chosen = fs.Lookup("output")
 }
 
 func formats() []string { return append(slices.Clone(report.Formats), "prometheus", "openmetrics") }
@@ -118,25 +124,75 @@ func (o *output) validate() error {
 	if err := oneOf("--output", o.format, formats()...); err != nil {
 		return err
 	}
+	if o.redact && o.noRedact {
+		return usagef("--redact and --no-redact exclude each other")
+	}
+	if err := o.fromName(); err != nil {
+		return err
+	}
 	if err := oneOf("--color", o.color, "auto", "always", "never"); err != nil {
 		return err
 	}
 	return oneOf("--ascii", o.ascii, "auto", "always", "never", "true", "false")
 }
 
+// byExtension is the format that the name of a file asks for.
+var byExtension = map[string]string{
+	"": "text", ".txt": "text", ".log": "text", ".out": "text", ".json": "json", ".jsonl": "jsonl", ".html": "html", ".htm": "html",
+	".md": "markdown", ".xml": "junit", ".prom": "prometheus",
+}
+
+// fromName takes the format from the name of the file, unless it was given.
+func (o *output) fromName() error {
+	if o.chosen == nil || o.chosen.Changed || o.file == "" || o.file == "-" || safefile.Descriptor(o.file) >= 0 {
+		return nil
+	}
+	ext := strings.TrimSuffix(strings.ToLower(filepath.Ext(o.file)), ".") // a folder is refused later
+	format, ok := byExtension[ext]
+	if !ok || !slices.Contains(formats(), format) {
+		return usagef("--file %s: %s does not say which format; give it with -o", o.file, ext)
+	}
+	o.format = format
+	return nil
+}
+
+// onTerminal reports whether a person reads the output as it is written.
+func (o *output) onTerminal(a *app) bool {
+	if o.file != "" && o.file != "-" || o.quiet || !slices.Contains([]string{"text", "short", "wide"}, o.format) {
+		return false
+	}
+	f, ok := a.out.(*os.File)
+	if !ok {
+		return false
+	}
+	tty, _ := report.Terminal(f)
+	return tty
+}
+
+// hidesNames reports whether names, accounts and addresses are left out: of all that is
+// not text on the terminal of who runs the program, who needs them for the remedy.
+func (o *output) hidesNames(a *app) bool {
+	return !o.noRedact && (o.redact || !o.onTerminal(a))
+}
+
 // write prints a report the way the flags say.
 func (o *output) write(a *app, r *report.Report) error {
-	if !o.noRedact {
+	if o.hidesNames(a) {
 		r = report.Redact(r)
 	}
-	return a.create(o.file, func(w io.Writer) error {
+	err := a.create(o.file, func(w io.Writer) error {
 		if o.format == "prometheus" || o.format == "openmetrics" {
 			return export.Write(w, export.OneRun(r), export.Options{}, o.format == "openmetrics")
 		}
 		s := a.style(w, o.color, o.ascii)
-		s.Quiet, s.Verbose = o.quiet, o.verbose
+		s.Quiet, s.Verbose = o.quiet, o.verbose || o.file != "" && o.file != "-"
+		s.Brief = o.onTerminal(a) && !o.verbose
 		return report.Write(w, o.format, r, s)
 	})
+	if err == nil && o.file != "" && o.file != "-" && a.errTerminal() != nil {
+		fmt.Fprintf(a.err, "ssm-doctor: wrote %s to %s\n", o.format, report.Printable(o.file))
+	}
+	return err
 }
 
 // style is how text for w looks.
@@ -189,11 +245,15 @@ func notWritten(name string, err error) error {
 	case errors.Is(err, safefile.ErrRefused):
 		return usagef("%w", err)
 	}
+	code := exitInternal
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR) {
+		code = exitUsage // the name is wrong
+	}
 	var at *fs.PathError
 	if errors.As(err, &at) {
 		err = at.Err
 	}
-	return &exitError{exitInternal, fmt.Errorf("write %s: %w", name, err)}
+	return &exitError{code, fmt.Errorf("write %s: %w", name, err)}
 }
 
 // readInput reads a file of at most limit bytes, or standard input for "-".
@@ -267,38 +327,4 @@ func (a *app) logger(verbose bool) *slog.Logger {
 		level = slog.LevelDebug
 	}
 	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))
-}
-
-// progress is one line on a terminal's standard error, for runs that last.
-type progress struct {
-	w     io.Writer // nil: show nothing
-	start time.Time
-	shown bool
-	names []string
-}
-
-func (a *app) progress(o output) *progress {
-	p := &progress{start: time.Now()}
-	if f, ok := a.err.(*os.File); ok && !o.quiet {
-		if tty, _ := report.Terminal(f); tty {
-			p.w = f
-		}
-	}
-	return p
-}
-
-func (p *progress) source(name string, done, total int) {
-	p.names = append(p.names, name)
-	if p.w == nil || time.Since(p.start) < 300*time.Millisecond {
-		return
-	}
-	p.shown = true
-	last := p.names[max(0, len(p.names)-4):]
-	fmt.Fprintf(p.w, "\r\x1b[Kchecking  %s   %d of %d   %.1fs", strings.Join(slices.Clone(last), ", "), done, total, time.Since(p.start).Seconds())
-}
-
-func (p *progress) erase() {
-	if p.shown {
-		fmt.Fprint(p.w, "\r\x1b[K")
-	}
 }

@@ -17,9 +17,14 @@ var flagGroups = []struct {
 	title string
 	names []string
 }{
-	{"What to check", []string{"from", "outside", "root", "region", "endpoint-url", "only", "skip", "list", "profile", "offline", "feature", "probe", "lift"}},
-	{"Output", []string{"output", "file", "color", "ascii", "no-redact", "quiet", "verbose", "textfile", "fail-on"}},
+	{"What to check", []string{"from", "outside", "root", "region", "endpoint-url", "only", "skip", "list", "profile", "offline", "feature", "probe", "lift", "demo"}},
+	{"Documents to judge", []string{"policy", "role", "kind", "boundary", "session-policy", "scp", "rcp", "endpoint-policy", "diff"}},
+	{"What to print instead", []string{"minimal", "conditional", "trust", "table", "account", "partition", "bucket", "foreign-bucket", "log-group", "parameter-path", "kms-key", "directory"}},
+	{"Output", []string{"output", "file", "color", "ascii", "redact", "no-redact", "quiet", "verbose", "textfile", "fail-on"}},
 	{"Limits", []string{"timeout", "wait", "every"}},
+	{"Pages and metrics", []string{"web.listen-address", "web.config.file", "web.systemd-socket", "web.report", "web.allowed-hosts", "web.enable-lifecycle", "web.disable-exporter-metrics", "metrics.lean", "metrics.all", "metrics.disable", "metrics.features", "metrics.agent-latest"}},
+	{"Schedule", []string{"schedule.local", "schedule.network", "schedule.permissions", "schedule.budget", "aws.calls-per-run", "aws.calls-per-day"}},
+	{"Files and log", []string{"config.file", "state-dir", "inventory", "inventory.dir", "log.level", "log.format"}},
 }
 
 // usage prints how a command is called.
@@ -62,6 +67,12 @@ func (a *app) usage(cmd *cobra.Command) error {
 		}
 	})
 	writeFlags(&b, "Flags", rest)
+	for _, p := range sectionsOf(cmd.Name()) {
+		fmt.Fprintf(&b, "\n%s:\n", p.head)
+		for _, r := range p.rows {
+			b.WriteString(sectionRow(r))
+		}
+	}
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprintf(&b, "\n\"%s [command] --help\" tells more about a command.\n", cmd.CommandPath())
 	}
@@ -74,4 +85,31 @@ func writeFlags(b *strings.Builder, title string, fs *pflag.FlagSet) {
 	if text := fs.FlagUsagesWrapped(helpWidth); text != "" {
 		b.WriteString("\n" + title + ":\n" + text)
 	}
+}
+
+// sectionRow is a word and what it means, within helpWidth.
+func sectionRow(r [2]string) string {
+	const column = 34
+	if len(r[0])+2 > column-2 {
+		return fmt.Sprintf("  %s\n", r[0]) + hanging(r[1], column)
+	}
+	return fmt.Sprintf("  %-*s", column-2, r[0]) + strings.TrimLeft(hanging(r[1], column), " ")
+}
+
+// hanging breaks words between a column and the width of help.
+func hanging(words string, column int) string {
+	var b strings.Builder
+	line := ""
+	for w := range strings.FieldsSeq(words) {
+		if line != "" && column+len(line)+1+len(w) > helpWidth {
+			b.WriteString(strings.Repeat(" ", column) + line + "\n")
+			line = ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += w
+	}
+	b.WriteString(strings.Repeat(" ", column) + line + "\n")
+	return b.String()
 }

@@ -39,20 +39,23 @@ func newHistoryCmd(a *app) *cobra.Command {
 			if err := h.Err(); err != nil {
 				return &exitError{exitInternal, err}
 			}
-			return writeHistory(a.out, format, h.List())
+			return writeHistory(a.out, format, dir, h.List())
 		},
 	}
 	cmd.Flags().StringVar(&dir, "state-dir", "", "state `directory` of the daemon (default: as configured)")
-	cmd.Flags().StringVarP(&format, "output", "o", "text", "`format`: text, json")
+	outputFlag(cmd, &format, "text", "json")
 	return cmd
 }
 
-func writeHistory(w io.Writer, format string, list []report.Transition) error {
+func writeHistory(w io.Writer, format, dir string, list []report.Transition) error {
 	if format == "json" {
 		return report.WriteJSON(w, list, "  ")
 	}
 	if len(list) == 0 {
-		_, err := fmt.Fprintln(w, "no history: the daemon has not run with this state directory")
+		if dir == "" {
+			dir = "memory only: no state directory is configured"
+		}
+		_, err := fmt.Fprintf(w, "No history in %s.\nThe daemon writes it: \"ssm-doctor service install\" installs it; --state-dir names another folder.\n", report.Printable(dir))
 		return err
 	}
 	for i, t := range list {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -41,10 +42,26 @@ func manPages(t *testing.T) map[string][]byte {
 		if err := doc.GenMan(c, header, &b); err != nil {
 			t.Fatal(err)
 		}
-		pages[name+".1"] = b.Bytes()
+		pages[name+".1"] = append(b.Bytes(), manSections(c.Name())...)
 	}
 	walk(root)
 	return pages
+}
+
+// manSections are the sections that scripts and administrators look for.
+func manSections(name string) []byte {
+	if name != "check" && name != "ssm-doctor" {
+		return nil
+	}
+	var b bytes.Buffer
+	escape := strings.NewReplacer(`\`, `\\`, "-", `\-`)
+	for _, s := range checkSections("linux") {
+		fmt.Fprintf(&b, "\n.SH %s\n", strings.ToUpper(s.head))
+		for _, r := range s.rows {
+			fmt.Fprintf(&b, ".TP\n\\fB%s\\fP\n%s\n", escape.Replace(r[0]), escape.Replace(r[1]))
+		}
+	}
+	return b.Bytes()
 }
 
 // TestGoldenManPages keeps packaging/man what the commands say of themselves.

@@ -58,7 +58,7 @@ func TestHistoryIsEscaped(t *testing.T) {
 	list := []report.Transition{{At: time.Unix(0, 0), State: "managed\u202e\u009b31m\x1b", Cause: "\x7f\u2028"}}
 	for _, format := range []string{"text", "json"} {
 		var b bytes.Buffer
-		if err := writeHistory(&b, format, list); err != nil || strings.ContainsAny(b.String(), "\u202e\u009b\x1b\x7f\u2028") {
+		if err := writeHistory(&b, format, "", list); err != nil || strings.ContainsAny(b.String(), "\u202e\u009b\x1b\x7f\u2028") {
 			t.Errorf("%s: %v, %q", format, err, b.String())
 		}
 	}

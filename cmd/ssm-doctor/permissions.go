@@ -52,7 +52,7 @@ func newPermissionsCmd(a *app) *cobra.Command {
 			"(--diff).\n\n" +
 			"Exit code: 0; 1 when a feature in use or asked for is denied something that it\n" +
 			"needs, or a change loses one; 2 when registration or the message channel is\n" +
-			"denied. Unknown is not denied.",
+			"denied; 3 when there is nothing to judge. Unknown is not denied.",
 		Example: "  ssm-doctor permissions --probe parameters --parameter-path /app\n" +
 			"  ssm-doctor permissions --policy role.json --scp scp.json\n" +
 			"  ssm-doctor permissions --policy account.json --all -o csv\n" +
@@ -64,16 +64,16 @@ func newPermissionsCmd(a *app) *cobra.Command {
 	p.output.flags(fs)
 	fs.Lookup("output").Usage = "`format`: " + strings.Join(report.PermissionFormats, ", ")
 	_ = fs.MarkHidden("quiet")
-	fs.DurationVar(&p.timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
+	durationVar(fs, &p.timeout, "timeout", engine.DefaultBudget, "longest `duration` of a run")
 	fs.StringSliceVar(&p.policies, "policy", nil, "judge the documents in these `files` as the role's policies")
 	fs.StringVar(&p.role, "role", "", "`name` of the role in the output of get-account-authorization-details")
 	fs.BoolVar(&p.all, "all", false, "one row for each role of an instance profile in the output of get-account-authorization-details: features, trust, what to attach and detach")
 	fs.StringSliceVar(&p.boundary, "boundary", nil, "permissions boundary in this `file`")
 	fs.StringSliceVar(&p.session, "session-policy", nil, "session policy in this `file`")
 	fs.StringArrayVar(&p.scp, "scp", nil, "`files` of one level of service control policies, with commas; repeat for each level")
-	fs.StringArrayVar(&p.rcp, "rcp", nil, "the same for resource control policies")
+	fs.StringArrayVar(&p.rcp, "rcp", nil, "the same `files` of resource control policies")
 	fs.StringSliceVar(&p.endpointPolicy, "endpoint-policy", nil, "VPC endpoint policy in this `file`, or SERVICE=FILE")
-	fs.StringVar(&p.kind, "kind", "", "role to judge for: ec2, dhmc, hybrid (default: that of the node)")
+	fs.StringVar(&p.kind, "kind", "", "`kind` of role to judge for: ec2, dhmc, hybrid (default: that of the node)")
 	fs.BoolVar(&p.minimal, "minimal", false, "print the least to attach for --feature, or for the features in use")
 	fs.StringVar(&p.trust, "trust", "", "print the trust policy of a `kind` of role: "+strings.Join(iam.TrustKinds, ", "))
 	fs.BoolVar(&p.table, "table", false, "print which policy serves which feature")
@@ -87,9 +87,9 @@ func newPermissionsCmd(a *app) *cobra.Command {
 	fs.StringSliceVar(&p.node.Keys, "kms-key", nil, "`ids` or ARNs of KMS keys")
 	fs.StringVar(&p.node.Directory, "directory", "", "directory `id` for domain-join")
 	fs.BoolVar(&p.node.Conditional, "conditional", false, "--minimal also grants what is needed in some situations only")
-	fs.StringVar(&p.failOn, "fail-on", "denied", "exit code other than 0 on: denied, never")
-	for flag, values := range map[string][]string{"output": report.PermissionFormats, "trust": iam.TrustKinds, "kind": {"ec2", "dhmc", "hybrid"}, "fail-on": {"denied", "never"}, "feature": featureIDs(), "probe": awsapi.ProbeFamilies} {
-		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	fs.StringVar(&p.failOn, "fail-on", "denied", "`when` the exit code is not 0: denied, never")
+	for flag, values := range map[string][]string{"output": report.PermissionFormats, "trust": iam.TrustKinds, "kind": {"ec2", "dhmc", "hybrid"}, "fail-on": {"denied", "never"}, "feature": featureChoices(), "probe": awsapi.ProbeFamilies} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, choices(values))
 	}
 	return cmd
 }
@@ -212,7 +212,7 @@ func (p *permissionFlags) examine(ctx context.Context, a *app) (*report.Report, 
 	env.Parameters = p.node.Parameters
 	o.Waves = engine.Waves{SkipNetwork: !env.Live}
 	show := a.progress(p.output)
-	o.Progress = show.source
+	o.Progress = show.sources
 	r, _ := engine.Run(ctx, env, o)
 	show.erase()
 	return r, nil
@@ -257,7 +257,7 @@ func (p *permissionFlags) targetOf(f *facts.Facts) iam.Target {
 
 // print writes the matrix.
 func (p *permissionFlags) print(a *app, r *report.Report) error {
-	if !p.noRedact {
+	if p.hidesNames(a) {
 		r = report.Redact(r)
 	}
 	return a.create(p.file, func(w io.Writer) error {
@@ -284,6 +284,9 @@ func (p *permissionFlags) verdict(r *report.Report) error {
 		if f.ID == "core" || f.ID == "messaging" {
 			code = exitNotManaged
 		}
+	}
+	if len(r.Features) == 0 {
+		code = exitUnknown // no credentials of a node, so nothing was judged
 	}
 	if code == exitManaged || p.failOn == "never" {
 		return nil

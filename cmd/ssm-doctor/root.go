@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,15 +13,22 @@ import (
 // newRootCmd builds the command tree. Without a command it checks.
 func newRootCmd(a *app) *cobra.Command {
 	check := newCheckCmd(a)
+	version := false
 	root := &cobra.Command{
 		Use:   "ssm-doctor",
-		Short: "Say why this host is no SSM managed node, and what fixes it",
+		Short: "Say why this host is not a managed node, and what fixes it",
 		Long: "ssm-doctor runs on an EC2 instance or hybrid machine and says whether that host\n" +
 			"is an AWS Systems Manager managed node, and if not, the one thing that is wrong\n" +
 			"and what fixes it. It only reads: nothing on the host or in AWS is changed.",
-		Example:       check.Example,
-		Args:          a.noSuchCommand,
-		RunE:          check.RunE,
+		Example: check.Example,
+		Args:    a.noSuchCommand,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if version { // not cobra's own, which links text/template
+				_, err := io.WriteString(a.out, versionLine())
+				return err
+			}
+			return check.RunE(cmd, args)
+		},
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -29,6 +38,7 @@ func newRootCmd(a *app) *cobra.Command {
 	root.SetErr(a.err)
 	root.SetUsageFunc(a.usage)
 	root.Flags().AddFlagSet(check.Flags())
+	root.Flags().BoolVar(&version, "version", false, "print the version")
 	root.AddCommand(check, newCollectCmd(a), newExplainCmd(a), newPermissionsCmd(a), newOutsideCmd(a), newSummaryCmd(a), newCompareCmd(a), newDemoCmd(a), newServeCmd(a), newServiceCmd(a), newHistoryCmd(a), newConfigCmd(a), newVersionCmd(a))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd("completion")
@@ -52,12 +62,15 @@ func newRootCmd(a *app) *cobra.Command {
 			cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
 			return usagef("unknown flag --%s%s", name, didYouMean(name, known, "--"))
 		}
+		if bad := (*pflag.InvalidValueError)(nil); errors.As(err, &bad) {
+			return badValue(bad)
+		}
 		return usagef("%w (-h for help)", err)
 	})
 	return root
 }
 
-// noSuchCommand refuses words after the program's name that are no command.
+// noSuchCommand refuses words after the program's name that are not a command.
 func (a *app) noSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

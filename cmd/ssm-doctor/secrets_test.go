@@ -264,6 +264,7 @@ func everyFormat(t *testing.T, r *report.Report) map[string]string {
 				return report.Write(w, format, r, report.Style{Width: 100, Verbose: format == "text"})
 			})
 		}
+		put("first screen"+what, func(w io.Writer) error { return report.Write(w, "text", r, report.Style{Width: 100, Brief: true}) })
 		for _, format := range report.PermissionFormats {
 			put("permissions "+format+what, func(w io.Writer) error { return report.WritePermissions(w, format, r, report.Style{Width: 100}) })
 		}

@@ -19,7 +19,6 @@ import (
 	"ssm-doctor/agent/export"
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/awsapi"
-	"ssm-doctor/agent/sim"
 )
 
 // memoryLimit keeps a process small that is idle almost always. GOMEMLIMIT wins.
@@ -45,7 +44,7 @@ func newServeCmd(a *app) *cobra.Command {
 	fs.StringVar(&file, "config.file", "", "configuration `file` (default: "+config.DefaultFile(runtime.GOOS)+" if it is there)")
 	fs.StringVar(&demo, "demo", "", "examine the simulated host of this `name`; demo --list shows all")
 	given := config.AddFlags(fs, configNames())
-	_ = cmd.RegisterFlagCompletionFunc("demo", cobra.FixedCompletions(sim.Names(), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("demo", choices(demoChoices()))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if !cmd.Flags().Changed("config.file") {
 			file = a.getenv(config.Env("config.file"))

@@ -92,7 +92,7 @@ func serviceInstall(a *app) *cobra.Command {
 	}
 	fs := cmd.Flags()
 	fs.StringVar(&o.Executable, "executable", "", "`path` of the program to start (default: this one)")
-	fs.DurationVar(&o.Wait, "wait", 10*time.Second, "how long it must stay up to count as started")
+	durationVar(fs, &o.Wait, "wait", 10*time.Second, "how long it must stay up to count as started")
 	fs.BoolVar(&o.Ptrace, "ptrace", false, "allow reading process environments (CAP_SYS_PTRACE, systemd)")
 	fs.BoolVar(&o.NoStart, "no-start", false, "install and enable only")
 	return cmd
@@ -135,7 +135,7 @@ func serviceStart(a *app) *cobra.Command {
 			return onService(a, cmd, func(ctx context.Context, m *svc.Manager) error { return m.Start(ctx, wait) })
 		},
 	}
-	cmd.Flags().DurationVar(&wait, "wait", 10*time.Second, "how long it must stay up to count as started")
+	durationVar(cmd.Flags(), &wait, "wait", 10*time.Second, "how long it must stay up to count as started")
 	return cmd
 }
 
@@ -151,13 +151,16 @@ func serviceAct(a *app, use, short string, act func(*svc.Manager, context.Contex
 }
 
 func serviceStatus(a *app) *cobra.Command {
-	var asJSON bool
+	var format string
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Say whether the service is installed, enabled and running",
 		Long:  "Says whether the service is installed, enabled and running. Exit code 0 when it\nruns, 3 when it does not.",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneOf("--output", format, "text", "json"); err != nil {
+				return err
+			}
 			return onService(a, cmd, func(ctx context.Context, m *svc.Manager) error {
 				s, err := m.State(ctx)
 				if err != nil {
@@ -166,7 +169,7 @@ func serviceStatus(a *app) *cobra.Command {
 				if own, e := ownPath(); e == nil && s.Program != "" && s.Program != own {
 					fmt.Fprintf(a.err, "ssm-doctor: this program is %s; the service starts another one\n", report.Printable(own))
 				}
-				if asJSON {
+				if format == "json" {
 					err = report.WriteJSON(a.out, s, "")
 				} else {
 					_, err = fmt.Fprint(a.out, printableLines(stateText(s)))
@@ -178,7 +181,7 @@ func serviceStatus(a *app) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	outputFlag(cmd, &format, "text", "json")
 	return cmd
 }
 

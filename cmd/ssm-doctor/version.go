@@ -1,13 +1,15 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"ssm-doctor/agent/report"
 )
 
 // version, commit and date are set at build time with -ldflags "-X main.version=...":
@@ -57,20 +59,34 @@ func versionLine() string {
 }
 
 func newVersionCmd(a *app) *cobra.Command {
-	var asJSON bool
+	var format string
+	var schema bool
 	cmd := &cobra.Command{
 		Use:   "version",
-		Short: "Print the version",
+		Short: "Print the version, or the JSON Schema of reports",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if asJSON {
-				return json.NewEncoder(a.out).Encode(map[string]string{
-					"version": versionString(), "commit": revision(), "date": date, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH})
+			if err := oneOf("--output", format, "text", "json"); err != nil {
+				return err
+			}
+			switch {
+			case schema:
+				_, err := a.out.Write(report.SchemaJSON)
+				return err
+			case format == "json":
+				return report.WriteJSON(a.out, map[string]string{"version": versionString(), "commit": revision(), "date": date, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH, "schema": report.Schema}, "  ")
 			}
 			_, err := io.WriteString(a.out, versionLine())
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	cmd.Flags().BoolVar(&schema, "schema", false, "print the JSON Schema of reports")
+	outputFlag(cmd, &format, "text", "json")
 	return cmd
+}
+
+// outputFlag adds -o to a command with few formats, the first being the default.
+func outputFlag(cmd *cobra.Command, p *string, formats ...string) {
+	cmd.Flags().StringVarP(p, "output", "o", formats[0], "`format`: "+strings.Join(formats, ", "))
+	_ = cmd.RegisterFlagCompletionFunc("output", choices(formats))
 }

@@ -75,7 +75,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 func report(w io.Writer, name, dir string) error {
 	problems := validate(name, dir)
 	if len(problems) > 0 {
-		return fmt.Errorf("%s is no valid package:\n%w", dir, errors.Join(problems...))
+		return fmt.Errorf("%s is not a valid package:\n%w", dir, errors.Join(problems...))
 	}
 	m, _, err := readManifest(dir)
 	if err != nil {

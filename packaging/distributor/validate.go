@@ -110,7 +110,7 @@ func (p *problems) platforms(m *manifest) {
 	}
 	for platform, versions := range m.Packages {
 		if !known[platform] {
-			p.add("platform %q is no name that the agent knows", platform)
+			p.add("platform %q is not a name that the agent knows", platform)
 		}
 		for version, archs := range versions {
 			if !knownKeys.MatchString(version) {
@@ -163,7 +163,7 @@ func (m *manifest) zips(p *problems) map[string][]target {
 // file: one zip as listed, and as the node unpacks it.
 func (p *problems) file(m *manifest, dir, file string, t target) {
 	if file != filepath.Base(file) || !strings.HasSuffix(file, ".zip") {
-		p.add("%q is no plain name of a zip", file)
+		p.add("%q is not a plain name of a zip", file)
 		return
 	}
 	info := m.Files[file]
@@ -216,7 +216,7 @@ func (p *problems) archive(version, file string, z *zip.Reader, t target) {
 			p.add("%s: %q is in a folder; macOS flattens it and folders get the mode of a file", file, f.Name)
 			continue
 		case !f.Mode().IsRegular():
-			p.add("%s: %q is no regular file", file, f.Name)
+			p.add("%s: %q is not a regular file", file, f.Name)
 			continue
 		}
 		if _, ok := got[f.Name]; ok {
@@ -303,7 +303,7 @@ func builtFor(b []byte, t target) error {
 	} else if f, err := macho.NewFile(r); err == nil {
 		got = "darwin/" + map[macho.Cpu]string{macho.CpuAmd64: "amd64", macho.CpuArm64: "arm64"}[f.Cpu]
 	} else {
-		return fmt.Errorf("%s is no program that any target can run", t.program())
+		return fmt.Errorf("%s is not a program that any target can run", t.program())
 	}
 	if want := t.goos + "/" + t.goarch; got != want {
 		return fmt.Errorf("%s is built for %s, not for %s", t.program(), got, want)

@@ -202,7 +202,7 @@ func TestValidateRefuses(t *testing.T) {
 		{"no schema version", man(func(m *manifest) { m.SchemaVersion = "" }), "schemaVersion"},
 		{"no publisher", man(func(m *manifest) { m.Publisher = "" }), "publisher"},
 		{"version with a dash", man(func(m *manifest) { m.Version = "1.2.3-1" }), "letters, digits and dots"},
-		{"linux as a platform", man(func(m *manifest) { m.Packages["linux"] = m.Packages["debian"] }), `platform "linux" is no name`},
+		{"linux as a platform", man(func(m *manifest) { m.Packages["linux"] = m.Packages["debian"] }), `platform "linux" is not a name`},
 		{"version 12*", man(func(m *manifest) { m.Packages["debian"]["12*"] = m.Packages["debian"]["_any"] }), `"12*" never matches`},
 		{"version blocks any", man(func(m *manifest) {
 			m.Packages["debian"] = map[string]map[string]fileRef{"12.*": m.Packages["debian"]["_any"]}

@@ -49,7 +49,7 @@ func TestPagesSayEnough(t *testing.T) {
 		case "alert":
 			need = append(need, "What it means")
 		case "cause":
-			need = append(need, "What is the matter", "AWS documentation")
+			need = append(need, "What is wrong", "AWS documentation")
 			if !heads["Checks that name it"] && !heads["What the host cannot show"] {
 				t.Errorf("cause %s: no check names it and nothing says why", p.ID)
 			}

@@ -290,7 +290,7 @@ func readMetadata(ctx context.Context, run *gather.Run, i *facts.IMDS, hc *http.
 				i.RoleSeconds = time.Since(start).Seconds()
 			}
 		case ok && name != "":
-			i.Role = facts.Unknown[facts.Role]("what stands in the list of roles is no name of one", role.From)
+			i.Role = facts.Unknown[facts.Role]("the entry in the list of roles is not the name of a role", role.From)
 		case ok:
 			i.Role = facts.Absent[facts.Role]("the list of roles is empty", role.From)
 		default:

@@ -400,7 +400,7 @@ func versionInRegistry(w *gather.Windows) facts.Seen[string] {
 		if s := agentVersion(v.Value[0]); s != "" {
 			return facts.Known(s, v.From)
 		}
-		return facts.Unknown[string]("the value is no version", v.From)
+		return facts.Unknown[string]("the value is not a version", v.From)
 	}
 	return gather.Likewise[string](v)
 }

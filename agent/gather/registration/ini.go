@@ -45,7 +45,7 @@ func parseINI(b []byte) ([]section, error) {
 		default:
 			k, v, ok := strings.Cut(s, "=")
 			if !ok {
-				bad = fmt.Errorf("%w: line %d is no assignment", errINI, n)
+				bad = fmt.Errorf("%w: line %d is not an assignment", errINI, n)
 				return false
 			}
 			if cur == nil {
