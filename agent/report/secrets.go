@@ -143,25 +143,46 @@ func containsAny(s string, parts []string) bool {
 
 // keyLike tells random characters from long paths, names and hexadecimal
 // sums: random base64 changes between upper case, lower case, digits and signs
-// at two of three places, words do so rarely.
+// at two of three places, words do so rarely. A key may be glued to words, so any
+// 40 characters in a row are looked at, besides the whole.
 func keyLike(s string) bool {
-	var has [4]bool
-	changes, last := 0, -1
+	const width = 40
+	random := func(has [4]int, changes, n int) bool {
+		return has[0] > 0 && has[1] > 0 && has[2] > 0 && changes*5 >= n*2
+	}
+	var all, in [4]int
+	allChanges, changes := 0, 0
 	for i := range len(s) {
-		c := 3
-		switch b := s[i]; {
-		case b >= 'A' && b <= 'Z':
-			c = 0
-		case b >= 'a' && b <= 'z':
-			c = 1
-		case b >= '0' && b <= '9':
-			c = 2
-		}
-		has[c] = true
-		if last >= 0 && c != last {
+		c := letterKind(s[i])
+		all[c]++
+		in[c]++
+		if i > 0 && c != letterKind(s[i-1]) {
+			allChanges++
 			changes++
 		}
-		last = c
+		if i >= width {
+			gone := letterKind(s[i-width])
+			in[gone]--
+			if gone != letterKind(s[i-width+1]) {
+				changes--
+			}
+		}
+		if i >= width-1 && random(in, changes, width) {
+			return true
+		}
 	}
-	return has[0] && has[1] && has[2] && changes*5 >= len(s)*2
+	return random(all, allChanges, len(s))
+}
+
+// letterKind is upper case, lower case, digit or sign.
+func letterKind(b byte) int {
+	switch {
+	case b >= 'A' && b <= 'Z':
+		return 0
+	case b >= 'a' && b <= 'z':
+		return 1
+	case b >= '0' && b <= '9':
+		return 2
+	}
+	return 3
 }

@@ -402,8 +402,8 @@ func FuzzJudge(f *testing.F) {
 	}
 	f.Fuzz(func(_ *testing.T, kind byte, one uint16, said string, other uint16, text string) {
 		g := factstest.Clone(hosts[kinds[int(kind)%len(kinds)]])
-		leaves[int(one)%len(leaves)].Put(g, said)
-		leaves[int(other)%len(leaves)].Put(g, text)
+		leaves[int(one)%len(leaves)].Put(g, said[:min(len(said), 60)])
+		leaves[int(other)%len(leaves)].Put(g, text[:min(len(text), 60)])
 		judge(g)
 	})
 }

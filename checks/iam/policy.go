@@ -18,7 +18,6 @@ import (
 // the IAM user guide.
 const (
 	maxPolicy     = 256 << 10 // bytes; the largest real quota is 20 KiB
-	maxDetails    = 64 << 20  // bytes of get-account-authorization-details
 	maxStatements = 2000
 	maxValues     = 20000 // strings in one document
 )

@@ -157,6 +157,11 @@ func TestParseAuthorizationDetails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for i := range roles {
+		if roles[i], err = roles[i].WithDocuments(b); err != nil {
+			t.Fatal(err)
+		}
+	}
 	node := roles[0]
 	var names []string
 	for _, p := range node.Identity {
@@ -183,9 +188,13 @@ func TestParseAuthorizationDetails(t *testing.T) {
 	if v := verdict(roles[1], "ssm:GetDocument"); v != ImplicitDeny {
 		t.Errorf("a role without policies: %s", v)
 	}
-	for _, bad := range []string{"", "[]", "{}", `{"RoleDetailList":3}`, `{"RoleDetailList":[{"RoleName":"x","RolePolicyList":[{"PolicyName":"p","PolicyDocument":{}}]}]}`} {
-		if _, err := ParseAuthorizationDetails([]byte(bad)); err == nil {
-			t.Errorf("%q accepted", bad)
+	for _, bad := range []string{"", "[]", "{}", `{"RoleDetailList":3}`, `{"RoleDetailList":[],"RoleDetailList":[{"RoleName":"x"}]}`, `{"RoleDetailList":[{"RoleName":"` + strings.Repeat("x", 4*maxMember) + `"}]}`, `{"RoleDetailList":[` + strings.Repeat("{},", maxRoles) + `{}]}`, `{"RoleDetailList":[{"RoleName":"x","RolePolicyList":[{"PolicyName":"p","PolicyDocument":{}}]}]}`} {
+		roles, err := ParseAuthorizationDetails([]byte(bad))
+		if err == nil && len(roles) > 0 {
+			_, err = roles[0].WithDocuments([]byte(bad))
+		}
+		if err == nil {
+			t.Errorf("%.100q accepted", bad)
 		}
 	}
 }
@@ -203,6 +212,9 @@ func FuzzParseAuthorizationDetails(f *testing.F) {
 			return
 		}
 		for _, r := range roles {
+			if r, err = r.WithDocuments(b); err != nil {
+				continue
+			}
 			for _, p := range append(slices.Clone(r.Identity), r.Boundary...) {
 				if p == nil {
 					t.Error("nil policy")

@@ -117,7 +117,8 @@ func ShownName(s string) string {
 	}
 	var out []string
 	named := spansOf(s)
-	single, secret, at := !strings.ContainsAny(s, " \t\r\n\v\f"), false, 0
+	const spaces = " \t\r\n\v\f"
+	single, secret, at := !strings.ContainsAny(strings.Trim(s, spaces), spaces), false, 0
 	for chunk, space := range chunks(s) {
 		if !secret && (known(chunk, at, named, 0) || canBeName(chunk, single)) {
 			out = append(out, chunk)

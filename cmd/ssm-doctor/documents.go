@@ -13,9 +13,8 @@ import (
 	"ssm-doctor/checks/iam"
 )
 
-// maxDocument bounds a file of policies; the description of a large account
-// has some 20 MB.
-const maxDocument = 64 << 20
+// maxDocument bounds a file with one policy, with what is around it.
+const maxDocument = 1 << 20
 
 // supplied is what a set of files holds.
 type supplied struct {
@@ -56,7 +55,7 @@ func (p *permissionFlags) supply(a *app, files []string, f *facts.Facts) (suppli
 	s := supplied{}
 	s.layers.Identity = []*iam.Policy{}
 	for _, name := range files {
-		b, err := a.readInput(name, maxDocument)
+		b, err := a.readInput(name, iam.MaxDetails)
 		if err != nil {
 			return s, err
 		}
@@ -80,6 +79,9 @@ func (p *permissionFlags) supply(a *app, files []string, f *facts.Facts) (suppli
 		role, err := engine.ChooseRole(roles, want)
 		if err != nil {
 			return s, usagef("%s: %w%s", name, err, didYouMean(want, roleNames(roles), ""))
+		}
+		if role, err = role.WithDocuments(b); err != nil {
+			return s, usagef("%s: %w", name, err)
 		}
 		s.layers.Identity = append(s.layers.Identity, role.Identity...)
 		s.missing = append(s.missing, role.Missing...)

@@ -267,9 +267,19 @@ func (a *app) readInput(name string, limit int64) ([]byte, error) {
 		defer f.Close()
 		in = f
 	}
-	b, err := io.ReadAll(io.LimitReader(in, limit+1))
+	var buf bytes.Buffer
+	if f, ok := in.(*os.File); ok { // one piece as large as the file, where it has a size
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			buf.Grow(int(min(info.Size(), limit)) + bytes.MinRead + 1)
+		}
+	}
+	_, err := buf.ReadFrom(io.LimitReader(in, limit+1))
+	b := buf.Bytes()
 	if err != nil {
 		return nil, usagef("read %s: %w", name, err)
+	}
+	if utf16 := bytes.HasPrefix(b, []byte("\xff\xfe")) || bytes.HasPrefix(b, []byte("\xfe\xff")); utf16 {
+		limit /= 2 // it is there twice for a while
 	}
 	if int64(len(b)) > limit {
 		return nil, usagef("%s is larger than %d bytes", name, limit)
@@ -289,7 +299,7 @@ func utf8Text(b []byte) []byte {
 	default:
 		return bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
 	}
-	var out []byte
+	out := make([]byte, 0, len(b)/2)
 	for i := 2; i+1 < len(b); i += 2 {
 		r := rune(order.Uint16(b[i:]))
 		if utf16.IsSurrogate(r) && i+3 < len(b) {

@@ -36,8 +36,10 @@ func playProber() *Prober {
 
 func FuzzTLSAnswer(f *testing.F) {
 	f.Setenv("GODEBUG", "tlsmlkem=0,tlssecpmlkem=0") // making keys is most of the time
-	gathertest.AddSeeds(f, "HTTP/1.1 400 Bad Request\r\n\r\n", "\x15\x03\x01\x00\x02\x02\x28", "\x16\x03\x03\x00\x05\x02\x00\x00\x01\x00", "", "\x16\x03\x01\xff\xff")
+	gathertest.AddSeeds(f, "HTTP/1.1 400 Bad Request\r\n\r\n", "\x15\x03\x01\x00\x02\x02\x28", "\x16\x03\x03\x00\x05\x02\x00\x00\x01\x00", "", "\x16\x03\x01\xff\xff",
+		"\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03"+strings.Repeat("r", 32)+"\x00\xc0\x2f\x00\x16\x03\x03\x00\x0a\x0b\x00\x00\x06\x00\x00\x03\x00\x00\x00")
 	f.Fuzz(func(t *testing.T, b []byte) {
+		b = b[:min(len(b), 120)]
 		e := facts.Endpoint{Service: "ssm", Host: "ssm.eu-west-1.amazonaws.com"}
 		if tc := playProber().handshake(t.Context(), &e, gathertest.Play(b)); tc != nil {
 			t.Error("a handshake out of noise")
