@@ -353,6 +353,9 @@ func TestImportsGoOnlyDown(t *testing.T) {
 		"agent/gather/agentsvc": {"agent/gather/hostfile"}, "agent/gather/firewall": {"agent/gather/hostfile"}, "agent/gather/ecs": {"agent/gather/hostfile"},
 		"agent/gather":       {"agent/safefile", "agent/gather/netlink"}, // which know nothing of it; the rooms below import it, never the reverse
 		"agent/gather/opsys": {"agent/gather/hostfile", "agent/gather/firewall", "agent/gather/routing", "agent/gather/netconfig"}, "agent/gather/netconfig": {"agent/gather/hostfile"}, "agent/gather/routing": {"agent/gather/firewall"}, "agent/gather/endpoint": {"agent/gather/routing"}, "agent/gather/imds": {"agent/gather/endpoint"}, "agent/gather/awsapi": {"agent/gather/endpoint"},
+		"agent/bundle":          {"agent/report", "agent/gather/agentlog"},
+		"agent/fleet":           {"agent/report"},
+		"agent/outside":         {"agent/engine", "agent/report"},
 		"agent/gather/recorded": {"agent/gather/agentsvc", "agent/gather/hostfile"},
 		"agent/gather/install":  {"agent/gather/agentsvc", "agent/gather/agentlog"}, "agent/gather/registration": {"agent/gather/agentsvc", "agent/gather/install"},
 	}

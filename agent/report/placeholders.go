@@ -56,7 +56,7 @@ var blanks = map[string]string{
 	"SUBNET_ID":         "`aws ec2 describe-subnets` lists them",
 	"USER_NAME":         "the user that sessions run as",
 	"VERSION":           "the release",
-	"VOLUME_ID":         "`aws ec2 describe-volumes --filters Name=attachment.instance-id,Values=INSTANCE_ID` lists them",
+	"VOLUME_ID":         "`aws ec2 describe-volumes` lists them",
 	"VPC_CIDR":          "`aws ec2 describe-vpcs` lists them",
 	"VPC_ID":            "`aws ec2 describe-vpcs` lists them",
 	"YOUR-CA":           "the certificate of your inspection CA",

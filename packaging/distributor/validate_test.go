@@ -239,7 +239,7 @@ func TestValidateRefuses(t *testing.T) {
 		{"climbing entry", with(member{"../x", 0o644, nil}), "refuses the entry"},
 		{"absolute entry", with(member{"/x", 0o644, nil}), "refuses the entry"},
 		{"nested entry", with(member{"lib/x", 0o644, nil}), "in a folder"},
-		{"link", with(member{"x", os.ModeSymlink | 0o777, []byte("/etc/shadow")}), "no regular file"},
+		{"link", with(member{"x", os.ModeSymlink | 0o777, []byte("/etc/shadow")}), "is not a regular file"},
 		{"top folder", func(t *testing.T, dir string) {
 			repack(t, dir, func(in []member) []member {
 				for i := range in {
@@ -252,7 +252,7 @@ func TestValidateRefuses(t *testing.T) {
 		{"bash", edit("install.sh", func(b []byte) []byte { return append([]byte("#!/bin/bash\n"), b...) }), "#!/bin/sh"},
 		{"another release inside", edit("release", func([]byte) []byte { return []byte("1.2.4\n") }), `release names "1.2.4"`},
 		{"a manifest inside", with(member{"manifest.json", 0o644, []byte(`{"name":"ssm-doctor","version":"1.2.3"}`)}), "refuse to remove any other release"},
-		{"text as the program", edit("ssm-doctor", func([]byte) []byte { return []byte("#!/bin/sh\n") }), "no program that any target"},
+		{"text as the program", edit("ssm-doctor", func([]byte) []byte { return []byte("#!/bin/sh\n") }), "is not a program that any target"},
 		{"program of another architecture", edit("ssm-doctor", func([]byte) []byte { return elfFor(elf.EM_AARCH64) }), "is built for linux/arm64"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -164,8 +164,16 @@ func TestNotices(t *testing.T) {
 			t.Errorf("no %q", want)
 		}
 	}
-	if strings.Count(b.String(), "END OF TERMS AND CONDITIONS") > 3 {
-		t.Error("texts are repeated")
+	texts := map[string]bool{}
+	for _, n := range list {
+		for _, text := range n.texts {
+			texts[text] = true
+		}
+	}
+	for text := range texts {
+		if n := strings.Count(b.String(), "\n\n"+text+"\n"); n != 1 {
+			t.Errorf("a text stands there %d times: %.60q", n, text)
+		}
 	}
 }
 

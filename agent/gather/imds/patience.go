@@ -27,7 +27,7 @@ const (
 )
 
 // errElsewhere ends the requests on such a machine.
-var errElsewhere = errors.New("no answer in 50 ms; by its firmware this is no EC2 instance, and nothing waits longer")
+var errElsewhere = errors.New("no answer in 50 ms; by its firmware this is not an EC2 instance, and nothing waits longer")
 
 // patience bounds how long the metadata service is waited for. done ends it.
 func patience(ctx context.Context, run *gather.Run, f *facts.Facts) (bounded context.Context, done func()) {
@@ -64,7 +64,7 @@ func askIPv6(ctx context.Context, run *gather.Run, c *http.Client, answered <-ch
 			return notAsked
 		}
 		if errors.Is(context.Cause(ctx), errElsewhere) {
-			return gather.NotAskable[facts.Exchange]("not asked: by its firmware this is no EC2 instance", "")
+			return gather.NotAskable[facts.Exchange]("not asked: by its firmware this is not an EC2 instance", "")
 		}
 	case <-timer.C:
 	}
