@@ -207,7 +207,7 @@ func steps(fix []Step, r *Report) *html.Node {
 			what = command(s.Command)
 		}
 		if s.Changes != "" {
-			changes = tag("p", class("dim"), s.Changes)
+			changes = tag("p", class("dim changes"), s.Changes)
 		}
 		number := prop{"value", strconv.Itoa(s.N)}
 		if s.Or {

@@ -63,7 +63,7 @@ var _ = add(
 	Cause{
 		ID: "registration-store-damaged", Group: "identity", Severity: Critical, Title: "registration store damaged",
 		Meaning: "The vault that holds the registration and its private key is missing, damaged or unreadable. The key cannot be restored; the host has to be registered again.",
-		Fix:     registerAgain,
+		Fix:     replaceVault,
 		Docs:    []string{docHybrid},
 	},
 	Cause{

@@ -102,10 +102,10 @@ var registerAgain = []Step{
 	start, verify,
 }
 
-// registerAnew replaces a registration whose vault is damaged: the agent reads its
+// replaceVault replaces a registration whose vault is damaged: the agent reads its
 // manifest before it clears or writes anything.
 // Source: amazon-ssm-agent 3.3, agent/managedInstances/vault/fsvault.
-var registerAnew = []Step{
+var replaceVault = []Step{
 	registerAgain[0],
 	unix(asRoot("Move the damaged vault away; the agent makes a new one", "mv {data}/Vault {data}/Vault.damaged")),
 	windows(asRoot("Move the damaged vault away; the agent makes a new one", "Move-Item (Join-Path {data} Vault) (Join-Path {data} Vault.damaged)")),

@@ -37,7 +37,7 @@ func detailsOf(t testing.TB, list ...map[string]any) []byte {
 
 func rolesOf(t testing.TB, list ...map[string]any) []Role {
 	t.Helper()
-	roles, err := ParseAuthorizationDetails(detailsOf(t, list...))
+	roles, err := RolesOfProfiles(detailsOf(t, list...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func BenchmarkAudit(b *testing.B) {
 	}
 	text := detailsOf(b, list...)
 	for b.Loop() {
-		roles, err := ParseAuthorizationDetails(text)
+		roles, err := RolesOfProfiles(text)
 		if err != nil {
 			b.Fatal(err)
 		}

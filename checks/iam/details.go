@@ -228,6 +228,45 @@ func (r Role) WithDocuments(b []byte) (Role, error) {
 	return r.filled(detail, wanted)
 }
 
+// RolesOfProfiles are the roles of instance profiles in the output of aws iam
+// get-account-authorization-details, with their documents.
+func RolesOfProfiles(b []byte) ([]Role, error) {
+	roles, err := ParseAuthorizationDetails(b)
+	if err != nil {
+		return nil, err
+	}
+	policies := map[string]*Policy{}
+	err = members(b, "Policies", func(_ int, member []byte) error {
+		var name struct{ Arn string }
+		if err := json.Unmarshal(member, &name); err != nil {
+			return fmt.Errorf("%w: %w", errNotDetails, err)
+		}
+		p, err := managedPolicy(member)
+		if p != nil {
+			p.ARN = name.Arn
+			policies[name.Arn] = p
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []Role
+	err = members(b, "RoleDetailList", func(i int, member []byte) error {
+		if len(roles[i].Profiles) == 0 {
+			return nil
+		}
+		var detail roleDetail
+		if err := json.Unmarshal(member, &detail); err != nil {
+			return fmt.Errorf("%w: %w", errNotDetails, err)
+		}
+		r, err := roles[i].filled(detail, policies)
+		out = append(out, r)
+		return err
+	})
+	return out, err
+}
+
 // managedPolicy is the default version of a policy; nil without one.
 func managedPolicy(member []byte) (*Policy, error) {
 	var p policyDetail

@@ -22,7 +22,7 @@ func (p *permissionFlags) printAudit(a *app) error {
 	if err != nil {
 		return err
 	}
-	roles, err := iam.ParseAuthorizationDetails(b)
+	roles, err := iam.RolesOfProfiles(b)
 	if err != nil {
 		return usagef("%s: %w", p.policies[0], err)
 	}
