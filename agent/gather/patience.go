@@ -47,8 +47,7 @@ func (r *Run) Patience(ctx context.Context, limit time.Duration) (context.Contex
 	p := &patient{Context: ctx, done: make(chan struct{})}
 	part, left := limit/ticks, ticks
 	more := true
-	var tick func()
-	tick = func() {
+	tick := func() {
 		p.mu.Lock()
 		left--
 		if left == 0 && more && r.Rough() {

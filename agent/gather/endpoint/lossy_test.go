@@ -31,7 +31,8 @@ func (l *lossy) pass(ctx context.Context, again ...time.Duration) error {
 	start := time.Now()
 	for _, at := range append([]time.Duration{0}, again...) {
 		l.mu.Lock()
-		lost := l.rand.Float64() < l.loss || l.rand.Float64() < l.loss
+		there, back := l.rand.Float64(), l.rand.Float64()
+		lost := there < l.loss || back < l.loss
 		l.mu.Unlock()
 		wait := time.Until(start.Add(at + l.rtt))
 		select {

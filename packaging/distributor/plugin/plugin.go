@@ -103,7 +103,6 @@ type run struct {
 	decided  bool
 	ok       bool
 	reboot   bool
-	lastCode int
 }
 
 // Saved is what the agent has noted of the package.
