@@ -83,6 +83,8 @@ func (s *serve) load() (*config.Config, error) {
 }
 
 func (s *serve) run(ctx context.Context) error {
+	reload, stop := reloadSignal() // first of all: until then a SIGHUP ends the program
+	defer stop()
 	cfg, err := s.load()
 	if err != nil {
 		return usagef("%w", err)
@@ -118,8 +120,6 @@ func (s *serve) run(ctx context.Context) error {
 		log.Warn("state directory cannot be made", "err", err)
 	}
 	host, _ := os.Hostname()
-	reload, stop := reloadSignal()
-	defer stop()
 	o := daemon.Options{Load: load, Env: env, Log: log, Getenv: s.a.getenv, Reload: reload, Eager: s.demo != "", Host: host, Quiet: daemon.GiveBack}
 	log.Info("starting", "version", versionString())
 	err = svc.Run(ctx, func(ctx context.Context, ready func()) error {

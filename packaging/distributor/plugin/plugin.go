@@ -94,15 +94,15 @@ type saved struct {
 // run is one request at work.
 type run struct {
 	*Node
-	ctx      context.Context
-	req      Request
-	doc      Document // what was asked for: each download is of it, whatever the folder
-	same     bool     // its manifest was known before
-	out      strings.Builder
-	scripts  []string
-	decided  bool
-	ok       bool
-	reboot   bool
+	ctx     context.Context
+	req     Request
+	doc     Document // what was asked for: each download is of it, whatever the folder
+	same    bool     // its manifest was known before
+	out     strings.Builder
+	scripts []string
+	decided bool
+	ok      bool
+	reboot  bool
 }
 
 // Saved is what the agent has noted of the package.
