@@ -168,6 +168,9 @@ func TestGoldenHealthyFacts(t *testing.T) {
 			id, severity := answer(r)
 			t.Errorf("%s is not healthy: %s, %s %s: %s", kind, r.State, severity, id, r.Summary)
 		}
+		if f.IMDS.Token.Value.Status != 0 { // a machine under load asks IPv6 beside it
+			f.IMDS.IPv6 = facts.Unknown[facts.Exchange]("not asked: IPv4 answers", "")
+		}
 		files["healthy-"+kind+".json"] = steady(t, f)
 	}
 	golden.Dir(t, "../../checks/factstest/testdata", "healthy-*.json", files)
