@@ -15,7 +15,7 @@ import (
 type line struct {
 	peer   *endpoint.Peer
 	client *http.Client
-	used   bool // has carried a request, so that its far end may have closed it meanwhile
+	used   bool // has carried a request, so that its far end may have closed it
 }
 
 // errGone: the connection of a line is closed; the request was not sent.
@@ -58,9 +58,10 @@ func (c *caller) line(ctx context.Context, host string) (*line, error) {
 	}
 	c.lines.mu.Lock()
 	if list := c.lines.idle[host]; len(list) > 0 {
+		l := list[len(list)-1]
 		c.lines.idle[host] = list[:len(list)-1]
 		c.lines.mu.Unlock()
-		return list[len(list)-1], nil
+		return l, nil
 	}
 	c.lines.mu.Unlock()
 	return c.open(ctx, host)

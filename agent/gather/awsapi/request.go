@@ -126,7 +126,7 @@ func (c *caller) signAndSend(ctx context.Context, r row, k gather.Keys, fill fun
 	resp, err := l.send(ctx, req, host, sign)
 	if err != nil && l.used && ctx.Err() == nil { // closed at its far end since the last request
 		l.close()
-		if l, err = c.line(ctx, host); err == nil {
+		if l, err = c.open(ctx, host); err == nil { // others that stand may be closed too
 			resp, err = l.send(ctx, req, host, sign)
 		}
 	}
