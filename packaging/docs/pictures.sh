@@ -36,7 +36,8 @@ pre{margin:0;font:14px/19px "DejaVu Sans Mono",ui-monospace,Menlo,Consolas,monos
 .r{color:#ff8a8a;font-weight:700}.y{color:#ffc861}.g{color:#7ddc9f}.d{color:#8b95a3}.b{font-weight:700}.c{color:#8ec2ff}
 </style><pre><span class="g">$</span> ssm-doctor
 HEAD
-    { "$program" demo "$demo" --color=always --ascii=never || [[ $? = 2 ]]; } | head -n "$lines" |
+    # On a terminal of 80 columns, whatever runs this.
+    { script -qec "stty cols 80 rows 40; $program demo $demo --color=always --ascii=never" /dev/null </dev/null || [[ $? = 2 ]]; } | tr -d "\\r" | head -n "$lines" |
         sed -e 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g' \
             -e "s/$esc\[1;31m/<span class=r>/g; s/$esc\[33m/<span class=y>/g; s/$esc\[32m/<span class=g>/g; s/$esc\[2m/<span class=d>/g" \
             -e "s/$esc\[1m/<span class=b>/g; s/$esc\[36m/<span class=c>/g; s/$esc\[1;36m/<span class=c>/g; s/$esc\[0m/<\/span>/g" -e "s/$esc\[[0-9;]*m//g"
