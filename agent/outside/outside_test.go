@@ -494,3 +494,105 @@ func commandsOf(r *report.Report) (out []text.Text) {
 	}
 	return out
 }
+
+// TestPlanted: a name in any text of a recorded file, in a call or in an answer, is not in
+// the redacted file.
+func TestPlanted(t *testing.T) {
+	t.Parallel()
+	var journal []string
+	w := sound()
+	for key, body := range w {
+		if strings.HasPrefix(key, "ec2 describe-instances") {
+			w[key] = strings.Replace(body, `"InstanceId"`, `"KeyName":"k","Tags":[{"Key":"Name","Value":"x"}],"InstanceId"`, 1)
+		}
+	}
+	b, err := json.Marshal(Collect(t.Context(), w.runner(&journal), Target{Region: "eu-central-1", IDs: []string{one}}, time.Time{}, "test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "ZebraProd"
+	planted := 0
+	var plant func(v any, at *int) any
+	plant = func(v any, at *int) any {
+		switch v := v.(type) {
+		case string:
+			if strings.HasPrefix(v, "{") { // a policy in a text
+				var in any
+				if json.Unmarshal([]byte(v), &in) == nil {
+					out, _ := json.Marshal(plant(in, at))
+					return string(out)
+				}
+			}
+			if strings.HasPrefix(v, "arn:aws:iam::aws:") { // of AWS, whatever it is called
+				return v
+			}
+			if *at--; *at == 0 {
+				planted++
+				return map[bool]string{true: v[:strings.LastIndexByte(v, '/')+1] + name, false: name}[strings.HasPrefix(v, "arn:")]
+			}
+		case []any:
+			for i := range v {
+				v[i] = plant(v[i], at)
+			}
+		case map[string]any:
+			keys := []string{}
+			for k := range v {
+				keys = append(keys, k)
+			}
+			slices.Sort(keys)
+			for _, k := range keys {
+				v[k] = plant(v[k], at)
+			}
+		}
+		return v
+	}
+	for n := 1; ; n++ {
+		f, err := Parse(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, where := n, ""
+		for i, a := range f.Answers {
+			for j, word := range a.Call {
+				if j > 1 && !strings.HasPrefix(word, "--") {
+					if at--; at == 0 {
+						planted++
+						f.Answers[i].Call[j], where = name, strings.Join(a.Call, " ")
+					}
+				}
+			}
+			if at <= 0 {
+				break
+			}
+			var v any
+			if a.Output == nil || json.Unmarshal(a.Output, &v) != nil {
+				continue
+			}
+			v = plant(v, &at)
+			if f.Answers[i].Output, err = json.Marshal(v); err != nil {
+				t.Fatal(err)
+			}
+			if at <= 0 {
+				where = strings.Join(a.Call, " ")
+				break
+			}
+		}
+		if at > 0 {
+			break
+		}
+		out, err := Redact(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		red, err := json.Marshal(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i := bytes.Index(bytes.ToLower(red), []byte("zebra")); i >= 0 {
+			t.Errorf("text %d, in %s: …%s…", n, where, red[max(0, i-80):min(len(red), i+40)])
+		}
+	}
+	if planted < 100 {
+		t.Errorf("%d names were planted", planted)
+	}
+}
