@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,19 +79,26 @@ func (o *outsideFlags) run(cmd *cobra.Command, a *app) error {
 		_, err := fmt.Fprintln(a.out, outside.MinimalPolicy())
 		return err
 	}
+	others := map[string]int{}
 	for _, name := range o.from {
 		t := fleet.NewTable()
 		if err := a.readFleet(cmd, t, []string{name}, (&summaryFlags{}).judge()); err != nil {
 			return err
 		}
 		for _, l := range t.Summarize(fleet.Options{Now: time.Now()}).List {
-			if outside.ValidID(l.Node) {
-				o.target.IDs = append(o.target.IDs, l.Node)
-			}
 			if o.target.Region == "" {
 				o.target.Region = l.Region
 			}
+			switch {
+			case l.Region != "" && l.Region != o.target.Region:
+				others[l.Region]++
+			case outside.ValidID(l.Node):
+				o.target.IDs = append(o.target.IDs, l.Node)
+			}
 		}
+	}
+	for _, region := range slices.Sorted(maps.Keys(others)) {
+		fmt.Fprintf(a.err, "ssm-doctor: %d reports of %s are left out: ask with --region %s\n", others[region], report.Printable(region), report.Printable(region))
 	}
 	for _, v := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
 		if o.target.Region == "" {
