@@ -83,3 +83,46 @@ func TestCompare(t *testing.T) {
 		})
 	}
 }
+
+// TestCompareRedactedRoles: the stand-ins of two hosts have two keys and say nothing.
+func TestCompareRedactedRoles(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		redacted bool
+		node     string
+		want     int
+	}{{true, two, 0}, {true, one, 1}, {false, two, 1}} {
+		a := hostReport(func(r *report.Report) { r.Redacted, r.Credentials.Role = tt.redacted, "role-aaaaaa" })
+		b := hostReport(func(r *report.Report) { r.Redacted, r.Credentials.Role, r.Node.ID = tt.redacted, "role-bbbbbb", tt.node })
+		if c, err := Compare(a, b); err != nil || len(c.Differ) != tt.want {
+			t.Errorf("%+v: %+v, %v", tt, c.Differ, err)
+		}
+	}
+}
+
+// TestNamelessAndUnknown: reports without a node id are hosts of their own, an id that is
+// expected twice is missing once, and a host that cannot be told is neither sick nor mended.
+func TestNamelessAndUnknown(t *testing.T) {
+	t.Parallel()
+	table := NewTable()
+	line := `{"schema":"ssm-doctor/report/v1","state":"managed","node":{}}` + "\n"
+	if err := table.Read("all.jsonl", strings.NewReader(strings.Repeat(line, 3)), nil); err != nil {
+		t.Fatal(err)
+	}
+	for id, state := range map[string]string{one: "unknown", two: "managed"} {
+		table.Add(Host{Key: id, ID: id, State: state, Broken: -1})
+	}
+	gone := "i-00000000000000fff"
+	s := table.Summarize(Options{Expected: []string{gone, one, gone}, Since: &Summary{List: []Line{{Node: one, State: "managed"}, {Node: two, State: "unknown"}}}})
+	if s.Hosts != 5 || len(s.Missing) != 1 {
+		t.Errorf("%d hosts, missing %q", s.Hosts, s.Missing)
+	}
+	for _, l := range s.Change.New {
+		if l.Node == one {
+			t.Error("unknown is newly sick")
+		}
+	}
+	if len(s.Change.Mended) != 0 {
+		t.Errorf("mended: %q", s.Change.Mended)
+	}
+}

@@ -72,6 +72,8 @@ type Host struct {
 	Traits []Trait // what may differ between sick and healthy hosts
 	Fix    []Step  // of its cause
 
+	nameless bool // its key is the name of its input
+
 	traits []uint32 // the same in a table, which holds each trait once
 }
 
@@ -157,7 +159,7 @@ func named(h Host, d Document) Host {
 		h.Key = d.Host
 	}
 	if h.Key == "" {
-		h.Key = clip(d.Name)
+		h.Key, h.nameless = clip(d.Name), true
 	}
 	return h
 }

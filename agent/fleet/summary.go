@@ -169,7 +169,7 @@ func (t *Table) Summarize(o Options) *Summary {
 		s.More, s.Clusters = len(s.Clusters)-maxClusters, s.Clusters[:maxClusters]
 	}
 	s.Odd = t.odd(list)
-	for _, id := range o.Expected {
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(o.Expected))) {
 		if t.hosts[id] == nil && len(s.Missing) < maxChanges {
 			s.Missing = append(s.Missing, id)
 		}
@@ -438,11 +438,12 @@ func change(old, now *Summary) *Change {
 		delete(before, l.Node)
 		sick, was := l.State != report.Managed, there && b.State != report.Managed
 		switch {
+		case l.State == report.Unknown && (!was || b.Cause == l.Cause): // nothing that can be told
 		case sick && !was && len(c.New) < maxChanges:
 			c.New = append(c.New, l)
 		case sick && was && b.Cause != l.Cause && len(c.Other) < maxChanges:
 			c.Other = append(c.Other, l)
-		case !sick && was && len(c.Mended) < maxChanges:
+		case !sick && was && b.State != report.Unknown && len(c.Mended) < maxChanges:
 			c.Mended = append(c.Mended, l.Node)
 		}
 		if sick && l.Cause != "" && !had[l.Cause] {

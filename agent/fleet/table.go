@@ -3,6 +3,7 @@ package fleet
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -23,17 +24,18 @@ const (
 // Table gathers hosts. Of several reports of a host the latest counts. It may be filled
 // by many goroutines at a time.
 type Table struct {
-	mu      sync.Mutex
-	hosts   map[string]*Host
-	texts   map[string]string
-	traits  map[Trait]uint32
-	names   []Trait
-	fixes   map[string]example
-	unread  []Unread
-	bad     map[string]bool // nodes whose output was there and could not be read
-	reports int
-	broken  int
-	beyond  int
+	mu       sync.Mutex
+	hosts    map[string]*Host
+	texts    map[string]string
+	traits   map[Trait]uint32
+	names    []Trait
+	fixes    map[string]example
+	unread   []Unread
+	bad      map[string]bool // nodes whose output was there and could not be read
+	nameless map[string]int  // reports without a node id by input
+	reports  int
+	broken   int
+	beyond   int
 }
 
 type example struct {
@@ -50,7 +52,7 @@ type Unread struct {
 
 // NewTable is an empty one.
 func NewTable() *Table {
-	return &Table{hosts: map[string]*Host{}, texts: map[string]string{}, traits: map[Trait]uint32{}, fixes: map[string]example{}, bad: map[string]bool{}}
+	return &Table{hosts: map[string]*Host{}, texts: map[string]string{}, traits: map[Trait]uint32{}, fixes: map[string]example{}, bad: map[string]bool{}, nameless: map[string]int{}}
 }
 
 // Read adds all reports of an input. Only trouble of r is an error.
@@ -86,6 +88,11 @@ func (t *Table) Add(h Host) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.reports++
+	if h.nameless && len(t.nameless) < maxHosts { // two in one input are two hosts, as far as can be told
+		if t.nameless[h.Key]++; t.nameless[h.Key] > 1 {
+			h.Key = fmt.Sprintf("%s (%d)", h.Key, t.nameless[h.Key])
+		}
+	}
 	old := t.hosts[h.Key]
 	switch {
 	case old == nil && len(t.hosts) >= maxHosts:

@@ -43,9 +43,10 @@ type Judgement struct {
 	Features []report.Feature
 	Rights   []report.Permission
 
-	causes []named
-	online *bool // what the service says; nil: not known
-	v      *View
+	causes  []named
+	online  *bool  // what the service says; nil: not known
+	stopped string // state of an instance that does not run
+	v       *View
 }
 
 func (j *Judgement) says(what, format string, a ...any) {
@@ -99,12 +100,17 @@ func (v *View) Judge(id string) *Judgement {
 		return j
 	}
 	i, ok := v.instances[id]
+	if !ok && v.Refused["ec2 describe-instances"] == "" && v.sawInstances {
+		j.Unknown = append(j.Unknown, fmt.Sprintf("the instance (not found: is it of this account and of %s?)", v.File.Region))
+		return j
+	}
 	if !ok {
 		j.unknown("the instance", "ec2 describe-instances")
 		return j
 	}
 	if s := i.State.Name; s != "" && s != "running" {
 		j.says("state of the instance", "%s: an agent runs on running instances only", s)
+		j.stopped = s
 		return j
 	}
 	j.metadata(i)
@@ -122,6 +128,10 @@ func (j *Judgement) service(id string) {
 		j.online = &online
 		j.says(whatService, "it is listed, %s, last ping %s, agent %s", info.PingStatus, strings.Trim(string(info.LastPingDateTime), `"`), info.AgentVersion)
 	case v.asked[id] || v.allListed:
+		if _, here := v.instances[id]; !here { // it may be of another account or Region
+			j.Unknown = append(j.Unknown, fmt.Sprintf("%s (not listed here: is the node of this account and of %s?)", whatService, v.File.Region))
+			return
+		}
 		no := false
 		j.online = &no
 		j.says(whatService, "it does not know the node in %s", v.File.Region)
@@ -497,7 +507,11 @@ const (
 	someWay
 )
 
-// wayOut says whether a subnet has a default route that leads somewhere.
+// reGateway are gateways behind which private networks lie.
+var reGateway = regexp.MustCompile(`^(vgw|lgw|cagw)-`)
+
+// wayOut says whether a subnet has a default route that leads somewhere, or a route to a
+// network behind which the services may be reached.
 func (v *View) wayOut(i instance) (way int, known bool, says string) {
 	tables, ok := v.routes[i.VpcId]
 	if !ok {
@@ -537,6 +551,15 @@ func (v *View) wayOut(i instance) (way int, known bool, says string) {
 			return noWay, true, "the default route of " + t.RouteTableId + " leads to " + to + ", and the instance has no public address"
 		}
 		return someWay, true, "the default route of " + t.RouteTableId + " leads to " + to
+	}
+	for _, r := range t.Routes { // endpoints and proxies may lie behind it
+		to := text.Or(r.TransitGatewayId, text.Or(r.NetworkInterfaceId, text.Or(r.InstanceId, text.Or(r.VpcPeeringConnectionId, text.Or(r.NatGatewayId, r.CoreNetworkArn)))))
+		if to == "" && reGateway.MatchString(r.GatewayId) {
+			to = r.GatewayId
+		}
+		if to != "" && r.State != "blackhole" {
+			return someWay, true, t.RouteTableId + " has no default route, and one to " + text.Or(r.DestinationCidrBlock, "a prefix list") + " by " + to
+		}
 	}
 	return noWay, true, t.RouteTableId + " has no default route"
 }

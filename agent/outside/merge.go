@@ -4,11 +4,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/text"
 )
+
+// maxAge is how much older than the report the word of the service may be.
+const maxAge = time.Hour
 
 // Merge puts what the outside says beside what the host saw. What the host saw now
 // outranks what settings suggest: a cause of the outside is named only where the host
@@ -29,6 +33,9 @@ func Merge(r *report.Report, v *View) bool {
 		what, _, _ := strings.Cut(u, " (")
 		unknown[what] = true
 	}
+	if r.GeneratedAt.Sub(v.File.GeneratedAt) > maxAge { // listed still
+		unknown[whatService] = true
+	}
 	r.NotLookedAt = slices.DeleteFunc(r.NotLookedAt, func(n report.NotLooked) bool { return looked[n.What] && !unknown[n.What] })
 	if r.State == report.Managed || r.State == report.Degraded {
 		return true
@@ -43,6 +50,8 @@ func Merge(r *report.Report, v *View) bool {
 	}
 	if r.State == report.Unknown && j.online != nil {
 		switch {
+		case *j.online && r.GeneratedAt.Sub(v.File.GeneratedAt) > maxAge:
+			r.Outside.Unknown = append(r.Outside.Unknown, whatService+" (the file is "+r.GeneratedAt.Sub(v.File.GeneratedAt).Truncate(time.Minute).String()+" older than what the host says: ask again)")
 		case *j.online:
 			r.State, r.Summary, r.CannotTell = report.Managed, text.Plain("the service lists the node as Online"), nil
 			if r.RootCause != nil {
@@ -125,6 +134,12 @@ func Alone(v *View, id string, version string) *report.Report {
 	Merge(r, v)
 	j := v.Judge(id)
 	r.Features, r.Permissions = j.Features, j.Rights
+	if j.stopped != "" && (r.State == report.Unknown || r.RootCause == nil && r.State != report.Managed) {
+		r.State, r.Summary = report.NotManaged, text.Plain("the instance is "+j.stopped+": an agent runs on running instances only")
+		r.NotLookedAt = append(r.NotLookedAt, report.NotLooked{What: "the host itself", Why: "the instance does not run", Command: text.Plain(fmt.Sprintf("aws ec2 describe-instances --region %s --instance-ids %s --query 'Reservations[].Instances[].State'", v.File.Region, id))})
+		r.Normalize()
+		return r
+	}
 	if r.State == report.Unknown && j.online != nil && !*j.online {
 		r.State, r.Summary = report.NotManaged, text.Plain(fmt.Sprintf("the service does not list the node as Online, and nothing outside of the host explains it: run ssm-doctor check on %s", id))
 	}

@@ -494,3 +494,203 @@ func commandsOf(r *report.Report) (out []text.Text) {
 	}
 	return out
 }
+
+// TestPlanted: a name in any text of a recorded file, in a call or in an answer, is not in
+// the redacted file.
+func TestPlanted(t *testing.T) {
+	t.Parallel()
+	var journal []string
+	w := sound()
+	for key, body := range w {
+		if strings.HasPrefix(key, "ec2 describe-instances") {
+			w[key] = strings.Replace(body, `"InstanceId"`, `"KeyName":"k","Tags":[{"Key":"Name","Value":"x"}],"InstanceId"`, 1)
+		}
+	}
+	b, err := json.Marshal(Collect(t.Context(), w.runner(&journal), Target{Region: "eu-central-1", IDs: []string{one}}, time.Time{}, "test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "ZebraProd"
+	planted := 0
+	var plant func(v any, at *int) any
+	plant = func(v any, at *int) any {
+		switch v := v.(type) {
+		case string:
+			if strings.HasPrefix(v, "{") { // a policy in a text
+				var in any
+				if json.Unmarshal([]byte(v), &in) == nil {
+					out, _ := json.Marshal(plant(in, at))
+					return string(out)
+				}
+			}
+			if strings.HasPrefix(v, "arn:aws:iam::aws:") { // of AWS, whatever it is called
+				return v
+			}
+			if *at--; *at == 0 {
+				planted++
+				return map[bool]string{true: v[:strings.LastIndexByte(v, '/')+1] + name, false: name}[strings.HasPrefix(v, "arn:")]
+			}
+		case []any:
+			for i := range v {
+				v[i] = plant(v[i], at)
+			}
+		case map[string]any:
+			keys := []string{}
+			for k := range v {
+				keys = append(keys, k)
+			}
+			slices.Sort(keys)
+			for _, k := range keys {
+				v[k] = plant(v[k], at)
+			}
+		}
+		return v
+	}
+	for n := 1; ; n++ {
+		f, err := Parse(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, where := n, ""
+		for i, a := range f.Answers {
+			for j, word := range a.Call {
+				if j > 1 && !strings.HasPrefix(word, "--") {
+					if at--; at == 0 {
+						planted++
+						f.Answers[i].Call[j], where = name, strings.Join(a.Call, " ")
+					}
+				}
+			}
+			if at <= 0 {
+				break
+			}
+			var v any
+			if a.Output == nil || json.Unmarshal(a.Output, &v) != nil {
+				continue
+			}
+			v = plant(v, &at)
+			if f.Answers[i].Output, err = json.Marshal(v); err != nil {
+				t.Fatal(err)
+			}
+			if at <= 0 {
+				where = strings.Join(a.Call, " ")
+				break
+			}
+		}
+		if at > 0 {
+			break
+		}
+		out, err := Redact(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		red, err := json.Marshal(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i := bytes.Index(bytes.ToLower(red), []byte("zebra")); i >= 0 {
+			t.Errorf("text %d, in %s: …%s…", n, where, red[max(0, i-80):min(len(red), i+40)])
+		}
+	}
+	if planted < 100 {
+		t.Errorf("%d names were planted", planted)
+	}
+}
+
+// TestNotHere: a node that neither EC2 nor the service knows is of another account or
+// Region for all that was seen.
+func TestNotHere(t *testing.T) {
+	t.Parallel()
+	w := sound().with("ec2 describe-instances", `{"Reservations":[]}`)
+	r := halfOf("", "", "")
+	alone := Alone(w.view(t), one, "test")
+	if !Merge(r, w.view(t)) || r.State != report.Unknown || alone.State != report.Unknown {
+		t.Errorf("merged %s, alone %s", r.State, alone.State)
+	}
+	if all := strings.Join(alone.Outside.Unknown, "\n"); !strings.Contains(all, "is the node of this account and of eu-central-1?") || strings.Contains(all, "not asked") {
+		t.Errorf("unknown: %s", all)
+	}
+}
+
+// TestOldFile: an old word of the service does not turn a host to managed.
+func TestOldFile(t *testing.T) {
+	t.Parallel()
+	w := sound().with("ssm describe-instance-information", `{"InstanceInformationList":[{"InstanceId":"`+one+`","PingStatus":"Online","AgentVersion":"3.3.0.0","LastPingDateTime":"2026-11-22T09:00:00Z"}]}`)
+	for _, tt := range []struct {
+		after time.Duration
+		want  string
+	}{{30 * time.Minute, report.Managed}, {2 * time.Hour, report.Unknown}} {
+		r, v := halfOf("", "", ""), w.view(t)
+		r.GeneratedAt = v.File.GeneratedAt.Add(tt.after)
+		Merge(r, v)
+		old := slices.ContainsFunc(r.Outside.Unknown, func(s string) bool { return strings.Contains(s, "older than what the host says") })
+		if r.State != tt.want || old != (tt.want == report.Unknown) {
+			t.Errorf("%s later: %s, %q", tt.after, r.State, r.Outside.Unknown)
+		}
+	}
+}
+
+// TestWayBehindAGateway: without a default route a transit gateway may lead to endpoints.
+func TestWayBehindAGateway(t *testing.T) {
+	t.Parallel()
+	for _, route := range []string{`"TransitGatewayId":"tgw-0123456789abcdef0"`, `"VpcPeeringConnectionId":"pcx-0123456789abcdef0"`, `"NetworkInterfaceId":"eni-0123456789abcdef0"`, `"GatewayId":"vgw-0123456789abcdef0"`} {
+		w := sound().with("ec2 describe-vpc-endpoints", `{"VpcEndpoints":[]}`).with("ec2 describe-route-tables", `{"RouteTables":[{"RouteTableId":"rtb-1","Associations":[{"Main":true}],"Routes":[{"DestinationCidrBlock":"10.0.0.0/8","State":"active",`+route+`}]}]}`)
+		if r := Alone(w.view(t), one, "test"); r.RootCause != nil {
+			t.Errorf("%s: %s", route, r.RootCause.ID)
+		}
+	}
+}
+
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	w := sound()
+	w = w.with("ec2 describe-instances", strings.Replace(w["ec2 describe-instances --filters Name=instance-id,Values="+one], `"running"`, `"stopped"`, 1))
+	if r := Alone(w.view(t), one, "test"); r.State != report.NotManaged || !strings.Contains(r.Summary.String(), "stopped") {
+		t.Errorf("%s: %s", r.State, r.Summary)
+	}
+}
+
+// TestScriptInBatches: the service refuses more than 50 ids in a call.
+func TestScriptInBatches(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("needs a shell")
+	}
+	dir := t.TempDir()
+	fake := "#!/bin/sh\necho \"$*\" >>" + sh(filepath.Join(dir, "journal")) + "\necho '{}'\n"
+	if err := os.WriteFile(filepath.Join(dir, "aws"), []byte(fake), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for n := range 120 {
+		ids = append(ids, fmt.Sprintf("%s-%017x", map[bool]string{true: "mi", false: "i"}[n%6 == 0], n))
+	}
+	c := exec.CommandContext(t.Context(), "/bin/sh", "-c", strings.ReplaceAll(Script(Target{Region: "eu-central-1", IDs: ids}), "while [ -n \"$at\" ]", "while false"))
+	c.Env = []string{"PATH=" + dir + ":/usr/bin:/bin", "TMPDIR=" + dir}
+	if out, err := c.Output(); err != nil {
+		t.Fatal(err)
+	} else if _, err := Parse(out); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	journal, err := os.ReadFile(filepath.Join(dir, "journal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := map[string]map[string]bool{"ec2 describe-instances": {}, "ssm describe-instance-information": {}}
+	for l := range strings.Lines(string(journal)) {
+		w := strings.Fields(l)
+		if into := asked[w[0]+" "+w[1]]; into != nil {
+			_, values, _ := strings.Cut(w[3], ",Values=")
+			list := strings.Split(values, ",")
+			if len(list) > batch {
+				t.Errorf("%d ids in a call", len(list))
+			}
+			for _, id := range list {
+				into[id] = true
+			}
+		}
+	}
+	if e, s := len(asked["ec2 describe-instances"]), len(asked["ssm describe-instance-information"]); e < 100 || s < 120 {
+		t.Errorf("%d instances and %d nodes were asked for", e, s)
+	}
+}

@@ -4,34 +4,26 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
 
 	"ssm-doctor/agent/report"
 )
 
-// Redact replaces names, account numbers and addresses in a file, the same by the same.
+// Redact replaces names, account numbers and addresses in a file, the same by the same,
+// and leaves out of the answers what is not read.
 func Redact(f *File) (*File, error) {
 	out := *f
 	out.Redacted = true
 	out.Answers = make([]Answer, len(f.Answers))
-	edit := report.Pseudonymous()
+	r := redaction(report.Pseudonymous())
 	for i, a := range f.Answers {
-		out.Answers[i] = Answer{Call: make([]string, len(a.Call)), Error: a.Error}
-		for n, word := range a.Call {
-			out.Answers[i].Call[n] = word
-			if n > 1 {
-				out.Answers[i].Call[n] = edit(word)
-			}
-		}
+		out.Answers[i] = Answer{Call: r.call(a.Call), Error: a.Error}
 		if a.Output == nil {
 			continue
 		}
-		var v any
-		d := json.NewDecoder(bytes.NewReader(a.Output))
-		d.UseNumber()
-		if err := d.Decode(&v); err != nil {
-			return nil, fmt.Errorf("redact: %w", err)
-		}
-		b, err := json.Marshal(redacted(v, edit))
+		b, err := r.json(a.Output)
 		if err != nil {
 			return nil, fmt.Errorf("redact: %w", err)
 		}
@@ -40,18 +32,189 @@ func Redact(f *File) (*File, error) {
 	return &out, nil
 }
 
-func redacted(v any, edit func(string) string) any {
+// redaction edits a text by its form.
+type redaction func(string) string
+
+// kinds are the members and arguments that hold a bare name, and what it is a name of in
+// an ARN, so that both get the same stand-in.
+var kinds = map[string]string{
+	"RoleName": "role", "IamRole": "role", "PolicyNames": "policy", "Name": "policy",
+	"--role-name": "role", "--policy-name": "policy", "--instance-profile-name": "instance-profile",
+}
+
+// kept are the members of answers that are read.
+var kept = func() map[string]bool {
+	out := map[string]bool{}
+	for _, k := range strings.Fields(`Account Arn Reservations Instances InstanceId VpcId SubnetId PrivateIpAddress PublicIpAddress
+		ImageId State IamInstanceProfile SecurityGroups GroupId MetadataOptions HttpEndpoint HttpTokens HttpPutResponseHopLimit
+		InstanceInformationList PingStatus AgentVersion IamRole PlatformType LastPingDateTime NextToken ServiceSetting SettingValue
+		VpcEndpoints VpcEndpointId VpcEndpointType ServiceName PolicyDocument PrivateDnsEnabled Groups SubnetIds
+		RouteTables RouteTableId Associations Main Routes DestinationCidrBlock GatewayId NatGatewayId TransitGatewayId
+		NetworkInterfaceId VpcPeeringConnectionId CoreNetworkArn NetworkAcls NetworkAclId Entries RuleNumber Protocol RuleAction Egress CidrBlock
+		PortRange From To IpPermissions IpPermissionsEgress IpProtocol FromPort ToPort IpRanges CidrIp Ipv6Ranges CidrIpv6
+		UserIdGroupPairs PrefixListIds PrefixListId Vpcs CidrBlockAssociationSet InstanceProfile Roles RoleName Role
+		AssumeRolePolicyDocument PermissionsBoundary PermissionsBoundaryArn AttachedPolicies PolicyArn PolicyNames PolicyVersion
+		Document Policies Id Parents Policy Content PolicySummary DefaultVersionId`) {
+		out[k] = true
+	}
+	return out
+}()
+
+var (
+	// reWord are the words and ids of AWS, which name nobody.
+	reWord = regexp.MustCompile(`^(?:[0-9]{1,5}|-1|tcp|udp|icmp|icmpv6|\*|true|false|local|allow|deny|Allow|Deny|active|blackhole|available|pending|running|stopped|stopping|terminated|shutting-down|enabled|disabled|optional|required` +
+		`|Online|ConnectionLost|Inactive|Linux|Windows|MacOS|Interface|Gateway|GatewayLoadBalancer|standard|advanced|\$None|p-FullAWSAccess` +
+		`|(?:m?i|vpc|subnet|sg|rtb|acl|igw|eigw|nat|tgw|eni|pcx|vgw|vpce|pl|ami|lgw|cagw)-[0-9a-f]{8,17}|p-[0-9a-z]{8,128}|r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|v[0-9]{1,6}` +
+		`|[0-9]+(?:\.[0-9]+){3}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9:]+)|2012-10-17|2008-10-17` +
+		`|com\.amazonaws\.[a-z0-9-]+\.[a-z0-9.-]+|[a-z0-9-]+(?:\.[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?|(?:us|eu|ap|sa|ca|me|af|il|mx|cn)-[a-z]+(?:-[a-z]+)?-[0-9])$`)
+	reAction  = regexp.MustCompile(`^[a-z0-9-]{2,40}:[A-Za-z0-9*?]+$`)
+	reOdd     = regexp.MustCompile(`[^A-Za-z0-9_+=,.@$-]`) // not in a name of an ARN
+	reDigits  = regexp.MustCompile(`^[0-9]{12}$`)
+	reRelease = regexp.MustCompile(`^[0-9]+(?:\.[0-9]+){3}$`)
+)
+
+// name is what stands for a name of a kind, as in its ARN.
+func (r redaction) name(kind, s string) string {
+	if s == "*" {
+		return s
+	}
+	path, last := "", s
+	if i := strings.LastIndexByte(s, '/'); i >= 0 {
+		last = s[i+1:]
+		if s[:i+1] == "service-role/" {
+			path = s[:i+1]
+		}
+	}
+	return path + lastPart(r("arn:aws:iam::000000000000:"+kind+"/"+reOdd.ReplaceAllString(last, "_")))
+}
+
+// value edits a text that stands in a member or behind an argument.
+func (r redaction) value(key, s string) string {
+	_, network := netip.ParsePrefix(s)
+	_, single := netip.ParseAddr(s)
+	switch {
+	case s == "":
+		return s
+	case key == "NextToken":
+		return "more"
+	case key == "AgentVersion" && reRelease.MatchString(s):
+		return s
+	case strings.HasPrefix(s, "arn:") || reDigits.MatchString(s):
+		return r(s)
+	case network == nil || single == nil:
+		return r(s)
+	case kinds[key] != "":
+		return r.name(kinds[key], s)
+	case reWord.MatchString(s), strings.HasSuffix(key, "Action") && reAction.MatchString(s):
+		return s
+	}
+	return r.name("role", s)
+}
+
+// call edits the words of a call.
+func (r redaction) call(words []string) []string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		switch name, values, ok := strings.Cut(w, ",Values="); {
+		case i < 2 || strings.HasPrefix(w, "--"):
+			out[i] = w
+		case ok && words[i-1] == "--filters":
+			if tag, is := strings.CutPrefix(name, "Name=tag:"); is {
+				name = "Name=tag:" + r.name("role", tag)
+			}
+			list := strings.Split(values, ",")
+			for n := range list {
+				list[n] = r.value("", list[n])
+			}
+			out[i] = name + ",Values=" + strings.Join(list, ",")
+		case w == "SERVICE_CONTROL_POLICY":
+			out[i] = w
+		default:
+			out[i] = r.value(words[i-1], w)
+		}
+	}
+	return out
+}
+
+// json edits a document.
+func (r redaction) json(b []byte) ([]byte, error) {
+	var v any
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		return nil, err
+	}
+	return json.Marshal(r.answer("", v))
+}
+
+func (r redaction) answer(key string, v any) any {
 	switch v := v.(type) {
 	case string:
-		return edit(v)
+		if key == "PolicyDocument" || key == "Content" || key == "AssumeRolePolicyDocument" || key == "Document" {
+			return r.document(v)
+		}
+		return r.value(key, v)
 	case []any:
 		for i := range v {
-			v[i] = redacted(v[i], edit)
+			v[i] = r.answer(key, v[i])
 		}
 	case map[string]any:
-		for k := range v {
-			v[k] = redacted(v[k], edit)
+		if key == "PolicyDocument" || key == "AssumeRolePolicyDocument" || key == "Document" {
+			return r.policy("", v)
 		}
+		for k := range v {
+			switch {
+			case k == "Name" && key == "State":
+				v[k] = r.answer("State", v[k])
+			case k == "Name" && key == "PolicySummary", kept[k]:
+				v[k] = r.answer(k, v[k])
+			default:
+				delete(v, k)
+			}
+		}
+	}
+	return v
+}
+
+// document edits a policy that is text in an answer.
+func (r redaction) document(s string) string {
+	var v any
+	d := json.NewDecoder(strings.NewReader(s))
+	d.UseNumber()
+	if d.Decode(&v) != nil {
+		return ""
+	}
+	if _, ok := v.(map[string]any); !ok {
+		return ""
+	}
+	b, err := json.Marshal(r.policy("", v))
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// policy edits what is in a policy: of its members only the words of AWS and ARNs stay.
+func (r redaction) policy(key string, v any) any {
+	switch v := v.(type) {
+	case string:
+		return r.value(key, v)
+	case []any:
+		for i := range v {
+			v[i] = r.policy(key, v[i])
+		}
+	case map[string]any:
+		out := map[string]any{}
+		for k, x := range v {
+			if k == "Sid" || k == "Id" {
+				continue
+			}
+			if prefix, tag, ok := strings.Cut(k, "/"); ok { // a condition on a tag
+				k = prefix + "/" + r.name("role", tag)
+			}
+			out[k] = r.policy(k, x)
+		}
+		return out
 	}
 	return v
 }

@@ -18,7 +18,7 @@ func Script(t Target) string {
 		b.WriteString("#   " + l + "\n")
 	}
 	fmt.Fprintf(&b, "# Run it: sh outside.sh > outside.json\nset -u\nexport AWS_PAGER= AWS_MAX_ATTEMPTS=5 AWS_RETRY_MODE=standard\nregion=%s\nids=%s\n", sh(t.Region), sh(strings.Join(t.IDs, " ")))
-	filter := `"Name=instance-id,Values=$(printf %s "$ids" | tr ' ' ',')"`
+	filter := ""
 	switch key, value, _ := strings.Cut(t.Tag, "="); {
 	case t.All:
 		filter = "Name=instance-state-name,Values=running"
@@ -74,13 +74,22 @@ ask sts get-caller-identity
 account=$(get sts get-caller-identity --query Account)
 partition=$(get sts get-caller-identity --query Arn | cut -d: -f2)
 `)
-	fmt.Fprintf(&b, "ask ec2 describe-instances --filters %s\n", filter)
-	fmt.Fprintf(&b, "instances() { get ec2 describe-instances --filters %s --query \"$1\"; }\n", filter)
+	fmt.Fprintf(&b, "# batches: ids by %[1]d, with commas\nbatches() { printf '%%s\\n' \"$@\" | grep . | sort -u | xargs -n %[1]d | tr ' ' ','; }\n", batch)
+	if t.All || t.Tag != "" {
+		fmt.Fprintf(&b, "ask ec2 describe-instances --filters %s\n", filter)
+		fmt.Fprintf(&b, "instances() { get ec2 describe-instances --filters %s --query \"$1\"; }\n", filter)
+	} else {
+		b.WriteString(`own=$(batches $(printf '%s\n' $ids | grep '^i-'))
+for part in $own; do ask ec2 describe-instances --filters "Name=instance-id,Values=$part"; done
+instances() { for part in $own; do get ec2 describe-instances --filters "Name=instance-id,Values=$part" --query "$1"; done | sort -u; }
+`)
+	}
 	if t.All {
 		b.WriteString("ask ssm describe-instance-information\n")
 	} else {
-		b.WriteString(`all=$(printf '%s\n' $ids $(instances 'Reservations[].Instances[].InstanceId') | grep . | sort -u | paste -sd, -)
-[ -z "$all" ] || ask ssm describe-instance-information --filters "Key=InstanceIds,Values=$all"
+		b.WriteString(`for part in $(batches $ids $(instances 'Reservations[].Instances[].InstanceId')); do
+	ask ssm describe-instance-information --filters "Key=InstanceIds,Values=$part"
+done
 `)
 	}
 	b.WriteString(`setting=arn:$partition:ssm:$region:$account:servicesetting/ssm/managed-instance

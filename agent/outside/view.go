@@ -16,23 +16,24 @@ type View struct {
 	Partition string
 	Refused   map[string]string // service operation: code
 
-	instances map[string]instance
-	listed    map[string]information
-	asked     map[string]bool // nodes for which the service was asked, with an answer
-	allListed bool
-	dhmc      *string // role of Default Host Management; empty: off; nil: not known
-	tier      string
-	endpoints map[string][]endpoint // by VPC, where the call was answered
-	groups    map[string]group
-	routes    map[string][]routeTable
-	acls      map[string][]acl
-	networks  map[string][]netip.Prefix
-	profiles  map[string][]string // roles by profile
-	noProfile map[string]bool     // profiles that do not exist
-	roles     map[string]*role
-	noRole    map[string]bool
-	policies  map[string]*iam.Policy // by ARN
-	scp       [][]*iam.Policy        // from the root to the account; nil: not known
+	instances    map[string]instance
+	sawInstances bool // EC2 answered
+	listed       map[string]information
+	asked        map[string]bool // nodes for which the service was asked, with an answer
+	allListed    bool
+	dhmc         *string // role of Default Host Management; empty: off; nil: not known
+	tier         string
+	endpoints    map[string][]endpoint // by VPC, where the call was answered
+	groups       map[string]group
+	routes       map[string][]routeTable
+	acls         map[string][]acl
+	networks     map[string][]netip.Prefix
+	profiles     map[string][]string // roles by profile
+	noProfile    map[string]bool     // profiles that do not exist
+	roles        map[string]*role
+	noRole       map[string]bool
+	policies     map[string]*iam.Policy // by ARN
+	scp          [][]*iam.Policy        // from the root to the account; nil: not known
 }
 
 type role struct {
@@ -67,7 +68,7 @@ type routeTable struct {
 		Main     bool
 	}
 	Routes []struct {
-		DestinationCidrBlock, GatewayId, NatGatewayId, TransitGatewayId, NetworkInterfaceId, InstanceId, VpcPeeringConnectionId, State string
+		DestinationCidrBlock, GatewayId, NatGatewayId, TransitGatewayId, NetworkInterfaceId, InstanceId, VpcPeeringConnectionId, CoreNetworkArn, State string
 	}
 }
 
@@ -136,6 +137,7 @@ func (v *View) answer(a Answer, scps map[string]*iam.Policy, levels map[string][
 			v.Partition = p[1]
 		}
 	case "ec2 describe-instances":
+		v.sawInstances = true
 		for _, r := range decode[struct {
 			Reservations []struct{ Instances []instance }
 		}](a.Output).Reservations {

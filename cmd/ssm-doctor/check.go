@@ -196,7 +196,7 @@ func (c *checkFlags) runner(a *app) (func(context.Context) (*report.Report, erro
 		o.Profile = checks.ProfileImage
 	}
 	if fi, err := os.Stat(c.from); c.from != "" && err == nil && fi.IsDir() {
-		return c.replayer(a, o)
+		return c.replayer(a, o, out)
 	}
 	if c.from != "" {
 		f, err := a.readFacts(c.from, c.noRedact)
@@ -227,7 +227,7 @@ func (c *checkFlags) runner(a *app) (func(context.Context) (*report.Report, erro
 }
 
 // replayer judges a recorded host.
-func (c *checkFlags) replayer(a *app, o engine.Options) (func(context.Context) (*report.Report, error), error) {
+func (c *checkFlags) replayer(a *app, o engine.Options, out *outside.View) (func(context.Context) (*report.Report, error), error) {
 	env, f, err := a.readRecording(c.from)
 	if err != nil {
 		return nil, err
@@ -237,6 +237,7 @@ func (c *checkFlags) replayer(a *app, o engine.Options) (func(context.Context) (
 	return func(ctx context.Context) (*report.Report, error) {
 		r, _ := engine.Run(ctx, env, o)
 		r.CheckedFrom = c.from
+		a.withOutside(r, out)
 		return r, nil
 	}, nil
 }

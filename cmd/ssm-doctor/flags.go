@@ -313,11 +313,16 @@ func utf8Text(b []byte) []byte {
 // fromEnvironment sets flags that were not given from SSM_DOCTOR_<FLAG>.
 func (a *app) fromEnvironment(cmd *cobra.Command) error {
 	var failed error
+	wins := map[string]bool{} // over the variable of its opposite
+	for name, other := range map[string]string{"redact": "no-redact", "no-redact": "redact"} {
+		f := cmd.Flags().Lookup(name)
+		wins[other] = f != nil && f.Changed && f.Value.String() == "true"
+	}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if f.Changed && (f.Name == "from" || f.Name == "root") && f.Value.String() == "" {
 			failed = usagef("--%s is empty", f.Name) // an unset variable would mean this host
 		}
-		if f.Changed || failed != nil {
+		if f.Changed || failed != nil || wins[f.Name] {
 			return
 		}
 		name := "SSM_DOCTOR_" + strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(f.Name))

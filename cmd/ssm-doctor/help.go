@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -67,7 +68,7 @@ func (a *app) usage(cmd *cobra.Command) error {
 		}
 	})
 	writeFlags(&b, "Flags", rest)
-	for _, p := range sectionsOf(cmd.Name()) {
+	for _, p := range sectionsOf(cmd.CommandPath(), runtime.GOOS) {
 		fmt.Fprintf(&b, "\n%s:\n", p.head)
 		for _, r := range p.rows {
 			b.WriteString(sectionRow(r))

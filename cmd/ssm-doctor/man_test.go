@@ -42,20 +42,17 @@ func manPages(t *testing.T) map[string][]byte {
 		if err := doc.GenMan(c, header, &b); err != nil {
 			t.Fatal(err)
 		}
-		pages[name+".1"] = append(b.Bytes(), manSections(c.Name())...)
+		pages[name+".1"] = append(b.Bytes(), manSections(c.CommandPath())...)
 	}
 	walk(root)
 	return pages
 }
 
 // manSections are the sections that scripts and administrators look for.
-func manSections(name string) []byte {
-	if name != "check" && name != "ssm-doctor" {
-		return nil
-	}
+func manSections(path string) []byte {
 	var b bytes.Buffer
 	escape := strings.NewReplacer(`\`, `\\`, "-", `\-`)
-	for _, s := range checkSections("linux") {
+	for _, s := range sectionsOf(path, "linux") {
 		fmt.Fprintf(&b, "\n.SH %s\n", strings.ToUpper(s.head))
 		for _, r := range s.rows {
 			fmt.Fprintf(&b, ".TP\n\\fB%s\\fP\n%s\n", escape.Replace(r[0]), escape.Replace(r[1]))

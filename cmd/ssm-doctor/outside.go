@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 
 	"ssm-doctor/agent/config"
 	"ssm-doctor/agent/fleet"
+	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/outside"
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks/text"
@@ -28,6 +31,7 @@ type outsideFlags struct {
 	script  bool
 	policy  bool
 	redact  bool
+	names   bool
 	timeout time.Duration
 }
 
@@ -41,7 +45,8 @@ func newOutsideCmd(a *app) *cobra.Command {
 			"and trust of the role, service control policies, VPC endpoints, groups, routes,\n" +
 			"network ACLs, metadata options. It only reads, prints what it finds of each\n" +
 			"node, and writes one file for check --outside. A call that is refused is noted\n" +
-			"as unknown, and the rest goes on.\n\n" +
+			"as unknown, and the rest goes on. The file holds names unless --redact is\n" +
+			"given; what is printed shows them on a terminal only, or with --no-redact.\n\n" +
 			"--script prints a shell script that makes the same calls with nothing but the\n" +
 			"AWS CLI, for CloudShell; --policy prints the least that the calls need.\n\n" +
 			"Exit code: 0 when a call was answered, whatever it says; 3 when none was.",
@@ -60,7 +65,8 @@ func newOutsideCmd(a *app) *cobra.Command {
 	fs.StringVarP(&o.file, "file", "f", "", "write the answers to this `file`; - is standard output")
 	fs.BoolVar(&o.script, "script", false, "print a shell script that makes the calls")
 	fs.BoolVar(&o.policy, "policy", false, "print the smallest IAM policy for the calls")
-	fs.BoolVar(&o.redact, "redact", false, "replace names, account numbers and addresses in the file")
+	fs.BoolVar(&o.redact, "redact", false, "replace names, account numbers and addresses in the file and in what is printed")
+	fs.BoolVar(&o.names, "no-redact", false, "print names, account numbers and addresses into a pipe too")
 	fs.DurationVar(&o.timeout, "timeout", 10*time.Minute, "longest `duration` of all calls")
 	return cmd
 }
@@ -73,19 +79,26 @@ func (o *outsideFlags) run(cmd *cobra.Command, a *app) error {
 		_, err := fmt.Fprintln(a.out, outside.MinimalPolicy())
 		return err
 	}
+	others := map[string]int{}
 	for _, name := range o.from {
 		t := fleet.NewTable()
 		if err := a.readFleet(cmd, t, []string{name}, (&summaryFlags{}).judge()); err != nil {
 			return err
 		}
 		for _, l := range t.Summarize(fleet.Options{Now: time.Now()}).List {
-			if outside.ValidID(l.Node) {
-				o.target.IDs = append(o.target.IDs, l.Node)
-			}
 			if o.target.Region == "" {
 				o.target.Region = l.Region
 			}
+			switch {
+			case l.Region != "" && l.Region != o.target.Region:
+				others[l.Region]++
+			case outside.ValidID(l.Node):
+				o.target.IDs = append(o.target.IDs, l.Node)
+			}
 		}
+	}
+	for _, region := range slices.Sorted(maps.Keys(others)) {
+		fmt.Fprintf(a.err, "ssm-doctor: %d reports of %s are left out: ask with --region %s\n", others[region], report.Printable(region), report.Printable(region))
 	}
 	for _, v := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
 		if o.target.Region == "" {
@@ -129,7 +142,7 @@ func (o *outsideFlags) run(cmd *cobra.Command, a *app) error {
 			answered++
 		}
 	}
-	v := outside.ViewOf(f)
+	v, shown := outside.ViewOf(f), output{format: "text", redact: o.redact, noRedact: o.names}
 	if o.redact {
 		if f, err = outside.Redact(f); err != nil {
 			return &exitError{exitInternal, err}
@@ -141,7 +154,7 @@ func (o *outsideFlags) run(cmd *cobra.Command, a *app) error {
 		}
 	}
 	if o.file != "-" {
-		if err := o.print(a, v); err != nil {
+		if err := o.print(a, v, shown.hidesNames(a)); err != nil {
 			return err
 		}
 	}
@@ -153,6 +166,9 @@ func (o *outsideFlags) run(cmd *cobra.Command, a *app) error {
 }
 
 func (o *outsideFlags) validate() error {
+	if o.redact && o.names {
+		return usagef("--redact and --no-redact exclude each other")
+	}
 	if err := config.CheckRegion(o.target.Region); err != nil || o.target.Region == "" {
 		return usagef("outside needs --region: instances are asked for in their own")
 	}
@@ -181,15 +197,24 @@ func (o *outsideFlags) validate() error {
 	return nil
 }
 
-// print says what was found of each node.
-func (o *outsideFlags) print(a *app, v *outside.View) error {
+// print says what was found of each node; without names where hide is set.
+func (o *outsideFlags) print(a *app, v *outside.View, hide bool) error {
 	nodes := v.Nodes()
 	for i, id := range nodes {
 		if len(nodes) > 20 && i == 20 {
-			_, err := fmt.Fprintf(a.out, "… and %d more nodes: check --outside FILE --instance ID\n", len(nodes)-20)
+			_, err := fmt.Fprintf(a.out, "… and %d more nodes: -f FILE holds all; ssm-doctor outside --instance ID shows one\n", len(nodes)-20)
 			return err
 		}
-		if err := report.Write(a.out, "text", outside.Alone(v, id, versionString()), a.style(a.out, "auto", "auto")); err != nil {
+		r := outside.Alone(v, id, versionString())
+		if hide {
+			here, err := gather.Host("/")
+			if err != nil {
+				return &exitError{exitInternal, err}
+			}
+			r.Pseudonyms = gather.PseudonymKey(here)
+			r = report.Redact(r)
+		}
+		if err := report.Write(a.out, "text", r, a.style(a.out, "auto", "auto")); err != nil {
 			return err
 		}
 		if _, err := fmt.Fprintln(a.out); err != nil {

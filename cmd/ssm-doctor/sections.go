@@ -1,10 +1,6 @@
 package main
 
-import (
-	"runtime"
-
-	"ssm-doctor/agent/config"
-)
+import "ssm-doctor/agent/config"
 
 // section is a part of the help and of the man page of check below its flags.
 type section struct {
@@ -39,10 +35,13 @@ func checkSections(goos string) []section {
 
 func defaultState() string { return config.Default().StateDir }
 
-// sectionsOf are those of a command.
-func sectionsOf(name string) []section {
-	if name == "check" || name == "ssm-doctor" {
-		return checkSections(runtime.GOOS)
+// sectionsOf are those of a command, by its path.
+func sectionsOf(path, goos string) []section {
+	switch path {
+	case "ssm-doctor", "ssm-doctor check":
+		return checkSections(goos)
+	case "ssm-doctor config check":
+		return []section{{"Exit status", [][2]string{{"0", "the file is good"}, {"64", "it is not, or cannot be read"}}}}
 	}
 	return nil
 }
