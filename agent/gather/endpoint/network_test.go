@@ -199,6 +199,52 @@ func TestEndpointFaults(t *testing.T) {
 	}
 }
 
+// TestSlowIsNotSilent: who has confirmed what was sent, and answers after a second and a
+// half, is waited for; where the confirmation is missing, a second is enough.
+func TestSlowIsNotSilent(t *testing.T) {
+	t.Parallel()
+	ca := gathertest.NewAuthority(t, "Test Root")
+	slowly := func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(1500 * time.Millisecond)
+		gathertest.AwsService(w, r)
+	}
+	for _, c := range []struct {
+		name    string
+		unacked int
+		serve   func(cert tls.Certificate) func(net.Conn)
+		usable  bool
+	}{
+		{"TLS", 0, func(cert tls.Certificate) func(net.Conn) {
+			return func(c net.Conn) {
+				time.Sleep(1500 * time.Millisecond)
+				gathertest.Over(cert, gathertest.Speak(gathertest.AwsService))(c)
+			}
+		}, true},
+		{"HTTP", 0, func(cert tls.Certificate) func(net.Conn) { return gathertest.Over(cert, gathertest.Speak(slowly)) }, true},
+		{"the question is lost", 1, func(cert tls.Certificate) func(net.Conn) { return gathertest.Over(cert, gathertest.Speak(slowly)) }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := regionNet(t, ca)
+				n.Set("ssm", c.serve(ca.Issue(t, time.Now(), -time.Hour, time.Hour, gathertest.Regional("ssm"))))
+				f := gatherNetwork(t, n, ca, func(run *gather.Run, _ *facts.Facts) {
+					run.Flow = func(conn net.Conn) facts.Seen[facts.Stall] {
+						if _, over := conn.(*tls.Conn); over {
+							t.Error("asked of TLS, not of the socket")
+						}
+						return facts.Known(facts.Stall{Segment: 1448, Unacked: c.unacked}, "TCP_INFO")
+					}
+				})
+				if e := f.Network.Endpoint("ssm"); e.Usable() != c.usable {
+					t.Errorf("%+v", e)
+				}
+				time.Sleep(time.Minute) // let servers end
+			})
+		})
+	}
+}
+
 // TestEverythingIsDead: a dead network costs one timeout in total.
 func TestEverythingIsDead(t *testing.T) {
 	t.Parallel()

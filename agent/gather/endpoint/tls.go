@@ -63,7 +63,7 @@ func (p *Prober) shake(ctx context.Context, conn net.Conn, host string, roots *x
 	}})
 	// A context given to the handshake would close the connection, and with it what the
 	// kernel knows of it.
-	ctx, cancel := p.run.Patience(ctx, p.env.Limits.TLS)
+	ctx, cancel := p.run.Patience(ctx, p.env.Limits.TLS, p.confirmed(conn))
 	defer cancel()
 	err := gather.During(ctx, conn, tc.Handshake)
 	if t.Seconds > 0 {
