@@ -245,6 +245,31 @@ func TestSlowIsNotSilent(t *testing.T) {
 	}
 }
 
+// TestPanicWhileTryingOthers: one in what is begun after a time is one of the source.
+func TestPanicWhileTryingOthers(t *testing.T) {
+	t.Parallel()
+	ca := gathertest.NewAuthority(t, "Test Root")
+	synctest.Test(t, func(t *testing.T) {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+			time.Sleep(time.Minute) // let servers end
+		}()
+		n := regionNet(t, ca)
+		n.Silent[n.Ip("ssm")] = true
+		start := time.Now()
+		gatherNetwork(t, n, ca, func(run *gather.Run, _ *facts.Facts) {
+			run.SourceAddr = func(string) string {
+				if time.Since(start) == wayAfter {
+					panic("here")
+				}
+				return gathertest.FakeSource
+			}
+		})
+	})
+}
+
 // TestEverythingIsDead: a dead network costs one timeout in total.
 func TestEverythingIsDead(t *testing.T) {
 	t.Parallel()

@@ -195,7 +195,11 @@ func (p *Prober) tcp(ctx context.Context, e *facts.Endpoint, to []string) net.Co
 	defer cancel()
 	if e.Need == facts.NeedCore {
 		host, _, _ := net.SplitHostPort(to[0])
-		defer time.AfterFunc(wayAfter, func() { p.tryOthers(outer, p.way(outer, e, facts.Attempt{Address: host, Outcome: facts.Timeout})) }).Stop()
+		_, end := later(wayAfter, func() struct{} {
+			p.tryOthers(outer, p.way(outer, e, facts.Attempt{Address: host, Outcome: facts.Timeout}))
+			return struct{}{}
+		})
+		defer end()
 	}
 	attempts, conns := make([]facts.Attempt, len(to)), make([]net.Conn, len(to))
 	var wg gather.Workers
