@@ -190,7 +190,7 @@ func blameOwnRoute(n *node.Node, open []facts.Endpoint) (Finding, bool) {
 					sure = Proven
 				}
 				fd = blocks("route-wrong-interface", sure, "packets to %s (%s) leave by the %s, by its route %s, and are lost there: %s", e.Host, t.Address, leadsTo(n, r), r.Destination, tcpWord(t)).
-					fix(leadBack(n, r, t.Address, sameWay(open, r)...)...)
+					fix(leadBack(n, r, t.Address, sameWay(open, r, t.Address)...)...)
 			default:
 				continue
 			}
@@ -394,12 +394,13 @@ func switchSteps(n *node.Node) []causes.Step {
 	}
 }
 
-// sameWay are the addresses of endpoints to which packets leave by the device of a route.
-func sameWay(open []facts.Endpoint, r facts.Route) []string {
+// sameWay are the addresses of endpoints, of the family of one, to which packets leave by
+// the device of a route.
+func sameWay(open []facts.Endpoint, r facts.Route, to string) []string {
 	var out []string
 	for _, e := range open {
 		for _, t := range e.TCP {
-			if o, known := t.Route.Get(); known && o.Interface == r.Interface && o.Table == r.Table {
+			if o, known := t.Route.Get(); known && strings.Contains(t.Address, ":") == strings.Contains(to, ":") && o.Interface == r.Interface && o.Table == r.Table {
 				out = append(out, t.Address)
 			}
 		}
