@@ -161,6 +161,11 @@ func TestRemedyFitsTheHost(t *testing.T) {
 			u := &f.Agent.Units.Value[0]
 			u.Ended, u.ExitStatus, u.Restart = "killed", 1, "on-failure"
 		}, "Restart=always|50-restart.conf", "yum"},
+		{"runs as root already", "state-dir-permissions", func(f *facts.Facts) {
+			f.Agent.Units.Value[0].User = ""
+			unaccepted(f)
+			f.Registration.Paths.Value[0].Owner = facts.Known(1000, "")
+		}, "chown -R root:root", "zz-root"},
 		{"no such user", "agent-crash-loop", func(f *facts.Facts) {
 			u := &f.Agent.Units.Value[0]
 			u.Ended, u.ExitStatus, u.Result = "exited", 217, "exit-code"
