@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"context"
 	"crypto/tls"
 	"maps"
 	"net"
@@ -237,6 +238,39 @@ func TestSlowIsNotSilent(t *testing.T) {
 					}
 				})
 				if e := f.Network.Endpoint("ssm"); e.Usable() != c.usable {
+					t.Errorf("%+v", e)
+				}
+				time.Sleep(time.Minute) // let servers end
+			})
+		})
+	}
+}
+
+// TestNoTimeIsNoSilence: who is not waited for because the run ends did not fall silent.
+func TestNoTimeIsNoSilence(t *testing.T) {
+	t.Parallel()
+	ca := gathertest.NewAuthority(t, "Test Root")
+	for _, part := range []string{"TLS", "HTTP"} {
+		t.Run(part, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := regionNet(t, ca)
+				serve := gathertest.Mute
+				if part == "HTTP" {
+					serve = gathertest.Over(ca.Issue(t, time.Now(), -time.Hour, time.Hour, gathertest.Regional("ssm")), gathertest.Mute)
+				}
+				n.Set("ssm", serve)
+				env := n.Env()
+				env.Region, env.RootCAs = gathertest.TestRegion, ca.Pem()
+				f, run := &facts.Facts{}, env.Begin()
+				defer run.End()
+				ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+				defer cancel()
+				if err := (Source{}).Gather(ctx, run, f); err != nil {
+					t.Fatal(err)
+				}
+				e := f.Network.Endpoint("ssm")
+				if e.TLS.Known() != (part == "HTTP") || e.HTTP.Known() || !e.Stall.Unknown() {
 					t.Errorf("%+v", e)
 				}
 				time.Sleep(time.Minute) // let servers end
