@@ -112,6 +112,7 @@ func TestAgentExec(t *testing.T) {
 		{name: "203, and the program is missing", fault: all(execFailed, func(f *facts.Facts) {
 			f.Agent.Units.Value[0].Program = facts.Absent[facts.Program]("no such file", "file:/usr/bin/amazon-ssm-agent")
 		}), want: is(Unknown, "/usr/bin/amazon-ssm-agent does not exist")},
+		{name: "203, and the program is one of a Mac", fault: all(execFailed, execProgram(func(p *facts.Program) { p.Format, p.Arch = "macho", "" })), want: is(Unknown, "it is not an executable")},
 		{name: "203, and the program is empty", fault: all(execFailed, execProgram(func(p *facts.Program) { p.Size = 0 })), want: is(Unknown, "it is empty")},
 		{name: "203, and the program was not looked at", fault: all(execFailed, func(f *facts.Facts) {
 			f.Agent.Units.Value[0].Program = facts.Unknown[facts.Program]("permission denied", "")

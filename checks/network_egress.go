@@ -115,9 +115,9 @@ func judgeStall(n *node.Node, e facts.Endpoint, what text.Text, handshake bool) 
 	switch {
 	case !e.Proxy.Used && e.Stall.Unknown() && e.Stall.Obstacle() != facts.NotAskable:
 		return unread(e.Host+" accepts connections on 443 and then falls silent, and whether it is for the size of packets was not read", e.Stall).failing(Blocks)
-	case measured && s.Small == facts.OK:
+	case measured && s.Small == facts.OK && s.Unacked+s.Retransmits > 0:
 		fd = stops(n, "path-mtu-blackhole", Proven, "%s accepts connections on 443, but a %s %s; with segments of %d bytes it works: larger packets do not arrive (MTU)", e.Host, part, what, facts.SmallSegment)
-	case measured && s.Small != "":
+	case measured && s.Small != "" && s.Small != facts.OK:
 		fd = stops(n, "network-no-egress", Likely, "%s accepts connections on 443, but a %s %s, with small packets neither: a firewall or inspection device on the way drops it", e.Host, part, what).fix(silenceSteps...)
 	default:
 		fd = stops(n, "network-no-egress", Likely, "%s accepts connections on 443, but a %s %s: a firewall on the way, or packets that are too large for the path (MTU)", e.Host, part, what).fix(silenceSteps...)
@@ -190,7 +190,7 @@ func blameOwnRoute(n *node.Node, open []facts.Endpoint) (Finding, bool) {
 					sure = Proven
 				}
 				fd = blocks("route-wrong-interface", sure, "packets to %s (%s) leave by the %s, by its route %s, and are lost there: %s", e.Host, t.Address, leadsTo(n, r), r.Destination, tcpWord(t)).
-					fix(leadBack(n, r, t.Address, sameWay(open, r)...)...)
+					fix(leadBack(n, r, t.Address, sameWay(open, r, t.Address)...)...)
 			default:
 				continue
 			}
@@ -394,12 +394,13 @@ func switchSteps(n *node.Node) []causes.Step {
 	}
 }
 
-// sameWay are the addresses of endpoints to which packets leave by the device of a route.
-func sameWay(open []facts.Endpoint, r facts.Route) []string {
+// sameWay are the addresses of endpoints, of the family of one, to which packets leave by
+// the device of a route.
+func sameWay(open []facts.Endpoint, r facts.Route, to string) []string {
 	var out []string
 	for _, e := range open {
 		for _, t := range e.TCP {
-			if o, known := t.Route.Get(); known && o.Interface == r.Interface && o.Table == r.Table {
+			if o, known := t.Route.Get(); known && strings.Contains(t.Address, ":") == strings.Contains(to, ":") && o.Interface == r.Interface && o.Table == r.Table {
 				out = append(out, t.Address)
 			}
 		}

@@ -156,7 +156,7 @@ func forEach(command, to string, more []string) string {
 	out := command
 	for _, m := range more {
 		if m != to && causes.Safe(m) {
-			out += "\n" + strings.ReplaceAll(command, to, m)
+			out += "\n" + strings.Replace(command, " "+to+" ", " "+m+" ", 1)
 		}
 	}
 	return out

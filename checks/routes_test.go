@@ -119,3 +119,26 @@ func TestRouteCommand(t *testing.T) {
 		}
 	}
 }
+
+// TestForEach: the destination is what changes from line to line, and nothing that looks
+// like it.
+func TestForEach(t *testing.T) {
+	t.Parallel()
+	const want = "ip route replace 10.0.0.1 via 10.0.0.10 dev eth0\nip route replace 10.0.0.7 via 10.0.0.10 dev eth0"
+	if got := forEach("ip route replace 10.0.0.1 via 10.0.0.10 dev eth0", "10.0.0.1", []string{"10.0.0.1", "10.0.0.7"}); got != want {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestSameWay: addresses of another family are led by other commands.
+func TestSameWay(t *testing.T) {
+	t.Parallel()
+	r := facts.Route{Interface: "wg0", Kind: "unicast"}
+	by := func(address string) facts.Endpoint {
+		return facts.Endpoint{TCP: []facts.Attempt{{Address: address, Route: facts.Known(r, "")}}}
+	}
+	open := []facts.Endpoint{by("10.0.0.1"), by("2001:db8::1"), by("10.0.0.2")}
+	if got := strings.Join(sameWay(open, r, "10.0.0.1"), " "); got != "10.0.0.1 10.0.0.2" {
+		t.Error(got)
+	}
+}

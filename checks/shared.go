@@ -132,7 +132,8 @@ func brokenProgram(n *node.Node, u *facts.Unit, p facts.Program) (what, seen str
 		return "the program that loads it is missing: " + p.Loader, "its loader " + p.Loader + " does not exist"
 	case (p.Format == "elf" || p.Format == "pe") && p.Arch != "" && arch != "" && p.Arch != arch:
 		return "it is made for " + p.Arch + ", and this host is " + arch, "an executable for " + p.Arch
-	case p.Format == "other", p.Format == "pe" && n.Facts.Host.GOOS == "linux":
+	case p.Format == "other", p.Format == "pe" && n.Facts.Host.GOOS == "linux",
+		p.Format == "macho" && n.Facts.Host.GOOS != "darwin" && n.Facts.Agent.Manager.Value != "launchd": // which only a Mac has
 		if n.Facts.Host.GOOS == "windows" {
 			return "it is not a program of Windows: damaged, or cut off", "does not begin as programs of Windows do"
 		}

@@ -71,24 +71,35 @@ var StateDirAccess = register(Check{
 // this is not wanted.
 // Source: amazon-ssm-agent, README.md on EnforceWorkspaceRootOwnership.
 func withOwnershipSwitch(n *node.Node, fd Finding) Finding {
+	steps, own := stateSteps(n, fd)
 	switch n.EnforcesOwnership() {
 	case node.Unknown:
-		return fd
+		return fd.fix(own...)
 	case node.No:
 		if n.Facts.Agent.Config.Value.OwnershipOff {
-			return fd.saw("Agent.EnforceWorkspaceRootOwnership", "false", "file:"+n.Facts.Agent.ConfigPath)
+			fd = fd.saw("Agent.EnforceWorkspaceRootOwnership", "false", "file:"+n.Facts.Agent.ConfigPath)
 		}
-		return fd
+		return fd.fix(own...)
 	}
 	fd = fd.saw("agent "+n.Agent.Version, "makes root the owner of its workspace at every start, and ends where it may not", n.Facts.Agent.Running.From)
 	c, ok := n.Facts.Host.Container.Get()
 	if !ok {
-		return fd
+		return fd.fix(own...)
 	}
 	const off = "Or, where the container (%s) sets the owner itself and may not change it, switch that off: set Agent.EnforceWorkspaceRootOwnership to false in {config}"
-	steps := causes.Get(fd.Cause).Fix
 	return fd.fix(steps[:len(steps)-1]...).fix(causes.Step{Text: fmt.Sprintf(off, c.Runtime), Command: "cp -n {config}.template {config}; grep -n EnforceWorkspaceRootOwnership {config}",
 		Where: causes.OnHost, Root: true, Alternative: true, GOOS: "linux"}, steps[len(steps)-1])
+}
+
+// stateSteps are the steps of a remedy for this host, and the same where they are not those
+// of the catalogue: a service that runs as root already is not told to.
+func stateSteps(n *node.Node, fd Finding) (steps, own []causes.Step) {
+	steps = causes.Get(fd.Cause).Fix
+	if u := n.Agent.Unit; u == nil || !mayOwnState(n, u.User) {
+		return steps, nil
+	}
+	steps = slices.DeleteFunc(slices.Clone(steps), func(s causes.Step) bool { return s.Command == causes.RunAsRoot.Command })
+	return steps, steps
 }
 
 // mayOwnState reports whether an account is the one that the agent has to run as.

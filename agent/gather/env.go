@@ -100,7 +100,7 @@ type Env struct {
 }
 
 // Limits are the deadlines of single steps on a network that is neither slow nor loses
-// packets; on one that is, Patience waits longer.
+// packets, or for who has not confirmed what was sent; otherwise Patience waits longer.
 type Limits struct {
 	IMDS, Connect, TLS, HTTP, DNS, Exec time.Duration
 }

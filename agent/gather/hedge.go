@@ -19,11 +19,14 @@ const (
 	// second from another continent. Where one packet in five is lost each way, all of them
 	// fail once in 170 times; Patience then goes on, as others are seen to be repeated.
 	maxTries = 12
+	// maxSystemTries bounds how often the resolver of Windows or macOS is asked at the same
+	// time: a call into the system cannot be taken back, and holds a thread until it ends.
+	maxSystemTries = 3
 )
 
-// hedged asks until one try is answered. A failure that is an answer ends it as well;
+// hedged asks, up to so many times, until one try is answered. A failure that is an answer ends it as well;
 // drop releases the answers that came too late. again says that the first try was not enough.
-func hedged[T any](ctx context.Context, try func(context.Context) (T, error), drop func(T)) (out T, again bool, err error) {
+func hedged[T any](ctx context.Context, tries int, try func(context.Context) (T, error), drop func(T)) (out T, again bool, err error) {
 	type answer struct {
 		value T
 		err   error
@@ -31,7 +34,7 @@ func hedged[T any](ctx context.Context, try func(context.Context) (T, error), dr
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	answers := make(chan answer, maxTries)
+	answers := make(chan answer, tries)
 	sent, ended := 0, 0
 	send := func() {
 		sent++
@@ -52,7 +55,7 @@ func hedged[T any](ctx context.Context, try func(context.Context) (T, error), dr
 	for {
 		select {
 		case <-timer.C:
-			if sent < maxTries {
+			if sent < tries {
 				send()
 				timer.Reset(between)
 			}
@@ -91,7 +94,7 @@ func (r *Run) Connect(ctx context.Context, address string, local netip.Addr) (ne
 	ctx, cancel := r.Patience(ctx, r.Limits.Connect)
 	defer cancel()
 	start := time.Now()
-	conn, again, err := hedged(ctx, func(ctx context.Context) (net.Conn, error) { return r.Dial(ctx, "tcp", address, local) }, func(c net.Conn) { c.Close() })
+	conn, again, err := hedged(ctx, maxTries, func(ctx context.Context) (net.Conn, error) { return r.Dial(ctx, "tcp", address, local) }, func(c net.Conn) { c.Close() })
 	if err == nil {
 		r.felt(time.Since(start), again)
 	}
@@ -103,7 +106,11 @@ func (r *Run) Ask(ctx context.Context, server, network, host string) ([]netip.Ad
 	ctx, cancel := r.Patience(ctx, r.Limits.DNS)
 	defer cancel()
 	start := time.Now()
-	addrs, again, err := hedged(ctx, func(ctx context.Context) ([]netip.Addr, error) {
+	tries := maxTries
+	if asksSystem(server, r.GOOS) {
+		tries = maxSystemTries
+	}
+	addrs, again, err := hedged(ctx, tries, func(ctx context.Context) ([]netip.Addr, error) {
 		ctx, cancel := context.WithTimeout(ctx, slow*r.Limits.DNS) // a resolver of Go heeds nothing else while it waits
 		defer cancel()
 		return r.Lookup(ctx, server, network, host)

@@ -141,17 +141,27 @@ func (h *hives) service(name string) facts.Seen[WindowsService] {
 	if !start.Known() {
 		return Likewise[WindowsService](start)
 	}
+	var unread facts.Seen[[]string]
 	first := func(value string) string {
-		if s := h.strings(key, value); len(s.Value) > 0 {
+		s := h.strings(key, value)
+		if len(s.Value) > 0 {
 			return s.Value[0]
+		}
+		if s.Unknown() {
+			unread = s
 		}
 		return ""
 	}
 	const stopped = 1
 	s := WindowsService{State: stopped, Path: strings.NewReplacer(`%ProgramFiles%`, `C:\Program Files`, `%SystemRoot%`, `C:\Windows`).Replace(first("ImagePath")), Account: first("ObjectName")}
-	if n, err := strconv.ParseUint(start.Value[0], 10, 32); err == nil {
-		s.StartType = uint32(n)
+	n, err := strconv.ParseUint(strings.Join(start.Value, " "), 10, 32)
+	switch {
+	case err != nil:
+		return Unknown[WindowsService](fmt.Errorf("Start: %w", errUndecodable), start.From)
+	case unread.From != "":
+		return Likewise[WindowsService](unread)
 	}
+	s.StartType = uint32(n)
 	return facts.Known(s, start.From)
 }
 
@@ -161,13 +171,18 @@ func (h *hives) strings(key, value string) facts.Seen[[]string] {
 		return NotAskable[[]string](NotLive, from)
 	}
 	var out []string
+	var odd error
 	err := h.values(key, func(name string, v *regparser.CM_KEY_VALUE) bool {
 		if strings.EqualFold(name, value) {
-			out = textsOf(v)
+			if out, odd = textsOf(v); odd != nil {
+				odd = fmt.Errorf("%s: %w", value, odd)
+			}
 		}
-		return out == nil
+		return out == nil && odd == nil
 	})
 	switch {
+	case err == nil && odd != nil:
+		return Unknown[[]string](odd, from)
 	case errors.Is(err, errNoKey):
 		return facts.Absent[[]string]("no such key", from)
 	case err != nil:
@@ -186,7 +201,9 @@ func (h *hives) texts(key string) facts.Seen[[]string] {
 	out := []string{}
 	err := h.values(key, func(name string, v *regparser.CM_KEY_VALUE) bool {
 		if t := v.Type(); t == regparser.REG_SZ || t == regparser.REG_EXPAND_SZ {
-			out = append(out, name+"="+textsOf(v)[0])
+			if s, err := textsOf(v); err == nil {
+				out = append(out, name+"="+s[0])
+			}
 		}
 		return len(out) < maxDirEntries
 	})
@@ -211,7 +228,11 @@ func (h *hives) names(key string) (out []string, found bool, err error) {
 	return out, err == nil, err
 }
 
-var errNoKey = errors.New("no such key")
+var (
+	errNoKey       = errors.New("no such key")
+	errTooLarge    = errors.New("the value is too large to be read")
+	errUndecodable = errors.New("the value cannot be decoded")
+)
 
 // inHive reports whether a key is kept in a file that belongs to no single user.
 func inHive(key string) bool {
@@ -245,9 +266,6 @@ func (h *hives) values(key string, each func(name string, v *regparser.CM_KEY_VA
 		return errNoKey
 	}
 	for _, v := range k.Values() {
-		if v.DataSize() > maxValue {
-			continue
-		}
 		if !each(v.ValueName(), v) {
 			break
 		}
@@ -285,6 +303,12 @@ func openHive(fsys FileSystem, name string) (*regparser.Registry, error) {
 	if err != nil {
 		return nil, err
 	}
+	opened := false
+	defer func() {
+		if !opened {
+			f.Close()
+		}
+	}()
 	r, ok := f.(io.ReaderAt)
 	if !ok {
 		return nil, pathError("read", name, ErrNotAFile)
@@ -302,28 +326,32 @@ func openHive(fsys FileSystem, name string) (*regparser.Registry, error) {
 	if err != nil {
 		return nil, pathError("read", name, errors.New("not a file of the registry"))
 	}
+	opened = true
 	return reg, nil
 }
 
-// textsOf is a value as Windows.Strings gives it.
-func textsOf(v *regparser.CM_KEY_VALUE) []string {
+// textsOf is a value as Windows.Strings gives it; never nil without an error.
+func textsOf(v *regparser.CM_KEY_VALUE) ([]string, error) {
+	if v.DataSize() > maxValue {
+		return nil, errTooLarge
+	}
 	d := v.ValueData()
 	if d.Error != nil {
-		return []string{}
+		return nil, errUndecodable
 	}
 	switch d.Type {
 	case regparser.REG_SZ, regparser.REG_EXPAND_SZ:
-		return []string{strings.TrimRight(d.String, "\x00")}
+		return []string{strings.TrimRight(d.String, "\x00")}, nil
 	case regparser.REG_MULTI_SZ:
 		out := []string{}
 		for _, s := range d.MultiSz {
 			out = append(out, strings.TrimRight(s, "\x00"))
 		}
-		return out
+		return out, nil
 	case regparser.REG_DWORD, regparser.REG_QWORD:
-		return []string{strconv.FormatUint(d.Uint64, 10)}
+		return []string{strconv.FormatUint(d.Uint64, 10)}, nil
 	}
-	return []string{string(d.Data)}
+	return []string{string(d.Data)}, nil
 }
 
 // foldFS finds names in whatever case they are written, as Windows does.

@@ -62,6 +62,20 @@ func TestWindowsImage(t *testing.T) {
 	}
 }
 
+// TestOddValues: what cannot be read is not absent, and no service without a start type.
+func TestOddValues(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]any{"too large": make([]byte, 65<<10), "no texts": []string{}, "no number": "on"} {
+		env := imageOf(t, gathertest.Hive(map[string]map[string]any{"Select": {"Default": 1}, `ControlSet001\Services\AmazonSSMAgent`: {"Start": start, "ObjectName": "LocalSystem"}}))
+		if got := env.Windows.Strings(windowsKey, "Start"); got.Unknown() != (name == "too large") || got.Absent() {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if got := env.Windows.Service("AmazonSSMAgent"); !got.Unknown() {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
 func TestDamagedHives(t *testing.T) {
 	t.Parallel()
 	whole := hive()

@@ -25,7 +25,7 @@ func setNet(env *Env) {
 func hostLookup(ctx context.Context, server, network, host string) ([]netip.Addr, error) {
 	host = asked(server, host)
 	switch {
-	case server == "" && (runtime.GOOS == "windows" || runtime.GOOS == "darwin"):
+	case asksSystem(server, runtime.GOOS):
 		// The agent asks the system there: policies for names, suffixes, DNS over HTTPS,
 		// resolvers of single domains.
 		return lookupTwice(ctx, func(ctx context.Context) ([]netip.Addr, error) {
@@ -38,6 +38,11 @@ func hostLookup(ctx context.Context, server, network, host string) ([]netip.Addr
 		var d net.Dialer
 		return d.DialContext(ctx, proto, net.JoinHostPort(server, "53"))
 	}, network, host)
+}
+
+// asksSystem reports whether a question goes to the system's own resolver.
+func asksSystem(server, goos string) bool {
+	return server == "" && (goos == "windows" || goos == "darwin")
 }
 
 // lookupTwice asks the system, whose answer counts, and beside it the servers

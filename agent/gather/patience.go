@@ -3,6 +3,7 @@ package gather
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -42,15 +43,16 @@ func (p *patient) end(err error) {
 }
 
 // Patience bounds a step that a network may leave unanswered: by limit, and by slow
-// times that where the network was seen to be slow or to lose packets meanwhile.
-func (r *Run) Patience(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+// times that where the network was seen to be slow or to lose packets meanwhile, or where
+// the other end has confirmed all that was sent: it is only slow to answer.
+func (r *Run) Patience(ctx context.Context, limit time.Duration, confirmed ...func() bool) (context.Context, context.CancelFunc) {
 	p := &patient{Context: ctx, done: make(chan struct{})}
 	part, left := limit/ticks, ticks
 	more := true
 	tick := func() {
 		p.mu.Lock()
 		left--
-		if left == 0 && more && r.Rough() {
+		if left == 0 && more && (r.Rough() || slices.ContainsFunc(confirmed, func(f func() bool) bool { return f() })) {
 			left, more = ticks*(slow-1), false
 		}
 		if left > 0 && p.err == nil {

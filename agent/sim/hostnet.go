@@ -200,5 +200,9 @@ func (h *Host) flow(c net.Conn) facts.Seen[facts.Stall] {
 	if !ok {
 		return facts.Unknown[facts.Stall]("not a connection of this host", "TCP_INFO")
 	}
-	return facts.Known(facts.Stall{Segment: 1448, PathMTU: h.world.Load().links().Value[1].MTU, Received: uint64(mine.received.Load())}, "TCP_INFO")
+	s := facts.Stall{Segment: 1448, PathMTU: h.world.Load().links().Value[1].MTU, Received: uint64(mine.received.Load())}
+	if mine.f.large && mine.f.mute {
+		s.Unacked, s.Retransmits = 1, 3
+	}
+	return facts.Known(s, "TCP_INFO")
 }

@@ -9,7 +9,7 @@ func withoutKeys(keys ...string) string {
 		}
 		filter += "." + k
 	}
-	return "cp -p {config} {config}.bak && jq 'del(" + filter + ")' {config}.bak > {config}"
+	return "cp -p {config} {config}.bak && jq 'del(" + filter + ")' {config}.bak > {config}.new && mv {config}.new {config}"
 }
 
 // RegisterInRegion is for a Region that was given at registration and is none.

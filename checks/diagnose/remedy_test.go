@@ -161,6 +161,11 @@ func TestRemedyFitsTheHost(t *testing.T) {
 			u := &f.Agent.Units.Value[0]
 			u.Ended, u.ExitStatus, u.Restart = "killed", 1, "on-failure"
 		}, "Restart=always|50-restart.conf", "yum"},
+		{"runs as root already", "state-dir-permissions", func(f *facts.Facts) {
+			f.Agent.Units.Value[0].User = ""
+			unaccepted(f)
+			f.Registration.Paths.Value[0].Owner = facts.Known(1000, "")
+		}, "chown -R root:root", "zz-root"},
 		{"no such user", "agent-crash-loop", func(f *facts.Facts) {
 			u := &f.Agent.Units.Value[0]
 			u.Ended, u.ExitStatus, u.Result = "exited", 217, "exit-code"
@@ -179,7 +184,7 @@ func TestRemedyFitsTheHost(t *testing.T) {
 		{"the list of the users", "proxy-not-applied-to-agent", proxies("", ".corp.example"), `"no_proxy=.corp.example,169.254.169.254,fd00:ec2::254"`, "NO_PROXY"},
 
 		{"the gateway is asked for", "route-wrong-interface", func(*facts.Facts) {}, " via GATEWAY dev eth1", "PATH"},
-		{"the configuration is not cut", "region-mismatch", func(*facts.Facts) {}, `amazon-ssm-agent.json.bak && jq 'del(.Agent.Region, .Mgs.Region)'`, "sed|-register"},
+		{"the configuration is not cut", "region-mismatch", func(*facts.Facts) {}, `amazon-ssm-agent.json.bak && jq 'del(.Agent.Region, .Mgs.Region)' /etc/amazon/ssm/amazon-ssm-agent.json.bak > /etc/amazon/ssm/amazon-ssm-agent.json.new && mv /etc/amazon/ssm/amazon-ssm-agent.json.new /etc/amazon/ssm/amazon-ssm-agent.json`, "sed|-register"},
 		{"dual stack", "ipv6-no-endpoint", func(*facts.Facts) {}, "describe-subnets", "assign-private-ip-addresses"},
 		{"the drop-in's directory", "dns-resolution-failed", func(*facts.Facts) {}, "mkdir -p /etc/systemd/resolved.conf.d && ", "operator"},
 		{"a new management role", "dhmc-role-broken", func(*facts.Facts) {}, "create-role --path /service-role/ --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole ", "sed"},

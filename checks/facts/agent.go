@@ -204,7 +204,7 @@ type Program struct {
 	Size int64 `json:"size"`
 	// Runnable: it is a file with a bit that lets it be executed.
 	Runnable bool `json:"runnable"`
-	// Format is elf, script, pe (of Windows), empty or other.
+	// Format is elf, script, pe (of Windows), macho (of a Mac), empty or other.
 	Format string `json:"format"`
 	// Arch is Go's name of the processor that an ELF or PE file is for; empty: not told.
 	Arch string `json:"arch"`

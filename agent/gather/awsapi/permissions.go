@@ -120,13 +120,18 @@ func (c *caller) askAll(ctx context.Context, rows []row, k gather.Keys) []facts.
 	out := make([][]facts.Permission, len(rows))
 	var wg gather.Workers
 	parallel := min(maxParallel, (len(rows)+perLine-1)/perLine)
+	slots := make(chan struct{}, maxParallel)
 	for first := range parallel {
 		wg.Go(func() {
 			var own gather.Workers
 			for i := first; i < len(rows); i += parallel {
 				answered := make(chan struct{})
+				slots <- struct{}{}
 				own.Go(func() {
-					defer close(answered)
+					defer func() {
+						<-slots
+						close(answered)
+					}()
 					out[i] = c.ask(ctx, rows[i], c.node.Credentials.Source, k, fill)
 				})
 				timer := time.NewTimer(turn)

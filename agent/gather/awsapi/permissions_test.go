@@ -40,6 +40,9 @@ type fakeAWS struct {
 	got     []sent
 	answers map[string]func(http.ResponseWriter)
 	foreign bool // answers without the headers of AWS
+
+	takes     time.Duration // every answer
+	now, most int           // requests under way
 }
 
 func (s *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -57,6 +60,12 @@ func (s *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.got = append(s.got, sent{action, r.Host, r.UserAgent(), r.Header.Get("Authorization"), string(b), r.URL.RequestURI(), r.Header.Get("Range")})
 	answer := s.answers[action]
+	s.now++
+	s.most = max(s.most, s.now)
+	s.mu.Unlock()
+	time.Sleep(s.takes)
+	s.mu.Lock()
+	s.now--
 	s.mu.Unlock()
 	if !s.foreign {
 		w.Header().Set("X-Amzn-Requestid", "0")
@@ -196,6 +205,19 @@ func TestDefaultReads(t *testing.T) {
 	}
 	if d := cmp.Diff(map[string]int{"ssm:GetDocument": 1, "ssm:DescribeDocument": 1, "ssm:ListInstanceAssociations": 1}, f.Permissions.Calls); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestSlowAnswersBoundRequests: no more than some requests are under way, however long
+// their answers take.
+func TestSlowAnswersBoundRequests(t *testing.T) {
+	t.Parallel()
+	s := &fakeAWS{takes: 400 * time.Millisecond}
+	run, f := awsEnv(t, s)
+	run.Probes = []string{"parameters", "associations", "packages", "patching", "logs", "ec2", "directory", "xray"}
+	look(t, run, f)
+	if len(s.got) < 2*maxParallel || s.most > maxParallel {
+		t.Errorf("%d requests, up to %d at the same time", len(s.got), s.most)
 	}
 }
 

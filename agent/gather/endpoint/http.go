@@ -32,7 +32,7 @@ func (p *Prober) get(ctx context.Context, conn net.Conn, answers *gather.AnswerR
 	for k, v := range header {
 		req.Header[k] = v
 	}
-	ctx, cancel := p.run.Patience(ctx, p.env.Limits.HTTP)
+	ctx, cancel := p.run.Patience(ctx, p.env.Limits.HTTP, p.confirmed(conn))
 	defer cancel()
 	sent := p.env.Now()
 	start := time.Now()

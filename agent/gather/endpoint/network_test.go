@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"context"
 	"crypto/tls"
 	"maps"
 	"net"
@@ -197,6 +198,110 @@ func TestEndpointFaults(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSlowIsNotSilent: who has confirmed what was sent, and answers after a second and a
+// half, is waited for; where the confirmation is missing, a second is enough.
+func TestSlowIsNotSilent(t *testing.T) {
+	t.Parallel()
+	ca := gathertest.NewAuthority(t, "Test Root")
+	slowly := func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(1500 * time.Millisecond)
+		gathertest.AwsService(w, r)
+	}
+	for _, c := range []struct {
+		name    string
+		unacked int
+		serve   func(cert tls.Certificate) func(net.Conn)
+		usable  bool
+	}{
+		{"TLS", 0, func(cert tls.Certificate) func(net.Conn) {
+			return func(c net.Conn) {
+				time.Sleep(1500 * time.Millisecond)
+				gathertest.Over(cert, gathertest.Speak(gathertest.AwsService))(c)
+			}
+		}, true},
+		{"HTTP", 0, func(cert tls.Certificate) func(net.Conn) { return gathertest.Over(cert, gathertest.Speak(slowly)) }, true},
+		{"the question is lost", 1, func(cert tls.Certificate) func(net.Conn) { return gathertest.Over(cert, gathertest.Speak(slowly)) }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := regionNet(t, ca)
+				n.Set("ssm", c.serve(ca.Issue(t, time.Now(), -time.Hour, time.Hour, gathertest.Regional("ssm"))))
+				f := gatherNetwork(t, n, ca, func(run *gather.Run, _ *facts.Facts) {
+					run.Flow = func(conn net.Conn) facts.Seen[facts.Stall] {
+						if _, over := conn.(*tls.Conn); over {
+							t.Error("asked of TLS, not of the socket")
+						}
+						return facts.Known(facts.Stall{Segment: 1448, Unacked: c.unacked}, "TCP_INFO")
+					}
+				})
+				if e := f.Network.Endpoint("ssm"); e.Usable() != c.usable {
+					t.Errorf("%+v", e)
+				}
+				time.Sleep(time.Minute) // let servers end
+			})
+		})
+	}
+}
+
+// TestNoTimeIsNoSilence: who is not waited for because the run ends did not fall silent.
+func TestNoTimeIsNoSilence(t *testing.T) {
+	t.Parallel()
+	ca := gathertest.NewAuthority(t, "Test Root")
+	for _, part := range []string{"TLS", "HTTP"} {
+		t.Run(part, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := regionNet(t, ca)
+				serve := gathertest.Mute
+				if part == "HTTP" {
+					serve = gathertest.Over(ca.Issue(t, time.Now(), -time.Hour, time.Hour, gathertest.Regional("ssm")), gathertest.Mute)
+				}
+				n.Set("ssm", serve)
+				env := n.Env()
+				env.Region, env.RootCAs = gathertest.TestRegion, ca.Pem()
+				f, run := &facts.Facts{}, env.Begin()
+				defer run.End()
+				ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+				defer cancel()
+				if err := (Source{}).Gather(ctx, run, f); err != nil {
+					t.Fatal(err)
+				}
+				e := f.Network.Endpoint("ssm")
+				if e.TLS.Known() != (part == "HTTP") || e.HTTP.Known() || !e.Stall.Unknown() {
+					t.Errorf("%+v", e)
+				}
+				time.Sleep(time.Minute) // let servers end
+			})
+		})
+	}
+}
+
+// TestPanicWhileTryingOthers: one in what is begun after a time is one of the source.
+func TestPanicWhileTryingOthers(t *testing.T) {
+	t.Parallel()
+	ca := gathertest.NewAuthority(t, "Test Root")
+	synctest.Test(t, func(t *testing.T) {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+			time.Sleep(time.Minute) // let servers end
+		}()
+		n := regionNet(t, ca)
+		n.Silent[n.Ip("ssm")] = true
+		start := time.Now()
+		gatherNetwork(t, n, ca, func(run *gather.Run, _ *facts.Facts) {
+			run.SourceAddr = func(string) string {
+				if time.Since(start) == wayAfter {
+					panic("here")
+				}
+				return gathertest.FakeSource
+			}
+		})
+	})
 }
 
 // TestEverythingIsDead: a dead network costs one timeout in total.

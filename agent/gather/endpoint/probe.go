@@ -80,7 +80,12 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 	trusted := e.TLS.Value.OK
 	answers := gather.NewAnswerReader(tc)
 	h, reuse := p.get(ctx, tc, answers, e.Host, "/", nil)
-	if skew = h.skew; h.Outcome == facts.Timeout {
+	skew = h.skew
+	late := h.Outcome == facts.Timeout && ctx.Err() != nil
+	switch {
+	case late:
+		e.Stall = facts.Unknown[facts.Stall](noTimeLeft, "")
+	case h.Outcome == facts.Timeout:
 		if e.Stall = p.flow(raw); e.Stall.Known() {
 			e.Stall.Value.Small = small()
 		}
@@ -90,6 +95,13 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 		return skew
 	}
 	e.HTTP = facts.Known(h.HTTP, "https:GET "+e.Host+"/")
+	if late {
+		e.HTTP = facts.Unknown[facts.HTTP](noTimeLeft, e.HTTP.From)
+		if e.Service == "ssmmessages" {
+			e.WebSocket = facts.Unknown[facts.HTTP](noTimeLeft, "")
+		}
+		return skew
+	}
 	switch {
 	case e.Service != "ssmmessages":
 		if reuse && e.Service == "ssm" {
@@ -121,7 +133,7 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-WebSocket-Version": {"13"}, "Sec-WebSocket-Key": {base64.StdEncoding.EncodeToString([]byte("ssm-doctor probe"))},
 	})
 	if e.WebSocket = facts.Known(w.HTTP, "https:GET "+e.Host+"/, upgrade, unsigned"); ctx.Err() != nil && w.Outcome == facts.Timeout {
-		e.WebSocket = facts.Unknown[facts.HTTP]("no time was left to wait for its answer", e.WebSocket.From)
+		e.WebSocket = facts.Unknown[facts.HTTP](noTimeLeft, e.WebSocket.From)
 	}
 	return skew
 }
@@ -195,7 +207,11 @@ func (p *Prober) tcp(ctx context.Context, e *facts.Endpoint, to []string) net.Co
 	defer cancel()
 	if e.Need == facts.NeedCore {
 		host, _, _ := net.SplitHostPort(to[0])
-		defer time.AfterFunc(wayAfter, func() { p.tryOthers(outer, p.way(outer, e, facts.Attempt{Address: host, Outcome: facts.Timeout})) }).Stop()
+		_, end := later(wayAfter, func() struct{} {
+			p.tryOthers(outer, p.way(outer, e, facts.Attempt{Address: host, Outcome: facts.Timeout}))
+			return struct{}{}
+		})
+		defer end()
 	}
 	attempts, conns := make([]facts.Attempt, len(to)), make([]net.Conn, len(to))
 	var wg gather.Workers

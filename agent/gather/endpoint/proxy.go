@@ -60,7 +60,7 @@ func (p *Prober) connectProxy(ctx context.Context, u *url.URL, host string) (con
 		}
 		return nil, c, shown
 	}
-	limited, cancel := p.run.Patience(ctx, p.env.Limits.HTTP)
+	limited, cancel := p.run.Patience(ctx, p.env.Limits.HTTP, p.confirmed(peer))
 	defer cancel()
 	req := &http.Request{Method: "CONNECT", URL: &url.URL{Opaque: host + ":443"}, Host: host + ":443", Header: http.Header{"User-Agent": {p.env.UserAgent}}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if err = peer.Attach(req, u.Hostname(), login(u)); err == nil {

@@ -19,7 +19,30 @@ func (p *Prober) flow(conn net.Conn) facts.Seen[facts.Stall] {
 	if p.env.Flow == nil {
 		return gather.NotAskable[facts.Stall](gather.ErrUnsupported.Error(), "")
 	}
-	return p.env.Flow(conn)
+	return p.env.Flow(socket(conn))
+}
+
+// socket is the connection that carries another one.
+func socket(conn net.Conn) net.Conn {
+	for {
+		switch c := conn.(type) {
+		case *tls.Conn:
+			conn = c.NetConn()
+		case *Peer:
+			conn = c.Conn
+		default:
+			return conn
+		}
+	}
+}
+
+// confirmed reports whether the kernel of the other end has confirmed all that was sent,
+// so that an answer which is missing is not missing for a packet lost on the way there.
+func (p *Prober) confirmed(conn net.Conn) func() bool {
+	return func() bool {
+		s, known := p.flow(conn).Get()
+		return known && s.Unacked == 0
+	}
 }
 
 // trySmall makes ready to try handshake and request with small segments. The try

@@ -26,7 +26,10 @@ func (p *Prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 	tc, t, err := p.shake(ctx, conn, e.Host, roots, false)
 	e.TLS = facts.Known(t, from)
 	if err != nil {
-		if t.Kind == facts.TLSTimeout || t.Kind == facts.TLSReset {
+		switch {
+		case t.Kind == facts.TLSTimeout && ctx.Err() != nil:
+			e.TLS, e.Stall = facts.Unknown[facts.TLS](noTimeLeft, from), facts.Unknown[facts.Stall](noTimeLeft, "")
+		case t.Kind == facts.TLSTimeout || t.Kind == facts.TLSReset:
 			e.Stall = p.flow(conn)
 		}
 		tc.Close()
@@ -34,6 +37,9 @@ func (p *Prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 	}
 	return tc
 }
+
+// noTimeLeft: the run ended before the peer's time to answer was over.
+const noTimeLeft = "no time was left to wait for its answer"
 
 // errCertificate ends a handshake whose certificate is not accepted.
 var errCertificate = errors.New("the certificate is not accepted")
@@ -63,7 +69,7 @@ func (p *Prober) shake(ctx context.Context, conn net.Conn, host string, roots *x
 	}})
 	// A context given to the handshake would close the connection, and with it what the
 	// kernel knows of it.
-	ctx, cancel := p.run.Patience(ctx, p.env.Limits.TLS)
+	ctx, cancel := p.run.Patience(ctx, p.env.Limits.TLS, p.confirmed(conn))
 	defer cancel()
 	err := gather.During(ctx, conn, tc.Handshake)
 	if t.Seconds > 0 {
