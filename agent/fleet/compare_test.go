@@ -93,7 +93,9 @@ func TestCompareRedactedRoles(t *testing.T) {
 		want     int
 	}{{true, two, 0}, {true, one, 1}, {false, two, 1}} {
 		a := hostReport(func(r *report.Report) { r.Redacted, r.Credentials.Role = tt.redacted, "role-aaaaaa" })
-		b := hostReport(func(r *report.Report) { r.Redacted, r.Credentials.Role, r.Node.ID = tt.redacted, "role-bbbbbb", tt.node })
+		b := hostReport(func(r *report.Report) {
+			r.Redacted, r.Credentials.Role, r.Node.ID = tt.redacted, "role-bbbbbb", tt.node
+		})
 		if c, err := Compare(a, b); err != nil || len(c.Differ) != tt.want {
 			t.Errorf("%+v: %+v, %v", tt, c.Differ, err)
 		}

@@ -157,7 +157,7 @@ func (h *hives) service(name string) facts.Seen[WindowsService] {
 	n, err := strconv.ParseUint(strings.Join(start.Value, " "), 10, 32)
 	switch {
 	case err != nil:
-		return Unknown[WindowsService](fmt.Errorf("Start: %w", errUndecodable), start.From)
+		return Unknown[WindowsService](fmt.Errorf("value Start: %w", errUndecodable), start.From)
 	case unread.From != "":
 		return Likewise[WindowsService](unread)
 	}
