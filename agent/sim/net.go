@@ -305,9 +305,12 @@ func (c *conn) LocalAddr() net.Addr  { return c.local }
 func (c *conn) RemoteAddr() net.Addr { return c.remote }
 
 func (c *conn) Close() error {
+	at := c.Conn.LocalAddr().String()
 	c.h.mu.Lock()
-	delete(c.h.targets, c.Conn.LocalAddr().String())
-	delete(c.h.conns, c.Conn.LocalAddr().String())
+	if c.h.conns[at] == c { // closed a second time, its port may be another's by now
+		delete(c.h.targets, at)
+		delete(c.h.conns, at)
+	}
 	c.h.mu.Unlock()
 	return c.Conn.Close()
 }
