@@ -73,7 +73,7 @@ func (h *Host) serveAWS(rw http.ResponseWriter, r *http.Request) {
 	switch {
 	case e.HTTP == "hang":
 		c.entry.Verdict = "fault"
-		h.expire(r.RemoteAddr)
+		h.expire(pairOfRequest(r))
 		if conn, _, err := http.NewResponseController(rec).Hijack(); err == nil {
 			conn.Close()
 		}

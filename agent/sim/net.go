@@ -246,20 +246,35 @@ func (h *Host) dial(ctx context.Context, network, address string, local netip.Ad
 	lc := c.LocalAddr().(*net.TCPAddr)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.targets[lc.String()] = f.target
+	h.targets[pairOf(c)] = f.target
 	mine := &conn{Conn: c, h: h, f: f, local: &net.TCPAddr{IP: source, Port: lc.Port}, remote: remote}
-	h.conns[lc.String()] = mine
+	h.conns[pairOf(c)] = mine
 	return mine, nil
 }
 
-// expire lets a client's wait for an answer end as if its time were up. address
-// is the client's end, or that of the tunnel it came by.
-func (h *Host) expire(address string) {
-	h.mu.Lock()
-	if client, ok := h.by[address]; ok {
-		address = client
+// pairOf names a connection by both of its ends, the client's first: the port alone may
+// be that of two connections, to two listeners.
+func pairOf(client net.Conn) string {
+	return client.LocalAddr().String() + " " + client.RemoteAddr().String()
+}
+
+// pairOfRequest is the same at the other end.
+func pairOfRequest(r *http.Request) string {
+	here, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if here == nil {
+		return ""
 	}
-	c := h.conns[address]
+	return r.RemoteAddr + " " + here.String()
+}
+
+// expire lets a client's wait for an answer end as if its time were up. pair names the
+// connection that it came by, which may be that of a tunnel.
+func (h *Host) expire(pair string) {
+	h.mu.Lock()
+	if client, ok := h.by[pair]; ok {
+		pair = client
+	}
+	c := h.conns[pair]
 	h.mu.Unlock()
 	if c != nil {
 		c.silence()
@@ -305,7 +320,7 @@ func (c *conn) LocalAddr() net.Addr  { return c.local }
 func (c *conn) RemoteAddr() net.Addr { return c.remote }
 
 func (c *conn) Close() error {
-	at := c.Conn.LocalAddr().String()
+	at := pairOf(c.Conn)
 	c.h.mu.Lock()
 	if c.h.conns[at] == c { // closed a second time, its port may be another's by now
 		delete(c.h.targets, at)
@@ -437,7 +452,7 @@ func (h *Host) tls(l net.Listener) net.Listener {
 // servePlain answers what is not TLS, by where the connection was meant to go.
 func (h *Host) servePlain(rw http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
-	t := h.targets[r.RemoteAddr]
+	t := h.targets[pairOfRequest(r)]
 	h.mu.Unlock()
 	w := h.world.Load()
 	switch t.kind {
@@ -509,7 +524,7 @@ func (h *Host) tunnel(rw http.ResponseWriter) {
 		return
 	}
 	h.tunnels[up], h.tunnels[down] = true, true
-	h.by[up.LocalAddr().String()] = down.RemoteAddr().String()
+	h.by[pairOf(up)] = down.RemoteAddr().String() + " " + down.LocalAddr().String()
 	h.wg.Add(2)
 	h.mu.Unlock()
 	_ = down.SetDeadline(time.Time{})
@@ -522,7 +537,7 @@ func (h *Host) tunnel(rw http.ResponseWriter) {
 		h.mu.Lock()
 		delete(h.tunnels, to)
 		delete(h.tunnels, from)
-		delete(h.by, up.LocalAddr().String())
+		delete(h.by, pairOf(up))
 		h.mu.Unlock()
 	}
 	go pipe(up, down)
