@@ -102,6 +102,11 @@ type Env struct {
 // Limits are the deadlines of single steps on a network that is neither slow nor loses
 // packets, or for who has not confirmed what was sent; otherwise Patience waits longer.
 type Limits struct {
+	// NotEC2 is how long metadata is waited for on a machine that is not an EC2 instance
+	// by its firmware. What answers on such a one is near: the service of another cloud, or
+	// that of the instance around a virtual machine. 0: 50 ms.
+	NotEC2 time.Duration
+
 	IMDS, Connect, TLS, HTTP, DNS, Exec time.Duration
 }
 

@@ -220,7 +220,7 @@ func (h *Host) Env() *gather.Env {
 		Owner:  owner, Kernel: func() gather.Kernel { return h.world.Load().kernel() },
 		IMDS: "http://169.254.169.254", IMDS6: "http://[fd00:ec2::254]",
 		RootCAs: h.ca.pem(), Memory: &gather.Memory{}, UserAgent: "ssm-doctor/sim", Version: "sim",
-		Limits: gather.Limits{IMDS: patience, Connect: patience, TLS: patience, HTTP: patience, DNS: patience, Exec: patience},
+		Limits: gather.Limits{NotEC2: patience, IMDS: patience, Connect: patience, TLS: patience, HTTP: patience, DNS: patience, Exec: patience},
 	}
 	if w.GOOS == "linux" {
 		env.RouteTo = func(to netip.Addr) facts.Seen[facts.Route] { return h.world.Load().routeTo(to) }

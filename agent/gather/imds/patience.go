@@ -2,6 +2,7 @@ package imds
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -16,9 +17,7 @@ import (
 )
 
 const (
-	// elsewhereWait is how long an answer is waited for on a machine that is no EC2
-	// instance by its firmware. What answers on such a one is near: the service of another
-	// cloud, or that of the instance around a virtual machine.
+	// elsewhereWait is the default of Limits.NotEC2.
 	elsewhereWait = 50 * time.Millisecond
 	// ipv6After is how long the IPv4 address may be silent before that of IPv6 is asked
 	// beside it, and ipv6Wait how long that may be.
@@ -27,11 +26,11 @@ const (
 )
 
 // errElsewhere ends the requests on such a machine.
-var errElsewhere = errors.New("no answer in 50 ms; by its firmware this is not an EC2 instance, and nothing waits longer")
+var errElsewhere = errors.New("no answer in time; by its firmware this is not an EC2 instance, and nothing waits longer")
 
 // patience bounds how long the metadata service is waited for. done ends it.
 func patience(ctx context.Context, run *gather.Run, f *facts.Facts) (bounded context.Context, done func()) {
-	short, stopShort := run.Patience(ctx, elsewhereWait)
+	short, stopShort := run.Patience(ctx, cmp.Or(run.Limits.NotEC2, elsewhereWait))
 	limited, stopLimited := run.Patience(ctx, run.Limits.IMDS)
 	bounded, end := context.WithCancelCause(limited)
 	var wg gather.Workers
