@@ -26,7 +26,7 @@ const (
 )
 
 // errElsewhere ends the requests on such a machine.
-var errElsewhere = errors.New("no answer in time; by its firmware this is not an EC2 instance, and nothing waits longer")
+var errElsewhere = errors.New("no answer at once; by its firmware this is not an EC2 instance, and nothing waits longer")
 
 // patience bounds how long the metadata service is waited for. done ends it.
 func patience(ctx context.Context, run *gather.Run, f *facts.Facts) (bounded context.Context, done func()) {
