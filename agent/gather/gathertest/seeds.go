@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -19,12 +20,12 @@ func Play(b []byte) net.Conn { return &played{rest: b} }
 
 type played struct {
 	rest   []byte
-	closed bool
+	closed atomic.Bool // net/http reads, writes and closes from goroutines of its own
 }
 
 func (p *played) Read(b []byte) (int, error) {
 	switch {
-	case p.closed:
+	case p.closed.Load():
 		return 0, net.ErrClosed
 	case len(p.rest) == 0:
 		return 0, io.EOF
@@ -35,14 +36,14 @@ func (p *played) Read(b []byte) (int, error) {
 }
 
 func (p *played) Write(b []byte) (int, error) {
-	if p.closed {
+	if p.closed.Load() {
 		return 0, net.ErrClosed
 	}
 	return len(b), nil
 }
 
 func (p *played) Close() error {
-	p.closed = true
+	p.closed.Store(true)
 	return nil
 }
 
