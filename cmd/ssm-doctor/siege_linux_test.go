@@ -9,12 +9,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +45,16 @@ func siegeCommand() {
 	defer stop()
 	reload, end := reloadSignal()
 	defer end()
+	late := make(chan os.Signal, 1)
+	signal.Notify(late, syscall.SIGUSR1)
+	go func() {
+		for range late {
+			if f, err := os.Create(filepath.Join(os.Getenv("SIEGE_STATE"), "late-"+time.Now().Format("150405"))); err == nil {
+				_ = pprof.Lookup("goroutine").WriteTo(f, 2)
+				f.Close()
+			}
+		}
+	}()
 	load := func() (*config.Config, error) {
 		c := config.Default()
 		c.ListenAddresses, c.StateDir, c.Lifecycle, c.Region = []string{os.Getenv("SIEGE_LISTEN")}, os.Getenv("SIEGE_STATE"), true, "eu-central-1"
@@ -202,7 +214,25 @@ func TestSiege(t *testing.T) {
 	descriptors := 0
 	for ctx.Err() == nil {
 		begun := time.Now()
-		resp, err := client.Get("http://" + address + "/metrics")
+		var reached atomic.Value // how far the request came
+		reached.Store("not connected")
+		trace := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			GotConn:              func(httptrace.GotConnInfo) { reached.Store("connected") },
+			WroteRequest:         func(httptrace.WroteRequestInfo) { reached.Store("asked") },
+			GotFirstResponseByte: func() { reached.Store("answered in part") },
+		})
+		what := process.Load()
+		late := time.AfterFunc(client.Timeout*3/4, func() {
+			if what != nil {
+				_ = what.Signal(syscall.SIGUSR1) // says what it is at
+			}
+		})
+		r, err := http.NewRequestWithContext(trace, http.MethodGet, "http://"+address+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(r)
+		late.Stop()
 		if err == nil {
 			_, err = io.Copy(io.Discard, resp.Body)
 			resp.Body.Close()
@@ -220,7 +250,7 @@ func TestSiege(t *testing.T) {
 			near++ // it was just killed
 		default:
 			missed++
-			t.Logf("%v after the start: %v", up, err)
+			t.Logf("%s: %v after the start, %s: %v", time.Now().Format(time.TimeOnly), up, reached.Load(), err)
 		}
 		if p := process.Load(); p != nil && up > 3*time.Second {
 			if kB := statusOf(p.Pid, "VmRSS:"); kB > 0 {
@@ -240,6 +270,9 @@ func TestSiege(t *testing.T) {
 	first, last := median(memory[:quarter]), median(memory[len(memory)-quarter:])
 	t.Logf("%v: %d scrapes answered, the slowest in %v; %d missed, %d within 3 s of a start; %d times killed; memory %d kB at first, %d at last, at most %d; at most %d descriptors",
 		lasts, answered, slowest.Round(time.Millisecond), missed, near, kills, first, last, slices.Max(memory), descriptors)
+	if kept := os.Getenv("SSM_DOCTOR_SIEGE_KEEP"); kept != "" { // what it was at when it was late
+		_ = os.CopyFS(kept, os.DirFS(state))
+	}
 	if missed > 0 || answered == 0 {
 		t.Errorf("%d scrapes were missed, %d answered", missed, answered)
 	}
