@@ -55,8 +55,9 @@ R=$DOCTOR_TEST_ROOT
 case $1 in
 restart)
     rm -f "$R/run/active"
-    if "$R/opt/ssm-doctor/bin/ssm-doctor" serve; then
-        "$R/opt/ssm-doctor/bin/ssm-doctor" version >"$R/run/active"
+    program=$R$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$R/etc/systemd/system/ssm-doctor.service")
+    if "$program" serve; then
+        "$program" version >"$R/run/active"
     fi ;;
 stop) rm -f "$R/run/active" ;;
 disable) echo "$*" >"$R/run/disabled" ;;
@@ -80,7 +81,7 @@ case "$1 ${2-}" in
     %[3]s
     rm -f "$unit.ptrace"
     case $* in *--ptrace*) : >"$unit.ptrace" ;; esac
-    echo "ExecStart=/opt/ssm-doctor/bin/ssm-doctor serve" >"$unit"
+    echo "ExecStart=${0#"$R"} serve" >"$unit"
     mkdir -p "$R/var/lib/ssm-doctor"
     case $* in *--no-start*) exit 0 ;; esac
     systemctl restart
