@@ -7,7 +7,8 @@
 #
 # Five things are not as on Windows, and are replaced while building, nothing of them in a
 # release: wine's UDP sockets lack one call that Go insists on; its service manager runs in
-# another session than Go asks for; it deletes files by an older call; it keeps no recovery actions; and every file belongs to the
+# another session than Go asks for; it deletes files by an older call; it keeps
+# neither recovery actions nor delayed starts; and every file belongs to the
 # user of wine, never to Administrators. Access lists, recovery actions and the text of events are not proven by it.
 #
 #   wine.sh [LAB]     LAB: the lab's windows folder, whose setup.sh makes the prefix
@@ -46,12 +47,19 @@ replace "$PWD/agent/safefile/acl.go" 's/^\treturn sid == sidSystem || /\treturn 
 cp -r "$(go list -m -f '{{.Dir}}' golang.org/x/sys)" "$work/sys"
 chmod -R u+w "$work/sys"
 sed -i 's/return parentProcess.SessionID == 0 && /return /' "$work/sys/windows/svc/security.go"
-for f in RecoveryActions 'SetRecoveryActions' SetRecoveryActionsOnNonCrashFailures; do
-    grep -q "^func (s \*Service) $f(" "$work/sys/windows/svc/mgr/recovery.go" || { echo "wine.sh: recovery.go is not as expected"; exit 1; }
-done
-sed -i -e '/^func (s \*Service) RecoveryActions(/,/^}/s/^\tb, err := .*/\treturn []RecoveryAction{{}}, nil\n&/' \
-    -e '/^func (s \*Service) SetRecoveryActions(/,/^}/s/^func .*/&\n\treturn nil/' \
-    -e '/^func (s \*Service) SetRecoveryActionsOnNonCrashFailures(/,/^}/s/^func .*/&\n\treturn nil/' "$work/sys/windows/svc/mgr/recovery.go"
+# within FILE FUNCTION SED: changes one function of the copy of x/sys.
+within() {
+    local file=$work/sys/windows/svc/mgr/$1
+    cp "$file" "$work/before"
+    sed -i "/^func $2(/,/^}/$3" "$file"
+    ! cmp -s "$file" "$work/before" || { echo "wine.sh: $2 is not as expected"; exit 1; }
+}
+within config.go '(s \*Service) queryServiceConfig2' 's/if err == nil {/if err == nil || err == syscall.Errno(124) {/'
+within config.go updateSidType 's/^func .*/&\n\treturn nil/'
+within config.go updateStartUp 's/^func .*/&\n\treturn nil/'
+within recovery.go '(s \*Service) SetRecoveryActions' 's/^func .*/&\n\treturn nil/'
+within recovery.go '(s \*Service) SetRecoveryActionsOnNonCrashFailures' 's/^func .*/&\n\treturn nil/'
+within recovery.go '(s \*Service) RecoveryActions' 's/^func .*/&\n\treturn []RecoveryAction{{}}, nil/'
 cp go.mod go.sum "$work/"
 go mod edit -replace="golang.org/x/sys=$work/sys" "$work/go.mod"
 overlay() { (IFS=,; printf '{"Replace":{%s}}\n' "${over[*]}") >"$work/overlay.json"; }
@@ -124,9 +132,9 @@ done
 data="$c/ProgramData/Amazon/SSM" hand="$c/tools/ssm-doctor.exe"
 mkdir -p "$data" "$c/tools"
 # agent DEFAULT ARGUMENTS...: a run of AWS-ConfigureAWSPackage.
-agent() { HOME=$work timeout 300 "$work/agent" -data "$data" -wine "$wine" -packages "$work/packages" -default "$@" SSM_DOCTOR_WAIT=2 2>&1 | tr -d '\r'; return "${PIPESTATUS[0]}"; }
+agent() { HOME=$work timeout 300 "$work/agent" -data "$data" -wine "$wine" -packages "$work/packages" SSM_DOCTOR_WAIT=2 -default "$@" 2>&1 | tr -d '\r'; return "${PIPESTATUS[0]}"; }
 up() { # VERSION PROGRAM: this release runs, of this program, and service status says so
-    metrics "$1" && w "$program" service status | tee /dev/stderr | grep -qxF "starts $2"
+    metrics "$1" && w "$2" service status | tee /dev/stderr | grep -qxF "starts $2"
 }
 says() { # TEXT COMMAND...
     local text=$1

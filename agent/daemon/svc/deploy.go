@@ -264,14 +264,14 @@ func (d *Deployment) exchange(ctx context.Context) (had bool, err error) {
 		// the copy is of the one that ran.
 		return true, nil
 	default:
-		if err := os.Rename(d.bin(), d.prev()); err != nil {
+		if err := rename(ctx, d.bin(), d.prev()); err != nil {
 			return true, errors.Join(fmt.Errorf("cannot keep the present program: %w", err), d.startAgain(ctx))
 		}
 	}
-	if err := os.Rename(d.fresh(), d.bin()); err != nil {
+	if err := rename(ctx, d.fresh(), d.bin()); err != nil {
 		err = fmt.Errorf("cannot put the program in place: %w", err)
 		if had {
-			err = errors.Join(err, os.Rename(d.prev(), d.bin()), d.startAgain(ctx))
+			err = errors.Join(err, rename(ctx, d.prev(), d.bin()), d.startAgain(ctx))
 		}
 		return had, err
 	}
@@ -334,14 +334,9 @@ func (d *Deployment) back(ctx context.Context, had, hadState bool, other string)
 	return errors.New("the new release does not stay up; the previous one runs again")
 }
 
-// restore puts the previous program back. The one in its place may still be held.
+// restore puts the previous program back.
 func (d *Deployment) restore(ctx context.Context) error {
-	err := os.Rename(d.prev(), d.bin())
-	if err != nil {
-		err = errors.Join(os.Rename(d.bin(), d.fresh()), os.Rename(d.prev(), d.bin()))
-		_ = d.remove(ctx, d.fresh())
-	}
-	if err != nil {
+	if err := rename(ctx, d.prev(), d.bin()); err != nil {
 		return fmt.Errorf("the previous release could not be put back: %w", err)
 	}
 	return nil
@@ -487,20 +482,30 @@ func (d *Deployment) removeOwn(ctx context.Context) error {
 	return err
 }
 
-// remove tries for a while: a program that has just ended may still be held.
+// remove takes files away that may be there.
 func (d *Deployment) remove(ctx context.Context, names ...string) error {
 	var errs []error
 	for _, name := range names {
-		err := os.Remove(name)
-		for try := 0; try < 20 && err != nil && !errors.Is(err, os.ErrNotExist) && ctx.Err() == nil; try++ {
-			time.Sleep(pollEvery / 4)
-			err = os.Remove(name)
-		}
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := patient(ctx, func() error { return os.Remove(name) }); !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func rename(ctx context.Context, from, to string) error {
+	return patient(ctx, func() error { return os.Rename(from, to) })
+}
+
+// patient tries for a while: a program that has just ended, or was just written, may still
+// be held, by the system or by who looks for viruses.
+func patient(ctx context.Context, act func() error) error {
+	err := act()
+	for try := 0; try < 16 && err != nil && !errors.Is(err, os.ErrNotExist) && ctx.Err() == nil; try++ {
+		time.Sleep(pollEvery / 4)
+		err = act()
+	}
+	return err
 }
 
 func copyFile(from, to string) error {
