@@ -79,6 +79,11 @@ case "$1 ${2-}" in
 "serve ") exit %[2]d ;;
 "service install")
     %[3]s
+    was=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$unit" 2>/dev/null)
+    if [ -n "$was" ] && [ "$R$was" != "$0" ] && [ -x "$R$was" ]; then
+        there=$("$R$was" version | cut -d ' ' -f 2)
+        [ "$(printf '%%s\n' "$there" %[1]s | sort -V | tail -n 1)" = %[1]s ] || { echo "the service starts the newer $was" >&2; exit 70; }
+    fi
     rm -f "$unit.ptrace"
     case $* in *--ptrace*) : >"$unit.ptrace" ;; esac
     echo "ExecStart=${0#"$R"} serve" >"$unit"

@@ -205,7 +205,7 @@ func (w *windowsNode) holds(want ...string) {
 	}
 	var got []string
 	for _, e := range entries {
-		if e.Name() != "rejected" {
+		if e.Name() != "rejected" && e.Name() != "placed" {
 			got = append(got, e.Name())
 		}
 	}
@@ -343,6 +343,11 @@ func TestWindowsValidateRepairs(t *testing.T) {
 			w.runs("1.0.0")
 			harm(w)
 			w.want(true, w.uninstall())
+			if name == "program older" {
+				w.says("was put there by hand; it stays")
+				w.holds(windowsProgram)
+				return
+			}
 			w.gone()
 		})
 	}
@@ -384,11 +389,17 @@ func TestWindowsBesideMSI(t *testing.T) {
 // What an administrator has installed by "service install", at the usual place or elsewhere.
 func TestWindowsInstalledByHand(t *testing.T) {
 	t.Parallel()
-	for _, place := range []string{"Program Files/ssm-doctor/ssm-doctor.exe", "tools/ssm-doctor.exe"} {
+	for _, place := range []string{"Program Files/ssm-doctor/ssm-doctor.exe", "tools/ssm-doctor.exe", "Program Files/ssm-doctor/ssm-doctor.exe after"} {
+		place, after := strings.CutSuffix(place, " after")
 		for theirs, ok := range map[string]bool{"0.9.0": true, "1.0.0": true, "1.0.1": false} {
-			t.Run(place+" "+theirs, func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s %s %v", place, theirs, after), func(t *testing.T) {
 				t.Parallel()
 				w := newWindowsNode(t)
+				if after { // what the agent remembers of an earlier installation means nothing
+					w.publish("0.8.0", exe("0.8.0", 0))
+					w.want(true, w.configure("0.8.0", true))
+					w.want(true, w.uninstall())
+				}
 				file := filepath.Join(w.root, place)
 				if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 					t.Fatal(err)
@@ -415,6 +426,22 @@ func TestWindowsInstalledByHand(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A newer program that an administrator puts over the package's is not taken back.
+func TestWindowsReplacedByHand(t *testing.T) {
+	t.Parallel()
+	w := newWindowsNode(t)
+	w.publish("1.0.0", exe("1.0.0", 0))
+	w.want(true, w.configure("1.0.0", true))
+	w.write("Program Files/ssm-doctor/"+windowsProgram, exe("1.0.1", 0), 0o755)
+	w.running = "1.0.1"
+	w.want(false, w.configure("1.0.0", true))
+	w.says("service uninstall first")
+	w.runs("1.0.1")
+	w.registered, w.running = "", "" // as it is told
+	w.want(true, w.configure("1.0.0", true))
+	w.runs("1.0.0")
 }
 
 func TestWindowsArguments(t *testing.T) {
@@ -534,6 +561,18 @@ func TestWindowsScripts(t *testing.T) {
 			if _, err := plugin.Called(bad); err == nil {
 				t.Errorf("taken for a call: %q", bad)
 			}
+			var p problems
+			if p.script("x.zip", filepath.Base(f), []byte(bad)); len(p) != 1 {
+				t.Errorf("valid in a package: %q, %v", bad, p)
+			}
+		}
+		var p problems
+		p.script("x.zip", filepath.Base(f), b)
+		if len(p) > 0 {
+			t.Error(p)
+		}
+		if p.script("x.zip", "another.ps1", b); len(p) != 1 {
+			t.Errorf("%s is valid as the script of another action", f)
 		}
 	}
 }

@@ -143,7 +143,7 @@ says() { # TEXT COMMAND...
     grep -qF "$text" "$work/out"
 }
 noted() { [[ $("$work/agent" -data "$data" -state) = "$1" ]] || { "$work/agent" -data "$data" -state; return 1; }; }
-alone() { [[ $(find "$c/Program Files/ssm-doctor" -type f ! -name rejected -printf '%f\n') = ssm-doctor.exe ]] || { find "$c/Program Files/ssm-doctor"; return 1; }; }
+alone() { [[ $(find "$c/Program Files/ssm-doctor" -type f ! -name rejected ! -name placed -printf '%f\n') = ssm-doctor.exe ]] || { find "$c/Program Files/ssm-doctor"; return 1; }; }
 nothing() { ! test -e "$c/Program Files/ssm-doctor" && ! registry ssm-doctor && ! curl -fsS -m 2 http://127.0.0.1:10776/metrics; }
 refused() { ! agent "$@" >"$work/refusal" || return 1; cat "$work/refusal"; }
 by_hand() { cp "$work/$1.exe" "$hand" && w 'C:\tools\ssm-doctor.exe' service install --wait 1s; }

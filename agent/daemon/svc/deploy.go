@@ -84,23 +84,20 @@ const (
 	agentInstallsEarlier = 10 // installs the one before it again
 )
 
-// agentNote is the agent's note of the package.
-type agentNote struct {
-	State                int    `json:"state"`
-	LastInstalledVersion string `json:"lastinstalledversion"`
-}
-
-func (d *Deployment) note() agentNote {
-	var n agentNote
+// agentIs is where the agent notes that it is, beside the folders of the releases.
+func (d *Deployment) agentIs() int {
 	f, err := os.Open(filepath.Join(filepath.Dir(d.From), "installstate"))
 	if err != nil {
-		return n
+		return 0
 	}
 	defer f.Close()
-	if b, err := io.ReadAll(io.LimitReader(f, maxOutput)); err != nil || json.Unmarshal(b, &n) != nil {
-		return agentNote{}
+	var n struct {
+		State int `json:"state"`
 	}
-	return n
+	if b, err := io.ReadAll(io.LimitReader(f, maxOutput)); err != nil || json.Unmarshal(b, &n) != nil {
+		return 0
+	}
+	return n.State
 }
 
 func (d *Deployment) bin() string     { return filepath.Join(d.Home, d.Program) }
@@ -128,6 +125,20 @@ func (d *Deployment) own(program string) bool {
 	return err == nil && berr == nil && os.SameFile(a, b)
 }
 
+// placed holds the SHA-256 of the program that a deployment has put in place: an
+// administrator's, by hand, goes to the same folder.
+func (d *Deployment) placed() string { return filepath.Join(d.Home, "placed") }
+
+// ours: a deployment has put the program in place, or was cut off while it did.
+func (d *Deployment) ours() bool {
+	b, _ := os.ReadFile(d.placed())
+	_, err := os.Stat(d.prev())
+	return err == nil || len(b) > 0 && strings.TrimSpace(string(b)) == hash(d.bin()) || same(d.bin(), d.payload())
+}
+
+// mark writes the SHA-256 of a program into a file.
+func mark(file, program string) error { return os.WriteFile(file, []byte(hash(program)+"\r\n"), 0o644) }
+
 func (d *Deployment) say(format string, a ...any) {
 	fmt.Fprintf(d.Out, "ssm-doctor: "+format+"\n", a...)
 }
@@ -150,7 +161,7 @@ func (d *Deployment) Do(ctx context.Context, action string) error {
 	case "install", "update":
 		// The folder of the earlier release may hold the refused one's files: the agent
 		// downloads what was asked for into both.
-		if action == "install" && !d.Host.Installer() && d.note().State == agentInstallsEarlier && d.refused() {
+		if action == "install" && !d.Host.Installer() && d.agentIs() == agentInstallsEarlier && d.refused() {
 			d.say("kept the release in place: this one has just been refused")
 			return nil
 		}
@@ -192,6 +203,9 @@ func (d *Deployment) install(ctx context.Context) error {
 		return errors.Join(err, d.back(ctx, had, hadState, other))
 	}
 	_ = d.remove(ctx, d.prev(), d.rejected())
+	if err := mark(d.placed(), d.bin()); err != nil {
+		d.say("cannot note which program was put in place: %v", err)
+	}
 	d.say("installed: %s", said)
 	return nil
 }
@@ -199,7 +213,7 @@ func (d *Deployment) install(ctx context.Context) error {
 // packaged: a package of Windows Installer, which uses the same folder, has ssm-doctor.
 // What an installation of ours has left beside its program goes.
 func (d *Deployment) packaged(ctx context.Context) (theirs string, err error) {
-	_ = d.remove(ctx, d.fresh(), d.prev(), d.rejected())
+	_ = d.remove(ctx, d.fresh(), d.prev(), d.rejected(), d.placed())
 	theirs = d.releaseOf(ctx, d.bin())
 	if theirs == "" || newer(d.release, theirs) {
 		if theirs == "" {
@@ -219,7 +233,7 @@ func (d *Deployment) byHand(ctx context.Context) (string, error) {
 		return "", err
 	}
 	own := d.own(program)
-	if own && d.note().LastInstalledVersion != "" {
+	if own && d.ours() {
 		return "", nil
 	}
 	if theirs := d.releaseOf(ctx, program); newer(theirs, d.release) {
@@ -325,7 +339,7 @@ func (d *Deployment) back(ctx context.Context, had, hadState bool, other string)
 	if err := d.restore(ctx); err != nil {
 		return err
 	}
-	if err := os.WriteFile(d.rejected(), []byte(hash(d.payload())+"\r\n"), 0o644); err != nil {
+	if err := mark(d.rejected(), d.payload()); err != nil {
 		d.say("cannot note the refused release: %v", err)
 	}
 	if err := d.serviceInstall(ctx, d.bin()); err != nil {
@@ -347,12 +361,12 @@ func (d *Deployment) uninstall(ctx context.Context) error {
 	has := err == nil
 	// The agent removes the release in place before it tries another one, and the other
 	// one when that has failed. Both times an installation follows, which needs what is here.
-	if at := d.note().State; has && (at == agentUpgrading || at == agentRemovesRefused) {
+	if at := d.agentIs(); has && (at == agentUpgrading || at == agentRemovesRefused) {
 		d.say("kept the release in place for the installation that follows")
 		return nil
 	}
 	if d.Host.Installer() {
-		_ = d.remove(ctx, d.fresh(), d.prev(), d.rejected())
+		_ = d.remove(ctx, d.fresh(), d.prev(), d.rejected(), d.placed())
 		d.say("removed; ssm-doctor %s of Windows Installer stays", d.releaseOf(ctx, d.bin()))
 		return nil
 	}
@@ -363,6 +377,9 @@ func (d *Deployment) uninstall(ctx context.Context) error {
 	switch tool := d.bin(); {
 	case program != "" && !d.own(program): // not this package's
 		d.say("the service starts %s, which another installation has put there; it stays", clean(program))
+	case has && !d.ours() && d.releaseOf(ctx, d.bin()) != "":
+		d.say("%s was put there by hand; it stays", d.bin())
+		return d.remove(ctx, d.fresh(), d.prev(), d.rejected(), d.placed())
 	case program == "" && (!d.arguments.service || !has): // installed without one
 	default:
 		// A damaged program cannot remove its service; the one of the package can.
@@ -400,7 +417,7 @@ func (d *Deployment) validate(ctx context.Context) error {
 		return err
 	}
 	// After a rollback the folder of the release that runs may hold the refused one.
-	if at := d.note().State; !same(d.bin(), d.payload()) && !((at == agentInstalled || at == agentInstallsEarlier) && d.refused()) {
+	if at := d.agentIs(); !same(d.bin(), d.payload()) && !((at == agentInstalled || at == agentInstallsEarlier) && d.refused()) {
 		return fmt.Errorf("%s is not the program of this release", d.bin())
 	}
 	program, err := d.Host.Service()
@@ -477,7 +494,7 @@ func (d *Deployment) refused() bool {
 
 // removeOwn takes away the program and what updates leave.
 func (d *Deployment) removeOwn(ctx context.Context) error {
-	err := d.remove(ctx, d.bin(), d.fresh(), d.prev(), d.rejected())
+	err := d.remove(ctx, d.bin(), d.fresh(), d.prev(), d.rejected(), d.placed())
 	_ = os.Remove(d.Home) // fails, as it should, while something of the administrator is in it
 	return err
 }

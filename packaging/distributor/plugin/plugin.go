@@ -1,7 +1,7 @@
 // Package plugin behaves as the SSM Agent's configurePackage plug-in does with a package
-// of the account's own Distributor, for tests of the package. It was written after
-// agent/plugins/configurepackage of the agent 3.3 and after runs of the real plug-in.
-// It runs scripts on the host it is on.
+// of the account's own Distributor, for tests of the package, and knows what its scripts for
+// Windows may be. It was written after agent/plugins/configurepackage of the agent 3.3 and
+// after runs of the real plug-in. It runs scripts on the host it is on.
 package plugin
 
 import (

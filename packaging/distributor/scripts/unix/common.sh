@@ -277,7 +277,8 @@ deploy() {
 
 # back: after a failed start.
 back() {
-    if [ -n "$other" ] && call "$root$other" service install --wait "${wait_s}s"; then
+    # The administrator's program refuses to take the service from a newer one.
+    if [ -n "$other" ] && call "$bin" service uninstall --keep-state && call "$root$other" service install --wait "${wait_s}s"; then
         [ "$had" = yes ] || remove_own
         [ "$had" = no ] || mv -f "$bin.prev" "$bin"
         say "the new release does not stay up; $other runs again" >&2
