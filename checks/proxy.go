@@ -134,12 +134,12 @@ func judgeProxyCertificate(n *node.Node, p facts.ProxyProbe, where string, saw f
 var (
 	proxyExpiredSteps = []causes.Step{
 		{Text: "See when it ends", Command: "openssl s_client -connect {address} </dev/null | openssl x509 -noout -subject -issuer -dates", Where: causes.OnHost, GOOS: "linux darwin"},
-		{Text: "See when it ends", Command: "curl.exe -sv -m 10 -x {proxy} https://{endpoint}/", Where: causes.OnHost, GOOS: "windows"},
+		{Text: "See when it ends", Command: "$u = [uri]'{proxy}'; $c = New-Object Net.Sockets.TcpClient; $c.Connect($u.Host, $u.Port); $s = New-Object Net.Security.SslStream($c.GetStream(), $false, {$true}); $s.AuthenticateAsClient($u.Host, $null, 'Tls12', $false); New-Object Security.Cryptography.X509Certificates.X509Certificate2 $s.RemoteCertificate | Format-List Subject,Issuer,NotAfter,DnsNameList", Where: causes.OnHost, GOOS: "windows"},
 		{Text: "Let the proxy's administrator renew it; the proxy to name", Command: "echo {address}", Where: causes.OnHost},
 	}
 	proxyNameSteps = []causes.Step{
 		{Text: "Check which names it is for", Command: "openssl s_client -connect {address} </dev/null | openssl x509 -noout -subject -ext subjectAltName", Where: causes.OnHost, GOOS: "linux darwin"},
-		{Text: "Check which names it is for", Command: "curl.exe -sv -m 10 -x {proxy} https://{endpoint}/", Where: causes.OnHost, GOOS: "windows"},
+		{Text: "Check which names it is for", Command: "$u = [uri]'{proxy}'; $c = New-Object Net.Sockets.TcpClient; $c.Connect($u.Host, $u.Port); $s = New-Object Net.Security.SslStream($c.GetStream(), $false, {$true}); $s.AuthenticateAsClient($u.Host, $null, 'Tls12', $false); New-Object Security.Cryptography.X509Certificates.X509Certificate2 $s.RemoteCertificate | Format-List Subject,Issuer,NotAfter,DnsNameList", Where: causes.OnHost, GOOS: "windows"},
 		{Text: "Write the proxy with one of these names in the settings of the service, or let its administrator add the name in use; what the service has now", Command: "systemctl show amazon-ssm-agent snap.amazon-ssm-agent.amazon-ssm-agent -p Environment -p EnvironmentFiles", Where: causes.OnHost, GOOS: "linux"},
 		{Text: "Write the proxy with one of these names in the network settings, or let its administrator add the name in use", Command: "scutil --proxy", Where: causes.OnHost, GOOS: "darwin"},
 		{Text: "Write the proxy with one of these names, or let its administrator add the name in use; what the service has now", Command: `Get-ItemProperty HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent -Name Environment; netsh winhttp show proxy`, Where: causes.OnHost, GOOS: "windows"},

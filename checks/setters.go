@@ -41,7 +41,7 @@ func withProxySteps(n *node.Node, fd Finding) Finding {
 		by.command = strings.Replace(ieOff, `Registry::HKEY_USERS\.DEFAULT`, `Registry::HKEY_LOCAL_MACHINE`, 1)
 	}
 	return fd.fix(
-		causes.Step{Text: "Try it", Command: "curl.exe -sv -m 5 -x {proxy} https://ssm.{region}.{domain}/", Where: causes.OnHost, GOOS: "windows"},
+		causes.Step{Text: "Try it; AWS itself answers 404 there", Command: "[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; Invoke-WebRequest -UseBasicParsing -TimeoutSec 5 -Proxy {proxy} https://ssm.{region}.{domain}/", Where: causes.OnHost, GOOS: "windows"},
 		causes.Step{Text: by.says, Command: by.command, Where: causes.OnHost, Root: true, GOOS: "windows"},
 	).fix(causes.Reload...)
 }

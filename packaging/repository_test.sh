@@ -28,6 +28,12 @@ fail() { echo "FAIL  $*" >&2; exit 1; }
 
 packaging/verify.sh "$work/dist" "$work/mini.pub" >/dev/null || fail "the release does not verify"
 ok "verify.sh takes the signed release"
+if [ -z "$(git status --porcelain)" ]; then
+    FORMATS="deb rpm" packaging/verify.sh -r "$work/dist" "$work/mini.pub" || fail "the release cannot be built again"
+    ok "verify.sh -r builds it again from its commit, to the same bytes"
+else
+    echo "skip  verify.sh -r: there are changes that are not committed"
+fi
 cp -r "$work/dist" "$work/bad"
 echo x >>"$work/bad/LICENSE"
 ! packaging/verify.sh "$work/bad" "$work/mini.pub" >/dev/null 2>&1 || fail "a changed file was taken"

@@ -75,7 +75,7 @@ var _ = add(
 		Fix: []Step{
 			linux(onHost("Check who answers", "ip route get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head")),
 			mac(onHost("Check who answers", "route -n get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head")),
-			windows(onHost("Check who answers", "route print 169.254*; curl.exe -si -m 2 http://169.254.169.254/")),
+			windows(onHost("Check who answers", "route print 169.254*; $q = [Net.WebRequest]::Create('http://169.254.169.254/'); $q.Proxy = $null; $q.Timeout = 2000; try { $r = $q.GetResponse() } catch { $_.Exception.Message; $r = $_.Exception.InnerException.Response }; $r | Format-List StatusCode,Server")),
 			unix(asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", `{ cat {config} 2>/dev/null || echo '{}'; } | jq '.Identity.ConsumptionOrder = ["OnPrem"]' > {config}.new && mv {config}.new {config}`)),
 			windows(asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", `if (-not (Test-Path {config})) { Copy-Item "$env:ProgramFiles\Amazon\SSM\amazon-ssm-agent.json.template" {config} }; Select-String -Path {config} -Pattern ConsumptionOrder`)),
 			linux(or(asRoot)("Or keep the host from reaching it", "ip route add unreachable 169.254.169.254")),

@@ -154,7 +154,7 @@ var _ = add(
 		Meaning: "HTTPS to ssmmessages works, but the websocket upgrade is refused or cut by a proxy or inspection device. Without it there are no sessions, and commands only over the older channel.",
 		Fix: []Step{
 			unix(onHost("Try an upgrade by the same way", "curl -si -m 5 --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' https://{endpoint}/v1/control-channel/{node}")),
-			windows(onHost("Try an upgrade by the same way", "curl.exe -si -m 5 --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' https://{endpoint}/v1/control-channel/{node}")),
+			windows(onHost("Try an upgrade by the same way", "[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; $w = New-Object Net.WebSockets.ClientWebSocket; try { $w.ConnectAsync('wss://{endpoint}/v1/control-channel/{node}', [Threading.CancellationToken]::None).Wait(5000) } catch { $_.Exception.GetBaseException().Message }")),
 			onHost("Let the administrator of the proxy or firewall allow wss (websocket upgrade) to {endpoint}, without inspection and with an idle time of at least 10 min; the name to give", "echo {endpoint}:443"),
 			restart, verify,
 		},

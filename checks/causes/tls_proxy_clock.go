@@ -48,7 +48,7 @@ var _ = add(
 		Meaning: "The agent's proxy is reached by https://, and the certificate it shows is not accepted by this host: its issuer is not trusted, it is for another name, or it has expired. The agent does not talk to such a proxy.",
 		Fix: []Step{
 			unix(onHost("Look at the chain that the proxy shows", "openssl s_client -connect {address} -showcerts </dev/null")),
-			windows(onHost("Check what is wrong with the certificate that the proxy shows", "curl.exe -sv -m 10 -x {proxy} https://{endpoint}/")),
+			windows(onHost("Check what is wrong with the certificate that the proxy shows", "$u = [uri]'{proxy}'; $c = New-Object Net.Sockets.TcpClient; $c.Connect($u.Host, $u.Port); $s = New-Object Net.Security.SslStream($c.GetStream(), $false, {$true}); $s.AuthenticateAsClient($u.Host, $null, 'Tls12', $false); New-Object Security.Cryptography.X509Certificates.X509Certificate2 $s.RemoteCertificate | Format-List Subject,Issuer,NotAfter,DnsNameList")),
 			linux(asRoot("If the issuer is your own CA, add it to the trust store", "{trustca}")),
 			mac(asRoot("If the issuer is your own CA, add it to the trust store", "security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain YOUR-CA.pem")),
 			windows(asRoot("If the issuer is your own CA, add it to the trust store", `Import-Certificate -FilePath YOUR-CA.cer -CertStoreLocation Cert:\LocalMachine\Root`)),
@@ -71,7 +71,7 @@ var _ = add(
 		Meaning: "The agent's proxy answers CONNECT to a Systems Manager endpoint with a refusal: it asks for a login (407), or its rules do not allow the name (403).",
 		Fix: []Step{
 			unix(onHost("Ask the proxy from this host", "curl -sv -m 10 -x {proxy} https://{endpoint}/ 2>&1 | grep -E '^[<>*] (CONNECT|HTTP|Proxy)'")),
-			windows(onHost("Ask the proxy from this host", "curl.exe -sv -m 10 -x {proxy} https://{endpoint}/")),
+			windows(onHost("Ask the proxy from this host; AWS itself answers 404 there", "[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; Invoke-WebRequest -UseBasicParsing -TimeoutSec 10 -Proxy {proxy} https://{endpoint}/")),
 			onHost("Let the proxy's administrator allow CONNECT to port 443 of these names, without login for this host; the names to give", "echo ssm.{region}.{domain} ssmmessages.{region}.{domain} ec2messages.{region}.{domain}"),
 			restart, verify,
 		},
@@ -82,7 +82,7 @@ var _ = add(
 		Meaning: "The proxy that the agent's service is told to use cannot be resolved or reached.",
 		Fix: []Step{
 			unix(onHost("Try it", "curl -sv -m 5 -x {proxy} https://ssm.{region}.{domain}/ 2>&1 | head -5")),
-			windows(onHost("Try it", "curl.exe -sv -m 5 -x {proxy} https://ssm.{region}.{domain}/")),
+			windows(onHost("Try it; AWS itself answers 404 there", "[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; Invoke-WebRequest -UseBasicParsing -TimeoutSec 5 -Proxy {proxy} https://ssm.{region}.{domain}/")),
 			linux(onHost("Check where the service gets it from", "systemctl show {unit} -p Environment -p DropInPaths")),
 			linux(asRoot("Correct the address, or remove the proxy where there is a direct way", "systemctl edit {unit}")),
 			proxyMac,

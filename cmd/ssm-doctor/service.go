@@ -37,6 +37,7 @@ func newServiceCmd(a *app) *cobra.Command {
 	cmd.AddCommand(serviceInstall(a), serviceUninstall(a), serviceStart(a),
 		serviceAct(a, "stop", "Stop the service, until the next boot or start", (*svc.Manager).Stop),
 		serviceStatus(a), serviceVerify(a))
+	addDeploy(cmd, a)
 	return cmd
 }
 

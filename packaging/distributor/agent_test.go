@@ -55,8 +55,9 @@ R=$DOCTOR_TEST_ROOT
 case $1 in
 restart)
     rm -f "$R/run/active"
-    if "$R/opt/ssm-doctor/bin/ssm-doctor" serve; then
-        "$R/opt/ssm-doctor/bin/ssm-doctor" version >"$R/run/active"
+    program=$R$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$R/etc/systemd/system/ssm-doctor.service")
+    if "$program" serve; then
+        "$program" version >"$R/run/active"
     fi ;;
 stop) rm -f "$R/run/active" ;;
 disable) echo "$*" >"$R/run/disabled" ;;
@@ -78,9 +79,14 @@ case "$1 ${2-}" in
 "serve ") exit %[2]d ;;
 "service install")
     %[3]s
+    was=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$unit" 2>/dev/null)
+    if [ -n "$was" ] && [ "$R$was" != "$0" ] && [ -x "$R$was" ]; then
+        there=$("$R$was" version | cut -d ' ' -f 2)
+        [ "$(printf '%%s\n' "$there" %[1]s | sort -V | tail -n 1)" = %[1]s ] || { echo "the service starts the newer $was" >&2; exit 70; }
+    fi
     rm -f "$unit.ptrace"
     case $* in *--ptrace*) : >"$unit.ptrace" ;; esac
-    echo "ExecStart=/opt/ssm-doctor/bin/ssm-doctor serve" >"$unit"
+    echo "ExecStart=${0#"$R"} serve" >"$unit"
     mkdir -p "$R/var/lib/ssm-doctor"
     case $* in *--no-start*) exit 0 ;; esac
     systemctl restart

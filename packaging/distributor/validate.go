@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"ssm-doctor/packaging/distributor/plugin"
 )
 
 // Limits of the service; the version is held to what all its rules allow.
@@ -273,7 +275,7 @@ func readMember(f *zip.File) ([]byte, error) {
 	return b, err
 }
 
-// script: what breaks under dash, or under Windows PowerShell 5.1.
+// script: what breaks under dash; those of Windows are one call of the program.
 func (p *problems) script(file, name string, b []byte) {
 	if strings.HasSuffix(name, ".sh") {
 		if bytes.ContainsRune(b, '\r') {
@@ -284,11 +286,8 @@ func (p *problems) script(file, name string, b []byte) {
 		}
 		return
 	}
-	for _, c := range b {
-		if c >= 0x80 {
-			p.add("%s: %s is not ASCII: PowerShell 5.1 would read it in the host's code page", file, name)
-			return
-		}
+	if call, err := plugin.Called(string(b)); err != nil || call[0] != "ssm-doctor.exe" || call[len(call)-1]+".ps1" != name {
+		p.add("%s: %s does not call the program beside it for its action", file, name)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -20,6 +21,7 @@ import (
 
 	"ssm-doctor/agent/export"
 	"ssm-doctor/agent/report"
+	rights "ssm-doctor/checks/iam"
 )
 
 func read(t *testing.T, name string) []byte {
@@ -302,6 +304,41 @@ type iam struct {
 	Loses    bool           `json:"loses,omitempty"`
 }
 
+// The features of the script are those of permissions, and what the default replacement
+// takes from a node is told by them.
+func TestReplacePolicyKnowsFeatures(t *testing.T) {
+	t.Parallel()
+	text := script(t)
+	rows := 0
+	for _, f := range rights.Features() {
+		needs := slices.Compact(f.Of(rights.Mandatory))
+		if len(needs) == 0 {
+			continue
+		}
+		rows++
+		if row := fmt.Sprintf("    %q: %q,\n", f.ID, strings.Join(needs, " ")); !strings.Contains(text, row) {
+			t.Errorf("the script has no row %s", row)
+		}
+	}
+	if got := strings.Count(text[:strings.Index(text, "\n}\n")], "\n    \""); got != rows {
+		t.Errorf("%d features in the script, want %d", got, rows)
+	}
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("python3 is not installed")
+	}
+	code := text + `
+old, new = (allowed(json.load(open("../../checks/iam/data/policies/" + p + ".json"))["document"]) for p in ("AmazonEC2RoleforSSM", "AmazonSSMManagedInstanceCore"))
+print(" ".join(sorted(served(old) - served(new))), "|", " ".join(sorted(served(new) - served(old))))
+`
+	cmd := exec.CommandContext(t.Context(), python, "-B", "-c", code)
+	cmd.Env = []string{"PYTHONPATH=testdata", "IAM={}", "PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
+	out, err := cmd.CombinedOutput()
+	if want := "cloudwatch-agent domain-join run-command-output-logs run-command-output-s3 session-log-cloudwatch session-log-s3 | parameter-store\n"; err != nil || string(out) != want {
+		t.Errorf("%v: got %q, want %q", err, out, want)
+	}
+}
+
 // TestReplacePolicy runs the script against an account in memory.
 func TestReplacePolicy(t *testing.T) {
 	t.Parallel()
@@ -309,16 +346,18 @@ func TestReplacePolicy(t *testing.T) {
 	if err != nil {
 		t.Skip("python3 is not installed")
 	}
-	code := script(t) + "\nimport json, os, sys\ntry:\n    r = replace(json.loads(os.environ['EVENTS']), None)\nexcept Exception as e:\n    r = {'error': type(e).__name__ + ': ' + str(e)}\nprint(json.dumps({'calls': boto3.calls, 'attached': boto3.state['attached'], 'error': r.get('error', ''), 'text': r.get('text', ''), 'loses': r.get('loses', []), 'gains': r.get('gains', []), 'instances': r.get('instances', []), 'unread': r.get('unread', [])}))\n"
+	code := script(t) + "\nimport json, os, sys\ntry:\n    r = replace(json.loads(os.environ['EVENTS']), None)\nexcept Exception as e:\n    r = {'error': type(e).__name__ + ': ' + str(e)}\nprint(json.dumps({'calls': boto3.calls, 'attached': boto3.state['attached'], 'error': r.get('error', ''), 'text': r.get('text', ''), 'losesfeatures': r.get('losesFeatures', []), 'gainsfeatures': r.get('gainsFeatures', []), 'loses': r.get('loses', []), 'gains': r.get('gains', []), 'instances': r.get('instances', []), 'unread': r.get('unread', [])}))\n"
 	type result struct {
-		Calls     []string
-		Attached  []string
-		Error     string
-		Text      string
-		Loses     []string
-		Gains     []string
-		Instances []string
-		Unread    []string
+		Calls         []string
+		Attached      []string
+		Error         string
+		Text          string
+		LosesFeatures []string
+		GainsFeatures []string
+		Loses         []string
+		Gains         []string
+		Instances     []string
+		Unread        []string
 	}
 	const (
 		old  = "arn:aws-cn:iam::aws:policy/service-role/old"
@@ -380,10 +419,11 @@ func TestReplacePolicy(t *testing.T) {
 			}
 			tt.iam.Rights = map[string]any{
 				old: grant("ssm:UpdateInstanceInformation", "s3:*", "s3:GetObject", "ec2messages:GetMessages", "logs:PutLogEvents"), kept: grant("s3:*"),
-				"a": grant("ssm:Update*", "ssmmessages:OpenControlChannel"), "b": grant("ec2messages:*"),
+				"a": grant("ssm:Update*", "ssmmessages:OpenControlChannel"), "b": grant("ec2messages:*", "ssmmessages:CreateControl*"),
 			}
 			if len(tt.want.Calls) > 0 && !strings.HasPrefix(tt.want.Calls[0], "attach arn") && tt.want.Error == "" || tt.name == "dry run" {
 				tt.want.Instances, tt.want.Unread = []string{"ap-south-1/mi-1", "eu-central-1/i-1", "eu-central-1/i-2"}, []string{"us-east-1: PermissionError"}
+				tt.want.LosesFeatures = []string{"run-command-output-s3", "session-log-s3"}
 				tt.want.Loses, tt.want.Gains = []string{"ec2messages:GetMessages", "logs:PutLogEvents", "s3:*"}, []string{"ssm:Update*", "ssmmessages:OpenControlChannel"}
 				switch {
 				case tt.name == "forward again":
@@ -392,7 +432,8 @@ func TestReplacePolicy(t *testing.T) {
 					tt.want.Gains = nil
 				case len(tt.add) == 2:
 					tt.want.Loses = []string{"logs:PutLogEvents", "s3:*"}
-					tt.want.Gains = append([]string{"ec2messages:*"}, tt.want.Gains...)
+					tt.want.Gains = []string{"ec2messages:*", "ssm:Update*", "ssmmessages:CreateControl*", "ssmmessages:OpenControlChannel"}
+					tt.want.GainsFeatures = []string{"messaging", "run-command"}
 				}
 			}
 			state, err1 := json.Marshal(tt.iam)

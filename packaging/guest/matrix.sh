@@ -229,6 +229,7 @@ others() {
 	row "Distributor, then service install" "older release" by_hand 1.0.0
 	new
 	quiet by_hand 1.0.0
+	row "service install, then Distributor" "a release that does not stay up" broken
 	row "service install, then Distributor" "newer release" update
 	new
 	quiet by_hand 1.0.1

@@ -41,6 +41,9 @@ func registerWindows(service.Service, string) (bool, error) {
 // know no restart.
 func setRecovery() (bool, error) { return false, nil }
 
+// registeredProgram: only Windows tells.
+func registeredProgram() (string, error) { return "", errors.ErrUnsupported }
+
 func verifyRegistration(executable string) error {
 	file := scriptFile()
 	b, err := os.ReadFile(file)

@@ -272,6 +272,9 @@ func (o *other) state(context.Context) (State, error) {
 	}
 	st.Running = status == service.StatusRunning
 	st.Enabled = st.Installed // these managers are enabled by being installed
+	if program, err := registeredProgram(); err == nil {
+		st.Program = program
+	}
 	switch {
 	case st.Running:
 		st.Detail = "running"

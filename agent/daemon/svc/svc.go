@@ -41,7 +41,7 @@ type State struct {
 	PID       int    // 0: not running or not told
 	File      string // unit or script, where there is one
 	Detail    string // the manager's own words
-	Program   string `json:",omitempty"` // what the unit starts (systemd)
+	Program   string `json:",omitempty"` // what the service starts (systemd, Windows)
 	// Stale: what runs is not that program as it is now (systemd, as far as it can be read).
 	Stale bool `json:",omitempty"`
 }

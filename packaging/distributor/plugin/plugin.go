@@ -1,7 +1,7 @@
 // Package plugin behaves as the SSM Agent's configurePackage plug-in does with a package
-// of the account's own Distributor, for tests of the package. It was written after
-// agent/plugins/configurepackage of the agent 3.3 and after runs of the real plug-in.
-// It runs scripts on the host it is on.
+// of the account's own Distributor, for tests of the package, and knows what its scripts for
+// Windows may be. It was written after agent/plugins/configurepackage of the agent 3.3 and
+// after runs of the real plug-in. It runs scripts on the host it is on.
 package plugin
 
 import (
@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -63,6 +64,9 @@ type Node struct {
 	Now       func() time.Time
 	// Start runs a prepared script; nil for running it and waiting.
 	Start func(*exec.Cmd) ([]byte, error)
+	// PowerShell runs what a script of a package for Windows calls (see Called), with more
+	// environment, in the folder of the release; nil where the host is no Windows.
+	PowerShell func(ctx context.Context, folder string, env, call []string) ([]byte, error)
 }
 
 // Request is a run of AWS-ConfigureAWSPackage.
@@ -501,6 +505,9 @@ func (r *run) uninstall(next, version string, inPlace, rollback bool) {
 // does. It returns the exit code, -1 when the package has no such script.
 func (r *run) script(version, action string) int {
 	dir := r.Folder(version)
+	if r.PowerShell != nil {
+		return r.powerShell(version, action)
+	}
 	if _, err := os.Stat(filepath.Join(dir, action+".sh")); err != nil {
 		return -1
 	}
@@ -513,8 +520,18 @@ func (r *run) script(version, action string) int {
 	}
 	cmd := exec.CommandContext(r.ctx, generated)
 	cmd.Dir = place
-	cmd.Env = []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	cmd.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, r.environment(action)...)
+	start := r.Start
+	if start == nil {
+		start = (*exec.Cmd).CombinedOutput
+	}
+	out, err := start(cmd)
+	return r.ended(version+"/"+action+".sh", out, err)
+}
+
+// environment is what the agent adds to that of a script.
+func (r *run) environment(action string) []string {
+	env := []string{
 		"BWS_ACTION_NAME=" + action, "BWS_PLATFORM_NAME=debian", "BWS_PLATFORM_VERSION=12",
 		"BWS_PLATFORM_FAMILY=debian", "BWS_ARCHITECTURE=x86_64", "BWS_INIT_SYSTEM=systemd", "BWS_PACKAGE_MANAGER=apt",
 		"BWS_INSTANCE_ID=i-0123456789abcdef0", "BWS_INSTANCE_TYPE=t3.micro", "BWS_REGION=eu-central-1", "BWS_ACCOUNT_ID=",
@@ -523,15 +540,14 @@ func (r *run) script(version, action string) int {
 		"http_proxy=", "https_proxy=", "no_proxy=",
 	}
 	for k, v := range r.req.Arguments {
-		cmd.Env = append(cmd.Env, k+"="+v)
+		env = append(env, k+"="+v)
 	}
-	slices.Sort(cmd.Env[1:])
-	cmd.Env = append(cmd.Env, r.Env...)
-	start := r.Start
-	if start == nil {
-		start = (*exec.Cmd).CombinedOutput
-	}
-	out, err := start(cmd)
+	slices.Sort(env)
+	return append(env, r.Env...)
+}
+
+// ended notes how a script has ended, and returns its code.
+func (r *run) ended(name string, out []byte, err error) int {
 	code := 0
 	if err != nil {
 		code = 1
@@ -541,7 +557,37 @@ func (r *run) script(version, action string) int {
 			r.say("%v", err)
 		}
 	}
-	r.scripts = append(r.scripts, fmt.Sprintf("%s/%s.sh=%d", version, action, code))
+	r.scripts = append(r.scripts, fmt.Sprintf("%s=%d", name, code))
 	r.out.Write(out)
 	return code
+}
+
+// powerShell carries out a script of a package for Windows, for which no PowerShell is
+// needed: a script that is more than one call is refused.
+func (r *run) powerShell(version, action string) int {
+	dir := r.Folder(version)
+	b, err := os.ReadFile(filepath.Join(dir, action+".ps1"))
+	if err != nil {
+		return -1
+	}
+	call, err := Called(string(b))
+	if err != nil {
+		r.say("%s.ps1: %v", action, err)
+		return 1
+	}
+	env := slices.DeleteFunc(r.environment(action), func(v string) bool { return strings.HasSuffix(v, "=") }) // PowerShell unsets what is empty
+	out, err := r.PowerShell(r.ctx, dir, env, call)
+	return r.ended(version+"/"+action+".ps1", out, err)
+}
+
+// windowsScript: the code is 1 unless the program was started.
+var windowsScript = regexp.MustCompile(`^\$global:LASTEXITCODE = 1[^\n]*\n& "\$PSScriptRoot\\([a-z.-]+)" ([a-z ]+); exit \$LASTEXITCODE\n$`)
+
+// Called is the program beside a script of a package for Windows, and its arguments.
+func Called(script string) ([]string, error) {
+	m := windowsScript.FindStringSubmatch(script)
+	if m == nil {
+		return nil, errors.New("not the call of one program")
+	}
+	return append([]string{m[1]}, strings.Fields(m[2])...), nil
 }

@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -38,6 +39,8 @@ func run() (bool, error) {
 	reinstall := flag.Bool("reinstall", false, "type Uninstall and reinstall, not In-place update")
 	later := flag.Duration("later", 0, "how far the clock has gone on")
 	corrupt := flag.Bool("corrupt", false, "the attachment is not what the manifest says")
+	data := flag.String("data", "/var/lib/amazon/ssm", "`folder` of the agent")
+	wine := flag.String("wine", "", "`program` that runs the packages for Windows")
 	show := flag.Bool("state", false, "print the agent's note of the package")
 	var flags, arguments []string // in any order
 	for _, a := range os.Args[1:] {
@@ -50,8 +53,15 @@ func run() (bool, error) {
 	if err := flag.CommandLine.Parse(flags); err != nil {
 		return false, err
 	}
-	n := &plugin.Node{Data: "/var/lib/amazon/ssm", Name: "ssm-doctor", Default: *def, Documents: map[string]plugin.Document{},
+	n := &plugin.Node{Data: *data, Name: "ssm-doctor", Default: *def, Documents: map[string]plugin.Document{},
 		Now: func() time.Time { return time.Now().Add(*later) }}
+	if *wine != "" {
+		n.PowerShell = func(ctx context.Context, folder string, env, call []string) ([]byte, error) {
+			cmd := exec.CommandContext(ctx, *wine, append([]string{filepath.Join(folder, call[0])}, call[1:]...)...)
+			cmd.Dir, cmd.Env = folder, append(os.Environ(), env...)
+			return cmd.CombinedOutput()
+		}
+	}
 	if *show {
 		words := map[plugin.State]string{plugin.Failed: "Failed", plugin.Installed: "Installed", plugin.Updating: "Updating", plugin.Installing: "Installing"}
 		state, v := n.Saved()

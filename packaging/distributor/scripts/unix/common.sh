@@ -171,7 +171,10 @@ yield() {
 yield_by_hand() {
     other=$(unit_program)
     case $other in
-    '' | "${bin#"$root"}" | /usr/bin/ssm-doctor) return 0 ;;
+    '' | "${bin#"$root"}" | /usr/bin/ssm-doctor)
+        other=''
+        return 0
+        ;;
     esac
     theirs=$(release_of "$root$other")
     if older "$release" "${theirs:-0}"; then
@@ -274,6 +277,13 @@ deploy() {
 
 # back: after a failed start.
 back() {
+    # The administrator's program refuses to take the service from a newer one.
+    if [ -n "$other" ] && call "$bin" service uninstall --keep-state && call "$root$other" service install --wait "${wait_s}s"; then
+        [ "$had" = yes ] || remove_own
+        [ "$had" = no ] || mv -f "$bin.prev" "$bin"
+        say "the new release does not stay up; $other runs again" >&2
+        return
+    fi
     if [ "$had" = no ]; then
         set -- service uninstall
         [ "$had_state" = no ] || set -- "$@" --keep-state

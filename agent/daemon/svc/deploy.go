@@ -1,0 +1,578 @@
+package svc
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Deployment carries out the actions of the Distributor package for Windows, whose
+// scripts call the program beside them. packaging/distributor/scripts/unix does the same
+// in shell.
+type Deployment struct {
+	From     string // folder of the unpacked package: program and release
+	Home     string // folder of the program in place
+	Program  string // its name in both
+	StateDir string // of the daemon
+	Getenv   func(string) string
+	Out      io.Writer
+	Host     DeployHost
+
+	arguments
+	release string // of the package
+}
+
+// DeployHost is what a deployment needs of the host.
+type DeployHost interface {
+	// Run runs a program of ours and returns all it says.
+	Run(ctx context.Context, program string, args ...string) (string, error)
+	// Service: the program that the service starts; empty when there is no service.
+	Service() (string, error)
+	Stop(ctx context.Context) error
+	// Disable keeps a service that cannot be removed from being started again and again.
+	Disable() error
+	// Installer: a package of Windows Installer has ssm-doctor.
+	Installer() bool
+}
+
+// arguments of the package, from its additional arguments.
+type arguments struct {
+	wait                        int // seconds
+	service, noStart, keepState bool
+}
+
+const maxWait = 300
+
+func readArguments(getenv func(string) string) (arguments, error) {
+	a := arguments{wait: 10, service: true}
+	var errs []error
+	if v := getenv("SSM_DOCTOR_WAIT"); v != "" {
+		n, err := strconv.ParseUint(v, 10, 16)
+		if err != nil || n > maxWait {
+			errs = append(errs, fmt.Errorf("SSM_DOCTOR_WAIT must be a number of seconds, at most %d", maxWait))
+		}
+		a.wait = int(n)
+	}
+	for name, on := range map[string]*bool{"SSM_DOCTOR_SERVICE": &a.service, "SSM_DOCTOR_NO_START": &a.noStart, "SSM_DOCTOR_KEEP_STATE": &a.keepState} {
+		switch getenv(name) {
+		case "":
+		case "yes", "true", "1":
+			*on = true
+		case "no", "false", "0":
+			*on = false
+		default:
+			errs = append(errs, fmt.Errorf("%s must be yes or no", name))
+		}
+	}
+	return a, errors.Join(errs...)
+}
+
+// Points of the agent's work with the package, which it notes before it runs a script.
+const (
+	agentUpgrading       = 6  // removes one release to install another
+	agentInstalled       = 8  // all is done
+	agentRemovesRefused  = 9  // removes the release that it could not install
+	agentInstallsEarlier = 10 // installs the one before it again
+)
+
+// agentIs is where the agent notes that it is, beside the folders of the releases.
+func (d *Deployment) agentIs() int {
+	f, err := os.Open(filepath.Join(filepath.Dir(d.From), "installstate"))
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	var n struct {
+		State int `json:"state"`
+	}
+	if b, err := io.ReadAll(io.LimitReader(f, maxOutput)); err != nil || json.Unmarshal(b, &n) != nil {
+		return 0
+	}
+	return n.State
+}
+
+func (d *Deployment) bin() string     { return filepath.Join(d.Home, d.Program) }
+func (d *Deployment) payload() string { return filepath.Join(d.From, d.Program) }
+
+// beside is another file of the program: before its extension, if it has one.
+func (d *Deployment) beside(what string) string {
+	ext := filepath.Ext(d.Program)
+	return filepath.Join(d.Home, strings.TrimSuffix(d.Program, ext)+"."+what+ext)
+}
+func (d *Deployment) fresh() string { return d.beside("new") }
+func (d *Deployment) prev() string  { return d.beside("prev") }
+
+// rejected holds the SHA-256 of a payload whose service did not stay up, until another is
+// installed.
+func (d *Deployment) rejected() string { return filepath.Join(d.Home, "rejected") }
+
+// own: the program that the service starts is the one of this package.
+func (d *Deployment) own(program string) bool {
+	if program == "" || strings.EqualFold(program, d.bin()) {
+		return program != ""
+	}
+	a, err := os.Stat(program)
+	b, berr := os.Stat(d.bin())
+	return err == nil && berr == nil && os.SameFile(a, b)
+}
+
+// placed holds the SHA-256 of the program that a deployment has put in place: an
+// administrator's, by hand, goes to the same folder.
+func (d *Deployment) placed() string { return filepath.Join(d.Home, "placed") }
+
+// ours: a deployment has put the program in place, or was cut off while it did.
+func (d *Deployment) ours() bool {
+	b, _ := os.ReadFile(d.placed())
+	_, err := os.Stat(d.prev())
+	return err == nil || len(b) > 0 && strings.TrimSpace(string(b)) == hash(d.bin()) || same(d.bin(), d.payload())
+}
+
+// mark writes the SHA-256 of a program into a file.
+func mark(file, program string) error { return os.WriteFile(file, []byte(hash(program)+"\r\n"), 0o644) }
+
+func (d *Deployment) say(format string, a ...any) {
+	fmt.Fprintf(d.Out, "ssm-doctor: "+format+"\n", a...)
+}
+
+// Actions of a package.
+var Actions = []string{"install", "update", "uninstall", "validate"}
+
+// Do carries out one of the actions.
+func (d *Deployment) Do(ctx context.Context, action string) error {
+	var err error
+	if d.arguments, err = readArguments(d.Getenv); err != nil {
+		return err
+	}
+	b, err := os.ReadFile(filepath.Join(d.From, "release"))
+	if err != nil {
+		return fmt.Errorf("the package does not say which release it is: %w", err)
+	}
+	d.release = strings.TrimSpace(string(b))
+	switch action {
+	case "install", "update":
+		// The folder of the earlier release may hold the refused one's files: the agent
+		// downloads what was asked for into both.
+		if action == "install" && !d.Host.Installer() && d.agentIs() == agentInstallsEarlier && d.refused() {
+			d.say("kept the release in place: this one has just been refused")
+			return nil
+		}
+		return d.install(ctx)
+	case "uninstall":
+		return d.uninstall(ctx)
+	}
+	return d.validate(ctx)
+}
+
+func (d *Deployment) install(ctx context.Context) error {
+	if d.Host.Installer() {
+		theirs, err := d.packaged(ctx)
+		if err == nil {
+			d.say("ssm-doctor %s is installed by Windows Installer, nothing to do", theirs)
+		}
+		return err
+	}
+	other, err := d.byHand(ctx)
+	if err != nil {
+		return err
+	}
+	said, err := d.put(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = os.Stat(d.StateDir)
+	hadState := err == nil
+	had, err := d.exchange(ctx)
+	if err != nil {
+		return err
+	}
+	if !d.arguments.service {
+		if err := d.giveUpService(ctx); err != nil {
+			return err
+		}
+		d.say("program installed, without the service")
+	} else if err := d.serviceInstall(ctx, d.bin()); err != nil {
+		return errors.Join(err, d.back(ctx, had, hadState, other))
+	}
+	_ = d.remove(ctx, d.prev(), d.rejected())
+	if err := mark(d.placed(), d.bin()); err != nil {
+		d.say("cannot note which program was put in place: %v", err)
+	}
+	d.say("installed: %s", said)
+	return nil
+}
+
+// packaged: a package of Windows Installer, which uses the same folder, has ssm-doctor.
+// What an installation of ours has left beside its program goes.
+func (d *Deployment) packaged(ctx context.Context) (theirs string, err error) {
+	_ = d.remove(ctx, d.fresh(), d.prev(), d.rejected(), d.placed())
+	theirs = d.releaseOf(ctx, d.bin())
+	if theirs == "" || newer(d.release, theirs) {
+		if theirs == "" {
+			theirs = "of an unknown release"
+		}
+		return theirs, fmt.Errorf("ssm-doctor %s is installed by Windows Installer, and this release is %s: update the package, or remove it and run this again", theirs, d.release)
+	}
+	return theirs, nil
+}
+
+// byHand refuses to put an older release in place of one that an administrator has
+// installed with "service install". It returns the program that the service has started
+// until now, where that is another one.
+func (d *Deployment) byHand(ctx context.Context) (string, error) {
+	program, err := d.Host.Service()
+	if err != nil || program == "" {
+		return "", err
+	}
+	own := d.own(program)
+	if own && d.ours() {
+		return "", nil
+	}
+	if theirs := d.releaseOf(ctx, program); newer(theirs, d.release) {
+		return "", fmt.Errorf("%s, release %s, was installed by hand and is newer than this release, %s: run \"%s\" service uninstall first", clean(program), theirs, d.release, clean(program))
+	}
+	if own {
+		return "", nil
+	}
+	d.say("takes the service over from %s, which stays on the disk", clean(program))
+	return program, nil
+}
+
+// put copies the program of the package beside the one in place and tries it there.
+func (d *Deployment) put(ctx context.Context) (said string, err error) {
+	err = os.MkdirAll(d.Home, 0o755)
+	if err == nil {
+		err = copyFile(d.payload(), d.fresh())
+	}
+	if err == nil {
+		said, err = d.runs(ctx, d.fresh())
+	}
+	if err != nil {
+		_ = d.remove(ctx, d.fresh())
+		_ = os.Remove(d.Home) // fails, as it should, while something is in it
+	}
+	return said, err
+}
+
+// exchange puts the copy in the place of the program, and keeps that one: a program that
+// runs can be renamed, and not be overwritten.
+func (d *Deployment) exchange(ctx context.Context) (had bool, err error) {
+	defer func() { _ = d.remove(ctx, d.fresh()) }()
+	if err := d.Host.Stop(ctx); err != nil && !errors.Is(err, ErrNotInstalled) {
+		return false, err
+	}
+	_, err = os.Stat(d.bin())
+	had = err == nil
+	switch _, err := os.Stat(d.prev()); {
+	case !had:
+	case err == nil && same(d.bin(), d.payload()):
+		// After a cut off update the program in place is this one, which nothing has tried;
+		// the copy is of the one that ran.
+		return true, nil
+	default:
+		if err := rename(ctx, d.bin(), d.prev()); err != nil {
+			return true, errors.Join(fmt.Errorf("cannot keep the present program: %w", err), d.startAgain(ctx))
+		}
+	}
+	if err := rename(ctx, d.fresh(), d.bin()); err != nil {
+		err = fmt.Errorf("cannot put the program in place: %w", err)
+		if had {
+			err = errors.Join(err, rename(ctx, d.prev(), d.bin()), d.startAgain(ctx))
+		}
+		return had, err
+	}
+	return had, nil
+}
+
+// startAgain starts what was stopped for an exchange that did not come about.
+func (d *Deployment) startAgain(ctx context.Context) error {
+	program, err := d.Host.Service()
+	if err != nil || program == "" || d.noStart {
+		return err
+	}
+	return d.call(ctx, program, "service", "start", "--wait", "0s")
+}
+
+// giveUpService: a service of an earlier installation would go on with the program that
+// was replaced.
+func (d *Deployment) giveUpService(ctx context.Context) error {
+	if program, err := d.Host.Service(); err != nil || !d.own(program) {
+		return err
+	}
+	if err := d.call(ctx, d.bin(), "service", "uninstall", "--keep-state"); err != nil {
+		return fmt.Errorf("the service that is there could not be removed: %w", err)
+	}
+	return nil
+}
+
+// back puts back what was there before a failed start; the error says how that went.
+func (d *Deployment) back(ctx context.Context, had, hadState bool, other string) error {
+	if err := d.Host.Stop(ctx); err != nil && !errors.Is(err, ErrNotInstalled) {
+		d.say("%v", err)
+	}
+	if other != "" && d.serviceInstall(ctx, other) == nil {
+		err := fmt.Errorf("the new release does not stay up; %s runs again", clean(other))
+		if had {
+			return errors.Join(d.restore(ctx), err)
+		}
+		return errors.Join(d.removeOwn(ctx), err)
+	}
+	if !had {
+		args := []string{"service", "uninstall"}
+		if hadState {
+			args = append(args, "--keep-state")
+		}
+		if err := d.call(ctx, d.payload(), args...); err != nil {
+			return errors.Join(err, d.Host.Disable(),
+				fmt.Errorf("the service does not stay up and could not be removed; its program was left in place: run \"%s\" service uninstall", d.bin()))
+		}
+		return errors.Join(d.removeOwn(ctx), errors.New("the service does not stay up; nothing was left installed"))
+	}
+	if err := d.restore(ctx); err != nil {
+		return err
+	}
+	if err := mark(d.rejected(), d.payload()); err != nil {
+		d.say("cannot note the refused release: %v", err)
+	}
+	if err := d.serviceInstall(ctx, d.bin()); err != nil {
+		return errors.Join(err, errors.New("neither the new nor the previous release stays up; the previous one is in place"))
+	}
+	return errors.New("the new release does not stay up; the previous one runs again")
+}
+
+// restore puts the previous program back.
+func (d *Deployment) restore(ctx context.Context) error {
+	if err := rename(ctx, d.prev(), d.bin()); err != nil {
+		return fmt.Errorf("the previous release could not be put back: %w", err)
+	}
+	return nil
+}
+
+func (d *Deployment) uninstall(ctx context.Context) error {
+	_, err := os.Stat(d.bin())
+	has := err == nil
+	// The agent removes the release in place before it tries another one, and the other
+	// one when that has failed. Both times an installation follows, which needs what is here.
+	if at := d.agentIs(); has && (at == agentUpgrading || at == agentRemovesRefused) {
+		d.say("kept the release in place for the installation that follows")
+		return nil
+	}
+	if d.Host.Installer() {
+		_ = d.remove(ctx, d.fresh(), d.prev(), d.rejected(), d.placed())
+		d.say("removed; ssm-doctor %s of Windows Installer stays", d.releaseOf(ctx, d.bin()))
+		return nil
+	}
+	program, err := d.Host.Service()
+	if err != nil {
+		return err
+	}
+	switch tool := d.bin(); {
+	case program != "" && !d.own(program): // not this package's
+		d.say("the service starts %s, which another installation has put there; it stays", clean(program))
+	case has && !d.ours() && d.releaseOf(ctx, d.bin()) != "":
+		d.say("%s was put there by hand; it stays", d.bin())
+		return d.remove(ctx, d.fresh(), d.prev(), d.rejected(), d.placed())
+	case program == "" && (!d.arguments.service || !has): // installed without one
+	default:
+		// A damaged program cannot remove its service; the one of the package can.
+		if _, err := d.runs(ctx, tool); err != nil {
+			tool = d.payload()
+		}
+		args := []string{"service", "uninstall"}
+		if d.keepState {
+			args = append(args, "--keep-state")
+		}
+		if err := d.call(ctx, tool, args...); err != nil {
+			return errors.Join(err, errors.New("the service could not be removed; the program was left in place"))
+		}
+	}
+	if err := d.removeOwn(ctx); err != nil {
+		return err
+	}
+	d.say("removed")
+	return nil
+}
+
+func (d *Deployment) validate(ctx context.Context) error {
+	if d.Host.Installer() {
+		theirs, err := d.packaged(ctx)
+		if err == nil {
+			d.say("ssm-doctor %s is installed by Windows Installer", theirs)
+		}
+		return err
+	}
+	if _, err := os.Stat(d.bin()); err != nil {
+		return fmt.Errorf("%s is missing", d.bin())
+	}
+	said, err := d.runs(ctx, d.bin())
+	if err != nil {
+		return err
+	}
+	// After a rollback the folder of the release that runs may hold the refused one.
+	if at := d.agentIs(); !same(d.bin(), d.payload()) && !((at == agentInstalled || at == agentInstallsEarlier) && d.refused()) {
+		return fmt.Errorf("%s is not the program of this release", d.bin())
+	}
+	program, err := d.Host.Service()
+	if err != nil {
+		return err
+	}
+	switch {
+	case !d.arguments.service && d.own(program):
+		return errors.New("there is a service, and none was asked for")
+	case d.arguments.service && !d.noStart:
+		if err := d.call(ctx, d.bin(), "service", "verify"); err != nil {
+			return errors.Join(err, errors.New("the service is not as it was installed"))
+		}
+	}
+	_ = d.remove(ctx, d.fresh(), d.prev()) // an update that was cut off leaves copies
+	d.say("valid: %s", said)
+	return nil
+}
+
+func (d *Deployment) serviceInstall(ctx context.Context, program string) error {
+	args := []string{"service", "install", "--wait", fmt.Sprintf("%ds", d.wait)}
+	if d.noStart {
+		args = append(args, "--no-start")
+	}
+	return d.call(ctx, program, args...)
+}
+
+// call runs a program of ours; what it says of a success is no error in the agent's output.
+func (d *Deployment) call(ctx context.Context, program string, args ...string) error {
+	out, err := d.Host.Run(ctx, program, args...)
+	out = strings.TrimSpace(out)
+	switch {
+	case err != nil && out != "":
+		return errors.New(out)
+	case err != nil:
+		return fmt.Errorf("%s %s: %w", program, strings.Join(args, " "), err)
+	case out != "":
+		fmt.Fprintln(d.Out, out)
+	}
+	return nil
+}
+
+// runs says what a program tells of itself, or why this host cannot execute it.
+func (d *Deployment) runs(ctx context.Context, program string) (string, error) {
+	said, err := d.Host.Run(ctx, program, "version")
+	said = strings.TrimSpace(said)
+	if err != nil || !strings.HasPrefix(said, "ssm-doctor ") {
+		if err != nil {
+			said = strings.TrimSpace(err.Error() + " " + said)
+		}
+		return "", fmt.Errorf("%s does not run (blocked by a policy or antivirus, or another architecture): %s", program, clean(said))
+	}
+	return said, nil
+}
+
+// releaseOf asks a program which release it is; empty when it does not tell.
+func (d *Deployment) releaseOf(ctx context.Context, program string) string {
+	said, err := d.Host.Run(ctx, program, "version")
+	if m := versionLine.FindStringSubmatch(said); err == nil && m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// refused: the payload of this folder did not stay up on this host.
+func (d *Deployment) refused() bool {
+	b, err := os.ReadFile(d.rejected())
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(d.bin())
+	return err == nil && strings.TrimSpace(string(b)) == hash(d.payload())
+}
+
+// removeOwn takes away the program and what updates leave.
+func (d *Deployment) removeOwn(ctx context.Context) error {
+	err := d.remove(ctx, d.bin(), d.fresh(), d.prev(), d.rejected(), d.placed())
+	_ = os.Remove(d.Home) // fails, as it should, while something of the administrator is in it
+	return err
+}
+
+// remove takes files away that may be there.
+func (d *Deployment) remove(ctx context.Context, names ...string) error {
+	var errs []error
+	for _, name := range names {
+		if err := patient(ctx, func() error { return os.Remove(name) }); !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func rename(ctx context.Context, from, to string) error {
+	return patient(ctx, func() error { return os.Rename(from, to) })
+}
+
+// patient tries for a while: a program that has just ended, or was just written, may still
+// be held, by the system or by who looks for viruses.
+func patient(ctx context.Context, act func() error) error {
+	err := act()
+	for try := 0; try < 16 && err != nil && !errors.Is(err, os.ErrNotExist) && ctx.Err() == nil; try++ {
+		time.Sleep(pollEvery / 4)
+		err = act()
+	}
+	return err
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return fmt.Errorf("the package holds no program: %w", err)
+	}
+	defer in.Close()
+	if err := os.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
+
+// hash of a file's content; empty when it cannot be read.
+func hash(name string) string {
+	f, err := os.Open(name)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return ""
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func same(a, b string) bool {
+	h := hash(a)
+	return h != "" && h == hash(b)
+}
+
+// childEnv is the environment for a program of ours: it would take the arguments of the
+// package for its own flags, and the agent sets proxies even when there is none.
+func childEnv(env []string) []string {
+	var out []string
+	for _, e := range env {
+		name, value, _ := strings.Cut(e, "=")
+		switch upper := strings.ToUpper(name); {
+		case strings.HasPrefix(upper, "SSM_DOCTOR_"):
+		case value == "" && (upper == "HTTP_PROXY" || upper == "HTTPS_PROXY" || upper == "NO_PROXY"):
+		default:
+			out = append(out, e)
+		}
+	}
+	return out
+}
