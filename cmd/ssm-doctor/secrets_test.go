@@ -183,6 +183,9 @@ func everyOutput(t *testing.T, place, written string) map[string]string {
 	env := h.Env()
 	env.Probes = []string{"parameters"}
 	r, f := engine.Run(t.Context(), env, engine.Options{Log: log})
+	if r.Plan, err = engine.Plan(f, r, engine.Options{}); err != nil {
+		t.Fatal(err)
+	}
 	out := map[string]string{}
 	put := func(what string, write func(io.Writer) error) {
 		var b bytes.Buffer
