@@ -123,8 +123,11 @@ var (
 // that must be done elsewhere or by hand. Alternatives are not done.
 func Of(f *facts.Facts, r *report.Report) Work {
 	var w Work
-	if r.RootCause == nil {
+	switch {
+	case r.RootCause == nil:
 		return w
+	case r.State == report.Unknown || r.RootCause.Confidence == "possible":
+		return Work{Left: 1, Why: "it is not certain that this is what is wrong"}
 	}
 	number := 0
 	for _, s := range r.RootCause.Fix {

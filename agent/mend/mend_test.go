@@ -90,6 +90,11 @@ func TestOf(t *testing.T) {
 			}
 		})
 	}
+	doubt := remedy(hostStep("systemctl start amazon-ssm-agent"))
+	doubt.State = report.Unknown
+	if w := Of(stopped(t), doubt); len(w.Do) > 0 || w.Left != 1 {
+		t.Error("something is done without knowing what is wrong")
+	}
 	if w := Of(stopped(t), &report.Report{}); len(w.Do) > 0 || w.Left != 0 {
 		t.Error("there is something to do without a cause")
 	}
