@@ -345,7 +345,7 @@ func TestImportsGoOnlyDown(t *testing.T) {
 	}
 	rank := map[string]int{
 		"checks/pattern": -1, "checks/iam": 0, "checks/text": 0, "checks/facts": 1, "checks/factstest": 2, "checks/logline": 2, "checks/causes": 2, "checks/node": 2,
-		"checks": 3, "checks/diagnose": 4,
+		"checks": 3, "checks/outlook": 3, "checks/diagnose": 4,
 	}
 	within := map[string][]string{ // what a package of agent may import of agent
 		"agent/daemon": {"agent/export", "agent/engine", "agent/report", "agent/config", "agent/gather", "agent/safefile"}, "agent/daemon/svc": {"agent/safefile"}, "agent/engine": {"agent/gather", "agent/report"},
@@ -355,6 +355,7 @@ func TestImportsGoOnlyDown(t *testing.T) {
 		"agent/gather/opsys": {"agent/gather/hostfile", "agent/gather/firewall", "agent/gather/routing", "agent/gather/netconfig"}, "agent/gather/netconfig": {"agent/gather/hostfile"}, "agent/gather/routing": {"agent/gather/firewall"}, "agent/gather/endpoint": {"agent/gather/routing"}, "agent/gather/imds": {"agent/gather/endpoint"}, "agent/gather/awsapi": {"agent/gather/endpoint"},
 		"agent/bundle":          {"agent/report", "agent/gather/agentlog"},
 		"agent/fleet":           {"agent/report"},
+		"agent/mend":            {"agent/report", "agent/safefile"}, // nobody in agent imports it: the daemon changes nothing
 		"agent/outside":         {"agent/engine", "agent/report"},
 		"agent/gather/recorded": {"agent/gather/agentsvc", "agent/gather/hostfile"},
 		"agent/gather/install":  {"agent/gather/agentsvc", "agent/gather/agentlog"}, "agent/gather/registration": {"agent/gather/agentsvc", "agent/gather/install"},

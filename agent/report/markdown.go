@@ -37,6 +37,9 @@ func renderMarkdown(r *Report) string {
 	}
 	if c := r.RootCause; c != nil {
 		mdSteps(&b, "Fix", c.Fix, t)
+	}
+	mdPlan(&b, r)
+	if c := r.RootCause; c != nil {
 		mdEvidence(&b, c.Evidence)
 	}
 	for _, c := range r.Also {

@@ -163,7 +163,7 @@ var fixedFields = map[string]bool{
 	"Level":  true,
 	"Schema": true, "Version": true, "ID": true, "Group": true, "Status": true, "State": true, "Severity": true, "Cause": true,
 	"FollowsFrom": true, "Confidence": true, "Where": true, "Ready": true, "Verdict": true, "Layer": true, "Phase": true,
-	"Route": true, "Need": true, "Kind": true, "Outcome": true, "Partition": true, "Arch": true, "GOOS": true, "AgentVersion": true, "Installed": true, "Running": true,
+	"Route": true, "Need": true, "Kind": true, "Outcome": true, "Partition": true, "Now": true, "Next": true, "Arch": true, "GOOS": true, "AgentVersion": true, "Installed": true, "Running": true,
 }
 
 // nameFields hold one value of the host, often a name: one that is also a word of

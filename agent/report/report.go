@@ -95,6 +95,7 @@ type Report struct {
 	Unexplained     []Unexplained `json:"unexplained"`
 	UnexplainedMore *int          `json:"unexplained_more"`  // how many kinds are not listed, at least; null: the log was not read
 	Outside         *Outside      `json:"outside,omitempty"` // what an operator's file says of the node
+	Plan            *Plan         `json:"plan,omitempty"`    // what the steps would make of the node, where that was asked for
 }
 
 // Outside is what was looked at with an operator's credentials.
@@ -299,6 +300,9 @@ func (r *Report) Normalize() {
 	}
 	if r.Outside != nil {
 		r.Outside.Looked, r.Outside.Unknown = some(r.Outside.Looked), some(r.Outside.Unknown)
+	}
+	if r.Plan != nil {
+		r.Plan.normalize()
 	}
 	if r.CannotTell != nil {
 		r.CannotTell.normalize()

@@ -112,7 +112,7 @@ func TestSchemaListsAreTheConstants(t *testing.T) {
 	t.Parallel()
 	root := loadSchema(t)
 	for at, want := range map[string][]string{
-		"state": States, "$defs/node/kind": Kinds, "$defs/cause/severity": Severities, "$defs/check/status": Statuses, "$defs/hop/status": Statuses, "$defs/transition/state": States,
+		"state": States, "$defs/plan/now": States, "$defs/way/state": States, "$defs/node/kind": Kinds, "$defs/cause/severity": Severities, "$defs/check/status": Statuses, "$defs/hop/status": Statuses, "$defs/transition/state": States,
 		"$defs/cause/confidence": closedList(checks.Proven, checks.Likely, checks.Possible), "$defs/step/where": {causes.OnHost, causes.OperatorCLI, causes.Console, causes.Terraform},
 		"$defs/source/ending": closedList(facts.Panicked, facts.CutOff), "$defs/feature/ready": {iam.ReadyYes, iam.ReadyNo, iam.ReadyUnknown}, "$defs/call_failure/reason": FailureReasons,
 	} {

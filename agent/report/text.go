@@ -36,6 +36,7 @@ func renderText(r *Report, s Style, wide bool) string {
 	default:
 		t.answer()
 	}
+	t.planned()
 	if wide {
 		t.everything()
 	}

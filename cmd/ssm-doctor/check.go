@@ -41,6 +41,7 @@ type checkFlags struct {
 	profile    string
 	textfile   string
 	outside    string
+	plan       bool
 }
 
 func newCheckCmd(a *app) *cobra.Command {
@@ -74,6 +75,7 @@ func newCheckCmd(a *app) *cobra.Command {
 	fs.StringVar(&c.failOn, "fail-on", "not-managed", "`when` the exit code is not 0: not-managed, warning, never")
 	fs.StringVar(&c.profile, "profile", "node", "`what` to test: node, or image (nothing of a node may be left in it)")
 	fs.StringVar(&c.outside, "outside", "", "also judge what an operator's `file` says, written by outside")
+	fs.BoolVar(&c.plan, "plan", false, "also say what the steps would make of this node, and change nothing")
 	fs.StringVar(&c.textfile, "textfile", "", "also write metrics to this `file` for node_exporter")
 	for flag, values := range map[string][]string{"fail-on": {"not-managed", "warning", "never"}, "profile": {"node", "image"}, "output": formats(), "color": {"auto", "always", "never"},
 		"only": checkChoices(), "skip": checkChoices(), "feature": featureChoices(), "probe": awsapi.ProbeFamilies} {
@@ -208,7 +210,7 @@ func (c *checkFlags) runner(a *app) (func(context.Context) (*report.Report, erro
 			r := engine.Judge(f, o)
 			r.CheckedFrom = c.from
 			a.withOutside(r, out)
-			return r, nil
+			return r, c.planFor(f, r, o)
 		}, nil
 	}
 	env, err := c.environment(c.noRedact)
@@ -219,10 +221,10 @@ func (c *checkFlags) runner(a *app) (func(context.Context) (*report.Report, erro
 	return func(ctx context.Context) (*report.Report, error) {
 		show := a.progress(c.output)
 		o.Progress = show.sources
-		r, _ := engine.Run(ctx, env, o)
+		r, f := engine.Run(ctx, env, o)
 		show.erase()
 		a.withOutside(r, out)
-		return r, nil
+		return r, c.planFor(f, r, o)
 	}, nil
 }
 
@@ -235,11 +237,24 @@ func (c *checkFlags) replayer(a *app, o engine.Options, out *outside.View) (func
 	env.Version, env.Features = versionString(), c.features
 	o.Recorded, o.Waves = f, engine.Waves{SkipNetwork: !env.Live}
 	return func(ctx context.Context) (*report.Report, error) {
-		r, _ := engine.Run(ctx, env, o)
+		r, f := engine.Run(ctx, env, o)
 		r.CheckedFrom = c.from
 		a.withOutside(r, out)
-		return r, nil
+		return r, c.planFor(f, r, o)
 	}, nil
+}
+
+// planFor adds what the steps would make of the node, where that was asked for.
+func (c *checkFlags) planFor(f *facts.Facts, r *report.Report, o engine.Options) error {
+	if !c.plan || r.Interrupted {
+		return nil
+	}
+	p, err := engine.Plan(f, r, o)
+	if err != nil {
+		return &exitError{exitInternal, err}
+	}
+	r.Plan = p
+	return nil
 }
 
 func (c *checkFlags) validate() error {
@@ -254,6 +269,9 @@ func (c *checkFlags) validate() error {
 	}
 	if err := oneOf("--profile", c.profile, "node", "image"); err != nil {
 		return err
+	}
+	if c.plan && (c.profile == "image" || len(c.only)+len(c.skip) > 0) {
+		return usagef("--plan judges a node by all checks: it takes no --profile image, --only or --skip")
 	}
 	if c.timeout <= 0 || c.wait < 0 || c.every < 0 {
 		return usagef("--timeout, --wait and --every must be positive")

@@ -47,6 +47,7 @@ func newDemoCmd(a *app) *cobra.Command {
 	c.output.flags(fs)
 	c.profile, c.timeout = "node", engine.DefaultBudget
 	fs.StringVar(&c.failOn, "fail-on", "not-managed", "`when` the exit code is not 0: not-managed, warning, never")
+	fs.BoolVar(&c.plan, "plan", false, "also say what the steps would make of the node")
 	fs.BoolVar(&list, "list", false, "list the demos and end")
 	fs.BoolVar(&lift, "lift", false, "repair the host first, to see the report afterwards")
 	for flag, values := range map[string][]string{"fail-on": {"not-managed", "warning", "never"}, "output": formats()} {
@@ -72,7 +73,10 @@ func (c *checkFlags) demo(cmd *cobra.Command, a *app, name string, lift bool) er
 			return &exitError{exitInternal, err}
 		}
 	}
-	r := c.demoReport(cmd.Context(), a, h)
+	r, err := c.demoReport(cmd.Context(), a, h)
+	if err != nil {
+		return err
+	}
 	if err := c.write(a, r); err != nil {
 		return err
 	}
@@ -80,14 +84,14 @@ func (c *checkFlags) demo(cmd *cobra.Command, a *app, name string, lift bool) er
 }
 
 // demoReport examines a simulated host.
-func (c *checkFlags) demoReport(ctx context.Context, a *app, h *sim.Host) *report.Report {
+func (c *checkFlags) demoReport(ctx context.Context, a *app, h *sim.Host) (*report.Report, error) {
 	env := h.Env()
 	env.Version = versionString()
 	env.UserAgent = "ssm-doctor/" + env.Version
 	show := a.progress(c.output)
-	r, _ := engine.Run(ctx, env, engine.Options{Budget: c.timeout, Log: a.logger(c.verbose), Progress: show.sources})
+	r, f := engine.Run(ctx, env, engine.Options{Budget: c.timeout, Log: a.logger(c.verbose), Progress: show.sources})
 	show.erase()
-	return r
+	return r, c.planFor(f, r, engine.Options{})
 }
 
 // demoHost brings up a demo, or complains about its name.

@@ -18,7 +18,7 @@ var flagGroups = []struct {
 	title string
 	names []string
 }{
-	{"What to check", []string{"from", "outside", "root", "region", "endpoint-url", "only", "skip", "list", "profile", "offline", "feature", "probe", "lift", "demo"}},
+	{"What to check", []string{"from", "outside", "root", "region", "endpoint-url", "only", "skip", "list", "profile", "plan", "offline", "feature", "probe", "lift", "demo"}},
 	{"Documents to judge", []string{"policy", "role", "kind", "boundary", "session-policy", "scp", "rcp", "endpoint-policy", "diff"}},
 	{"What to print instead", []string{"minimal", "conditional", "trust", "table", "account", "partition", "bucket", "foreign-bucket", "log-group", "parameter-path", "kms-key", "directory"}},
 	{"Output", []string{"output", "file", "color", "ascii", "redact", "no-redact", "quiet", "verbose", "textfile", "fail-on"}},

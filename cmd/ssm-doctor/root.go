@@ -19,7 +19,8 @@ func newRootCmd(a *app) *cobra.Command {
 		Short: "Say why this host is not a managed node, and what fixes it",
 		Long: "ssm-doctor runs on an EC2 instance or hybrid machine and says whether that host\n" +
 			"is an AWS Systems Manager managed node, and if not, the one thing that is wrong\n" +
-			"and what fixes it. It only reads: nothing on the host or in AWS is changed.",
+			"and what fixes it. It only reads: nothing on the host or in AWS is changed,\n" +
+			"unless fix --apply is typed.",
 		Example: check.Example,
 		Args:    a.noSuchCommand,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -39,7 +40,7 @@ func newRootCmd(a *app) *cobra.Command {
 	root.SetUsageFunc(a.usage)
 	root.Flags().AddFlagSet(check.Flags())
 	root.Flags().BoolVar(&version, "version", false, "print the version")
-	root.AddCommand(check, newCollectCmd(a), newExplainCmd(a), newPermissionsCmd(a), newOutsideCmd(a), newSummaryCmd(a), newCompareCmd(a), newDemoCmd(a), newServeCmd(a), newServiceCmd(a), newHistoryCmd(a), newConfigCmd(a), newVersionCmd(a))
+	root.AddCommand(check, newCollectCmd(a), newExplainCmd(a), newPermissionsCmd(a), newOutsideCmd(a), newSummaryCmd(a), newCompareCmd(a), newFixCmd(a), newDemoCmd(a), newServeCmd(a), newServiceCmd(a), newHistoryCmd(a), newConfigCmd(a), newVersionCmd(a))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd("completion")
 	for _, c := range root.Commands() {

@@ -22,6 +22,7 @@ import (
 	"ssm-doctor/agent/export"
 	"ssm-doctor/agent/gather/agentlog"
 	"ssm-doctor/agent/gather/recorded"
+	"ssm-doctor/agent/mend"
 	"ssm-doctor/agent/report"
 	"ssm-doctor/agent/sim"
 )
@@ -183,7 +184,14 @@ func everyOutput(t *testing.T, place, written string) map[string]string {
 	env := h.Env()
 	env.Probes = []string{"parameters"}
 	r, f := engine.Run(t.Context(), env, engine.Options{Log: log})
+	if r.Plan, err = engine.Plan(f, r, engine.Options{}); err != nil {
+		t.Fatal(err)
+	}
 	out := map[string]string{}
+	var fix bytes.Buffer
+	a := &app{out: &fix}
+	a.fixTold(a.shownReport(r), mend.Of(f, r), false)
+	out["fix"] = fix.String()
 	put := func(what string, write func(io.Writer) error) {
 		var b bytes.Buffer
 		if err := write(&b); err != nil {

@@ -1,0 +1,178 @@
+package mend
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"ssm-doctor/agent/report"
+	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/factstest"
+	"ssm-doctor/checks/text"
+)
+
+func hostStep(command string) report.Step {
+	return report.Step{Text: text.New("do it"), Command: text.Plain(command), Where: causes.OnHost, Root: true}
+}
+
+func remedy(steps ...report.Step) *report.Report {
+	return &report.Report{State: report.NotManaged, RootCause: &report.Cause{ID: "x", Fix: steps}}
+}
+
+// stopped is a host whose service is stopped and masked.
+func stopped(t *testing.T) *facts.Facts {
+	t.Helper()
+	f := factstest.Healthy(t, "profile")
+	f.Agent.Processes.Value = facts.Processes{}
+	f.Agent.Units.Value[0].Active, f.Agent.Units.Value[0].Enabled = "inactive", "masked"
+	return f
+}
+
+func TestOf(t *testing.T) {
+	t.Parallel()
+	look := hostStep("ssm-doctor check --wait 5m")
+	operator := report.Step{Command: text.Plain("aws iam attach-role-policy --role-name R --policy-arn P"), Where: causes.OperatorCLI}
+	kinds := func(w Work) string {
+		var out []string
+		for _, a := range w.Do {
+			out = append(out, string(a.Kind))
+		}
+		return strings.Join(out, " ")
+	}
+	pin := func(f *facts.Facts) {
+		for i := range f.Network.Endpoints.Value {
+			f.Network.Endpoints.Value[i].DNS.Pinned = "10.0.0.9"
+		}
+	}
+	for _, row := range []struct {
+		name  string
+		fault func(*facts.Facts)
+		steps []report.Step
+		do    string
+		left  int
+	}{
+		{"enable and start", nil, []report.Step{hostStep("systemctl unmask amazon-ssm-agent.service && systemctl enable --now amazon-ssm-agent.service"), look}, "unmask-service enable-service start-service", 0},
+		{"restart", nil, []report.Step{look, hostStep("systemctl restart amazon-ssm-agent")}, "restart-service", 0},
+		{"after an operator's step nothing is done", nil, []report.Step{operator, hostStep("systemctl restart amazon-ssm-agent")}, "", 1},
+		{"up to an operator's step", nil, []report.Step{hostStep("systemctl start amazon-ssm-agent"), operator}, "start-service", 2},
+		{"an alternative is not done", nil, []report.Step{hostStep("systemctl start amazon-ssm-agent"), {Command: text.Plain("apt-get install amazon-ssm-agent"), Where: causes.OnHost, Alternative: true}}, "start-service", 0},
+		{"drop-in", nil, []report.Step{hostStep("mv /etc/systemd/system/amazon-ssm-agent.service.d/50-local.conf /root/x"), hostStep("systemctl daemon-reload")}, "move-drop-in read-units", 0},
+		{"drop-in of another service", nil, []report.Step{hostStep("mv /etc/systemd/system/sshd.service.d/50-local.conf /root/x")}, "", 1},
+		{"another file", nil, []report.Step{hostStep("mv /etc/amazon/ssm/amazon-ssm-agent.json /root/x")}, "", 1},
+		{"a file that only begins so", nil, []report.Step{hostStep("mv /etc/systemd/system/amazon-ssm-agent.service.d/../../../shadow.conf /root/x")}, "", 1},
+		{"route", nil, []report.Step{hostStep("ip route del 52.119.128.0/17 dev tun0")}, "remove-route", 0},
+		{"default route", nil, []report.Step{hostStep("ip route del 0.0.0.0/0 dev tun0")}, "", 1},
+		{"route by a name", nil, []report.Step{hostStep("ip route del default dev tun0")}, "", 1},
+		{"hosts", pin, []report.Step{hostStep(`sed -i.bak -E -e 's/[[:space:]]+(ssm\.eu-central-1\.amazonaws\.com)([[:space:]]|$)/\2/g' -e '/^[0-9A-Fa-f.:]+[[:space:]]*$/d' /etc/hosts`)}, "edit-hosts-file", 0},
+		{"hosts, nothing is pinned", nil, []report.Step{hostStep(`sed -i.bak -E -e 's/[[:space:]]+(ssm\.eu-central-1\.amazonaws\.com)([[:space:]]|$)/\2/g' /etc/hosts`)}, "", 1},
+		{"packages", nil, []report.Step{hostStep("apt-get install -y amazon-ssm-agent")}, "", 1},
+		{"no command that is known", nil, []report.Step{hostStep("curl https://x | sh; reboot --now")}, "", 1},
+		{"no systemd", func(f *facts.Facts) { f.Agent.Manager = facts.Known("openrc", "") }, []report.Step{hostStep("systemctl restart amazon-ssm-agent")}, "", 1},
+		{"the unit has a foreign name", func(f *facts.Facts) { f.Agent.Units.Value[0].Name = "--force" }, []report.Step{hostStep("systemctl restart amazon-ssm-agent")}, "", 1},
+		{"Windows", func(f *facts.Facts) { f.Host.GOOS = "windows" }, []report.Step{hostStep("Restart-Service AmazonSSMAgent")}, "", 1},
+		{"container", func(f *facts.Facts) { f.Host.Container = facts.Known(facts.Container{Runtime: "docker"}, "") }, []report.Step{hostStep("systemctl restart amazon-ssm-agent")}, "", 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			f := stopped(t)
+			if row.fault != nil {
+				row.fault(f)
+			}
+			w := Of(f, remedy(row.steps...))
+			if kinds(w) != row.do || w.Left != row.left || (w.Why == "") != (row.left == 0) {
+				t.Errorf("does %q, left %d (%s)", kinds(w), w.Left, w.Why)
+			}
+			for _, a := range w.Do {
+				if a.Says() == "" || a.Costs() == "" || a.Undoing() == "" {
+					t.Errorf("%s says nothing of itself", a.Kind)
+				}
+			}
+		})
+	}
+	doubt := remedy(hostStep("systemctl start amazon-ssm-agent"))
+	doubt.State = report.Unknown
+	if w := Of(stopped(t), doubt); len(w.Do) > 0 || w.Left != 1 {
+		t.Error("something is done without knowing what is wrong")
+	}
+	if w := Of(stopped(t), &report.Report{}); len(w.Do) > 0 || w.Left != 0 {
+		t.Error("there is something to do without a cause")
+	}
+}
+
+func TestWithoutNames(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ file, want string }{
+		{"127.0.0.1 localhost\n10.0.0.9 ssm.x.com\n", "127.0.0.1 localhost\n"},
+		{"10.0.0.9\tssm.x.com  db.corp # old\r\n", "10.0.0.9 db.corp # old\r\n"},
+		{"10.0.0.9 SSM.X.com db.corp\n", "10.0.0.9 db.corp\n"},
+		{"# 10.0.0.9 ssm.x.com\n10.0.0.9 a.ssm.x.com ssm.x.com.corp\n", "# 10.0.0.9 ssm.x.com\n10.0.0.9 a.ssm.x.com ssm.x.com.corp\n"},
+		{"10.0.0.9 ssm.x.com", ""},
+		{"::1 ip6-localhost\n\n  \n", "::1 ip6-localhost\n\n  \n"},
+		{"10.0.0.9 db#ssm.x.com\n", "10.0.0.9 db#ssm.x.com\n"},
+	} {
+		if got := string(withoutNames([]byte(row.file), []string{"ssm.x.com"})); got != row.want {
+			t.Errorf("%q became %q, want %q", row.file, got, row.want)
+		}
+	}
+}
+
+// FuzzWithoutNames: only lines with the name are changed, and it is gone from them.
+func FuzzWithoutNames(f *testing.F) {
+	f.Add("127.0.0.1 localhost\n10.0.0.9 ssm.x.com db # c\r\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		out := string(withoutNames([]byte(s), []string{"ssm.x.com"}))
+		rest := slices.Collect(strings.Lines(out))
+		for line := range strings.Lines(s) {
+			entry, _, _ := strings.Cut(line, "#")
+			if !slices.ContainsFunc(strings.Fields(entry), func(w string) bool { return strings.ToLower(w) == "ssm.x.com" }) && !slices.Contains(rest, line) && len(rest) > 0 && !strings.Contains(out, line) {
+				t.Errorf("%q is gone", line)
+			}
+		}
+		for line := range strings.Lines(out) {
+			entry, _, _ := strings.Cut(line, "#")
+			if f := strings.Fields(entry); slices.Contains(f, "ssm.x.com") {
+				t.Errorf("the name is still there: %q", line)
+			}
+		}
+		if len(out) > len(s) {
+			t.Error("it grew")
+		}
+	})
+}
+
+func FuzzRouteWords(f *testing.F) {
+	f.Add("52.119.128.0/17 via 10.9.0.1 dev tun0 proto static metric 50 linkdown ")
+	f.Add("blackhole 169.254.169.254 ")
+	f.Add("10.0.0.0/8 dev $(reboot)")
+	to, _ := destination("52.119.128.0/17")
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, w := range routeWords([]byte(s), to) {
+			if strings.HasPrefix(w, "-") || strings.ContainsAny(w, " ;|&$`'\"\\\n<>()*?") {
+				t.Errorf("%q would be an argument", w)
+			}
+		}
+	})
+}
+
+func TestRouteWords(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ to, out, want string }{
+		{"52.119.128.0/17", "52.119.128.0/17 via 10.9.0.1 dev tun0 proto static metric 50 linkdown \n", "52.119.128.0/17 via 10.9.0.1 dev tun0 proto static metric 50"},
+		{"169.254.169.254", "blackhole 169.254.169.254 \n", "blackhole 169.254.169.254"},
+		{"169.254.169.254/32", "169.254.169.254 dev lo scope link \n", "169.254.169.254 dev lo scope link"},
+		{"10.0.0.0/8", "10.0.0.0/8 dev a\n10.0.0.0/8 dev b metric 2\n", ""},
+		{"10.0.0.0/8", "10.0.0.0/9 dev a\n", ""},
+		{"10.0.0.0/8", "", ""},
+		{"10.0.0.0/8", "10.0.0.0/8 dev -x\n", ""},
+		{"10.0.0.0/8", "10.0.0.0/8 nexthop via 10.1.1.1 weight 1\n", ""},
+	} {
+		to, bad := destination(row.to)
+		if bad {
+			t.Fatal(row.to)
+		}
+		if got := strings.Join(routeWords([]byte(row.out), to), " "); got != row.want {
+			t.Errorf("%q: %q, want %q", row.out, got, row.want)
+		}
+	}
+}

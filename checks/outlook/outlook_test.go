@@ -1,0 +1,116 @@
+package outlook
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/factstest"
+	"ssm-doctor/checks/node"
+)
+
+// stopped is a healthy host whose service was stopped and disabled.
+func stopped(t *testing.T) *facts.Facts {
+	t.Helper()
+	f := factstest.Healthy(t, "profile")
+	f.Agent.Processes.Value = facts.Processes{}
+	for i := range f.Agent.Units.Value {
+		u := &f.Agent.Units.Value[i]
+		u.Active, u.Sub, u.Enabled, u.Result, u.MainPID = "inactive", "dead", "disabled", "success", 0
+	}
+	return f
+}
+
+func TestAfter(t *testing.T) {
+	t.Parallel()
+	start := []causes.Change{{Kind: causes.ServiceEnabled}, {Kind: causes.ServiceStarted}}
+	for _, row := range []struct {
+		name    string
+		fault   func(*facts.Facts)
+		changes []causes.Change
+		open    string // part of what is not known; empty: all is
+	}{
+		{"started", nil, start, ""},
+		{"nothing is done", nil, nil, "what the agent meets when it tries again"},
+		{"left stopped", nil, []causes.Change{{Kind: causes.ServiceStopped}}, "when the agent is started again"},
+		{"masked", func(f *facts.Facts) {
+			for i := range f.Agent.Units.Value {
+				f.Agent.Units.Value[i].Enabled = "masked"
+			}
+		}, start[1:], "what the agent meets"},
+		{"ended by itself", func(f *facts.Facts) {
+			for i := range f.Agent.Units.Value {
+				f.Agent.Units.Value[i].Result = "exit-code"
+			}
+		}, start, "whether the agent keeps running"},
+		{"an endpoint was not reached", func(f *facts.Facts) {
+			f.Network.Endpoint("ssm").HTTP = facts.Unknown[facts.HTTP]("timed out", "")
+		}, start, "answers"},
+		{"no credentials seen", func(f *facts.Facts) { f.IMDS.Role = facts.Unknown[facts.Role]("timed out", "") }, start, "gives credentials"},
+		{"never accepted", func(f *facts.Facts) {
+			f.Log.Matches = facts.Known([]facts.Match{}, "")
+			f.Credentials.Runtime = facts.Absent[facts.Runtime]("", "")
+		}, start, "whether the node may call ssm:UpdateInstanceInformation and ssmmessages:CreateControlChannel"},
+		{"a route is removed too", nil, append([]causes.Change{{Kind: causes.RouteRemoved, On: "10.0.0.0/8"}}, start...), "once the route to 10.0.0.0/8 is removed"},
+		{"another profile", nil, append([]causes.Change{{Kind: causes.ProfileAttached, To: "P"}}, start...), "instance profile P"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			f := stopped(t)
+			if row.fault != nil {
+				row.fault(f)
+			}
+			o, err := After(f, row.changes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var open []string
+			for _, x := range o.Open {
+				open = append(open, x.String())
+			}
+			says := strings.Join(open, "; ")
+			accepted := node.Of(o.Facts).Acceptance.Now == node.Yes
+			if row.open == "" && says != "" || !strings.Contains(says, row.open) || accepted != (row.open == "") {
+				t.Errorf("open: %s; accepted: %v", says, accepted)
+			}
+			if len(f.Agent.Processes.Value.Core) > 0 || f.Agent.Units.Value[0].Active != "inactive" {
+				t.Error("the facts that were given were changed")
+			}
+		})
+	}
+}
+
+// A refusal is taken back only by a change of the layer and action that AWS named.
+func TestGrant(t *testing.T) {
+	t.Parallel()
+	refused := func(layer string) *facts.Facts {
+		f := factstest.Healthy(t, "profile")
+		r := facts.Refusal{At: f.CollectedAt.Add(-time.Minute), Match: facts.SigHealthFailed}
+		r.Action, r.Layer, r.Denied, r.Code = node.Heartbeat, layer, true, "AccessDeniedException"
+		f.Log.Refusals = facts.Known([]facts.Refusal{r}, "")
+		return f
+	}
+	core := causes.Change{Kind: causes.PolicyAttached, To: "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"}
+	for _, row := range []struct {
+		name, layer string
+		change      causes.Change
+		left        int
+	}{
+		{"core policy", "identity", core, 0},
+		{"core policy, an SCP denies", "scp", core, 1},
+		{"another action", "identity", causes.Change{Kind: causes.PolicyPut, To: "ssm:GetParameter"}, 1},
+		{"that action", "identity", causes.Change{Kind: causes.PolicyPut, To: "ssm:GetParameter,ssm:UpdateInstanceInformation"}, 0},
+		{"boundary", "boundary", causes.Change{Kind: causes.BoundaryRemoved}, 0},
+		{"boundary, the policy lacks it", "identity", causes.Change{Kind: causes.BoundaryRemoved}, 1},
+	} {
+		o, err := After(refused(row.layer), []causes.Change{row.change, {Kind: causes.ServiceRestarted}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(o.Facts.Log.Refusals.Value); got != row.left {
+			t.Errorf("%s: %d refusals are left", row.name, got)
+		}
+	}
+}
