@@ -356,6 +356,11 @@ type Socket struct {
 	Remote      string `json:"remote"`
 	Retransmits int    `json:"retransmits"` // unanswered retransmissions now
 	Unacked     int    `json:"unacked_bytes"`
+	// WaitedMS is how long data was seen to wait for its answer, where retransmissions
+	// are not told.
+	WaitedMS int `json:"waited_ms,omitempty"`
+	// Untold: the system does not tell whether what was sent was answered.
+	Untold bool `json:"untold,omitempty"`
 }
 
 // Registration is the state that makes a host a certain managed node.
