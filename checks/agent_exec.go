@@ -107,17 +107,33 @@ func refusedByManager(n *node.Node, fd Finding, u *facts.Unit, e node.Ending) Fi
 	return fd
 }
 
-// addRefusals adds what AppArmor and fapolicyd logged, while the agent does not run.
+// addRefusals adds what AppArmor, fapolicyd, and the policies and the scanner of Windows
+// logged, while the agent does not run.
 func addRefusals(n *node.Node, fd Finding) Finding {
-	m, ok := n.LatestNote(facts.NoteRefused)
-	if !ok || n.Agent.Core != node.No || isPast(n, m.At) {
+	m, ok := refusedBy(n)
+	if !ok {
 		return fd
 	}
 	who := "fapolicyd"
-	if strings.Contains(m.Text, "apparmor=") {
+	switch {
+	case m.By != "":
+		who = m.By
+	case strings.Contains(m.Text, "apparmor="):
 		who = "AppArmor"
 	}
-	return fd.say("%s does not let the agent be executed", who).sawAt("log of the system", m.Text, m.From, m.At)
+	if u := n.Agent.Unit; m.By != "" && !fd.Summary.IsZero() { // Windows says how it ended, and this is who did it
+		fd = fd.add("; it was %s", who)
+	} else {
+		what := "agent"
+		if m.Process == "ssm-agent-worker" {
+			what = "agent's worker"
+		}
+		fd = fd.say("%s does not let the %s be executed", who, what)
+		if u != nil && u.Program.Absent() {
+			fd = fd.add("; the program is gone").saw("program "+u.Exec, "no such file", u.Program.From)
+		}
+	}
+	return fd.sawAt("log of the system", m.Text, m.From, m.At)
 }
 
 // withExecSteps chooses the remedy by what refused the execution; that of the catalogue
@@ -145,7 +161,9 @@ func withExecSteps(n *node.Node, fd Finding, e node.Ending) Finding {
 			steps = append(steps, step("Let fapolicyd trust the agent's programs", "fapolicyd-cli --file add {agent} --trust-file amazon-ssm-agent && fapolicyd-cli --update"))
 		}
 	}
-	if e.Class == node.EndExec {
+	if m, ok := refusedBy(n); ok && m.By != "" {
+		steps = append(steps, stepsOf(node.StepsAgainst(m.By))...)
+	} else if e.Class == node.EndExec {
 		steps = append(steps, stepsOf(e.Do)...)
 	}
 	if len(steps) == 0 || n.Facts.Host.GOOS == "darwin" {

@@ -57,6 +57,13 @@ func execDenied(mode, permission string, before time.Duration) func(*facts.Facts
 	}
 }
 
+// execRefused is an entry of a log of Windows: who refused a program, and how long ago.
+func execRefused(by, program string, before time.Duration) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		f.Agent.Notes = facts.Known([]facts.SystemNote{{Kind: facts.NoteRefused, By: by, Process: program, At: f.CollectedAt.Add(-before), Text: "event 8004: " + program + ".exe denied by a rule", From: "event log:x"}}, "event logs")
+	}
+}
+
 // execNoExec mounts a place of a healthy host noexec: 1 is the state directory, 4 is
 // /usr/bin, 5 is /tmp.
 func execNoExec(place int, mount string) func(*facts.Facts) {
@@ -127,6 +134,18 @@ func TestAgentExec(t *testing.T) {
 		}, want: named(Proven, "an antivirus product takes the program for a virus; the program is gone", "", "")},
 		{name: "Windows: a policy of Code Integrity", kind: "windows", fault: execWindows(4551), want: named(Proven, "exit code 4551 (SYSTEM_INTEGRITY_POLICY_VIOLATION)", "", "")},
 		{name: "Windows: a policy", kind: "windows", fault: execWindows(1260), want: named(Proven, "a policy (AppLocker, software restriction) forbids the program", "", "")},
+		{name: "Windows: a policy, and its log", kind: "windows", fault: all(execWindows(1260), execRefused(facts.ByAppLocker, "amazon-ssm-agent", time.Minute)),
+			want: named(Proven, "a policy (AppLocker, software restriction) forbids the program; it was AppLocker", "log of the system: event 8004: amazon-ssm-agent.exe denied by a rule", "")},
+		{name: "Windows: only its log says who removed it", kind: "windows", fault: all(execWindows(2), execRefused(facts.ByDefender, "amazon-ssm-agent", time.Minute), func(f *facts.Facts) {
+			f.Agent.Units.Value[0].Program = facts.Absent[facts.Program]("no such file", `file:C:\x`)
+		}), want: named(Proven, "Defender does not let the agent be executed; the program is gone", "log of the system: event 8004", "")},
+		{name: "Windows: a clean stop, and a refusal days before it", kind: "windows", fault: all(execWindows(0), execRefused(facts.ByAppLocker, "amazon-ssm-agent", 72*time.Hour), func(f *facts.Facts) {
+			f.Agent.Units.Value[0].StoppedSince = f.CollectedAt.Add(-time.Hour)
+		}), want: is(Pass, "")},
+		{name: "Windows: a crash, and a refusal", kind: "windows", fault: all(execWindows(1067), execRefused(facts.ByAppLocker, "amazon-ssm-agent", time.Minute)), want: is(Pass, "")},
+		{name: "Windows: another of its programs refused", kind: "windows", fault: all(execWindows(2), execRefused(facts.ByAppLocker, "ssm-cli", time.Minute)), want: is(Pass, "")},
+		{name: "Windows: the worker refused", kind: "windows", fault: all(execRefused(facts.ByIntegrity, "ssm-agent-worker", time.Minute), neverAccepted), want: named(Proven, "Code Integrity does not let the agent's worker be executed", "", "")},
+		{name: "Windows: the worker refused, and runs", kind: "windows", fault: execRefused(facts.ByIntegrity, "ssm-agent-worker", time.Minute), want: is(Pass, "")},
 		{name: "Windows: a crash", kind: "windows", fault: execWindows(1067), want: is(Pass, "")},
 
 		{name: "203", fault: execFailed, want: named(Proven, "the service manager could not execute /usr/bin/amazon-ssm-agent (exit status 203/EXEC)", "last end of amazon-ssm-agent.service: exit status 203/EXEC (systemd:amazon-ssm-agent.service)", "path=/usr/bin/amazon-ssm-agent")},

@@ -88,7 +88,7 @@ func passMemory(n *node.Node) Finding {
 		return pass("the agent runs")
 	case n.Agent.Installed == node.Unknown:
 		return unread("installations", a.Installations)
-	case (a.Manager.Value != "systemd" || n.Ending().Class == node.EndSignal) && a.Notes.Unknown() && a.Notes.Obstacle() != facts.NotAskable:
+	case (a.Manager.Value != "systemd" && a.Manager.Value != "scm" || n.Ending().Class == node.EndSignal) && a.Notes.Unknown() && a.Notes.Obstacle() != facts.NotAskable:
 		return unread("logs of the system", a.Notes)
 	}
 	return pass("nothing says that it was ended for lack of memory")

@@ -31,8 +31,13 @@ var AgentPackaging = register(Check{
 		for _, in := range list.Some() {
 			kinds = append(kinds, in.Kind)
 		}
-		if u := n.Agent.Unit; u != nil && u.Active != "active" && n.Facts.Agent.Manager.Value == "scm" && n.Ending().Class == node.EndExec {
-			return unknown("Windows did not let the program be executed (%s): see agent-exec", n.Ending().How)
+		if u := n.Agent.Unit; u != nil && u.Active != "active" && n.Facts.Agent.Manager.Value == "scm" {
+			if m, ok := refusedBy(n); ok && m.By != "" {
+				return unknown("%s did not let the program be executed: see agent-exec", m.By)
+			}
+			if n.Ending().Class == node.EndExec {
+				return unknown("Windows did not let the program be executed (%s): see agent-exec", n.Ending().How)
+			}
 		}
 		faults := append(packageFaults(list.Some()), unitFaults(n, units.Some())...)
 		if len(faults) == 0 {

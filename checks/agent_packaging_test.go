@@ -60,6 +60,11 @@ func TestAgentPackaging(t *testing.T) {
 			execWindows(225)(f)
 			f.Agent.Installations.Value[0].Broken = "its service is registered, but its program C:\\x does not exist"
 		}, want: want{status: Unknown, says: "exit code 225"}},
+		{name: "Windows: the program is gone, and a log says who took it", kind: "windows", fault: func(f *facts.Facts) {
+			execWindows(2)(f)
+			execRefused(facts.ByDefender, "amazon-ssm-agent", 0)(f)
+			f.Agent.Installations.Value[0].Broken = "its service is registered, but its program C:\\x does not exist"
+		}, want: want{status: Unknown, says: "Defender did not let the program be executed: see agent-exec"}},
 		{name: "several", fault: func(f *facts.Facts) {
 			twice(f)
 			broken(f)

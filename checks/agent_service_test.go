@@ -131,6 +131,14 @@ func TestAgentService(t *testing.T) {
 			f.Agent.Units = facts.Known([]facts.Unit{{Name: "AmazonSSMAgent", Load: "not-found"}}, "scm:AmazonSSMAgent")
 		}, want: named("the agent is installed but does not run: its service is not registered with Windows", "process table: no amazon-ssm-agent")},
 		{name: "disabled on Windows", kind: "windows", fault: windows(1077, "disabled"), want: named("AmazonSSMAgent is disabled and not running", "")},
+		{name: "disabled on Windows, and its log", kind: "windows", fault: func(f *facts.Facts) {
+			windows(1077, "disabled")(f)
+			f.Agent.Notes = facts.Known([]facts.SystemNote{{Kind: facts.NoteChanged, At: f.CollectedAt.Add(-time.Hour), Text: "event 7040: start type of the service changed", From: "event log:System"}, {Kind: facts.NoteStopped, Text: "event 7036: service is stopped", From: "event log:System"}}, "")
+		}, want: named("AmazonSSMAgent is disabled and not running", "log of the system: event 7040: start type of the service changed (event log:System)")},
+		{name: "no answer in time on Windows, and its log", kind: "windows", fault: func(f *facts.Facts) {
+			windows(1053, "enabled")(f)
+			f.Agent.Notes = facts.Known([]facts.SystemNote{{Kind: facts.NoteTimeout, At: f.CollectedAt.Add(-time.Hour), Text: "event 7009: service start timed out", From: "event log:System"}}, "")
+		}, want: named("exit code 1053", "log of the system: event 7009: service start timed out")},
 		{name: "a crash on Windows", kind: "windows", fault: windows(1067, "enabled"), want: is(Unknown, "exit code 1067 (PROCESS_ABORTED)")},
 		{name: "the unit file is missing", fault: func(f *facts.Facts) {
 			neverAccepted(f)

@@ -16,17 +16,20 @@ var ChannelConnection = register(Check{
 	Needs:   []*Check{AgentService, PermissionChannel},
 	Causes:  []string{"channel-stale-connection", "channel-down"},
 	Doc: "The kernel's view of the agent's connections to port 443: one whose data goes unanswered while new connections work sits on a flow that a NAT gateway, firewall or changed route has dropped. " +
-		"The agent notices only after its own time-outs. Without any, or with the older channel in use, its log tells whether it fails to open one.",
+		"Linux tells of repeated data, macOS how much waits for an answer, Windows neither: there a connection passes only if the agent is 3.3.987.0 or newer, which pings its channel and drops one that does not answer for two minutes. " +
+		"Older agents notice only after time-outs of the system. Without any connection, or with the older channel in use, its log tells whether it fails to open one.",
 	Eval: func(n *node.Node) Finding {
 		seen := n.Facts.Agent.Channel
 		m := channelFailure(n)
 		lately := m.Yes() && n.Age(m.Last) < n.Agent.HealthGap()
-		live := 0
+		live, sure := len(seen.Some()), true
 		for _, s := range seen.Some() {
-			if node.DeadSocket(s) {
+			switch n.Answers(s) {
+			case node.No:
 				return judgeDeadSocket(n, s)
+			case node.Unknown:
+				sure = false
 			}
-			live++
 		}
 		switch {
 		case seen.Unknown() && seen.Obstacle() == facts.NotAskable && lately:
@@ -42,6 +45,9 @@ var ChannelConnection = register(Check{
 		case live > 0:
 			if full, fixed := bufferFull(n); full.Yes() {
 				return warns("%s to port 443, but the buffer of commands was full %s: before %s the channel can lock up then; if commands stay pending, restart the agent", connections(live), n.Ago(full.Last), fixed).logged(full)
+			}
+			if !sure {
+				return unknown("%s to port 443; whether what the agent sends there is answered, this system does not tell, and agents before 3.3.987.0 notice late that it is not: if commands stay pending, restart the agent", connections(live))
 			}
 			return pass("%s to port 443", connections(live))
 		case n.Agent.Core == node.No, n.Agent.Worker == node.No && n.Agent.Separate == node.Yes:
@@ -59,8 +65,12 @@ func judgeDeadSocket(n *node.Node, s facts.Socket) Finding {
 		return unknown("a connection to %s goes unanswered, and whether a new one works is not known", s.Remote).failing(Breaks)
 	}
 	full, fixed := bufferFull(n)
-	fd := breaks("channel-stale-connection", Proven, "the agent's connection to %s is dead: its data goes unanswered, while a new connection works; a restart reconnects it", s.Remote).
-		saw("connection "+s.Local+" to "+s.Remote, fmt.Sprintf("%d retransmissions without answer, %d bytes queued", s.Retransmits, s.Unacked), n.Facts.Agent.Channel.From).
+	sure, how := Proven, fmt.Sprintf("%d retransmissions without answer, %d bytes queued", s.Retransmits, s.Unacked)
+	if s.WaitedMS > 0 {
+		sure, how = Likely, fmt.Sprintf("%d bytes sent, no answer in %d ms", s.Unacked, s.WaitedMS)
+	}
+	fd := breaks("channel-stale-connection", sure, "the agent's connection to %s is dead: its data goes unanswered, while a new connection works; a restart reconnects it", s.Remote).
+		saw("connection "+s.Local+" to "+s.Remote, how, n.Facts.Agent.Channel.From).
 		saw("new connection to ssmmessages", "connected", "connect").logged(full).
 		fix(causes.Get("channel-stale-connection").Fix...)
 	if full.Yes() {

@@ -19,6 +19,13 @@ func connectionFails(signature, text string, before time.Duration) func(*facts.F
 	return func(f *facts.Facts) { log(f, signature, before, text) }
 }
 
+// connectionAgent is an agent of a release.
+func connectionAgent(version string) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		f.Agent.Installed, f.Agent.Running = facts.Known(version, ""), facts.Known(version, "")
+	}
+}
+
 // connectionUnread is a host whose connections cannot be listed.
 func connectionUnread(code facts.Reason) func(*facts.Facts) {
 	return func(f *facts.Facts) {
@@ -30,6 +37,7 @@ func TestChannelConnection(t *testing.T) {
 	t.Parallel()
 	live := facts.Socket{Local: "10.0.12.34:48000", Remote: "52.119.181.21:443"}
 	dead := facts.Socket{Local: "10.0.12.34:48001", Remote: "52.119.181.22:443", Retransmits: 7, Unacked: 310}
+	untold := facts.Socket{Local: "10.0.12.34:48002", Remote: "52.119.181.21:443", Untold: true}
 	fails := connectionFails(facts.SigChannelFailed, "ERROR Error setting up control channel: unexpected response from the service 500 Internal Server Error", 2*time.Minute)
 	down := func(says, saw string) want {
 		return want{status: Warn, effect: Breaks, cause: "channel-down", confidence: Likely, says: says, saw: saw}
@@ -53,6 +61,13 @@ func TestChannelConnection(t *testing.T) {
 		{name: "dead", fault: connectionSockets(live, dead), want: want{status: Warn, effect: Breaks, cause: "channel-stale-connection", confidence: Proven,
 			says: "the agent's connection to 52.119.181.22:443 is dead: its data goes unanswered, while a new connection works; a restart reconnects it", saw: "connection 10.0.12.34:48001 to 52.119.181.22:443: 7 retransmissions without answer, 310 bytes queued (file:/proc/net/tcp)"}},
 		{name: "dead, a new one", fault: connectionSockets(dead), want: want{status: Warn, effect: Breaks, cause: "channel-stale-connection", saw: "new connection to ssmmessages: connected (connect)"}},
+		{name: "dead on macOS", kind: "mac", fault: connectionSockets(live, facts.Socket{Local: "10.0.0.10:49152", Remote: "52.119.181.22:443", Unacked: 62, WaitedMS: 1100}),
+			want: want{status: Warn, effect: Breaks, cause: "channel-stale-connection", confidence: Likely, says: "is dead", saw: "connection 10.0.0.10:49152 to 52.119.181.22:443: 62 bytes sent, no answer in 1100 ms"}},
+		{name: "in flight on macOS", kind: "mac", fault: connectionSockets(facts.Socket{Remote: "52.119.181.22:443", Unacked: 62}), want: is(Pass, "1 connection")},
+		{name: "not told, watched by the agent", kind: "windows", fault: connectionSockets(untold), want: is(Pass, "1 connection")},
+		{name: "not told, old agent", kind: "windows", fault: netAll(connectionSockets(untold), connectionAgent("3.3.859.0")), want: is(Unknown, "this system does not tell")},
+		{name: "not told, agent of unknown release", kind: "mac", fault: netAll(connectionSockets(live, untold), connectionAgent("")), want: is(Unknown, "if commands stay pending, restart the agent")},
+		{name: "told, old agent", fault: netAll(connectionSockets(live), connectionAgent("2.3.1319.0")), want: is(Pass, "1 connection")},
 		{name: "none, and failing", fault: netAll(connectionSockets(), fails), want: down("the agent fails to open its message channel, last 2 min ago: neither sessions nor commands reach this node", "connections of the agent to port 443: none (file:/proc/net/tcp)")},
 		{name: "none, and failing by websocket", fault: netAll(connectionSockets(), websocketFailed(3*time.Minute)), want: down("last 3 min ago", "agent log: ERROR Failed to open websocket")},
 		{name: "none, and failing since long", fault: netAll(connectionSockets(), connectionFails(facts.SigChannelToken, "ERROR Failed to get controlchannel token: timeout", 2*time.Hour)), want: down("last 2 h ago", "")},

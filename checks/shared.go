@@ -66,6 +66,34 @@ func isPast(n *node.Node, at time.Time) bool {
 	return ok && at.Before(boot)
 }
 
+// refusedBy is the entry that says who refused the agent's program while it does not run, or
+// that of its worker while only that does not. Logs of Windows hold a week: there it must
+// be of the last start, by how that ended, or by its time where Windows does not say.
+func refusedBy(n *node.Node) (facts.SystemNote, bool) {
+	list := n.Facts.Agent.Notes.Some()
+	for i := len(list) - 1; i >= 0; i-- {
+		m, u := list[i], n.Agent.Unit
+		if m.Kind != facts.NoteRefused || isPast(n, m.At) {
+			continue
+		}
+		switch class := n.Ending().Class; {
+		case m.By == "":
+			if n.Agent.Core == node.No {
+				return m, true
+			}
+		case m.Process == "amazon-ssm-agent" && n.Agent.Core == node.No:
+			if class == node.EndExec || class == node.EndMissing || class == "" && u != nil && !u.StoppedSince.IsZero() {
+				return m, true
+			}
+		case m.Process == "ssm-agent-worker" && n.Agent.Core == node.Yes && n.Agent.Worker == node.No && n.Agent.Separate == node.Yes:
+			if !n.Agent.Since.IsZero() && m.At.After(n.Agent.Since) {
+				return m, true
+			}
+		}
+	}
+	return facts.SystemNote{}, false
+}
+
 // outlived reports whether the agent runs, and began some minutes ago and after an entry,
 // which then tells of an earlier start and of what has been mended since.
 func outlived(n *node.Node, e node.Entry) bool {
@@ -114,6 +142,15 @@ func sawEnd(n *node.Node, fd Finding, u *facts.Unit, e node.Ending) Finding {
 	}
 	if u.Restart != "" && e.Again == node.No {
 		fd = fd.saw("Restart of "+u.Name, u.Restart, from)
+	}
+	if n.Facts.Agent.Manager.Value == "scm" {
+		kinds := []string{facts.NoteNotStarted, facts.NoteEnded, facts.NoteCrash, facts.NoteTimeout, facts.NoteStopped}
+		if u.Enabled == "disabled" || u.Enabled == "manual" {
+			kinds = []string{facts.NoteChanged}
+		}
+		if m, ok := n.LatestNote(kinds...); ok {
+			fd = fd.sawAt("log of the system", m.Text, m.From, m.At)
+		}
 	}
 	return fd
 }

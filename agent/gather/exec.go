@@ -44,7 +44,7 @@ var programs = map[string][]string{
 var forms = [][]string{
 	{"systemctl", "show"}, {"journalctl", "-q", "--no-pager", "-o", "short-iso"}, {"journalctl", "-q", "--no-pager", "-o", "cat", "-u"}, {"rpm", "-q"}, {"nft", "-a", "list", "ruleset"}, {"iptables-save"},
 	{"launchctl", "print"}, {"launchctl", "print-disabled"}, {"scutil", "--proxy"}, {"pkgutil", "--pkg-info"}, {"route", "-n", "get"}, {"ps", "-axo"},
-	{"scutil", "--dns"}, {"lsof", "-nP", "-a", "-iTCP:443", "-sTCP:ESTABLISHED", "-Fn", "-p"}, {"pfctl", "-s", "info"}, {"pfctl", "-a", "*", "-s", "rules"}, {"systemsetup", "-getusingnetworktime"},
+	{"scutil", "--dns"}, {"lsof", "-nP", "-a", "-iTCP:443", "-sTCP:ESTABLISHED", "-Tqs", "-FnT", "-p"}, {"pfctl", "-s", "info"}, {"pfctl", "-a", "*", "-s", "rules"}, {"systemsetup", "-getusingnetworktime"},
 }
 
 // prints reports whether a command line has one of the forms.

@@ -28,7 +28,7 @@ func TestMacProgramsAreOnTheList(t *testing.T) {
 	for _, line := range []string{
 		"launchctl print system/com.amazon.aws.ssm", "launchctl print-disabled system", "scutil --proxy", "pkgutil --pkg-info com.amazon.aws.ssm",
 		"ps -axo pid=,ppid=,uid=,lstart=,comm=", "route -n get 169.254.169.254", "route -n get -inet6 default",
-		"scutil --dns", "lsof -nP -a -iTCP:443 -sTCP:ESTABLISHED -Fn -p 77,78", "pfctl -s info", "pfctl -a * -s rules", "systemsetup -getusingnetworktime",
+		"scutil --dns", "lsof -nP -a -iTCP:443 -sTCP:ESTABLISHED -Tqs -FnT -p 77,78", "pfctl -s info", "pfctl -a * -s rules", "systemsetup -getusingnetworktime",
 	} {
 		c := strings.Fields(line)
 		if _, err := program(c[0], c[1:]); errors.Is(err, errNotAllowed) {

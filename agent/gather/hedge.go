@@ -26,7 +26,7 @@ const (
 
 // hedged asks, up to so many times, until one try is answered. A failure that is an answer ends it as well;
 // drop releases the answers that came too late. again says that the first try was not enough.
-func hedged[T any](ctx context.Context, tries int, try func(context.Context) (T, error), drop func(T)) (out T, again bool, err error) {
+func hedged[T any](ctx context.Context, goos string, tries int, try func(context.Context) (T, error), drop func(T)) (out T, again bool, err error) {
 	type answer struct {
 		value T
 		err   error
@@ -64,7 +64,7 @@ func hedged[T any](ctx context.Context, tries int, try func(context.Context) (T,
 			if a.panic != nil {
 				panic(a.panic)
 			}
-			if a.err != nil && unanswered(a.err) && ended < sent {
+			if a.err != nil && (unanswered(a.err) || gaveUp(goos, a.err)) && ended < sent {
 				continue
 			}
 			cancel()
@@ -94,7 +94,7 @@ func (r *Run) Connect(ctx context.Context, address string, local netip.Addr) (ne
 	ctx, cancel := r.Patience(ctx, r.Limits.Connect)
 	defer cancel()
 	start := time.Now()
-	conn, again, err := hedged(ctx, maxTries, func(ctx context.Context) (net.Conn, error) { return r.Dial(ctx, "tcp", address, local) }, func(c net.Conn) { c.Close() })
+	conn, again, err := hedged(ctx, r.GOOS, maxTries, func(ctx context.Context) (net.Conn, error) { return r.Dial(ctx, "tcp", address, local) }, func(c net.Conn) { c.Close() })
 	if err == nil {
 		r.felt(time.Since(start), again)
 	}
@@ -110,7 +110,7 @@ func (r *Run) Ask(ctx context.Context, server, network, host string) ([]netip.Ad
 	if asksSystem(server, r.GOOS) {
 		tries = maxSystemTries
 	}
-	addrs, again, err := hedged(ctx, tries, func(ctx context.Context) ([]netip.Addr, error) {
+	addrs, again, err := hedged(ctx, r.GOOS, tries, func(ctx context.Context) ([]netip.Addr, error) {
 		ctx, cancel := context.WithTimeout(ctx, slow*r.Limits.DNS) // a resolver of Go heeds nothing else while it waits
 		defer cancel()
 		return r.Lookup(ctx, server, network, host)

@@ -64,7 +64,7 @@ func Host(root string) (*Env, error) {
 
 // hostDial opens a connection from the given local address, if any.
 func hostDial(ctx context.Context, network, address string, local netip.Addr) (net.Conn, error) {
-	d := net.Dialer{KeepAlive: -1}
+	d := net.Dialer{KeepAlive: -1, Control: oneSyn}
 	if local.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
 	}

@@ -43,7 +43,7 @@ func parseTCPTable(b []byte, six bool, pids []int, port uint16) []facts.Socket {
 			state, local, remote, pid = word(r, 0), addr(r, 4, 4, 8), addr(r, 4, 12, 16), word(r, 20)
 		}
 		if state == tcpOpen && remote.Port() == port && slices.Contains(pids, int(pid)) {
-			out = append(out, facts.Socket{Local: local.String(), Remote: remote.String()})
+			out = append(out, facts.Socket{Local: local.String(), Remote: remote.String(), Untold: true})
 		}
 	}
 	return out

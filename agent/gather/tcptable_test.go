@@ -24,7 +24,7 @@ func TestParseTCPTable(t *testing.T) {
 	for _, r := range [][]byte{row4(5, 1, 2, 443, 77), row4(8, 1, 3, 443, 77), row4(5, 1, 4, 80, 77), row4(5, 1, 5, 443, 78)} {
 		table = append(table, r...)
 	}
-	want := []facts.Socket{{Local: "10.0.0.1:50000", Remote: "10.0.0.2:443"}}
+	want := []facts.Socket{{Local: "10.0.0.1:50000", Remote: "10.0.0.2:443", Untold: true}}
 	if d := cmp.Diff(want, parseTCPTable(table, false, []int{77}, 443)); d != "" {
 		t.Error(d)
 	}
@@ -32,7 +32,7 @@ func TestParseTCPTable(t *testing.T) {
 	six = append(six, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0xc3, 0x50, 0, 0)
 	six = append(six, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0x01, 0xbb, 0, 0)
 	six = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(six, 5), 77)
-	if d := cmp.Diff([]facts.Socket{{Local: "[2001:db8::1]:50000", Remote: "[2001:db8::2]:443"}}, parseTCPTable(six, true, []int{77}, 443)); d != "" {
+	if d := cmp.Diff([]facts.Socket{{Local: "[2001:db8::1]:50000", Remote: "[2001:db8::2]:443", Untold: true}}, parseTCPTable(six, true, []int{77}, 443)); d != "" {
 		t.Error(d)
 	}
 }

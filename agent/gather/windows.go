@@ -32,6 +32,9 @@ type Windows struct {
 	// Volume describes the volume that holds a path, such as C:\ProgramData.
 	Volume   func(path string) (Volume, error)
 	Elevated func() facts.Seen[bool]
+	// Events are the newest entries of a log that an XPath query selects, newest first;
+	// absent: there is no such log; nil: not asked.
+	Events func(log, query string) facts.Seen[[]WindowsEvent]
 }
 
 // WindowsService is the configuration and state of a service.

@@ -19,7 +19,7 @@ import (
 // hostWindows asks this machine. Every handle is opened for reading only.
 func hostWindows() *Windows {
 	return &Windows{Service: queryService, Strings: registryStrings, Texts: registryTexts, Keys: registryKeys, Processes: listProcesses, Routes: listRoutes, Servers: dnsServers,
-		Connections: listConnections, Volume: volumeOf,
+		Connections: listConnections, Volume: volumeOf, Events: listEvents,
 		Elevated: func() facts.Seen[bool] {
 			return facts.Known(windows.GetCurrentProcessToken().IsElevated(), "process token")
 		}}

@@ -78,7 +78,7 @@ func windows(started time.Time) *gather.Windows {
 			return facts.Known([]string{"{1}=v2.31|Action=Allow|Active=TRUE|Dir=Out|Protocol=6|RPort=443|Name=out|"}, `registry:HKLM\`+key)
 		},
 		Connections: func([]int, uint16) facts.Seen[[]facts.Socket] {
-			return facts.Known([]facts.Socket{{Local: "192.168.40.10:50100", Remote: "52.119.180.21:443"}}, "GetExtendedTcpTable")
+			return facts.Known([]facts.Socket{{Local: "192.168.40.10:50100", Remote: "52.119.180.21:443", Untold: true}}, "GetExtendedTcpTable")
 		},
 		Volume: func(path string) (gather.Volume, error) {
 			return gather.Volume{Mount: path[:3], Type: "NTFS"}, nil
@@ -110,15 +110,15 @@ func macPrograms(started time.Time) func(context.Context, string, ...string) ([]
 	at := started.UTC().Format(time.ANSIC)
 	route := "   route to: x\ndestination: default\n       mask: default\n    gateway: 10.0.0.1\n  interface: en0\n"
 	out := map[string]string{
-		"launchctl print system/com.amazon.aws.ssm":            "system/com.amazon.aws.ssm = {\n\tpath = /Library/LaunchDaemons/com.amazon.aws.ssm.plist\n\tstate = running\n\n\tprogram = " + bin + "amazon-ssm-agent\n\truns = 1\n\tpid = 77\n}\n",
-		"launchctl print-disabled system":                      "disabled services = {\n\t\t\"com.amazon.aws.ssm\" => enabled\n}\n",
-		"scutil --proxy":                                       "<dictionary> {\n  HTTPEnable : 0\n  HTTPSEnable : 0\n}\n",
-		"ps -axo pid=,ppid=,uid=,lstart=,comm=":                "    1     0     0 " + at + " /sbin/launchd\n   77     1     0 " + at + " " + bin + "amazon-ssm-agent\n   78    77     0 " + at + " " + bin + "ssm-agent-worker\n",
-		"scutil --dns":                                         "DNS configuration\n\nresolver #1\n  search domain[0] : ec2.internal\n  nameserver[0] : 10.0.0.2\n  if_index : 6 (en0)\n",
-		"pfctl -s info":                                        "Status: Disabled for 0 days 00:06:09           Debug: Urgent\n",
-		"systemsetup -getusingnetworktime":                     "Network Time: On\n",
-		"lsof -nP -a -iTCP:443 -sTCP:ESTABLISHED -Fn -p 78,77": "p78\nf12\nn10.0.0.10:49152->52.119.181.21:443\n",
-		"pkgutil --pkg-info com.amazon.aws.ssm":                "package-id: com.amazon.aws.ssm\nversion: 3.3.3050.0\nvolume: /\n",
+		"launchctl print system/com.amazon.aws.ssm":                  "system/com.amazon.aws.ssm = {\n\tpath = /Library/LaunchDaemons/com.amazon.aws.ssm.plist\n\tstate = running\n\n\tprogram = " + bin + "amazon-ssm-agent\n\truns = 1\n\tpid = 77\n}\n",
+		"launchctl print-disabled system":                            "disabled services = {\n\t\t\"com.amazon.aws.ssm\" => enabled\n}\n",
+		"scutil --proxy":                                             "<dictionary> {\n  HTTPEnable : 0\n  HTTPSEnable : 0\n}\n",
+		"ps -axo pid=,ppid=,uid=,lstart=,comm=":                      "    1     0     0 " + at + " /sbin/launchd\n   77     1     0 " + at + " " + bin + "amazon-ssm-agent\n   78    77     0 " + at + " " + bin + "ssm-agent-worker\n",
+		"scutil --dns":                                               "DNS configuration\n\nresolver #1\n  search domain[0] : ec2.internal\n  nameserver[0] : 10.0.0.2\n  if_index : 6 (en0)\n",
+		"pfctl -s info":                                              "Status: Disabled for 0 days 00:06:09           Debug: Urgent\n",
+		"systemsetup -getusingnetworktime":                           "Network Time: On\n",
+		"lsof -nP -a -iTCP:443 -sTCP:ESTABLISHED -Tqs -FnT -p 78,77": "p78\nf12\nn10.0.0.10:49152->52.119.181.21:443\nTST=ESTABLISHED\nTQR=0\nTQS=0\n",
+		"pkgutil --pkg-info com.amazon.aws.ssm":                      "package-id: com.amazon.aws.ssm\nversion: 3.3.3050.0\nvolume: /\n",
 	}
 	return func(_ context.Context, name string, args ...string) ([]byte, error) {
 		line := strings.Join(append([]string{name}, args...), " ")

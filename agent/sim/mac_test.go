@@ -24,27 +24,26 @@ import (
 // Those of hybrid machines and of tasks mean nothing there either: AWS has the agent for
 // macOS on EC2 only.
 var notOnMac = map[string]string{
-	"tls-httpsproxy-written-with-https-plain-http":      "the proxies of macOS have no scheme",
-	"imds-container-hop-limit-1":                        "macOS has no containers",
-	"imds-windows-image-moved-another-subnet-keeps":     "Windows",
-	"agt-snap-deb-one-host":                             "macOS has one way to install it",
-	"agt-selinux-label-stops-binary":                    "macOS has no SELinux",
-	"host-inotify-limit-disk-half-empty":                "macOS has no inotify",
-	"wild-link-local-route-of-a-container-link":         "macOS has no links of containers",
-	"wild-tunnel-takes-the-vpc-endpoints":               "a simulated host has no tunnel, nor its routes",
-	"wild-ended-by-hangup-signal":                       "launchd starts again what ended, whatever ended it",
-	"wild-ok-two-snap-revisions":                        "macOS has no snaps",
-	"wild-unit-without-its-program":                     "launchd tells of it in another way, see wordsOfLaunchd",
-	"wild-killed-for-lack-of-memory":                    "the kernel of macOS has no log that is read",
-	"wild-null-route-by-loopback":                       "a simulated host has no route by lo",
-	"wild-os-without-an-agent":                          "Alpine Linux",
-	"wild-address-lost":                                 "a simulated host has its address for ever",
-	"wild-large-packets-are-lost":                       "macOS does not tell of the state of a connection",
-	"wild-worker-out-of-descriptors":                    "macOS shows no limits of another process",
-	"wild-sessions-run-as-a-user-that-is-missing":       "macOS keeps its users elsewhere",
-	"net-channel-silent-after-nat-instance-replacement": "macOS does not tell whether what a connection sent was answered",
-	"wild-old-agent-hibernates-for-hours":               "not answered on Linux either, see wanting",
-	"agt-bad-release-breaks-channel-previous-revision":  "a snap",
+	"tls-httpsproxy-written-with-https-plain-http":     "the proxies of macOS have no scheme",
+	"imds-container-hop-limit-1":                       "macOS has no containers",
+	"imds-windows-image-moved-another-subnet-keeps":    "Windows",
+	"agt-snap-deb-one-host":                            "macOS has one way to install it",
+	"agt-selinux-label-stops-binary":                   "macOS has no SELinux",
+	"host-inotify-limit-disk-half-empty":               "macOS has no inotify",
+	"wild-link-local-route-of-a-container-link":        "macOS has no links of containers",
+	"wild-tunnel-takes-the-vpc-endpoints":              "a simulated host has no tunnel, nor its routes",
+	"wild-ended-by-hangup-signal":                      "launchd starts again what ended, whatever ended it",
+	"wild-ok-two-snap-revisions":                       "macOS has no snaps",
+	"wild-unit-without-its-program":                    "launchd tells of it in another way, see wordsOfLaunchd",
+	"wild-killed-for-lack-of-memory":                   "the kernel of macOS has no log that is read",
+	"wild-null-route-by-loopback":                      "a simulated host has no route by lo",
+	"wild-os-without-an-agent":                         "Alpine Linux",
+	"wild-address-lost":                                "a simulated host has its address for ever",
+	"wild-large-packets-are-lost":                      "macOS does not tell of the state of a connection",
+	"wild-worker-out-of-descriptors":                   "macOS shows no limits of another process",
+	"wild-sessions-run-as-a-user-that-is-missing":      "macOS keeps its users elsewhere",
+	"wild-old-agent-hibernates-for-hours":              "not answered on Linux either, see wanting",
+	"agt-bad-release-breaks-channel-previous-revision": "a snap",
 }
 
 // macWords are words of the catalogue that are others on macOS.
@@ -129,7 +128,11 @@ func (m macHost) exec(_ context.Context, name string, args ...string) ([]byte, e
 		}
 		out := ""
 		for i, p := range peers {
-			out += fmt.Sprintf("f%d\nn%s:%d->%s\n", 7+i, m.s.Address, 49152+i, p)
+			queue := 0
+			if a.Stuck {
+				queue = 310
+			}
+			out += fmt.Sprintf("f%d\nn%s:%d->%s\nTST=ESTABLISHED\nTQR=0\nTQS=%d\n", 7+i, m.s.Address, 49152+i, p, queue)
 		}
 		if out == "" {
 			return nil, errors.New("run lsof: exit status 1")

@@ -232,8 +232,23 @@ const (
 	NoteStartLimit = "start-limit"   // systemd gave up
 	NoteDependency = "dependency"    // another unit failed that this one needs
 	NoteTimeout    = "timeout"       // systemd waited too long
-	NoteRefused    = "refused"       // AppArmor, SELinux or fapolicyd refused an execution
+	NoteRefused    = "refused"       // AppArmor, fapolicyd, or a policy or scanner of Windows refused an execution
 	NotePull       = "image-missing" // Bottlerocket could not fetch the control container
+
+	// Of the service manager of Windows.
+	NoteNotStarted = "not-started"        // it could not start the service
+	NoteEnded      = "ended"              // the service ended with an error
+	NoteStopped    = "stopped"            // it is stopped
+	NoteStarted    = "started"            // it runs
+	NoteChanged    = "start-type-changed" // somebody changed when it is to start
+	NoteInstalled  = "installed"          // it was made
+)
+
+// Who refused an execution.
+const (
+	ByAppLocker = "AppLocker"
+	ByIntegrity = "Code Integrity"
+	ByDefender  = "Defender"
 )
 
 // SystemNote is an entry of the kernel or the service manager about how a process of
@@ -244,6 +259,7 @@ type SystemNote struct {
 	At      time.Time `json:"at,omitzero"`
 	Text    string    `json:"text"` // at most 300 bytes
 	From    string    `json:"from"`
+	By      string    `json:"by,omitempty"` // who refused, where it is not to be read from the text
 }
 
 // Processes are the agent's processes.
@@ -356,6 +372,11 @@ type Socket struct {
 	Remote      string `json:"remote"`
 	Retransmits int    `json:"retransmits"` // unanswered retransmissions now
 	Unacked     int    `json:"unacked_bytes"`
+	// WaitedMS is how long data was seen to wait for its answer, where retransmissions
+	// are not told.
+	WaitedMS int `json:"waited_ms,omitempty"`
+	// Untold: the system does not tell whether what was sent was answered.
+	Untold bool `json:"untold,omitempty"`
 }
 
 // Registration is the state that makes a host a certain managed node.

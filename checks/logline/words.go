@@ -78,6 +78,7 @@ because based explicit service control resource boundary session endpoint trust 
 contact support retry later again check ensure verify make sure must should may might could would if unless until since before after during between within without
 seconds minutes hours milliseconds ms kb mb gb kib mib gib bytes pages
 operation api https response requestid statuscode credentials provider smithy retry quota attempts maximum number
+event taken for malware action signed rule denied own recovery after attempt account changed installed stopped running
 yes no true false nil null none ok`
 
 // IsWord reports whether all parts of a word are in the vocabulary.

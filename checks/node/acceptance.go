@@ -214,5 +214,29 @@ func acceptedNow(n *Node, a Acceptance) (Answer, Proof) {
 // needs.
 const deadRetransmits = 3
 
+// deadWait is the same where the system tells how much is unanswered, and no more.
+const deadWait = time.Second
+
 // DeadSocket reports whether a connection no longer answers.
-func DeadSocket(s facts.Socket) bool { return s.Retransmits >= deadRetransmits }
+func DeadSocket(s facts.Socket) bool {
+	return s.Retransmits >= deadRetransmits || time.Duration(s.WaitedMS)*time.Millisecond >= deadWait
+}
+
+// leastWatching is the release from which on the agent drops a channel by itself whose
+// pings are not answered, within two minutes.
+// Source: amazon-ssm-agent, RELEASENOTES.md at 3.3.987, agent/session/communicator.
+const leastWatching = "3.3.987.0"
+
+// Answers reports whether a connection is known to answer: what was sent over it was, or
+// this release would have dropped it.
+func (n *Node) Answers(s facts.Socket) Answer {
+	switch {
+	case DeadSocket(s):
+		return No
+	case !s.Untold:
+		return Yes
+	case n.Agent.OlderThan(leastWatching) == No:
+		return Yes
+	}
+	return Unknown
+}

@@ -64,13 +64,20 @@ func onChannel(n *Node) Answer {
 			shared = append(shared, addresses(o)...)
 		}
 	}
+	connected := No
 	for _, s := range socks {
 		to, err := netip.ParseAddrPort(s.Remote)
-		if err == nil && !DeadSocket(s) && slices.Contains(addresses(*e), to.Addr().Unmap()) && !slices.Contains(shared, to.Addr().Unmap()) {
+		if err != nil || !slices.Contains(addresses(*e), to.Addr().Unmap()) || slices.Contains(shared, to.Addr().Unmap()) {
+			continue
+		}
+		switch n.Answers(s) {
+		case Yes:
 			return Yes
+		case Unknown:
+			connected = Unknown
 		}
 	}
-	return No
+	return connected
 }
 
 // addresses are those of an endpoint, as its name was resolved here.

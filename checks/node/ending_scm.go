@@ -66,6 +66,14 @@ var scmErrors = map[uint32]ended{
 	0xC0000428: {"STATUS_INVALID_IMAGE_HASH", EndExec, "Code Integrity does not accept the signature of the program", []Step{scmPolicy}},
 }
 
+// StepsAgainst are the steps against who refuses the agent's program.
+func StepsAgainst(by string) []Step {
+	if by == facts.ByDefender {
+		return []Step{scmScan}
+	}
+	return []Step{scmPolicy}
+}
+
 // MarkedForDeletion is the code of a service that is being deleted.
 const MarkedForDeletion = 1072
 

@@ -31,10 +31,12 @@ var systemLogs = []string{"var/log/messages", "var/log/syslog", "var/log/kern.lo
 func Notes(ctx context.Context, env *gather.Env, units facts.Seen[[]facts.Unit], ps facts.Seen[facts.Processes]) facts.Seen[[]facts.SystemNote] {
 	const from = "logs of the system"
 	switch {
-	case env.GOOS != "linux", !env.Live:
-		return gather.NotAskable[[]facts.SystemNote]("only a running Linux is asked", from)
-	case !hasEnded(units, ps):
+	case env.GOOS != "linux" && env.GOOS != "windows", !env.Live:
+		return gather.NotAskable[[]facts.SystemNote]("only a running Linux or Windows is asked", from)
+	case !hasEnded(units, ps) && !(env.GOOS == "windows" && ps.Known() && len(ps.Value.Worker) == 0):
 		return facts.Unknown[[]facts.SystemNote]("not read while nothing of the agent has ended", from)
+	case env.GOOS == "windows":
+		return windowsNotes(env.Windows)
 	}
 	zone, err := gather.HostZone(env)
 	if err != nil {

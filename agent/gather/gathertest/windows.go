@@ -17,6 +17,8 @@ type Windows struct {
 	Ps       []facts.Process
 	Routes   facts.Seen[[]gather.WindowsRoute]
 	Sockets  []facts.Socket
+	// Events are entries by log; a log that is not among them does not exist.
+	Events map[string][]string
 	// ReadOnly are the volumes, such as D:, that nothing can be written to.
 	ReadOnly string
 }
@@ -68,6 +70,23 @@ func (w *Windows) Ask() *gather.Windows {
 		Routes:    func() facts.Seen[[]gather.WindowsRoute] { return w.Routes },
 		Servers:   func() facts.Seen[[]string] { return facts.Known([]string{"10.0.0.2"}, "adapters") },
 		Elevated:  func() facts.Seen[bool] { return facts.Known(false, "process token") },
+		Events: func(log, _ string) facts.Seen[[]gather.WindowsEvent] {
+			from := "event log:" + log
+			if log == w.Denied {
+				return facts.Unknown[[]gather.WindowsEvent]("Access is denied.", from)
+			}
+			list, ok := w.Events[log]
+			if !ok {
+				return facts.Absent[[]gather.WindowsEvent]("no such log", from)
+			}
+			out := []gather.WindowsEvent{}
+			for _, xml := range list {
+				if e, ok := gather.ParseEvent([]byte(xml)); ok {
+					out = append(out, e)
+				}
+			}
+			return facts.Known(out, from)
+		},
 	}
 }
 

@@ -59,6 +59,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	a.Manager, a.Units = manager, units
 	a.Installations = withUnits(env.Windows, a.Installations, units)
 	a.Notes = agentsvc.Notes(ctx, env, a.Units, a.Processes)
+	a.Units = agentsvc.WithTimes(a.Units, a.Notes)
 	a.Installed = installedVersion(a)
 	if a.Installations.Unknown() {
 		return errors.New(a.Installations.Reason())

@@ -117,6 +117,9 @@ func (r *Recording) windows() *gather.Windows {
 			return gather.Volume{}, errorFor(s.Why)
 		},
 		Elevated: func() facts.Seen[bool] { return r.Privileged },
+		Events: func(log, _ string) facts.Seen[[]gather.WindowsEvent] {
+			return answer[[]gather.WindowsEvent](r, "events", log)
+		},
 	}
 }
 

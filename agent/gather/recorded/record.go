@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ssm-doctor/agent/gather"
+	"ssm-doctor/agent/gather/agentsvc"
 	"ssm-doctor/checks/facts"
 )
 
@@ -172,6 +173,16 @@ func (r *Recorder) ofWindows(w *gather.Windows) *gather.Windows {
 			return v, err
 		},
 		Elevated: w.Elevated,
+		Events: func(log, query string) facts.Seen[[]gather.WindowsEvent] {
+			if w.Events == nil {
+				return facts.Unknown[[]gather.WindowsEvent](gather.NotLive, "")
+			}
+			s := w.Events(log, query)
+			kept := s
+			kept.Value = agentsvc.KeptEvents(s.Value)
+			keep(r, kept, "events", log)
+			return s
+		},
 	}
 }
 

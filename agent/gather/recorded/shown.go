@@ -378,7 +378,7 @@ var outputs = map[string]*regexp.Regexp{
 	"pkgutil":     regexp.MustCompile(`^(package-id|version|volume|location|install-time): [A-Za-z0-9./-]*$`),
 	"route":       regexp.MustCompile(`^ *(route to|destination|mask|gateway|interface|flags|local addr|if address): *[A-Za-z0-9.:%<>,_ ()#-]*$`),
 	"ps":          regexp.MustCompile(`^ *\d+ +\d+ +\d+ [A-Za-z]{3} [A-Za-z]{3} [ \d]\d [\d:]{8} \d{4} [A-Za-z/. -]*(amazon-ssm-agent|ssm-agent-worker)$`),
-	"lsof":        regexp.MustCompile(`^([pf]\d+|n[0-9a-f.:\[\]*]+->[0-9a-f.:\[\]]+)$`),
+	"lsof":        regexp.MustCompile(`^([pf]\d+|n[0-9a-f.:\[\]*]+->[0-9a-f.:\[\]]+|T(QR|QS)=\d+|TST=[A-Z]+)$`),
 	"systemsetup": regexp.MustCompile(`^(Network Time: (On|Off)|You need administrator access.*)$`),
 	"rpm":         regexp.MustCompile(`^(amazon-ssm-agent [0-9.]+|gpg-pubkey [0-9a-f]+|package [a-z-]+ is not installed)$`),
 	"scutil":      regexp.MustCompile(`^ *(DNS configuration[a-z ()]*|resolver #\d+|(search domain|nameserver)\[\d+\] +: [a-z0-9.:%-]+|domain +: [a-z0-9.-]+|options +: mdns|if_index +: \d+ \([a-z0-9]+\)|order +: \d+)$`),
