@@ -22,7 +22,7 @@ func Merge(r *report.Report, v *View) bool {
 		return false
 	}
 	j := v.Judge(r.Node.ID)
-	r.Outside = &report.Outside{At: v.File.GeneratedAt, Region: v.File.Region, Looked: j.Looked, Unknown: j.Unknown}
+	r.Outside = &report.Outside{At: v.File.GeneratedAt, Region: v.File.Region, Looked: j.Looked, Unknown: append(j.Unknown, v.Limits()...)}
 	r.Redacted = r.Redacted && v.File.Redacted // the file names what the facts do not
 	looked := map[string]bool{}
 	for _, l := range j.Looked {
