@@ -2,6 +2,7 @@ package outside
 
 import (
 	"fmt"
+	"strings"
 
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks/causes"
@@ -114,6 +115,12 @@ func turnPrivateDNSOn(region, endpoint string) []report.Step {
 	return []report.Step{step("Turn private DNS on", "aws ec2 modify-vpc-endpoint --region %s --vpc-endpoint-id %s --private-dns-enabled", region, endpoint)}
 }
 
-func makeEndpoint(says, region, service string, i instance) []report.Step {
-	return []report.Step{step(says, "aws ec2 create-vpc-endpoint --region %s --vpc-id %s --vpc-endpoint-type Interface --service-name com.amazonaws.%s.%s --subnet-ids %s --private-dns-enabled", region, i.VpcId, region, service, i.SubnetId)}
+// makeEndpoint makes an endpoint with the groups of another one; without any, EC2 takes
+// the default group of the VPC.
+func makeEndpoint(says, region, service string, i instance, groups []string) []report.Step {
+	command := fmt.Sprintf("aws ec2 create-vpc-endpoint --region %s --vpc-id %s --vpc-endpoint-type Interface --service-name com.amazonaws.%s.%s --subnet-ids %s --private-dns-enabled", region, i.VpcId, region, service, i.SubnetId)
+	if len(groups) > 0 {
+		command += " --security-group-ids " + strings.Join(groups, " ")
+	}
+	return []report.Step{step(says, "%s", command)}
 }

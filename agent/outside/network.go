@@ -94,9 +94,9 @@ func (j *Judgement) network(i instance) {
 			case at >= 0 && !list[at].PrivateDnsEnabled:
 				j.name("tcp", "vpce-private-dns-off", "the endpoint "+list[at].VpcEndpointId+" for "+service+" has private DNS off, and the subnet has no other way out", "PrivateDnsEnabled false", "ec2 describe-vpc-endpoints", turnPrivateDNSOn(region, list[at].VpcEndpointId)...)
 			case any:
-				j.name("tcp", "vpce-service-missing", "there is no VPC endpoint for "+service+" in "+i.VpcId+", and the subnet has no other way out", "no endpoint for "+service, "ec2 describe-vpc-endpoints", makeEndpoint("Make the endpoint", region, service, i)...)
+				j.name("tcp", "vpce-service-missing", "there is no VPC endpoint for "+service+" in "+i.VpcId+", and the subnet has no other way out", "no endpoint for "+service, "ec2 describe-vpc-endpoints", makeEndpoint("Make the endpoint", region, service, i, groupsOf(list))...)
 			default:
-				j.name("tcp", "network-no-egress", "the subnet "+i.SubnetId+" has no way out and its VPC no endpoints for Systems Manager", wayText, "ec2 describe-route-tables", makeEndpoint("Give the subnet a NAT gateway, or the VPC endpoints for ssm and ssmmessages", region, "ssm", i)...)
+				j.name("tcp", "network-no-egress", "the subnet "+i.SubnetId+" has no way out and its VPC no endpoints for Systems Manager: "+wayText, wayText, "ec2 describe-route-tables", makeEndpoint("Give the subnet a NAT gateway, or the VPC endpoints for ssm and ssmmessages", region, "ssm", i, nil)...)
 				j.says(whatEndpoints, "none for ssm and ssmmessages")
 				return
 			}
@@ -114,6 +114,25 @@ func (j *Judgement) network(i instance) {
 		j.Unknown = append(j.Unknown, whatEndpoints+" (read in part)")
 	}
 }
+
+// groupsOf are the groups of an interface endpoint that the VPC has.
+func groupsOf(list []endpoint) []string {
+	var out []string
+	for _, e := range list {
+		for _, g := range e.Groups {
+			if e.VpcEndpointType == "Interface" && len(out) < maxGroups && reGroup.MatchString(g.GroupId) {
+				out = append(out, g.GroupId)
+			}
+		}
+		if len(out) > 0 {
+			break
+		}
+	}
+	return out
+}
+
+// maxGroups is how many groups an endpoint may have; see the quotas of VPC.
+const maxGroups = 5
 
 func groupNames(i instance) string {
 	var out []string

@@ -530,7 +530,7 @@ func (c *Cloud) role(in Object) (Object, *Error) {
 	out := c.roleObject(name)
 	out["MaxSessionDuration"] = 3600
 	if r.Boundary != "" {
-		out["PermissionsBoundary"] = Object{"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": r.Boundary}
+		out["PermissionsBoundary"] = Object{"PermissionsBoundaryType": "PermissionsBoundaryPolicy", "PermissionsBoundaryArn": r.Boundary}
 	}
 	return Object{"Role": out}, nil
 }
@@ -588,21 +588,22 @@ func (c *Cloud) policyVersion(in Object) (Object, *Error) {
 }
 
 func (c *Cloud) information(in Object) (Object, *Error) {
-	var ids []string
+	of := map[string][]string{}
 	list, _ := in["Filters"].([]any)
 	for _, x := range list {
 		f, _ := x.(Object)
-		if f["Key"] != "InstanceIds" {
+		key := text(f["Key"])
+		if key != "InstanceIds" && key != "PingStatus" {
 			return nil, &Error{"InvalidFilterKey", "The filter key is not played", 400}
 		}
 		values, _ := f["Values"].([]any)
 		for _, v := range values {
-			ids = append(ids, text(v))
+			of[key] = append(of[key], text(v))
 		}
 	}
 	out := []any{}
 	for _, n := range c.Nodes {
-		if len(list) > 0 && !slices.Contains(ids, n.ID) {
+		if !passes(of, "InstanceIds", n.ID) || !passes(of, "PingStatus", or(n.Ping, "Online")) {
 			continue
 		}
 		kind := map[bool]string{true: "ManagedInstance", false: "EC2Instance"}[strings.HasPrefix(n.ID, "mi-")]

@@ -333,7 +333,10 @@ func (x exchange) check(name, path string, v any, bad *[]string) any {
 			return v
 		}
 		within(float64(len(t)), "length")
-		if len(s.Enum) > 0 && !slices.Contains(s.Enum, t) {
+		// EC2 writes some values in lower case that its model has with a capital.
+		if len(s.Enum) > 0 && !slices.ContainsFunc(s.Enum, func(e string) bool {
+			return e == t || x.Metadata.Protocol == "ec2" && strings.EqualFold(e, t)
+		}) {
 			wrong("%q is none of %q", t, s.Enum)
 		}
 		// Patterns that are of another dialect are passed over.
