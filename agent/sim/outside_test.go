@@ -35,7 +35,7 @@ func cloudOf(s sim.Scenario, r *report.Report) *cloudtest.Cloud {
 		c.Account = cloudtest.Account
 	}
 	if c.Now.IsZero() {
-		c.Now = time.Now()
+		c.Now = time.Now().Truncate(time.Second)
 	}
 	c.Nodes, c.Roles, c.Profiles, c.Endpoints = nil, map[string]cloudtest.Role{}, map[string][]string{}, nil
 	c.Organization.Parents = map[string]string{c.Account: "ou-abcd-11111111", "ou-abcd-11111111": "r-abcd"}
