@@ -28,6 +28,9 @@ type Offline struct {
 	Principal string
 	// Incomplete names policies of the role whose documents are missing.
 	Incomplete []string
+	// ResourceUnknown: whose the resources are is not known, so that a resource control
+	// policy of this organization may not reach them.
+	ResourceUnknown bool
 }
 
 // FromPolicies is the identity of verdicts that come from documents.
@@ -44,6 +47,10 @@ func (o Offline) decide(a iam.Action) (iam.Request, iam.Decision) {
 		l.Endpoint = p
 	}
 	d := iam.Evaluate(l, r)
+	if o.ResourceUnknown && d.Layer == iam.LayerRCP && d.Verdict != iam.Allow {
+		d.Verdict = iam.Unknown
+		d.Why += ", for resources of this organization"
+	}
 	// A missing document may grant what the others do not, or deny it.
 	if v := d.Verdict; len(o.Incomplete) > 0 && v != iam.ExplicitDeny && !(v == iam.ImplicitDeny && d.Layer != iam.LayerIdentity && d.Layer != iam.LayerBoundary) {
 		d.Verdict = iam.Unknown

@@ -22,8 +22,9 @@ const (
 	maxAnswer    = 4 << 20
 	maxCalls     = 4000
 	MaxInstances = 1000
-	batch        = 50 // ids of one call
-	maxParents   = 8  // levels of an organization; AWS has at most 7
+	portion      = 200 // instances of one call: they are some 7 KB each
+	batch        = 50  // ids of one call
+	maxParents   = 8   // levels of an organization; AWS has at most 7
 )
 
 // Allowed are the calls that are made: service, operation, the permission it needs, and
@@ -45,9 +46,10 @@ var Allowed = []Operation{
 	{"iam", "get-policy-version", "iam:GetPolicyVersion", "text of a managed policy"},
 	{"iam", "list-role-policies", "iam:ListRolePolicies", "inline policies of the role"},
 	{"iam", "get-role-policy", "iam:GetRolePolicy", "text of an inline policy"},
+	{"organizations", "describe-organization", "organizations:DescribeOrganization", "which account manages the organization"},
 	{"organizations", "list-parents", "organizations:ListParents", "levels above the account"},
-	{"organizations", "list-policies-for-target", "organizations:ListPoliciesForTarget", "service control policies of a level"},
-	{"organizations", "describe-policy", "organizations:DescribePolicy", "text of a service control policy"},
+	{"organizations", "list-policies-for-target", "organizations:ListPoliciesForTarget", "service and resource control policies of a level"},
+	{"organizations", "describe-policy", "organizations:DescribePolicy", "text of such a policy"},
 }
 
 // Operation is one call that is made.
@@ -75,6 +77,7 @@ type File struct {
 	Redacted    bool      `json:"redacted"`
 	Answers     []Answer  `json:"answers"`
 	NotAsked    int       `json:"not_asked,omitempty"` // calls beyond what one run may make
+	Cut         []string  `json:"cut,omitempty"`       // calls that have more to say than was asked for
 }
 
 // Answer is one call and how it ended.
@@ -150,6 +153,25 @@ func (c *collector) ask(ctx context.Context, service, operation string, args ...
 	return a.Output
 }
 
+// portions asks for a list by parts that an answer can hold, up to the most of one run.
+func (c *collector) portions(ctx context.Context, take func(json.RawMessage), service, operation string, args ...string) {
+	token := ""
+	for range MaxInstances / portion {
+		part := append(slices.Clone(args), "--max-items", fmt.Sprint(portion))
+		if token != "" {
+			part = append(part, "--starting-token", token)
+		}
+		out := c.ask(ctx, service, operation, part...)
+		if take != nil {
+			take(out)
+		}
+		if token = decode[struct{ NextToken string }](out).NextToken; token == "" {
+			return
+		}
+	}
+	c.file.Cut = append(c.file.Cut, service+" "+operation)
+}
+
 func decode[T any](b json.RawMessage) T {
 	var v T
 	if b != nil {
@@ -191,13 +213,12 @@ func (c *collector) collect(ctx context.Context, t Target) {
 			hybrid = append(hybrid, id)
 		}
 	}
-	most := fmt.Sprint(MaxInstances)
 	switch key, value, _ := strings.Cut(t.Tag, "="); {
 	case t.All:
-		take(c.ask(ctx, "ec2", "describe-instances", "--filters", "Name=instance-state-name,Values=running", "--max-items", most))
-		c.ask(ctx, "ssm", "describe-instance-information", "--max-items", most)
+		c.portions(ctx, take, "ec2", "describe-instances", "--filters", "Name=instance-state-name,Values=running")
+		c.portions(ctx, nil, "ssm", "describe-instance-information")
 	case t.Tag != "":
-		take(c.ask(ctx, "ec2", "describe-instances", "--filters", "Name=tag:"+key+",Values="+value, "--max-items", most))
+		c.portions(ctx, take, "ec2", "describe-instances", "--filters", "Name=tag:"+key+",Values="+value)
 	default:
 		for part := range slices.Chunk(ids, batch) { // a filter, since one unknown id fails a whole call
 			take(c.ask(ctx, "ec2", "describe-instances", "--filters", "Name=instance-id,Values="+strings.Join(part, ",")))
@@ -308,12 +329,21 @@ func (c *collector) policy(ctx context.Context, arn string) {
 	}
 }
 
-// organization asks for the service control policies of the account and of all above it.
+// kindsOfControl are the policies of an organization that limit accounts.
+var kindsOfControl = []string{"SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"}
+
+// organization asks for the control policies of the account and of all above it.
 func (c *collector) organization(ctx context.Context, account string) {
+	whole := c.ask(ctx, "organizations", "describe-organization")
+	if decode[organizationAnswer](whole).Organization.MasterAccountId == account || c.lastError() == inNoOrganization {
+		return // no control policy reaches it
+	}
 	for id, n := account, 0; reName.MatchString(id) && n < maxParents; n++ {
-		for _, p := range decode[struct{ Policies []struct{ Id string } }](c.ask(ctx, "organizations", "list-policies-for-target", "--target-id", id, "--filter", "SERVICE_CONTROL_POLICY")).Policies {
-			if reName.MatchString(p.Id) {
-				c.ask(ctx, "organizations", "describe-policy", "--policy-id", p.Id)
+		for _, kind := range kindsOfControl {
+			for _, p := range decode[struct{ Policies []struct{ Id string } }](c.ask(ctx, "organizations", "list-policies-for-target", "--target-id", id, "--filter", kind)).Policies {
+				if reName.MatchString(p.Id) {
+					c.ask(ctx, "organizations", "describe-policy", "--policy-id", p.Id)
+				}
 			}
 		}
 		if strings.HasPrefix(id, "r-") {
@@ -324,6 +354,16 @@ func (c *collector) organization(ctx context.Context, account string) {
 			id = parents[0].Id
 		}
 	}
+}
+
+// inNoOrganization is how Organizations answers an account that is in none.
+const inNoOrganization = "AWSOrganizationsNotInUseException"
+
+func (c *collector) lastError() string {
+	if n := len(c.file.Answers); n > 0 {
+		return c.file.Answers[n-1].Error
+	}
+	return ""
 }
 
 // The parts of answers that are read.
@@ -347,6 +387,9 @@ type (
 	information struct {
 		InstanceId, PingStatus, AgentVersion, IamRole, PlatformType string
 		LastPingDateTime                                            json.RawMessage
+	}
+	organizationAnswer struct {
+		Organization struct{ MasterAccountId string }
 	}
 	settingAnswer struct {
 		ServiceSetting struct{ SettingValue string }

@@ -22,7 +22,7 @@ func Merge(r *report.Report, v *View) bool {
 		return false
 	}
 	j := v.Judge(r.Node.ID)
-	r.Outside = &report.Outside{At: v.File.GeneratedAt, Region: v.File.Region, Looked: j.Looked, Unknown: j.Unknown}
+	r.Outside = &report.Outside{At: v.File.GeneratedAt, Region: v.File.Region, Looked: j.Looked, Unknown: append(j.Unknown, v.Limits()...)}
 	r.Redacted = r.Redacted && v.File.Redacted // the file names what the facts do not
 	looked := map[string]bool{}
 	for _, l := range j.Looked {
@@ -37,16 +37,18 @@ func Merge(r *report.Report, v *View) bool {
 		unknown[whatService] = true
 	}
 	r.NotLookedAt = slices.DeleteFunc(r.NotLookedAt, func(n report.NotLooked) bool { return looked[n.What] && !unknown[n.What] })
-	if r.State == report.Managed || r.State == report.Degraded {
+	if r.State == report.Managed {
 		return true
 	}
 	goos := text.Or(r.Node.GOOS, map[string]string{"Linux": "linux", "Windows": "windows", "MacOS": "darwin"}[v.listed[r.Node.ID].PlatformType])
 	for _, c := range j.causes {
 		restartOn(goos, c.cause.Fix)
-		if reached(r, c.station) {
-			continue
+		switch {
+		case r.State == report.Degraded: // it is accepted: the outside may say why it is not well, and no more
+			confirm(r, c)
+		case !reached(r, c.station):
+			addCause(r, c)
 		}
-		addCause(r, c)
 	}
 	if r.State == report.Unknown && j.online != nil {
 		switch {
@@ -60,7 +62,7 @@ func Merge(r *report.Report, v *View) bool {
 		case r.RootCause != nil:
 			r.State, r.Summary, r.CannotTell = report.NotManaged, r.RootCause.Summary, nil
 		}
-	} else if j.online != nil && *j.online {
+	} else if r.State == report.NotManaged && j.online != nil && *j.online {
 		r.Outside.Looked = append(r.Outside.Looked, report.Looked{What: "contradiction", Says: "the host is not managed as far as it can see, and the service lists the id as Online: another machine may use it, or one of the two is older"})
 	}
 	return true
@@ -83,29 +85,54 @@ func reached(r *report.Report, station string) bool {
 // confident are the words of a report, surest first.
 var confident = []string{"proven", "likely", "possible"}
 
+// finer are the causes by which the outside says why the host meets another.
+var finer = map[string][]string{"network-no-egress": {"vpce-private-dns-off", "vpce-service-missing"}}
+
+// confirm makes proven what the host named and the outside shows too. It returns whether
+// the host's root cause was it.
+func confirm(r *report.Report, c named) bool {
+	root := r.RootCause
+	if root == nil || root.ID != c.cause.ID {
+		return false
+	}
+	root.Evidence = append(root.Evidence, c.cause.Evidence...)
+	if r.State == report.Degraded && root.Confidence == confident[0] {
+		return true // the host knows what it means for a node that is accepted
+	}
+	root.Confidence, root.Fix, root.Summary = confident[0], c.cause.Fix, c.cause.Summary
+	r.Summary = root.Summary
+	return true
+}
+
+// behind reports whether a station lies behind the one at which the host's path breaks:
+// what works there cannot be why.
+func behind(r *report.Report, station string) bool {
+	broken := slices.IndexFunc(r.Path, func(h report.Hop) bool { return h.Status == "fail" })
+	return broken >= 0 && slices.Index(report.Stations, station) > slices.Index(report.Stations, r.Path[broken].Name)
+}
+
 func addCause(r *report.Report, c named) {
-	same := func(x report.Cause) bool { return x.ID == c.cause.ID }
-	if root := r.RootCause; root != nil && same(*root) {
-		root.Evidence = append(root.Evidence, c.cause.Evidence...)
-		root.Confidence, root.Fix, root.Summary = "proven", c.cause.Fix, c.cause.Summary
-		r.Summary = root.Summary
+	if confirm(r, c) {
 		return
 	}
-	if i := slices.IndexFunc(r.Also, same); i >= 0 {
-		if r.RootCause != nil && r.RootCause.Confidence == "proven" {
-			r.Also[i].Confidence, r.Also[i].Fix = "proven", c.cause.Fix
+	root := r.RootCause
+	if i := slices.IndexFunc(r.Also, func(x report.Cause) bool { return x.ID == c.cause.ID }); i >= 0 {
+		if root != nil && (root.Confidence == confident[0] || behind(r, c.station)) {
+			r.Also[i].Confidence, r.Also[i].Fix = confident[0], c.cause.Fix
 			r.Also[i].Evidence = append(r.Also[i].Evidence, c.cause.Evidence...)
 			return
 		}
 		r.Also = slices.Delete(slices.Clone(r.Also), i, i+1)
 	}
-	root := r.RootCause
 	switch {
 	case root == nil:
 		r.RootCause, r.Summary = &c.cause, c.cause.Summary
-	case root.Confidence == confident[0] && causes.Severity(root.Severity) == causes.Critical:
-		r.Also = append(r.Also, c.cause)
 	case fromOutside(*root):
+		r.Also = append(r.Also, c.cause)
+	case slices.Contains(finer[root.ID], c.cause.ID):
+		c.cause.Evidence = append(c.cause.Evidence, root.Evidence...)
+		r.RootCause, r.Summary = &c.cause, c.cause.Summary
+	case root.Confidence == confident[0] && causes.Severity(root.Severity) == causes.Critical, behind(r, c.station):
 		r.Also = append(r.Also, c.cause)
 	default:
 		r.Also = append([]report.Cause{*root}, r.Also...)

@@ -6,9 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -328,83 +325,6 @@ func TestScript(t *testing.T) {
 	r := halfOf("", "", "")
 	if !Merge(r, ViewOf(f)) || r.RootCause != nil || len(r.NotLookedAt) != 0 {
 		t.Errorf("not looked at: %+v, %q, root %+v\n%s", r.NotLookedAt, r.Outside.Unknown, r.RootCause, out)
-	}
-}
-
-// TestRealCLI: the AWS CLI takes every call with its arguments, and a server that refuses
-// everything but the services that speak JSON is understood: codes of refusals, and answers.
-func TestRealCLI(t *testing.T) {
-	t.Parallel()
-	program, err := exec.LookPath("aws")
-	if err != nil {
-		t.Skip("NOT TRIED with the real AWS CLI: it is not installed here")
-	}
-	w := sound()
-	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, in *http.Request) {
-		target := in.Header.Get("X-Amz-Target")
-		if strings.HasSuffix(target, ".GetServiceSetting") || strings.HasSuffix(target, ".ListParents") {
-			out.Header().Set("Content-Type", "application/x-amz-json-1.1")
-			for key, body := range w {
-				if strings.HasSuffix(target, ".GetServiceSetting") && strings.HasPrefix(key, "ssm get-service-setting") || strings.HasSuffix(target, ".ListParents") && strings.HasPrefix(key, "organizations list-parents") {
-					_, _ = io.WriteString(out, body)
-					return
-				}
-			}
-		}
-		body, _ := io.ReadAll(in.Body)
-		switch {
-		case target != "":
-			out.Header().Set("Content-Type", "application/x-amz-json-1.1")
-			out.WriteHeader(http.StatusBadRequest)
-			_, _ = io.WriteString(out, `{"__type":"AccessDeniedException","message":"no"}`)
-		case strings.Contains(string(body), "Version=2016-11-15"):
-			out.WriteHeader(http.StatusForbidden)
-			_, _ = io.WriteString(out, `<?xml version="1.0"?><Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>no</Message></Error></Errors><RequestID>x</RequestID></Response>`)
-		default:
-			out.WriteHeader(http.StatusForbidden)
-			_, _ = io.WriteString(out, `<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error><RequestId>x</RequestId></ErrorResponse>`)
-		}
-	}))
-	defer server.Close()
-	real := func(ctx context.Context, args ...string) ([]byte, []byte, error) {
-		c := exec.CommandContext(ctx, program, append(args, "--endpoint-url", server.URL)...)
-		c.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY=none", "AWS_PAGER=", "AWS_EC2_METADATA_DISABLED=true", "AWS_MAX_ATTEMPTS=1")
-		var stdout, stderr bytes.Buffer
-		c.Stdout, c.Stderr = &stdout, &stderr
-		err := c.Run()
-		return stdout.Bytes(), stderr.Bytes(), err
-	}
-	var journal []string
-	fake := w.runner(&journal)
-	tried, understood := map[string]bool{}, map[string]string{}
-	// The fake answers, so that all calls are made; of each operation the CLI makes one.
-	Collect(t.Context(), func(ctx context.Context, args ...string) ([]byte, []byte, error) {
-		if name := args[0] + " " + args[1]; !tried[name] {
-			tried[name] = true
-			stdout, stderr, err := real(ctx, args...)
-			understood[name] = "answered"
-			if err != nil {
-				understood[name] = string(stderr)
-				if m := reErrorCode.FindSubmatch(stderr); m != nil {
-					understood[name] = string(m[1])
-				}
-			} else if !json.Valid(stdout) {
-				understood[name] = "not JSON"
-			}
-		}
-		return fake(ctx, args...)
-	}, Target{Region: "eu-central-1", IDs: []string{one}}, time.Time{}, "test")
-	if len(tried) != len(Allowed) {
-		t.Errorf("%d of %d operations were tried", len(tried), len(Allowed))
-	}
-	for name, got := range understood {
-		want := map[string]string{"sts": "AccessDenied", "iam": "AccessDenied", "ec2": "UnauthorizedOperation", "ssm": "AccessDeniedException", "organizations": "AccessDeniedException"}[strings.Fields(name)[0]]
-		if name == "ssm get-service-setting" || name == "organizations list-parents" {
-			want = "answered"
-		}
-		if got != want {
-			t.Errorf("aws %s: %s, want %s", name, got, want)
-		}
 	}
 }
 

@@ -26,10 +26,13 @@ func Script(t Target) string {
 		filter = sh("Name=tag:" + key + ",Values=" + value)
 	}
 	b.WriteString(`
-# ask SERVICE OPERATION ARGUMENTS: one call, and its answer as a member of the list
+# ask SERVICE OPERATION ARGUMENTS: one call, once, and its answer as a member of the list
 first=1
+asked=
 err=$(mktemp) && trap 'rm -f "$err"' EXIT
 ask() {
+	case $asked in *"|$*|"*) return ;; esac
+	asked="$asked|$*|"
 	[ $first = 1 ] || printf ',\n'
 	first=0
 	printf '{"call":['
@@ -43,7 +46,7 @@ ask() {
 	fi
 }
 # get: names out of an answer, for the next calls
-get() { aws "$@" --region "$region" --output text 2>/dev/null | tr '\t' '\n' | grep -v '^None$' | sort -u; }
+get() { aws "$@" --region "$region" --output text 2>/dev/null | sed '/^NEXTTOKEN/d' | tr '\t' '\n' | grep -v '^None$' | sort -u; }
 
 policy() {
 	ask iam get-policy --policy-arn "$1"
@@ -62,9 +65,11 @@ role() {
 	for p in $(get iam list-role-policies --role-name "$1" --query 'PolicyNames[]'); do ask iam get-role-policy --role-name "$1" --policy-name "$p"; done
 }
 level() {
-	ask organizations list-policies-for-target --target-id "$1" --filter SERVICE_CONTROL_POLICY
-	for p in $(get organizations list-policies-for-target --target-id "$1" --filter SERVICE_CONTROL_POLICY --query 'Policies[].Id'); do
-		ask organizations describe-policy --policy-id "$p"
+	for kind in SERVICE_CONTROL_POLICY RESOURCE_CONTROL_POLICY; do
+		ask organizations list-policies-for-target --target-id "$1" --filter $kind
+		for p in $(get organizations list-policies-for-target --target-id "$1" --filter $kind --query 'Policies[].Id'); do
+			ask organizations describe-policy --policy-id "$p"
+		done
 	done
 }
 done_roles=
@@ -76,20 +81,24 @@ partition=$(get sts get-caller-identity --query Arn | cut -d: -f2)
 `)
 	fmt.Fprintf(&b, "# batches: ids by %[1]d, with commas\nbatches() { printf '%%s\\n' \"$@\" | grep . | sort -u | xargs -n %[1]d | tr ' ' ','; }\n", batch)
 	if t.All || t.Tag != "" {
-		fmt.Fprintf(&b, "ask ec2 describe-instances --filters %s\n", filter)
-		fmt.Fprintf(&b, "instances() { get ec2 describe-instances --filters %s --query \"$1\"; }\n", filter)
+		fmt.Fprintf(&b, "ask ec2 describe-instances --filters %s --max-items %d\n", filter, MaxInstances)
+		fmt.Fprintf(&b, "instances() { get ec2 describe-instances --filters %s --max-items %d --query \"$1\"; }\n", filter, MaxInstances)
 	} else {
 		b.WriteString(`own=$(batches $(printf '%s\n' $ids | grep '^i-'))
 for part in $own; do ask ec2 describe-instances --filters "Name=instance-id,Values=$part"; done
 instances() { for part in $own; do get ec2 describe-instances --filters "Name=instance-id,Values=$part" --query "$1"; done | sort -u; }
 `)
 	}
+	b.WriteString("hybrid=\"InstanceInformationList[?starts_with(InstanceId, 'mi-')].IamRole\"\n")
 	if t.All {
-		b.WriteString("ask ssm describe-instance-information\n")
+		fmt.Fprintf(&b, "ask ssm describe-instance-information --max-items %[1]d\nhybrid=$(get ssm describe-instance-information --max-items %[1]d --query \"$hybrid\")\n", MaxInstances)
 	} else {
-		b.WriteString(`for part in $(batches $ids $(instances 'Reservations[].Instances[].InstanceId')); do
+		b.WriteString(`roles=
+for part in $(batches $ids $(instances 'Reservations[].Instances[].InstanceId')); do
 	ask ssm describe-instance-information --filters "Key=InstanceIds,Values=$part"
+	case $part in *mi-*) roles="$roles $(get ssm describe-instance-information --filters "Key=InstanceIds,Values=$part" --query "$hybrid")" ;; esac
 done
+hybrid=$roles
 `)
 	}
 	b.WriteString(`setting=arn:$partition:ssm:$region:$account:servicesetting/ssm/managed-instance
@@ -98,6 +107,7 @@ for r in $(get ssm get-service-setting --setting-id "$setting/default-ec2-instan
 	case $r in '$None') ;; *) role "${r##*/}" ;; esac
 done
 ask ssm get-service-setting --setting-id "$setting/activation-tier"
+for r in $hybrid; do role "${r##*/}"; done
 groups=$(instances 'Reservations[].Instances[].SecurityGroups[].GroupId')
 for vpc in $(instances 'Reservations[].Instances[].VpcId'); do
 	ask ec2 describe-vpc-endpoints --filters "Name=vpc-id,Values=$vpc"
@@ -113,7 +123,11 @@ for p in $(instances 'Reservations[].Instances[].IamInstanceProfile.Arn'); do
 	ask iam get-instance-profile --instance-profile-name "${p##*/}"
 	for r in $(get iam get-instance-profile --instance-profile-name "${p##*/}" --query 'InstanceProfile.Roles[].RoleName'); do role "$r"; done
 done
+ask organizations describe-organization
 at=$account
+# An account that is in no organization, or manages it, is not under its policies.
+if grep -q AWSOrganizationsNotInUseException "$err"; then at=; fi
+if [ "$(get organizations describe-organization --query Organization.MasterAccountId)" = "$account" ]; then at=; fi
 while [ -n "$at" ]; do
 	level "$at"
 	case $at in r-*) break ;; esac

@@ -2,6 +2,8 @@ package outside
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -34,6 +36,17 @@ type View struct {
 	noRole       map[string]bool
 	policies     map[string]*iam.Policy // by ARN
 	scp          [][]*iam.Policy        // from the root to the account; nil: not known
+	rcp          [][]*iam.Policy        // the same
+	free         string                 // why no control policy reaches the account; empty: they may
+	cut          map[string]bool        // calls that have more to say than was asked for
+}
+
+// organization is what was read of it on the way.
+type organization struct {
+	manager string
+	texts   map[string]*iam.Policy         // by id
+	levels  map[string]map[string][]string // ids of policies, by kind and target
+	parents map[string]string
 }
 
 type role struct {
@@ -87,12 +100,21 @@ type acl struct {
 // ViewOf sorts the answers of a file.
 func ViewOf(f *File) *View {
 	v := &View{File: f, Partition: "aws", Refused: map[string]string{}, instances: map[string]instance{}, listed: map[string]information{}, asked: map[string]bool{}, endpoints: map[string][]endpoint{}, groups: map[string]group{},
-		routes: map[string][]routeTable{}, acls: map[string][]acl{}, networks: map[string][]netip.Prefix{}, profiles: map[string][]string{}, noProfile: map[string]bool{}, roles: map[string]*role{}, noRole: map[string]bool{}, policies: map[string]*iam.Policy{}}
-	scps, levels, parents := map[string]*iam.Policy{}, map[string][]string{}, map[string]string{}
-	for _, a := range f.Answers {
-		v.answer(a, scps, levels, parents)
+		routes: map[string][]routeTable{}, acls: map[string][]acl{}, networks: map[string][]netip.Prefix{}, profiles: map[string][]string{}, noProfile: map[string]bool{}, roles: map[string]*role{}, noRole: map[string]bool{}, policies: map[string]*iam.Policy{}, cut: map[string]bool{}}
+	o := organization{texts: map[string]*iam.Policy{}, levels: map[string]map[string][]string{}, parents: map[string]string{}}
+	for _, k := range kindsOfControl {
+		o.levels[k] = map[string][]string{}
 	}
-	v.scp = chain(v.Account, scps, levels, parents)
+	for _, a := range f.Answers {
+		v.answer(a, &o)
+	}
+	if o.manager != "" && o.manager == v.Account {
+		v.free = "the account manages its organization, and they do not reach it"
+	}
+	v.scp, v.rcp = o.chain(v.Account, kindsOfControl[0]), o.chain(v.Account, kindsOfControl[1])
+	if v.free != "" {
+		v.scp, v.rcp = [][]*iam.Policy{}, [][]*iam.Policy{}
+	}
 	return v
 }
 
@@ -111,7 +133,7 @@ func (v *View) roleOf(name string) *role {
 	return v.roles[name]
 }
 
-func (v *View) answer(a Answer, scps map[string]*iam.Policy, levels map[string][]string, parents map[string]string) {
+func (v *View) answer(a Answer, o *organization) {
 	call := a.Call[0] + " " + a.Call[1]
 	filter := a.arg("--filters")
 	_, values, _ := strings.Cut(filter, "Values=")
@@ -124,11 +146,14 @@ func (v *View) answer(a Answer, scps map[string]*iam.Policy, levels map[string][
 			v.noRole[a.arg("--role-name")] = true
 		case call == "ssm get-service-setting" && a.Error == "ServiceSettingNotFound" && strings.HasSuffix(a.arg("--setting-id"), "management-role"):
 			v.dhmc = new(string)
+		case call == "organizations describe-organization" && a.Error == inNoOrganization:
+			v.free = "the account is in no organization"
 		default:
 			v.Refused[call] = a.Error
 		}
 		return
 	}
+	more := decode[struct{ NextToken string }](a.Output).NextToken != ""
 	switch call {
 	case "sts get-caller-identity":
 		who := decode[struct{ Account, Arn string }](a.Output)
@@ -138,6 +163,7 @@ func (v *View) answer(a Answer, scps map[string]*iam.Policy, levels map[string][
 		}
 	case "ec2 describe-instances":
 		v.sawInstances = true
+		v.cut[call] = more // the last portion tells
 		for _, r := range decode[struct {
 			Reservations []struct{ Instances []instance }
 		}](a.Output).Reservations {
@@ -149,8 +175,9 @@ func (v *View) answer(a Answer, scps map[string]*iam.Policy, levels map[string][
 		for _, i := range decode[struct{ InstanceInformationList []information }](a.Output).InstanceInformationList {
 			v.listed[i.InstanceId] = i
 		}
-		cut := decode[struct{ NextToken string }](a.Output).NextToken != ""
-		v.allListed = v.allListed || filter == "" && !cut
+		if filter == "" {
+			v.allListed, v.cut[call] = !more, more
+		}
 		for id := range strings.SplitSeq(values, ",") {
 			v.asked[id] = true
 		}
@@ -229,15 +256,19 @@ func (v *View) answer(a Answer, scps map[string]*iam.Policy, levels map[string][
 			p.Name = lastPart(p.ARN)
 			v.policies[p.ARN] = p
 		}
+	case "organizations describe-organization":
+		o.manager = decode[organizationAnswer](a.Output).Organization.MasterAccountId
 	case "organizations list-policies-for-target":
-		id := a.arg("--target-id")
-		levels[id] = []string{}
+		ids := []string{}
 		for _, p := range decode[struct{ Policies []struct{ Id string } }](a.Output).Policies {
-			levels[id] = append(levels[id], p.Id)
+			ids = append(ids, p.Id)
+		}
+		if of := o.levels[a.arg("--filter")]; of != nil {
+			of[a.arg("--target-id")] = ids
 		}
 	case "organizations list-parents":
 		if p := decode[struct{ Parents []struct{ Id string } }](a.Output).Parents; len(p) > 0 {
-			parents[a.arg("--child-id")] = p[0].Id
+			o.parents[a.arg("--child-id")] = p[0].Id
 		}
 	case "organizations describe-policy":
 		d := decode[struct {
@@ -248,33 +279,33 @@ func (v *View) answer(a Answer, scps map[string]*iam.Policy, levels map[string][
 		}](a.Output)
 		if p, err := iam.ParsePolicy([]byte(d.Policy.Content)); err == nil {
 			p.Name = d.Policy.PolicySummary.Name
-			scps[a.arg("--policy-id")] = p
+			o.texts[a.arg("--policy-id")] = p
 		}
 	}
 }
 
-// chain are the levels of service control policies from the root to the account; nil
+// chain are the levels of control policies of a kind from the root to the account; nil
 // where one of them, or a policy of one, could not be read: what is missing may deny.
-func chain(account string, scps map[string]*iam.Policy, levels map[string][]string, parents map[string]string) [][]*iam.Policy {
+func (o *organization) chain(account, kind string) [][]*iam.Policy {
 	var out [][]*iam.Policy
 	for id, n := account, 0; n <= maxParents; n++ {
-		ids, ok := levels[id]
+		ids, ok := o.levels[kind][id]
 		if !ok {
 			return nil
 		}
 		level := []*iam.Policy{}
 		for _, p := range ids {
-			if scps[p] == nil {
+			if o.texts[p] == nil {
 				return nil
 			}
-			level = append(level, scps[p])
+			level = append(level, o.texts[p])
 		}
 		out = append(out, level)
 		if strings.HasPrefix(id, "r-") {
 			slices.Reverse(out)
 			return out
 		}
-		if id = parents[id]; id == "" {
+		if id = o.parents[id]; id == "" {
 			return nil
 		}
 	}
@@ -310,7 +341,7 @@ func (v *View) layers(name string) (l iam.Layers, missing []string) {
 	case r.boundary != "":
 		missing = append(missing, lastPart(r.boundary))
 	}
-	l.SCP = v.scp
+	l.SCP, l.RCP = v.scp, v.rcp
 	return l, missing
 }
 
@@ -333,5 +364,30 @@ func (v *View) Nodes() []string {
 		}
 	}
 	slices.Sort(out)
+	return out
+}
+
+// short says of a call that there is more than was asked for; empty: all was.
+func (v *View) short(call string) string {
+	switch {
+	case !v.cut[call]:
+		return ""
+	case call == "ec2 describe-instances":
+		return fmt.Sprintf("there are more than the %d instances of one run", len(v.instances))
+	}
+	return fmt.Sprintf("there are more than the %d nodes of one run", len(v.listed))
+}
+
+// Limits says what is not in the file because one run has bounds.
+func (v *View) Limits() []string {
+	var out []string
+	for _, call := range slices.Sorted(maps.Keys(v.cut)) {
+		if s := v.short(call); s != "" {
+			out = append(out, s+": ask for the others with --instance or --tag")
+		}
+	}
+	if n := v.File.NotAsked; n > 0 {
+		out = append(out, fmt.Sprintf("%d calls were not made: one run makes at most %d, and ends at its --timeout", n, maxCalls))
+	}
 	return out
 }

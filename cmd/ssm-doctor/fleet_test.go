@@ -6,16 +6,21 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/fleet"
+	"ssm-doctor/agent/outside/cloudtest"
 	"ssm-doctor/agent/report"
 	"ssm-doctor/agent/sim"
 )
@@ -56,7 +61,7 @@ func TestThreeHundredHosts(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			s.Instance, s.Account = id, fmt.Sprintf("%d%011d", i%3+1, 1)
+			s.Instance, s.Account = id, accountOf(i)
 			h, err := sim.Start(s)
 			if err != nil {
 				t.Error(err)
@@ -147,7 +152,164 @@ func TestThreeHundredHosts(t *testing.T) {
 			t.Errorf("%s: exit %d, %d bytes, %s", format, code, len(out), errs)
 		}
 	}
-	if code, out, _ := cli(t, "outside", "--region", "eu-central-1", "--instance", strings.Join(ids[:20], ","), "--script"); code != 0 || !strings.Contains(out, ids[19]) {
-		t.Errorf("outside --script: exit %d", code)
+	if runtime.GOOS != "windows" { // its commands are for a shell
+		walkPage(t, reports, ids, lost)
+	}
+}
+
+// accountOf is the account of the nth host.
+func accountOf(n int) string { return fmt.Sprintf("%d%011d", n%3+1, 1) }
+
+// factsHost is a host that left facts, is of the first account, and whose cause lies outside.
+const factsHost = 21
+
+// cloudsOf are the three accounts of the hosts, each with the instances of its own. In the
+// last one is an instance that never sent a report.
+func cloudsOf(ids []string, lost string) (out []*cloudtest.Cloud) {
+	for account := range 3 {
+		c := cloudtest.Sound()
+		c.Account, c.Organization = accountOf(account), nil
+		like := c.Instances[0]
+		c.Instances, c.Nodes = nil, nil
+		add := func(id string) { like.ID = id; c.Instances = append(c.Instances, like) }
+		for n, id := range ids {
+			if n%3 == account {
+				add(id)
+			}
+		}
+		if account == 2 {
+			add(lost)
+		}
+		c.Endpoints = c.Endpoints[:1] // none for ssmmessages
+		out = append(out, c)
+	}
+	return out
+}
+
+// walkPage runs the commands of the page one after another, as they stand there, with
+// the names of this fleet in place of those in capitals.
+func walkPage(t *testing.T, reports string, ids []string, lost string) {
+	t.Helper()
+	dir := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := filepath.Join(dir, "bin")
+	write := func(name string, text []byte, mode os.FileMode) {
+		if err := os.WriteFile(filepath.Join(dir, name), text, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, err := range []error{os.Mkdir(bin, 0o700), os.Symlink(self, filepath.Join(bin, "ssm-doctor")), os.Symlink(self, filepath.Join(bin, "played-aws")), os.Symlink(filepath.Join(root, "packaging"), filepath.Join(dir, "packaging"))} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("bin/aws", []byte("#!/bin/sh\nexec played-aws \"$@\"\n"), 0o700)
+	for n, c := range cloudsOf(ids, lost) {
+		b, err := json.Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(fmt.Sprintf("cloud-%d.json", n), b, 0o600)
+	}
+	run := func(cloud int, command string) (string, int) {
+		c := exec.CommandContext(t.Context(), "/bin/sh", "-c", command)
+		c.Dir = dir
+		c.Env = []string{"PATH=" + bin + ":/usr/bin:/bin", "TMPDIR=" + dir, "LANG=C.UTF-8", "HOME=" + dir, fmt.Sprintf("PLAYED_CLOUD=%s/cloud-%d.json", dir, cloud), "PLAYED_BUCKET=" + reports}
+		out, err := c.CombinedOutput()
+		if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
+			t.Fatal(err)
+		}
+		return string(out), c.ProcessState.ExitCode()
+	}
+	read := func(name string) string {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Error(err)
+		}
+		return string(b)
+	}
+	total := fmt.Sprint(len(ids))
+	// want is, by the start of a command, its exit code and what it has to say.
+	want := []struct {
+		command string
+		exit    int
+		check   func(out string) bool
+	}{
+		{"packaging/fleet/inventory/unmanaged.sh", 0, func(string) bool {
+			all := read("hosts.txt")
+			for n := 1; n < 3; n++ { // the other accounts, as the page says
+				out, _ := run(n, "packaging/fleet/inventory/unmanaged.sh eu-central-1")
+				all += out
+			}
+			write("hosts.txt", []byte(all), 0o600)
+			return strings.Count(all, "\n") == len(ids)+1
+		}},
+		{"aws s3 sync", 0, func(string) bool { return len(read("reports/"+ids[1]+".json")) > 0 }},
+		{"ssm-doctor summary reports --hosts", exitNotManaged, func(out string) bool {
+			for _, c := range fleetOf300 {
+				if !strings.Contains(out, c.cause) {
+					return false
+				}
+			}
+			return strings.Contains(out, total+" hosts") && strings.Contains(out, lost)
+		}},
+		{"ssm-doctor outside --region eu-central-1 --from reports -f", 0, func(out string) bool {
+			return strings.Contains(out, "calls were answered") && strings.Contains(read("outside-"+accountOf(0)+".json"), ids[factsHost])
+		}},
+		{"ssm-doctor outside --region eu-central-1 --from reports --script", 0, func(string) bool { return strings.Contains(read("outside.sh"), ids[len(ids)-1]) }},
+		{"ssm-doctor outside --policy", 0, func(out string) bool { return strings.Contains(out, "ec2:DescribeInstances") }},
+		{"ssm-doctor check --from facts.json --outside", 0, func(out string) bool {
+			return strings.Contains(out, "vpce-service-missing, proven") && strings.Contains(out, cloudtest.VPC)
+		}},
+		{"aws iam get-account-authorization-details", 0, func(string) bool { return strings.Contains(read("account.json"), "RoleDetailList") }},
+		{"ssm-doctor permissions --policy account.json --all -o csv", 0, func(out string) bool { return strings.Contains(out, cloudtest.RoleName) }},
+		{"ssm-doctor summary reports -o json -f monday.json", exitNotManaged, func(string) bool { return strings.Contains(read("monday.json"), "vpce-service-missing") }},
+		{"ssm-doctor summary reports -o json -f tuesday.json --since monday.json", exitNotManaged, func(string) bool { return strings.Contains(read("tuesday.json"), "vpce-service-missing") }},
+		{"ssm-doctor summary reports --since monday.json", exitNotManaged, func(out string) bool { return strings.Contains(out, "mended") }},
+	}
+	page, err := os.ReadFile(filepath.Join(root, "packaging", "docs", "three-hundred-hosts.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := strings.NewReplacer("REGION", "eu-central-1", "BUCKET", "bucket", "ACCOUNT", accountOf(0))
+	b, err := os.ReadFile(filepath.Join(reports, ids[factsHost]+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("facts.json", b, 0o600)
+	next := 0
+	for block := range strings.SplitSeq(string(page), "```sh\n") {
+		text, _, code := strings.Cut(block, "```")
+		if !code || next == 0 && !strings.HasPrefix(text, "packaging/") {
+			continue
+		}
+		for line := range strings.Lines(text) {
+			command := names.Replace(strings.TrimSpace(line))
+			if next >= len(want) || !strings.HasPrefix(command, want[next].command) {
+				t.Fatalf("no test of this command: %s", command)
+			}
+			if strings.Contains(command, "tuesday") { // a cause was mended overnight
+				for n, id := range ids {
+					if fleetOf300[n%len(fleetOf300)].cause == "agent-service-stopped" {
+						write("reports/"+id+".json", fmt.Appendf(nil, `{"schema":"ssm-doctor/report/v1","generated_at":%q,"state":"managed","node":{"id":%q,"kind":"ec2","region":"eu-central-1"},"root_cause":null}`, time.Now().UTC().Format(time.RFC3339), id), 0o600)
+					}
+				}
+			}
+			out, exit := run(0, command)
+			if w := want[next]; exit != w.exit || !w.check(out) {
+				t.Errorf("%s\nexit %d, want %d\n%.3000s", command, exit, w.exit, out)
+			}
+			next++
+		}
+	}
+	if next != len(want) {
+		t.Errorf("%d of %d commands are on the page", next, len(want))
 	}
 }

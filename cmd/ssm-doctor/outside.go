@@ -159,6 +159,9 @@ func (o *outsideFlags) run(cmd *cobra.Command, a *app) error {
 		}
 	}
 	fmt.Fprintf(a.err, "%d of %d calls were answered\n", answered, len(f.Answers)+f.NotAsked)
+	for _, l := range v.Limits() {
+		fmt.Fprintf(a.err, "not whole: %s\n", l)
+	}
 	if answered == 0 {
 		return &exitError{code: exitUnknown}
 	}
@@ -275,5 +278,8 @@ func (a *app) withOutside(r *report.Report, v *outside.View) {
 	}
 	if !outside.Merge(r, v) {
 		fmt.Fprintf(a.err, "the file of --outside does not hold %s\n", report.Printable(text.Or(r.Node.ID, "this host, whose id is not known")))
+		for _, l := range v.Limits() {
+			fmt.Fprintf(a.err, "  %s\n", l)
+		}
 	}
 }

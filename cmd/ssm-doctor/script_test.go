@@ -14,7 +14,7 @@ import (
 )
 
 // programs are what the test binary is under another name.
-var programs = map[string]func(){"ssm-doctor": main}
+var programs = map[string]func(){"ssm-doctor": main, "played-aws": playAWS}
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, programs)

@@ -1,7 +1,8 @@
 -- Athena, one statement at a time: reports as they land in S3, one a line (check -o jsonl),
 -- under s3://BUCKET/ssm-doctor/YYYY/MM/DD/. Replace BUCKET. Days are projected: nothing
 -- is to be loaded when one is added. The views are plain SQL; the numbers of TestReportViews
--- come from DuckDB over generated reports, the table was not tried in Athena.
+-- come from DuckDB over generated reports, the table was not tried in Athena. The dashboard
+-- ../../grafana/ssm-doctor-fleet.json asks the views.
 CREATE EXTERNAL TABLE IF NOT EXISTS ssm_doctor.reports (
   generated_at string,
   version string,
@@ -33,6 +34,16 @@ FROM (
     row_number() OVER (PARTITION BY node.id, day ORDER BY generated_at DESC) AS n
   FROM ssm_doctor.reports
   WHERE node.id <> ''
+) AS x
+WHERE n = 1;
+
+-- The latest report of each host.
+CREATE OR REPLACE VIEW ssm_doctor.report_of_host AS
+SELECT day, host, account, region, image, subnet, agent_version, state, cause, severity, generated_at
+FROM (
+  SELECT day, host, account, region, image, subnet, agent_version, state, cause, severity, generated_at,
+    row_number() OVER (PARTITION BY host ORDER BY day DESC) AS n
+  FROM ssm_doctor.report_of_day
 ) AS x
 WHERE n = 1;
 

@@ -1,0 +1,126 @@
+package outside
+
+import (
+	"fmt"
+	"strings"
+
+	"ssm-doctor/agent/report"
+	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/text"
+)
+
+// What mends the causes that the outside shows, with the names that it shows too.
+
+func step(says, command string, a ...any) report.Step {
+	s := report.Step{Text: text.Plain(says), Where: causes.OperatorCLI}
+	if command != "" {
+		s.Command = text.Plain(fmt.Sprintf(command, a...))
+	}
+	return s
+}
+
+// restart is the last step of what changes rights: the agent asks again at once. Which
+// command does it is known with the system of the node: see restartOn.
+func restart() report.Step {
+	return report.Step{Text: text.Plain("Restart the agent on the node, or wait up to 30 min; then look again"), Where: causes.OnHost, Root: true}
+}
+
+// restartOn puts the command of the node's system into the steps that restart its agent.
+func restartOn(goos string, fix []report.Step) {
+	for i, s := range fix {
+		if s.Where == causes.OnHost && s.Command.String() == "" && goos != "" {
+			fix[i].Command = causes.Step{Command: "{restart}"}.Fill(causes.Values{"goos": goos}).Command
+		}
+	}
+}
+
+// then are steps that the agent has to be restarted after.
+func then(steps ...report.Step) []report.Step { return append(steps, restart()) }
+
+func turnMetadataOn(region, id string) []report.Step {
+	return then(step("Turn the metadata endpoint on", "aws ec2 modify-instance-metadata-options --region %s --instance-id %s --http-endpoint enabled", region, id))
+}
+
+// giveCredentials is for an instance without a profile where Default Host Management is off.
+func (v *View) giveCredentials(id string) []report.Step {
+	region := v.File.Region
+	setting := "arn:" + v.Partition + ":ssm:" + region + ":" + v.Account + ":servicesetting/ssm/managed-instance/default-ec2-instance-management-role"
+	on := step("Or turn Default Host Management on, for every instance of the account and Region", "aws ssm update-service-setting --region %s --setting-id %s --setting-value service-role/AWSSystemsManagerDefaultEC2InstanceManagementRole", region, setting)
+	on.Alternative = true
+	return then(step("Attach an instance profile whose role has AmazonSSMManagedInstanceCore", "aws ec2 associate-iam-instance-profile --region %s --instance-id %s --iam-instance-profile Name=PROFILE_NAME", region, id), on)
+}
+
+func attachAnotherProfile(region, id string) []report.Step {
+	return then(step("Attach a profile that exists", "aws ec2 describe-iam-instance-profile-associations --region %s --filters Name=instance-id,Values=%s", region, id))
+}
+
+func putRoleInto(profile string) []report.Step {
+	return then(step("Put a role into the profile", "aws iam add-role-to-instance-profile --instance-profile-name %s --role-name ROLE_NAME", profile))
+}
+
+func makeRoleAgain() []report.Step {
+	return []report.Step{step("Make the role again, or use another", "aws iam list-roles --query 'Roles[].RoleName'")}
+}
+
+func (v *View) trustService(role, source string) []report.Step {
+	kind := map[string]string{iam.SourceProfile: "ec2", iam.SourceDHMC: "dhmc", iam.SourceHybrid: "hybrid"}[source]
+	return then(step("Let the service assume the role", "ssm-doctor permissions --trust %s --region %s --account %s > trust.json\naws iam update-assume-role-policy --role-name %s --policy-document file://trust.json", kind, v.File.Region, v.Account, role))
+}
+
+func (v *View) core() string {
+	return "arn:" + v.Partition + ":iam::aws:policy/AmazonSSMManagedInstanceCore"
+}
+
+func (v *View) attachCore(role string) []report.Step {
+	return then(step("Attach AmazonSSMManagedInstanceCore to "+role, "aws iam attach-role-policy --role-name %s --policy-arn %s", role, v.core()))
+}
+
+// completeShadow is for a profile that keeps Default Host Management away and allows no channel.
+func (v *View) completeShadow(role string) []report.Step {
+	return then(step("Give the role the whole of AmazonSSMManagedInstanceCore, or take ssm:UpdateInstanceInformation from it", "aws iam attach-role-policy --role-name %s --policy-arn %s", role, v.core()))
+}
+
+func (v *View) openEndpointPolicy(endpoint, action string) []report.Step {
+	return then(step("Allow "+action+" in the policy of "+endpoint+": one statement more, the rest stays",
+		"aws ec2 describe-vpc-endpoints --region %[1]s --vpc-endpoint-ids %[2]s --query 'VpcEndpoints[0].PolicyDocument' --output text | jq -c '.Statement |= ([.] | flatten + [{\"Effect\": \"Allow\", \"Principal\": {\"AWS\": \"arn:%[3]s:iam::%[4]s:root\"}, \"Action\": [\"ssm:*\", \"ssmmessages:*\", \"ec2messages:*\"], \"Resource\": \"*\"}])' > endpoint.json\naws ec2 modify-vpc-endpoint --region %[1]s --vpc-endpoint-id %[2]s --policy-document file://endpoint.json", v.File.Region, endpoint, v.Partition, v.Account))
+}
+
+// changePolicy is for a deny, or a layer that allows too little: who may change it, and which.
+func (v *View) changePolicy(p report.Permission) []report.Step {
+	if p.Layer == iam.LayerSCP {
+		return then(step("Ask the organization's administrator to let "+p.Action+" through: "+p.Evidence, "aws organizations list-policies-for-target --target-id %s --filter SERVICE_CONTROL_POLICY", v.Account))
+	}
+	where := map[string]string{iam.LayerBoundary: "permissions boundary", iam.LayerIdentity: "policy of the role"}[p.Layer]
+	return then(step("Change the "+text.Or(where, "policy")+" so that it lets "+p.Action+" through: "+p.Evidence, ""))
+}
+
+func openACL(region, subnet string) []report.Step {
+	return []report.Step{step("Let port 443 out and the answers in", "aws ec2 describe-network-acls --region %s --filters Name=association.subnet-id,Values=%s", region, subnet)}
+}
+
+func letOut(region, group string) []report.Step {
+	return []report.Step{step("Let port 443 out of "+group, "aws ec2 authorize-security-group-egress --region %s --group-id %s --protocol tcp --port 443 --cidr 0.0.0.0/0", region, group)}
+}
+
+func letIn(region, group string, i instance) []report.Step {
+	source := "--cidr VPC_CIDR"
+	if len(i.SecurityGroups) > 0 && reGroup.MatchString(i.SecurityGroups[0].GroupId) {
+		source = "--source-group " + i.SecurityGroups[0].GroupId
+	}
+	return []report.Step{step("Let the instance in", "aws ec2 authorize-security-group-ingress --region %s --group-id %s --protocol tcp --port 443 %s", region, group, source)}
+}
+
+func turnPrivateDNSOn(region, endpoint string) []report.Step {
+	return []report.Step{step("Turn private DNS on", "aws ec2 modify-vpc-endpoint --region %s --vpc-endpoint-id %s --private-dns-enabled", region, endpoint)}
+}
+
+// makeEndpoint makes an endpoint with the groups of another one; without any, EC2 takes
+// the default group of the VPC.
+func makeEndpoint(says, region, service string, i instance, groups []string) []report.Step {
+	command := fmt.Sprintf("aws ec2 create-vpc-endpoint --region %s --vpc-id %s --vpc-endpoint-type Interface --service-name com.amazonaws.%s.%s --subnet-ids %s --private-dns-enabled", region, i.VpcId, region, service, i.SubnetId)
+	if len(groups) > 0 {
+		command += " --security-group-ids " + strings.Join(groups, " ")
+	}
+	return []report.Step{step(says, "%s", command)}
+}
