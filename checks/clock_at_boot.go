@@ -36,12 +36,12 @@ var ClockAtBoot = register(Check{
 			return pass("accepted %s", n.Ago(n.Acceptance.Proof.At))
 		case refused.Unread():
 			return unreadLog(n)
-		case !refused.Yes():
-			return pass("no request was refused for its time")
 		case n.Agent.Core == node.No:
 			return skip("the agent does not run")
 		case n.Agent.Core == node.Unknown:
 			return unread("processes", n.Facts.Agent.Processes)
+		case !refused.Yes():
+			return skip("no request was refused for its time")
 		case !ok:
 			return unread("boot time", n.Facts.Host.BootTime)
 		case !skew.Known():

@@ -37,7 +37,10 @@ var RegistrationKnown = register(Check{
 		case !m.Yes() && !n.Facts.Permissions.Actions.LookedAt():
 			return unread("this run's own reads", n.Facts.Permissions.Actions)
 		case !m.Yes():
-			return pass("no refusal of the id on record")
+			if n.Acceptance.Now == node.Yes {
+				return pass("accepted %s", n.Ago(n.Acceptance.Proof.At))
+			}
+			return unknown("the id was neither accepted nor refused lately")
 		case n.Log.StartedAfter(m.Match):
 			return unknown("the agent was started after the id was refused; whether it still is shows once it has tried")
 		case n.Facts.Registration.Hybrid.Unknown():
