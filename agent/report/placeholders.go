@@ -82,6 +82,9 @@ func blankNote(r *Report, fix []Step) string {
 		parts = append(parts, w+": "+blanks[w])
 	}
 	note := strings.Join(parts, "; ")
+	if role := r.Credentials.Role; role != "" && !r.Redacted {
+		note = strings.ReplaceAll(note, "--role-name ROLE_NAME", "--role-name "+role)
+	}
 	if r.Redacted && standsIn(fix) {
 		note += ". Names were left out; --no-redact fills in those of this host"
 	}

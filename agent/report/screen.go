@@ -198,8 +198,23 @@ func (t *screen) clipped(lines []string, most, width int) []string {
 		}
 		last = last[:i]
 	}
-	out[most-1] = strings.TrimRight(last, " ,;:") + dots
+	if i := lastClause(last); i > len(last)/2 { // the end of a thought, where one is near
+		last = last[:i]
+	}
+	out[most-1] = strings.TrimRight(last, " ,;:.") + dots
 	return out
+}
+
+// lastClause is where the last complete part of a sentence ends; -1: there is none.
+func lastClause(s string) int {
+	i := -1
+	for _, end := range []string{", ", "; ", ": ", ". ", " ("} {
+		i = max(i, strings.LastIndex(s, end))
+	}
+	if strings.ContainsAny(s[len(s)-1:], ",;:.") {
+		i = len(s) - 1
+	}
+	return i
 }
 
 func (t *screen) dots() string {
@@ -422,9 +437,19 @@ var reSaid = regexp.MustCompile(`[A-Z][A-Za-z]+(?:Exception|Error|Match|Fault|No
 // reFrame is what stands before the words of an entry.
 var reFrame = regexp.MustCompile(`^(?:[A-Z]+ )?(?:\[[^\]]*\] *)+`)
 
+// reRefused is what AWS says before the reason when it refuses a call.
+var reRefused = regexp.MustCompile(`User: \S+ is not authorized to perform: \S+ (?:on resource: \S+ )?((?:because|with) )`)
+
+// reasonOf is the reason that AWS gives for a refusal: the names before it stand in the
+// sentence about it already.
+func reasonOf(s string) string { return reRefused.ReplaceAllString(s, "…$1") }
+
 // gist is an observation without the frame that a log puts around it.
 func gist(e Evidence) string {
 	s := e.Seen
+	if denied, ok := strings.CutPrefix(s, "denied: "); ok {
+		return "denied: " + clip(reasonOf(denied), evidenceClip)
+	}
 	if !strings.Contains(s, "[") || !strings.Contains(s, "ERROR") && !strings.Contains(s, "WARN") {
 		return clip(s, evidenceClip)
 	}
@@ -432,6 +457,7 @@ func gist(e Evidence) string {
 	if said == "" {
 		said = reFrame.ReplaceAllString(s, "")
 	}
+	said = reasonOf(said)
 	for _, end := range []string{" status code:", ", request id", " request id"} {
 		said, _, _ = strings.Cut(said, end)
 	}
