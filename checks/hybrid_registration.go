@@ -23,7 +23,7 @@ var HybridRegistration = register(Check{
 		case n.Identity.OnEC2 == node.Yes:
 			return skip("an EC2 instance needs no registration")
 		case n.Identity.OnEC2 == node.Unknown:
-			return unread("whether this is an EC2 instance (firmware tables of the machine)", n.Facts.Host.DMI.Vendor)
+			return unreadFirmware(n)
 		case !r.LookedAt():
 			return unread("registration", r)
 		case n.Identity.Hybrid == node.Yes && len(n.Dependents(facts.AroundEKS)) > 0 && len(n.Dependents(facts.AroundAnywhere)) > 0:

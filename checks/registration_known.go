@@ -27,7 +27,7 @@ var RegistrationKnown = register(Check{
 		case n.Identity.HybridMeant == node.Unknown && n.Identity.InECS == node.Unknown:
 			return unread("whether this is an ECS task", n.Facts.ECS.Task)
 		case n.Identity.HybridMeant == node.Unknown && n.Identity.OnEC2 == node.Unknown:
-			return unread("whether this is an EC2 instance (firmware tables of the machine)", n.Facts.Host.DMI.Vendor)
+			return unreadFirmware(n)
 		case n.Identity.HybridMeant == node.Unknown:
 			return ifRefused(unreadHybrid(n), m)
 		}

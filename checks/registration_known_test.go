@@ -71,7 +71,7 @@ func TestRegistrationKnown(t *testing.T) {
 			f.Host.DMI = facts.DMI{}
 			f.Registration.Hybrid = facts.Unknown[facts.Key]("vault: permission denied", "").Because(facts.NeedsRoot)
 			f.Credentials.Runtime = facts.Absent[facts.Runtime]("no such file", "")
-		}), want: is(Unknown, "whether this is an EC2 instance (firmware tables of the machine): not looked at")},
+		}), want: is(Unknown, "whether this is an EC2 instance is not known: firmware tables of the machine, sys_vendor: not looked at")},
 		{name: "configuration of an instance unread", fault: after(func(f *facts.Facts) {
 			f.Registration.Hybrid = facts.Known(facts.Key{InstanceID: "mi-0f1e2d3c4b5a69788", Region: "eu-central-1", HasPrivate: true}, "")
 			f.Credentials.Runtime = facts.Absent[facts.Runtime]("no such file", "")

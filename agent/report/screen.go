@@ -128,9 +128,9 @@ func (t *screen) reason() []block {
 	r, c := t.r, t.r.RootCause
 	var out []block
 	if r.State == Unknown || c == nil {
-		why := summaryOf(r)
-		if c != nil && strings.Contains(strings.ToLower(why), strings.ToLower(c.Summary.String())) {
-			why, _, _ = strings.Cut(why, "; seen: ")
+		why, seen, _ := strings.Cut(summaryOf(r), "; seen: ")
+		if !t.saysElsewhere(seen) {
+			why = summaryOf(r)
 		}
 		out = append(out, block{"", t.clipped(t.prose(t.show(sentence(capital(why)))), t.shown(3), t.s.Width)})
 	}
@@ -147,6 +147,14 @@ func (t *screen) reason() []block {
 		out = append(out, block{"", append(t.told("Missing", d.Missing), t.told("Tried", d.Tried)...)})
 	}
 	return out
+}
+
+// saysElsewhere reports whether the cause or what is missing has these words already.
+func (t *screen) saysElsewhere(words string) bool {
+	has := func(s string) bool { return strings.Contains(strings.ToLower(s), strings.ToLower(words)) }
+	r := t.r
+	return r.RootCause != nil && has(r.RootCause.Summary.String()) ||
+		r.CannotTell != nil && slices.ContainsFunc(r.CannotTell.Missing, func(m text.Text) bool { return has(m.String()) })
 }
 
 // shown is how many lines of a reason are shown beside others in a doubt.
@@ -198,10 +206,24 @@ func (t *screen) clipped(lines []string, most, width int) []string {
 		}
 		last = last[:i]
 	}
-	if i := lastClause(last); i > len(last)/2 { // the end of a thought, where one is near
-		last = last[:i]
+	out[most-1] = strings.TrimRight(last, " ,;:") + dots
+	return out
+}
+
+// thought keeps words short and ends them with a thought, where one ends near.
+func (t *screen) thought(lines []string, most, width int) []string {
+	if t.wide || len(lines) <= most {
+		return lines
 	}
-	out[most-1] = strings.TrimRight(last, " ,;:.") + dots
+	all := strings.Join(lines[:most], "\n")
+	if open := strings.LastIndexByte(all, '('); open > strings.LastIndexByte(all, ')') && open > 0 {
+		return strings.Split(strings.TrimRight(all[:open], " ,;:.\n")+t.dots(), "\n")
+	}
+	out := t.clipped(lines, most, width)
+	last := strings.TrimSuffix(out[most-1], t.dots())
+	if i := lastClause(last); i > len(last)/2 {
+		out[most-1] = strings.TrimRight(last[:i], " ,;:.") + t.dots()
+	}
 	return out
 }
 
@@ -211,7 +233,7 @@ func lastClause(s string) int {
 	for _, end := range []string{", ", "; ", ": ", ". ", " ("} {
 		i = max(i, strings.LastIndex(s, end))
 	}
-	if strings.ContainsAny(s[len(s)-1:], ",;:.") {
+	if s != "" && strings.ContainsAny(s[len(s)-1:], ",;:.") {
 		i = len(s) - 1
 	}
 	return i
@@ -322,7 +344,7 @@ func (t *screen) fix(list []Step, prose, most int, other bool) []string {
 		}
 		words := wrapAfter(t.show(s.words()), column-hang, t.s.Width-hang)
 		if prose > 0 {
-			words = t.clipped(words, prose, t.s.Width-max(hang, column))
+			words = t.thought(words, prose, t.s.Width-max(hang, column))
 		}
 		for i, l := range words {
 			if i == 0 {
