@@ -15,8 +15,8 @@ var ChannelConnection = register(Check{
 	Station: AtChannel,
 	Needs:   []*Check{AgentService, PermissionChannel},
 	Causes:  []string{"channel-stale-connection", "channel-down"},
-	Doc: "The kernel's view of the agent's connections to port 443: one whose data goes unanswered while new connections work sits on a flow that a NAT gateway, firewall or changed route has dropped. " +
-		"The agent notices only after its own time-outs. Without any, or with the older channel in use, its log tells whether it fails to open one.",
+	Doc: "Reads the agent's connections to port 443 from the kernel. When data on one goes unanswered while new connections work, a NAT gateway, firewall or changed route has dropped it. " +
+		"The agent notices only after its own time-outs. Where there is no connection, or the older channel is in use, its log tells whether it fails to open one.",
 	Eval: func(n *node.Node) Finding {
 		seen := n.Facts.Agent.Channel
 		m := channelFailure(n)

@@ -18,7 +18,7 @@ var ImdsAtBoot = register(Check{
 	Needs:   []*Check{ImdsReachable},
 	Causes:  []string{"imds-not-ready-at-boot"},
 	Doc: "An agent that starts before the network gives up after three rounds and exits with code 0. If its service is not restarted, it stays down although metadata answers now. " +
-		"Seen from the unit's end soon after boot together with the agent's log.",
+		"Concluded from a unit that ended soon after boot, together with the agent's log.",
 	Eval: func(n *node.Node) Finding {
 		boot, booted := n.Facts.Host.BootTime.Get()
 		u := n.Agent.Unit

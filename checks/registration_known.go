@@ -11,7 +11,7 @@ var RegistrationKnown = register(Check{
 	ID: "registration-known", Group: "identity", Title: "The service knows this node's id",
 	Station: AtAgent, Behind: AtCredentials,
 	Causes: []string{"registration-orphaned"},
-	Doc: "InvalidInstanceId means that the stored id no longer exists: the node was deregistered, or belongs to another account or Region. The agent retries for ever. " +
+	Doc: "InvalidInstanceId means that the stored id no longer exists: the node was deregistered, or belongs to another account or Region. The agent keeps retrying. " +
 		"Read from its log and from the answers to this program's own reads.",
 	Eval: func(n *node.Node) Finding {
 		for _, p := range n.Facts.Permissions.Actions.Some() {

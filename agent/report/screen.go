@@ -13,6 +13,8 @@ import (
 // The first screen: the verdict, the cause, its remedy and what was seen of it.
 const (
 	screenLines  = 22 // an answer about one cause has no more
+	narrow       = 60 // columns; a phone held upright has fewer, and more lines
+	narrowLines  = 30
 	stepIndent   = 2
 	seenShown    = 3 // observations, where there is room
 	missingShown = 2 // sentences on what is missing, and on what was tried
@@ -39,6 +41,9 @@ func (t *screen) answer() {
 	otherWays := len(short) < len(fix)
 	rest := append(t.others(), t.lookAgain(), block{"", t.counts()})
 	room := screenLines
+	if t.s.Width < narrow {
+		room = narrowLines
+	}
 	if len(t.serious()) > 0 { // two faults at once do not fit one screen
 		room *= 2
 	}
