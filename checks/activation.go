@@ -36,14 +36,14 @@ var Activation = register(Check{
 			return pass("registered as %s", key.Value.InstanceID)
 		case m.Unread():
 			return unreadLog(n)
-		case !m.Yes():
-			return pass("no refused registration on record")
 		case key.Unknown():
 			return unread("registration", key)
+		case !m.Yes():
+			return skip("no attempt to register is on record")
 		}
 		code := activationCodes.FindString(m.Text)
 		if code == "" {
-			return pass("the last attempt failed for another reason")
+			return skip("the last attempt to register failed for another reason")
 		}
 		why := "is not accepted"
 		switch low := strings.ToLower(code); {

@@ -16,8 +16,8 @@ var AgentConfig = register(Check{
 	Profiles: []Profile{ProfileHost, ProfileImage},
 	Causes:   []string{"agent-config-invalid"},
 	Doc: "Parses amazon-ssm-agent.json as the agent does: strict JSON, any case of keys, unknown keys ignored. A file that cannot be parsed ends the agent at start with exit " +
-		"code 0; an endpoint or Region override with a wrong value sends it to the wrong place; an order of identities without that of this host leaves the agent without one. Values that are merely unusual pass; " +
-		"keys that this release does not know yet, and those that none knows, are named.",
+		"code 0; an endpoint or Region override with a wrong value sends it to the wrong place; an order of identities without that of this host leaves the agent without one. Unusual but valid values pass. " +
+		"Keys that this release or no release knows are named.",
 	Eval: func(n *node.Node) Finding {
 		path := text.Or(n.Facts.Agent.ConfigPath, n.Layout().Config)
 		c, known := n.Facts.Agent.Config.Get()

@@ -257,5 +257,8 @@ func passExec(n *node.Node, log node.Entry) Finding {
 			return unread("mount flags of "+fs.Dir, fs.NoExec)
 		}
 	}
-	return pass("no refusal seen")
+	if n.Agent.Core == node.Yes {
+		return pass("the agent runs, and nothing of it was refused")
+	}
+	return pass("neither mount options nor a security module refuse it")
 }

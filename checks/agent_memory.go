@@ -23,7 +23,7 @@ var AgentMemory = register(Check{
 	Station: AtAgent,
 	Causes:  []string{"out-of-memory"},
 	Doc: "Why the service manager says that the agent ended, how often the kernel killed a process in its control group, and what kernel and service manager logged of that. " +
-		"A killed command or session of the agent, which lives in the same control group, is not held against it. Memory in use is not measured.",
+		"A killed command or session of the agent, which runs in the same control group, does not count. Memory in use is not measured.",
 	Eval: func(n *node.Node) Finding {
 		u, e := n.Agent.Unit, n.Ending()
 		if n.Agent.Installed == node.No {

@@ -29,7 +29,7 @@ var AgentService = register(Check{
 	Needs:    []*Check{AgentExec, AgentMemory, AgentConfig, ImdsAtBoot, WindowsImageState},
 	Profiles: []Profile{ProfileHost, ProfileImage},
 	Causes:   []string{"agent-service-stopped"},
-	Doc: "State of the agent's unit as its service manager tells it: running, stopped, disabled, masked, how it ended last, and whether the manager starts it again. " +
+	Doc: "State of the agent's unit as its service manager reports it: running, stopped, disabled, masked, how it ended last, and whether the manager starts it again. " +
 		"Also whether a service that runs starts at the next boot. A service that keeps failing by itself is judged by agent-stable.",
 	Eval: func(n *node.Node) Finding {
 		switch u := n.Agent.Unit; {

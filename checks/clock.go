@@ -15,8 +15,8 @@ var Clock = register(Check{
 	ID: "clock", Group: "tls-proxy-clock", Title: "The clock agrees with AWS",
 	Station: AtTLS,
 	Causes:  []string{"clock-skew"},
-	Doc: "The Date header of an AWS answer against this host's clock at the same moment. Signatures are refused from five minutes on; the agent does not correct for it. " +
-		"Without an answer, the agent's log may tell of expired signatures.",
+	Doc: "Compares the Date header of an AWS answer with this host's clock at the same moment. Signatures are refused from five minutes on; the agent does not correct for it. " +
+		"Without an answer, the agent's log may show expired signatures.",
 	Eval: func(n *node.Node) Finding {
 		refused := n.Log.Current(facts.SigClock)
 		skew, ok := n.Facts.Network.Skew.Get()

@@ -22,7 +22,7 @@ var ClockAtBoot = register(Check{
 	Needs:   []*Check{Clock},
 	Causes:  []string{"clock-late-at-boot"},
 	Doc: "A clock that is right now may have been set only after the agent's start at boot, as on boards without a clock of their own. AWS then refused the agent's first requests for their time, and the agent waits before it tries again. " +
-		"Told by a refusal that no success followed, the start of the agent, the boot, and the clock of now.",
+		"Concluded from a refusal that no success followed, the start of the agent, the boot, and the present clock.",
 	Eval: func(n *node.Node) Finding {
 		refused := n.Log.Current(facts.SigClock)
 		if last := n.Log.Last(facts.SigClock); last.Yes() && n.Age(last.Last) < 0 {
@@ -36,12 +36,12 @@ var ClockAtBoot = register(Check{
 			return pass("accepted %s", n.Ago(n.Acceptance.Proof.At))
 		case refused.Unread():
 			return unreadLog(n)
-		case !refused.Yes():
-			return pass("no request was refused for its time")
 		case n.Agent.Core == node.No:
 			return skip("the agent does not run")
 		case n.Agent.Core == node.Unknown:
 			return unread("processes", n.Facts.Agent.Processes)
+		case !refused.Yes():
+			return skip("no request was refused for its time")
 		case !ok:
 			return unread("boot time", n.Facts.Host.BootTime)
 		case !skew.Known():

@@ -29,9 +29,9 @@ var Commands = register(Check{
 			return unread("installations", n.Facts.Agent.Installations)
 		}
 		if m := n.Log.Latest(facts.SigDocRan, facts.SigScriptRan); m.Yes() {
-			return pass("a command ran %s", n.Ago(m.Last))
+			return lately(n, m, "a command ran %s")
 		}
-		return pass("no command is on record that failed before it ran")
+		return skip("no command is on record, neither one that ran nor one that failed")
 	},
 })
 

@@ -17,9 +17,9 @@ var CredentialsFresh = register(Check{
 	ID: "credentials-fresh", Group: "credentials", Title: "The agent's credentials are fresh",
 	Station: AtCredentials, Behind: AtAcceptance,
 	Causes: []string{"credentials-stale", "credentials-file-damaged"},
-	Doc: "The agent gets credentials at its start and renews them halfway to their end. Until then it holds what it has, whatever changes around it. Named when AWS refuses those it holds, when they are of a profile " +
-		"that is gone and no longer serve it, when they are past their end and fresh ones could be had, and when it failed to get any, does not try again, and could have them now. On a full disk their record is not kept, so that nothing can be told from it alone. " +
-		"A record, or on a hybrid node a credentials file, that was written by half keeps the agent from renewing them.",
+	Doc: "The agent gets credentials at its start and renews them halfway to their end. Until then it holds what it has, whatever changes around it. A fault is named in four cases: AWS refuses the credentials it holds; they are of a profile " +
+		"that is gone and no longer work; they have expired and fresh ones could be had; or it failed to get any, does not try again, and could have them now. On a full disk the agent keeps no record of them, so nothing can be told from it alone. " +
+		"A half-written record, or on a hybrid node a half-written credentials file, keeps the agent from renewing them.",
 	Eval: func(n *node.Node) Finding {
 		if fd, ok := heldRefused(n); ok {
 			return fd

@@ -15,7 +15,7 @@ var Dns = register(Check{
 	Station: AtDNS,
 	Needs:   []*Check{AgentConfig, Region, Proxy, ProxyApplied},
 	Causes:  []string{"dns-resolution-failed", "route-wrong-interface", "host-network-down"},
-	Doc:     "Resolves the ssm and ssmmessages endpoints as the agent does, hosts file included, and says which resolver was asked and how it failed. With a proxy the names are resolved there and this is skipped. What the kernel of this host does not send is not held against the resolver: then its route is named.",
+	Doc:     "Resolves the ssm and ssmmessages endpoints as the agent does, hosts file included, and says which resolver was asked and how it failed. With a proxy the names are resolved there and this is skipped. When this host's own kernel does not send the query, its route is named and not the resolver.",
 	Eval: asAgent(func(n *node.Node) Finding {
 		var bad []facts.Endpoint
 		good, proxied := 0, 0
@@ -50,7 +50,7 @@ func blameResolver(n *node.Node, bad []facts.Endpoint) Finding {
 	}
 	if fd, ok := blameRouteToResolver(n, e.Host, asked, e.DNS.Outcome, e.DNS.Error); ok {
 		for _, e := range bad {
-			fd = fd.saw("DNS "+e.Host, renderOutcome(e.DNS.Outcome, e.DNS.Error), "resolver:"+text.Or(e.DNS.Server, asked))
+			fd = fd.saw("DNS "+e.Host, e.DNS.Outcome.With(e.DNS.Error), "resolver:"+text.Or(e.DNS.Server, asked))
 		}
 		return fd
 	}
@@ -58,10 +58,10 @@ func blameResolver(n *node.Node, bad []facts.Endpoint) Finding {
 		with("endpoint", e.Host, "resolver", firstAddress(asked))
 	works, dead, unknown := false, true, 0
 	for _, e := range bad {
-		fd = fd.saw("DNS "+e.Host, renderOutcome(e.DNS.Outcome, e.DNS.Error), "resolver:"+text.Or(e.DNS.Server, asked))
+		fd = fd.saw("DNS "+e.Host, e.DNS.Outcome.With(e.DNS.Error), "resolver:"+text.Or(e.DNS.Server, asked))
 		dead = dead && (e.DNS.Outcome == facts.Timeout || e.DNS.Outcome == facts.Refused || e.DNS.Outcome == facts.ConnectTimeout)
 		for _, v := range e.DNS.Views {
-			fd = fd.saw("DNS "+e.Host+" at "+v.Server, renderOutcome(v.Outcome, strings.Join(v.A, " ")), "resolver:"+v.Server)
+			fd = fd.saw("DNS "+e.Host+" at "+v.Server, v.Outcome.With(strings.Join(v.A, " ")), "resolver:"+v.Server)
 			switch {
 			case v.Server != vpcResolver:
 			case v.Outcome == facts.OK:

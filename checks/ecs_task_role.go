@@ -29,7 +29,10 @@ var EcsTaskRole = register(Check{
 		if n.Refusals.Read != node.Yes {
 			return unreadRefusals(n)
 		}
-		return pass("no refusal on record")
+		if up := n.Channel.Opened; up.Yes() && !n.Channel.Lost.Yes() {
+			return pass("channel opened %s", n.Ago(up.Last))
+		}
+		return unknown("no refusal on record, and no opened channel either")
 	},
 })
 

@@ -15,7 +15,7 @@ var EndpointsOptional = register(Check{
 	Station: AtTCP,
 	Needs:   []*Check{Proxy, ProxyApplied},
 	Causes:  []string{"optional-endpoint-unreachable"},
-	Doc: "s3, kms, logs, monitoring and ec2messages are needed only by features. An unreachable one counts when the agent's log shows that a feature asked for it; otherwise it is mentioned and no more. " +
+	Doc: "s3, kms, logs, monitoring and ec2messages are needed only by features. An unreachable one counts when the agent's log shows that a feature asked for it; otherwise it is only mentioned. " +
 		"ec2messages alone is harmless from agent 3.3.40 on.",
 	Eval: func(n *node.Node) Finding {
 		list, partly := n.Endpoints.All()

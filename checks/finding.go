@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"strings"
 	"time"
 
 	"ssm-doctor/checks/causes"
@@ -86,6 +87,13 @@ func unread(what string, u facts.Unseen) Finding {
 // only what it is cannot be told: the node is not all right, and what blocks explains
 // later failures as one with a name would.
 func (f Finding) failing(e Effect) Finding { f.Effect = e; return f }
+
+// unreadFirmware is unknown since the machine does not say whether it is an EC2 instance.
+func unreadFirmware(n *node.Node) Finding {
+	vendor := n.Facts.Host.DMI.Vendor
+	file := strings.TrimPrefix(vendor.From, "file:")
+	return unread("whether this is an EC2 instance is not known: firmware tables of the machine, "+text.Or(file, "sys_vendor"), vendor)
+}
 
 // unreadLog is unread for the agent's log.
 func unreadLog(n *node.Node) Finding { return unread("agent log", n.Log.Unseen()) }

@@ -13,7 +13,7 @@ var HybridRegistration = register(Check{
 	Station: AtAgent, Behind: AtCredentials,
 	Needs:  []*Check{AgentInstalled, Activation, Region, RegistrationStore},
 	Causes: []string{"hybrid-not-registered"},
-	Doc: "Outside EC2 the agent has no identity but a hybrid registration in its vault. Whether this is an EC2 instance is told by the firmware and the metadata service. " +
+	Doc: "Outside EC2 the agent's only identity is the hybrid registration in its vault. Whether this is an EC2 instance is told by the firmware and the metadata service. " +
 		"The file named registration proves nothing: the agent never reads it and leaves it behind.",
 	Eval: func(n *node.Node) Finding {
 		r := n.Facts.Registration.Hybrid
@@ -23,7 +23,7 @@ var HybridRegistration = register(Check{
 		case n.Identity.OnEC2 == node.Yes:
 			return skip("an EC2 instance needs no registration")
 		case n.Identity.OnEC2 == node.Unknown:
-			return unread("whether this is an EC2 instance (firmware tables of the machine)", n.Facts.Host.DMI.Vendor)
+			return unreadFirmware(n)
 		case !r.LookedAt():
 			return unread("registration", r)
 		case n.Identity.Hybrid == node.Yes && len(n.Dependents(facts.AroundEKS)) > 0 && len(n.Dependents(facts.AroundAnywhere)) > 0:

@@ -42,6 +42,9 @@ var HybridRole = register(Check{
 		if !read {
 			return unreadLog(n)
 		}
-		return pass("no refusal on record")
+		if n.Acceptance.Now == node.Yes {
+			return pass("accepted %s with the credentials it gives", n.Ago(n.Acceptance.Proof.At))
+		}
+		return unknown("no refusal on record, and nothing that was accepted either")
 	},
 })

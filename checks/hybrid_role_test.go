@@ -31,8 +31,8 @@ func TestHybridRole(t *testing.T) {
 		{name: "profile", want: is(Skip, "no hybrid registration in use")},
 		{name: "dhmc", kind: "dhmc", want: is(Skip, "no hybrid registration in use")},
 		{name: "task", kind: "task", want: is(Skip, "no hybrid registration in use")},
-		{name: "hybrid", kind: "hybrid", want: is(Pass, "no refusal on record")},
-		{name: "windows", kind: "windows", want: is(Pass, "no refusal on record")},
+		{name: "hybrid", kind: "hybrid", want: is(Pass, "accepted ")},
+		{name: "windows", kind: "windows", want: is(Pass, "accepted ")},
 		{name: "named", kind: "hybrid", fault: creds(entry), want: broken(named, "agent log: "+entry+" (file:/var/log/amazon/ssm/amazon-ssm-agent.log)", "role=SSMServiceRole")},
 		{name: "named on Windows", kind: "windows", fault: creds(entry), want: broken(named, "agent log: "+entry, "role=SSMServiceRole")},
 		{name: "by its ARN, with a path", kind: "hybrid", fault: creds("ERROR ValidationException: Systems Manager was unable to assume role arn:aws-us-gov:iam::111122223333:role/service-role/SSMServiceRole: not trusted"), want: broken(named, "", "role=SSMServiceRole")},
@@ -45,8 +45,8 @@ func TestHybridRole(t *testing.T) {
 			creds("ERROR Retrieve credentials produced error: RequestError: send request failed")(f)
 			log(f, facts.SigHibernate, 4*time.Minute, "INFO Entering SSM Agent hibernate - Unable to assume role SSMServiceRole")
 		}, want: broken(named, "agent log: INFO Entering SSM Agent hibernate", "role=SSMServiceRole")},
-		{name: "another failure", kind: "hybrid", fault: creds("ERROR Retrieve credentials produced error: RequestError: send request failed"), want: is(Pass, "no refusal on record")},
-		{name: "accepted since", kind: "hybrid", fault: func(f *facts.Facts) { log(f, facts.SigCredsFailed, time.Hour, entry) }, want: is(Pass, "no refusal on record")},
+		{name: "another failure", kind: "hybrid", fault: creds("ERROR Retrieve credentials produced error: RequestError: send request failed"), want: is(Unknown, "no refusal on record, and nothing that was accepted either")},
+		{name: "accepted since", kind: "hybrid", fault: func(f *facts.Facts) { log(f, facts.SigCredsFailed, time.Hour, entry) }, want: is(Pass, "accepted ")},
 		{name: "of an instance", kind: "dhmc", fault: creds(entry), want: is(Skip, "no hybrid registration in use")},
 		{name: "log unread", kind: "hybrid", fault: after(unreadLogOf), want: is(Unknown, "agent log: /var/log/amazon/ssm/amazon-ssm-agent.log: permission denied")},
 		{name: "log partly read, and it is there", kind: "hybrid", fault: after(func(f *facts.Facts) {

@@ -12,7 +12,7 @@ var ImageNetwork = register(Check{
 	ID: "image-network", Group: "network", Title: "The image's network configuration is for any machine",
 	Profiles: []Profile{ProfileImage},
 	Causes:   []string{"host-network-down"},
-	Doc: "Files of netplan, systemd-networkd, NetworkManager, ifcfg, ifupdown, udev and cloud-init. What is bound to the hardware address, the device name or the fixed address of the machine that the image was made from does not take on another one. " +
+	Doc: "Files of netplan, systemd-networkd, NetworkManager, ifcfg, ifupdown, udev and cloud-init. What is bound to the hardware address, the device name or the fixed address of the machine that the image was made from does not work on another machine. " +
 		"Where cloud-init configures the network, or a file does so for any device, that does no harm. Configuration that is made while a machine starts is not looked at.",
 	Eval: func(n *node.Node) Finding {
 		s, ok := n.Facts.Host.NetworkSetup.Get()

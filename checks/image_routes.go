@@ -12,7 +12,7 @@ var ImageRoutes = register(Check{
 	ID: "image-routes", Group: "imds", Title: "The image carries no route to the metadata service",
 	Profiles: []Profile{ProfileImage},
 	Causes:   []string{"imds-route-wrong"},
-	Doc:      "Persistent routes to 169.254.169.254 in network configuration. They name the gateway of the subnet the image was made in, and in any other subnet the metadata service is lost.",
+	Doc:      "Persistent routes to 169.254.169.254 in network configuration. They name the gateway of the subnet the image was made in, so the metadata service cannot be reached from any other subnet.",
 	Eval: func(n *node.Node) Finding {
 		kept := n.Facts.Host.PersistentRoutes
 		for _, r := range kept.Some() {

@@ -18,7 +18,7 @@ var ImdsAtBoot = register(Check{
 	Needs:   []*Check{ImdsReachable},
 	Causes:  []string{"imds-not-ready-at-boot"},
 	Doc: "An agent that starts before the network gives up after three rounds and exits with code 0. If its service is not restarted, it stays down although metadata answers now. " +
-		"Seen from the unit's end soon after boot together with the agent's log.",
+		"Concluded from a unit that ended soon after boot, together with the agent's log.",
 	Eval: func(n *node.Node) Finding {
 		boot, booted := n.Facts.Host.BootTime.Get()
 		u := n.Agent.Unit
@@ -47,9 +47,9 @@ var ImdsAtBoot = register(Check{
 		case m.Unread(), (none || later) && n.Log.Read() != node.Yes:
 			return unreadLog(n)
 		case none:
-			return pass("no failure at boot on record")
+			return skip("no failure at boot on record")
 		case later:
-			return pass("the last failure was not at boot")
+			return skip("the last failure was not at boot")
 		}
 		switch {
 		case !asked:

@@ -127,7 +127,7 @@ func judgeStall(n *node.Node, e facts.Endpoint, what text.Text, handshake bool) 
 	}
 	fd = fd.saw("connection to "+e.Host, fmt.Sprintf("%d bytes received, %d segments not confirmed, %d sent again; segments of %d bytes, path MTU %d", s.Received, s.Unacked, s.Retransmits, s.Segment, s.PathMTU), e.Stall.From)
 	if s.Small != "" {
-		fd = fd.saw(fmt.Sprintf("the same with segments of %d bytes", facts.SmallSegment), renderOutcome(s.Small, ""), "connect")
+		fd = fd.saw(fmt.Sprintf("the same with segments of %d bytes", facts.SmallSegment), s.Small.With(""), "connect")
 	}
 	for _, l := range n.Facts.Host.Links.Some() {
 		if len(e.TCP) > 0 && l.Name == text.Or(e.TCP[0].Interface, n.MainDevice()) {
@@ -355,7 +355,7 @@ func blameMissingSix(n *node.Node, e facts.Endpoint) Finding {
 	}
 	fd = fd.saw("IPv6 addresses of "+d.Host, text.Or(strings.Join(d.AAAA, " "), "none"), e.Dual.From)
 	if d.Outcome != "" {
-		fd = fd.saw("connect to "+d.Host+":443", renderOutcome(d.Outcome, ""), "connect")
+		fd = fd.saw("connect to "+d.Host+":443", d.Outcome.With(""), "connect")
 	}
 	config, _ := n.Facts.Agent.Config.Get()
 	old := n.Agent.OlderThan(node.LeastDualStack)

@@ -43,10 +43,17 @@ var PermissionFeatures = register(Check{
 			return unread("no refusal in the log; this run's own reads", n.Facts.Permissions.Actions)
 		case n.Facts.Agent.Uses.Unknown() && readsOfFeatures(n):
 			return unread("which features are in use", n.Facts.Agent.Uses)
-		case n.Refusals.Asked != node.Yes && len(n.Facts.Log.Matches.Some()) == 0:
-			return unknown("nothing was asked and no log tells")
 		}
-		return pass("no refusal on record")
+		allowed, refused := n.ReadsOfFeatures()
+		switch {
+		case n.Refusals.Asked != node.Yes && len(n.Facts.Log.Matches.Some()) == 0:
+			return unknown("no right of a feature could be tried, and the agent's log holds nothing")
+		case len(refused) > 0 && len(allowed) == 0:
+			return unknown("this run was refused every read that a feature needs, such as %s", refused[0])
+		case len(allowed) == 0:
+			return skip("no feature was refused in the last day, and no right of one could be tried")
+		}
+		return pass("this run was allowed %s", strings.Join(allowed, ", "))
 	},
 })
 

@@ -16,7 +16,7 @@ var PolicyDeprecated = register(Check{
 	ID: "policy-deprecated", Group: "permissions", Title: "The role does not carry the deprecated AmazonEC2RoleforSSM",
 	Causes: []string{"policy-deprecated"},
 	Doc: "AmazonEC2RoleforSSM allows far more than a node needs, among it reading and writing every S3 bucket and parameter of the account. The host cannot list its role's policies; " +
-		"the combination of actions that only this policy gives tells it, where those actions were seen or asked for (--probe deprecated). It never changes the state of the node.",
+		"it is recognised by a combination of actions that only this policy allows, where those actions were seen or asked for (--probe deprecated). It never changes the state of the node.",
 	Eval: func(n *node.Node) Finding {
 		if n.Credentials.Source == "" {
 			return unknown("what the agent signs with is not known")

@@ -14,7 +14,7 @@ var ProfileVsDhmc = register(Check{
 	Station: AtCredentials, Behind: AtChannel,
 	Needs:  []*Check{Websocket},
 	Causes: []string{"profile-shadows-dhmc"},
-	Doc: "A profile that may call ssm:UpdateInstanceInformation is taken, whatever else it lacks, and Default Host Management is then never tried. Named when the heartbeat with the profile was accepted " +
+	Doc: "The agent uses a profile that may call ssm:UpdateInstanceInformation, whatever else it lacks, and then never tries Default Host Management. A fault is named when the heartbeat with the profile was accepted " +
 		"while the message channel is refused to it. Whether Default Host Management is on is not visible here.",
 	Eval: func(n *node.Node) Finding {
 		switch n.Credentials.OnProfile {

@@ -155,7 +155,7 @@ func blameTunnel(n *node.Node) (Finding, bool) {
 		if !e.Proxy.Used || e.Proxy.Outcome == facts.OK {
 			continue
 		}
-		seen, sure := renderOutcome(e.Proxy.Outcome, e.Proxy.Error), Likely
+		seen, sure := e.Proxy.Outcome.With(e.Proxy.Error), Likely
 		if e.Proxy.Status != 0 {
 			seen, sure = fmt.Sprintf("HTTP %d", e.Proxy.Status), Proven
 		}

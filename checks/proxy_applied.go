@@ -16,7 +16,7 @@ var ProxyApplied = register(Check{
 	Station: AtTCP, Behind: AtDNS,
 	Causes: []string{"proxy-not-applied-to-agent"},
 	Doc: "Services do not read login shells or /etc/environment. When users have a proxy that works, the agent's service has none, and the endpoints cannot be reached directly, " +
-		"the proxy has to be written into the service's unit. The same holds for a proxy that the unit got after the agent started, and for one from which no_proxy takes the endpoints.",
+		"the proxy has to be written into the service's unit. The same finding covers a proxy that was added to the unit after the agent started, and a no_proxy that excludes the endpoints.",
 	Eval: asAgent(func(n *node.Node) Finding {
 		if n.Facts.Agent.ServiceProxy.Unknown() {
 			return unread("environment of the service", n.Facts.Agent.ServiceProxy)

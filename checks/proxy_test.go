@@ -72,7 +72,7 @@ func TestProxy(t *testing.T) {
 			e.HTTP = facts.Known(facts.HTTP{Status: 404, AWS: true, Outcome: facts.OK}, "https:GET")
 		}, "ssm"), netProxied(forbidden, "ssmmessages")), want: want{status: Warn, effect: Breaks, cause: "proxy-refuses", confidence: Proven, says: "sessions do not work"}},
 		{name: "does not answer for the channel", fault: netAll(proxyEnds(facts.OK, 200, ""), netProxied(silent, "ssmmessages")), want: want{status: Fail, effect: Ends, cause: "proxy-refuses", confidence: Likely, says: channel + ": other no answer in time", saw: "proxy of the service: http://10.0.0.5:3128 (process environment)", value: url}},
-		{name: "gone for the channel", fault: netProxied(facts.Connect{Outcome: facts.Timeout, Error: "i/o timeout"}, "ssmmessages", "ec2messages"), want: named("proxy-unreachable", Likely, "timeout i/o timeout", "", url)},
+		{name: "gone for the channel", fault: netProxied(facts.Connect{Outcome: facts.Timeout, Error: "i/o timeout"}, "ssmmessages", "ec2messages"), want: named("proxy-unreachable", Likely, "i/o timeout", "", url)},
 		{name: "no such name for the channel", fault: netProxied(facts.Connect{Outcome: facts.NoName}, "ssmmessages", "ec2messages"), want: named("proxy-unreachable", Likely, "", "", url)},
 
 		{name: "another end", fault: proxyEnds(facts.Other, 0, "x509: certificate signed by unknown authority"), want: is(Unknown, "proxy 10.0.0.5:3128: x509: certificate signed by unknown authority")},

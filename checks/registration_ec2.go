@@ -12,7 +12,7 @@ var RegistrationEC2 = register(Check{
 	Station: AtAgent,
 	Causes:  []string{"registration-cloned-image"},
 	Doc: "The agent registers an EC2 instance once, with a key pair that it keeps; Default Host Management needs it. A registration of another instance came with the machine image: the agent registers again, " +
-		"with the key of the other one. Named when that is refused. Whether the service would take it is not tried.",
+		"with the key of the other one. A fault is named when that is refused. Whether the service would accept it is not tried.",
 	Eval: func(n *node.Node) Finding {
 		stored, here := n.Facts.Registration.EC2, n.Facts.IMDS.InstanceID
 		k, ok := stored.Get()

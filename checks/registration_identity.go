@@ -14,7 +14,7 @@ var RegistrationIdentity = register(Check{
 	Eval: func(n *node.Node) Finding {
 		switch {
 		case n.Identity.OnEC2 == node.Unknown:
-			return unread("whether this is an EC2 instance (firmware tables of the machine)", n.Facts.Host.DMI.Vendor)
+			return unreadFirmware(n)
 		case n.Identity.OnEC2 == node.No:
 			return skip("not an EC2 instance")
 		case !n.Facts.Registration.Hybrid.LookedAt(), n.Identity.Hybrid == node.Unknown && n.Facts.Registration.Hybrid.Unknown():

@@ -11,7 +11,7 @@ var RegistrationKnown = register(Check{
 	ID: "registration-known", Group: "identity", Title: "The service knows this node's id",
 	Station: AtAgent, Behind: AtCredentials,
 	Causes: []string{"registration-orphaned"},
-	Doc: "InvalidInstanceId means that the stored id no longer exists: the node was deregistered, or belongs to another account or Region. The agent retries for ever. " +
+	Doc: "InvalidInstanceId means that the stored id no longer exists: the node was deregistered, or belongs to another account or Region. The agent keeps retrying. " +
 		"Read from its log and from the answers to this program's own reads.",
 	Eval: func(n *node.Node) Finding {
 		for _, p := range n.Facts.Permissions.Actions.Some() {
@@ -27,7 +27,7 @@ var RegistrationKnown = register(Check{
 		case n.Identity.HybridMeant == node.Unknown && n.Identity.InECS == node.Unknown:
 			return unread("whether this is an ECS task", n.Facts.ECS.Task)
 		case n.Identity.HybridMeant == node.Unknown && n.Identity.OnEC2 == node.Unknown:
-			return unread("whether this is an EC2 instance (firmware tables of the machine)", n.Facts.Host.DMI.Vendor)
+			return unreadFirmware(n)
 		case n.Identity.HybridMeant == node.Unknown:
 			return ifRefused(unreadHybrid(n), m)
 		}
@@ -37,7 +37,10 @@ var RegistrationKnown = register(Check{
 		case !m.Yes() && !n.Facts.Permissions.Actions.LookedAt():
 			return unread("this run's own reads", n.Facts.Permissions.Actions)
 		case !m.Yes():
-			return pass("no refusal of the id on record")
+			if n.Acceptance.Now == node.Yes {
+				return pass("accepted %s", n.Ago(n.Acceptance.Proof.At))
+			}
+			return unknown("the id was neither accepted nor refused lately")
 		case n.Log.StartedAfter(m.Match):
 			return unknown("the agent was started after the id was refused; whether it still is shows once it has tried")
 		case n.Facts.Registration.Hybrid.Unknown():

@@ -44,8 +44,8 @@ func TestRegistrationKnown(t *testing.T) {
 	table := []row{
 		{name: "profile", want: is(Skip, "no hybrid registration in use")},
 		{name: "dhmc", kind: "dhmc", want: is(Skip, "no hybrid registration in use")},
-		{name: "hybrid", kind: "hybrid", want: is(Pass, "no refusal of the id on record")},
-		{name: "windows", kind: "windows", want: is(Pass, "no refusal of the id on record")},
+		{name: "hybrid", kind: "hybrid", want: is(Pass, "accepted ")},
+		{name: "windows", kind: "windows", want: is(Pass, "accepted ")},
 		{name: "refused", kind: "hybrid", fault: knownRefused, want: orphaned(Likely, "the service does not know mi-0f1e2d3c4b5a69788 any more: the registration was deleted, or belongs to another account or Region", "agent log: "+knownRefusal)},
 		{name: "refused on Windows", kind: "windows", fault: knownRefused, want: orphaned(Likely, "does not know mi-0f1e2d3c4b5a69788 any more", "agent log: "+knownRefusal)},
 		{name: "the registration", kind: "hybrid", fault: knownRefused, want: orphaned(Likely, "", "registration in use: mi-0f1e2d3c4b5a69788 eu-central-1 (file:/var/lib/amazon/ssm/Vault/Store/RegistrationKey)")},
@@ -53,7 +53,7 @@ func TestRegistrationKnown(t *testing.T) {
 		{name: "refused on an instance", fault: knownRefused, want: is(Skip, "no hybrid registration in use")},
 		{name: "registered again, not restarted", kind: "hybrid", fault: after(func(f *facts.Facts) { f.Registration.Hybrid.Value.InstanceID = next }), want: orphaned(Likely, "the agent still uses mi-0f1e2d3c4b5a69788, which the service refuses; this host was registered again as "+next, "registration in the vault: "+next+" eu-central-1")},
 		{name: "restarted", kind: "hybrid", fault: after(func(f *facts.Facts) { log(f, facts.SigStart, time.Minute, "INFO amazon-ssm-agent - v3.3.3050.0") }), want: is(Unknown, "the agent was started after the id was refused")},
-		{name: "accepted since", kind: "hybrid", fault: func(f *facts.Facts) { log(f, facts.SigInvalidInstance, time.Hour, knownRefusal) }, want: is(Pass, "no refusal of the id on record")},
+		{name: "accepted since", kind: "hybrid", fault: func(f *facts.Facts) { log(f, facts.SigInvalidInstance, time.Hour, knownRefusal) }, want: is(Pass, "accepted ")},
 		{name: "log unread", kind: "hybrid", fault: after(unreadLogOf), want: is(Unknown, "agent log: /var/log/amazon/ssm/amazon-ssm-agent.log: permission denied")},
 		{name: "runtime configuration unread", kind: "hybrid", fault: after(runtimeUnread), want: is(Unknown, "agent log: identity_config.json: permission denied")},
 		{name: "vault unread", kind: "hybrid", fault: after(func(f *facts.Facts) {
@@ -61,7 +61,7 @@ func TestRegistrationKnown(t *testing.T) {
 		}), want: want{status: Unknown, effect: Blocks, says: "registration: vault: permission denied; the service refused the id"}},
 		{name: "vault unread, nothing refused", kind: "hybrid", fault: func(f *facts.Facts) {
 			f.Registration.Hybrid = facts.Unknown[facts.Key]("vault: permission denied", "").Because(facts.NeedsRoot)
-		}, want: is(Pass, "no refusal of the id on record")},
+		}, want: is(Pass, "accepted ")},
 		{name: "task or not", kind: "hybrid", fault: func(f *facts.Facts) {
 			f.ECS = facts.ECS{}
 			f.Registration.Hybrid = facts.Absent[facts.Key]("no such file", "")
@@ -71,7 +71,7 @@ func TestRegistrationKnown(t *testing.T) {
 			f.Host.DMI = facts.DMI{}
 			f.Registration.Hybrid = facts.Unknown[facts.Key]("vault: permission denied", "").Because(facts.NeedsRoot)
 			f.Credentials.Runtime = facts.Absent[facts.Runtime]("no such file", "")
-		}), want: is(Unknown, "whether this is an EC2 instance (firmware tables of the machine): not looked at")},
+		}), want: is(Unknown, "whether this is an EC2 instance is not known: firmware tables of the machine, sys_vendor: not looked at")},
 		{name: "configuration of an instance unread", fault: after(func(f *facts.Facts) {
 			f.Registration.Hybrid = facts.Known(facts.Key{InstanceID: "mi-0f1e2d3c4b5a69788", Region: "eu-central-1", HasPrivate: true}, "")
 			f.Credentials.Runtime = facts.Absent[facts.Runtime]("no such file", "")

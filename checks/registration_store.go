@@ -31,7 +31,7 @@ var RegistrationStore = register(Check{
 		case r.Damage.Unknown():
 			return unread("vault", r.Damage)
 		case n.Identity.OnEC2 == node.Unknown:
-			return unread("whether this is an EC2 instance (firmware tables of the machine)", n.Facts.Host.DMI.Vendor)
+			return unreadFirmware(n)
 		case n.Identity.OnEC2 == node.Yes && n.MayBeHybrid():
 			return unreadHybrid(n)
 		case n.Log.Read() != node.Yes, n.Log.Current(facts.SigVaultManifest, facts.SigVaultMissing, facts.SigAlreadyRegistered).Unread():

@@ -16,7 +16,7 @@ var Sessions = register(Check{
 	Causes: []string{"session-failing", "client-side-problem"},
 	Doc: "What the agent's session worker logged in the last day: a RunAs user that is missing, a shell or terminal that does not start, a key that cannot be used, " +
 		"a log group or bucket that is missing or not encrypted, no program to write the log with, a data channel that does not open. A session that opened later takes it back. " +
-		"What a session that opened does, and what a forwarded port answers, is not judged. Without an attempt nothing is known of sessions: the check then passes.",
+		"What a session that opened does, and what a forwarded port answers, is not judged. Without an attempt in the last day nothing is known of sessions, and the check does not apply.",
 	Eval: func(n *node.Node) Finding {
 		if n.Agent.Installed == node.No {
 			return skip("no agent is installed")
@@ -31,9 +31,9 @@ var Sessions = register(Check{
 		if n.Agent.Installed == node.Unknown {
 			return unread("installations", n.Facts.Agent.Installations)
 		}
-		ok := pass("no session is on record that failed")
+		ok := skip("no session is on record, neither one that opened nor one that failed")
 		if m := n.Log.Latest(facts.SigSessionOpened, facts.SigPortOpened); m.Yes() {
-			ok = pass("a session opened %s", n.Ago(m.Last))
+			ok = lately(n, m, "a session opened %s")
 		}
 		if m := n.Log.Unmended(facts.SigSessionClient, facts.SigSessionOpened); m.Yes() {
 			return ok.and(notes("client-side-problem", Likely, "a session was not taken up by the caller's side (%s): its Session Manager plug-in may be too old", often(n, m)).logged(m))

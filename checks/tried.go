@@ -180,11 +180,6 @@ func httpWord(h facts.HTTP) string {
 	return fmt.Sprintf("HTTP %d", h.Status)
 }
 
-// renderOutcome is how a probe ended, for evidence.
-func renderOutcome(o facts.Outcome, more string) string {
-	return strings.TrimSpace(string(o) + " " + more)
-}
-
 // maxSkew is how far a clock may be off, in seconds: AWS refuses signatures from 5
 // min on. Source: IAM user guide, "Elements of an AWS API request signature".
 const maxSkew = 300

@@ -216,8 +216,6 @@ func TestWordsOfOutcomes(t *testing.T) {
 		httpWord(facts.HTTP{Status: 503}):                           "HTTP 503",
 		httpWord(facts.HTTP{Outcome: facts.Reset, Error: "closed"}): "closed",
 		httpWord(facts.HTTP{Outcome: facts.Reset}):                  "reset",
-		renderOutcome(facts.Timeout, ""):                            "timeout",
-		renderOutcome(facts.Timeout, "i/o timeout"):                 "timeout i/o timeout",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

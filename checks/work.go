@@ -218,3 +218,12 @@ func withNames(n *node.Node, fd Finding) Finding {
 func recentlyOutOf(n *node.Node, e node.Entry) bool {
 	return n.Log.Near(e, 2*time.Minute, facts.SigInotify, facts.SigFiles, facts.SigFilesSystem, facts.SigNoSpace)
 }
+
+// lately says that work succeeded, as a pass only where that is recent: what worked long
+// ago says nothing of today.
+func lately(n *node.Node, m node.Entry, format string) Finding {
+	if n.Age(m.Last) > node.RecentWindow {
+		return skip(format+"; nothing since is on record", n.Ago(m.Last))
+	}
+	return pass(format, n.Ago(m.Last))
+}

@@ -134,7 +134,7 @@ func settings(c *Config, n Names) []setting {
 		{"inventory.enabled", "inventory", "write a custom inventory item for the SSM Agent after each run; under systemd the service needs a drop-in for it, see daemon.md", boolValue{&c.Inventory}},
 		{"inventory.dir", "inventory.dir", "folder for it (default: the agent's folder of this node)", textValue{&c.InventoryDir, checkDir}},
 		{"textfile", "textfile", "also write metrics to this file for node_exporter; under systemd the service needs a drop-in for it, see daemon.md", textValue{&c.Textfile, checkTextfile}},
-		{"target.offline", "offline", "send nothing but to link-local addresses", boolValue{&c.Offline}},
+		{"target.offline", "offline", "send only to link-local addresses", boolValue{&c.Offline}},
 		{"target.region", "region", "work against this Region (default: detected)", textValue{&c.Region, CheckRegion}},
 		{"target.endpoint_url", "endpoint-url", "connect to this host:port in place of every AWS endpoint", textValue{&c.EndpointURL, CheckEndpoint}},
 		{"target.features", "feature", "also judge these Systems Manager features", list(&c.Features, oneOf(n.Features...))},

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"sort"
-	"strings"
 
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks"
@@ -161,11 +160,11 @@ func endpointReport(e facts.Endpoint) report.Endpoint {
 	switch {
 	case !e.Tried() && e.DNS.Outcome == "":
 	case !e.Tried():
-		out.Phase, out.Error = "dns", strings.TrimSpace(string(e.DNS.Outcome)+" "+e.DNS.Error)
+		out.Phase, out.Error = "dns", e.DNS.Outcome.With(e.DNS.Error)
 		ok = false
 		out.Reachable = &ok
 	case !ok && e.Proxy.Used:
-		out.Phase, out.Error, out.Reachable = "proxy", strings.TrimSpace(string(e.Proxy.Outcome)+" "+e.Proxy.Error), &ok
+		out.Phase, out.Error, out.Reachable = "proxy", e.Proxy.Outcome.With(e.Proxy.Error), &ok
 	case !ok:
 		out.Phase, out.Reachable = "tcp", &ok
 		if len(e.TCP) > 0 {

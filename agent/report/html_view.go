@@ -16,11 +16,11 @@ type pageView struct {
 	Now            time.Time // what relative times count from
 	Verdict, Class string
 	Lead, CauseID  string
+	Assurance      string // whose word the cause is
 	Node, Notes    []string
 	Since          time.Time // since when the node is in this state; zero: not known
-	StandIns       bool
-	Problems       []Check // failed and warned, the root cause first
-	Dark, Fine     []Check // not known; passed and skipped
+	Problems       []Check   // failed and warned, the root cause first
+	Dark, Fine     []Check   // not known; passed and skipped
 	Path           *pathView
 	Times          *timesView
 	Facts          [][2]string
@@ -37,7 +37,7 @@ type stepView struct {
 func newPageView(r *Report, l Live) *pageView {
 	t := &screen{r: r, s: Style{Width: maxWidth}}
 	v := &pageView{R: r, Live: l, Now: l.Now, Verdict: t.word(), Class: verdictColor(r), Lead: capital(r.Summary.String()),
-		Path: newPathView(r), StandIns: r.Redacted && r.RootCause != nil && standsIn(r.RootCause.Fix), Since: since(r)}
+		Path: newPathView(r), Since: since(r)}
 	if v.Now.IsZero() {
 		v.Now = r.GeneratedAt
 	}
@@ -50,9 +50,7 @@ func newPageView(r *Report, l Live) *pageView {
 	}
 	if c := r.RootCause; c != nil {
 		v.Lead, v.CauseID = causeText(*c), c.ID
-		if c.Confidence != "" && c.Confidence != "proven" {
-			v.Notes = append(v.Notes, "The cause is "+Printable(c.Confidence)+", not proven.")
-		}
+		v.Assurance = assurance(*c)
 	}
 	v.Node = nodeLine(r)
 	v.notes(r, l)

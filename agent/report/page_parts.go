@@ -97,6 +97,9 @@ func (v *pageView) header() *html.Node {
 	if v.CauseID != "" {
 		add(lead, raw(" "))
 		add(lead, v.toCause(v.CauseID))
+		if v.Assurance != "" {
+			add(lead, tag("span", class("dim"), ", "+v.Assurance))
+		}
 	}
 	node := tag("ul", class("node"))
 	for _, s := range v.Node {
@@ -142,11 +145,24 @@ func (v *pageView) remedy() *html.Node {
 	if c == nil || len(c.Fix) == 0 {
 		return nil
 	}
-	var standIns *html.Node
-	if v.StandIns {
-		standIns = tag("p", class("dim"), "Replace the UPPER_CASE words. ", tag("code", "--no-redact"), " fills in the names of this host.")
+	return section("fix", "Fix", steps(c.Fix, v.R), lineEnd(), blanksOf(v.R, c.Fix))
+}
+
+// blanksOf says what goes in place of the words in capitals; nil: there are none.
+func blanksOf(r *Report, fix []Step) *html.Node {
+	note := blankNote(r, fix)
+	if note == "" {
+		return nil
 	}
-	return section("fix", "Fix", steps(c.Fix, v.R), lineEnd(), standIns)
+	p := tag("p", class("dim"))
+	for i, s := range strings.Split(sentence(note), "`") {
+		if i%2 == 1 {
+			add(p, tag("code", s))
+		} else {
+			add(p, textNode(s))
+		}
+	}
+	return p
 }
 
 func (v *pageView) seen() *html.Node {

@@ -16,12 +16,12 @@ var blanks = map[string]string{
 	"ACTION":            "the action that was refused",
 	"ACTIVATION_CODE":   "printed by create-activation",
 	"ACTIVATION_ID":     "printed by create-activation",
-	"ADDRESS":           "the address",
+	"ADDRESS":           "the IP address (`--no-redact` shows it)",
 	"BUCKET_NAME":       "the S3 bucket of the association or of Session Manager's preferences",
 	"CLUSTER":           "the ECS cluster (`aws ecs list-clusters`)",
 	"ENDPOINT":          "a name such as ssm.REGION.amazonaws.com",
 	"GATEWAY":           "the router of the subnet: its first address in a VPC",
-	"HOST_NAME":         "the host",
+	"HOST_NAME":         "the name of the host",
 	"IMAGE":             "the container image",
 	"INSTANCE_ID":       "the instance (`aws ec2 describe-instances`)",
 	"INTERFACE":         "the network device (`ip link`)",
@@ -42,14 +42,14 @@ var blanks = map[string]string{
 	"PACKAGE":           "the package that was downloaded",
 	"POLICY_ARN":        "the policy (`aws iam list-attached-role-policies --role-name ROLE_NAME`)",
 	"POLICY_ID":         "the policy (`aws organizations list-policies-for-target`)",
-	"POLICY_NAME":       "the policy",
+	"POLICY_NAME":       "the name of the policy",
 	"PORT":              "the port of the proxy",
 	"PROFILE_NAME":      "yours to choose (`aws iam list-instance-profiles`)",
-	"PROXY":             "the proxy",
+	"PROXY":             "the URL of the proxy, such as http://proxy.example:3128",
 	"REGION":            "the Region of the node, such as eu-central-1",
 	"RESOLVER":          "a DNS server",
 	"RESOURCE_ARN":      "what was refused",
-	"RESOURCE_NAME":     "the resource",
+	"RESOURCE_NAME":     "the name of the resource",
 	"ROLE_NAME":         "the role of the node",
 	"SECURITY_GROUP_ID": "`aws ec2 describe-security-groups` lists them",
 	"SERVICE_ROLE_NAME": "the service role of hybrid nodes (`aws iam list-roles --path-prefix /service-role/`)",
@@ -82,8 +82,11 @@ func blankNote(r *Report, fix []Step) string {
 		parts = append(parts, w+": "+blanks[w])
 	}
 	note := strings.Join(parts, "; ")
+	if role := r.Credentials.Role; role != "" && !r.Redacted {
+		note = strings.ReplaceAll(note, "--role-name ROLE_NAME", "--role-name "+role)
+	}
 	if r.Redacted && standsIn(fix) {
-		note += ". Names were left out; --no-redact fills in those of this host"
+		note += ". Names were left out; `--no-redact` fills in those of this host"
 	}
 	return note
 }

@@ -139,7 +139,8 @@ type Cause struct {
 	Severity   string     `json:"severity"` // critical, warning, info
 	Title      string     `json:"title"`
 	Summary    text.Text  `json:"summary"`
-	Confidence string     `json:"confidence"` // proven, likely, possible
+	Confidence string     `json:"confidence"`        // proven, likely, possible
+	SaidBy     string     `json:"said_by,omitempty"` // whose word it is, one of Sayers
 	Evidence   []Evidence `json:"evidence"`
 	Fix        []Step     `json:"fix"`
 	Docs       []string   `json:"docs"`
@@ -316,6 +317,7 @@ func (r *Report) Normalize() {
 }
 
 func (c *Cause) normalize() {
+	c.SaidBy = saidBy(*c)
 	c.Evidence = some(c.Evidence)
 	c.Fix = some(c.Fix)
 	normalizeSteps(c.Fix)

@@ -13,6 +13,8 @@ import (
 // The first screen: the verdict, the cause, its remedy and what was seen of it.
 const (
 	screenLines  = 22 // an answer about one cause has no more
+	narrow       = 60 // columns; a phone held upright has fewer, and more lines
+	narrowLines  = 30
 	stepIndent   = 2
 	seenShown    = 3 // observations, where there is room
 	missingShown = 2 // sentences on what is missing, and on what was tried
@@ -39,6 +41,9 @@ func (t *screen) answer() {
 	otherWays := len(short) < len(fix)
 	rest := append(t.others(), t.lookAgain(), block{"", t.counts()})
 	room := screenLines
+	if t.s.Width < narrow {
+		room = narrowLines
+	}
 	if len(t.serious()) > 0 { // two faults at once do not fit one screen
 		room *= 2
 	}
@@ -128,9 +133,9 @@ func (t *screen) reason() []block {
 	r, c := t.r, t.r.RootCause
 	var out []block
 	if r.State == Unknown || c == nil {
-		why := summaryOf(r)
-		if c != nil && strings.Contains(strings.ToLower(why), strings.ToLower(c.Summary.String())) {
-			why, _, _ = strings.Cut(why, "; seen: ")
+		why, seen, _ := strings.Cut(summaryOf(r), "; seen: ")
+		if !t.saysElsewhere(seen) {
+			why = summaryOf(r)
 		}
 		out = append(out, block{"", t.clipped(t.prose(t.show(sentence(capital(why)))), t.shown(3), t.s.Width)})
 	}
@@ -147,6 +152,14 @@ func (t *screen) reason() []block {
 		out = append(out, block{"", append(t.told("Missing", d.Missing), t.told("Tried", d.Tried)...)})
 	}
 	return out
+}
+
+// saysElsewhere reports whether the cause or what is missing has these words already.
+func (t *screen) saysElsewhere(words string) bool {
+	has := func(s string) bool { return strings.Contains(strings.ToLower(s), strings.ToLower(words)) }
+	r := t.r
+	return r.RootCause != nil && has(r.RootCause.Summary.String()) ||
+		r.CannotTell != nil && slices.ContainsFunc(r.CannotTell.Missing, func(m text.Text) bool { return has(m.String()) })
 }
 
 // shown is how many lines of a reason are shown beside others in a doubt.
@@ -200,6 +213,35 @@ func (t *screen) clipped(lines []string, most, width int) []string {
 	}
 	out[most-1] = strings.TrimRight(last, " ,;:") + dots
 	return out
+}
+
+// thought keeps words short and ends them with a thought, where one ends near.
+func (t *screen) thought(lines []string, most, width int) []string {
+	if t.wide || len(lines) <= most {
+		return lines
+	}
+	all := strings.Join(lines[:most], "\n")
+	if open := strings.LastIndexByte(all, '('); open > strings.LastIndexByte(all, ')') && open > 0 {
+		return strings.Split(strings.TrimRight(all[:open], " ,;:.\n")+t.dots(), "\n")
+	}
+	out := t.clipped(lines, most, width)
+	last := strings.TrimSuffix(out[most-1], t.dots())
+	if i := lastClause(last); i > len(last)/2 {
+		out[most-1] = strings.TrimRight(last[:i], " ,;:.") + t.dots()
+	}
+	return out
+}
+
+// lastClause is where the last complete part of a sentence ends; -1: there is none.
+func lastClause(s string) int {
+	i := -1
+	for _, end := range []string{", ", "; ", ": ", ". ", " ("} {
+		i = max(i, strings.LastIndex(s, end))
+	}
+	if s != "" && strings.ContainsAny(s[len(s)-1:], ",;:.") {
+		i = len(s) - 1
+	}
+	return i
 }
 
 func (t *screen) dots() string {
@@ -307,7 +349,7 @@ func (t *screen) fix(list []Step, prose, most int, other bool) []string {
 		}
 		words := wrapAfter(t.show(s.words()), column-hang, t.s.Width-hang)
 		if prose > 0 {
-			words = t.clipped(words, prose, t.s.Width-max(hang, column))
+			words = t.thought(words, prose, t.s.Width-max(hang, column))
 		}
 		for i, l := range words {
 			if i == 0 {
@@ -422,9 +464,19 @@ var reSaid = regexp.MustCompile(`[A-Z][A-Za-z]+(?:Exception|Error|Match|Fault|No
 // reFrame is what stands before the words of an entry.
 var reFrame = regexp.MustCompile(`^(?:[A-Z]+ )?(?:\[[^\]]*\] *)+`)
 
+// reRefused is what AWS says before the reason when it refuses a call.
+var reRefused = regexp.MustCompile(`User: \S+ is not authorized to perform: \S+ (?:on resource: \S+ )?((?:because|with) )`)
+
+// reasonOf is the reason that AWS gives for a refusal: the names before it stand in the
+// sentence about it already.
+func reasonOf(s string) string { return reRefused.ReplaceAllString(s, "…$1") }
+
 // gist is an observation without the frame that a log puts around it.
 func gist(e Evidence) string {
 	s := e.Seen
+	if denied, ok := strings.CutPrefix(s, "denied: "); ok {
+		return "denied: " + clip(reasonOf(denied), evidenceClip)
+	}
 	if !strings.Contains(s, "[") || !strings.Contains(s, "ERROR") && !strings.Contains(s, "WARN") {
 		return clip(s, evidenceClip)
 	}
@@ -432,6 +484,7 @@ func gist(e Evidence) string {
 	if said == "" {
 		said = reFrame.ReplaceAllString(s, "")
 	}
+	said = reasonOf(said)
 	for _, end := range []string{" status code:", ", request id", " request id"} {
 		said, _, _ = strings.Cut(said, end)
 	}

@@ -17,7 +17,7 @@ var _ = add(
 			restartFailed, verify,
 		},
 		Image: []Step{
-			unix(asRoot("Take what belongs to the machine that the image was made from out of {root}{path}, with an editor", "grep -niE 'mac|hwaddr|ether|address' {root}{path}")),
+			unix(asRoot("Edit {root}{path}: take out what belongs to the machine that the image was made from", "grep -niE 'mac|hwaddr|ether|address' {root}{path}")),
 			windows(asRoot("Let the adapters take their addresses from DHCP", "Get-NetAdapter | Set-NetIPInterface -Dhcp Enabled")),
 			ImageAgain,
 		},

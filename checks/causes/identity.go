@@ -14,7 +14,7 @@ func withoutKeys(keys ...string) string {
 
 // RegisterInRegion is for a Region that was given at registration and is none.
 var RegisterInRegion = []Step{
-	operator("Create a hybrid activation in the Region that is meant; it prints an activation id and code",
+	operator("Create a hybrid activation in the Region that is meant; it prints its id and code",
 		"aws ssm create-activation --region {region} --iam-role SERVICE_ROLE_NAME --registration-limit 1"),
 	asRoot("Register with the Region in plain letters, without quote marks", "{agent} -register -y -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
 	restart, verify,
@@ -25,7 +25,7 @@ var _ = add(
 		ID: "hybrid-not-registered", Group: "identity", Severity: Critical, Title: "not registered",
 		Meaning: "The host is not an EC2 instance and holds no hybrid registration, so the agent has no identity to work with.",
 		Fix: []Step{
-			operator("Create a hybrid activation; it prints an activation id and code",
+			operator("Create a hybrid activation; it prints its id and code",
 				"aws ssm create-activation --region {region} --iam-role SERVICE_ROLE_NAME --registration-limit 1"),
 			asRoot("Register this host with the activation", "{agent} -register -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
 			restart, verify,

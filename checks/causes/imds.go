@@ -36,7 +36,7 @@ var _ = add(
 		Fix: []Step{
 			rulesLinux, rulesMac, rulesWindows,
 			linux(asRoot("Remove it, or put a rule before it that lets root through", "iptables -I OUTPUT 1 -d 169.254.169.254 -m owner --uid-owner 0 -j ACCEPT")),
-			windows(asRoot("Switch a rule off that blocks it", "Disable-NetFirewallRule -Name RULE_NAME")),
+			windows(asRoot("Switch off the rule that blocks it", "Disable-NetFirewallRule -Name RULE_NAME")),
 			linux(asRoot("Where a route discards the packets, remove that", "ip route del 169.254.169.254")),
 			mac(asRoot("Where a route discards the packets, remove that", "route -n delete 169.254.169.254")),
 			windows(asRoot("Where a route discards the packets, remove that", "route delete 169.254.169.254")),

@@ -35,7 +35,7 @@ var _ = add(
 		ID: "network-no-egress", Group: "network", Severity: Critical, Title: "no path to the Systems Manager endpoints",
 		Meaning: "Connections to the regional Systems Manager endpoints on port 443 do not get out of the network of this host.",
 		Fix: []Step{
-			operator("Check the routes of the subnet: it needs 0.0.0.0/0 to a NAT gateway. If the first answer is empty, the second applies (main route table of the VPC)",
+			operator("Check that the subnet has a route 0.0.0.0/0 to a NAT gateway. If the first answer is empty, the second applies (main route table of the VPC)",
 				"aws ec2 describe-route-tables --region {region} --filters Name=association.subnet-id,Values={subnet} --query 'RouteTables[].Routes'; aws ec2 describe-route-tables --region {region} --filters Name=vpc-id,Values={vpc} Name=association.main,Values=true --query 'RouteTables[].Routes'"),
 			operator("Check whether the security group allows 443 out", "aws ec2 describe-security-groups --region {region} --group-ids {sg} --query 'SecurityGroups[].IpPermissionsEgress'"),
 			operator("Add what is missing there; or, for a private subnet without internet access, create VPC endpoints for ssm and ssmmessages (agents before 3.3.40.0 need one for ec2messages as well)", newEndpoints),
@@ -57,7 +57,7 @@ var _ = add(
 		ID: "vpce-sg-blocked", Group: "network", Severity: Critical, Title: "VPC endpoint does not let 443 in",
 		Meaning: "The name resolves to the private address of a VPC endpoint, but a connection to port 443 there is not let in; nearly always the endpoint's security group lacks the rule.",
 		Fix: []Step{
-			operator("Let inbound 443 in from the network of this host, in the security group of the endpoint",
+			operator("Allow inbound 443 from the network of this host, in the security group of the endpoint",
 				"group=$(aws ec2 describe-network-interfaces --region {region} --filters Name=addresses.private-ip-address,Values={address} --query 'NetworkInterfaces[0].Groups[0].GroupId' --output text)\n"+fromVPC),
 			operator("If the rule is there, look at this host's own security group and the network ACLs",
 				"aws ec2 describe-security-groups --region {region} --group-ids {sg} --query 'SecurityGroups[].IpPermissionsEgress'"),

@@ -39,7 +39,7 @@ var _ = add(
 		ID: "iam-explicit-deny", Group: "permissions", Severity: Critical, Title: "a policy denies the action",
 		Meaning: "A service control policy (SCP), resource control policy, permissions boundary, session policy or a Deny statement refuses an action that the node needs. Attaching more policies to the role does not help.",
 		Fix: []Step{
-			operator("For an SCP (service control policy) or RCP: find it from the organization's management account, and exempt the node roles or the action there. Most are attached to a parent OU: run the same command for each parent, up to the root", listSCPs),
+			operator("Find the SCP or RCP from the organization's management account, and exempt the node roles or the action there. Most service control policies are attached to a parent OU: run the same command for each parent, up to the root", listSCPs),
 			operator("For a permissions boundary or a Deny in the role: see both", "aws iam get-role --role-name {role} --query Role.PermissionsBoundary; aws iam list-attached-role-policies --role-name {role}; aws iam list-role-policies --role-name {role}"),
 			operator("Simulate the call: it names the statement of the role or its boundary that denies it, unless it is an SCP", "aws iam simulate-principal-policy --policy-source-arn \"$(aws iam get-role --role-name {role} --query Role.Arn --output text)\" --action-names {action}"),
 			restartRefused, verify,

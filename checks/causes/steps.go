@@ -82,7 +82,7 @@ var RestartRegistered = []Step{asRoot("Restart the agent: it uses the new regist
 // grantCore attaches the managed policy that the identity in use needs:
 // AmazonSSMManagedInstanceCore, or the default policy on a Default Host
 // Management role, so that a remedy does not move a node from the one to the other.
-var grantCore = operator("Attach the managed policy for the core actions (AmazonSSMManagedInstanceCore; AmazonSSMManagedEC2InstanceDefaultPolicy for a Default Host Management role) to the role {role}",
+var grantCore = operator("Attach the policy with the core actions to the role {role} (AmazonSSMManagedInstanceCore; AmazonSSMManagedEC2InstanceDefaultPolicy for a Default Host Management role)",
 	"aws iam attach-role-policy --role-name {role} --policy-arn {corepolicy}")
 
 // dhmcOn turns Default Host Management on.
@@ -94,7 +94,7 @@ var stopAgent = asRoot("Stop the agent, so that it does not change its state", "
 
 // registerAgain replaces a hybrid registration by a new one.
 var registerAgain = []Step{
-	operator("Create a hybrid activation; it prints an activation id and code",
+	operator("Create a hybrid activation; it prints its id and code",
 		"aws ssm create-activation --region {region} --iam-role SERVICE_ROLE_NAME --registration-limit 1"),
 	stopAgent,
 	asRoot("Clear the old registration", "{agent} -register -clear"),

@@ -4,11 +4,11 @@ package causes
 // a statement is added, or one role exempted from a Deny; nothing is replaced.
 var (
 	// FindSCP is for a refusal that does not name the policy.
-	FindSCP = operator("Find the service control policy (SCP or RCP), from the organization's management account. Most are attached to a parent OU: run the same command for each parent, up to the root; its id is the POLICY_ID below", listSCPs)
+	FindSCP = operator("Find the policy, from the organization's management account. An SCP or RCP is mostly attached to a parent OU: run the same command for each parent, up to the root; its id is the POLICY_ID below", listSCPs)
 
 	// SCPDenies is for an explicit deny in a service or resource control policy.
 	SCPDenies = steps(
-		operator("Only who administers the organization can do this, from its management account: exempt {role} in the statements of the service control policy (SCP or RCP) that deny {action}. First its text",
+		operator("Save the policy, as an administrator of the organization; the next steps exempt {role} in the statements of this service control policy (SCP or RCP) that deny {action}",
 			"aws organizations describe-policy --policy-id {policyid} --query Policy.Content --output text > policy.json"),
 		operator("Add the exception to each statement that denies {action}",
 			`jq -c '`+exempt+`' policy.json > changed.json`),
@@ -17,7 +17,7 @@ var (
 
 	// SCPLacks is for service control policies of which none allows the action.
 	SCPLacks = steps(
-		operator("Only who administers the organization can do this, from its management account: a service control policy at every level above the account has to allow {action}. These commands show those of the account, and its parent; run the first for the parent too", listSCPs),
+		operator("Show the SCPs of the account and its parent, as an administrator of the organization: at every level above the account, a service control policy has to allow {action}. Run the first command for the parent too", listSCPs),
 		operator("Add the actions to the policy that allows the rest",
 			`aws organizations describe-policy --policy-id {policyid} --query Policy.Content --output text | jq -c '.Statement |= ([.] | flatten + [`+coreStatement+`])' > changed.json`),
 		operator("Apply the changed policy", "aws organizations update-policy --policy-id {policyid} --content file://changed.json"),
@@ -46,10 +46,10 @@ var (
 	RoleDenies = steps(
 		operator("Simulate the call: it names the policy of {role} that denies {action}",
 			"aws iam simulate-principal-policy --policy-source-arn \"$(aws iam get-role --role-name {role} --query Role.Arn --output text)\" --action-names {action} --query 'EvaluationResults[].MatchedStatements[].[SourcePolicyType,SourcePolicyId]' --output text"),
-		operator("Exempt {role} in its Deny, of an inline policy",
+		operator("Exempt {role} in the Deny statement of its inline policy",
 			`aws iam get-role-policy --role-name {role} --policy-name POLICY_NAME --query PolicyDocument --output json | jq -c '`+exempt+`' > changed.json`+"\n"+
 				"aws iam put-role-policy --role-name {role} --policy-name POLICY_NAME --policy-document file://changed.json"),
-		or(operator)("Or of a managed one, which other roles may have as well; detach it from this role if it is not meant for it", "aws iam detach-role-policy --role-name {role} --policy-arn {policy}"),
+		or(operator)("Or in that of a managed policy, which other roles may have as well; detach it from this role if it is not meant for it", "aws iam detach-role-policy --role-name {role} --policy-arn {policy}"),
 		restartRefused, verify)
 
 	// SessionRefuses is for a session policy.

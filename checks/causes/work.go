@@ -109,11 +109,11 @@ var (
 	SessionLogsEncryption = steps(
 		operator("Session logs must be encrypted by the preferences, and where they go is not: encrypt the log group", "aws logs associate-kms-key --region {region} --log-group-name {loggroup} --kms-key-id KEY_ARN"),
 		or(operator)("Or encrypt the bucket", encryptBucket),
-		or(operator)("Or do not demand it: cloudWatchEncryptionEnabled and s3EncryptionEnabled in the preferences", preferences.Command),
+		or(operator)("Or do not require it: cloudWatchEncryptionEnabled and s3EncryptionEnabled in the preferences", preferences.Command),
 		trySession, verify)
 	SessionBucketEncryption = steps(
 		operator("Session logs must be encrypted by the preferences: encrypt the bucket that they go to", encryptBucket),
-		or(operator)("Or do not demand it: s3EncryptionEnabled in the preferences", preferences.Command),
+		or(operator)("Or do not require it: s3EncryptionEnabled in the preferences", preferences.Command),
 		trySession, verify)
 	SessionLogGroup = steps(
 		preferences,

@@ -59,6 +59,10 @@ func tried(n *node.Node) []text.Text {
 	if n.Acceptance.Failed.ID != "" {
 		say("the agent's log: the last failure was %s", n.Ago(n.Acceptance.Failed.Last))
 	}
+	if n.Identity.OnEC2 != node.Yes && n.Identity.InECS != node.Yes && n.Identity.Hybrid != node.Yes {
+		say("what this machine is: %s, %s", map[node.Answer]string{node.No: "not an EC2 instance", node.Unknown: "neither its firmware nor the metadata service says that it is an EC2 instance"}[n.Identity.OnEC2],
+			map[node.Answer]string{node.No: "and it has no hybrid registration", node.Unknown: "and whether it has a hybrid registration was not read"}[n.Identity.Hybrid])
+	}
 	say("the agent's process: %s", map[node.Answer]string{node.Yes: "it runs", node.No: "it does not run", node.Unknown: "not seen"}[n.Agent.Core])
 	if socks, ok := f.Agent.Channel.Get(); ok {
 		say("its connections to port 443: %d", len(socks))
@@ -134,7 +138,18 @@ func safeSteps(n *node.Node, found Findings, a Answer) []causes.Step {
 		case node.Yes:
 			out = append(out, causes.Step{Text: "Restart the agent: it tries everything again, and its log says what fails", Command: "{restart}", Where: causes.OnHost, Root: true})
 		case node.No:
+			if n.Agent.Installed == node.No {
+				break // install it: for the check that names that
+			}
 			out = append(out, causes.Step{Text: "Start the agent: its log says what fails", Command: "{start}", Where: causes.OnHost, Root: true})
+		}
+	}
+	if n.Identity.OnEC2 == node.Unknown && n.Identity.InECS != node.Yes && n.Identity.Hybrid != node.Yes {
+		if n.Identity.Region == "" {
+			out = append(out, host("If it is an EC2 instance, name its Region, so that the way to AWS is tested", "ssm-doctor check --region REGION"))
+		}
+		if n.Identity.Hybrid == node.No {
+			out = append(out, host("If it is not, register it with a hybrid activation; this has the commands", "ssm-doctor explain hybrid-not-registered"))
 		}
 	}
 	out = append(out, host("Look again, and wait for what the agent does", "ssm-doctor check --wait 5m"))

@@ -1,5 +1,10 @@
 package facts
 
+import (
+	"cmp"
+	"strings"
+)
+
 // Outcome is how a probe of the network ended. Each probe uses the part of the
 // list that can happen to it; the empty Outcome means that it was not made.
 type Outcome string
@@ -46,6 +51,14 @@ const (
 	TLSReset         TLSFault = "reset"
 	TLSOther         TLSFault = "other"
 )
+
+// With is the outcome in words, with what the system said of it; once where that says it too.
+func (o Outcome) With(said string) string {
+	if said == "" || strings.Contains(strings.ToLower(said), string(o)) {
+		return cmp.Or(said, string(o))
+	}
+	return strings.TrimSpace(string(o) + " " + said)
+}
 
 // CallOutcome is how a signed request ended.
 type CallOutcome string

@@ -281,6 +281,21 @@ func (n *Node) ReadsDenied() (answered int, all bool) {
 	return answered, all
 }
 
+// ReadsOfFeatures are the actions, beyond those that a node needs, that this run's own
+// reads found allowed and refused; what a made-up name is refused says nothing of others.
+func (n *Node) ReadsOfFeatures() (allowed, refused []string) {
+	for _, p := range n.reads() {
+		switch {
+		case IsNodeAction(p.Action):
+		case p.Verdict == facts.AllowedProven && !slices.Contains(allowed, p.Action):
+			allowed = append(allowed, p.Action)
+		case p.Verdict == facts.DeniedProven && !p.Invented && !slices.Contains(refused, p.Action):
+			refused = append(refused, p.Action)
+		}
+	}
+	return allowed, refused
+}
+
 // reads are this run's reads of Systems Manager with the identity in use.
 func (n *Node) reads() []facts.Permission {
 	var out []facts.Permission

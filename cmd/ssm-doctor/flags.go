@@ -41,7 +41,7 @@ type target struct {
 func (t *target) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&t.from, "from", "", "judge a facts `file` or bundle of collect instead of this host; - is standard input")
 	fs.StringVar(&t.root, "root", "/", "`directory` that holds the root file system, for mounted images")
-	fs.BoolVar(&t.offline, "offline", false, "send nothing but to link-local addresses")
+	fs.BoolVar(&t.offline, "offline", false, "send only to link-local addresses")
 	fs.StringVar(&t.region, "region", "", "work against this `region` (default: detected)")
 	fs.StringVar(&t.endpoint, "endpoint-url", "", "connect to this `host:port` in place of every AWS endpoint")
 	fs.StringSliceVar(&t.features, "feature", nil, "also judge these Systems Manager `features`; permissions --table lists them")
@@ -109,7 +109,7 @@ func (o *output) flags(fs *pflag.FlagSet) {
 	fs.StringVarP(&o.format, "output", "o", "text", "`format`: "+strings.Join(formats(), ", "))
 	fs.StringVarP(&o.file, "file", "f", "-", "write to this `file` instead of standard output")
 	fs.StringVar(&o.color, "color", "auto", "colour, `when`: auto, always, never")
-	fs.StringVar(&o.ascii, "ascii", "auto", "nothing but ASCII, `when`: auto, always, never")
+	fs.StringVar(&o.ascii, "ascii", "auto", "only ASCII, `when`: auto, always, never")
 	fs.Lookup("ascii").NoOptDefVal = "always"
 	fs.BoolVar(&o.redact, "redact", false, "leave out names, accounts and addresses; the default for all output but text on a terminal")
 	fs.BoolVar(&o.noRedact, "no-redact", false, "show account numbers, role names, addresses and whole log lines")

@@ -47,7 +47,7 @@ func newOutsideCmd(a *app) *cobra.Command {
 			"node, and writes one file for check --outside. A call that is refused is noted\n" +
 			"as unknown, and the rest goes on. The file holds names unless --redact is\n" +
 			"given; what is printed shows them on a terminal only, or with --no-redact.\n\n" +
-			"--script prints a shell script that makes the same calls with nothing but the\n" +
+			"--script prints a shell script that makes the same calls with only the\n" +
 			"AWS CLI, for CloudShell; --policy prints the least that the calls need.\n\n" +
 			"Exit code: 0 when a call was answered, whatever it says; 3 when none was.",
 		Example: "  ssm-doctor outside --region eu-central-1 --instance ID -f out.json\n" +

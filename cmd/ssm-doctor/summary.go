@@ -193,6 +193,9 @@ func (a *app) readInputs(name string, read func(string, io.Reader) error) error 
 		return read("standard input", a.in)
 	}
 	info, err := os.Stat(name)
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		return usagef("read %s: %w", name, at.Err)
+	}
 	if err != nil {
 		return usagef("%w", err)
 	}
