@@ -488,7 +488,7 @@ func sedChanges(args []string, _ string, _ []string) ([]Change, bool) {
 		names, _, _ = strings.Cut(names, ")")
 		return []Change{{HostsLine, names, ""}}, true
 	}
-	return []Change{{FileEdited, file, ops[0]}}, true
+	return []Change{{FileEdited, file, strings.Join(ops[:len(ops)-1], " ")}}, true
 }
 
 func sysctlChanges(args []string, _ string, _ []string) ([]Change, bool) {
