@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -81,10 +82,38 @@ func (a *agent) flush() {
 		}
 		out = append(out, l)
 	}
-	slices.Sort(a.lines)
+	slices.SortStableFunc(a.lines, func(x, y string) int { return strings.Compare(x[:24], y[:24]) })
 	_ = os.MkdirAll(filepath.Dir(logFile), 0o755)
 	_ = os.WriteFile(logFile, []byte(strings.Join(append(out, a.lines...), "\n")+"\n"), 0o600)
+	start := time.Now().Add(-since).UTC()
+	audit := filepath.Dir(logFile) + "/audits/amazon-ssm-agent-audit-" + start.Format(time.DateOnly)
+	told, err := os.ReadFile(audit)
+	if err != nil {
+		told = []byte("SchemaVersion=1\n")
+	}
+	_ = os.MkdirAll(filepath.Dir(audit), 0o700)
+	_ = os.WriteFile(audit, fmt.Appendf(told, "agent_telemetry amazon-ssm-agent.start %s %s\n", a.version, start.Format(time.TimeOnly)), 0o600)
 }
+
+// age moves what the agent kept of its credentials into the past, as its log.
+func age() {
+	const name = data + "/runtimeconfig/identity_config.json"
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return
+	}
+	moved := reTimes.ReplaceAllFunc(raw, func(m []byte) []byte {
+		x := strings.Split(string(m), `"`)
+		at, err := time.Parse(time.RFC3339Nano, x[3])
+		if err != nil || at.Year() <= 1 {
+			return m
+		}
+		return []byte(`"` + x[1] + `":"` + at.Add(-since-time.Minute).UTC().Format(time.RFC3339Nano) + `"`)
+	})
+	_ = os.WriteFile(name, moved, 0o600)
+}
+
+var reTimes = regexp.MustCompile(`"(CredentialsRetrievedAt|CredentialsExpiresAt)":"([^"]+)"`)
 
 // began logs a start.
 func (a *agent) began() {
@@ -118,6 +147,7 @@ func (a *agent) workers(run bool) error {
 
 // play does what an agent does from its start on.
 func (a *agent) play() error {
+	age()
 	for _, name := range []string{"/etc/amazon/ssm/amazon-ssm-agent.json", "/etc/amazon/ssm/amazon-ssm-agent.json.template"} {
 		raw, err := os.ReadFile(name)
 		if errors.Is(err, fs.ErrNotExist) {

@@ -5,7 +5,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +27,8 @@ func run(name string, args []string) error {
 	switch {
 	case name == "systemctl":
 		return systemctl(args)
+	case name == "iptables" || name == "nft":
+		return firewall(name, args)
 	case len(args) == 1 && args[0] == "play": // what the agent does at a start, at once
 		return newAgent().play()
 	case len(args) > 0 && strings.TrimLeft(args[0], "-") == "register":
@@ -40,15 +44,38 @@ func run(name string, args []string) error {
 		return fmt.Errorf("stand-in: not simulated: %q", args)
 	}
 	// A process of the agent, which is there.
-	if worker, _ := os.ReadFile("/usr/lib/lab/standin.json"); strings.Contains(string(worker), `"worker":true`) {
+	var s struct {
+		Worker        bool
+		Connect, From string
+	}
+	if raw, err := os.ReadFile("/usr/lib/lab/standin.json"); err == nil {
+		_ = json.Unmarshal(raw, &s)
+	}
+	if s.Worker && name == "amazon-ssm-agent" {
 		self, err := os.Executable()
 		if err != nil {
 			return err
 		}
 		_ = exec.Command(filepath.Join(filepath.Dir(self), "ssm-agent-worker")).Start()
 	}
+	if s.Connect != "" && name == "amazon-ssm-agent" {
+		hold(s.From, s.Connect)
+	}
 	for {
 		time.Sleep(time.Hour)
+	}
+}
+
+// hold keeps a connection open, and writes to it.
+func hold(from, to string) {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, KeepAlive: -1}
+	for {
+		c, err := d.Dial("tcp", to)
+		for err == nil {
+			_, err = c.Write([]byte{0})
+			time.Sleep(200 * time.Millisecond)
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 }
 
