@@ -191,7 +191,9 @@ const maxSkew = 300
 
 // withTimeSync adds whether the clock of this host is kept in time, and how it can be.
 func withTimeSync(n *node.Node, fd Finding) Finding {
-	fd = fd.fix(timeSteps(n)...)
+	if fd.Cause == "clock-skew" && len(fd.Fix) == 0 {
+		fd = fd.fix(timeSteps(n)...)
+	}
 	if s, ok := n.Facts.Host.NTPSynchronized.Get(); ok {
 		fd = fd.saw("time synchronisation", fmt.Sprintf("synchronized: %v", s), n.Facts.Host.NTPSynchronized.From)
 	}

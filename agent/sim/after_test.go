@@ -297,6 +297,9 @@ func (a *aftermath) apply(c causes.Change) {
 						u.User = ""
 					}
 				}
+				if !strings.Contains(u.DropIn, "=") { // a section without a setting
+					u.DropIn = ""
+				}
 			})
 		case c.On == "/"+d.config:
 			s.Agent.Config = editedConfig(s.Agent.Config, c.To)

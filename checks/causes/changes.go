@@ -647,6 +647,10 @@ func awsChanges(args []string, to string, services []string) ([]Change, bool) {
 			}
 		}
 		return out, len(out) > 0
+	case "ec2 stop-instances":
+		return one(InstanceMoved, option(args, "--instance-ids"), "")
+	case "ec2 wait", "ec2 start-instances":
+		return nil, true // with the stop before it
 	case "ec2 create-vpc-endpoint":
 		var out []Change
 		for _, s := range services {

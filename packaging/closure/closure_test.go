@@ -44,7 +44,7 @@ var mustMend = map[string]string{
 
 // notHere are steps that the box has nothing for.
 var notHere = map[causes.Kind]string{
-	causes.AgentInstalled: "the box has no package to install", causes.AgentRemoved: "the box has no package manager that removes", causes.VolumeGrown: "the box has no volume",
+	causes.AgentInstalled: "the box has no package to install", causes.PackageInstalled: "the box has no package to install", causes.AgentRemoved: "the box has no package manager that removes", causes.VolumeGrown: "the box has no volume",
 	causes.LabelsSet: "SELinux is there in name only", causes.SessionTried: "no session can be started", causes.CommandTried: "no command can be sent", causes.MemoryAdded: "the box shares the machine's memory",
 	causes.AddressAsked: "the box has no DHCP",
 }
@@ -225,6 +225,14 @@ func (x *one) follow(program []byte, way int, r *result) (more bool) {
 		return false
 	}
 	r.trouble, r.way, r.skip = nil, way, ""
+	if *verbose {
+		for _, e := range before.RootCause.Evidence {
+			x.t.Logf("%s: %s (%s)", e.What, e.Seen, e.From)
+		}
+		for _, s := range before.RootCause.Fix {
+			x.t.Logf("[%s] %s\n%s", s.Where, s.Text, s.Command)
+		}
+	}
 	tried := map[string]bool{}
 	for round, now := 0, before; ; round++ {
 		c := now.RootCause
@@ -444,6 +452,7 @@ func (x *one) filled(command string) string {
 			value = x.account.region()
 		case "POLICY_ID":
 			ids, _ := x.account.scps()
+			value = ids[len(ids)-1]
 			for i, id := range ids {
 				if list, _ := x.account.world["scps"].([]any); i < len(list) && slices.ContainsFunc(statements(document(list[i])), func(s object) bool { return str(s, "Effect") == "Deny" }) {
 					value = id
