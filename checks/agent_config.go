@@ -152,8 +152,9 @@ func judgeOrder(n *node.Node, path string, c facts.Config) Finding {
 		return fine // this host has none that the order could leave out
 	}
 	const add = "Add what this host has (OnPrem for a hybrid registration, EC2) to Identity.ConsumptionOrder in {config}, or remove that key"
+	const without = "In {config} remove that key, Identity.ConsumptionOrder, which leaves out what this host has; without jq, in an editor"
 	return configInvalid(n, path, Proven, "Identity.ConsumptionOrder in "+path, order, inOrder+", but what this host has is %s", path, order, has).
-		fix(causes.Step{Text: add, Command: "grep -n -A 6 ConsumptionOrder {config}", Where: causes.OnHost, Root: true, GOOS: "linux darwin"},
+		fix(causes.Step{Text: without, Command: "jq 'del(.Identity.ConsumptionOrder)' {config} > {config}.new && mv {config}.new {config}", Where: causes.OnHost, Root: true, GOOS: "linux darwin"},
 			causes.Step{Text: add, Command: "Select-String -Path {config} -Pattern ConsumptionOrder -Context 0,6", Where: causes.OnHost, Root: true, GOOS: "windows"}).
 		fix(causes.Reload...)
 }

@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -119,20 +120,41 @@ func stepsOf(list []node.Step) []causes.Step {
 	return out
 }
 
-// endSteps are the steps of an end, for this unit: a drop-in that is known to hold what
-// is wrong is moved away, and nothing else of the unit is changed.
+// endSteps are the steps of an end, for this unit: a setting of a drop-in that is known to
+// be wrong is taken out of it, and nothing else of the unit is changed.
 func endSteps(u *facts.Unit, e node.Ending) []causes.Step {
 	steps := stepsOf(e.Do)
+	take := withoutSettings(u, e.Meaning)
 	for i, s := range steps {
-		for _, o := range u.Overrides {
-			if s.Command == node.EditUnit.Command && strings.Contains(e.Meaning, o.Key+"=") && causes.Safe(o.File) {
-				steps[i].Text = "Move the drop-in that holds it away, and start the agent"
-				steps[i].Command = "mv " + o.File + " " + o.File + ".off && systemctl daemon-reload && systemctl restart {unit}"
-			}
+		if s.Command == node.EditUnit.Command && take != "" {
+			steps[i].Text = "Take the setting out of its drop-in, and start the agent; the file as it was stays beside it, with .off at the end"
+			steps[i].Command = take + " && systemctl daemon-reload && systemctl restart {unit}"
 		}
 	}
 	return steps
 }
+
+// withoutSettings is the command that takes the settings which an end is about out of all
+// drop-ins of a unit; empty: none holds one.
+func withoutSettings(u *facts.Unit, meaning string) string {
+	keys := map[string][]string{}
+	for _, o := range u.Overrides {
+		if strings.Contains(meaning, o.Key+"=") && causes.Safe(o.File) && reSetting.MatchString(o.Key) && !slices.Contains(keys[o.File], o.Key) {
+			keys[o.File] = append(keys[o.File], o.Key)
+		}
+	}
+	var commands []string
+	for _, file := range slices.Sorted(maps.Keys(keys)) {
+		command := "sed -i.off"
+		for _, key := range keys[file] {
+			command += ` -e '/^[[:space:]]*` + key + `[[:space:]]*=/d'`
+		}
+		commands = append(commands, command+" "+file)
+	}
+	return strings.Join(commands, " && ")
+}
+
+var reSetting = pattern.New(`^[A-Za-z]{1,64}$`)
 
 // sawEnd adds how a service ended last, and what systemd has it do then.
 func sawEnd(n *node.Node, fd Finding, u *facts.Unit, e node.Ending) Finding {

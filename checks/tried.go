@@ -184,8 +184,11 @@ func httpWord(h facts.HTTP) string {
 // min on. Source: IAM user guide, "Elements of an AWS API request signature".
 const maxSkew = 300
 
-// withTimeSync adds whether the clock of this host is kept in time.
+// withTimeSync adds whether the clock of this host is kept in time, and how it can be.
 func withTimeSync(n *node.Node, fd Finding) Finding {
+	if fd.Cause == "clock-skew" && len(fd.Fix) == 0 {
+		fd = fd.fix(timeSteps(n)...)
+	}
 	if s, ok := n.Facts.Host.NTPSynchronized.Get(); ok {
 		fd = fd.saw("time synchronisation", fmt.Sprintf("synchronized: %v", s), n.Facts.Host.NTPSynchronized.From)
 	}

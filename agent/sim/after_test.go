@@ -59,6 +59,9 @@ func After(s Scenario, list []causes.Change) (Scenario, error) {
 	return a.Scenario, nil
 }
 
+// reTakenOut is a setting that a program of sed takes out of a unit.
+var reTakenOut = regexp.MustCompile(`\*(\w+)\[\[:space:\]\]\*=/d`)
+
 // aftermath is a host to which changes are made.
 type aftermath struct {
 	Scenario
@@ -286,6 +289,18 @@ func (a *aftermath) apply(c causes.Change) {
 		w := &world{Scenario: *s}
 		d := w.dirs()
 		switch {
+		case strings.HasSuffix(c.On, ".service.d/50-local.conf"): // settings taken out by sed
+			unit(func(u *Unit) {
+				for _, m := range reTakenOut.FindAllStringSubmatch(c.To, -1) {
+					u.DropIn = regexp.MustCompile(`(?m)^\s*`+m[1]+`\s*=.*\n?`).ReplaceAllString(u.DropIn, "")
+					if m[1] == "User" {
+						u.User = ""
+					}
+				}
+				if !strings.Contains(u.DropIn, "=") { // a section without a setting
+					u.DropIn = ""
+				}
+			})
 		case c.On == "/"+d.config:
 			s.Agent.Config = editedConfig(s.Agent.Config, c.To)
 		case c.On == "/"+d.shared && strings.Contains(c.To, "default"):

@@ -119,6 +119,11 @@ func (w *world) layHost(t *tree) {
 	t.dir("root", 0o700)
 	if !w.Agent.NoManager {
 		t.file("usr/lib/systemd/systemd", "", 0o755)
+		keeper := "systemd-timesyncd"
+		if w.rpmHost() {
+			keeper = "chronyd"
+		}
+		t.file("usr/lib/systemd/system/"+keeper+".service", "[Service]\n", 0o644)
 		t.dir("run/systemd/system", 0o755)
 	}
 	for name, v := range w.Host.DMI {

@@ -59,6 +59,39 @@ func ways(t *testing.T, fix []report.Step) [][]step {
 	return out
 }
 
+// repairable is a simulated host with one fault, whose steps are carried out.
+type repairable struct {
+	name, cause string // no cause: the one that is named first
+	host        sim.Scenario
+	probes      []string
+}
+
+// repairables are the faults of the simulator, those that others hide, and the scenarios
+// of the catalogue that it plays and that are answered.
+func repairables(t *testing.T) []repairable {
+	t.Helper()
+	var out []repairable
+	for _, f := range append(faults(), loneFaults...) {
+		s := bases[f.base]()
+		s.Now = now
+		f.put(&s)
+		out = append(out, repairable{f.name, f.cause, s, f.probes})
+	}
+	for _, c := range catalogue(t) {
+		s, cannot := hostOf(&c, now)
+		if inexpressible[c.ID] != "" || halfPlayed[c.ID] != "" || wanting[c.ID] != "" || len(cannot) > 0 || c.Expected.names("healthy") {
+			continue
+		}
+		out = append(out, repairable{c.ID, "", s, nil})
+	}
+	return out
+}
+
+// halfPlayed are scenarios of which one way through the steps cannot be played.
+var halfPlayed = map[string]string{
+	"cred-profile-allows-only-updateinstanceinformation-dhmc-enabled": "the policy that one way detaches has no name there",
+}
+
 // ending is what a host is after steps.
 type ending struct {
 	closed bool
@@ -104,13 +137,18 @@ var mendedBy = map[string]string{
 	"public-answers": "who runs the resolver that this host asks",
 	"proxy-unknown":  proxyAdmin, "proxy-gone": proxyAdmin, "proxy-refuses": proxyAdmin, "proxy-forbids": proxyAdmin, "proxy-forbids-channel": proxyAdmin, "proxy-forbids-sessions": proxyAdmin,
 	"proxy-forbids-channel-alone": proxyAdmin, "proxy-in-capitals": proxyAdmin, "proxy-password": proxyAdmin, "proxy-certificate-name": proxyAdmin, "proxy-certificate-expired": proxyAdmin,
-	"imds-silent": "who runs what lies between the host and its metadata service",
-	"alpine":      "who chooses the operating system",
-	"dependency":  "who knows the unit that failed",
-	"sysprep":     "who makes the image",
-	"key-gone":    "who administers the key",
-	"inodes":      "who knows which files nobody needs",
+	"imds-silent":                          "who runs what lies between the host and its metadata service",
+	"alpine":                               "who chooses the operating system",
+	"dependency":                           "who knows the unit that failed",
+	"sysprep":                              "who makes the image",
+	"key-gone":                             "who administers the key",
+	"inodes":                               "who knows which files nobody needs",
+	"host-root-filesystem-full":            "who knows which files nobody needs",
+	"net-proxy-lets-https-through-but-not": proxyAdmin,
+	"net-custom-dns-gives-public-addresses-while": "who runs the resolver that this host asks",
 }
+
+const secondFault, onlyInLog = "a second fault is named next", "its log alone holds the fault"
 
 const filter, proxyAdmin = "who runs the firewall or inspection device on the way", "who runs the proxy"
 
@@ -118,6 +156,19 @@ const filter, proxyAdmin = "who runs the firewall or inspection device on the wa
 var notPlayed = map[string]string{
 	"proxy-certificate": "it plays no proxy that speaks TLS",
 	"no-script":         "its files have no time of change",
+
+	// Of the catalogue; most of these close in the lab, where the agent asks anew.
+	"wild-firewall-rejects-metadata":                     "what refuses there is not its rule",
+	"wild-scp-denies-the-data-channel-only":              "no session is tried after the steps, and a refusal counts for a day",
+	"perm-online-node-agent-update-patch-buckets":        "no download is tried after the steps, and a refusal counts for a day",
+	"multi-endpoint-closed-role-lacks-permission-report": secondFault,
+	"id-mi-id-no-longer-exists-service":                  secondFault,
+	"ecs-task-role-lacks-ssmmessages":                    "the role of the task has no name there",
+	"host-agent-run-as-unprivileged-user":                onlyInLog,
+	"agt-message-bus-address-use":                        onlyInLog,
+	"id-curly-quotes-region":                             onlyInLog,
+	"id-baked-activation-older-than-expiry":              onlyInLog,
+	"imds-windows-image-moved-another-subnet-keeps":      onlyInLog,
 }
 
 // TestRemediesClose: after the steps of the cause that is named the host is managed, on
@@ -133,13 +184,14 @@ func TestRemediesClose(t *testing.T) {
 		}
 		t.Logf("%d of %d close", n, of)
 	})
-	for _, f := range faults() {
+	for _, f := range repairables(t) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			s := bases[f.base]()
-			s.Now = now
-			f.put(&s)
+			s := f.host
 			before, _ := examine(t, s, f.probes...)
+			if f.cause == "" && before.RootCause != nil {
+				f.cause = before.RootCause.ID
+			}
 			var cause *report.Cause
 			for _, c := range named(before) {
 				if c.ID == f.cause {
@@ -147,7 +199,7 @@ func TestRemediesClose(t *testing.T) {
 				}
 			}
 			switch {
-			case cause == nil:
+			case f.cause != "" && cause == nil:
 				t.Fatalf("%s is not named", f.cause)
 			case before.RootCause == nil: // a note, behind which nothing needs mending
 				return
@@ -230,11 +282,12 @@ func TestGoldenRemedies(t *testing.T) {
 	}
 	var mu sync.Mutex
 	found := map[string]*entry{}
-	one := func(f fault) {
-		s := bases[f.base]()
-		s.Now = now
-		f.put(&s)
+	one := func(f repairable) {
+		s := f.host
 		before, _ := examine(t, s, f.probes...)
+		if f.cause == "" && before.RootCause != nil {
+			f.cause = before.RootCause.ID
+		}
 		i := slices.IndexFunc(named(before), func(c report.Cause) bool { return c.ID == f.cause })
 		if i < 0 || before.RootCause == nil || notPlayed[f.name] != "" {
 			return
@@ -268,7 +321,7 @@ func TestGoldenRemedies(t *testing.T) {
 	// resolver does not answer.
 	var wg sync.WaitGroup
 	turns := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for _, f := range faults() {
+	for _, f := range repairables(t) {
 		turns <- struct{}{}
 		wg.Go(func() { one(f); <-turns })
 	}

@@ -76,6 +76,7 @@ const (
 	NodeRoleSet      Kind = "node-role-set"       // On: node, To: role
 	RoleTagged       Kind = "role-tagged"         // On: role
 	MetadataOption   Kind = "metadata-option-set" // On: option, To: value
+	InstanceMoved    Kind = "instance-restarted"  // On: instance; stopped and started
 	EndpointCreated  Kind = "endpoint-created"    // On: service
 	EndpointNamed    Kind = "endpoint-named"      // On: service; private DNS
 	GroupOpened      Kind = "security-group-opened"
@@ -122,7 +123,7 @@ var says = map[Kind]string{
 	LinkUp: "the device %[1]s is switched on", MTUSet: "the MTU of %[1]s becomes %[2]s", AddressAsked: "%[1]s asks for an address", TunnelChanged: "%[1]s leaves this network alone",
 	ProfileAttached: "the instance profile %[2]s is attached", ManagementOn: "Default Host Management is turned on for the account and Region", RoleCreated: "the role %[1]s is created", TrustSet: "%[2]s may assume the role %[1]s",
 	PolicyAttached: "the role %[1]s gets the policy %[2]s", PolicyDetached: "the role %[1]s loses the policy %[2]s", PolicyPut: "the role %[1]s may call %[2]s", BoundaryRemoved: "the role %[1]s has no permissions boundary any more", Drafted: "the new text of the policy is written to %[1]s",
-	PolicyReplaced: "the policy (%[1]s) gets the text of %[2]s", NodeRoleSet: "the node %[1]s gets the role %[2]s", RoleTagged: "the role %[1]s gets a tag", MetadataOption: "the instance metadata option %[1]s becomes %[2]s",
+	PolicyReplaced: "the policy (%[1]s) gets the text of %[2]s", NodeRoleSet: "the node %[1]s gets the role %[2]s", RoleTagged: "the role %[1]s gets a tag", MetadataOption: "the instance metadata option %[1]s becomes %[2]s", InstanceMoved: "the instance %[1]s is stopped and started again, and all that runs on it",
 	EndpointCreated: "a VPC endpoint for %[1]s is created", EndpointNamed: "private DNS of the VPC endpoint is turned on", GroupOpened: "a security group lets 443 in", GroupCreated: "a security group is created", SubnetSet: "the subnet gets %[1]s", CloudRoute: "the route table gets a route to %[1]s",
 	AssociationMade: "a State Manager association is created", TaskStarted: "new tasks are started", ContainerSet: "the container gets another setting", BucketEncrypted: "the bucket %[1]s is encrypted", LogsEncrypted: "the log group is encrypted",
 	PreferenceSet: "the preference %[1]s of Session Manager becomes %[2]s",

@@ -91,7 +91,7 @@ func quotedAfter(code, name string) string {
 // looks are programs that change nothing, whatever they are asked here.
 var looks = words3(`ssm-doctor dig getent openssl grep tail head ls lsattr du df free ps uptime sort awk uniq wc tracepath ping ss id dmesg coredumpctl aa-status networkQuality snapctl
 	timedatectl-status findmnt pgrep visudo ausearch command test [ cd true date break sh resolvectl rpm-q python3 xxd file uname ldd readelf
-	scutil pfctl sntp-q top networkQuality nslookup netstat session-manager-plugin ssm-cli`)
+	scutil pfctl sntp-q top networkQuality nslookup ntpq ntpctl netstat session-manager-plugin ssm-cli`)
 
 func words3(s string) map[string]bool {
 	out := map[string]bool{}
@@ -239,7 +239,7 @@ func init() {
 	install := func(args []string, _ string, _ []string) ([]Change, bool) {
 		s := strings.Join(args, " ")
 		switch {
-		case strings.HasPrefix(s, "-q") || strings.Contains(s, "showhold") || strings.Contains(s, "versionlock list") || strings.Contains(s, "search") || s == "update":
+		case strings.HasPrefix(s, "-q") || strings.Contains(s, "showhold") || strings.Contains(s, "versionlock list") || strings.Contains(s, "search") || strings.HasSuffix(s, "update"):
 			return nil, true
 		case strings.Contains(s, "remove") || strings.Contains(s, "purge"):
 			kind := "deb"
@@ -253,6 +253,9 @@ func init() {
 			return []Change{{AgentInstalled, "", release(s)}}, true
 		case strings.Contains(s, "ca-certificates"):
 			return []Change{{TrustUpdated, "", ""}}, true
+		}
+		if slices.Contains(args, "chrony") && len(args) > 1 {
+			return []Change{{PackageInstalled, "chrony", ""}, {ClockSet, "", ""}}, true
 		}
 		if ops := operands(args); len(ops) > 1 {
 			return []Change{{PackageInstalled, ops[len(ops)-1], ""}}, true
@@ -334,6 +337,8 @@ func init() {
 			}
 			return nil, true
 		},
+		"ntpd":      always(Change{ClockSet, "", ""}),
+		"rc-update": nothing, "rc-service": nothing,
 		"curl": func(args []string, to string, _ []string) ([]Change, bool) {
 			for _, a := range args {
 				if strings.HasPrefix(a, "-") && !strings.HasPrefix(a, "--") && strings.HasSuffix(a, "o") {
@@ -488,7 +493,7 @@ func sedChanges(args []string, _ string, _ []string) ([]Change, bool) {
 		names, _, _ = strings.Cut(names, ")")
 		return []Change{{HostsLine, names, ""}}, true
 	}
-	return []Change{{FileEdited, file, ops[0]}}, true
+	return []Change{{FileEdited, file, strings.Join(ops[:len(ops)-1], " ")}}, true
 }
 
 func sysctlChanges(args []string, _ string, _ []string) ([]Change, bool) {
@@ -642,6 +647,10 @@ func awsChanges(args []string, to string, services []string) ([]Change, bool) {
 			}
 		}
 		return out, len(out) > 0
+	case "ec2 stop-instances":
+		return one(InstanceMoved, option(args, "--instance-ids"), "")
+	case "ec2 wait", "ec2 start-instances":
+		return nil, true // with the stop before it
 	case "ec2 create-vpc-endpoint":
 		var out []Change
 		for _, s := range services {

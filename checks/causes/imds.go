@@ -110,9 +110,11 @@ var _ = add(
 		ID: "imds-unreachable", Group: "imds", Severity: Critical, Title: "instance metadata does not answer",
 		Meaning: "This is an EC2 instance, but its metadata service does not answer, and nothing on the host explains why.",
 		Fix: []Step{
-			operator("Check whether the metadata endpoint is on and which hop limit is set",
-				"aws ec2 describe-instances --region {region} --instance-ids {instance} --query 'Reservations[].Instances[].MetadataOptions'"),
+			operator("Switch the metadata endpoint on, in case it is off; where it is on nothing changes",
+				"aws ec2 modify-instance-metadata-options --region {region} --instance-id {instance} --http-endpoint enabled"),
 			rulesLinux, rulesMac, rulesWindows,
+			operator("If nothing on this host stops the packets, stop and start the instance, which may come up on other hardware; a reboot is not enough. What instance stores hold is lost, and a public address that is no Elastic IP changes",
+				"aws ec2 stop-instances --region {region} --instance-ids {instance} && aws ec2 wait instance-stopped --region {region} --instance-ids {instance} && aws ec2 start-instances --region {region} --instance-ids {instance}"),
 			restartFailed, verify,
 		},
 		Docs: []string{docIMDS},

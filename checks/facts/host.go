@@ -36,6 +36,9 @@ type Host struct {
 	Rules Seen[[]RoutingRule] `json:"routing_rules"`
 	// Paths are the kernel's routes to further addresses that the agent needs.
 	Paths Seen[[]Path] `json:"paths"`
+	// TimeServices are the services that can keep the clock of this host, such as chronyd,
+	// by their units; an empty list: none is installed.
+	TimeServices Seen[[]string] `json:"time_services"`
 	// NetworkTools are the programs that configure the network of this host, such as
 	// networkd or dhclient.
 	NetworkTools Seen[[]string] `json:"network_tools"`

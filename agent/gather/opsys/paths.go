@@ -100,3 +100,31 @@ func networkTools(env *gather.Env) facts.Seen[[]string] {
 	}
 	return facts.Known(out, "folders of /run")
 }
+
+// timeUnits are the units of services that keep the clock.
+var timeUnits = []string{"chronyd", "chrony", "systemd-timesyncd", "ntpd", "ntp", "ntpsec", "openntpd"}
+
+// timeServices tells which services can keep the clock of this host.
+func timeServices(env *gather.Env) facts.Seen[[]string] {
+	if env.GOOS != "linux" {
+		return gather.NotAskable[[]string](gather.ErrUnsupported.Error(), "")
+	}
+	const folder = "usr/lib/systemd/system"
+	folders := []string{"etc/systemd/system", "lib/systemd/system", folder}
+	read := false
+	out := []string{}
+	for _, d := range folders {
+		if _, err := env.FS.ReadDir(d); err == nil {
+			read = true
+		}
+		for _, u := range timeUnits {
+			if gather.Exists(env.FS, d+"/"+u+".service") && !slices.Contains(out, u) {
+				out = append(out, u)
+			}
+		}
+	}
+	if !read { // another init system, or what cannot be seen
+		return facts.Unknown[[]string]("no folder of systemd's units was read", "file:/"+folder)
+	}
+	return facts.Known(out, "file:/"+folder)
+}

@@ -70,7 +70,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	}
 	h.IMDSRoute = routing.To(ctx, env, gather.IMDSIP)
 	h.Paths = paths(ctx, env, h.Resolver)
-	h.NetworkTools = networkTools(env)
+	h.NetworkTools, h.TimeServices = networkTools(env), timeServices(env)
 	if r, ok := h.IMDSRoute.Get(); ok {
 		h.IMDSRoute.Value.OnLink = onLink(r.Gateway, h.Interfaces.Value)
 	}
