@@ -11,6 +11,7 @@ import (
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/sorting"
 	"ssm-doctor/checks/text"
 )
 
@@ -593,7 +594,7 @@ func (v *View) aclDenies(i instance) (says string, known bool) {
 // addresses denies it first.
 func (a acl) drops(egress bool, port int) bool {
 	entries := slices.Clone(a.Entries)
-	slices.SortFunc(entries, func(x, y struct {
+	sorting.By(entries, func(x, y struct {
 		RuleNumber           int
 		Protocol, RuleAction string
 		Egress               bool
