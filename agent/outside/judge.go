@@ -3,7 +3,6 @@ package outside
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -11,6 +10,7 @@ import (
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/pattern"
 	"ssm-doctor/checks/sorting"
 	"ssm-doctor/checks/text"
 )
@@ -363,7 +363,7 @@ func (v *View) endpointPolicies(i instance) map[string][]*iam.Policy {
 	return out
 }
 
-var reGroup = regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`)
+var reGroup = pattern.New(`^sg-[0-9a-f]{8,17}$`)
 
 // network follows port 443 from the instance to each of the two services it needs.
 func (j *Judgement) network(i instance) {
@@ -509,7 +509,7 @@ const (
 )
 
 // reGateway are gateways behind which private networks lie.
-var reGateway = regexp.MustCompile(`^(vgw|lgw|cagw)-`)
+var reGateway = pattern.New(`^(vgw|lgw|cagw)-`)
 
 // wayOut says whether a subnet has a default route that leads somewhere, or a route to a
 // network behind which the services may be reached.

@@ -2,11 +2,11 @@ package report
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/pattern"
 	"ssm-doctor/checks/text"
 )
 
@@ -417,10 +417,10 @@ func widest(lines []string) int {
 }
 
 // reSaid is the part of an entry of a log that says what came back.
-var reSaid = regexp.MustCompile(`[A-Z][A-Za-z]+(?:Exception|Error|Match|Fault|NotFound)\b: .*`)
+var reSaid = pattern.New(`[A-Z][A-Za-z]+(?:Exception|Error|Match|Fault|NotFound)\b: .*`)
 
 // reFrame is what stands before the words of an entry.
-var reFrame = regexp.MustCompile(`^(?:[A-Z]+ )?(?:\[[^\]]*\] *)+`)
+var reFrame = pattern.New(`^(?:[A-Z]+ )?(?:\[[^\]]*\] *)+`)
 
 // gist is an observation without the frame that a log puts around it.
 func gist(e Evidence) string {
