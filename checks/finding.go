@@ -63,20 +63,26 @@ type Evidence struct {
 	At   string `json:"at"` // RFC 3339, empty: at the time of the run
 }
 
+//go:noinline
 func pass(format string, a ...any) Finding {
 	return Finding{Status: Pass, Summary: text.New(format, a...)}
 }
 
 // skip says that a check does not apply, which must be known.
+//
+//go:noinline
 func skip(format string, a ...any) Finding {
 	return Finding{Status: Skip, Summary: text.New(format, a...)}
 }
 
+//go:noinline
 func unknown(format string, a ...any) Finding {
 	return Finding{Status: Unknown, Summary: text.New(format, a...)}
 }
 
 // unread is unknown since something was not read; what names it, such as "agent log".
+//
+//go:noinline
 func unread(what string, u facts.Unseen) Finding {
 	fd := unknown("%s: %s", what, u.Reason())
 	fd.Obstacle = u.Obstacle()
@@ -86,6 +92,8 @@ func unread(what string, u facts.Unseen) Finding {
 // failing says of an unknown that something is seen to be wrong, with this effect, and
 // only what it is cannot be told: the node is not all right, and what blocks explains
 // later failures as one with a name would.
+//
+//go:noinline
 func (f Finding) failing(e Effect) Finding { f.Effect = e; return f }
 
 // unreadFirmware is unknown since the machine does not say whether it is an EC2 instance.
@@ -105,6 +113,8 @@ func unreadRefusals(n *node.Node) Finding {
 
 // blocks names a cause that keeps the node from being managed by itself, whatever
 // success is on record.
+//
+//go:noinline
 func blocks(cause string, c Confidence, format string, a ...any) Finding {
 	return Finding{Status: Fail, Effect: Blocks, Cause: cause, Confidence: c, Summary: text.New(format, a...)}
 }
@@ -145,26 +155,36 @@ func endsWithCredentials(n *node.Node, fd Finding) Finding {
 }
 
 // breaks names a cause that leaves the node managed, and breaks a part of it.
+//
+//go:noinline
 func breaks(cause string, c Confidence, format string, a ...any) Finding {
 	return blocks(cause, c, format, a...).as(Breaks)
 }
 
 // notes names a cause behind which nothing needs mending now.
+//
+//go:noinline
 func notes(cause string, c Confidence, format string, a ...any) Finding {
 	return blocks(cause, c, format, a...).as(Notes)
 }
 
 // warns is a warning without a cause.
+//
+//go:noinline
 func warns(format string, a ...any) Finding {
 	return Finding{Status: Warn, Summary: text.New(format, a...)}
 }
 
 // symptom is a failure whose cause other checks name.
+//
+//go:noinline
 func symptom(format string, a ...any) Finding {
 	return Finding{Status: Fail, Effect: Blocks, Summary: text.New(format, a...)}
 }
 
 // as gives a finding another effect.
+//
+//go:noinline
 func (f Finding) as(e Effect) Finding {
 	f.Effect, f.Status = e, Warn
 	if e >= Ends {
@@ -173,33 +193,49 @@ func (f Finding) as(e Effect) Finding {
 	return f
 }
 
-func (f Finding) standing() Finding                { f.Stands = true; return f }
-func (f Finding) and(more ...Finding) Finding      { f.More = append(f.More, more...); return f }
+//go:noinline
+func (f Finding) standing() Finding { f.Stands = true; return f }
+
+//go:noinline
+func (f Finding) and(more ...Finding) Finding { f.More = append(f.More, more...); return f }
+
+//go:noinline
 func (f Finding) fix(steps ...causes.Step) Finding { f.Fix = append(f.Fix, steps...); return f }
 
 // say replaces the summary.
+//
+//go:noinline
 func (f Finding) say(format string, a ...any) Finding { f.Summary = text.New(format, a...); return f }
 
 // add appends to the summary.
+//
+//go:noinline
 func (f Finding) add(format string, a ...any) Finding {
 	f.Summary = f.Summary.Add(format, a...)
 	return f
 }
 
 // sure sets the confidence.
+//
+//go:noinline
 func (f Finding) sure(c Confidence) Finding { f.Confidence = c; return f }
 
+//go:noinline
 func (f Finding) saw(what, seen, from string) Finding {
 	return f.sawAt(what, seen, from, time.Time{})
 }
 
 // sawAt is saw with the time of the observation.
+//
+//go:noinline
 func (f Finding) sawAt(what, seen, from string, at time.Time) Finding {
 	f.Evidence = append(f.Evidence, Evidence{What: what, Seen: seen, From: from, At: text.Stamp(at)})
 	return f
 }
 
 // logged adds an entry of the agent's log as evidence; nothing when there is none.
+//
+//go:noinline
 func (f Finding) logged(list ...node.Entry) Finding {
 	for _, e := range list {
 		if e.Yes() {
@@ -210,6 +246,8 @@ func (f Finding) logged(list ...node.Entry) Finding {
 }
 
 // with sets values for the remedy, as name, value pairs.
+//
+//go:noinline
 func (f Finding) with(pairs ...string) Finding {
 	v := causes.Values{}
 	for k, s := range f.Values {

@@ -9,6 +9,7 @@ import (
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/sorting"
 	"ssm-doctor/checks/text"
 )
 
@@ -61,7 +62,7 @@ var UpdatePath = register(Check{
 // oneUpdateFinding is the gravest of several findings of one cause, with the evidence
 // and the steps of all.
 func oneUpdateFinding(found []Finding) Finding {
-	slices.SortStableFunc(found, func(a, b Finding) int { return int(b.Effect) - int(a.Effect) })
+	sorting.By(found, func(a, b Finding) int { return int(b.Effect) - int(a.Effect) })
 	fd := found[0]
 	for _, more := range found[1:] {
 		fd.Evidence = append(fd.Evidence, more.Evidence...)

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/sorting"
 	"ssm-doctor/checks/text"
 )
 
@@ -144,7 +144,7 @@ func failures(f *facts.Facts) []report.CallFailure {
 		k.Count = count
 		out = append(out, k)
 	}
-	slices.SortFunc(out, func(a, b report.CallFailure) int {
+	sorting.By(out, func(a, b report.CallFailure) int {
 		return cmp.Or(cmp.Compare(a.Action, b.Action), cmp.Compare(a.Reason, b.Reason))
 	})
 	return out

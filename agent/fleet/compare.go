@@ -10,6 +10,7 @@ import (
 
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks"
+	"ssm-doctor/checks/sorting"
 )
 
 // Comparison is what differs between two reports and matters to the verdict.
@@ -73,7 +74,7 @@ func Compare(a, b *report.Report) (Comparison, error) {
 	traits(&ha, &hb, add)
 	checksDiffer(a, b, add)
 	permissionsDiffer(a, b, add)
-	slices.SortStableFunc(list, func(x, y ranked) int { return cmp.Compare(x.station, y.station) })
+	sorting.By(list, func(x, y ranked) int { return cmp.Compare(x.station, y.station) })
 	for _, x := range list {
 		if end > 0 && x.station > end {
 			c.Follow++

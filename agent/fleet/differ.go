@@ -3,8 +3,9 @@ package fleet
 import (
 	"cmp"
 	"math"
-	"slices"
 	"strconv"
+
+	"ssm-doctor/checks/sorting"
 )
 
 // Difference is what sick hosts have and their healthy peers do not, or the reverse.
@@ -74,7 +75,7 @@ func differences(names []Trait, sick, healthy *tally, broken int) []Difference {
 			consider(id)
 		}
 	}
-	slices.SortFunc(list, func(a, b ranked) int {
+	sorting.By(list, func(a, b ranked) int {
 		return cmp.Or(cmp.Compare(math.Round(b.gain*50), math.Round(a.gain*50)), cmp.Compare(lacks(a.Lacks), lacks(b.Lacks)), cmp.Compare(a.station, b.station), cmp.Compare(a.What, b.What), cmp.Compare(a.Value, b.Value))
 	})
 	var out []Difference

@@ -11,11 +11,11 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"regexp"
 	"unicode/utf16"
 	"unicode/utf8"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 )
 
 // Bounds of what is read: hosts, and whoever can write to a bucket, send as much as they like.
@@ -45,7 +45,7 @@ var (
 
 // reNodeID finds the id of a node in a name: Run Command puts its output into folders
 // called after them.
-var reNodeID = regexp.MustCompile(`\b(?:i-(?:[0-9a-f]{17}|[0-9a-f]{8})|mi-[0-9a-f]{17})\b`)
+var reNodeID = pattern.New(`\b(?:i-(?:[0-9a-f]{17}|[0-9a-f]{8})|mi-[0-9a-f]{17})\b`)
 
 // Documents yields the JSON objects of an input, however it is packed: JSON lines,
 // indented JSON, an array, text with JSON in it, tar, gzip. What is damaged is yielded

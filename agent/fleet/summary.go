@@ -12,6 +12,7 @@ import (
 
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/sorting"
 )
 
 // Schema names the format of a summary. Additions keep the name.
@@ -161,7 +162,7 @@ func (t *Table) Summarize(o Options) *Summary {
 	for _, id := range slices.Sorted(maps.Keys(groups)) {
 		s.Causes = append(s.Causes, group(id, groups[id]))
 	}
-	slices.SortStableFunc(s.Causes, func(a, b Group) int {
+	sorting.By(s.Causes, func(a, b Group) int {
 		return cmp.Or(cmp.Compare(rank(a.Severity), rank(b.Severity)), cmp.Compare(b.Hosts, a.Hosts))
 	})
 	s.Clusters = t.clusters(list, groups, healthy)
@@ -247,7 +248,7 @@ func counts(n map[string]int) []Count {
 	for v, c := range n {
 		out = append(out, Count{v, c})
 	}
-	slices.SortFunc(out, func(a, b Count) int { return cmp.Or(cmp.Compare(b.Hosts, a.Hosts), cmp.Compare(a.Value, b.Value)) })
+	sorting.By(out, func(a, b Count) int { return cmp.Or(cmp.Compare(b.Hosts, a.Hosts), cmp.Compare(a.Value, b.Value)) })
 	return out
 }
 
@@ -310,7 +311,7 @@ func (t *Table) clusters(list []*Host, groups map[string][]*Host, healthy *tally
 			out = append(out, t.cluster(id, x.where, x.hosts, x.of, healthy))
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Cluster) int {
+	sorting.By(out, func(a, b Cluster) int {
 		return cmp.Or(cmp.Compare(rank(a.Severity), rank(b.Severity)), cmp.Compare(b.Hosts, a.Hosts))
 	})
 	return out
@@ -404,7 +405,7 @@ func (t *Table) odd(list []*Host) []Odd {
 		}
 	}
 	// The clearest first: what all the sick have and no healthy host has.
-	slices.SortStableFunc(out, func(a, b Odd) int {
+	sorting.By(out, func(a, b Odd) int {
 		return cmp.Or(cmp.Compare(contrast(b.Differ[0]), contrast(a.Differ[0])), cmp.Compare(b.Hosts, a.Hosts))
 	})
 	// The same hosts are odd in several groups: once is enough.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ssm-doctor/agent/report"
+	"ssm-doctor/checks/sorting"
 )
 
 // Bounds of a table. What is beyond them is counted and not kept.
@@ -171,7 +172,7 @@ func (t *Table) list() []*Host {
 	for _, h := range t.hosts {
 		out = append(out, h)
 	}
-	slices.SortFunc(out, func(a, b *Host) int { return cmp.Compare(a.Key, b.Key) })
+	sorting.By(out, func(a, b *Host) int { return cmp.Compare(a.Key, b.Key) })
 	return out
 }
 

@@ -14,6 +14,7 @@ import (
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/pattern"
 )
 
 // Kind is what an action does.
@@ -115,8 +116,8 @@ type Work struct {
 var (
 	// units are the names of the agent's service under systemd.
 	units    = []string{"amazon-ssm-agent.service", "snap.amazon-ssm-agent.amazon-ssm-agent.service"}
-	reDropIn = regexp.MustCompile(`^/etc/systemd/system/([A-Za-z0-9.-]+)\.d/[A-Za-z0-9][A-Za-z0-9_.-]{0,100}\.conf$`)
-	reName   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}(\.[a-z0-9][a-z0-9-]{0,62}){1,8}$`)
+	reDropIn = pattern.New(`^/etc/systemd/system/([A-Za-z0-9.-]+)\.d/[A-Za-z0-9][A-Za-z0-9_.-]{0,100}\.conf$`)
+	reName   = pattern.New(`^[a-z0-9][a-z0-9-]{0,62}(\.[a-z0-9][a-z0-9-]{0,62}){1,8}$`)
 )
 
 // Of is what can be done of the remedy of a report's root cause: the steps up to the first
@@ -277,7 +278,7 @@ func withoutNames(file []byte, names []string) []byte {
 }
 
 // reWord is a word of a route as ip prints it.
-var reWord = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,63}$`)
+var reWord = pattern.New(`^[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,63}$`)
 
 // states are words in a route that say how it is, and are none of its settings.
 var states = []string{"linkdown", "dead", "offload", "rt_offload", "trap", "rt_trap"}
@@ -306,7 +307,7 @@ func routeWords(out []byte, to netip.Prefix) []string {
 	return w
 }
 
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@=-]+$`)
+var plainWord = pattern.New(`^[A-Za-z0-9_./:@=-]+$`)
 
 // command is a command as it is pasted into a shell.
 func command(words ...string) string {

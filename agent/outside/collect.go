@@ -7,10 +7,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"ssm-doctor/checks/pattern"
 )
 
 // Schema names the format of the file. Additions keep the name.
@@ -99,7 +100,7 @@ type Target struct {
 }
 
 // reErrorCode is how the AWS CLI quotes an error.
-var reErrorCode = regexp.MustCompile(`An error occurred \(([A-Za-z0-9.]{1,80})\) when calling`)
+var reErrorCode = pattern.New(`An error occurred \(([A-Za-z0-9.]{1,80})\) when calling`)
 
 type collector struct {
 	run    Runner
@@ -181,11 +182,11 @@ func decode[T any](b json.RawMessage) T {
 }
 
 var (
-	reInstance = regexp.MustCompile(`^i-[0-9a-f]{8,17}$`)
-	reHybrid   = regexp.MustCompile(`^mi-[0-9a-f]{8,17}$`)
-	reName     = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,128}$`)
-	reVPC      = regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`)
-	reARN      = regexp.MustCompile(`^arn:aws[a-z-]{0,20}:iam::(?:aws|[0-9]{12}):policy/[A-Za-z0-9+=,.@_/-]{1,600}$`)
+	reInstance = pattern.New(`^i-[0-9a-f]{8,17}$`)
+	reHybrid   = pattern.New(`^mi-[0-9a-f]{8,17}$`)
+	reName     = pattern.New(`^[A-Za-z0-9+=,.@_-]{1,128}$`)
+	reVPC      = pattern.New(`^vpc-[0-9a-f]{8,17}$`)
+	reARN      = pattern.New(`^arn:aws[a-z-]{0,20}:iam::(?:aws|[0-9]{12}):policy/[A-Za-z0-9+=,.@_/-]{1,600}$`)
 )
 
 // ValidID says whether an id can be asked for.

@@ -2,11 +2,12 @@ package outside
 
 import (
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 
 	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/pattern"
+	"ssm-doctor/checks/sorting"
 	"ssm-doctor/checks/text"
 )
 
@@ -40,7 +41,7 @@ func (v *View) endpointPolicies(i instance) map[string][]*iam.Policy {
 	return out
 }
 
-var reGroup = regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`)
+var reGroup = pattern.New(`^sg-[0-9a-f]{8,17}$`)
 
 // network follows port 443 from the instance to each of the two services it needs.
 func (j *Judgement) network(i instance) {
@@ -196,7 +197,7 @@ const (
 )
 
 // reGateway are gateways behind which private networks lie.
-var reGateway = regexp.MustCompile(`^(vgw|lgw|cagw)-`)
+var reGateway = pattern.New(`^(vgw|lgw|cagw)-`)
 
 // wayOut says whether a subnet has a default route that leads somewhere, or a route to a
 // network behind which the services may be reached.
@@ -281,7 +282,7 @@ func (v *View) aclDenies(i instance) (says string, known bool) {
 // addresses denies it first.
 func (a acl) drops(egress bool, port int) bool {
 	entries := slices.Clone(a.Entries)
-	slices.SortFunc(entries, func(x, y struct {
+	sorting.By(entries, func(x, y struct {
 		RuleNumber           int
 		Protocol, RuleAction string
 		Egress               bool

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 
 	"ssm-doctor/agent/report"
+	"ssm-doctor/checks/pattern"
 )
 
 // Redact replaces names, account numbers and addresses in a file, the same by the same,
@@ -63,15 +63,15 @@ var kept = func() map[string]bool {
 
 var (
 	// reWord are the words and ids of AWS, which name nobody.
-	reWord = regexp.MustCompile(`^(?:[0-9]{1,5}|-1|tcp|udp|icmp|icmpv6|\*|true|false|local|allow|deny|Allow|Deny|active|blackhole|available|pending|running|stopped|stopping|terminated|shutting-down|enabled|disabled|optional|required` +
+	reWord = pattern.New(`^(?:[0-9]{1,5}|-1|tcp|udp|icmp|icmpv6|\*|true|false|local|allow|deny|Allow|Deny|active|blackhole|available|pending|running|stopped|stopping|terminated|shutting-down|enabled|disabled|optional|required` +
 		`|Online|ConnectionLost|Inactive|Linux|Windows|MacOS|Interface|Gateway|GatewayLoadBalancer|standard|advanced|\$None|p-(?:RCP)?FullAWSAccess` +
 		`|(?:m?i|vpc|subnet|sg|rtb|acl|igw|eigw|nat|tgw|eni|pcx|vgw|vpce|pl|ami|lgw|cagw)-[0-9a-f]{8,17}|p-[0-9a-z]{8,128}|r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|v[0-9]{1,6}` +
 		`|[0-9]+(?:\.[0-9]+){3}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9:]+)|2012-10-17|2008-10-17` +
 		`|com\.amazonaws\.[a-z0-9-]+\.[a-z0-9.-]+|[a-z0-9-]+(?:\.[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?|(?:us|eu|ap|sa|ca|me|af|il|mx|cn)-[a-z]+(?:-[a-z]+)?-[0-9])$`)
-	reAction  = regexp.MustCompile(`^[a-z0-9-]{2,40}:[A-Za-z0-9*?]+$`)
-	reOdd     = regexp.MustCompile(`[^A-Za-z0-9_+=,.@$-]`) // not in a name of an ARN
-	reDigits  = regexp.MustCompile(`^[0-9]{12}$`)
-	reRelease = regexp.MustCompile(`^[0-9]+(?:\.[0-9]+){3}$`)
+	reAction  = pattern.New(`^[a-z0-9-]{2,40}:[A-Za-z0-9*?]+$`)
+	reOdd     = pattern.New(`[^A-Za-z0-9_+=,.@$-]`) // not in a name of an ARN
+	reDigits  = pattern.New(`^[0-9]{12}$`)
+	reRelease = pattern.New(`^[0-9]+(?:\.[0-9]+){3}$`)
 )
 
 // name is what stands for a name of a kind, as in its ARN.

@@ -1,10 +1,10 @@
 package report
 
 import (
-	"regexp"
 	"strings"
 
 	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/pattern"
 )
 
 // How a command is broken into lines that can be pasted as they stand.
@@ -313,7 +313,7 @@ func (b *breaker) put(w string) {
 
 // reDocument is a quoted value in which blanks between members mean nothing: JSON, or
 // a query of the AWS CLI.
-var reDocument = regexp.MustCompile(`^[^'" ]*'(\{"|\[\{|\["|[A-Z][A-Za-z]*\[)`)
+var reDocument = pattern.New(`^[^'" ]*'(\{"|\[\{|\["|[A-Z][A-Za-z]*\[)`)
 
 // Ways to break a long word.
 type wordBreak uint8

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"ssm-doctor/checks/sorting"
 	"ssm-doctor/checks/text"
 )
 
@@ -136,7 +137,7 @@ func (v *pageView) sortChecks(r *Report) {
 		}
 		return 3
 	}
-	slices.SortStableFunc(v.Problems, func(a, b Check) int { return rank(a) - rank(b) })
+	sorting.By(v.Problems, func(a, b Check) int { return rank(a) - rank(b) })
 }
 
 // counts says how many checks there are of each kind.

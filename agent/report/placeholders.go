@@ -1,13 +1,14 @@
 package report
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"ssm-doctor/checks/pattern"
 )
 
 // reBlank is a word of a command that a reader replaces.
-var reBlank = regexp.MustCompile(`(?:^|[^A-Za-z0-9_$%{-])([A-Z][A-Z0-9]*(?:[_-][A-Z0-9]+)+|REGION|ENDPOINT|ACTION|CLUSTER|ADDRESS|RESOLVER|GATEWAY|INTERFACE|IMAGE|PROXY|PORT|PACKAGE|VERSION|ISSUER|MOUNT|NAME)\b`)
+var reBlank = pattern.New(`(?:^|[^A-Za-z0-9_$%{-])([A-Z][A-Z0-9]*(?:[_-][A-Z0-9]+)+|REGION|ENDPOINT|ACTION|CLUSTER|ADDRESS|RESOLVER|GATEWAY|INTERFACE|IMAGE|PROXY|PORT|PACKAGE|VERSION|ISSUER|MOUNT|NAME)\b`)
 
 // blanks are the words of commands that a reader replaces, with what goes there and
 // where to find it.

@@ -2,11 +2,11 @@ package report
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/pattern"
 	"ssm-doctor/checks/text"
 )
 
@@ -459,13 +459,13 @@ func widest(lines []string) int {
 }
 
 // reSaid is the part of an entry of a log that says what came back.
-var reSaid = regexp.MustCompile(`[A-Z][A-Za-z]+(?:Exception|Error|Match|Fault|NotFound)\b: .*`)
+var reSaid = pattern.New(`[A-Z][A-Za-z]+(?:Exception|Error|Match|Fault|NotFound)\b: .*`)
 
 // reFrame is what stands before the words of an entry.
-var reFrame = regexp.MustCompile(`^(?:[A-Z]+ )?(?:\[[^\]]*\] *)+`)
+var reFrame = pattern.New(`^(?:[A-Z]+ )?(?:\[[^\]]*\] *)+`)
 
 // reRefused is what AWS says before the reason when it refuses a call.
-var reRefused = regexp.MustCompile(`User: \S+ is not authorized to perform: \S+ (?:on resource: \S+ )?((?:because|with) )`)
+var reRefused = pattern.New(`User: \S+ is not authorized to perform: \S+ (?:on resource: \S+ )?((?:because|with) )`)
 
 // reasonOf is the reason that AWS gives for a refusal: the names before it stand in the
 // sentence about it already.

@@ -6,6 +6,7 @@ package causes
 import (
 	"fmt"
 	"sort"
+	"sync"
 )
 
 // Severity says what a cause does to the node.
@@ -88,26 +89,27 @@ type Step struct {
 	GOOS string `json:"-"`
 }
 
-var catalogue = map[string]*Cause{}
-
-// add panics on a duplicate: that is a mistake in the catalogue.
-func add(list ...Cause) struct{} {
-	for _, c := range list {
-		if catalogue[c.ID] != nil {
-			panic(fmt.Sprintf("duplicate cause %q", c.ID))
+// catalogue are all causes by their ids; two with one id are a mistake.
+var catalogue = sync.OnceValue(func() map[string]*Cause {
+	out := map[string]*Cause{}
+	for _, list := range [][]Cause{agentCauses, credentialsCauses, ecsCauses, hostCauses, hostnetCauses, identityCauses, imdsCauses, networkCauses, noneCauses, permissionsCauses, pathCauses, workCauses} {
+		for i := range list {
+			if out[list[i].ID] != nil {
+				panic(fmt.Sprintf("duplicate cause %q", list[i].ID))
+			}
+			out[list[i].ID] = &list[i]
 		}
-		catalogue[c.ID] = &c
 	}
-	return struct{}{}
-}
+	return out
+})
 
 // Get returns the cause with an id, or nil.
-func Get(id string) *Cause { return catalogue[id] }
+func Get(id string) *Cause { return catalogue()[id] }
 
 // All returns the catalogue, by group and then id.
 func All() []*Cause {
-	out := make([]*Cause, 0, len(catalogue))
-	for _, c := range catalogue {
+	out := make([]*Cause, 0, len(catalogue()))
+	for _, c := range catalogue() {
 		out = append(out, c)
 	}
 	sort.Slice(out, func(i, j int) bool {

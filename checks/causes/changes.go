@@ -2,9 +2,10 @@ package causes
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"ssm-doctor/checks/pattern"
 )
 
 // ChangesOf is what a command of a step changes: none for one that only looks. It fails
@@ -32,7 +33,7 @@ func ChangesOf(command, where string) (list []Change, known bool) {
 	return list, true
 }
 
-var reService = regexp.MustCompile(`com\.amazonaws\.[a-zA-Z0-9-]+\.([a-zA-Z0-9]+)`)
+var reService = pattern.New(`com\.amazonaws\.[a-zA-Z0-9-]+\.([a-zA-Z0-9]+)`)
 
 // namedServices are the services whose VPC endpoints a script is about.
 func namedServices(script string) []string {
@@ -393,7 +394,7 @@ func init() {
 	}
 }
 
-var reRelease = regexp.MustCompile(`/(\d+\.\d+\.\d+\.\d+)/`)
+var reRelease = pattern.New(`/(\d+\.\d+\.\d+\.\d+)/`)
 
 // release is the release in an address of a package; empty: the latest.
 func release(s string) string {

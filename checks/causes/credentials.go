@@ -6,7 +6,7 @@ const trustEC2 = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Princi
 const trustDHMC = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ssm.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
 const trustSSM = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ssm.amazonaws.com"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"aws:SourceAccount":"{account}"}}}]}`
 
-var _ = add(
+var credentialsCauses = []Cause{
 	Cause{
 		ID: "no-credential-source", Group: "credentials", Severity: Critical, Title: "no source of credentials",
 		Meaning: "The agent has nothing to sign with: no usable instance profile is attached, and Default Host Management Configuration is not on for this account and Region.",
@@ -67,12 +67,12 @@ var _ = add(
 		ID: "shared-credentials-shadow", Group: "credentials", Severity: Warning, Title: "credentials file takes the role's place",
 		Meaning: "The shared credentials file of root (SYSTEM on Windows) holds a default profile. What the agent starts finds those keys before the role of this node.",
 		Fix: []Step{
-			unix(asRoot("Look at the profile names in {path}", "grep -n '^\\[' {path}")),
-			unix(asRoot("If nobody needs them, move the file away", "mv {path} {path}.disabled")),
-			unix(or(asRoot)("Or rename the profile from default to another name, and let its users name it", "sed -i.bak 's/^\\[default\\]/[named]/' {path}")),
-			windows(asRoot("Look at the profile names in {path}", `Select-String -Path {path} -Pattern '^\['`)),
-			windows(asRoot("If nobody needs them, move the file away", "Rename-Item {path} credentials.disabled")),
-			windows(or(asRoot)("Or rename the profile from default to another name, and let its users name it", `(Get-Content {path}) -replace '^\[default\]','[named]' | Set-Content {path}`)),
+			unix.asRoot("Look at the profile names in {path}", "grep -n '^\\[' {path}"),
+			unix.asRoot("If nobody needs them, move the file away", "mv {path} {path}.disabled"),
+			or(unix.asRoot)("Or rename the profile from default to another name, and let its users name it", "sed -i.bak 's/^\\[default\\]/[named]/' {path}"),
+			windows.asRoot("Look at the profile names in {path}", `Select-String -Path {path} -Pattern '^\['`),
+			windows.asRoot("If nobody needs them, move the file away", "Rename-Item {path} credentials.disabled"),
+			or(windows.asRoot)("Or rename the profile from default to another name, and let its users name it", `(Get-Content {path}) -replace '^\[default\]','[named]' | Set-Content {path}`),
 			verify,
 		},
 		Docs: []string{docProfile},
@@ -82,8 +82,8 @@ var _ = add(
 		Meaning: "The credentials that the agent holds have ended, are refused by AWS, or are of a profile that is gone, or it gave up getting any; what it would get now was not refused. It renews them only halfway to their end; a restart does so at once.",
 		Fix: []Step{
 			asRoot("Restart the agent: it fetches fresh credentials at start", "{restart}"),
-			unix(asRoot("If it happens again, see what the renewal says", "grep -iE 'credential|refresh' {log}/amazon-ssm-agent.log | tail -20")),
-			windows(asRoot("If it happens again, see what the renewal says", "Select-String -Path (Join-Path {log} amazon-ssm-agent.log) -Pattern 'credential|refresh' | Select-Object -Last 20")),
+			unix.asRoot("If it happens again, see what the renewal says", "grep -iE 'credential|refresh' {log}/amazon-ssm-agent.log | tail -20"),
+			windows.asRoot("If it happens again, see what the renewal says", "Select-String -Path (Join-Path {log} amazon-ssm-agent.log) -Pattern 'credential|refresh' | Select-Object -Last 20"),
 			verify,
 		},
 		Docs: []string{docAgentLog},
@@ -93,8 +93,8 @@ var _ = add(
 		Meaning: "A file in which the agent keeps its credentials, or its record of them, is only half written, as after a power loss. The agent does not renew its credentials with such a file.",
 		Fix: []Step{
 			stopAgent,
-			unix(asRoot("Move the file away; the agent writes a new one", "mv {path} {path}.damaged")),
-			windows(asRoot("Move the file away; the agent writes a new one", "Move-Item {path} {runtime}.damaged")),
+			unix.asRoot("Move the file away; the agent writes a new one", "mv {path} {path}.damaged"),
+			windows.asRoot("Move the file away; the agent writes a new one", "Move-Item {path} {runtime}.damaged"),
 			start, verify,
 		},
 		Docs: []string{docAgentLog},
@@ -110,4 +110,4 @@ var _ = add(
 		},
 		Docs: []string{docHybridRole},
 	},
-)
+}

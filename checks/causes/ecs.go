@@ -1,6 +1,6 @@
 package causes
 
-var _ = add(
+var ecsCauses = []Cause{
 	Cause{
 		ID: "ecs-exec-not-enabled", Group: "ecs", Severity: Critical, Title: "task started without ECS Exec",
 		Meaning: "The task was started before enableExecuteCommand was switched on. ECS puts its managed agent into a task only when the task starts.",
@@ -29,4 +29,4 @@ var _ = add(
 		},
 		Docs: []string{docECSExec},
 	},
-)
+}

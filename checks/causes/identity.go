@@ -20,7 +20,7 @@ var RegisterInRegion = []Step{
 	restart, verify,
 }
 
-var _ = add(
+var identityCauses = []Cause{
 	Cause{
 		ID: "hybrid-not-registered", Group: "identity", Severity: Critical, Title: "not registered",
 		Meaning: "The host is not an EC2 instance and holds no hybrid registration, so the agent has no identity to work with.",
@@ -88,13 +88,13 @@ var _ = add(
 		ID: "region-mismatch", Group: "identity", Severity: Critical, Title: "wrong Region",
 		Meaning: "The agent works with another Region than the one the node belongs to, or was given text that is not a Region, such as one in quote marks.",
 		Fix: []Step{
-			unix(onHost("Check where a Region is set", "grep -ni region {config} {data}/registration")),
-			windows(onHost("Check where a Region is set", "Select-String -Path {config},(Join-Path {data} registration) -Pattern region")),
-			unix(asRoot("Take the Region out of the configuration: the agent takes it from the metadata, or from its registration", withoutKeys("Agent.Region", "Mgs.Region"))),
-			windows(asRoot("Take the Region out of the configuration: the agent takes it from the metadata, or from its registration", "$c = Get-Content {config} -Raw | ConvertFrom-Json; foreach ($s in $c.Agent, $c.Mgs) { if ($s) { $s.PSObject.Properties.Remove('Region') } }; $c | ConvertTo-Json -Depth 9 | Set-Content {config}")),
+			unix.onHost("Check where a Region is set", "grep -ni region {config} {data}/registration"),
+			windows.onHost("Check where a Region is set", "Select-String -Path {config},(Join-Path {data} registration) -Pattern region"),
+			unix.asRoot("Take the Region out of the configuration: the agent takes it from the metadata, or from its registration", withoutKeys("Agent.Region", "Mgs.Region")),
+			windows.asRoot("Take the Region out of the configuration: the agent takes it from the metadata, or from its registration", "$c = Get-Content {config} -Raw | ConvertFrom-Json; foreach ($s in $c.Agent, $c.Mgs) { if ($s) { $s.PSObject.Properties.Remove('Region') } }; $c | ConvertTo-Json -Depth 9 | Set-Content {config}"),
 			restart, verify,
 		},
 		Ways: [][]Step{RegisterInRegion},
 		Docs: []string{docHybrid},
 	},
-)
+}

@@ -2,12 +2,12 @@ package causes
 
 // Rules and routes of this host that may stop packets to the metadata service.
 var (
-	rulesLinux   = linux(asRoot("Look for a rule or route on this host", "nft list ruleset | grep -n 169.254; iptables -S | grep -n 169.254; ip route get 169.254.169.254"))
-	rulesMac     = mac(asRoot("Look for a rule or route on this host", "pfctl -sr | grep 169.254; route -n get 169.254.169.254"))
-	rulesWindows = windows(asRoot("Look for a rule or route on this host", "Get-NetFirewallRule -Direction Outbound -Action Block -Enabled True | Format-Table Name,DisplayName; route print 169.254*"))
+	rulesLinux   = linux.asRoot("Look for a rule or route on this host", "nft list ruleset | grep -n 169.254; iptables -S | grep -n 169.254; ip route get 169.254.169.254")
+	rulesMac     = mac.asRoot("Look for a rule or route on this host", "pfctl -sr | grep 169.254; route -n get 169.254.169.254")
+	rulesWindows = windows.asRoot("Look for a rule or route on this host", "Get-NetFirewallRule -Direction Outbound -Action Block -Enabled True | Format-Table Name,DisplayName; route print 169.254*")
 )
 
-var _ = add(
+var imdsCauses = []Cause{
 	Cause{
 		ID: "imds-disabled", Group: "imds", Severity: Critical, Title: "instance metadata disabled",
 		Meaning: "The instance metadata endpoint is switched off for this instance. On EC2 the agent learns who it is from there and cannot start without it.",
@@ -25,7 +25,7 @@ var _ = add(
 		Fix: []Step{
 			operator("Allow two hops for the metadata answer",
 				"aws ec2 modify-instance-metadata-options --region {region} --instance-id {instance} --http-put-response-hop-limit 2 --http-endpoint enabled"),
-			linux(or(asRoot)("Or run the container in the host network", "docker run --network host IMAGE")),
+			or(linux.asRoot)("Or run the container in the host network", "docker run --network host IMAGE"),
 			restartFailed, verify,
 		},
 		Docs: []string{docIMDS},
@@ -35,11 +35,11 @@ var _ = add(
 		Meaning: "A firewall rule or a route on this host itself stops packets to 169.254.169.254.",
 		Fix: []Step{
 			rulesLinux, rulesMac, rulesWindows,
-			linux(asRoot("Remove it, or put a rule before it that lets root through", "iptables -I OUTPUT 1 -d 169.254.169.254 -m owner --uid-owner 0 -j ACCEPT")),
-			windows(asRoot("Switch off the rule that blocks it", "Disable-NetFirewallRule -Name RULE_NAME")),
-			linux(asRoot("Where a route discards the packets, remove that", "ip route del 169.254.169.254")),
-			mac(asRoot("Where a route discards the packets, remove that", "route -n delete 169.254.169.254")),
-			windows(asRoot("Where a route discards the packets, remove that", "route delete 169.254.169.254")),
+			linux.asRoot("Remove it, or put a rule before it that lets root through", "iptables -I OUTPUT 1 -d 169.254.169.254 -m owner --uid-owner 0 -j ACCEPT"),
+			windows.asRoot("Switch off the rule that blocks it", "Disable-NetFirewallRule -Name RULE_NAME"),
+			linux.asRoot("Where a route discards the packets, remove that", "ip route del 169.254.169.254"),
+			mac.asRoot("Where a route discards the packets, remove that", "route -n delete 169.254.169.254"),
+			windows.asRoot("Where a route discards the packets, remove that", "route delete 169.254.169.254"),
 			restartFailed, verify,
 		},
 		Docs: []string{docIMDS},
@@ -48,10 +48,10 @@ var _ = add(
 		ID: "imds-route-wrong", Group: "imds", Severity: Critical, Title: "route to metadata points elsewhere",
 		Meaning: "A fixed route sends packets for 169.254.169.254 to a gateway that is in no network of this host, usually left in an image that was made in another subnet.",
 		Fix: []Step{
-			linux(asRoot("Remove the route", "ip route del 169.254.169.254 via {gateway}")),
-			mac(asRoot("Remove the route", "route -n delete 169.254.169.254 {gateway}")),
-			windows(asRoot("Remove the persistent route", "route delete 169.254.169.254")),
-			windows(asRoot("Let the launch agent write the right route", `if (Test-Path "$env:ProgramFiles\Amazon\EC2Launch\EC2Launch.exe") { & "$env:ProgramFiles\Amazon\EC2Launch\EC2Launch.exe" run } else { Import-Module C:\ProgramData\Amazon\EC2-Windows\Launch\Module\Ec2Launch.psm1; Add-Routes }`)),
+			linux.asRoot("Remove the route", "ip route del 169.254.169.254 via {gateway}"),
+			mac.asRoot("Remove the route", "route -n delete 169.254.169.254 {gateway}"),
+			windows.asRoot("Remove the persistent route", "route delete 169.254.169.254"),
+			windows.asRoot("Let the launch agent write the right route", `if (Test-Path "$env:ProgramFiles\Amazon\EC2Launch\EC2Launch.exe") { & "$env:ProgramFiles\Amazon\EC2Launch\EC2Launch.exe" run } else { Import-Module C:\ProgramData\Amazon\EC2-Windows\Launch\Module\Ec2Launch.psm1; Add-Routes }`),
 			restartFailed, verify,
 		},
 		Docs: []string{docIMDS, docTroubleshoot},
@@ -60,11 +60,11 @@ var _ = add(
 		ID: "imds-via-proxy", Group: "imds", Severity: Critical, Title: "metadata requests go to a proxy",
 		Meaning: "The agent's service has an http_proxy and its no_proxy does not list 169.254.169.254, so metadata requests go to the proxy instead of the instance.",
 		Fix: []Step{
-			linux(asRoot("Add the metadata addresses to no_proxy of the service",
-				"mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nEnvironment=\"no_proxy={noproxy}\"\\n' > /etc/systemd/system/{unit}.d/zz-no-proxy.conf")),
+			linux.asRoot("Add the metadata addresses to no_proxy of the service",
+				"mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nEnvironment=\"no_proxy={noproxy}\"\\n' > /etc/systemd/system/{unit}.d/zz-no-proxy.conf"),
 			proxyMac,
-			windows(asRoot("Add the metadata addresses to no_proxy of the service, and keep its other variables",
-				`$k = 'HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent'; $e = @((Get-ItemProperty $k).Environment | Where-Object { $_ -and $_ -notmatch '^no_proxy=' }); Set-ItemProperty $k -Name Environment -Type MultiString -Value ($e + 'no_proxy={noproxy}')`)),
+			windows.asRoot("Add the metadata addresses to no_proxy of the service, and keep its other variables",
+				`$k = 'HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent'; $e = @((Get-ItemProperty $k).Environment | Where-Object { $_ -and $_ -notmatch '^no_proxy=' }); Set-ItemProperty $k -Name Environment -Type MultiString -Value ($e + 'no_proxy={noproxy}')`),
 			reload, restartMac, restartWindows, verify,
 		},
 		Docs: []string{docProxy},
@@ -73,13 +73,13 @@ var _ = add(
 		ID: "imds-impostor", Group: "imds", Severity: Critical, Title: "something else answers for metadata",
 		Meaning: "What answers at 169.254.169.254 is neither the EC2 metadata service nor that of a known cloud: a local proxy, a router or a portal. The agent may take this host for an EC2 instance.",
 		Fix: []Step{
-			linux(onHost("Check who answers", "ip route get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head")),
-			mac(onHost("Check who answers", "route -n get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head")),
-			windows(onHost("Check who answers", "route print 169.254*; $q = [Net.WebRequest]::Create('http://169.254.169.254/'); $q.Proxy = $null; $q.Timeout = 2000; try { $r = $q.GetResponse() } catch { $_.Exception.Message; $r = $_.Exception.InnerException.Response }; $r | Format-List StatusCode,Server")),
-			unix(asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", `{ cat {config} 2>/dev/null || echo '{}'; } | jq '.Identity.ConsumptionOrder = ["OnPrem"]' > {config}.new && mv {config}.new {config}`)),
-			windows(asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", `if (-not (Test-Path {config})) { Copy-Item "$env:ProgramFiles\Amazon\SSM\amazon-ssm-agent.json.template" {config} }; Select-String -Path {config} -Pattern ConsumptionOrder`)),
-			linux(or(asRoot)("Or keep the host from reaching it", "ip route add unreachable 169.254.169.254")),
-			windows(or(asRoot)("Or keep the host from reaching it", "New-NetFirewallRule -DisplayName 'No EC2 metadata' -Direction Outbound -RemoteAddress 169.254.169.254 -Action Block")),
+			linux.onHost("Check who answers", "ip route get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head"),
+			mac.onHost("Check who answers", "route -n get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head"),
+			windows.onHost("Check who answers", "route print 169.254*; $q = [Net.WebRequest]::Create('http://169.254.169.254/'); $q.Proxy = $null; $q.Timeout = 2000; try { $r = $q.GetResponse() } catch { $_.Exception.Message; $r = $_.Exception.InnerException.Response }; $r | Format-List StatusCode,Server"),
+			unix.asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", `{ cat {config} 2>/dev/null || echo '{}'; } | jq '.Identity.ConsumptionOrder = ["OnPrem"]' > {config}.new && mv {config}.new {config}`),
+			windows.asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", `if (-not (Test-Path {config})) { Copy-Item "$env:ProgramFiles\Amazon\SSM\amazon-ssm-agent.json.template" {config} }; Select-String -Path {config} -Pattern ConsumptionOrder`),
+			or(linux.asRoot)("Or keep the host from reaching it", "ip route add unreachable 169.254.169.254"),
+			or(windows.asRoot)("Or keep the host from reaching it", "New-NetFirewallRule -DisplayName 'No EC2 metadata' -Direction Outbound -RemoteAddress 169.254.169.254 -Action Block"),
 			restart, verify,
 		},
 		Docs: []string{docHybrid},
@@ -89,9 +89,9 @@ var _ = add(
 		Meaning: "At boot the agent started before metadata or network was up, gave up, and nothing started it again. Metadata and network work now; the agent is still down.",
 		Fix: []Step{
 			asRoot("Restart the agent", "{restart}"),
-			windows(asRoot("For the next boot, start it later", "sc.exe config AmazonSSMAgent start= delayed-auto")),
-			linux(asRoot("For the next boot, start it after network-online.target and let systemd restart it",
-				"mkdir -p /etc/systemd/system/{unit}.d && printf '[Unit]\\nWants=network-online.target\\nAfter=network-online.target\\n[Service]\\nRestart=always\\nRestartSec=90\\n' > /etc/systemd/system/{unit}.d/boot.conf && systemctl daemon-reload")),
+			windows.asRoot("For the next boot, start it later", "sc.exe config AmazonSSMAgent start= delayed-auto"),
+			linux.asRoot("For the next boot, start it after network-online.target and let systemd restart it",
+				"mkdir -p /etc/systemd/system/{unit}.d && printf '[Unit]\\nWants=network-online.target\\nAfter=network-online.target\\n[Service]\\nRestart=always\\nRestartSec=90\\n' > /etc/systemd/system/{unit}.d/boot.conf && systemctl daemon-reload"),
 			verify,
 		},
 		Docs: []string{docAgentStart},
@@ -119,4 +119,4 @@ var _ = add(
 		},
 		Docs: []string{docIMDS},
 	},
-)
+}

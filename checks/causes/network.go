@@ -14,7 +14,7 @@ const (
 )
 
 // AllowAgentOut lets the agent's programs, and no others, through the firewall of Windows.
-var AllowAgentOut = windows(asRoot("Let the agent's programs out, to metadata (80) and AWS (443); where a group policy closes it, there", `foreach ($p in 'amazon-ssm-agent', 'ssm-agent-worker', 'ssm-session-worker', 'ssm-document-worker') { New-NetFirewallRule -DisplayName "SSM Agent: $p" -Direction Outbound -Program "$env:ProgramFiles\Amazon\SSM\$p.exe" -Protocol TCP -RemotePort 80,443 -Action Allow }`))
+var AllowAgentOut = windows.asRoot("Let the agent's programs out, to metadata (80) and AWS (443); where a group policy closes it, there", `foreach ($p in 'amazon-ssm-agent', 'ssm-agent-worker', 'ssm-session-worker', 'ssm-document-worker') { New-NetFirewallRule -DisplayName "SSM Agent: $p" -Direction Outbound -Program "$env:ProgramFiles\Amazon\SSM\$p.exe" -Protocol TCP -RemotePort 80,443 -Action Allow }`)
 
 // NAT64 lets a host that has only IPv6 reach endpoints that have only IPv4.
 var NAT64 = []Step{
@@ -30,7 +30,7 @@ var NamesMissing = []Step{
 	restartFailed, verify,
 }
 
-var _ = add(
+var networkCauses = []Cause{
 	Cause{
 		ID: "network-no-egress", Group: "network", Severity: Critical, Title: "no path to the Systems Manager endpoints",
 		Meaning: "Connections to the regional Systems Manager endpoints on port 443 do not get out of the network of this host.",
@@ -69,8 +69,8 @@ var _ = add(
 		ID: "vpce-private-dns-off", Group: "network", Severity: Critical, Title: "DNS does not give the VPC endpoint's private address",
 		Meaning: "A VPC endpoint exists, but the resolver this host uses gives public addresses for its name: it does not forward to the VPC resolver, or private DNS of the endpoint is off.",
 		Fix: []Step{
-			unix(onHost("Compare the answers of the VPC resolver and of yours", "dig +short {endpoint} @169.254.169.253; dig +short {endpoint}")),
-			windows(onHost("Compare the answers of the VPC resolver and of yours", "Resolve-DnsName {endpoint} -Server 169.254.169.253; Resolve-DnsName {endpoint}")),
+			unix.onHost("Compare the answers of the VPC resolver and of yours", "dig +short {endpoint} @169.254.169.253; dig +short {endpoint}"),
+			windows.onHost("Compare the answers of the VPC resolver and of yours", "Resolve-DnsName {endpoint} -Server 169.254.169.253; Resolve-DnsName {endpoint}"),
 			operator("If both are public, turn private DNS of the endpoint on",
 				"id=$(aws ec2 describe-vpc-endpoints --region {region} --filters Name=vpc-id,Values={vpc} Name=service-name,Values=com.amazonaws.{region}.{service} --query 'VpcEndpoints[0].VpcEndpointId' --output text)\n"+
 					"aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id $id --private-dns-enabled"),
@@ -84,12 +84,12 @@ var _ = add(
 		ID: "dns-resolution-failed", Group: "network", Severity: Critical, Title: "endpoint names do not resolve",
 		Meaning: "The resolver of this host does not answer, or does not know the names of the Systems Manager endpoints.",
 		Fix: []Step{
-			unix(onHost("Ask the resolver, then the VPC resolver", "dig {endpoint} @{resolver}; dig {endpoint} @169.254.169.253")),
-			linux(asRoot("If only the VPC resolver answers, use it: for systemd-resolved", "mkdir -p /etc/systemd/resolved.conf.d && printf '[Resolve]\\nDNS=169.254.169.253\\n' > /etc/systemd/resolved.conf.d/vpc.conf && systemctl restart systemd-resolved")),
-			linux(or(onHost)("Or see what writes /etc/resolv.conf and correct it there", "ls -l /etc/resolv.conf; cat /etc/resolv.conf; resolvectl status")),
-			mac(onHost("If only the VPC resolver answers, correct the DNS servers of the network service", "scutil --dns; networksetup -listallnetworkservices")),
-			windows(onHost("Ask the resolver, then the VPC resolver", "Resolve-DnsName {endpoint} -Server {resolver}; Resolve-DnsName {endpoint} -Server 169.254.169.253")),
-			windows(asRoot("If only the VPC resolver answers, let the interface take its DNS servers from DHCP again", "Get-DnsClientServerAddress; Set-DnsClientServerAddress -InterfaceAlias {interface} -ResetServerAddresses")),
+			unix.onHost("Ask the resolver, then the VPC resolver", "dig {endpoint} @{resolver}; dig {endpoint} @169.254.169.253"),
+			linux.asRoot("If only the VPC resolver answers, use it: for systemd-resolved", "mkdir -p /etc/systemd/resolved.conf.d && printf '[Resolve]\\nDNS=169.254.169.253\\n' > /etc/systemd/resolved.conf.d/vpc.conf && systemctl restart systemd-resolved"),
+			or(linux.onHost)("Or see what writes /etc/resolv.conf and correct it there", "ls -l /etc/resolv.conf; cat /etc/resolv.conf; resolvectl status"),
+			mac.onHost("If only the VPC resolver answers, correct the DNS servers of the network service", "scutil --dns; networksetup -listallnetworkservices"),
+			windows.onHost("Ask the resolver, then the VPC resolver", "Resolve-DnsName {endpoint} -Server {resolver}; Resolve-DnsName {endpoint} -Server 169.254.169.253"),
+			windows.asRoot("If only the VPC resolver answers, let the interface take its DNS servers from DHCP again", "Get-DnsClientServerAddress; Set-DnsClientServerAddress -InterfaceAlias {interface} -ResetServerAddresses"),
 			operator("If no resolver answers, check whether DNS support of the VPC is on", "aws ec2 describe-vpc-attribute --region {region} --vpc-id {vpc} --attribute enableDnsSupport"),
 			restartFailed, verify,
 		},
@@ -99,10 +99,10 @@ var _ = add(
 		ID: "dns-override-stale", Group: "network", Severity: Critical, Title: "endpoint name overridden locally",
 		Meaning: "The hosts file, a local zone or the search list of the resolver gives another address for an endpoint, and nothing usable answers there.",
 		Fix: []Step{
-			unix(onHost("Check what the hosts file says of the endpoints", "grep -nE '{pinned}' /etc/hosts")),
-			unix(asRoot("Remove the names; a copy stays in /etc/hosts.bak", "sed -i.bak -E -e 's/[[:space:]]+({pinned})([[:space:]]|$)/\\2/g' -e 's/[[:space:]]+({pinned})([[:space:]]|$)/\\2/g' -e '/^[0-9A-Fa-f.:]+[[:space:]]*$/d' /etc/hosts")),
-			windows(onHost("Look at the line", `Select-String -Path C:\Windows\System32\drivers\etc\hosts -Pattern '{pinned}'`)),
-			windows(asRoot("Remove the lines; a copy stays beside it", `$h = "$env:windir\System32\drivers\etc\hosts"; Copy-Item $h "$h.bak"; (Get-Content $h) -notmatch '\s({pinned})(\s|$)' | Set-Content $h`)),
+			unix.onHost("Check what the hosts file says of the endpoints", "grep -nE '{pinned}' /etc/hosts"),
+			unix.asRoot("Remove the names; a copy stays in /etc/hosts.bak", "sed -i.bak -E -e 's/[[:space:]]+({pinned})([[:space:]]|$)/\\2/g' -e 's/[[:space:]]+({pinned})([[:space:]]|$)/\\2/g' -e '/^[0-9A-Fa-f.:]+[[:space:]]*$/d' /etc/hosts"),
+			windows.onHost("Look at the line", `Select-String -Path C:\Windows\System32\drivers\etc\hosts -Pattern '{pinned}'`),
+			windows.asRoot("Remove the lines; a copy stays beside it", `$h = "$env:windir\System32\drivers\etc\hosts"; Copy-Item $h "$h.bak"; (Get-Content $h) -notmatch '\s({pinned})(\s|$)' | Set-Content $h`),
 			restartFailed, verify,
 		},
 		Docs: []string{docEndpoints},
@@ -111,10 +111,10 @@ var _ = add(
 		ID: "host-firewall-egress", Group: "network", Severity: Critical, Title: "host firewall blocks outbound 443",
 		Meaning: "A firewall on this host itself refuses or drops connections to the Systems Manager endpoints on port 443.",
 		Fix: []Step{
-			linux(asRoot("Find the rule", "nft list ruleset | grep -nE '443|drop|reject'; iptables -S OUTPUT")),
-			linux(asRoot("Put a rule before it that lets root, which the agent runs as, out on 443 (make it permanent where your firewall is configured)", "iptables -I OUTPUT 1 -p tcp --dport 443 -m owner --uid-owner 0 -j ACCEPT")),
-			mac(asRoot("Find the rule and remove it from /etc/pf.conf or the anchor it is in", "pfctl -sr | grep -n block")),
-			windows(asRoot("Find a rule that blocks; it wins over rules that allow", "Get-NetFirewallRule -Direction Outbound -Action Block -Enabled True | Format-Table Name,DisplayName")),
+			linux.asRoot("Find the rule", "nft list ruleset | grep -nE '443|drop|reject'; iptables -S OUTPUT"),
+			linux.asRoot("Put a rule before it that lets root, which the agent runs as, out on 443 (make it permanent where your firewall is configured)", "iptables -I OUTPUT 1 -p tcp --dport 443 -m owner --uid-owner 0 -j ACCEPT"),
+			mac.asRoot("Find the rule and remove it from /etc/pf.conf or the anchor it is in", "pfctl -sr | grep -n block"),
+			windows.asRoot("Find a rule that blocks; it wins over rules that allow", "Get-NetFirewallRule -Direction Outbound -Action Block -Enabled True | Format-Table Name,DisplayName"),
 			AllowAgentOut,
 			restartFailed, verify,
 		},
@@ -126,8 +126,8 @@ var _ = add(
 		Ways:    [][]Step{NAT64},
 		Fix: []Step{
 			NAT64[0],
-			unix(or(asRoot)("Or use the dual-stack endpoints instead of NAT64: agent 3.3.3270.0 or later with Agent.UseDualStackEndpoint true in amazon-ssm-agent.json", "grep -n UseDualStackEndpoint {config}")),
-			windows(or(asRoot)("Or use the dual-stack endpoints instead of NAT64: agent 3.3.3270.0 or later with Agent.UseDualStackEndpoint true in amazon-ssm-agent.json", "Select-String -Path {config} -Pattern UseDualStackEndpoint")),
+			or(unix.asRoot)("Or use the dual-stack endpoints instead of NAT64: agent 3.3.3270.0 or later with Agent.UseDualStackEndpoint true in amazon-ssm-agent.json", "grep -n UseDualStackEndpoint {config}"),
+			or(windows.asRoot)("Or use the dual-stack endpoints instead of NAT64: agent 3.3.3270.0 or later with Agent.UseDualStackEndpoint true in amazon-ssm-agent.json", "Select-String -Path {config} -Pattern UseDualStackEndpoint"),
 			or(operator)("Or start a new instance in a dual-stack subnet, where it gets an IPv4 address too; an IPv6-only subnet has none to give",
 				"aws ec2 describe-subnets --region {region} --filters Name=vpc-id,Values={vpc} Name=ipv6-native,Values=false --query 'Subnets[].[SubnetId,CidrBlock,Ipv6CidrBlockAssociationSet[].Ipv6CidrBlock]'"),
 			restartFailed, verify,
@@ -138,13 +138,13 @@ var _ = add(
 		ID: "route-wrong-interface", Group: "network", Severity: Critical, Title: "traffic leaves by the wrong interface",
 		Meaning: "Routing sends traffic for the endpoints out of an interface from which they cannot be reached, while another interface could.",
 		Fix: []Step{
-			linux(onHost("Check which way is chosen and what the alternatives are", "ip route get {address}; ip route show table all | grep default; ip rule")),
-			linux(asRoot("Route {address} by the interface that works; its gateway stands after via in its default route (leave via out where {address} lies in the interface's own network)", "ip route replace {address} via GATEWAY dev {interface}")),
-			linux(asRoot("Make it permanent, for example with a lower metric of the right interface", "nmcli connection modify CONNECTION ipv4.route-metric 50")),
-			mac(onHost("Check which way is chosen and what the alternatives are", "route -n get {address}; netstat -rn -f inet")),
-			mac(asRoot("Route {address} by the gateway of the interface that works", "route -n add -host {address} GATEWAY")),
-			windows(onHost("Check which way is chosen and what the alternatives are", "Find-NetRoute -RemoteIPAddress {address}; Get-NetRoute -DestinationPrefix 0.0.0.0/0 | Format-Table InterfaceAlias,NextHop,RouteMetric")),
-			windows(asRoot("Route {address} by the gateway (NextHop) of the interface that works, permanently", "route -p add {address} mask 255.255.255.255 GATEWAY")),
+			linux.onHost("Check which way is chosen and what the alternatives are", "ip route get {address}; ip route show table all | grep default; ip rule"),
+			linux.asRoot("Route {address} by the interface that works; its gateway stands after via in its default route (leave via out where {address} lies in the interface's own network)", "ip route replace {address} via GATEWAY dev {interface}"),
+			linux.asRoot("Make it permanent, for example with a lower metric of the right interface", "nmcli connection modify CONNECTION ipv4.route-metric 50"),
+			mac.onHost("Check which way is chosen and what the alternatives are", "route -n get {address}; netstat -rn -f inet"),
+			mac.asRoot("Route {address} by the gateway of the interface that works", "route -n add -host {address} GATEWAY"),
+			windows.onHost("Check which way is chosen and what the alternatives are", "Find-NetRoute -RemoteIPAddress {address}; Get-NetRoute -DestinationPrefix 0.0.0.0/0 | Format-Table InterfaceAlias,NextHop,RouteMetric"),
+			windows.asRoot("Route {address} by the gateway (NextHop) of the interface that works, permanently", "route -p add {address} mask 255.255.255.255 GATEWAY"),
 			restartFailed, verify,
 		},
 		Docs: []string{docTroubleshoot},
@@ -153,8 +153,8 @@ var _ = add(
 		ID: "websocket-blocked", Group: "network", Severity: Critical, Title: "websocket does not get through",
 		Meaning: "HTTPS to ssmmessages works, but the websocket upgrade is refused or cut by a proxy or inspection device. Without it there are no sessions, and commands only over the older channel.",
 		Fix: []Step{
-			unix(onHost("Try an upgrade by the same way", "curl -si -m 5 --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' https://{endpoint}/v1/control-channel/{node}")),
-			windows(onHost("Try an upgrade by the same way", "[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; $w = New-Object Net.WebSockets.ClientWebSocket; try { $w.ConnectAsync('wss://{endpoint}/v1/control-channel/{node}', [Threading.CancellationToken]::None).Wait(5000) } catch { $_.Exception.GetBaseException().Message }")),
+			unix.onHost("Try an upgrade by the same way", "curl -si -m 5 --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' https://{endpoint}/v1/control-channel/{node}"),
+			windows.onHost("Try an upgrade by the same way", "[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; $w = New-Object Net.WebSockets.ClientWebSocket; try { $w.ConnectAsync('wss://{endpoint}/v1/control-channel/{node}', [Threading.CancellationToken]::None).Wait(5000) } catch { $_.Exception.GetBaseException().Message }"),
 			onHost("Let the administrator of the proxy or firewall allow wss (websocket upgrade) to {endpoint}, without inspection and with an idle time of at least 10 min; the name to give", "echo {endpoint}:443"),
 			restart, verify,
 		},
@@ -164,8 +164,8 @@ var _ = add(
 		ID: "channel-down", Group: "network", Severity: Warning, Title: "message channel does not open",
 		Meaning: "The node is accepted, but the agent fails again and again to open its message channel, and nothing that this host can see explains it. Without the channel there are no sessions, and commands only over the older channel.",
 		Fix: []Step{
-			unix(onHost("Check how it fails", "grep -iE 'control ?channel|websocket' {log}/amazon-ssm-agent.log | tail -n 20")),
-			windows(onHost("Check how it fails", `Select-String -Path (Join-Path {log} ssm-agent-worker.log) -Pattern 'control ?channel|websocket' | Select-Object -Last 20`)),
+			unix.onHost("Check how it fails", "grep -iE 'control ?channel|websocket' {log}/amazon-ssm-agent.log | tail -n 20"),
+			windows.onHost("Check how it fails", `Select-String -Path (Join-Path {log} ssm-agent-worker.log) -Pattern 'control ?channel|websocket' | Select-Object -Last 20`),
 			asRoot("Restart the agent: it opens the channel again", "{restart}"),
 			onHost("If its handshake is refused again, let the administrator of the proxy or firewall allow wss (websocket upgrade) to {endpoint}, without inspection; the name to give", "echo {endpoint}:443"),
 			operator("If the service answers with a status of 500 or more, check for a service event in this Region", "aws health describe-events --region us-east-1 --filter services=SSM,regions={region},eventStatusCodes=open"),
@@ -178,9 +178,9 @@ var _ = add(
 		Meaning: "The agent's control channel sits on a connection that no longer reaches the service, as after a firewall or NAT dropped it. A new connection works.",
 		Fix: []Step{
 			asRoot("Restart the agent: it opens a new channel at once", "{restart}"),
-			linux(onHost("If it comes back, look for a device with a short idle timeout; see the connection's timers", "ss -tnoi dst :443")),
-			mac(onHost("If it comes back, look for a device with a short idle timeout; see the connections", "netstat -anp tcp | grep '[.]443 '")),
-			windows(onHost("If it comes back, look for a device with a short idle timeout; see the connections", "Get-NetTCPConnection -RemotePort 443 -State Established")),
+			linux.onHost("If it comes back, look for a device with a short idle timeout; see the connection's timers", "ss -tnoi dst :443"),
+			mac.onHost("If it comes back, look for a device with a short idle timeout; see the connections", "netstat -anp tcp | grep '[.]443 '"),
+			windows.onHost("If it comes back, look for a device with a short idle timeout; see the connections", "Get-NetTCPConnection -RemotePort 443 -State Established"),
 			verify,
 		},
 		Docs: []string{docSession},
@@ -195,4 +195,4 @@ var _ = add(
 		},
 		Docs: []string{docEndpoints, docSession},
 	},
-)
+}

@@ -1,6 +1,6 @@
 package causes
 
-var _ = add(
+var noneCauses = []Cause{
 	Cause{
 		ID: "healthy", Group: "none", Severity: Info, Title: "nothing is wrong",
 		Meaning: "The host is a managed node and nothing on it needs repair.",
@@ -19,4 +19,4 @@ var _ = add(
 		},
 		Docs: []string{docSession},
 	},
-)
+}

@@ -3,7 +3,7 @@ package causes
 // listSCPs asks for the service control policies of the account itself and for its parent.
 const listSCPs = "aws organizations list-policies-for-target --target-id {account} --filter SERVICE_CONTROL_POLICY; aws organizations list-parents --child-id {account}"
 
-var _ = add(
+var permissionsCauses = []Cause{
 	Cause{
 		ID: "iam-missing-registration-action", Group: "permissions", Severity: Critical, Title: "role may not register the node",
 		Meaning: "No identity policy of the role in use allows ssm:UpdateInstanceInformation, the heartbeat without which a host is not a managed node.",
@@ -79,4 +79,4 @@ var _ = add(
 		},
 		Docs: []string{docProfile},
 	},
-)
+}

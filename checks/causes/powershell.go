@@ -1,16 +1,17 @@
 package causes
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"ssm-doctor/checks/pattern"
 )
 
 var (
-	reCmdlet = regexp.MustCompile(`(?:^|[;|{(=!]\s*|\n\s*)([A-Z][a-z]+-[A-Z][A-Za-z]+)\b`)
+	reCmdlet = pattern.New(`(?:^|[;|{(=!]\s*|\n\s*)([A-Z][a-z]+-[A-Z][A-Za-z]+)\b`)
 	// reWindows are programs of Windows, at the begin of a statement.
-	reWindows = regexp.MustCompile(`(?:^|[;|{&]\s*|\n)"?(?:[^"\s]*\\)?(sc\.exe|w32tm|netsh|ipconfig|route|Dism\.exe|sysprep\.exe|powershell\.exe|curl\.exe|EC2Launch\.exe|amazon-ssm-agent\.exe)"? ([^;|}\n]*)`)
-	reCalled  = regexp.MustCompile(`& "?[^"]*\\(sysprep\.exe|EC2Launch\.exe|amazon-ssm-agent\.exe)"? ([^;|}\n]*)`)
+	reWindows = pattern.New(`(?:^|[;|{&]\s*|\n)"?(?:[^"\s]*\\)?(sc\.exe|w32tm|netsh|ipconfig|route|Dism\.exe|sysprep\.exe|powershell\.exe|curl\.exe|EC2Launch\.exe|amazon-ssm-agent\.exe)"? ([^;|}\n]*)`)
+	reCalled  = pattern.New(`& "?[^"]*\\(sysprep\.exe|EC2Launch\.exe|amazon-ssm-agent\.exe)"? ([^;|}\n]*)`)
 )
 
 // isPowerShell reports whether a command is for Windows.

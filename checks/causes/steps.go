@@ -51,12 +51,32 @@ func or(step func(text, command string) Step) func(text, command string) Step {
 	}
 }
 
-// Steps for some systems only.
-func linux(s Step) Step           { return on("linux", s) }
-func mac(s Step) Step             { return on("darwin", s) }
-func windows(s Step) Step         { return on("windows", s) }
-func unix(s Step) Step            { return on("linux darwin", s) }
-func on(goos string, s Step) Step { s.GOOS = goos; return s }
+// system is what steps for some systems only are made by: linux.asRoot. Like the steps for
+// all of them, they are one expression each: then the compiler lays the whole catalogue
+// out, and nothing of it is made at the start of the program.
+type system string
+
+const (
+	linux   system = "linux"
+	mac     system = "darwin"
+	windows system = "windows"
+	unix    system = "linux darwin"
+)
+
+func (on system) asRoot(text, command string) Step {
+	return Step{Text: text, Command: command, Where: OnHost, Root: true, GOOS: string(on)}
+}
+
+func (on system) onHost(text, command string) Step {
+	return Step{Text: text, Command: command, Where: OnHost, GOOS: string(on)}
+}
+
+func (on system) operator(text, command string) Step {
+	return Step{Text: text, Command: command, Where: OperatorCLI, GOOS: string(on)}
+}
+
+// on makes a step one for some systems only.
+func on(systems system, s Step) Step { s.GOOS = string(systems); return s }
 
 // Steps that end many remedies. The waits are those of the agent's credential
 // refresher: 25-30 min after a refusal, 5-60 min after other errors, unless release
@@ -107,30 +127,30 @@ var registerAgain = []Step{
 // Source: amazon-ssm-agent 3.3, agent/managedInstances/vault/fsvault.
 var replaceVault = []Step{
 	registerAgain[0],
-	unix(asRoot("Move the damaged vault away; the agent makes a new one", "mv {data}/Vault {data}/Vault.damaged")),
-	windows(asRoot("Move the damaged vault away; the agent makes a new one", "Move-Item (Join-Path {data} Vault) (Join-Path {data} Vault.damaged)")),
+	unix.asRoot("Move the damaged vault away; the agent makes a new one", "mv {data}/Vault {data}/Vault.damaged"),
+	windows.asRoot("Move the damaged vault away; the agent makes a new one", "Move-Item (Join-Path {data} Vault) (Join-Path {data} Vault.damaged)"),
 	registerAgain[3], restart, verify,
 }
 
 // Steps of a lack of memory, of which a finding leaves out what its host does not need.
 var (
-	LiftMemoryLimit = linux(asRoot("Take the limit off the agent's service: its own memory limit (MemoryMax) was met, not that of the host", `mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nMemoryMax=infinity\nMemoryLimit=infinity\n' >/etc/systemd/system/{unit}.d/90-memory-limit.conf && systemctl daemon-reload`))
-	AddSwap         = linux(asRoot("Give the host more memory: a larger instance type, or swap now", "dd if=/dev/zero of=/swapfile bs=1M count=1024 && chmod 600 /swapfile && mkswap /swapfile && swapon /swapfile && echo '/swapfile none swap sw 0 0' >>/etc/fstab"))
-	ProtectFromOOM  = linux(asRoot("Keep the kernel from choosing the agent, and systemd from stopping it when a command it runs is killed; agents from 3.3.4364 on bring that in their unit",
-		`mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nOOMScoreAdjust=-900\nOOMPolicy=continue\n' >/etc/systemd/system/{unit}.d/50-memory.conf && systemctl daemon-reload`))
+	LiftMemoryLimit = linux.asRoot("Take the limit off the agent's service: its own memory limit (MemoryMax) was met, not that of the host", `mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nMemoryMax=infinity\nMemoryLimit=infinity\n' >/etc/systemd/system/{unit}.d/90-memory-limit.conf && systemctl daemon-reload`)
+	AddSwap         = linux.asRoot("Give the host more memory: a larger instance type, or swap now", "dd if=/dev/zero of=/swapfile bs=1M count=1024 && chmod 600 /swapfile && mkswap /swapfile && swapon /swapfile && echo '/swapfile none swap sw 0 0' >>/etc/fstab")
+	ProtectFromOOM  = linux.asRoot("Keep the kernel from choosing the agent, and systemd from stopping it when a command it runs is killed; agents from 3.3.4364 on bring that in their unit",
+		`mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nOOMScoreAdjust=-900\nOOMPolicy=continue\n' >/etc/systemd/system/{unit}.d/50-memory.conf && systemctl daemon-reload`)
 )
 
 // Steps that make a service start at boot, without starting it now.
 var (
 	EnableAtBoot  = asRoot("Let the service start at boot; it runs now and need not be restarted", "{enableonly}")
-	EnableStatic  = linux(asRoot("Let something start the service at boot: its unit has no [Install] section, so that it cannot be enabled", "systemctl add-wants multi-user.target {unit}"))
+	EnableStatic  = linux.asRoot("Let something start the service at boot: its unit has no [Install] section, so that it cannot be enabled", "systemctl add-wants multi-user.target {unit}")
 	RepairAgent   = asRoot("Install the agent's programs again; registration and configuration stay", "{repair}")
-	ConfigureDpkg = linux(asRoot("Let dpkg end what it began", "dpkg --configure -a"))
+	ConfigureDpkg = linux.asRoot("Let dpkg end what it began", "dpkg --configure -a")
 )
 
 // RunAsRoot takes back a User= of the agent's service, wherever it stands; it needs systemctl
 // daemon-reload and a start.
-var RunAsRoot = linux(asRoot("Let the service run as root: a drop-in that is read last takes back what another file says", `mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nUser=root\n' > /etc/systemd/system/{unit}.d/zz-root.conf`))
+var RunAsRoot = linux.asRoot("Let the service run as root: a drop-in that is read last takes back what another file says", `mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nUser=root\n' > /etc/systemd/system/{unit}.d/zz-root.conf`)
 
 // Again is the look that ends a remedy.
 var Again = verify

@@ -6,29 +6,29 @@ const proxyDropIn = "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\
 // Where the agent takes its proxy from: AWS Systems Manager user guide,
 // "Configuring SSM Agent to use a proxy".
 var (
-	proxyWindows = windows(asRoot("Set the service's own proxy to {proxy}, with a no_proxy that lists the metadata addresses; this replaces the variables that are set there",
-		`Set-ItemProperty HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent -Name Environment -Type MultiString -Value 'http_proxy={proxy}','https_proxy={proxy}','no_proxy={noproxy}'`))
-	proxyMac = mac(onHost("The agent takes the proxy of the network settings: correct it there, with the metadata address among the exceptions (no_proxy)", "scutil --proxy"))
-	reload   = linux(asRoot("Load it and restart", "systemctl daemon-reload && {restart}"))
+	proxyWindows = windows.asRoot("Set the service's own proxy to {proxy}, with a no_proxy that lists the metadata addresses; this replaces the variables that are set there",
+		`Set-ItemProperty HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent -Name Environment -Type MultiString -Value 'http_proxy={proxy}','https_proxy={proxy}','no_proxy={noproxy}'`)
+	proxyMac = mac.onHost("The agent takes the proxy of the network settings: correct it there, with the metadata address among the exceptions (no_proxy)", "scutil --proxy")
+	reload   = linux.asRoot("Load it and restart", "systemctl daemon-reload && {restart}")
 	// Where nothing has to be loaded.
-	restartMac, restartWindows = mac(restart), windows(restart)
+	restartMac, restartWindows = on(mac, restart), on(windows, restart)
 )
 
 // Reload is the remedy where the settings of the service are right and only the
 // running agent has others.
 var Reload = []Step{reload, restartMac, restartWindows, verify}
 
-var _ = add(
+var pathCauses = []Cause{
 	Cause{
 		ID: "tls-untrusted-ca", Group: "tls-proxy-clock", Severity: Critical, Title: "certificate not trusted",
 		Meaning: "A Systems Manager endpoint shows a certificate that this host does not trust. Usually a device inspects TLS with its own CA; sometimes the trust store is outdated.",
 		Fix: []Step{
-			unix(onHost("Look at the certificates of {endpoint}", "openssl s_client -connect {endpoint}:443 -servername {endpoint} -showcerts </dev/null")),
-			windows(onHost("Check who issued the certificate of {endpoint}", "$c = New-Object Net.Sockets.TcpClient('{endpoint}',443); $s = New-Object Net.Security.SslStream($c.GetStream(),$false,{$true}); $s.AuthenticateAsClient('{endpoint}'); $s.RemoteCertificate | Format-List Subject,Issuer")),
-			linux(asRoot("Trust the issuer, if it is your own inspection CA: get its certificate from whoever runs the inspection, and add it to the trust store", "{trustca}")),
-			linux(asRoot("Refresh the trust store, if the issuer is a public CA", "{refreshca}")),
-			mac(asRoot("If the issuer is your own inspection CA, add it to the trust store, or exempt the Systems Manager endpoints from inspection", "security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain YOUR-CA.pem")),
-			windows(asRoot("If the issuer is your own inspection CA, add it to the trust store, or exempt the Systems Manager endpoints from inspection", `Import-Certificate -FilePath YOUR-CA.cer -CertStoreLocation Cert:\LocalMachine\Root`)),
+			unix.onHost("Look at the certificates of {endpoint}", "openssl s_client -connect {endpoint}:443 -servername {endpoint} -showcerts </dev/null"),
+			windows.onHost("Check who issued the certificate of {endpoint}", "$c = New-Object Net.Sockets.TcpClient('{endpoint}',443); $s = New-Object Net.Security.SslStream($c.GetStream(),$false,{$true}); $s.AuthenticateAsClient('{endpoint}'); $s.RemoteCertificate | Format-List Subject,Issuer"),
+			linux.asRoot("Trust the issuer, if it is your own inspection CA: get its certificate from whoever runs the inspection, and add it to the trust store", "{trustca}"),
+			linux.asRoot("Refresh the trust store, if the issuer is a public CA", "{refreshca}"),
+			mac.asRoot("If the issuer is your own inspection CA, add it to the trust store, or exempt the Systems Manager endpoints from inspection", "security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain YOUR-CA.pem"),
+			windows.asRoot("If the issuer is your own inspection CA, add it to the trust store, or exempt the Systems Manager endpoints from inspection", `Import-Certificate -FilePath YOUR-CA.cer -CertStoreLocation Cert:\LocalMachine\Root`),
 			restart, verify,
 		},
 		Docs: []string{docProxy, docTroubleshoot},
@@ -37,7 +37,7 @@ var _ = add(
 		ID: "proxy-scheme-mismatch", Group: "tls-proxy-clock", Severity: Critical, Title: "proxy URL has the wrong scheme",
 		Meaning: "The URL of the agent's proxy says https:// while the proxy speaks plain HTTP, or the reverse. http:// is right for nearly every proxy, also for HTTPS traffic through it.",
 		Fix: []Step{
-			linux(asRoot("Set the proxy of the service to {proxy}", proxyDropIn)),
+			linux.asRoot("Set the proxy of the service to {proxy}", proxyDropIn),
 			proxyMac, proxyWindows,
 			reload, restartMac, restartWindows, verify,
 		},
@@ -47,11 +47,11 @@ var _ = add(
 		ID: "proxy-certificate-untrusted", Group: "tls-proxy-clock", Severity: Critical, Title: "proxy's certificate not trusted",
 		Meaning: "The agent's proxy is reached by https://, and the certificate it shows is not accepted by this host: its issuer is not trusted, it is for another name, or it has expired. The agent does not talk to such a proxy.",
 		Fix: []Step{
-			unix(onHost("Look at the chain that the proxy shows", "openssl s_client -connect {address} -showcerts </dev/null")),
-			windows(onHost("Check what is wrong with the certificate that the proxy shows", "$u = [uri]'{proxy}'; $c = New-Object Net.Sockets.TcpClient; $c.Connect($u.Host, $u.Port); $s = New-Object Net.Security.SslStream($c.GetStream(), $false, {$true}); $s.AuthenticateAsClient($u.Host, $null, 'Tls12', $false); New-Object Security.Cryptography.X509Certificates.X509Certificate2 $s.RemoteCertificate | Format-List Subject,Issuer,NotAfter,DnsNameList")),
-			linux(asRoot("If the issuer is your own CA, add it to the trust store", "{trustca}")),
-			mac(asRoot("If the issuer is your own CA, add it to the trust store", "security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain YOUR-CA.pem")),
-			windows(asRoot("If the issuer is your own CA, add it to the trust store", `Import-Certificate -FilePath YOUR-CA.cer -CertStoreLocation Cert:\LocalMachine\Root`)),
+			unix.onHost("Look at the chain that the proxy shows", "openssl s_client -connect {address} -showcerts </dev/null"),
+			windows.onHost("Check what is wrong with the certificate that the proxy shows", "$u = [uri]'{proxy}'; $c = New-Object Net.Sockets.TcpClient; $c.Connect($u.Host, $u.Port); $s = New-Object Net.Security.SslStream($c.GetStream(), $false, {$true}); $s.AuthenticateAsClient($u.Host, $null, 'Tls12', $false); New-Object Security.Cryptography.X509Certificates.X509Certificate2 $s.RemoteCertificate | Format-List Subject,Issuer,NotAfter,DnsNameList"),
+			linux.asRoot("If the issuer is your own CA, add it to the trust store", "{trustca}"),
+			mac.asRoot("If the issuer is your own CA, add it to the trust store", "security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain YOUR-CA.pem"),
+			windows.asRoot("If the issuer is your own CA, add it to the trust store", `Import-Certificate -FilePath YOUR-CA.cer -CertStoreLocation Cert:\LocalMachine\Root`),
 			restart, verify,
 		},
 		Docs: []string{docProxy},
@@ -60,7 +60,7 @@ var _ = add(
 		ID: "proxy-not-applied-to-agent", Group: "tls-proxy-clock", Severity: Critical, Title: "proxy not used by the agent's service",
 		Meaning: "A proxy that works is set on this host, but the agent goes directly, which is not possible here: its service does not read /etc/environment or a shell's profile, its no_proxy names the endpoints, or it was not restarted since.",
 		Fix: []Step{
-			linux(asRoot("Give the service the proxy by a drop-in (override), with no_proxy for the metadata address", proxyDropIn)),
+			linux.asRoot("Give the service the proxy by a drop-in (override), with no_proxy for the metadata address", proxyDropIn),
 			proxyMac, proxyWindows,
 			reload, restartMac, restartWindows, verify,
 		},
@@ -70,8 +70,8 @@ var _ = add(
 		ID: "proxy-refuses", Group: "tls-proxy-clock", Severity: Critical, Title: "proxy refuses the connection",
 		Meaning: "The agent's proxy answers CONNECT to a Systems Manager endpoint with a refusal: it asks for a login (407), or its rules do not allow the name (403).",
 		Fix: []Step{
-			unix(onHost("Ask the proxy from this host", "curl -sv -m 10 -x {proxy} https://{endpoint}/ 2>&1 | grep -E '^[<>*] (CONNECT|HTTP|Proxy)'")),
-			windows(onHost("Ask the proxy from this host; AWS itself answers 404 there", "[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; Invoke-WebRequest -UseBasicParsing -TimeoutSec 10 -Proxy {proxy} https://{endpoint}/")),
+			unix.onHost("Ask the proxy from this host", "curl -sv -m 10 -x {proxy} https://{endpoint}/ 2>&1 | grep -E '^[<>*] (CONNECT|HTTP|Proxy)'"),
+			windows.onHost("Ask the proxy from this host; AWS itself answers 404 there", "[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; Invoke-WebRequest -UseBasicParsing -TimeoutSec 10 -Proxy {proxy} https://{endpoint}/"),
 			onHost("Let the proxy's administrator allow CONNECT to port 443 of these names, without login for this host; the names to give", "echo ssm.{region}.{domain} ssmmessages.{region}.{domain} ec2messages.{region}.{domain}"),
 			restart, verify,
 		},
@@ -81,13 +81,13 @@ var _ = add(
 		ID: "proxy-unreachable", Group: "tls-proxy-clock", Severity: Critical, Title: "proxy cannot be reached",
 		Meaning: "The proxy that the agent's service is told to use cannot be resolved or reached.",
 		Fix: []Step{
-			unix(onHost("Try it", "curl -sv -m 5 -x {proxy} https://ssm.{region}.{domain}/ 2>&1 | head -5")),
-			windows(onHost("Try it; AWS itself answers 404 there", "[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; Invoke-WebRequest -UseBasicParsing -TimeoutSec 5 -Proxy {proxy} https://ssm.{region}.{domain}/")),
-			linux(onHost("Check where the service gets it from", "systemctl show {unit} -p Environment -p DropInPaths")),
-			linux(asRoot("Correct the address, or remove the proxy where there is a direct way", "systemctl edit {unit}")),
+			unix.onHost("Try it", "curl -sv -m 5 -x {proxy} https://ssm.{region}.{domain}/ 2>&1 | head -5"),
+			windows.onHost("Try it; AWS itself answers 404 there", "[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; Invoke-WebRequest -UseBasicParsing -TimeoutSec 5 -Proxy {proxy} https://ssm.{region}.{domain}/"),
+			linux.onHost("Check where the service gets it from", "systemctl show {unit} -p Environment -p DropInPaths"),
+			linux.asRoot("Correct the address, or remove the proxy where there is a direct way", "systemctl edit {unit}"),
 			proxyMac,
-			windows(onHost("Check where the service gets it from: its own variables, then the settings of the machine", `Get-ItemProperty HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent -Name Environment; netsh winhttp show proxy`)),
-			windows(asRoot("Correct the address there; where there is a direct way, remove the proxy", `Remove-ItemProperty HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent -Name Environment; netsh winhttp reset proxy`)),
+			windows.onHost("Check where the service gets it from: its own variables, then the settings of the machine", `Get-ItemProperty HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent -Name Environment; netsh winhttp show proxy`),
+			windows.asRoot("Correct the address there; where there is a direct way, remove the proxy", `Remove-ItemProperty HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent -Name Environment; netsh winhttp reset proxy`),
 			reload, restartMac, restartWindows, verify,
 		},
 		Docs: []string{docProxy},
@@ -97,10 +97,10 @@ var _ = add(
 		Meaning: "At boot the agent started before the clock was set, and AWS refused its first requests because of their time. The clock is right now, but the agent waits before it tries again, and this may happen at every boot.",
 		Fix: []Step{
 			asRoot("Restart the agent: it signs with the right time now", "{restart}"),
-			linux(asRoot("For the next boot, let it start only after the clock was set",
-				"mkdir -p /etc/systemd/system/{unit}.d && printf '[Unit]\\nWants=time-sync.target\\nAfter=time-sync.target\\n' > /etc/systemd/system/{unit}.d/time.conf && systemctl daemon-reload")),
-			linux(asRoot("That needs a service that waits: chrony-wait with chrony, systemd-time-wait-sync with systemd-timesyncd", "systemctl enable chrony-wait.service || systemctl enable systemd-time-wait-sync.service")),
-			windows(asRoot("For the next boot, start it later", "sc.exe config AmazonSSMAgent start= delayed-auto")),
+			linux.asRoot("For the next boot, let it start only after the clock was set",
+				"mkdir -p /etc/systemd/system/{unit}.d && printf '[Unit]\\nWants=time-sync.target\\nAfter=time-sync.target\\n' > /etc/systemd/system/{unit}.d/time.conf && systemctl daemon-reload"),
+			linux.asRoot("That needs a service that waits: chrony-wait with chrony, systemd-time-wait-sync with systemd-timesyncd", "systemctl enable chrony-wait.service || systemctl enable systemd-time-wait-sync.service"),
+			windows.asRoot("For the next boot, start it later", "sc.exe config AmazonSSMAgent start= delayed-auto"),
 			verify,
 		},
 		Docs: []string{docTime, docAgentStart},
@@ -109,14 +109,14 @@ var _ = add(
 		ID: "clock-skew", Group: "tls-proxy-clock", Severity: Critical, Title: "clock is wrong",
 		Meaning: "The clock of this host is more than five minutes off AWS time. Signed requests are refused, and certificates may seem expired.",
 		Fix: []Step{
-			linux(asRoot("Switch on time sync and step the clock (NTP; on EC2 chrony should use 169.254.169.123)", "timedatectl set-ntp true; systemctl restart chronyd || systemctl restart chrony || systemctl restart systemd-timesyncd; chronyc makestep")),
-			linux(onHost("Check that the clock stays right", "timedatectl; chronyc tracking || timedatectl timesync-status")),
-			mac(asRoot("Switch on time sync and step the clock (NTP)", "systemsetup -setusingnetworktime on; sntp -sS time.aws.com")),
-			windows(asRoot("Switch on the Windows Time service and step the clock (NTP; on EC2 its peer should be 169.254.169.123)", "Set-Service W32Time -StartupType Automatic; Restart-Service W32Time; w32tm /resync /rediscover")),
-			windows(onHost("Check that the clock stays right", "w32tm /query /status")),
+			linux.asRoot("Switch on time sync and step the clock (NTP; on EC2 chrony should use 169.254.169.123)", "timedatectl set-ntp true; systemctl restart chronyd || systemctl restart chrony || systemctl restart systemd-timesyncd; chronyc makestep"),
+			linux.onHost("Check that the clock stays right", "timedatectl; chronyc tracking || timedatectl timesync-status"),
+			mac.asRoot("Switch on time sync and step the clock (NTP)", "systemsetup -setusingnetworktime on; sntp -sS time.aws.com"),
+			windows.asRoot("Switch on the Windows Time service and step the clock (NTP; on EC2 its peer should be 169.254.169.123)", "Set-Service W32Time -StartupType Automatic; Restart-Service W32Time; w32tm /resync /rediscover"),
+			windows.onHost("Check that the clock stays right", "w32tm /query /status"),
 			asRoot("Restart the agent, because it uses this clock to time its retries", "{restart}"),
 			verify,
 		},
 		Docs: []string{docTime},
 	},
-)
+}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"ssm-doctor/checks/sorting"
 )
 
 // AuditRow is what an account's description says of one role of an instance profile.
@@ -54,7 +56,7 @@ func Audit(roles []Role, t Target) []AuditRow {
 		})
 	}
 	wg.Wait()
-	slices.SortFunc(out, func(a, b AuditRow) int { return cmp.Compare(a.Role, b.Role) })
+	sorting.By(out, func(a, b AuditRow) int { return cmp.Compare(a.Role, b.Role) })
 	return out
 }
 

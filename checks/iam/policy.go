@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"ssm-doctor/checks/sorting"
 )
 
 // Limits on foreign documents; quotas are those of "IAM and AWS STS quotas" in
@@ -354,7 +356,7 @@ func parseConditions(b json.RawMessage, left *int) ([]Condition, error) {
 			out = append(out, Condition{op, key, vs})
 		}
 	}
-	slices.SortFunc(out, func(a, b Condition) int {
+	sorting.By(out, func(a, b Condition) int {
 		return strings.Compare(a.Operator+"\x00"+a.Key, b.Operator+"\x00"+b.Key)
 	})
 	return out, nil

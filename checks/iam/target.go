@@ -1,36 +1,30 @@
 package iam
 
 import (
-	"regexp"
 	"slices"
-	"sync"
+
+	"ssm-doctor/checks/pattern"
 )
 
 // What a value of a target may look like. Wildcards would widen a policy, so
-// only a log group may end in one.
+// only a log group may end in one. The long repetitions of these cost half a megabyte.
 var (
-	partitionRE = onUse(`^aws(-[a-z]{1,10}){0,3}$`)
-	regionRE    = onUse(`^[a-z]{2,5}(-[a-z]{2,10}){1,3}-[0-9]{1,2}$`)
-	accountRE   = onUse(`^[0-9]{12}$`)
-	bucketRE    = onUse(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.()/=-]{0,512})?$`)
-	logGroupRE  = onUse(`^[A-Za-z0-9._/#-]{1,511}\*?$`)
-	parameterRE = onUse(`^/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*/?$`)
-	keyRE       = onUse(`^(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/)?[A-Za-z0-9-]{1,128}$`)
-	directoryRE = onUse(`^d-[0-9a-f]{10}$`)
+	partitionRE = pattern.New(`^aws(-[a-z]{1,10}){0,3}$`)
+	regionRE    = pattern.New(`^[a-z]{2,5}(-[a-z]{2,10}){1,3}-[0-9]{1,2}$`)
+	accountRE   = pattern.New(`^[0-9]{12}$`)
+	bucketRE    = pattern.New(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.()/=-]{0,512})?$`)
+	logGroupRE  = pattern.New(`^[A-Za-z0-9._/#-]{1,511}\*?$`)
+	parameterRE = pattern.New(`^/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*/?$`)
+	keyRE       = pattern.New(`^(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/)?[A-Za-z0-9-]{1,128}$`)
+	directoryRE = pattern.New(`^d-[0-9a-f]{10}$`)
 )
-
-// onUse compiles an expression when it is first used: the long repetitions of
-// these cost half a megabyte, and few runs need them.
-func onUse(expr string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
-}
 
 // Clean drops values that cannot be what they are meant to be, since they go
 // into policies, and returns what it dropped.
 func (t Target) Clean() (Target, []string) {
 	var dropped []string
-	one := func(s *string, re func() *regexp.Regexp) {
-		if *s != "" && !re().MatchString(*s) {
+	one := func(s *string, re *pattern.Pattern) {
+		if *s != "" && !re.MatchString(*s) {
 			dropped = append(dropped, *s)
 			*s = ""
 		}
@@ -39,9 +33,9 @@ func (t Target) Clean() (Target, []string) {
 	one(&t.Region, regionRE)
 	one(&t.Account, accountRE)
 	one(&t.Directory, directoryRE)
-	list := func(l *[]string, re func() *regexp.Regexp) {
+	list := func(l *[]string, re *pattern.Pattern) {
 		*l = slices.DeleteFunc(slices.Clone(*l), func(s string) bool {
-			bad := len(s) > 2048 || !re().MatchString(s)
+			bad := len(s) > 2048 || !re.MatchString(s)
 			if bad {
 				dropped = append(dropped, s)
 			}

@@ -3,11 +3,9 @@ package logline
 import (
 	"bytes"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
@@ -96,7 +94,7 @@ type span struct{ from, to int }
 type namedValue struct {
 	hint string // a lower-case part of every match
 	blob bool   // it is as long and mixed as it is
-	re   func() *regexp.Regexp
+	re   *pattern.Pattern
 }
 
 var namedValues = func() []namedValue {
@@ -127,7 +125,7 @@ var namedValues = func() []namedValue {
 		{"request", `(?i)\brequest ?id: ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b`},
 	} {
 		// Most lines have none of the hints, so most expressions are never made.
-		out = append(out, namedValue{row[0], len(out) == 0 || row[0] == "%e2%80", sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(row[1]) })})
+		out = append(out, namedValue{row[0], len(out) == 0 || row[0] == "%e2%80", pattern.New(row[1])})
 	}
 	return out
 }()
@@ -143,7 +141,7 @@ func spansOf(line string) []span {
 		if !strings.Contains(low, v.hint) {
 			continue
 		}
-		for _, m := range v.re().FindAllStringSubmatchIndex(line, 20) {
+		for _, m := range v.re.FindAllStringSubmatchIndex(line, 20) {
 			for g := 2; g+1 < len(m); g += 2 {
 				if m[g] >= 0 && (v.blob || m[g+1]-m[g] <= maxValue && (isName(line[m[g]:m[g+1]]) || identityARN.MatchString(line[m[g]:m[g+1]]))) {
 					out = append(out, span{m[g], m[g+1]})

@@ -123,8 +123,8 @@ func FuzzShown(f *testing.F) {
 func TestNamedValues(t *testing.T) {
 	t.Parallel()
 	for _, v := range namedValues {
-		if v.re().NumSubexp() == 0 || v.hint != strings.ToLower(v.hint) {
-			t.Errorf("%s: %s", v.hint, v.re())
+		if v.re.Regexp().NumSubexp() == 0 || v.hint != strings.ToLower(v.hint) {
+			t.Errorf("%s: %s", v.hint, v.re.Regexp())
 		}
 	}
 }

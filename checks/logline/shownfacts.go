@@ -2,12 +2,11 @@ package logline
 
 import (
 	"reflect"
-	"regexp"
 	"strings"
-	"sync"
 	"time"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 )
 
 // ShownFacts takes what is not recognised out of the texts that facts hold, and what
@@ -148,18 +147,14 @@ func isPlain(s string) bool {
 	return true
 }
 
-var reMAC = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}`) })
+var reMAC = pattern.New(`(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}`)
 
 // rePlainURL is a URL of a host and nothing else.
-var rePlainURL = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(?:https?|wss?|socks5h?)://(?:(?:[A-Za-z0-9-]{1,30}\.)*[A-Za-z0-9-]{1,30}|\[[0-9a-fA-F:.]{2,45}\])(?::[0-9]{1,5})?/?$`)
-})
+var rePlainURL = pattern.New(`^(?:https?|wss?|socks5h?)://(?:(?:[A-Za-z0-9-]{1,30}\.)*[A-Za-z0-9-]{1,30}|\[[0-9a-fA-F:.]{2,45}\])(?::[0-9]{1,5})?/?$`)
 
 // reColons is what has a colon and no secret behind it: an option of the resolver, a label
 // of SELinux.
-var reColons = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(?:[a-z-]{2,20}:[0-9]{1,3}|[a-z_]{1,20}_u:[a-z_]{1,20}_r:[a-z0-9_]{1,40}_t(?::s[0-9]{1,2}(?:[:.,c0-9-]{0,40})?)?)$`)
-})
+var reColons = pattern.New(`^(?:[a-z-]{2,20}:[0-9]{1,3}|[a-z_]{1,20}_u:[a-z_]{1,20}_r:[a-z0-9_]{1,40}_t(?::s[0-9]{1,2}(?:[:.,c0-9-]{0,40})?)?)$`)
 
 // likeWords reports whether letters read as words: a few lower-case ones in a row.
 func likeWords(s string) bool {
@@ -179,19 +174,19 @@ func likeWords(s string) bool {
 // that has letters and digits, as passwords do, and is longer than they are.
 func canBeName(s string, single bool) bool {
 	if strings.Contains(s, "://") {
-		return rePlainURL().MatchString(s) && !loginIn(s)
+		return rePlainURL.MatchString(s) && !loginIn(s)
 	}
 	if s = strings.Trim(s, "{}"); !single {
 		s, _ = trimSigns(s)
 	}
-	s = reMAC().ReplaceAllString(s, "")
+	s = reMAC.ReplaceAllString(s, "")
 	if s == "" {
 		return true
 	}
 	if !nameForm.MatchString(s) || givesSecret(s) || loginIn(s) {
 		return false
 	}
-	if i := strings.IndexByte(s, ':'); i >= 0 && !strings.HasPrefix(s, "arn:") && (i != 1 || !strings.HasPrefix(s[1:], `:\`)) && !reColons().MatchString(s) {
+	if i := strings.IndexByte(s, ':'); i >= 0 && !strings.HasPrefix(s, "arn:") && (i != 1 || !strings.HasPrefix(s[1:], `:\`)) && !reColons.MatchString(s) {
 		return false
 	}
 	single = single && !strings.ContainsRune(s, '=')

@@ -7,6 +7,7 @@ import (
 
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
+	"ssm-doctor/checks/sorting"
 	"ssm-doctor/checks/text"
 )
 
@@ -161,7 +162,7 @@ func (n *Node) Rights() []facts.Permission {
 			out[i] = p
 		}
 	}
-	slices.SortStableFunc(out, func(a, b facts.Permission) int {
+	sorting.By(out, func(a, b facts.Permission) int {
 		return strings.Compare(a.Identity+" "+a.Action, b.Identity+" "+b.Action)
 	})
 	return out

@@ -13,6 +13,7 @@ import (
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/sorting"
 )
 
 // Symptom is one thing that is seen, with the causes that it is a sign of.
@@ -213,6 +214,6 @@ func rank(found []Found) []string {
 			votes[c] = 0
 		}
 	}
-	slices.SortStableFunc(order, func(a, b string) int { return cmp.Compare(votes[b], votes[a]) })
+	sorting.By(order, func(a, b string) int { return cmp.Compare(votes[b], votes[a]) })
 	return order
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -14,6 +13,7 @@ import (
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks/iam"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/pattern"
 )
 
 // printMinimal prints what to attach: ARNs of managed policies, one a line, and
@@ -181,4 +181,4 @@ func (p *permissionFlags) printTable(a *app) error {
 	})
 }
 
-var trailing = regexp.MustCompile(` +\n`)
+var trailing = pattern.New(` +\n`)

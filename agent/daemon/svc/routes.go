@@ -4,12 +4,13 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"ssm-doctor/checks/pattern"
 )
 
-var versionLine = regexp.MustCompile(`^ssm-doctor ([0-9]+(?:\.[0-9]+)*) `)
+var versionLine = pattern.New(`^ssm-doctor ([0-9]+(?:\.[0-9]+)*) `)
 
 // releaseOf asks a program which release it is; empty when it does not tell.
 func (s *systemd) releaseOf(ctx context.Context, program string) string {

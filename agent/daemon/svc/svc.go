@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/kardianos/service"
 
 	"ssm-doctor/agent/safefile"
+	"ssm-doctor/checks/pattern"
 )
 
 // Options of Install and Verify.
@@ -143,7 +143,7 @@ func replaceable(path string) error {
 
 // plainPath is what unit files, init scripts and property lists take without
 // quoting of any kind. Windows paths are quoted by the service manager's glue.
-var plainPath = regexp.MustCompile(`^/[A-Za-z0-9._+/-]+$`)
+var plainPath = pattern.New(`^/[A-Za-z0-9._+/-]+$`)
 
 func checkExecutable(path string) error {
 	if !filepath.IsAbs(path) {

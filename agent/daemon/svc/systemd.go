@@ -8,12 +8,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"ssm-doctor/agent/safefile"
+	"ssm-doctor/checks/pattern"
 )
 
 const (
@@ -65,7 +65,7 @@ func (s *systemd) offline() bool {
 
 func (s *systemd) say(format string, a ...any) { fmt.Fprintf(s.out, format+"\n", a...) }
 
-var releaseLine = regexp.MustCompile(`^systemd ([0-9]{1,5})`)
+var releaseLine = pattern.New(`^systemd ([0-9]{1,5})`)
 
 // release asks systemctl for its version number.
 func (s *systemd) release(ctx context.Context) (int, error) {

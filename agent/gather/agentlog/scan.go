@@ -14,6 +14,7 @@ import (
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/logline"
+	"ssm-doctor/checks/sorting"
 )
 
 // logScan collects what the entries of several files say.
@@ -410,7 +411,7 @@ func (s *logScan) fill(l *facts.Log, from string) {
 		m.Text = s.shown(gather.OneLine(scrub(m.Text), maxMatch))
 		matches = append(matches, *m)
 	}
-	slices.SortFunc(matches, func(a, b facts.Match) int { return cmp.Or(a.Last.Compare(b.Last), cmp.Compare(a.ID, b.ID)) })
+	sorting.By(matches, func(a, b facts.Match) int { return cmp.Or(a.Last.Compare(b.Last), cmp.Compare(a.ID, b.ID)) })
 	refusals := make([]facts.Refusal, 0, len(s.quotes))
 	for _, q := range s.quotes {
 		r := q.parse()
@@ -419,7 +420,7 @@ func (s *logScan) fill(l *facts.Log, from string) {
 		}
 		refusals = append(refusals, r)
 	}
-	slices.SortFunc(refusals, func(a, b facts.Refusal) int {
+	sorting.By(refusals, func(a, b facts.Refusal) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Action, b.Action))
 	})
 	l.Matches, l.Refusals = gather.Partly(matches, s.unread, from), gather.Partly(refusals, s.unread, from)

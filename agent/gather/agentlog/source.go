@@ -8,13 +8,13 @@ import (
 	"errors"
 	"io/fs"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/sorting"
 )
 
 const (
@@ -136,7 +136,7 @@ func logFiles(es []fs.DirEntry) [][]string {
 	for _, base := range []string{"amazon-ssm-agent", "ssm-agent-worker", "hibernate", "ssm-document-worker", "ssm-session-worker", "errors"} {
 		g := groups[base]
 		// A higher number is newer.
-		slices.SortFunc(g, func(a, b file) int { return cmp.Compare(b.n, a.n) })
+		sorting.By(g, func(a, b file) int { return cmp.Compare(b.n, a.n) })
 		var names []string
 		for _, x := range g[:min(len(g), 3)] {
 			names = append(names, x.name)

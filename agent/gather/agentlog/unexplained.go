@@ -2,11 +2,11 @@ package agentlog
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 	"time"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/sorting"
 )
 
 const (
@@ -74,7 +74,7 @@ func (s *logScan) shapesShown() (out []facts.Unexplained, more int) {
 	for _, c := range s.shapes {
 		all = append(all, c)
 	}
-	slices.SortFunc(all, func(a, b *shapeCount) int {
+	sorting.By(all, func(a, b *shapeCount) int {
 		return cmp.Or(cmpBool(a.work, b.work), b.Last.Compare(a.Last), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Shape, b.Shape))
 	})
 	work := 0

@@ -14,6 +14,7 @@ import (
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/logline"
 	"ssm-doctor/checks/pattern"
+	"ssm-doctor/checks/sorting"
 )
 
 const (
@@ -73,7 +74,7 @@ func Notes(ctx context.Context, env *gather.Env, units facts.Seen[[]facts.Unit],
 	if !read && failed == nil {
 		return facts.Unknown[[]facts.SystemNote]("this host has no log of the system that can be read", from)
 	}
-	slices.SortStableFunc(notes, func(a, b facts.SystemNote) int { return a.At.Compare(b.At) })
+	sorting.By(notes, func(a, b facts.SystemNote) int { return a.At.Compare(b.At) })
 	// Syslog writes one entry into several files.
 	notes = slices.CompactFunc(notes, func(a, b facts.SystemNote) bool {
 		return a.Kind == b.Kind && a.Process == b.Process && a.Text == b.Text && a.At.Sub(b.At).Abs() < time.Second

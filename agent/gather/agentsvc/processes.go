@@ -18,6 +18,7 @@ import (
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/hostfile"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/sorting"
 )
 
 // Executables of the agent that make a node.
@@ -119,7 +120,7 @@ func Processes(ctx context.Context, env *gather.Env) facts.Seen[facts.Processes]
 		*list = append(*list, p)
 	}
 	for _, l := range []*[]facts.Process{&out.Core, &out.Worker} {
-		slices.SortFunc(*l, func(a, b facts.Process) int { return cmp.Compare(a.PID, b.PID) })
+		sorting.By(*l, func(a, b facts.Process) int { return cmp.Compare(a.PID, b.PID) })
 	}
 	return facts.Known(out, from)
 }

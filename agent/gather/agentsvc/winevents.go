@@ -11,6 +11,7 @@ import (
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/pattern"
+	"ssm-doctor/checks/sorting"
 )
 
 // Providers of entries.
@@ -60,7 +61,7 @@ func windowsNotes(w *gather.Windows) facts.Seen[[]facts.SystemNote] {
 			}
 		}
 	}
-	slices.SortStableFunc(notes, func(a, b facts.SystemNote) int { return a.At.Compare(b.At) })
+	sorting.By(notes, func(a, b facts.SystemNote) int { return a.At.Compare(b.At) })
 	notes = notes[max(0, len(notes)-maxNotes):]
 	if unread.Unknown() {
 		return facts.Partly(notes, unread.Why, unread.From).Because(unread.Obstacle())

@@ -15,6 +15,7 @@ import (
 	"ssm-doctor/agent/gather/hostfile"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/pattern"
+	"ssm-doctor/checks/sorting"
 )
 
 // routeDirs are where distributions keep routes that survive a reboot.
@@ -166,7 +167,7 @@ func ifcfgRoutes(b []byte) []facts.Route {
 			out = append(out, facts.Route{Destination: dst, Gateway: gather.OneLine(vals["GATEWAY"+n], 50), Kind: "unicast"})
 		}
 	}
-	slices.SortFunc(out, func(a, b facts.Route) int { return strings.Compare(a.Destination+a.Gateway, b.Destination+b.Gateway) })
+	sorting.By(out, func(a, b facts.Route) int { return strings.Compare(a.Destination+a.Gateway, b.Destination+b.Gateway) })
 	return out[:min(len(out), maxRoutes)]
 }
 
@@ -266,7 +267,7 @@ func netplanRoutes(b []byte) []facts.Route {
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b facts.Route) int {
+	sorting.By(out, func(a, b facts.Route) int {
 		return strings.Compare(a.Interface+a.Destination, b.Interface+b.Destination)
 	})
 	return out

@@ -15,7 +15,6 @@ import (
 	"net/http/httptrace"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -28,6 +27,7 @@ import (
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/endpoint"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 )
 
 // maxMetadata bounds one metadata document.
@@ -401,8 +401,8 @@ func (r reader) role(ctx context.Context, run *gather.Run, path, name, source st
 
 // What images and types of instances are called; other text is nothing to show.
 var (
-	reImage        = regexp.MustCompile(`^ami-[0-9a-f]{1,32}$`)
-	reInstanceType = regexp.MustCompile(`^[a-z0-9-]{1,24}\.[a-z0-9-]{1,16}$`)
+	reImage        = pattern.New(`^ami-[0-9a-f]{1,32}$`)
+	reInstanceType = pattern.New(`^[a-z0-9-]{1,24}\.[a-z0-9-]{1,16}$`)
 )
 
 type identityDocument struct {

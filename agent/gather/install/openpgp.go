@@ -12,6 +12,7 @@ import (
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/sorting"
 )
 
 // signer is the user id of every key that signs packages of the agent.
@@ -191,6 +192,6 @@ func rpmKeys(out []byte) []facts.SigningKey {
 		}
 		return len(found) < maxFound
 	})
-	slices.SortFunc(found, func(a, b facts.SigningKey) int { return a.Expires.Compare(b.Expires) })
+	sorting.By(found, func(a, b facts.SigningKey) int { return a.Expires.Compare(b.Expires) })
 	return found
 }

@@ -14,6 +14,7 @@ import (
 	"ssm-doctor/agent/gather/agentsvc"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/pattern"
+	"ssm-doctor/checks/sorting"
 )
 
 // Source looks at the agent: installations, service, processes, configuration, proxy.
@@ -162,7 +163,7 @@ func installedVersion(a *facts.Agent) facts.Seen[string] {
 		return 1
 	}
 	list := slices.Clone(a.Installations.Some())
-	slices.SortStableFunc(list, func(x, y facts.Installation) int { return cmp.Compare(rank(x), rank(y)) })
+	sorting.By(list, func(x, y facts.Installation) int { return cmp.Compare(rank(x), rank(y)) })
 	for _, in := range list {
 		if in.Version.Known() {
 			return in.Version

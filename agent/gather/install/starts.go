@@ -13,6 +13,7 @@ import (
 	"ssm-doctor/agent/gather/agentlog"
 	"ssm-doctor/agent/gather/agentsvc"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/sorting"
 )
 
 // audit is one start recorded by the agent itself.
@@ -71,7 +72,7 @@ func audits(fsys gather.FileSystem, dir string, zone *time.Location) ([]audit, e
 		}
 		out = append(out, parseAudit(b, day)...)
 	}
-	slices.SortStableFunc(out, func(a, b audit) int { return a.at.Compare(b.at) })
+	sorting.By(out, func(a, b audit) int { return a.at.Compare(b.at) })
 	return out, bad
 }
 

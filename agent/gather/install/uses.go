@@ -13,6 +13,7 @@ import (
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/pattern"
+	"ssm-doctor/checks/sorting"
 )
 
 const (
@@ -205,7 +206,7 @@ func (u *uses) states(dirs []string) (names []string, failed error) {
 			}
 		}
 	}
-	slices.SortFunc(files, func(a, b trace) int { return b.at.Compare(a.at) })
+	sorting.By(files, func(a, b trace) int { return b.at.Compare(a.at) })
 	for _, f := range files[:min(len(files), maxStates)] {
 		names = append(names, f.name)
 	}

@@ -15,6 +15,7 @@ import (
 	"ssm-doctor/agent/gather/hostfile"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/pattern"
+	"ssm-doctor/checks/sorting"
 )
 
 // dirs hold network configuration. Source: netplan(5), systemd.network(5),
@@ -206,7 +207,7 @@ func netplan(b []byte) []facts.NetworkEntry {
 		yes := func(v any) bool { return v == true || v == "yes" || v == "true" }
 		out = append(out, entry(name, d.Match.Macaddress, address, yes(d.DHCP4) || yes(d.DHCP6)))
 	}
-	slices.SortFunc(out, func(a, b facts.NetworkEntry) int { return strings.Compare(a.Device, b.Device) })
+	sorting.By(out, func(a, b facts.NetworkEntry) int { return strings.Compare(a.Device, b.Device) })
 	return out[:min(len(out), maxEntries)]
 }
 

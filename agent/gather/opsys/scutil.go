@@ -3,11 +3,11 @@ package opsys
 import (
 	"context"
 	"net/netip"
-	"regexp"
 	"strings"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 )
 
 // macResolver are the resolvers that macOS asks for the names of AWS, which
@@ -25,7 +25,7 @@ func macResolver(ctx context.Context, env *gather.Env, file facts.Seen[facts.Res
 }
 
 // reListed is a numbered line of scutil: "nameserver[0] : 10.0.0.2".
-var reListed = regexp.MustCompile(`^(nameserver|search domain)\[\d+\] +: (\S+)$`)
+var reListed = pattern.New(`^(nameserver|search domain)\[\d+\] +: (\S+)$`)
 
 // parseScutilDNS reads the output of scutil --dns. Of its resolvers that of the
 // narrowest domain that names of AWS lie in is asked; one without a domain is for

@@ -15,6 +15,7 @@ import (
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/agentsvc"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/sorting"
 )
 
 // Recorder keeps what a host answers.
@@ -210,7 +211,7 @@ func (r *Recorder) Recording(redact func(string) string, names bool) *Recording 
 		p.Output, p.Error = redact(text), redact(shownError(p.Error))
 		out.Programs = append(out.Programs, p)
 	}
-	slices.SortFunc(out.Programs, func(a, b Program) int { return strings.Compare(key(a.Args...), key(b.Args...)) })
+	sorting.By(out.Programs, func(a, b Program) int { return strings.Compare(key(a.Args...), key(b.Args...)) })
 	for _, n := range slices.Sorted(maps.Keys(r.files)) {
 		f := *r.files[n]
 		if names && strings.HasPrefix(n, "proc/net/") {
@@ -237,7 +238,7 @@ func (r *Recorder) Recording(redact func(string) string, names bool) *Recording 
 	for _, v := range r.volumes {
 		out.Volumes = append(out.Volumes, *v)
 	}
-	slices.SortFunc(out.Volumes, func(a, b Volume) int { return strings.Compare(a.Path, b.Path) })
+	sorting.By(out.Volumes, func(a, b Volume) int { return strings.Compare(a.Path, b.Path) })
 	out.Kernel = redacted(r.kernel, redact)
 	out.Routes = redacted(r.routes, redact)
 	out.Windows = redacted(r.windows, redact)

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"math/big"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -17,6 +16,7 @@ import (
 	"ssm-doctor/agent/gather/agentsvc"
 	"ssm-doctor/agent/gather/hostfile"
 	"ssm-doctor/checks/logline"
+	"ssm-doctor/checks/pattern"
 )
 
 // A recording holds of each file and output what is recognised in it, and nothing else.
@@ -68,12 +68,12 @@ func contentOf(name string, env *gather.Env) func([]byte) []byte {
 }
 
 var (
-	reAudit   = regexp.MustCompile(`^(SchemaVersion=\d+|agent_telemetry [a-z-]+\.[a-z]+ [\d.]+ [\d:]+)$`)
-	reNumber  = regexp.MustCompile(`^\d{1,10}$`)
-	reResolv  = regexp.MustCompile(`^(nameserver|search|domain|options)( [a-z0-9.:-]+)+$`)
-	reRelease = regexp.MustCompile(`^(ID|ID_LIKE|VERSION_ID)="?[a-z0-9._ -]+"?$|^PRETTY_NAME="?[A-Za-z]+[A-Za-z /]*[0-9.]*[A-Za-z ()0-9./]*"?$`)
+	reAudit   = pattern.New(`^(SchemaVersion=\d+|agent_telemetry [a-z-]+\.[a-z]+ [\d.]+ [\d:]+)$`)
+	reNumber  = pattern.New(`^\d{1,10}$`)
+	reResolv  = pattern.New(`^(nameserver|search|domain|options)( [a-z0-9.:-]+)+$`)
+	reRelease = pattern.New(`^(ID|ID_LIKE|VERSION_ID)="?[a-z0-9._ -]+"?$|^PRETTY_NAME="?[A-Za-z]+[A-Za-z /]*[0-9.]*[A-Za-z ()0-9./]*"?$`)
 	// Numbers and words of the kernel.
-	reProc = regexp.MustCompile(`^proc/(stat|meminfo|loadavg|net/(route|ipv6_route|tcp6?)|sys/fs/[a-z/_-]+|\d+/(stat|status|comm|limits|cgroup)|self/(status|cgroup))$`)
+	reProc = pattern.New(`^proc/(stat|meminfo|loadavg|net/(route|ipv6_route|tcp6?)|sys/fs/[a-z/_-]+|\d+/(stat|status|comm|limits|cgroup)|self/(status|cgroup))$`)
 )
 
 // each edits line by line; an empty answer leaves a line out.
@@ -87,7 +87,7 @@ func each(b []byte, edit func(string) string) []byte {
 	return out
 }
 
-func linesLike(re *regexp.Regexp) func([]byte) []byte {
+func linesLike(re *pattern.Pattern) func([]byte) []byte {
 	return func(b []byte) []byte {
 		return each(b, func(s string) string {
 			if re.MatchString(s) {
@@ -99,7 +99,7 @@ func linesLike(re *regexp.Regexp) func([]byte) []byte {
 }
 
 // reTime is the time that begins an entry of the agent's log.
-var reTime = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? `)
+var reTime = pattern.New(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? `)
 
 func logLines(b []byte) []byte {
 	return each(b, func(s string) string {
@@ -164,10 +164,10 @@ func jsonFile(b []byte) []byte {
 }
 
 var (
-	reKey   = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,60}$`)
-	reWords = regexp.MustCompile(`^(m?i-[0-9a-f]{8,17}|[0-9][0-9 .:TZ+-]*( UTC)?|EC2|OnPrem|ECS|CustomIdentity|SSM|Rsa|default|true|false|)$`)
+	reKey   = pattern.New(`^[A-Za-z][A-Za-z0-9_-]{0,60}$`)
+	reWords = pattern.New(`^(m?i-[0-9a-f]{8,17}|[0-9][0-9 .:TZ+-]*( UTC)?|EC2|OnPrem|ECS|CustomIdentity|SSM|Rsa|default|true|false|)$`)
 	// A path of the agent's own.
-	rePath = regexp.MustCompile(`^([A-Z]:)?[/\\][A-Za-z ./\\-]*(ssm|SSM|\.aws)[A-Za-z0-9 ./\\-]*$`)
+	rePath = pattern.New(`^([A-Z]:)?[/\\][A-Za-z ./\\-]*(ssm|SSM|\.aws)[A-Za-z0-9 ./\\-]*$`)
 )
 
 func jsonValue(name string, v any) any {
@@ -237,7 +237,7 @@ func standInKey() string {
 // plistKeys are those that are read, besides variables.
 var plistKeys = []string{"Label", "Program", "UserName", "Disabled", "ProductName", "ProductVersion"}
 
-var rePlain = regexp.MustCompile(`^[A-Za-z0-9 ./_-]{0,200}$`)
+var rePlain = pattern.New(`^[A-Za-z0-9 ./_-]{0,200}$`)
 
 func plist(b []byte) []byte {
 	all := hostfile.ParsePlist(b)
@@ -282,7 +282,7 @@ func hosts(b []byte) []byte {
 	})
 }
 
-var reAddress = regexp.MustCompile(`^[0-9a-f.:]+$`)
+var reAddress = pattern.New(`^[0-9a-f.:]+$`)
 
 func zone(b []byte) []byte {
 	if len(b) > 64<<10 || !bytes.HasPrefix(b, []byte("TZif")) {
@@ -344,7 +344,7 @@ func stanza(b []byte) []byte {
 	})
 }
 
-var reStanza = regexp.MustCompile(`^(Package|Status|Version|Architecture): [a-z0-9 .:~+-]+$`)
+var reStanza = pattern.New(`^(Package|Status|Version|Architecture): [a-z0-9 .:~+-]+$`)
 
 // variable is what is kept of a variable of an environment; empty: nothing.
 func variable(name, v string) string {
@@ -374,16 +374,16 @@ func variable(name, v string) string {
 }
 
 // outputs are the lines that are kept of what programs print.
-var outputs = map[string]*regexp.Regexp{
-	"pkgutil":     regexp.MustCompile(`^(package-id|version|volume|location|install-time): [A-Za-z0-9./-]*$`),
-	"route":       regexp.MustCompile(`^ *(route to|destination|mask|gateway|interface|flags|local addr|if address): *[A-Za-z0-9.:%<>,_ ()#-]*$`),
-	"ps":          regexp.MustCompile(`^ *\d+ +\d+ +\d+ [A-Za-z]{3} [A-Za-z]{3} [ \d]\d [\d:]{8} \d{4} [A-Za-z/. -]*(amazon-ssm-agent|ssm-agent-worker)$`),
-	"lsof":        regexp.MustCompile(`^([pf]\d+|n[0-9a-f.:\[\]*]+->[0-9a-f.:\[\]]+|T(QR|QS)=\d+|TST=[A-Z]+)$`),
-	"systemsetup": regexp.MustCompile(`^(Network Time: (On|Off)|You need administrator access.*)$`),
-	"rpm":         regexp.MustCompile(`^(amazon-ssm-agent [0-9.]+|gpg-pubkey [0-9a-f]+|package [a-z-]+ is not installed)$`),
-	"scutil":      regexp.MustCompile(`^ *(DNS configuration[a-z ()]*|resolver #\d+|(search domain|nameserver)\[\d+\] +: [a-z0-9.:%-]+|domain +: [a-z0-9.-]+|options +: mdns|if_index +: \d+ \([a-z0-9]+\)|order +: \d+)$`),
-	"systemctl":   regexp.MustCompile(`^(Id|LoadState|ActiveState|SubState|UnitFileState|Result|ExecMainStatus|ExecMainCode|NRestarts|MainPID|User|RestartPreventExitStatus|Restart|WantedBy|MemoryMax|OOMPolicy|FragmentPath|[A-Za-z]+Timestamp)=[A-Za-z0-9 ./:@_-]*$`),
-	"launchctl":   regexp.MustCompile(`^(system/com\.amazon\.aws\.ssm = \{|\t(path|state|program|username|pid|runs|last exit code|last spawn error|last terminating signal) = [A-Za-z0-9 ./:()_-]+|\}|disabled services = \{|\t\t?"com\.amazon\.aws\.ssm" => [a-z]+|Could not find service.*)$`),
+var outputs = map[string]*pattern.Pattern{
+	"pkgutil":     pattern.New(`^(package-id|version|volume|location|install-time): [A-Za-z0-9./-]*$`),
+	"route":       pattern.New(`^ *(route to|destination|mask|gateway|interface|flags|local addr|if address): *[A-Za-z0-9.:%<>,_ ()#-]*$`),
+	"ps":          pattern.New(`^ *\d+ +\d+ +\d+ [A-Za-z]{3} [A-Za-z]{3} [ \d]\d [\d:]{8} \d{4} [A-Za-z/. -]*(amazon-ssm-agent|ssm-agent-worker)$`),
+	"lsof":        pattern.New(`^([pf]\d+|n[0-9a-f.:\[\]*]+->[0-9a-f.:\[\]]+|T(QR|QS)=\d+|TST=[A-Z]+)$`),
+	"systemsetup": pattern.New(`^(Network Time: (On|Off)|You need administrator access.*)$`),
+	"rpm":         pattern.New(`^(amazon-ssm-agent [0-9.]+|gpg-pubkey [0-9a-f]+|package [a-z-]+ is not installed)$`),
+	"scutil":      pattern.New(`^ *(DNS configuration[a-z ()]*|resolver #\d+|(search domain|nameserver)\[\d+\] +: [a-z0-9.:%-]+|domain +: [a-z0-9.-]+|options +: mdns|if_index +: \d+ \([a-z0-9]+\)|order +: \d+)$`),
+	"systemctl":   pattern.New(`^(Id|LoadState|ActiveState|SubState|UnitFileState|Result|ExecMainStatus|ExecMainCode|NRestarts|MainPID|User|RestartPreventExitStatus|Restart|WantedBy|MemoryMax|OOMPolicy|FragmentPath|[A-Za-z]+Timestamp)=[A-Za-z0-9 ./:@_-]*$`),
+	"launchctl":   pattern.New(`^(system/com\.amazon\.aws\.ssm = \{|\t(path|state|program|username|pid|runs|last exit code|last spawn error|last terminating signal) = [A-Za-z0-9 ./:()_-]+|\}|disabled services = \{|\t\t?"com\.amazon\.aws\.ssm" => [a-z]+|Could not find service.*)$`),
 }
 
 // output is what is kept of what a program printed; false: nothing.
@@ -416,8 +416,8 @@ func output(args []string, text string) (string, bool) {
 }
 
 var (
-	reExecPath = regexp.MustCompile(`\{ path=[A-Za-z0-9/._-]+`)
-	reVersion  = regexp.MustCompile(`SSM Agent version: [0-9.]+`)
+	reExecPath = pattern.New(`\{ path=[A-Za-z0-9/._-]+`)
+	reVersion  = pattern.New(`SSM Agent version: [0-9.]+`)
 )
 
 // scutilProxy prints again what the agent takes of the proxies of macOS.
@@ -444,9 +444,9 @@ func scutilProxy(text string) string {
 }
 
 var (
-	rePFStatus = regexp.MustCompile(`^Status: (Enabled|Disabled)`)
+	rePFStatus = pattern.New(`^Status: (Enabled|Disabled)`)
 	// Addresses, numbers, devices and signs.
-	rePFWord = regexp.MustCompile(`^(!?[0-9a-f]*[.:][0-9a-f.:/]*|\d{1,5}(:\d{1,5})?|(en|lo|utun|bridge|awdl|llw|ap|gif|stf|anpi)\d{1,3}|[{}!=<>,]+|S/SA|S/SAFR)$`)
+	rePFWord = pattern.New(`^(!?[0-9a-f]*[.:][0-9a-f.:/]*|\d{1,5}(:\d{1,5})?|(en|lo|utun|bridge|awdl|llw|ap|gif|stf|anpi)\d{1,3}|[{}!=<>,]+|S/SA|S/SAFR)$`)
 )
 
 // pfKnown are the words of a rule that are no values.
@@ -483,7 +483,7 @@ func shownError(s string) string {
 }
 
 // reFailed is how programs end that are asked, as far as it says something.
-var reFailed = regexp.MustCompile(`^run [a-z-]+: exit status \d+(: (route: writing to routing socket: not in table|Could not find service|No receipt for|pfctl: /dev/pf: Permission denied))?`)
+var reFailed = pattern.New(`^run [a-z-]+: exit status \d+(: (route: writing to routing socket: not in table|Could not find service|No receipt for|pfctl: /dev/pf: Permission denied))?`)
 
 // Values of the registry that are not those of Windows or of the agent's installer.
 var userValues = []string{"ProxyServer", "ProxyOverride", "AutoConfigURL", "WinHttpSettings", "DefaultConnectionSettings", "ImagePath"}
@@ -540,7 +540,7 @@ func registryTexts(k string, texts []string) []string {
 	return out
 }
 
-var reRule = regexp.MustCompile(`^[A-Za-z0-9 .:/\\,=|%(){}*_-]*$`)
+var reRule = pattern.New(`^[A-Za-z0-9 .:/\\,=|%(){}*_-]*$`)
 
 // commandLine keeps the program.
 func commandLine(s string) string {
@@ -550,4 +550,4 @@ func commandLine(s string) string {
 	return ""
 }
 
-var reWindowsProgram = regexp.MustCompile(`(?i)^"?[a-z]:\\[a-z0-9 ().\\_-]+\.exe"?`)
+var reWindowsProgram = pattern.New(`(?i)^"?[a-z]:\\[a-z0-9 ().\\_-]+\.exe"?`)

@@ -4,12 +4,12 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/sorting"
 )
 
 // Flags of /proc/net/route and ipv6_route.
@@ -71,7 +71,7 @@ func parseDefaults6(b []byte) []facts.Route {
 }
 
 func byMetric(list []facts.Route) []facts.Route {
-	slices.SortStableFunc(list, func(a, b facts.Route) int { return a.Metric - b.Metric })
+	sorting.By(list, func(a, b facts.Route) int { return a.Metric - b.Metric })
 	return list
 }
 

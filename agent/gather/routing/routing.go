@@ -13,6 +13,7 @@ import (
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/firewall"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/sorting"
 )
 
 // To is the route of the running system to an address; absent: there is none. No
@@ -70,7 +71,7 @@ func windowsRoute(r gather.WindowsRoute) facts.Route {
 // of IPv4.
 func WindowsDefaults(rows []gather.WindowsRoute) (list []facts.Route, four int) {
 	rows = slices.DeleteFunc(slices.Clone(rows), func(r gather.WindowsRoute) bool { return !r.Prefix.IsValid() || r.Prefix.Bits() != 0 })
-	slices.SortStableFunc(rows, func(a, b gather.WindowsRoute) int {
+	sorting.By(rows, func(a, b gather.WindowsRoute) int {
 		return cmp.Or(cmp.Compare(a.Prefix.Addr().BitLen(), b.Prefix.Addr().BitLen()), cmp.Compare(a.Metric, b.Metric))
 	})
 	out := []facts.Route{}
