@@ -71,9 +71,23 @@ func (j *Judgement) name(station, id, summary, seen, from string, fix ...report.
 func step(says, command string, a ...any) report.Step {
 	s := report.Step{Text: text.Plain(says), Where: causes.OperatorCLI}
 	if command != "" {
-		s.Command = text.Plain(fmt.Sprintf(command, a...))
+		s.Command = shell(command, a...)
 	}
 	return s
+}
+
+// words are a part of a command that is ours.
+type words string
+
+// shell is a command. A file may be anybody's: a value that a shell does not take for one
+// word leaves a name that a reader replaces.
+func shell(command string, a ...any) text.Text {
+	for i, v := range a {
+		if s, foreign := v.(string); foreign && (!causes.Safe(s) || s[0] == '-') {
+			a[i] = "UNKNOWN"
+		}
+	}
+	return text.Plain(fmt.Sprintf(command, a...))
 }
 
 // restart is the last step of what changes rights: the agent asks again at once. Which
@@ -184,10 +198,9 @@ func (j *Judgement) credentials(i instance) {
 	profile := lastPart(i.IamInstanceProfile.Arn)
 	switch {
 	case profile == "" && v.dhmc != nil && !on:
-		setting := "arn:" + v.Partition + ":ssm:" + region + ":" + v.Account + ":servicesetting/ssm/managed-instance/default-ec2-instance-management-role"
 		j.name("credentials", "no-credential-source", "no instance profile is attached, and Default Host Management is off in "+region, "no profile; setting $None", "ssm get-service-setting",
 			step("Attach an instance profile whose role has AmazonSSMManagedInstanceCore", "aws ec2 associate-iam-instance-profile --region %s --instance-id %s --iam-instance-profile Name=PROFILE_NAME", region, i.InstanceId),
-			report.Step{Text: text.Plain("Or turn Default Host Management on, for every instance of the account and Region"), Where: causes.OperatorCLI, Alternative: true, Command: text.Plain("aws ssm update-service-setting --region " + region + " --setting-id " + setting + " --setting-value service-role/AWSSystemsManagerDefaultEC2InstanceManagementRole")},
+			report.Step{Text: text.Plain("Or turn Default Host Management on, for every instance of the account and Region"), Where: causes.OperatorCLI, Alternative: true, Command: shell("aws ssm update-service-setting --region %[1]s --setting-id arn:%[2]s:ssm:%[1]s:%[3]s:servicesetting/ssm/managed-instance/default-ec2-instance-management-role --setting-value service-role/AWSSystemsManagerDefaultEC2InstanceManagementRole", region, v.Partition, v.Account)},
 			restart())
 		j.unknown(whatRole, "")
 	case profile == "" && on:
@@ -431,9 +444,9 @@ func (j *Judgement) network(i instance) {
 		says = append(says, service+" by "+e.VpcEndpointId)
 		lets, sure := v.letsIn(e, i)
 		if sure && !lets && len(e.Groups) > 0 && reGroup.MatchString(e.Groups[0].GroupId) {
-			source := "--cidr VPC_CIDR"
+			source := words("--cidr VPC_CIDR")
 			if len(i.SecurityGroups) > 0 && reGroup.MatchString(i.SecurityGroups[0].GroupId) {
-				source = "--source-group " + i.SecurityGroups[0].GroupId
+				source = words("--source-group " + i.SecurityGroups[0].GroupId)
 			}
 			j.name("tcp", "vpce-sg-blocked", "the security group "+e.Groups[0].GroupId+" of the endpoint "+e.VpcEndpointId+" does not let 443 in from this instance", "no ingress rule for 443 from "+i.PrivateIpAddress+" or "+groupNames(i), "ec2 describe-security-groups",
 				step("Let the instance in", "aws ec2 authorize-security-group-ingress --region %s --group-id %s --protocol tcp --port 443 %s", region, e.Groups[0].GroupId, source))
