@@ -27,9 +27,9 @@ import (
 
 // Limits of the server.
 const (
-	maxConnections = 64
-	maxRequests    = 16 // at the same time, scrapes not counted
-	maxScrapes     = 5  // rendered at the same time; more wait
+	maxConnections = 512 // a flood takes a tenth of a second to have all of them, and a scrape less
+	maxRequests    = 16  // at the same time, scrapes not counted
+	maxScrapes     = 5   // rendered at the same time; more wait
 	scrapeWait     = 2 * time.Second
 	answerLimit    = 2 * time.Second // for a client to take an answer
 	maxHeader      = 16 << 10

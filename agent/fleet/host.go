@@ -111,7 +111,13 @@ type Judge func(*facts.Facts) *report.Report
 
 // HostsOf reads a document: a report, facts, or what AWS answers about a command or a
 // console with reports in it.
-func HostsOf(d Document, judge Judge) ([]Host, []Document) {
+func HostsOf(d Document, judge Judge) ([]Host, []Document) { return hostsOf(d, judge, 0) }
+
+// maxWrapped is how many answers of AWS may be around a report: invocation, plugin, output,
+// and one more. Each level holds what is in it once more.
+const maxWrapped = 4
+
+func hostsOf(d Document, judge Judge, wrapped int) ([]Host, []Document) {
 	if d.Err != nil {
 		if d.Host == "" {
 			d.Host = reNodeID.FindString(string(d.Body))
@@ -130,7 +136,7 @@ func HostsOf(d Document, judge Judge) ([]Host, []Document) {
 	_ = json.Unmarshal(parts["schema"], &schema)
 	switch {
 	case strings.HasPrefix(schema, "ssm-doctor/report/"), schema == report.VerdictSchema:
-		h, err := hostOf(parts)
+		h, err := hostOf(parts, true)
 		if err != nil {
 			return fail(err)
 		}
@@ -146,7 +152,10 @@ func HostsOf(d Document, judge Judge) ([]Host, []Document) {
 		}
 		return []Host{named(h, d)}, nil
 	case schema == "":
-		return unwrap(d, parts, judge)
+		if wrapped == maxWrapped {
+			return fail(errNotReport)
+		}
+		return unwrap(d, parts, judge, wrapped+1)
 	}
 	return fail(errNotReport)
 }
@@ -174,13 +183,13 @@ func fromReport(r *report.Report) (Host, error) {
 	if err != nil {
 		return Host{}, err
 	}
-	return hostOf(parts)
+	return hostOf(parts, false)
 }
 
 // unwrap finds reports in the answers of AWS: list-command-invocations --details,
 // get-command-invocation, get-console-output. AWS cuts them short: output of more than
 // 24,000 characters is whole in S3 only.
-func unwrap(d Document, parts map[string][]byte, judge Judge) ([]Host, []Document) {
+func unwrap(d Document, parts map[string][]byte, judge Judge, wrapped int) ([]Host, []Document) {
 	var id string
 	_ = json.Unmarshal(parts["InstanceId"], &id)
 	inner, seen := Document{Name: d.Name, Host: reNodeID.FindString(id)}, false
@@ -193,7 +202,7 @@ func unwrap(d Document, parts map[string][]byte, judge Judge) ([]Host, []Documen
 		seen = true
 		_ = Documents(inner.Name, bytes.NewReader(text), func(x Document) bool {
 			x.Host = inner.Host
-			h, u := HostsOf(x, judge)
+			h, u := hostsOf(x, judge, wrapped)
 			hosts, unread = append(hosts, h...), append(unread, u...)
 			return true
 		})
@@ -242,7 +251,8 @@ type wire struct {
 	redacted                  bool
 }
 
-func hostOf(parts map[string][]byte) (Host, error) {
+// hostOf reads a report. One of somebody else's may hold any command as its remedy.
+func hostOf(parts map[string][]byte, foreign bool) (Host, error) {
 	var w wire
 	for key, into := range map[string]any{"node": &w.node, "root_cause": &w.cause, "also": &w.also, "checks": &w.list, "path": &w.path, "credentials": &w.credentials, "endpoints": &w.endpoints,
 		"measures": &w.measures, "history": &w.history, "generated_at": &w.at, "agent_version": &w.agent, "state": &w.state, "profile": &w.profile, "redacted": &w.redacted} {
@@ -267,6 +277,9 @@ func hostOf(parts map[string][]byte) (Host, error) {
 		for _, s := range c.Fix[:min(len(c.Fix), maxSteps)] {
 			h.Fix = append(h.Fix, Step{clipTo(s.Text, 2*maxText), clipTo(s.Command, 4000), clip(s.Where)})
 		}
+		if foreign {
+			h.Fix = recognised(h.Fix, w.node.GOOS)
+		}
 	}
 	for _, c := range w.also {
 		if c.Severity != string(causes.Info) && shapedLikeID(c.ID) && len(h.Also) < 16 {
@@ -288,6 +301,24 @@ func hostOf(parts map[string][]byte) (Host, error) {
 	}
 	h.Traits = w.traits(&h)
 	return h, nil
+}
+
+// recognised are the steps of a remedy in the words of the catalogue, with values that do
+// no harm: an operator is to paste them, with more rights than who wrote the report has.
+func recognised(fix []Step, goos string) []Step {
+	var out []Step
+	left := 0
+	for _, s := range fix {
+		if f, ok := causes.Recognise(s.Command, s.Text, goos); ok {
+			out = append(out, Step{clipTo(f.Text.String(), 2*maxText), clipTo(f.Command.String(), 4000), f.Where})
+		} else {
+			left++
+		}
+	}
+	if left > 0 {
+		out = append(out, Step{Text: fmt.Sprintf("Steps of the report that this program does not know by form: %d; check on the host prints them", left), Command: "ssm-doctor check", Where: causes.OnHost})
+	}
+	return out
 }
 
 // shapedLikeID keeps ids of causes that a newer release has and refuses other text.

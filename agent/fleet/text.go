@@ -187,8 +187,8 @@ func writeText(w io.Writer, s *Summary) error {
 			}
 			for _, step := range c.Fix[:min(len(c.Fix), 1)] {
 				line("     [%s] %s", where(step), step.Text)
-				for l := range strings.SplitSeq(step.Command, "\n") {
-					line("         %s", l)
+				for l := range strings.Lines(step.Command) {
+					line("         %s", strings.TrimSuffix(l, "\n"))
 				}
 			}
 			line("     %s", names(c.Nodes, textNodes, c.Hosts))

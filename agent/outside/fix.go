@@ -2,7 +2,6 @@ package outside
 
 import (
 	"fmt"
-	"strings"
 
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks/causes"
@@ -15,9 +14,23 @@ import (
 func step(says, command string, a ...any) report.Step {
 	s := report.Step{Text: text.Plain(says), Where: causes.OperatorCLI}
 	if command != "" {
-		s.Command = text.Plain(fmt.Sprintf(command, a...))
+		s.Command = shell(command, a...)
 	}
 	return s
+}
+
+// words are a part of a command that is ours.
+type words string
+
+// shell is a command. A file may be anybody's: a value that a shell does not take for one
+// word leaves a name that a reader replaces.
+func shell(command string, a ...any) text.Text {
+	for i, v := range a {
+		if s, foreign := v.(string); foreign && (!causes.Safe(s) || s[0] == '-') {
+			a[i] = "UNKNOWN"
+		}
+	}
+	return text.Plain(fmt.Sprintf(command, a...))
 }
 
 // restart is the last step of what changes rights: the agent asks again at once. Which
@@ -104,9 +117,9 @@ func letOut(region, group string) []report.Step {
 }
 
 func letIn(region, group string, i instance) []report.Step {
-	source := "--cidr VPC_CIDR"
+	source := words("--cidr VPC_CIDR")
 	if len(i.SecurityGroups) > 0 && reGroup.MatchString(i.SecurityGroups[0].GroupId) {
-		source = "--source-group " + i.SecurityGroups[0].GroupId
+		source = words("--source-group " + i.SecurityGroups[0].GroupId)
 	}
 	return []report.Step{step("Let the instance in", "aws ec2 authorize-security-group-ingress --region %s --group-id %s --protocol tcp --port 443 %s", region, group, source)}
 }
@@ -118,9 +131,14 @@ func turnPrivateDNSOn(region, endpoint string) []report.Step {
 // makeEndpoint makes an endpoint with the groups of another one; without any, EC2 takes
 // the default group of the VPC.
 func makeEndpoint(says, region, service string, i instance, groups []string) []report.Step {
-	command := fmt.Sprintf("aws ec2 create-vpc-endpoint --region %s --vpc-id %s --vpc-endpoint-type Interface --service-name com.amazonaws.%s.%s --subnet-ids %s --private-dns-enabled", region, i.VpcId, region, service, i.SubnetId)
+	command := "aws ec2 create-vpc-endpoint --region %s --vpc-id %s --vpc-endpoint-type Interface --service-name com.amazonaws.%s.%s --subnet-ids %s --private-dns-enabled"
+	values := []any{region, i.VpcId, region, service, i.SubnetId}
 	if len(groups) > 0 {
-		command += " --security-group-ids " + strings.Join(groups, " ")
+		command += " --security-group-ids"
+		for _, g := range groups {
+			command += " %s"
+			values = append(values, g)
+		}
 	}
-	return []report.Step{step(says, "%s", command)}
+	return []report.Step{step(says, command, values...)}
 }

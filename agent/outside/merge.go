@@ -163,7 +163,7 @@ func Alone(v *View, id string, version string) *report.Report {
 	r.Features, r.Permissions = j.Features, j.Rights
 	if j.stopped != "" && (r.State == report.Unknown || r.RootCause == nil && r.State != report.Managed) {
 		r.State, r.Summary = report.NotManaged, text.Plain("the instance is "+j.stopped+": an agent runs on running instances only")
-		r.NotLookedAt = append(r.NotLookedAt, report.NotLooked{What: "the host itself", Why: "the instance does not run", Command: text.Plain(fmt.Sprintf("aws ec2 describe-instances --region %s --instance-ids %s --query 'Reservations[].Instances[].State'", v.File.Region, id))})
+		r.NotLookedAt = append(r.NotLookedAt, report.NotLooked{What: "the host itself", Why: "the instance does not run", Command: shell("aws ec2 describe-instances --region %s --instance-ids %s --query 'Reservations[].Instances[].State'", v.File.Region, id)})
 		r.Normalize()
 		return r
 	}

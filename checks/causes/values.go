@@ -255,9 +255,10 @@ func onDrive(p string) string {
 	return "C:" + back
 }
 
-// fits reports whether a value may stand in a command, quoted if need be.
+// fits reports whether a value may stand in a command, quoted if need be. One that begins
+// like an option does not.
 func (v Values) fits(name, val string) bool {
-	return Safe(val) || v["goos"] == "windows" && paths[name] && len(val) <= 300 && safeWindows.MatchString(val)
+	return Safe(val) && val[0] != '-' || v["goos"] == "windows" && paths[name] && len(val) <= 300 && safeWindows.MatchString(val)
 }
 
 // quoted is a path as PowerShell takes it; a quoted program has to be called.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
@@ -190,9 +191,34 @@ func isMixed(s string) bool {
 	return changes*3 >= len(s)
 }
 
-// secretName is what the value behind it is a secret of. A status or a code of an error
+// secretNames are what the value behind one is a secret of. A status or a code of an error
 // has other words before it.
-var secretName = pattern.New(`(?i)(?:pass(?:word|wd|phrase|code)?|pwd|pw|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|auth|authorization|cookie|signature|credentials?|activation[_-]?code)["'\\]*$`)
+var secretNames = []string{
+	"pass", "password", "passwd", "passphrase", "passcode", "pwd", "pw", "secret", "token", "auth", "authorization", "cookie", "signature", "credential", "credentials",
+	"apikey", "api-key", "api_key", "accesskey", "access-key", "access_key", "privatekey", "private-key", "private_key", "activationcode", "activation-code", "activation_code",
+}
+
+// secretEnds are the last letters of the names.
+var secretEnds = func() (ends [utf8.RuneSelf]bool) {
+	for _, n := range secretNames {
+		ends[n[len(n)-1]] = true
+	}
+	return ends
+}()
+
+// endsInSecretName reports whether text ends in the name of a secret, in quotes or not,
+// and however its letters are written: ſ and the sign of kelvin are letters too.
+func endsInSecretName(s string) bool {
+	s = strings.TrimRight(s, `"'\`)
+	if s == "" {
+		return false
+	}
+	if c := s[len(s)-1]; c < utf8.RuneSelf && !secretEnds[lower(c)] {
+		return false
+	}
+	s = strings.ToLower(strings.ReplaceAll(s[max(0, len(s)-40):], "ſ", "s"))
+	return slices.ContainsFunc(secretNames, func(n string) bool { return strings.HasSuffix(s, n) })
+}
 
 // asksForSecret reports whether a chunk ends with the name of a secret, whose value
 // follows.
@@ -208,7 +234,7 @@ func asksForSecret(chunk string) bool {
 			ok = strings.ContainsAny(name, `"'=`)
 		}
 	}
-	return ok && !strings.ContainsAny(name, "/") && secretName.MatchString(name)
+	return ok && !strings.ContainsAny(name, "/") && endsInSecretName(name)
 }
 
 // maxDepth is how often a chunk is taken apart.
@@ -267,7 +293,7 @@ func known(s string, from int, named []span, depth int) bool {
 // givesSecret reports whether a chunk holds the name of a secret and a value.
 func givesSecret(s string) bool {
 	for i := range len(s) {
-		if (s[i] == '=' || s[i] == ':') && strings.Trim(s[i+1:], `"'\:= `) != "" && secretName.MatchString(s[max(0, i-40):i]) {
+		if (s[i] == '=' || s[i] == ':') && strings.Trim(s[i+1:], `"'\:= `) != "" && endsInSecretName(s[:i]) {
 			return true
 		}
 	}
@@ -287,30 +313,54 @@ func loginIn(s string) bool {
 	return !strings.Contains(s, "arn:") && (strings.ContainsRune(s, '@') || strings.Contains(s, "%40") || strings.Contains(s, "%25"))
 }
 
-// valueForms are the values that are told by their form, and are no secrets.
-var valueForms = pattern.New(`^(?:` + strings.Join([]string{
-	`[0-9]{1,5}`,                         // a small number
-	`v?[0-9]{1,6}(?:\.[0-9]{1,18}){1,3}`, // a fraction, a release
-	`(?:[0-9]{1,6}(?:\.[0-9]{1,9})?(?:h|ms|m|s|µs|ns))+`, // a duration
-	`[0-9]{1,9}(?:\.[0-9]{1,6})?(?:%|[kKMGT]?i?B|k|ms)`,
-	`[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9:.]{5,18}(?:Z|[+-][0-9:]{4,6})?)?`,
-	`[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?`,
-	`20[0-9]{6}T[0-9]{6}Z`, // the time of a signature
-	`(?:i|mi|vpc|vpce|subnet|sg|eni|ami|igw|rtb|acl|pcx|nat|tgw)-[0-9a-f]{8,17}`,
-	`[a-z]{2}(?:-[a-z]{2,9}){1,2}-[0-9]{1,2}[a-z]?`, // a Region or zone
-	`(?:` + services + `):(?:[A-Z][A-Za-z]{2,60}\*?|\*|[a-z]+/?)`,
-	`ver\.[0-9]|2\.0`,
-}, "|") + `)$`)
+// numberForms and codeForms are the values that are told by their form, and are no
+// secrets: those that begin with a digit, and others. Each is small, and so fast.
+var numberForms = []*pattern.Pattern{
+	pattern.New(`^[0-9]{1,6}(?:\.[0-9]{1,18}){1,3}$`),                                    // a fraction, a release
+	pattern.New(`^(?:[0-9]{1,6}(?:\.[0-9]{1,9})?(?:h|ms|m|s|µs|ns))+$`),                  // a duration
+	pattern.New(`^[0-9]{1,9}(?:\.[0-9]{1,6})?(?:%|[kKMGT]?i?B|k|ms)$`),                   // a size, a share
+	pattern.New(`^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9:.]{5,18}(?:Z|[+-][0-9:]{4,6})?)?$`), // a date
+	pattern.New(`^[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?$`),                         // a time
+	pattern.New(`^20[0-9]{6}T[0-9]{6}Z$`),                                                // the time of a signature
+}
+
+var codeForms = []*pattern.Pattern{
+	pattern.New(`^v[0-9]{1,6}(?:\.[0-9]{1,18}){1,3}$`), // a release
+	pattern.New(`^(?:i|mi|vpc|vpce|subnet|sg|eni|ami|igw|rtb|acl|pcx|nat|tgw)-[0-9a-f]{8,17}$`),
+	pattern.New(`^[a-z]{2}(?:-[a-z]{2,9}){1,2}-[0-9]{1,2}[a-z]?$`), // a Region or zone
+	pattern.New(`^(?:` + services + `):(?:[A-Z][A-Za-z]{2,60}\*?|\*|[a-z]+/?)$`),
+	pattern.New(`^ver\.[0-9]$`),
+}
+
+// hasValueForm reports whether text has one of the forms.
+func hasValueForm(s string) bool {
+	forms := codeForms
+	if s[0] >= '0' && s[0] <= '9' {
+		if len(s) <= 5 && strings.Trim(s, "0123456789") == "" {
+			return true // a small number
+		}
+		forms = numberForms
+	} else if !strings.ContainsAny(s, "-:.") {
+		return false
+	}
+	return slices.ContainsFunc(forms, func(p *pattern.Pattern) bool { return p.MatchString(s) })
+}
 
 // services are the prefixes of actions that the agent and its documents ask for.
 const services = `ssm|ssmmessages|ec2messages|sts|iam|kms|s3|logs|ec2|cloudwatch|ecs|ecr|secretsmanager|ds|organizations|sns|sqs|events|lambda|ssm-guiconnect|ssm-contacts|ssm-incidents|ssm-quicksetup|ssm-sap|resource-groups|tag|config|codecommit|elasticfilesystem|fsx|autoscaling|cloudformation|states|aws`
 
 // isValue reports whether text has the form of a value that may be shown.
 func isValue(s string) bool {
-	if len(s) > 260 {
+	if len(s) > 260 || s == "" {
 		return false
 	}
-	if len(s) <= 80 && valueForms.MatchString(s) || ownedByAWS(s) {
+	if len(s) <= 80 && hasValueForm(s) {
+		return true
+	}
+	if strings.IndexByte(s, '.') < 0 && strings.IndexByte(s, ':') < 0 {
+		return false // no address, and no host of AWS
+	}
+	if ownedByAWS(s) {
 		return true
 	}
 	if _, err := netip.ParseAddr(s); err == nil {

@@ -124,7 +124,7 @@ func ShownName(s string) string {
 		} else if len(out) == 0 || out[len(out)-1] != Gap {
 			out = append(out, Gap)
 		}
-		secret = asksForSecret(chunk) || secretName.MatchString(chunk) && strings.HasPrefix(chunk, "-")
+		secret = asksForSecret(chunk) || endsInSecretName(chunk) && strings.HasPrefix(chunk, "-")
 		at += len(chunk) + space
 	}
 	return strings.Join(out, " ")

