@@ -21,8 +21,10 @@ import (
 	"ssm-doctor/agent/gather/awsapi"
 )
 
-// memoryLimit keeps a process small that is idle almost always. GOMEMLIMIT wins.
-const memoryLimit = 22 << 20
+// memoryLimit bounds what is taken for a time. It is well above what a run with full
+// logs and 64 clients holds: near its limit the collector does nothing else, and a scrape
+// waits for seconds. What a run needed is given back after it. GOMEMLIMIT wins.
+const memoryLimit = 48 << 20
 
 func configNames() config.Names {
 	return config.Names{MetricGroups: export.Groups(), Features: featureIDs(), Probes: awsapi.ProbeFamilies}
