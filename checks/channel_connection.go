@@ -16,7 +16,7 @@ var ChannelConnection = register(Check{
 	Needs:   []*Check{AgentService, PermissionChannel},
 	Causes:  []string{"channel-stale-connection", "channel-down"},
 	Doc: "Reads the agent's connections to port 443 from the kernel. When data on one goes unanswered while new connections work, a NAT gateway, firewall or changed route has dropped it. " +
-		"Linux tells of repeated data, macOS how much waits for an answer, Windows neither: there a connection passes only if the agent is 3.3.987.0 or newer, which pings its channel and drops one that does not answer for two minutes. " +
+		"Linux shows repeated data, macOS how much waits for an answer. Windows shows neither: there a connection passes only if the agent is 3.3.987.0 or newer, which pings its channel and drops one that does not answer for two minutes. " +
 		"Older agents notice only after time-outs of the system. Where there is no connection, or the older channel is in use, the agent's log tells whether it fails to open one.",
 	Eval: func(n *node.Node) Finding {
 		seen := n.Facts.Agent.Channel

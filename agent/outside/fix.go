@@ -58,8 +58,7 @@ func turnMetadataOn(region, id string) []report.Step {
 // giveCredentials is for an instance without a profile where Default Host Management is off.
 func (v *View) giveCredentials(id string) []report.Step {
 	region := v.File.Region
-	setting := "arn:" + v.Partition + ":ssm:" + region + ":" + v.Account + ":servicesetting/ssm/managed-instance/default-ec2-instance-management-role"
-	on := step("Or turn Default Host Management on, for every instance of the account and Region", "aws ssm update-service-setting --region %s --setting-id %s --setting-value service-role/AWSSystemsManagerDefaultEC2InstanceManagementRole", region, setting)
+	on := step("Or turn Default Host Management on, for every instance of the account and Region", "aws ssm update-service-setting --region %[1]s --setting-id arn:%[2]s:ssm:%[1]s:%[3]s:servicesetting/ssm/managed-instance/default-ec2-instance-management-role --setting-value service-role/AWSSystemsManagerDefaultEC2InstanceManagementRole", region, v.Partition, v.Account)
 	on.Alternative = true
 	return then(step("Attach an instance profile whose role has AmazonSSMManagedInstanceCore", "aws ec2 associate-iam-instance-profile --region %s --instance-id %s --iam-instance-profile Name=PROFILE_NAME", region, id), on)
 }

@@ -34,7 +34,7 @@ var credentialsCauses = []Cause{
 		Meaning: "The attached role may call ssm:UpdateInstanceInformation, so the agent takes it and never tries Default Host Management; but the role lacks the rest of what a managed node needs.",
 		Fix: []Step{
 			operator("Check what grants ssm:UpdateInstanceInformation to {role}", "aws iam list-attached-role-policies --role-name {role}; aws iam list-role-policies --role-name {role}"),
-			operator("Detach the policy that grants it, to use Default Host Management", "aws iam detach-role-policy --role-name {role} --policy-arn POLICY_ARN"),
+			operator("Remove the policy that grants it, to use Default Host Management", "aws iam detach-role-policy --role-name {role} --policy-arn POLICY_ARN"),
 			or(operator)("Or stay with the role and give it the rest: attach AmazonSSMManagedInstanceCore", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
 			restartFailed, verify,
 		},

@@ -113,7 +113,7 @@ var imdsCauses = []Cause{
 			operator("Switch the metadata endpoint on, in case it is off; where it is on nothing changes",
 				"aws ec2 modify-instance-metadata-options --region {region} --instance-id {instance} --http-endpoint enabled"),
 			rulesLinux, rulesMac, rulesWindows,
-			operator("If nothing on this host stops the packets, stop and start the instance, which may come up on other hardware; a reboot is not enough. What instance stores hold is lost, and a public address that is no Elastic IP changes",
+			operator("If nothing on this host stops the packets, stop and start the instance, which may come up on other hardware; a reboot is not enough. What instance stores hold is lost, and a public address changes unless it is an Elastic IP",
 				"aws ec2 stop-instances --region {region} --instance-ids {instance} && aws ec2 wait instance-stopped --region {region} --instance-ids {instance} && aws ec2 start-instances --region {region} --instance-ids {instance}"),
 			restartFailed, verify,
 		},

@@ -25,8 +25,8 @@ var pathCauses = []Cause{
 		Fix: []Step{
 			unix.onHost("Look at the certificates of {endpoint}", "openssl s_client -connect {endpoint}:443 -servername {endpoint} -showcerts </dev/null"),
 			windows.onHost("Check who issued the certificate of {endpoint}", "$c = New-Object Net.Sockets.TcpClient('{endpoint}',443); $s = New-Object Net.Security.SslStream($c.GetStream(),$false,{$true}); $s.AuthenticateAsClient('{endpoint}'); $s.RemoteCertificate | Format-List Subject,Issuer"),
-			linux.asRoot("Trust the issuer, if it is your own inspection CA: get its certificate from whoever runs the inspection, and add it to the trust store", "{trustca}"),
-			linux.asRoot("Refresh the trust store, if the issuer is a public CA", "{refreshca}"),
+			linux.asRoot("If the issuer is your own inspection CA, trust it: get its certificate from whoever runs the inspection, and add it to the trust store", "{trustca}"),
+			linux.asRoot("If the issuer is a public CA, refresh the trust store", "{refreshca}"),
 			mac.asRoot("If the issuer is your own inspection CA, add it to the trust store, or exempt the Systems Manager endpoints from inspection", "security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain YOUR-CA.pem"),
 			windows.asRoot("If the issuer is your own inspection CA, add it to the trust store, or exempt the Systems Manager endpoints from inspection", `Import-Certificate -FilePath YOUR-CA.cer -CertStoreLocation Cert:\LocalMachine\Root`),
 			restart, verify,

@@ -37,18 +37,18 @@ func newFixCmd(a *app) *cobra.Command {
 	var c fixFlags
 	cmd := &cobra.Command{
 		Use:   "fix",
-		Short: "Carry out steps of the remedy on this host that can be undone",
-		Long: "Examines this host and says which steps of the remedy this program can carry out\n" +
-			"itself, what they cost and how they are undone. Nothing is changed without\n" +
-			"--apply. These are all that there are, on Linux with systemd: start, restart and\n" +
-			"enable the agent's service, move a drop-in of it away, take a name of an AWS\n" +
-			"endpoint out of the hosts file, remove a route. It stops at the first step that\n" +
-			"is done elsewhere or by hand.\n\n" +
-			"With --apply it needs root, asks before each thing, and writes what it does and\n" +
+		Short: "Carry out steps of the remedy that can be undone",
+		Long: "Examines this host and says which steps of the remedy this program can carry\n" +
+			"out itself, what they cost and how they are undone. Nothing is changed without\n" +
+			"--apply. It can do these, on Linux with systemd: start, restart and enable the\n" +
+			"agent's service, move a drop-in of it away, take a name of an AWS endpoint out\n" +
+			"of the hosts file, remove a route. It stops at the first step that is done\n" +
+			"elsewhere or by hand.\n\n" +
+			"With --apply it needs root, asks before each step, and writes what it does and\n" +
 			"how to undo it to " + mend.StateDir + "/" + mend.LogFile + ". Without a terminal it\n" +
-			"wants --yes and the id of the cause, and does nothing if another cause is found.\n" +
-			"No variable of the environment stands for a flag of it. The exit code is that of\n" +
-			"check, after what was done; 70 where a step failed.",
+			"needs --yes with the id of the cause, and does nothing if it finds another one.\n" +
+			"Environment variables set none of its flags. The exit code is that of check,\n" +
+			"after what was done; 70 where a step failed.",
 		Example: "  ssm-doctor fix\n  sudo ssm-doctor fix --apply\n  ssm-doctor fix --apply --yes agent-service-stopped",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -61,8 +61,8 @@ func newFixCmd(a *app) *cobra.Command {
 	}
 	fs := cmd.Flags()
 	fs.StringVar(&c.from, "from", "", "say it for a facts `file` or bundle of collect; nothing can be applied then")
-	fs.BoolVar(&c.offline, "offline", false, "send nothing but to link-local addresses")
-	fs.BoolVar(&c.apply, "apply", false, "do it, and ask before each thing")
+	fs.BoolVar(&c.offline, "offline", false, "send only to link-local addresses")
+	fs.BoolVar(&c.apply, "apply", false, "do it, and ask before each step")
 	fs.StringVar(&c.yes, "yes", "", "with --apply: do not ask, if this `cause` is the one that is found")
 	return cmd
 }
@@ -75,11 +75,11 @@ func (c *fixFlags) real(a *app) (fixer, error) {
 	}
 	f := fixer{host: mend.This(), root: os.Geteuid() == 0, terminal: tty && a.errTerminal() != nil}
 	if c.from != "" {
-		x, err := a.readFacts(c.from, false)
-		if err != nil {
-			return f, err
-		}
 		f.judge = func(context.Context) (*report.Report, *facts.Facts, error) {
+			x, err := a.readFacts(c.from, false)
+			if err != nil {
+				return nil, nil, err
+			}
 			return engine.Judge(x, engine.Options{}), x, nil
 		}
 		return f, nil
