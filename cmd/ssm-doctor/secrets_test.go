@@ -1,3 +1,7 @@
+//go:build !race
+
+// The race detector makes this slow, and it is about text.
+
 package main
 
 import (
