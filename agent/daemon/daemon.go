@@ -45,7 +45,7 @@ type Options struct {
 // GiveBack returns memory that only runs need to the system.
 func GiveBack() {
 	debug.FreeOSMemory()
-	trim()
+	Trim()
 }
 
 // Daemon examines the host on a schedule and holds the last result. Its fields

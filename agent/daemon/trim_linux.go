@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// trim unmaps the pages of the program's own code; those that are still used
+// Trim unmaps the pages of the program's own code; those that are still used
 // come back from the page cache when they are. Most code runs at start and with
 // a run only, and the kernel maps it in generous pieces. Code is never written
 // to, so nothing is lost; data that the loader relocates is left alone.
-func trim() {
+func Trim() {
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
 		return

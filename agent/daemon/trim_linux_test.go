@@ -22,5 +22,5 @@ func TestCodeOf(t *testing.T) {
 			t.Errorf("%q: %x %x %v", c.line, from, to, ok)
 		}
 	}
-	trim() // and the program goes on
+	Trim() // and the program goes on
 }

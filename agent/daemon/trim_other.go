@@ -2,5 +2,5 @@
 
 package daemon
 
-// trim does nothing: there is no plain way here.
-func trim() {}
+// Trim does nothing: there is no plain way here.
+func Trim() {}
