@@ -101,6 +101,14 @@ func judgeSleep(n *node.Node, failed node.Entry) Finding {
 // run contradicts it. The finding says why.
 func faultMayStand(n *node.Node) (Finding, bool) {
 	f := n.Facts
+	for _, r := range n.Refusals.Logged { // the newest first
+		if r.Action == node.Heartbeat && r.Denied && r.At.After(n.Acceptance.Last.At) {
+			if r.Explicit {
+				return unknown("a policy denied %s by name %s, and whether it still does shows at the agent's next attempt", node.Heartbeat, n.Ago(r.At)), true
+			}
+			break
+		}
+	}
 	if ssm := n.Endpoints.Of("ssm"); ssm == nil || !ssm.Usable() {
 		return unknown("whether the fault is gone cannot be told without an answer of the ssm endpoint"), true
 	}

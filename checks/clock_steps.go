@@ -35,7 +35,7 @@ func timeSteps(n *node.Node) []causes.Step {
 	case ntp == "openntpd":
 		set, see = linuxStep(true, step, "systemctl enable --now openntpd && systemctl restart openntpd"), linuxStep(false, look, "ntpctl -s status")
 	case ntp != "":
-		set, see = linuxStep(true, step, "systemctl stop "+ntp+" && ntpd -gq && systemctl enable --now "+ntp), linuxStep(false, look, "ntpq -pn")
+		set, see = linuxStep(true, step, "systemctl stop "+ntp+"\nntpd -gq\nsystemctl enable --now "+ntp), linuxStep(false, look, "ntpq -pn")
 	default:
 		set, see = linuxStep(true, "This host has no time service: install chrony, which sets the clock when it starts and keeps it right", installChrony(n)), linuxStep(false, look, "chronyc tracking")
 	}

@@ -29,6 +29,8 @@ var DnsPin = register(Check{
 			switch {
 			case e.DNS.Pinned == "" || e.Proxy.Used:
 				continue
+			case isDead(e) && slices.ContainsFunc(e.TCP, func(a facts.Attempt) bool { r, ok := a.Route.Get(); return ok && node.IsNull(r) }):
+				return unknown("the hosts file pins %s to %s, and this host's own route discards what is sent there", e.Host, e.DNS.Pinned)
 			case isDead(e) || answersAsOther(e):
 				return blamePin(n, e).with("pinned", deadPins(list))
 			case !e.Connected():

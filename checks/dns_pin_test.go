@@ -52,6 +52,14 @@ func TestDnsPin(t *testing.T) {
 		{name: "windows", kind: "windows", want: is(Pass, "no endpoint is pinned")},
 		{name: "task", kind: "task", want: is(Unknown, "endpoints: no Region is known")},
 		{name: "pins that answer", fault: dnsPinned("ssm", "logs"), want: is(Pass, "2 names pinned in the hosts file, all answer")},
+		{name: "a pin into a null route of this host", fault: func(f *facts.Facts) {
+			dnsPinned("ssm")(f)
+			e := f.Network.Endpoint("ssm")
+			netNothing(e)
+			for i := range e.TCP {
+				e.TCP[i].Outcome, e.TCP[i].Route = facts.NoRoute, facts.Known(facts.Route{Destination: "10.99.0.4/32", Kind: "blackhole"}, "rtnetlink")
+			}
+		}, want: is(Unknown, "this host's own route discards what is sent there")},
 		{name: "a search list that does no harm", fault: dnsSearched, want: is(Pass, "no endpoint is pinned")},
 		{name: "proxied", fault: netProxied(facts.Connect{Outcome: facts.OK}), want: is(Skip, "the proxy resolves the names")},
 		{name: "a pin that the proxy passes by", fault: netAll(netProxied(facts.Connect{Outcome: facts.OK}), netEach(func(e *facts.Endpoint) { e.DNS.Pinned = "10.99.0.4" }, "ssm")), want: is(Skip, "the proxy resolves the names")},

@@ -55,8 +55,10 @@ var ImdsReachable = register(Check{
 			return ifAgentFails(n, unread("whether the environment of the agent's service switches the metadata service off", n.Facts.Agent.Metadata))
 		case token.Token:
 			return pass("IMDSv2 answers in %.0f ms", token.Seconds*1000)
-		case six.Token:
+		case six.Token && n.Acceptance.Now == node.Yes:
 			return pass("IMDSv2 answers at its IPv6 address only")
+		case six.Token && !strings.Contains(n.Log.CurrentCredentials(facts.SigIMDSFailed).Text, imdsAddress):
+			return ifAgentFails(n, unknown("IMDSv2 answers at its IPv6 address only, and whether the agent asks there is not known"))
 		}
 		fd := explainNoToken(n, token)
 		if fd.Status != Fail {

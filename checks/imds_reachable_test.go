@@ -2,6 +2,7 @@ package checks
 
 import (
 	"testing"
+	"time"
 
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/factstest"
@@ -79,6 +80,7 @@ func TestImdsReachable(t *testing.T) {
 	variable := func(m facts.MetadataEnv) func(*facts.Facts) {
 		return func(f *facts.Facts) { neverAccepted(f); f.Agent.Metadata = facts.Known(m, m.From) }
 	}
+	six := func(f *facts.Facts) { f.IMDS.IPv6 = facts.Known(facts.Exchange{Status: 200, Token: true}, "imds") }
 	table := []row{
 		{name: "switched off by a variable", fault: variable(facts.MetadataEnv{Disabled: true, From: "unit files"}), want: named("imds-disabled", Proven, "AWS_EC2_METADATA_DISABLED=true in the environment of the agent's service", "AWS_EC2_METADATA_DISABLED of the service: true (unit files)")},
 		{name: "switched off by a variable since its start", fault: func(f *facts.Facts) {
@@ -100,7 +102,11 @@ func TestImdsReachable(t *testing.T) {
 		{name: "hybrid", kind: "hybrid", want: is(Skip, "not an EC2 instance")},
 		{name: "windows", kind: "windows", want: is(Skip, "not an EC2 instance")},
 		{name: "task", kind: "task", want: is(Skip, "an ECS task does not need it")},
-		{name: "IPv6 only", fault: imdsAll(imdsSilent, func(f *facts.Facts) { f.IMDS.IPv6 = facts.Known(facts.Exchange{Status: 200, Token: true}, "imds") }), want: is(Pass, "at its IPv6 address only")},
+		{name: "IPv6 only", fault: imdsAll(imdsSilent, six), want: is(Unknown, "at its IPv6 address only, and whether the agent asks there is not known")},
+		{name: "IPv6 only, of a node that is accepted", fault: six, want: is(Pass, "IMDSv2 answers in")},
+		{name: "IPv6 only, and the agent asked by IPv4 in vain, into a null route", fault: imdsAll(imdsSilent, six, neverAccepted, imdsRoute(facts.Route{Destination: "169.254.169.254/32", Kind: "blackhole", OnLink: true}), func(f *facts.Facts) {
+			log(f, facts.SigIMDSFailed, 2*time.Minute, `Put "http://169.254.169.254/latest/api/token": no route to host`)
+		}), want: named("imds-blocked-by-host", Proven, "a blackhole route on this host stops packets", "")},
 
 		{name: "disabled", fault: imdsEnds(refused, refused), want: named("imds-disabled", Proven, "answers 403: its endpoint is disabled", "imds PUT /latest/api/token: HTTP 403 from EC2ws (imds:PUT /latest/api/token)")},
 		{name: "disabled, without a token", fault: imdsEnds(refused, refused), want: named("imds-disabled", Proven, "", "imds GET /latest/meta-data/ without token: HTTP 403 from EC2ws")},

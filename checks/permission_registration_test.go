@@ -96,6 +96,14 @@ func TestPermissionRegistration(t *testing.T) {
 		{name: "refused an hour ago, nothing was asked", fault: after(permissionRegistrationRefused(time.Hour, none), func(f *facts.Facts) {
 			f.Permissions.Actions = facts.Unknown[[]facts.Permission]("offline", "")
 		}), want: missing(Likely, "the role WebServerRole may not call "+beat, "", "")},
+		{name: "explicit deny of the heartbeat alone, asleep since", fault: func(f *facts.Facts) {
+			permissionRegistrationRefused(20*time.Minute, scp)(f)
+			f.Log.Backoff = facts.Known(facts.Backoff{Since: f.CollectedAt.Add(-20 * time.Minute), Seconds: 2400, Until: f.CollectedAt.Add(20 * time.Minute)}, "file:/var/log/amazon/ssm")
+		}, want: named("iam-explicit-deny", Likely, "explicit deny in a service control policy (SCP)"+past, "", "action="+beat)},
+		{name: "no policy allows it, asleep since, and reads are allowed now", fault: func(f *facts.Facts) {
+			permissionRegistrationRefused(3*time.Minute, none)(f)
+			f.Log.Backoff = facts.Known(facts.Backoff{Since: f.CollectedAt.Add(-3 * time.Minute), Seconds: 2400, Until: f.CollectedAt.Add(37 * time.Minute)}, "file:/var/log/amazon/ssm")
+		}, want: is(Unknown, "this run's reads are allowed")},
 		{name: "explicit deny", fault: permissionRegistrationRefused(3*time.Minute, scp), want: named("iam-explicit-deny", Likely, "explicit deny in a service control policy (SCP)"+past, "", "action="+beat)},
 		{name: "endpoint policy", fault: permissionRegistrationRefused(3*time.Minute, vpce), want: named("vpce-policy-deny", Likely, "no VPC endpoint policy allows it", "", "service=ssm")},
 		{name: "accepted since", fault: after(permissionRegistrationRefused(4*time.Hour, none), func(f *facts.Facts) {

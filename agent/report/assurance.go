@@ -36,7 +36,7 @@ func saidBy(c Cause) string {
 		}
 		log = log && strings.Contains(e.What, "log")
 	}
-	if log {
+	if log && c.Confidence == "likely" {
 		return SaidByLog
 	}
 	return Concluded

@@ -23,6 +23,7 @@ func TestAssurance(t *testing.T) {
 		{"a refusal that is evidence of something else", Cause{Confidence: "likely", Group: "network", Evidence: refused}, Concluded, "likely, concluded"},
 		{"read in the log", Cause{Confidence: "likely", Evidence: log}, SaidByLog, "likely, the agent's log says so"},
 		{"log and more", Cause{Confidence: "likely", Evidence: append(log, Evidence{What: "boot"})}, Concluded, "likely, concluded"},
+		{"read in the log, and only possible", Cause{Confidence: "possible", Evidence: log}, Concluded, "possible, concluded"},
 		{"no evidence", Cause{Confidence: "possible"}, Concluded, "possible, concluded"},
 	} {
 		if got := saidBy(c.cause); got != c.by {

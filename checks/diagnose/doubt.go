@@ -60,7 +60,11 @@ func tried(n *node.Node) []text.Text {
 		say("the agent's log: the last failure was %s", n.Ago(n.Acceptance.Failed.Last))
 	}
 	if n.Identity.OnEC2 != node.Yes && n.Identity.InECS != node.Yes && n.Identity.Hybrid != node.Yes {
-		say("what this machine is: %s, %s", map[node.Answer]string{node.No: "not an EC2 instance", node.Unknown: "neither its firmware nor the metadata service says that it is an EC2 instance"}[n.Identity.OnEC2],
+		ec2 := map[node.Answer]string{node.No: "not an EC2 instance", node.Unknown: "neither its firmware nor the metadata service says that it is an EC2 instance"}[n.Identity.OnEC2]
+		if n.Identity.OnEC2 == node.Unknown && f.Host.DMI.Vendor.Unknown() {
+			ec2 = "whether it is an EC2 instance is not known, because its firmware was not read"
+		}
+		say("what this machine is: %s, %s", ec2,
 			map[node.Answer]string{node.No: "and it has no hybrid registration", node.Unknown: "and whether it has a hybrid registration was not read"}[n.Identity.Hybrid])
 	}
 	say("the agent's process: %s", map[node.Answer]string{node.Yes: "it runs", node.No: "it does not run", node.Unknown: "not seen"}[n.Agent.Core])

@@ -109,8 +109,8 @@ func timeServices(env *gather.Env) facts.Seen[[]string] {
 	if env.GOOS != "linux" {
 		return gather.NotAskable[[]string](gather.ErrUnsupported.Error(), "")
 	}
-	const folder = "usr/lib/systemd/system"
-	folders := []string{"etc/systemd/system", "lib/systemd/system", folder}
+	const folder = "usr/lib/systemd/system" // below /etc are names that enabling one of these makes, and masks
+	folders := []string{"lib/systemd/system", folder}
 	read := false
 	out := []string{}
 	for _, d := range folders {
