@@ -89,6 +89,9 @@ func judgeSleep(n *node.Node, failed node.Entry) Finding {
 	fd = withFlush(n, fd)
 	for _, r := range n.Refusals.Logged {
 		if r.Denied && r.Action == node.Heartbeat {
+			if r.Explicit { // perhaps of this action alone: what this run may read says nothing of it then
+				fd = fd.sure(Possible).add("; whether a policy still denies %s shows when it does", node.Heartbeat)
+			}
 			return remedied(fd).fix(causes.Step{Where: causes.OperatorCLI,
 				Text:    "If it is refused again, the permission is still missing or still denied: see what the role allows",
 				Command: "aws iam simulate-principal-policy --policy-source-arn arn:{partition}:iam::{account}:role/{role} --action-names " + node.Heartbeat}).with("role", n.RoleOf(r))
@@ -101,14 +104,6 @@ func judgeSleep(n *node.Node, failed node.Entry) Finding {
 // run contradicts it. The finding says why.
 func faultMayStand(n *node.Node) (Finding, bool) {
 	f := n.Facts
-	for _, r := range n.Refusals.Logged { // the newest first
-		if r.Action == node.Heartbeat && r.Denied && r.At.After(n.Acceptance.Last.At) {
-			if r.Explicit {
-				return unknown("a policy denied %s by name %s, and whether it still does shows at the agent's next attempt", node.Heartbeat, n.Ago(r.At)), true
-			}
-			break
-		}
-	}
 	if ssm := n.Endpoints.Of("ssm"); ssm == nil || !ssm.Usable() {
 		return unknown("whether the fault is gone cannot be told without an answer of the ssm endpoint"), true
 	}

@@ -72,7 +72,7 @@ func TestAgentBackoff(t *testing.T) {
 
 		{name: "the heartbeat was denied by name", fault: backoffAll(backoffAsleep, func(f *facts.Facts) {
 			refuse(f, facts.SigCredsFailed, 3*time.Minute, "AccessDeniedException", strings.Replace(backoffRefused, "because no identity-based policy allows the ssm:UpdateInstanceInformation action", "with an explicit deny in a permissions boundary", 1))
-		}), want: is(Unknown, "a policy denied ssm:UpdateInstanceInformation by name")},
+		}), want: want{status: Warn, cause: "agent-backoff-wait", confidence: Possible, says: "whether a policy still denies ssm:UpdateInstanceInformation shows when it does"}},
 
 		{name: "hibernation", fault: backoffHibernates(10*time.Minute, 10*time.Minute), want: named("retries at 09:35:00 UTC, in 5 min", "agent log: INFO Entering SSM Agent hibernate", "")},
 		{name: "hibernation for two days", fault: backoffHibernates(50*time.Hour, time.Hour), want: want{status: Fail, effect: Blocks, cause: "agent-backoff-wait", confidence: Likely,

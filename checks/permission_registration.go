@@ -89,13 +89,11 @@ func heartbeatRefused(n *node.Node) (Finding, bool) {
 		// About as old as the latest heartbeat: too new for a permission that was
 		// given since.
 		late := n.Age(r.At) < time.Duration(n.Agent.HealthMinutes+1)*time.Minute
-		sleep, asleep := n.Sleeping()
-		// Reads say nothing of a deny of this action alone, and who sleeps has not asked since.
-		denied := r.Explicit && asleep == node.Yes && !r.At.Before(sleep.Since.Add(-time.Minute))
+		_, asleep := n.Sleeping()
 		if asleep == node.Yes && !n.Facts.Permissions.Actions.LookedAt() {
 			return unread("this run's own reads", n.Facts.Permissions.Actions), true
 		}
-		if n.ReadsAllowed() && !denied && (!late || asleep == node.Yes) {
+		if n.ReadsAllowed() && (!late || asleep == node.Yes) {
 			return unknown("%s was refused %s, but this run's reads are allowed: whether it still is shows at the agent's next attempt", node.Heartbeat, n.Ago(r.At)), true
 		}
 		if answered, all := n.ReadsDenied(); asleep == node.Yes && answered > 0 && all && len(n.Refusals.Live) > 0 && n.Refusals.Live[0].Layer != r.Layer {
