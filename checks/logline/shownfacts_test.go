@@ -38,7 +38,10 @@ func TestEveryLeaf(t *testing.T) {
 		t.Fatalf("%d leaves", len(leaves))
 	}
 	const secret = "Zq07dxK42wTr8"
-	for _, l := range leaves {
+	for i, l := range leaves {
+		if testing.Short() && i%8 != 0 {
+			continue
+		}
 		if strings.HasPrefix(l.Name, "Host.Firewall.") && l.Field == "Text" || l.Name == "Host.Rules[].Text" || l.Name == "Agent.Update.Holds[].Text" {
 			l.Field = "rule"
 		}
