@@ -230,7 +230,8 @@ func addNoExec(n *node.Node, fd Finding) Finding {
 }
 
 // passExec is the answer where nothing speaks for a fault: pass, if all that could was
-// read. An agent that runs was executed, whatever its service and SELinux say.
+// read. An agent that runs was executed, whatever its service and SELinux say; its worker
+// was not where it is missing.
 func passExec(n *node.Node, log node.Entry) Finding {
 	se := n.Facts.Host.SELinux
 	if n.Agent.Core != node.Yes {
@@ -243,6 +244,11 @@ func passExec(n *node.Node, log node.Entry) Finding {
 			return unread("SELinux", se)
 		case se.Value.Mode == "enforcing" && se.Value.Denials.Unknown():
 			return unread("SELinux denials", se.Value.Denials)
+		}
+	}
+	if worker := n.Agent.Worker == node.No && n.Agent.Separate == node.Yes; n.Agent.Core != node.Yes || worker {
+		if notes := n.Facts.Agent.Notes; notes.Unknown() && notes.Obstacle() != facts.NotAskable {
+			return unread("logs of the system", notes)
 		}
 	}
 	if log.Unread() {
@@ -258,7 +264,7 @@ func passExec(n *node.Node, log node.Entry) Finding {
 		}
 	}
 	if n.Agent.Core == node.Yes {
-		return pass("the agent runs, and nothing of it was refused")
+		return pass("the agent runs")
 	}
 	return pass("neither mount options nor a security module refuse it")
 }

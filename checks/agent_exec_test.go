@@ -17,6 +17,7 @@ func execFailed(f *facts.Facts) {
 func execStopped(f *facts.Facts) {
 	neverAccepted(f)
 	f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc")
+	f.Agent.Notes = facts.Known([]facts.SystemNote{}, "logs of the system")
 	u := &f.Agent.Units.Value[0]
 	u.Active, u.Sub, u.StoppedSince = "failed", "failed", f.CollectedAt.Add(-5*time.Minute)
 }
@@ -84,6 +85,9 @@ func TestAgentExec(t *testing.T) {
 	}
 	logged := func(f *facts.Facts) {
 		log(f, facts.SigExecDenied, time.Minute, "fork/exec /usr/bin/ssm-agent-worker: permission denied")
+	}
+	notesUnread := func(f *facts.Facts) {
+		f.Agent.Notes = facts.Unknown[[]facts.SystemNote]("Access is denied.", "event logs")
 	}
 	noProcesses := func(f *facts.Facts) {
 		f.Agent.Processes = facts.Unknown[facts.Processes]("permission denied", "file:/proc")
@@ -169,6 +173,13 @@ func TestAgentExec(t *testing.T) {
 		{name: "audit log unread", fault: all(execStopped, func(f *facts.Facts) {
 			f.Host.SELinux = facts.Known(facts.SELinux{Mode: "enforcing", Denials: facts.Unknown[[]facts.Denial]("permission denied", "file:/var/log/audit/audit.log").Because(facts.NeedsRoot)}, "")
 		}), want: is(Unknown, "SELinux denials: permission denied")},
+		{name: "logs of the system unread", fault: all(execStopped, notesUnread), want: is(Unknown, "logs of the system: Access is denied")},
+		{name: "Windows: event logs unread", kind: "windows", fault: all(execWindows(0), notesUnread), want: is(Unknown, "logs of the system: Access is denied")},
+		{name: "Windows: event logs unread, and the worker is missing", kind: "windows", fault: all(neverAccepted, notesUnread, func(f *facts.Facts) { f.Agent.Processes.Value.Worker = nil }), want: is(Unknown, "logs of the system: Access is denied")},
+		{name: "Windows: event logs unread, and the agent runs", kind: "windows", fault: notesUnread, want: is(Pass, "the agent runs")},
+		{name: "a system whose logs are not asked", fault: all(execStopped, func(f *facts.Facts) {
+			f.Agent.Notes = facts.Unknown[[]facts.SystemNote]("only a running Linux or Windows is asked", "").Because(facts.NotAskable)
+		}), want: is(Pass, "neither mount options nor a security module refuse it")},
 		{name: "audit log unread, and the agent runs", fault: func(f *facts.Facts) {
 			f.Host.SELinux = facts.Known(facts.SELinux{Mode: "enforcing", Denials: facts.Unknown[[]facts.Denial]("permission denied", "")}, "")
 		}, want: is(Pass, "")},
