@@ -152,7 +152,7 @@ func withoutSetting(u *facts.Unit, meaning string) string {
 // isAbout reports whether the meaning of an end names a setting of units, such as User=.
 func isAbout(meaning, key string) bool {
 	words := strings.FieldsFunc(meaning, func(r rune) bool { return r != '=' && !unicode.IsLetter(r) })
-	return slices.Contains(words, key+"=")
+	return slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, key+"=") })
 }
 
 var reSetting = pattern.New(`^[A-Za-z]{1,64}$`)

@@ -38,12 +38,16 @@ func TestSettingTakenOut(t *testing.T) {
 		{"a line that is continued", 218, []facts.Override{continued}, ""},
 		{"a file with a name for a shell", 217, []facts.Override{unsafe}, ""},
 		{"none", 217, nil, ""},
+		{"a type that is named with its value", -1, []facts.Override{line("Type")}, "Type"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			f := factstest.Healthy(t, "profile")
 			u := &f.Agent.Units.Value[0]
 			u.Active, u.Sub, u.Result, u.Ended, u.ExitStatus, u.Overrides = "failed", "failed", "exit-code", "exited", c.status, c.overrides
+			if c.status < 0 {
+				u.Result, u.Ended, u.ExitStatus = "timeout", "killed", 15
+			}
 			n := node.Of(f)
 			commands := []string{}
 			for _, s := range endSteps(n.Agent.Unit, n.Ending()) {
