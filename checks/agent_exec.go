@@ -262,7 +262,8 @@ func passExec(n *node.Node, log node.Entry) Finding {
 			return unread("SELinux denials", se.Value.Denials)
 		}
 	}
-	if worker := n.Agent.Worker == node.No && n.Agent.Separate == node.Yes; n.Agent.Core != node.Yes || worker {
+	// Of a worker only the logs of Windows say more than the agent's own.
+	if worker := n.Facts.Agent.Manager.Value == "scm" && n.Agent.Worker == node.No && n.Agent.Separate == node.Yes; n.Agent.Core != node.Yes || worker {
 		if notes := n.Facts.Agent.Notes; notes.Unknown() && notes.Obstacle() != facts.NotAskable {
 			return unread("logs of the system", notes)
 		}
