@@ -130,12 +130,12 @@ func judgeOrder(n *node.Node, path string, c facts.Config) Finding {
 		n.MayBe("ECS") == node.Yes || c.CustomIdentity && n.MayBe("CustomIdentity") == node.Yes {
 		return fine
 	}
-	key, registered := n.Facts.Registration.Hybrid.Get()
-	registered = registered && key.Complete()
+	stored, registered := n.Facts.Registration.Hybrid.Get()
+	registered = registered && stored.Complete()
 	hybridAllowed, ec2Allowed := n.MayBe("OnPrem") == node.Yes, n.MayBe("EC2") == node.Yes
 	has := text.New("the identity of an EC2 instance (EC2)")
 	if registered {
-		has = text.New("the hybrid registration %s (OnPrem)", key.InstanceID)
+		has = text.New("the hybrid registration %s (OnPrem)", stored.InstanceID)
 	}
 	const inOrder = "Identity.ConsumptionOrder in %s lets the agent be only %s"
 	order := strings.Join(c.ConsumptionOrder, ", ")
@@ -151,10 +151,9 @@ func judgeOrder(n *node.Node, path string, c facts.Config) Finding {
 	case !registered && n.Identity.OnEC2 == node.No:
 		return fine // this host has none that the order could leave out
 	}
-	const add = "Add what this host has (OnPrem for a hybrid registration, EC2) to Identity.ConsumptionOrder in {config}, or remove that key"
-	const without = "In {config} remove that key, Identity.ConsumptionOrder, which leaves out what this host has; without jq, in an editor"
-	return configInvalid(n, path, Proven, "Identity.ConsumptionOrder in "+path, order, inOrder+", but what this host has is %s", path, order, has).
-		fix(causes.Step{Text: without, Command: "jq 'del(.Identity.ConsumptionOrder)' {config} > {config}.new && mv {config}.new {config}", Where: causes.OnHost, Root: true, GOOS: "linux darwin"},
-			causes.Step{Text: add, Command: "Select-String -Path {config} -Pattern ConsumptionOrder -Context 0,6", Where: causes.OnHost, Root: true, GOOS: "windows"}).
+	const key, leaves = "Identity.ConsumptionOrder", ": it leaves out the identity of this host"
+	return configInvalid(n, path, Proven, key+" in "+path, order, inOrder+", but what this host has is %s", path, order, has).
+		fix(causes.Step{Text: "Remove " + key + " from {config}" + leaves, Command: causes.WithoutKeys(key), Where: causes.OnHost, Root: true, GOOS: "linux darwin"},
+			causes.Step{Text: "Remove " + key + " from {config} in an editor" + leaves, Command: "Select-String -Path {config} -Pattern ConsumptionOrder -Context 0,6", Where: causes.OnHost, Root: true, GOOS: "windows"}).
 		fix(causes.Reload...)
 }

@@ -162,7 +162,7 @@ func TestAgentConfigOrderFix(t *testing.T) {
 	}
 	for i, system := range []string{"linux darwin", "windows"} {
 		s := fix[i]
-		if s.GOOS != system || !s.Root || s.Where != causes.OnHost || !strings.Contains(s.Command, "ConsumptionOrder") || !strings.Contains(s.Text, "remove that key") {
+		if s.GOOS != system || !s.Root || s.Where != causes.OnHost || !strings.Contains(strings.ToLower(s.Command), "consumptionorder") || !strings.HasPrefix(s.Text, "Remove Identity.ConsumptionOrder from {config}") {
 			t.Errorf("step %+v", s)
 		}
 	}

@@ -161,18 +161,34 @@ func withExecSteps(n *node.Node, fd Finding, e node.Ending) Finding {
 			steps = append(steps, step("Let fapolicyd trust the agent's programs", "fapolicyd-cli --file add {agent} --trust-file amazon-ssm-agent && fapolicyd-cli --update"))
 		}
 	}
-	if m, ok := refusedBy(n); ok && m.By != "" {
+	m, ok := refusedBy(n)
+	refused := ok && m.By != ""
+	if refused {
 		steps = append(steps, stepsOf(node.StepsAgainst(m.By))...)
-	} else if e.Class == node.EndExec {
-		steps = append(steps, stepsOf(e.Do)...)
 	}
-	if len(steps) == 0 || n.Facts.Host.GOOS == "darwin" {
+	if refused || e.Class == node.EndExec {
+		steps = withNew(steps, e.Do...)
+	}
+	if u := n.Agent.Unit; u != nil && u.Program.Absent() {
+		steps = withNew(steps, node.Reinstall)
+	}
+	if len(steps) == 0 {
 		return fd
 	}
 	if n.Agent.Core == node.Yes && n.Acceptance.Now == node.Yes { // what it starts is executed anew each time
 		return fd.fix(steps...).fix(causes.Again)
 	}
 	return fd.fix(steps...).fix(causes.Step{Text: "Start the agent", Command: "{restart}", Where: causes.OnHost, Root: true}).fix(causes.Again)
+}
+
+// withNew adds the steps of an end that are not among those of a remedy yet.
+func withNew(steps []causes.Step, more ...node.Step) []causes.Step {
+	for _, s := range stepsOf(more) {
+		if !slices.ContainsFunc(steps, func(have causes.Step) bool { return have.Command == s.Command }) {
+			steps = append(steps, s)
+		}
+	}
+	return steps
 }
 
 // addDenials adds what SELinux denied. While the agent runs, a denial is about
@@ -230,7 +246,8 @@ func addNoExec(n *node.Node, fd Finding) Finding {
 }
 
 // passExec is the answer where nothing speaks for a fault: pass, if all that could was
-// read. An agent that runs was executed, whatever its service and SELinux say.
+// read. An agent that runs was executed, whatever its service and SELinux say; its worker
+// was not where it is missing.
 func passExec(n *node.Node, log node.Entry) Finding {
 	se := n.Facts.Host.SELinux
 	if n.Agent.Core != node.Yes {
@@ -243,6 +260,12 @@ func passExec(n *node.Node, log node.Entry) Finding {
 			return unread("SELinux", se)
 		case se.Value.Mode == "enforcing" && se.Value.Denials.Unknown():
 			return unread("SELinux denials", se.Value.Denials)
+		}
+	}
+	// Of a worker only the logs of Windows say more than the agent's own.
+	if worker := n.Facts.Agent.Manager.Value == "scm" && n.Agent.Worker == node.No && n.Agent.Separate == node.Yes; n.Agent.Core != node.Yes || worker {
+		if notes := n.Facts.Agent.Notes; notes.Unknown() && notes.Obstacle() != facts.NotAskable {
+			return unread("logs of the system", notes)
 		}
 	}
 	if log.Unread() {
@@ -258,7 +281,7 @@ func passExec(n *node.Node, log node.Entry) Finding {
 		}
 	}
 	if n.Agent.Core == node.Yes {
-		return pass("the agent runs, and nothing of it was refused")
+		return pass("the agent runs")
 	}
 	return pass("neither mount options nor a security module refuse it")
 }

@@ -1,10 +1,14 @@
 package checks
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/factstest"
+	"ssm-doctor/checks/node"
 )
 
 // execFailed is an agent that its service manager could not execute.
@@ -17,6 +21,7 @@ func execFailed(f *facts.Facts) {
 func execStopped(f *facts.Facts) {
 	neverAccepted(f)
 	f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc")
+	f.Agent.Notes = facts.Known([]facts.SystemNote{}, "logs of the system")
 	u := &f.Agent.Units.Value[0]
 	u.Active, u.Sub, u.StoppedSince = "failed", "failed", f.CollectedAt.Add(-5*time.Minute)
 }
@@ -84,6 +89,9 @@ func TestAgentExec(t *testing.T) {
 	}
 	logged := func(f *facts.Facts) {
 		log(f, facts.SigExecDenied, time.Minute, "fork/exec /usr/bin/ssm-agent-worker: permission denied")
+	}
+	notesUnread := func(f *facts.Facts) {
+		f.Agent.Notes = facts.Unknown[[]facts.SystemNote]("Access is denied.", "event logs")
 	}
 	noProcesses := func(f *facts.Facts) {
 		f.Agent.Processes = facts.Unknown[facts.Processes]("permission denied", "file:/proc")
@@ -169,6 +177,13 @@ func TestAgentExec(t *testing.T) {
 		{name: "audit log unread", fault: all(execStopped, func(f *facts.Facts) {
 			f.Host.SELinux = facts.Known(facts.SELinux{Mode: "enforcing", Denials: facts.Unknown[[]facts.Denial]("permission denied", "file:/var/log/audit/audit.log").Because(facts.NeedsRoot)}, "")
 		}), want: is(Unknown, "SELinux denials: permission denied")},
+		{name: "logs of the system unread", fault: all(execStopped, notesUnread), want: is(Unknown, "logs of the system: Access is denied")},
+		{name: "Windows: event logs unread", kind: "windows", fault: all(execWindows(0), notesUnread), want: is(Unknown, "logs of the system: Access is denied")},
+		{name: "Windows: event logs unread, and the worker is missing", kind: "windows", fault: all(neverAccepted, notesUnread, func(f *facts.Facts) { f.Agent.Processes.Value.Worker = nil }), want: is(Unknown, "logs of the system: Access is denied")},
+		{name: "Windows: event logs unread, and the agent runs", kind: "windows", fault: notesUnread, want: is(Pass, "the agent runs")},
+		{name: "a system whose logs are not asked", fault: all(execStopped, func(f *facts.Facts) {
+			f.Agent.Notes = facts.Unknown[[]facts.SystemNote]("only a running Linux or Windows is asked", "").Because(facts.NotAskable)
+		}), want: is(Pass, "neither mount options nor a security module refuse it")},
 		{name: "audit log unread, and the agent runs", fault: func(f *facts.Facts) {
 			f.Host.SELinux = facts.Known(facts.SELinux{Mode: "enforcing", Denials: facts.Unknown[[]facts.Denial]("permission denied", "")}, "")
 		}, want: is(Pass, "")},
@@ -198,4 +213,56 @@ func TestAgentExec(t *testing.T) {
 	}
 	judge(t, AgentExec, table)
 	judgeUnread(t, AgentExec, table)
+}
+
+// TestExecSteps: who refused the program does not take the place of what brings it back.
+func TestExecSteps(t *testing.T) {
+	t.Parallel()
+	gone := func(f *facts.Facts) {
+		f.Agent.Units.Value[0].Program = facts.Absent[facts.Program]("no such file", `file:C:\x`)
+	}
+	refused := func(by string) func(*facts.Facts) { return execRefused(by, "amazon-ssm-agent", time.Minute) }
+	mac := func(code int) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			execStopped(f)
+			u := &f.Agent.Units.Value[0]
+			u.Active, u.Sub, u.Result, u.Ended, u.ExitStatus = "inactive", "exited", "exit-code", "exited", code
+			f.Host.GOOS, f.Agent.Manager = "darwin", facts.Known("launchd", "")
+		}
+	}
+	scan, policy := node.StepsAgainst(facts.ByDefender)[0].Command, node.StepsAgainst(facts.ByAppLocker)[0].Command
+	const again, start = "{reinstall}", "{restart}"
+	for _, c := range []struct {
+		name, kind string
+		faults     []func(*facts.Facts)
+		want       []string // those before the look whether it is well
+	}{
+		{"removed, and Defender tells", "windows", []func(*facts.Facts){execWindows(226), refused(facts.ByDefender)}, []string{scan, again, start}},
+		{"gone, and Defender tells", "windows", []func(*facts.Facts){execWindows(2), refused(facts.ByDefender), gone}, []string{scan, again, start}},
+		{"taken for a virus, and gone", "windows", []func(*facts.Facts){execWindows(225), gone}, []string{scan, again, start}},
+		{"taken for a virus, and there", "windows", []func(*facts.Facts){execWindows(225), refused(facts.ByDefender)}, []string{scan, start}},
+		{"no signature", "windows", []func(*facts.Facts){execWindows(577), refused(facts.ByIntegrity)}, []string{policy, again, start}},
+		{"no signature, by its status", "windows", []func(*facts.Facts){execWindows(-1073740760)}, []string{policy, again, start}},
+		{"a rule", "windows", []func(*facts.Facts){execWindows(1260), refused(facts.ByAppLocker)}, []string{policy, start}},
+		{"macOS, quarantined", "profile", []func(*facts.Facts){mac(155)}, []string{again, start}},
+		{"macOS, gone", "profile", []func(*facts.Facts){mac(126), gone}, []string{again, start}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			f := factstest.Healthy(t, c.kind)
+			for _, fault := range c.faults {
+				fault(f)
+			}
+			fd := AgentExec.Judge(node.Of(factstest.Clone(f)))
+			got := []string{}
+			for _, s := range fd.Fix {
+				if s.Command != causes.Again.Command {
+					got = append(got, s.Command)
+				}
+			}
+			if fd.Cause != "agent-exec-blocked" || !slices.Equal(got, c.want) {
+				t.Errorf("%s %s: steps %q, want %q", fd.Cause, fd.Summary, got, c.want)
+			}
+		})
+	}
 }

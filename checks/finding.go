@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"path"
 	"strings"
 	"time"
 
@@ -99,8 +100,12 @@ func (f Finding) failing(e Effect) Finding { f.Effect = e; return f }
 // unreadFirmware is unknown since the machine does not say whether it is an EC2 instance.
 func unreadFirmware(n *node.Node) Finding {
 	vendor := n.Facts.Host.DMI.Vendor
-	file := strings.TrimPrefix(vendor.From, "file:")
-	return unread("whether this is an EC2 instance is not known: firmware tables of the machine, "+text.Or(file, "sys_vendor"), vendor)
+	what := "whether this is an EC2 instance is not known: firmware tables of the machine"
+	file := text.Or(strings.TrimPrefix(vendor.From, "file:"), "sys_vendor")
+	if name, _, ok := strings.Cut(vendor.Reason(), ": "); !ok || name != file && name != path.Base(file) { // which names it too
+		what += ", " + file
+	}
+	return unread(what, vendor)
 }
 
 // unreadLog is unread for the agent's log.

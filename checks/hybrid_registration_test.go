@@ -72,7 +72,13 @@ func TestHybridRegistration(t *testing.T) {
 		{name: "by what the agent uses", kind: "hybrid", fault: hybridVaultUnread, want: is(Pass, "registered as mi-0f1e2d3c4b5a69788")},
 		{name: "EC2 or not", kind: "hybrid", fault: after(func(f *facts.Facts) {
 			f.Host.DMI = facts.DMI{Vendor: facts.Unknown[string]("sys_vendor: permission denied", "")}
-		}), want: is(Unknown, "permission denied")},
+		}), want: is(Unknown, "whether this is an EC2 instance is not known: firmware tables of the machine: sys_vendor: permission denied")},
+		{name: "EC2 or not, and the reason names the whole path", kind: "hybrid", fault: after(func(f *facts.Facts) {
+			f.Host.DMI = facts.DMI{Vendor: facts.Unknown[string]("/sys/class/dmi/id/sys_vendor: permission denied", "file:/sys/class/dmi/id/sys_vendor")}
+		}), want: is(Unknown, "firmware tables of the machine: /sys/class/dmi/id/sys_vendor: permission denied")},
+		{name: "EC2 or not, and the reason names no file", kind: "hybrid", fault: after(func(f *facts.Facts) {
+			f.Host.DMI = facts.DMI{Vendor: facts.Unknown[string]("no answer in time", "file:/sys/class/dmi/id/sys_vendor")}
+		}), want: is(Unknown, "firmware tables of the machine, /sys/class/dmi/id/sys_vendor: no answer in time")},
 		{name: "task or not", kind: "hybrid", fault: after(func(f *facts.Facts) { f.ECS = facts.ECS{} }), want: is(Unknown, "whether this is an ECS task is not known")},
 		{name: "vault unread", kind: "hybrid", fault: after(hybridVaultUnread), want: is(Unknown, "registration: vault: permission denied")},
 		{name: "configuration unread", kind: "hybrid", fault: func(f *facts.Facts) {

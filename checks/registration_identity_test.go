@@ -47,7 +47,7 @@ func TestRegistrationIdentity(t *testing.T) {
 		{name: "EC2 or not", fault: func(f *facts.Facts) {
 			f.Host.DMI, f.IMDS.InstanceID = facts.DMI{Vendor: facts.Unknown[string]("sys_vendor: permission denied", "")}, facts.Seen[string]{}
 			f.Credentials.Runtime, f.Registration.EC2 = facts.Absent[facts.Runtime](runtime, ""), facts.Absent[facts.Key](runtime, "")
-		}, want: is(Unknown, "permission denied")},
+		}, want: is(Unknown, "whether this is an EC2 instance is not known: firmware tables of the machine: sys_vendor: permission denied")},
 		{name: "vault unread", fault: func(f *facts.Facts) {
 			vaultUnread(f)
 			f.Credentials.Runtime = facts.Absent[facts.Runtime](runtime, "")

@@ -117,7 +117,7 @@ func TestRegistrationStore(t *testing.T) {
 		}, want: is(Unknown, "vault: Store: permission denied")},
 		{name: "EC2 or not", kind: "hybrid", fault: func(f *facts.Facts) {
 			f.Host.DMI = facts.DMI{Vendor: facts.Unknown[string]("sys_vendor: permission denied", "")}
-		}, want: is(Unknown, "permission denied")},
+		}, want: is(Unknown, "whether this is an EC2 instance is not known: firmware tables of the machine: sys_vendor: permission denied")},
 		{name: "log unread", fault: unreadLogOf, want: is(Unknown, "agent log: /var/log/amazon/ssm/amazon-ssm-agent.log: permission denied")},
 		{name: "in the log, runtime configuration unread", kind: "hybrid", fault: all(storeLogged(facts.SigVaultManifest, manifest), runtimeUnread), want: is(Unknown, "agent log: identity_config.json: permission denied")},
 	}

@@ -2,10 +2,10 @@ package checks
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
@@ -120,11 +120,11 @@ func stepsOf(list []node.Step) []causes.Step {
 	return out
 }
 
-// endSteps are the steps of an end, for this unit: a setting of a drop-in that is known to
-// be wrong is taken out of it, and nothing else of the unit is changed.
+// endSteps are the steps of an end, for this unit: the one line of a drop-in that can be
+// what is wrong is taken out of it, and nothing else of the unit is changed.
 func endSteps(u *facts.Unit, e node.Ending) []causes.Step {
 	steps := stepsOf(e.Do)
-	take := withoutSettings(u, e.Meaning)
+	take := withoutSetting(u, e.Meaning)
 	for i, s := range steps {
 		if s.Command == node.EditUnit.Command && take != "" {
 			steps[i].Text = "Take the setting out of its drop-in, and start the agent; the file as it was stays beside it, with .off at the end"
@@ -134,24 +134,25 @@ func endSteps(u *facts.Unit, e node.Ending) []causes.Step {
 	return steps
 }
 
-// withoutSettings is the command that takes the settings which an end is about out of all
-// drop-ins of a unit; empty: none holds one.
-func withoutSettings(u *facts.Unit, meaning string) string {
-	keys := map[string][]string{}
+// withoutSetting is the command that takes the setting which an end is about out of its
+// drop-in; empty: none is, or one of several, or not in a line of its own.
+func withoutSetting(u *facts.Unit, meaning string) string {
+	var found []facts.Override
 	for _, o := range u.Overrides {
-		if strings.Contains(meaning, o.Key+"=") && causes.Safe(o.File) && reSetting.MatchString(o.Key) && !slices.Contains(keys[o.File], o.Key) {
-			keys[o.File] = append(keys[o.File], o.Key)
+		if isAbout(meaning, o.Key) {
+			found = append(found, o)
 		}
 	}
-	var commands []string
-	for _, file := range slices.Sorted(maps.Keys(keys)) {
-		command := "sed -i.off"
-		for _, key := range keys[file] {
-			command += ` -e '/^[[:space:]]*` + key + `[[:space:]]*=/d'`
-		}
-		commands = append(commands, command+" "+file)
+	if len(found) != 1 || !found[0].Single || !causes.Safe(found[0].File) || !reSetting.MatchString(found[0].Key) {
+		return ""
 	}
-	return strings.Join(commands, " && ")
+	return "sed -i.off -e '/^[[:space:]]*" + found[0].Key + "[[:space:]]*=/d' " + found[0].File
+}
+
+// isAbout reports whether the meaning of an end names a setting of units, such as User=.
+func isAbout(meaning, key string) bool {
+	words := strings.FieldsFunc(meaning, func(r rune) bool { return r != '=' && !unicode.IsLetter(r) })
+	return slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, key+"=") })
 }
 
 var reSetting = pattern.New(`^[A-Za-z]{1,64}$`)
@@ -234,7 +235,7 @@ func otherAgent(o facts.OtherProcess) string {
 // that does not exist.
 func overriding(fd Finding, u *facts.Unit, meaning string) Finding {
 	for _, o := range u.Overrides {
-		if strings.Contains(meaning, o.Key+"=") {
+		if isAbout(meaning, o.Key) {
 			fd = fd.saw("drop-in of "+u.Name, o.Key+"="+o.Value, "file:"+o.File)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -540,7 +541,7 @@ func (a *aftermath) apply(c causes.Change) {
 }
 
 // editedConfig is the agent's configuration after an edit: the text that takes its
-// place, or a key that a filter of sed takes out.
+// place, or keys that a filter of jq takes out.
 func editedConfig(old, edit string) string {
 	if strings.HasPrefix(edit, "{") {
 		return edit
@@ -549,11 +550,9 @@ func editedConfig(old, edit string) string {
 	if old != "" && json.Unmarshal([]byte(old), &m) != nil {
 		return old
 	}
-	for _, k := range regexp.MustCompile(`del\(([^)]*)\)`).FindAllStringSubmatch(edit, -1) {
-		for path := range strings.SplitSeq(k[1], ", ") {
-			if section, key, ok := strings.Cut(strings.TrimPrefix(path, "."), "."); ok {
-				delete(m[section], key)
-			}
+	for _, k := range regexp.MustCompile(`\. == "(\w+\.\w+)"`).FindAllStringSubmatch(edit, -1) {
+		for section, keys := range m {
+			maps.DeleteFunc(keys, func(key string, _ any) bool { return strings.EqualFold(section+"."+key, k[1]) })
 		}
 	}
 	for _, k := range regexp.MustCompile(`^\.(\w+)\.(\w+) = (\S+)`).FindAllStringSubmatch(edit, -1) {

@@ -1,15 +1,18 @@
 package causes
 
-// withoutKeys takes keys out of the agent's configuration, and leaves the rest; a copy stays.
-func withoutKeys(keys ...string) string {
+import "strings"
+
+// WithoutKeys takes keys out of the agent's configuration, such as Agent.Region, and leaves
+// the rest; a copy stays. The agent takes keys in any case, and so does this.
+func WithoutKeys(keys ...string) string {
 	filter := ""
 	for i, k := range keys {
 		if i > 0 {
-			filter += ", "
+			filter += " or "
 		}
-		filter += "." + k
+		filter += `. == "` + strings.ToLower(k) + `"`
 	}
-	return "cp -p {config} {config}.bak && jq 'del(" + filter + ")' {config}.bak > {config}.new && mv {config}.new {config}"
+	return `cp -p {config} {config}.bak && jq 'delpaths([paths | select(map(tostring) | join(".") | ascii_downcase | ` + filter + `)])' {config}.bak > {config}.new && mv {config}.new {config}`
 }
 
 // RegisterInRegion is for a Region that was given at registration and is none.
@@ -90,7 +93,7 @@ var identityCauses = []Cause{
 		Fix: []Step{
 			unix.onHost("Check where a Region is set", "grep -ni region {config} {data}/registration"),
 			windows.onHost("Check where a Region is set", "Select-String -Path {config},(Join-Path {data} registration) -Pattern region"),
-			unix.asRoot("Take the Region out of the configuration: the agent takes it from the metadata, or from its registration", withoutKeys("Agent.Region", "Mgs.Region")),
+			unix.asRoot("Take the Region out of the configuration: the agent takes it from the metadata, or from its registration", WithoutKeys("Agent.Region", "Mgs.Region")),
 			windows.asRoot("Take the Region out of the configuration: the agent takes it from the metadata, or from its registration", "$c = Get-Content {config} -Raw | ConvertFrom-Json; foreach ($s in $c.Agent, $c.Mgs) { if ($s) { $s.PSObject.Properties.Remove('Region') } }; $c | ConvertTo-Json -Depth 9 | Set-Content {config}"),
 			restart, verify,
 		},

@@ -217,6 +217,8 @@ type Override struct {
 	Key   string `json:"key"`
 	Value string `json:"value"`
 	File  string `json:"file"`
+	// Single: the setting is one line of its file, the only one with its key.
+	Single bool `json:"single_line,omitempty"`
 }
 
 // Kinds of notes in the log of the system.

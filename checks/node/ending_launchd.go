@@ -6,9 +6,8 @@ import (
 )
 
 var (
-	macEnable    = Step{"Enable the service and start it", "{enable}", false}
-	macReinstall = Step{"Install the agent again over the present one; its registration stays", "{reinstall}", false}
-	macLog       = Step{"Read what launchd logged of it", "log show --last 1h --predicate 'process == \"launchd\" AND eventMessage CONTAINS \"com.amazon.aws.ssm\"' | tail -n 50", true}
+	macEnable = Step{"Enable the service and start it", "{enable}", false}
+	macLog    = Step{"Read what launchd logged of it", "log show --last 1h --predicate 'process == \"launchd\" AND eventMessage CONTAINS \"com.amazon.aws.ssm\"' | tail -n 50", true}
 )
 
 // macSignals are the signals of macOS that have another number or meaning than on Linux.
@@ -30,12 +29,12 @@ var macSignals = map[int]ended{
 // start a service.
 // Source: sysexits(3), launchctl(1) and what "launchctl error" prints.
 var launchdErrors = map[int]ended{
-	78:  {"EX_CONFIG", EndMissing, "launchd could not start the program: it is not there, may not be executed, or its property list is wrong", []Step{macReinstall}},
-	111: {"no program", EndMissing, "the property list names no program that is there", []Step{macReinstall}},
+	78:  {"EX_CONFIG", EndMissing, "launchd could not start the program: it is not there, may not be executed, or its property list is wrong", []Step{Reinstall}},
+	111: {"no program", EndMissing, "the property list names no program that is there", []Step{Reinstall}},
 	119: {"disabled", EndCondition, "the service is disabled", []Step{macEnable}},
-	126: {"not executable", EndExec, "the program may not be executed", []Step{macReinstall}},
-	127: {"not found", EndMissing, "the program is not there", []Step{macReinstall}},
-	155: {"quarantined", EndExec, "macOS refuses to execute a program that is quarantined or not signed as it expects", []Step{macReinstall}},
+	126: {"not executable", EndExec, "the program may not be executed", []Step{Reinstall}},
+	127: {"not found", EndMissing, "the program is not there", []Step{Reinstall}},
+	155: {"quarantined", EndExec, "macOS refuses to execute a program that is quarantined or not signed as it expects", []Step{Reinstall}},
 }
 
 // endingOfMac reads the last exit code or signal of launchd. LastExitStatus of

@@ -9,13 +9,14 @@ import (
 
 // Steps that several rows share.
 var (
-	scmReinstall = Step{"Install the agent again over the present one; its registration stays", "{reinstall}", false}
-	scmScan      = Step{"Let the antivirus product (Defender or another) allow the agent: restore the file and add an exclusion for its folder", `Get-MpThreatDetection | Select-Object -Last 5; Add-MpPreference -ExclusionPath 'C:\Program Files\Amazon\SSM'`, false}
-	scmPolicy    = Step{"Check which rule refused it, and allow programs signed by Amazon", `Get-WinEvent -LogName 'Microsoft-Windows-AppLocker/EXE and DLL','Microsoft-Windows-CodeIntegrity/Operational' -MaxEvents 20`, false}
-	scmAccount   = Step{"Let the service run as the system account, as the installer sets it", "sc.exe config AmazonSSMAgent obj= LocalSystem", false}
-	scmDepend    = Step{"Check what the service depends on, and start that", "sc.exe qc AmazonSSMAgent; Get-Service AmazonSSMAgent -RequiredServices", true}
-	scmEvents    = Step{"Read what Windows logged of its end", "Get-WinEvent -FilterHashtable @{LogName='System','Application'} -MaxEvents 200 | Where-Object Message -match 'ssm' | Format-List TimeCreated,Id,Message", true}
-	scmMemory    = Step{"Give the host more memory or a larger paging file; see what takes it", "Get-Process | Sort-Object WorkingSet64 -Descending | Select-Object -First 10", true}
+	// Reinstall brings a program back, on every system.
+	Reinstall  = Step{"Install the agent again over the present one; its registration stays", "{reinstall}", false}
+	scmScan    = Step{"Let the antivirus product (Defender or another) allow the agent: add an exclusion for its folder", `Get-MpThreatDetection | Select-Object -Last 5; Add-MpPreference -ExclusionPath 'C:\Program Files\Amazon\SSM'`, false}
+	scmPolicy  = Step{"Check which rule refused it, and allow programs signed by Amazon", `Get-WinEvent -LogName 'Microsoft-Windows-AppLocker/EXE and DLL','Microsoft-Windows-CodeIntegrity/Operational' -MaxEvents 20`, false}
+	scmAccount = Step{"Let the service run as the system account, as the installer sets it", "sc.exe config AmazonSSMAgent obj= LocalSystem", false}
+	scmDepend  = Step{"Check what the service depends on, and start that", "sc.exe qc AmazonSSMAgent; Get-Service AmazonSSMAgent -RequiredServices", true}
+	scmEvents  = Step{"Read what Windows logged of its end", "Get-WinEvent -FilterHashtable @{LogName='System','Application'} -MaxEvents 200 | Where-Object Message -match 'ssm' | Format-List TimeCreated,Id,Message", true}
+	scmMemory  = Step{"Give the host more memory or a larger paging file; see what takes it", "Get-Process | Sort-Object WorkingSet64 -Descending | Select-Object -First 10", true}
 	// A slow start is a slow boot: Windows waits 30 s by itself, and starts delayed
 	// services after the others.
 	scmSlow = []Step{
@@ -30,16 +31,16 @@ var (
 // Source: Microsoft, "System Error Codes" (winerror.h), and for those above 0xC0000000
 // "NTSTATUS Values" (ntstatus.h).
 var scmErrors = map[uint32]ended{
-	2:    {"FILE_NOT_FOUND", EndMissing, "the program of the service is not there", []Step{scmReinstall}},
-	3:    {"PATH_NOT_FOUND", EndMissing, "the folder of the program is not there", []Step{scmReinstall}},
+	2:    {"FILE_NOT_FOUND", EndMissing, "the program of the service is not there", []Step{Reinstall}},
+	3:    {"PATH_NOT_FOUND", EndMissing, "the folder of the program is not there", []Step{Reinstall}},
 	5:    {"ACCESS_DENIED", EndExec, "Windows may not execute the program: its file permissions or a security product", []Step{{"Check who may execute it", `icacls 'C:\Program Files\Amazon\SSM\amazon-ssm-agent.exe'`, true}, scmPolicy}},
 	8:    {"NOT_ENOUGH_MEMORY", EndMemory, "there was no memory for it", []Step{scmMemory}},
 	14:   {"OUTOFMEMORY", EndMemory, "there was no memory for it", []Step{scmMemory}},
-	193:  {"BAD_EXE_FORMAT", EndMissing, "the program is damaged, or made for another processor", []Step{scmReinstall}},
-	216:  {"EXE_MACHINE_TYPE_MISMATCH", EndMissing, "the program is made for another processor", []Step{scmReinstall}},
+	193:  {"BAD_EXE_FORMAT", EndMissing, "the program is damaged, or made for another processor", []Step{Reinstall}},
+	216:  {"EXE_MACHINE_TYPE_MISMATCH", EndMissing, "the program is made for another processor", []Step{Reinstall}},
 	225:  {"VIRUS_INFECTED", EndExec, "an antivirus product takes the program for a virus", []Step{scmScan}},
-	226:  {"VIRUS_DELETED", EndExec, "an antivirus product took the program for a virus and removed it", []Step{scmScan, scmReinstall}},
-	577:  {"INVALID_IMAGE_HASH", EndExec, "Code Integrity does not accept the signature of the program", []Step{scmPolicy, scmReinstall}},
+	226:  {"VIRUS_DELETED", EndExec, "an antivirus product took the program for a virus and removed it", []Step{scmScan, Reinstall}},
+	577:  {"INVALID_IMAGE_HASH", EndExec, "Code Integrity does not accept the signature of the program", []Step{scmPolicy, Reinstall}},
 	1053: {"SERVICE_REQUEST_TIMEOUT", EndTimeout, "it did not answer the service manager in time, 30 seconds unless set otherwise: usual on a machine that is slow while it boots", scmSlow},
 	1055: {"SERVICE_DATABASE_LOCKED", EndTimeout, "another service was being changed", []Step{{"Start it again", "Start-Service AmazonSSMAgent", false}}},
 	1057: {"INVALID_SERVICE_ACCOUNT", EndSetup, "the account of the service does not exist, or its password is wrong", []Step{scmAccount}},
@@ -47,8 +48,8 @@ var scmErrors = map[uint32]ended{
 	1067: {"PROCESS_ABORTED", EndCrash, "its process ended unexpectedly", []Step{scmEvents, scmAgain}},
 	1068: {"SERVICE_DEPENDENCY_FAIL", EndCondition, "a service that it depends on did not start", []Step{scmDepend}},
 	1069: {"SERVICE_LOGON_FAILED", EndSetup, "the account of the service could not log on: its password changed, or it may not log on as a service", []Step{scmAccount}},
-	1072: {"SERVICE_MARKED_FOR_DELETE", EndCondition, "the service is being deleted, which ends when all consoles that show it are closed", []Step{{"Restart Windows, then install the agent again", "Restart-Computer", false}, scmReinstall}},
-	1075: {"SERVICE_DEPENDENCY_DELETED", EndCondition, "a service that it depends on does not exist", []Step{scmDepend, scmReinstall}},
+	1072: {"SERVICE_MARKED_FOR_DELETE", EndCondition, "the service is being deleted, which ends when all consoles that show it are closed", []Step{{"Restart Windows, then install the agent again", "Restart-Computer", false}, Reinstall}},
+	1075: {"SERVICE_DEPENDENCY_DELETED", EndCondition, "a service that it depends on does not exist", []Step{scmDepend, Reinstall}},
 	1079: {"DIFFERENT_SERVICE_ACCOUNT", EndSetup, "another service of its process runs under another account", []Step{scmAccount}},
 	1077: {"SERVICE_NEVER_STARTED", EndCondition, "it was not started since the boot", nil},
 	1260: {"ACCESS_DISABLED_BY_POLICY", EndExec, "a policy (AppLocker, software restriction) forbids the program", []Step{scmPolicy}},
@@ -58,12 +59,12 @@ var scmErrors = map[uint32]ended{
 
 	0xC0000005: {"STATUS_ACCESS_VIOLATION", EndCrash, "it used memory that is not its own", []Step{scmEvents}},
 	0xC0000017: {"STATUS_NO_MEMORY", EndMemory, "there was no memory for it", []Step{scmMemory}},
-	0xC000007B: {"STATUS_INVALID_IMAGE_FORMAT", EndMissing, "the program or a library of it is damaged, or made for another processor", []Step{scmReinstall}},
+	0xC000007B: {"STATUS_INVALID_IMAGE_FORMAT", EndMissing, "the program or a library of it is damaged, or made for another processor", []Step{Reinstall}},
 	0xC00000FD: {"STATUS_STACK_OVERFLOW", EndCrash, "it used up its stack", []Step{scmEvents}},
-	0xC0000135: {"STATUS_DLL_NOT_FOUND", EndMissing, "a library that the program needs is not there", []Step{scmReinstall}},
+	0xC0000135: {"STATUS_DLL_NOT_FOUND", EndMissing, "a library that the program needs is not there", []Step{Reinstall}},
 	0xC000013A: {"STATUS_CONTROL_C_EXIT", EndSignal, "somebody ended it with Ctrl-C or by closing its window", []Step{scmAgain}},
-	0xC0000142: {"STATUS_DLL_INIT_FAILED", EndMissing, "a library of the program could not start", []Step{scmReinstall}},
-	0xC0000428: {"STATUS_INVALID_IMAGE_HASH", EndExec, "Code Integrity does not accept the signature of the program", []Step{scmPolicy}},
+	0xC0000142: {"STATUS_DLL_INIT_FAILED", EndMissing, "a library of the program could not start", []Step{Reinstall}},
+	0xC0000428: {"STATUS_INVALID_IMAGE_HASH", EndExec, "Code Integrity does not accept the signature of the program", []Step{scmPolicy, Reinstall}},
 }
 
 // StepsAgainst are the steps against who refuses the agent's program.

@@ -65,13 +65,21 @@ func macChannel(ctx context.Context, env *gather.Env, ps facts.Seen[facts.Proces
 // for an answer.
 const secondLook = 1100 * time.Millisecond
 
-// waited are the connections of the later of two looks. One where as much or more waits
-// for an answer as before got none meanwhile.
+// busyUpload is how much may wait for an answer where one sends on while earlier bytes are
+// answered: two looks at an upload that is well can see the same. Pings of a channel are small.
+const busyUpload = 16 << 10
+
+// waited are the connections of the later of two looks. One where the same little waits for
+// an answer as before got none meanwhile; of more it is not known.
 func waited(before, now []facts.Socket) []facts.Socket {
 	for i, s := range now {
 		j := slices.IndexFunc(before, func(b facts.Socket) bool { return b.Local == s.Local && b.Remote == s.Remote })
-		if j >= 0 && before[j].Unacked > 0 && s.Unacked >= before[j].Unacked {
+		switch {
+		case j < 0 || before[j].Unacked == 0 || s.Unacked < before[j].Unacked:
+		case s.Unacked == before[j].Unacked && s.Unacked <= busyUpload:
 			now[i].WaitedMS = int(secondLook.Milliseconds())
+		default:
+			now[i].Untold = true
 		}
 	}
 	return now

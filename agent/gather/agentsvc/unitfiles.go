@@ -87,10 +87,23 @@ func overrides(fsys gather.FileSystem, unit string) []facts.Override {
 			if strings.HasPrefix(kv[0], "Exec") || kv[0] == "LoadCredential" {
 				v, _, _ = strings.Cut(v, " ")
 			}
-			out = append(out, facts.Override{Key: kv[0], Value: gather.OneLine(v, 200), File: "/" + gather.OneLine(f, 300)})
+			out = append(out, facts.Override{Key: kv[0], Value: gather.OneLine(v, 200), File: "/" + gather.OneLine(f, 300), Single: singleLine(b, kv[0])})
 		}
 	}
 	return out
+}
+
+// singleLine reports whether one line of a file of a unit sets a key, and is not continued.
+func singleLine(b []byte, key string) bool {
+	lines, continued := 0, false
+	gather.Lines(b, func(l []byte) bool {
+		if k, v, ok := strings.Cut(string(l), "="); ok && strings.TrimSpace(k) == key {
+			lines++
+			continued = continued || strings.HasSuffix(strings.TrimSpace(v), `\`)
+		}
+		return true
+	})
+	return lines == 1 && !continued
 }
 
 // programHead is how much of a program is read: the header of an ELF file and, in

@@ -235,8 +235,12 @@ func stateOf(binary string) int {
 	return n
 }
 
+// crashWindow is in what time before its last end the crashes of a service are those of one
+// fault.
+const crashWindow = time.Hour
+
 // WithTimes adds to the service of Windows, which its manager tells no times of, those of
-// its log.
+// its log, and how often it was started again after a crash.
 func WithTimes(units facts.Seen[[]facts.Unit], notes facts.Seen[[]facts.SystemNote]) facts.Seen[[]facts.Unit] {
 	for i := range units.Value {
 		u := &units.Value[i]
@@ -244,6 +248,7 @@ func WithTimes(units facts.Seen[[]facts.Unit], notes facts.Seen[[]facts.SystemNo
 			continue
 		}
 		var ended, started time.Time
+		var crashes []time.Time // since the last stop that was asked for
 		for _, n := range notes.Some() {
 			switch n.Kind {
 			case facts.NoteEnded, facts.NoteCrash, facts.NoteStopped, facts.NoteNotStarted, facts.NoteTimeout:
@@ -253,7 +258,18 @@ func WithTimes(units facts.Seen[[]facts.Unit], notes facts.Seen[[]facts.SystemNo
 			case facts.NoteStarted:
 				started = n.At
 			}
-			if n.Kind == facts.NoteCrash {
+			switch n.Kind {
+			case facts.NoteCrash:
+				crashes = append(crashes, n.At)
+			case facts.NoteStopped:
+				crashes = nil
+			}
+		}
+		if u.Active == "stopped" { // with code 0: it was stopped, also where no entry says so
+			crashes = nil
+		}
+		for _, at := range crashes {
+			if ended.Sub(at) <= crashWindow {
 				u.Restarts++
 			}
 		}

@@ -148,3 +148,51 @@ func TestWindowsNotes(t *testing.T) {
 		t.Errorf("no Windows: %+v", s)
 	}
 }
+
+// TestWindowsRestarts: only crashes of the fault that the service ended with last count.
+func TestWindowsRestarts(t *testing.T) {
+	t.Parallel()
+	crashes := func(from time.Duration, apart time.Duration) []string {
+		var out []string
+		for i := range 6 {
+			out = append(out, gathertest.Event(ofManager, 7031, gathertest.Now.Add(-from+time.Duration(i)*apart), display, "param2=1"))
+		}
+		return out
+	}
+	state := func(ago time.Duration, to int) string {
+		return gathertest.Event(ofManager, 7036, gathertest.Now.Add(-ago), display, "Binary="+gathertest.ServiceState(WindowsService, to))
+	}
+	failed := func(ago time.Duration) string {
+		return gathertest.Event(ofManager, 7000, gathertest.Now.Add(-ago), display, "param2=%%1053")
+	}
+	const days = 72 * time.Hour
+	for _, c := range []struct {
+		name   string
+		events []string
+		code   uint32
+		want   int
+	}{
+		{"six crashes in minutes", crashes(10*time.Minute, time.Minute), 1067, 6},
+		{"six crashes three days ago, and down since", crashes(days, time.Minute), 1067, 6},
+		{"six crashes three days ago, then a stop", append(crashes(days, time.Minute), state(days-time.Hour, 4), state(time.Hour, 1)), 0, 0},
+		{"six crashes, and a stop at once", append(crashes(10*time.Minute, time.Minute), state(time.Minute, 1)), 0, 0},
+		{"six crashes three days ago, then a stop that no entry tells of", crashes(days, time.Minute), 0, 0},
+		{"six crashes three days ago, then a start that failed", append(crashes(days, time.Minute), failed(time.Minute)), 1053, 0},
+		{"a crash a day", crashes(5*24*time.Hour, 24*time.Hour), 1067, 1},
+		{"a stop, then a crash", append(crashes(days, time.Minute), state(time.Hour, 1), crashes(time.Minute, 0)[0]), 1067, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := &gathertest.Windows{
+				Service: facts.Known(gather.WindowsService{State: 1, StartType: 2, ExitCode: c.code, Path: core, Account: "LocalSystem"}, ""),
+				Events:  map[string][]string{"System": c.events},
+			}
+			env := gathertest.WindowsEnv(t, w, nil, map[string]string{"SystemDrive": "C:"})
+			env.Live = true
+			_, units := Units(t.Context(), env)
+			if u := WithTimes(units, Notes(t.Context(), env, units, Processes(t.Context(), env))).Value[0]; u.Restarts != c.want {
+				t.Errorf("%s: %d restarts, want %d", u.Active, u.Restarts, c.want)
+			}
+		})
+	}
+}
