@@ -24,7 +24,10 @@ func TestOutsideScenariosByAWSCLI(t *testing.T) {
 		t.Fatalf("no AWS CLI here: %v", err)
 	}
 	asked, calls := map[string]bool{}, 0
-	for _, h := range truthOutside {
+	for i, h := range truthOutside {
+		if testing.Short() && i%6 != 0 {
+			continue
+		}
 		play := h.host
 		if play == nil {
 			play = fromCatalogue(h.name)

@@ -560,19 +560,3 @@ func same(a, b string) bool {
 	h := hash(a)
 	return h != "" && h == hash(b)
 }
-
-// childEnv is the environment for a program of ours: it would take the arguments of the
-// package for its own flags, and the agent sets proxies even when there is none.
-func childEnv(env []string) []string {
-	var out []string
-	for _, e := range env {
-		name, value, _ := strings.Cut(e, "=")
-		switch upper := strings.ToUpper(name); {
-		case strings.HasPrefix(upper, "SSM_DOCTOR_"):
-		case value == "" && (upper == "HTTP_PROXY" || upper == "HTTPS_PROXY" || upper == "NO_PROXY"):
-		default:
-			out = append(out, e)
-		}
-	}
-	return out
-}
