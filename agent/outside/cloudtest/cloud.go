@@ -112,6 +112,9 @@ type (
 		Parents map[string]string   // of accounts and OUs
 		SCP     map[string][]string // names of policies by target; FullAWSAccess is at every one
 		RCP     map[string][]string
+		Off     []string          // kinds of policies that are not enabled: none is attached
+		Bare    map[string]bool   // targets that answer with no policy, which AWS does not
+		Billing bool              // for consolidated billing alone
 		Text    map[string]string // document by name
 		Outside bool              // the caller is of a member account: policies are not shown to it
 	}
@@ -649,7 +652,7 @@ func (c *Cloud) organization(Object) (Object, *Error) {
 		return nil, e
 	}
 	m := c.Organization.Manager
-	return Object{"Organization": Object{"Id": "o-exampleorg1", "Arn": "arn:aws:organizations::" + m + ":organization/o-exampleorg1", "FeatureSet": "ALL", "MasterAccountArn": "arn:aws:organizations::" + m + ":account/o-exampleorg1/" + m, "MasterAccountId": m, "MasterAccountEmail": "root@example.com"}}, nil
+	return Object{"Organization": Object{"Id": "o-exampleorg1", "Arn": "arn:aws:organizations::" + m + ":organization/o-exampleorg1", "FeatureSet": map[bool]string{false: "ALL", true: "CONSOLIDATED_BILLING"}[c.Organization.Billing], "MasterAccountArn": "arn:aws:organizations::" + m + ":account/o-exampleorg1/" + m, "MasterAccountId": m, "MasterAccountEmail": "root@example.com"}}, nil
 }
 
 func (c *Cloud) parents(in Object) (Object, *Error) {
@@ -674,6 +677,9 @@ func (c *Cloud) policiesForTarget(in Object) (Object, *Error) {
 	kind := text(in["Filter"])
 	names := map[string][]string{"SERVICE_CONTROL_POLICY": append([]string{"FullAWSAccess"}, c.Organization.SCP[target]...), "RESOURCE_CONTROL_POLICY": append([]string{"RCPFullAWSAccess"}, c.Organization.RCP[target]...)}[kind]
 	out := []any{}
+	if c.Organization.Billing || c.Organization.Bare[target] || slices.Contains(c.Organization.Off, kind) {
+		names = nil
+	}
 	for _, n := range names {
 		out = append(out, c.summary(n, kind))
 	}
