@@ -183,6 +183,50 @@ func TestResourceControlOff(t *testing.T) {
 	}
 }
 
+// TestNetworkNotProven: what a network ACL, a route or a rule does not say is not blamed.
+func TestNetworkNotProven(t *testing.T) {
+	t.Parallel()
+	deny := func(c *cloudtest.Cloud) { c.ACLs[0].Entries = nil }
+	closed := func(c *cloudtest.Cloud, in ...cloudtest.Rule) {
+		c.Groups[cloudtest.EndGroup] = cloudtest.Group{VPC: cloudtest.VPC, In: in}
+	}
+	for name, tt := range map[string]struct {
+		change func(*cloudtest.Cloud)
+		cause  string
+	}{
+		"an ACL that denies":                  {deny, "network-no-egress"},
+		"the endpoints are in another subnet": {func(c *cloudtest.Cloud) { deny(c); c.Endpoints[0].Subnets = []string{"subnet-0fffffffffffffff1"} }, "network-no-egress"},
+		"an endpoint in the same subnet":      {func(c *cloudtest.Cloud) { deny(c); c.Endpoints[0].Subnets = []string{cloudtest.Subnet} }, ""},
+		"no endpoints":                        {func(c *cloudtest.Cloud) { c.Endpoints = nil }, "network-no-egress"},
+		"a way out by IPv6": {func(c *cloudtest.Cloud) {
+			c.Endpoints = nil
+			c.Tables[0].Routes = append(c.Tables[0].Routes, cloudtest.Route{To: "::/0", Target: "eigw-0123456789abcdef0"})
+		}, ""},
+		"a way by IPv6 that is gone": {func(c *cloudtest.Cloud) {
+			c.Endpoints = nil
+			c.Tables[0].Routes = append(c.Tables[0].Routes, cloudtest.Route{To: "::/0", Target: "eigw-0123456789abcdef0", Blackhole: true})
+		}, "network-no-egress"},
+		"IPv6 within the VPC": {func(c *cloudtest.Cloud) {
+			c.Endpoints = nil
+			c.Tables[0].Routes = append(c.Tables[0].Routes, cloudtest.Route{To: "2001:db8::/56", Target: "local"})
+		}, "network-no-egress"},
+		"a group that lets nobody in":        {func(c *cloudtest.Cloud) { closed(c) }, "vpce-sg-blocked"},
+		"a group that lets IPv6 in":          {func(c *cloudtest.Cloud) { closed(c, cloudtest.Rule{Port: 443, CIDR: "2001:db8::/56"}) }, ""},
+		"a group that lets IPv6 in, not 443": {func(c *cloudtest.Cloud) { closed(c, cloudtest.Rule{Port: 22, CIDR: "::/0"}) }, "vpce-sg-blocked"},
+	} {
+		c := cloudtest.Sound()
+		tt.change(c)
+		r := Alone(viewOf(t, c, Target{IDs: []string{cloudtest.NodeID}}), cloudtest.NodeID, "test")
+		got := ""
+		if r.RootCause != nil {
+			got = r.RootCause.ID
+		}
+		if got != tt.cause {
+			t.Errorf("%s: %q, want %q; unknown %q", name, got, tt.cause, r.Outside.Unknown)
+		}
+	}
+}
+
 // TestProvenStays: what the host was told, the outside does not take back. A session
 // policy is of the session alone: no call of the outside shows it.
 func TestProvenStays(t *testing.T) {

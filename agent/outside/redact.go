@@ -50,8 +50,8 @@ var kept = func() map[string]bool {
 		ImageId State IamInstanceProfile SecurityGroups GroupId MetadataOptions HttpEndpoint HttpTokens HttpPutResponseHopLimit
 		InstanceInformationList PingStatus AgentVersion IamRole PlatformType LastPingDateTime NextToken ServiceSetting SettingValue
 		VpcEndpoints VpcEndpointId VpcEndpointType ServiceName PolicyDocument PrivateDnsEnabled Groups SubnetIds
-		RouteTables RouteTableId Associations Main Routes DestinationCidrBlock GatewayId NatGatewayId TransitGatewayId
-		NetworkInterfaceId VpcPeeringConnectionId CoreNetworkArn NetworkAcls NetworkAclId Entries RuleNumber Protocol RuleAction Egress CidrBlock
+		RouteTables RouteTableId Associations Main Routes DestinationCidrBlock DestinationIpv6CidrBlock EgressOnlyInternetGatewayId GatewayId NatGatewayId TransitGatewayId
+		NetworkInterfaceId VpcPeeringConnectionId CoreNetworkArn NetworkAcls NetworkAclId Entries RuleNumber Protocol RuleAction Egress CidrBlock Ipv6CidrBlock
 		PortRange From To IpPermissions IpPermissionsEgress IpProtocol FromPort ToPort IpRanges CidrIp Ipv6Ranges CidrIpv6
 		UserIdGroupPairs PrefixListIds PrefixListId Vpcs CidrBlockAssociationSet InstanceProfile Roles RoleName Role
 		AssumeRolePolicyDocument PermissionsBoundary PermissionsBoundaryArn AttachedPolicies PolicyArn PolicyNames PolicyVersion

@@ -81,21 +81,26 @@ type routeTable struct {
 		SubnetId string
 		Main     bool
 	}
-	Routes []struct {
-		DestinationCidrBlock, GatewayId, NatGatewayId, TransitGatewayId, NetworkInterfaceId, InstanceId, VpcPeeringConnectionId, CoreNetworkArn, State string
-	}
+	Routes []route
+}
+
+type route struct {
+	DestinationCidrBlock, DestinationIpv6CidrBlock, EgressOnlyInternetGatewayId, GatewayId, NatGatewayId, TransitGatewayId, NetworkInterfaceId, InstanceId, VpcPeeringConnectionId, CoreNetworkArn, State string
 }
 
 type acl struct {
 	NetworkAclId string
 	Associations []struct{ SubnetId string }
-	Entries      []struct {
-		RuleNumber           int
-		Protocol, RuleAction string
-		Egress               bool
-		CidrBlock            string
-		PortRange            *struct{ From, To int }
-	}
+	Entries      []aclEntry
+}
+
+type aclEntry struct {
+	RuleNumber           int
+	Protocol, RuleAction string
+	Egress               bool
+	CidrBlock            string
+	Ipv6CidrBlock        string
+	PortRange            *struct{ From, To int }
 }
 
 // ViewOf sorts the answers of a file.

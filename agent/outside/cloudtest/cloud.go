@@ -69,7 +69,7 @@ type (
 	Endpoint struct {
 		ID, VPC, Service, Policy string
 		NoPrivateDNS             bool
-		Groups                   []string
+		Groups, Subnets          []string
 	}
 	// Rule lets a port in or out; Port 0: all of every protocol.
 	Rule struct {
@@ -384,7 +384,7 @@ func (c *Cloud) endpoints(in Object) (Object, *Error) {
 			groups = append(groups, Object{"GroupId": g, "GroupName": "group-" + g})
 		}
 		out = append(out, Object{"VpcEndpointId": x.ID, "VpcEndpointType": "Interface", "VpcId": x.VPC, "ServiceName": "com.amazonaws." + c.Region + "." + x.Service, "State": "available",
-			"PolicyDocument": or(x.Policy, `{"Statement":[{"Action":"*","Effect":"Allow","Principal":"*","Resource":"*"}]}`), "PrivateDnsEnabled": !x.NoPrivateDNS, "RequesterManaged": false, "OwnerId": c.Account, "CreationTimestamp": c.Now, "Groups": groups})
+			"PolicyDocument": or(x.Policy, `{"Statement":[{"Action":"*","Effect":"Allow","Principal":"*","Resource":"*"}]}`), "PrivateDnsEnabled": !x.NoPrivateDNS, "RequesterManaged": false, "OwnerId": c.Account, "CreationTimestamp": c.Now, "Groups": groups, "SubnetIds": append([]string{}, x.Subnets...)})
 	}
 	return Object{"VpcEndpoints": out}, nil
 }
@@ -401,6 +401,8 @@ func rules(list []Rule, account string) []any {
 			p["UserIdGroupPairs"] = []any{Object{"GroupId": r.Group, "UserId": account}}
 		case r.List != "":
 			p["PrefixListIds"] = []any{Object{"PrefixListId": r.List}}
+		case strings.Contains(r.CIDR, ":"):
+			p["Ipv6Ranges"] = []any{Object{"CidrIpv6": r.CIDR}}
 		default:
 			p["IpRanges"] = []any{Object{"CidrIp": r.CIDR}}
 		}
@@ -443,8 +445,12 @@ func (c *Cloud) routeTables(in Object) (Object, *Error) {
 		}
 		for _, r := range t.Routes {
 			x := Object{"DestinationCidrBlock": r.To, "Origin": "CreateRoute", "State": map[bool]string{true: "blackhole", false: "active"}[r.Blackhole]}
+			if strings.Contains(r.To, ":") {
+				delete(x, "DestinationCidrBlock")
+				x["DestinationIpv6CidrBlock"] = r.To
+			}
 			kind, _, _ := strings.Cut(r.Target, "-")
-			x[or(map[string]string{"nat": "NatGatewayId", "tgw": "TransitGatewayId", "eni": "NetworkInterfaceId", "pcx": "VpcPeeringConnectionId"}[kind], "GatewayId")] = r.Target
+			x[or(map[string]string{"nat": "NatGatewayId", "tgw": "TransitGatewayId", "eni": "NetworkInterfaceId", "pcx": "VpcPeeringConnectionId", "eigw": "EgressOnlyInternetGatewayId"}[kind], "GatewayId")] = r.Target
 			routes = append(routes, x)
 		}
 		out = append(out, Object{"RouteTableId": t.ID, "VpcId": t.VPC, "OwnerId": c.Account, "Associations": associations, "Routes": routes, "PropagatingVgws": []any{}, "Tags": []any{}})
