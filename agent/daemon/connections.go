@@ -1,20 +1,29 @@
 package daemon
 
 import (
+	"cmp"
 	"net"
 	"net/http"
-	"slices"
+	"net/netip"
 	"sync"
 )
 
-// connections bounds how many clients are connected: beyond most, a new one
-// takes the place of the one that has been idle longest, or else of the oldest,
-// so that clients who hold theirs open keep no scrape out.
+// connections bounds how many clients are connected. Beyond most, a new one takes the place
+// of another: of one from the address that has most of them, so that clients who hold theirs
+// open, or come in a flood, keep no scrape from elsewhere out. Of those from one address it
+// is the oldest of the kind that is most: that has sent no whole request yet, waits for
+// another request, or is served. Addresses with few are one crowd, which comes last.
 type connections struct {
-	most int
-	mu   sync.Mutex
-	idle []net.Conn // no request is under way; longest first
-	busy []net.Conn // oldest first
+	most    int
+	mu      sync.Mutex
+	clients map[net.Conn]client
+	changes uint64
+}
+
+type client struct {
+	from  netip.Prefix
+	state http.ConnState
+	since uint64 // of how many changes the one to this state was
 }
 
 // ownDescriptors is how many a run and the files of this process take.
@@ -30,22 +39,70 @@ func connectionsFor(descriptors int) int {
 func (c *connections) note(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	same := func(o net.Conn) bool { return o == conn }
-	c.idle, c.busy = slices.DeleteFunc(c.idle, same), slices.DeleteFunc(c.busy, same)
 	switch state {
-	case http.StateNew, http.StateIdle:
-		c.idle = append(c.idle, conn)
-	case http.StateActive:
-		c.busy = append(c.busy, conn)
+	case http.StateNew, http.StateIdle, http.StateActive:
+		if c.clients == nil {
+			c.clients = map[net.Conn]client{}
+		}
+		c.changes++
+		c.clients[conn] = client{source(conn.RemoteAddr()), state, c.changes}
+	default:
+		delete(c.clients, conn)
 	}
-	if state != http.StateNew || len(c.idle)+len(c.busy) <= c.most {
+	if state != http.StateNew || len(c.clients) <= c.most {
 		return
 	}
-	var victim net.Conn
-	if len(c.idle) > 1 {
-		victim, c.idle = c.idle[0], c.idle[1:]
-	} else {
-		victim, c.busy = c.busy[0], c.busy[1:]
-	}
+	victim := c.victim(conn)
+	delete(c.clients, victim)
 	go victim.Close() // TLS says goodbye first, which may take a while
+}
+
+// source is the address of a client; of IPv6 its network, in which a host has any number.
+func source(addr net.Addr) netip.Prefix {
+	at, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return netip.Prefix{}
+	}
+	ip := at.AddrPort().Addr().Unmap()
+	bits := ip.BitLen()
+	if ip.Is6() {
+		bits = 64
+	}
+	p, _ := ip.WithZone("").Prefix(bits)
+	return p
+}
+
+// victim is who makes room for a new one.
+func (c *connections) victim(newest net.Conn) net.Conn {
+	total := map[netip.Prefix]int{}
+	for _, cl := range c.clients {
+		total[cl.from]++
+	}
+	type kind struct {
+		from  netip.Prefix // zero: addresses with few
+		state http.ConnState
+	}
+	of := func(cl client) kind {
+		if total[cl.from] <= c.most/16 {
+			return kind{state: cl.state}
+		}
+		return kind{cl.from, cl.state}
+	}
+	alike := map[kind]int{}
+	for _, cl := range c.clients {
+		alike[of(cl)]++
+	}
+	first := [...]int{http.StateNew: 2, http.StateIdle: 1, http.StateActive: 0}
+	var victim net.Conn
+	var chosen client
+	for conn, cl := range c.clients {
+		if conn == newest {
+			continue
+		}
+		k, have := of(cl), of(chosen)
+		if victim == nil || cmp.Or(cmp.Compare(total[k.from], total[have.from]), cmp.Compare(alike[k], alike[have]), cmp.Compare(first[cl.state], first[chosen.state]), cmp.Compare(chosen.since, cl.since)) > 0 {
+			victim, chosen = conn, cl
+		}
+	}
+	return victim
 }

@@ -278,7 +278,7 @@ func hostOf(parts map[string][]byte, foreign bool) (Host, error) {
 			h.Fix = append(h.Fix, Step{clipTo(s.Text, 2*maxText), clipTo(s.Command, 4000), clip(s.Where)})
 		}
 		if foreign {
-			h.Fix = recognised(h.Fix, w.node.GOOS)
+			h.Fix = w.recognised(h.Fix)
 		}
 	}
 	for _, c := range w.also {
@@ -305,18 +305,24 @@ func hostOf(parts map[string][]byte, foreign bool) (Host, error) {
 
 // recognised are the steps of a remedy in the words of the catalogue, with values that do
 // no harm: an operator is to paste them, with more rights than who wrote the report has.
-func recognised(fix []Step, goos string) []Step {
+func (w *wire) recognised(fix []Step) []Step {
+	n := w.node
+	r := causes.Foreign{Cause: w.cause.ID, GOOS: n.GOOS, Own: causes.Values{"node": n.ID, "region": n.Region, "account": n.Account, "partition": n.Partition, "role": w.credentials.Role,
+		"vpc": n.VPC, "subnet": n.Subnet, "sg": strings.Join(n.SecurityGroups, " ")}}
+	if strings.HasPrefix(n.ID, "i-") {
+		r.Own["instance"] = n.ID
+	}
 	var out []Step
 	left := 0
 	for _, s := range fix {
-		if f, ok := causes.Recognise(s.Command, s.Text, goos); ok {
+		if f, ok := r.Recognise(s.Command, s.Text); ok {
 			out = append(out, Step{clipTo(f.Text.String(), 2*maxText), clipTo(f.Command.String(), 4000), f.Where})
 		} else {
 			left++
 		}
 	}
 	if left > 0 {
-		out = append(out, Step{Text: fmt.Sprintf("Steps of the report that this program does not know by form: %d; check on the host prints them", left), Command: "ssm-doctor check", Where: causes.OnHost})
+		out = append(out, Step{Text: fmt.Sprintf("Steps of the report that this program does not print for others: %d; check on the host prints them", left), Command: "ssm-doctor check", Where: causes.OnHost})
 	}
 	return out
 }

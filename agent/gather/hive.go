@@ -19,10 +19,13 @@ import (
 // hiveDir is where Windows keeps the files of its registry.
 const hiveDir = "Windows/System32/config/"
 
-// Bounds of reading a hive. To list a key takes five reads for each key in it; those of
-// ours lie in keys with some thousand others.
+// Bounds of reading a hive. To list a key takes five reads for each key in it, which is
+// some hundred bytes; those of ours lie in keys with some thousand others. A small file
+// cannot need many: one that is damaged could ask for names of 64 KiB in circles.
 const (
 	maxHiveReads = 300_000
+	minHiveReads = 1000
+	bytesOfRead  = 512 // for which a longer read counts once more
 	maxValue     = 64 << 10
 )
 
@@ -70,7 +73,7 @@ type countedReader struct {
 var errHiveLoop = errors.New("damaged: it leads in circles")
 
 func (r *countedReader) ReadAt(b []byte, at int64) (int, error) {
-	if r.left--; r.left < 0 {
+	if r.left -= 1 + len(b)/bytesOfRead; r.left < 0 {
 		panic(errHiveLoop)
 	}
 	return r.ReaderAt.ReadAt(b, at)
@@ -322,7 +325,11 @@ func openHive(fsys FileSystem, name string) (*regparser.Registry, error) {
 	if binary.LittleEndian.Uint32(head[4:]) != binary.LittleEndian.Uint32(head[8:]) {
 		return nil, pathError("read", name, errors.New("Windows was not shut down: the last changes are not in it"))
 	}
-	reg, err := regparser.NewRegistry(&countedReader{r, maxHiveReads})
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	reg, err := regparser.NewRegistry(&countedReader{r, int(min(maxHiveReads, minHiveReads+info.Size()/4))})
 	if err != nil {
 		return nil, pathError("read", name, errors.New("not a file of the registry"))
 	}

@@ -336,7 +336,7 @@ var kindsOfControl = []string{"SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY
 // organization asks for the control policies of the account and of all above it.
 func (c *collector) organization(ctx context.Context, account string) {
 	whole := c.ask(ctx, "organizations", "describe-organization")
-	if decode[organizationAnswer](whole).Organization.MasterAccountId == account || c.lastError() == inNoOrganization {
+	if o := decode[organizationAnswer](whole).Organization; o.MasterAccountId == account || o.FeatureSet == billingOnly || c.lastError() == inNoOrganization {
 		return // no control policy reaches it
 	}
 	for id, n := account, 0; reName.MatchString(id) && n < maxParents; n++ {
@@ -359,6 +359,9 @@ func (c *collector) organization(ctx context.Context, account string) {
 
 // inNoOrganization is how Organizations answers an account that is in none.
 const inNoOrganization = "AWSOrganizationsNotInUseException"
+
+// billingOnly is the feature set of an organization that has no policies.
+const billingOnly = "CONSOLIDATED_BILLING"
 
 func (c *collector) lastError() string {
 	if n := len(c.file.Answers); n > 0 {
@@ -390,7 +393,7 @@ type (
 		LastPingDateTime                                            json.RawMessage
 	}
 	organizationAnswer struct {
-		Organization struct{ MasterAccountId string }
+		Organization struct{ MasterAccountId, FeatureSet string }
 	}
 	settingAnswer struct {
 		ServiceSetting struct{ SettingValue string }

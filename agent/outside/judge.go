@@ -307,6 +307,10 @@ func (j *Judgement) scp() {
 		j.says(whatSCP, "none: %s", j.v.free)
 		return
 	}
+	if j.v.scp != nil && len(j.v.scp) == 0 {
+		j.says(whatSCP, "none: the organization has not enabled them")
+		return
+	}
 	if j.v.scp != nil {
 		n := 0
 		for _, l := range j.v.scp {

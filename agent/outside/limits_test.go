@@ -3,6 +3,7 @@ package outside
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -117,6 +118,10 @@ func TestControlPoliciesThatDoNotReach(t *testing.T) {
 		{"a member", func(*cloudtest.Cloud) {}, "iam-explicit-deny", "6 policies on 3 levels"},
 		{"the account that manages it", func(c *cloudtest.Cloud) { c.Organization.Manager = c.Account }, "", "manages its organization"},
 		{"none", func(c *cloudtest.Cloud) { c.Organization = nil }, "", "in no organization"},
+		{"for billing alone", func(c *cloudtest.Cloud) { c.Organization.Billing = true }, "", "consolidated billing"},
+		{"not enabled", func(c *cloudtest.Cloud) { c.Organization.Off = kindsOfControl[:1] }, "", "not enabled"},
+		{"neither kind enabled", func(c *cloudtest.Cloud) { c.Organization.Off = kindsOfControl }, "", "not enabled"},
+		{"one level without any", func(c *cloudtest.Cloud) { c.Organization.Bare = map[string]bool{"r-abcd": true} }, "", ""},
 		{"not shown", func(c *cloudtest.Cloud) { c.Organization.Outside = true }, "", ""},
 	} {
 		c := cloudtest.Sound()
@@ -154,6 +159,71 @@ func TestResourceControl(t *testing.T) {
 	says := slices.ContainsFunc(r.Outside.Looked, func(l report.Looked) bool { return strings.Contains(l.Says, "s3:PutObject") })
 	if r.RootCause != nil || verdicts["s3:PutObject"] != facts.Inconclusive || verdicts["ssm:UpdateInstanceInformation"] != facts.AllowedPredicted || !says {
 		t.Errorf("%+v, %q %q, %+v", r.RootCause, verdicts["s3:PutObject"], verdicts["ssm:UpdateInstanceInformation"], r.Outside.Looked)
+	}
+}
+
+// TestResourceControlOff: resource control policies that are not enabled hide no denial,
+// and keep nothing from being ready.
+func TestResourceControlOff(t *testing.T) {
+	t.Parallel()
+	verdicts := func(change func(*cloudtest.Cloud)) map[string]string {
+		c := cloudtest.Sound()
+		c.Roles[cloudtest.RoleName] = cloudtest.Role{Trust: cloudtest.Trust("ec2.amazonaws.com"), Inline: map[string]string{"some": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ssm:*","ssmmessages:*","ec2messages:*","s3:GetObject"],"Resource":"*"}]}`}}
+		change(c)
+		out := map[string]string{}
+		for _, p := range Alone(viewOf(t, c, Target{IDs: []string{cloudtest.NodeID}}), cloudtest.NodeID, "test").Permissions {
+			out[p.Action] = p.Verdict + " by " + p.Layer
+		}
+		return out
+	}
+	on := verdicts(func(*cloudtest.Cloud) {})
+	off := verdicts(func(c *cloudtest.Cloud) { c.Organization.Off = kindsOfControl })
+	if on["s3:PutObject"] != "denied-predicted by identity" || !maps.Equal(on, off) {
+		t.Errorf("enabled %v\nnot %v", on, off)
+	}
+}
+
+// TestNetworkNotProven: what a network ACL, a route or a rule does not say is not blamed.
+func TestNetworkNotProven(t *testing.T) {
+	t.Parallel()
+	deny := func(c *cloudtest.Cloud) { c.ACLs[0].Entries = nil }
+	closed := func(c *cloudtest.Cloud, in ...cloudtest.Rule) {
+		c.Groups[cloudtest.EndGroup] = cloudtest.Group{VPC: cloudtest.VPC, In: in}
+	}
+	for name, tt := range map[string]struct {
+		change func(*cloudtest.Cloud)
+		cause  string
+	}{
+		"an ACL that denies":                  {deny, "network-no-egress"},
+		"the endpoints are in another subnet": {func(c *cloudtest.Cloud) { deny(c); c.Endpoints[0].Subnets = []string{"subnet-0fffffffffffffff1"} }, "network-no-egress"},
+		"an endpoint in the same subnet":      {func(c *cloudtest.Cloud) { deny(c); c.Endpoints[0].Subnets = []string{cloudtest.Subnet} }, ""},
+		"no endpoints":                        {func(c *cloudtest.Cloud) { c.Endpoints = nil }, "network-no-egress"},
+		"a way out by IPv6": {func(c *cloudtest.Cloud) {
+			c.Endpoints = nil
+			c.Tables[0].Routes = append(c.Tables[0].Routes, cloudtest.Route{To: "::/0", Target: "eigw-0123456789abcdef0"})
+		}, ""},
+		"a way by IPv6 that is gone": {func(c *cloudtest.Cloud) {
+			c.Endpoints = nil
+			c.Tables[0].Routes = append(c.Tables[0].Routes, cloudtest.Route{To: "::/0", Target: "eigw-0123456789abcdef0", Blackhole: true})
+		}, "network-no-egress"},
+		"IPv6 within the VPC": {func(c *cloudtest.Cloud) {
+			c.Endpoints = nil
+			c.Tables[0].Routes = append(c.Tables[0].Routes, cloudtest.Route{To: "2001:db8::/56", Target: "local"})
+		}, "network-no-egress"},
+		"a group that lets nobody in":        {func(c *cloudtest.Cloud) { closed(c) }, "vpce-sg-blocked"},
+		"a group that lets IPv6 in":          {func(c *cloudtest.Cloud) { closed(c, cloudtest.Rule{Port: 443, CIDR: "2001:db8::/56"}) }, ""},
+		"a group that lets IPv6 in, not 443": {func(c *cloudtest.Cloud) { closed(c, cloudtest.Rule{Port: 22, CIDR: "::/0"}) }, "vpce-sg-blocked"},
+	} {
+		c := cloudtest.Sound()
+		tt.change(c)
+		r := Alone(viewOf(t, c, Target{IDs: []string{cloudtest.NodeID}}), cloudtest.NodeID, "test")
+		got := ""
+		if r.RootCause != nil {
+			got = r.RootCause.ID
+		}
+		if got != tt.cause {
+			t.Errorf("%s: %q, want %q; unknown %q", name, got, tt.cause, r.Outside.Unknown)
+		}
 	}
 }
 

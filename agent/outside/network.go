@@ -66,6 +66,13 @@ func (j *Judgement) network(i instance) {
 		j.unknown(whatRoutes, "ec2 describe-route-tables")
 	}
 	aclDenies, aclKnown := v.aclDenies(i)
+	if aclDenies != "" && slices.ContainsFunc(list, func(e endpoint) bool {
+		return e.VpcEndpointType == "Interface" && slices.Contains(e.SubnetIds, i.SubnetId)
+	}) || aclDenies != "" && !known {
+		// Of traffic within a subnet no network ACL is asked, and which of its addresses an
+		// endpoint's name gives is not known.
+		aclDenies, aclKnown = "", false
+	}
 	if wayKnown {
 		j.says(whatRoutes, "%s", wayText)
 	}
@@ -158,7 +165,7 @@ func opens(list []permission) bool {
 }
 
 // letsIn reports whether the groups of an endpoint let the instance in on 443; sure is
-// false where a group was not read or a rule names a prefix list.
+// false where a group was not read or a rule names a prefix list, or networks of IPv6.
 func (v *View) letsIn(e endpoint, i instance) (lets, sure bool) {
 	sure = len(e.Groups) > 0
 	address, err := netip.ParseAddr(i.PrivateIpAddress)
@@ -179,6 +186,9 @@ func (v *View) letsIn(e endpoint, i instance) (lets, sure bool) {
 				if n, bad := netip.ParsePrefix(r.CidrIp); bad == nil && err == nil && n.Contains(address) {
 					return true, true
 				}
+			}
+			if len(p.Ipv6Ranges) > 0 {
+				sure = false // which addresses of version 6 the instance has is not read
 			}
 			for _, pair := range p.UserIdGroupPairs {
 				if slices.ContainsFunc(i.SecurityGroups, func(g struct{ GroupId string }) bool { return g.GroupId == pair.GroupId }) {
@@ -228,6 +238,18 @@ func (v *View) wayOut(i instance) (way int, known bool, says string) {
 		return noWay, false, ""
 	}
 	t := tables[at]
+	six := slices.ContainsFunc(t.Routes, func(r route) bool {
+		return r.DestinationIpv6CidrBlock != "" && r.GatewayId != "local" && r.State != "blackhole"
+	})
+	way, known, says = t.way(i)
+	if way == noWay && six {
+		return noWay, false, "" // it may lead to the services by IPv6
+	}
+	return way, known, says
+}
+
+// way follows the routes of IPv4.
+func (t routeTable) way(i instance) (way int, known bool, says string) {
 	for _, r := range t.Routes {
 		if r.DestinationCidrBlock != "0.0.0.0/0" {
 			continue
@@ -243,6 +265,9 @@ func (v *View) wayOut(i instance) (way int, known bool, says string) {
 	}
 	for _, r := range t.Routes { // endpoints and proxies may lie behind it
 		to := text.Or(r.TransitGatewayId, text.Or(r.NetworkInterfaceId, text.Or(r.InstanceId, text.Or(r.VpcPeeringConnectionId, text.Or(r.NatGatewayId, r.CoreNetworkArn)))))
+		if r.DestinationIpv6CidrBlock != "" {
+			continue
+		}
 		if to == "" && reGateway.MatchString(r.GatewayId) {
 			to = r.GatewayId
 		}
@@ -282,15 +307,7 @@ func (v *View) aclDenies(i instance) (says string, known bool) {
 // addresses denies it first.
 func (a acl) drops(egress bool, port int) bool {
 	entries := slices.Clone(a.Entries)
-	sorting.By(entries, func(x, y struct {
-		RuleNumber           int
-		Protocol, RuleAction string
-		Egress               bool
-		CidrBlock            string
-		PortRange            *struct{ From, To int }
-	}) int {
-		return x.RuleNumber - y.RuleNumber
-	})
+	sorting.By(entries, func(x, y aclEntry) int { return x.RuleNumber - y.RuleNumber })
 	for _, e := range entries {
 		if e.Egress != egress || e.Protocol != "-1" && e.Protocol != "6" || e.Protocol == "6" && e.PortRange != nil && (port < e.PortRange.From || port > e.PortRange.To) {
 			continue

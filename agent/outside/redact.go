@@ -50,12 +50,12 @@ var kept = func() map[string]bool {
 		ImageId State IamInstanceProfile SecurityGroups GroupId MetadataOptions HttpEndpoint HttpTokens HttpPutResponseHopLimit
 		InstanceInformationList PingStatus AgentVersion IamRole PlatformType LastPingDateTime NextToken ServiceSetting SettingValue
 		VpcEndpoints VpcEndpointId VpcEndpointType ServiceName PolicyDocument PrivateDnsEnabled Groups SubnetIds
-		RouteTables RouteTableId Associations Main Routes DestinationCidrBlock GatewayId NatGatewayId TransitGatewayId
-		NetworkInterfaceId VpcPeeringConnectionId CoreNetworkArn NetworkAcls NetworkAclId Entries RuleNumber Protocol RuleAction Egress CidrBlock
+		RouteTables RouteTableId Associations Main Routes DestinationCidrBlock DestinationIpv6CidrBlock EgressOnlyInternetGatewayId GatewayId NatGatewayId TransitGatewayId
+		NetworkInterfaceId VpcPeeringConnectionId CoreNetworkArn NetworkAcls NetworkAclId Entries RuleNumber Protocol RuleAction Egress CidrBlock Ipv6CidrBlock
 		PortRange From To IpPermissions IpPermissionsEgress IpProtocol FromPort ToPort IpRanges CidrIp Ipv6Ranges CidrIpv6
 		UserIdGroupPairs PrefixListIds PrefixListId Vpcs CidrBlockAssociationSet InstanceProfile Roles RoleName Role
 		AssumeRolePolicyDocument PermissionsBoundary PermissionsBoundaryArn AttachedPolicies PolicyArn PolicyNames PolicyVersion
-		Document Policies Id Parents Policy Content PolicySummary DefaultVersionId Organization MasterAccountId`) {
+		Document Policies Id Parents Policy Content PolicySummary DefaultVersionId Organization MasterAccountId FeatureSet`) {
 		out[k] = true
 	}
 	return out
@@ -64,7 +64,7 @@ var kept = func() map[string]bool {
 var (
 	// reWord are the words and ids of AWS, which name nobody.
 	reWord = pattern.New(`^(?:[0-9]{1,5}|-1|tcp|udp|icmp|icmpv6|\*|true|false|local|allow|deny|Allow|Deny|active|blackhole|available|pending|running|stopped|stopping|terminated|shutting-down|enabled|disabled|optional|required` +
-		`|Online|ConnectionLost|Inactive|Linux|Windows|MacOS|Interface|Gateway|GatewayLoadBalancer|standard|advanced|\$None|p-(?:RCP)?FullAWSAccess` +
+		`|ALL|CONSOLIDATED_BILLING|Online|ConnectionLost|Inactive|Linux|Windows|MacOS|Interface|Gateway|GatewayLoadBalancer|standard|advanced|\$None|p-(?:RCP)?FullAWSAccess` +
 		`|(?:m?i|vpc|subnet|sg|rtb|acl|igw|eigw|nat|tgw|eni|pcx|vgw|vpce|pl|ami|lgw|cagw)-[0-9a-f]{8,17}|p-[0-9a-z]{8,128}|r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|v[0-9]{1,6}` +
 		`|[0-9]+(?:\.[0-9]+){3}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9:]+)|2012-10-17|2008-10-17` +
 		`|com\.amazonaws\.[a-z0-9-]+\.[a-z0-9.-]+|[a-z0-9-]+(?:\.[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?|(?:us|eu|ap|sa|ca|me|af|il|mx|cn)-[a-z]+(?:-[a-z]+)?-[0-9])$`)

@@ -128,6 +128,7 @@ at=$account
 # An account that is in no organization, or manages it, is not under its policies.
 if grep -q AWSOrganizationsNotInUseException "$err"; then at=; fi
 if [ "$(get organizations describe-organization --query Organization.MasterAccountId)" = "$account" ]; then at=; fi
+if [ "$(get organizations describe-organization --query Organization.FeatureSet)" = CONSOLIDATED_BILLING ]; then at=; fi
 while [ -n "$at" ]; do
 	level "$at"
 	case $at in r-*) break ;; esac

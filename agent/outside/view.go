@@ -35,7 +35,7 @@ type View struct {
 	roles        map[string]*role
 	noRole       map[string]bool
 	policies     map[string]*iam.Policy // by ARN
-	scp          [][]*iam.Policy        // from the root to the account; nil: not known
+	scp          [][]*iam.Policy        // from the root to the account; nil: not known; empty: there are none
 	rcp          [][]*iam.Policy        // the same
 	free         string                 // why no control policy reaches the account; empty: they may
 	cut          map[string]bool        // calls that have more to say than was asked for
@@ -44,6 +44,7 @@ type View struct {
 // organization is what was read of it on the way.
 type organization struct {
 	manager string
+	billing bool                           // it has no policies
 	texts   map[string]*iam.Policy         // by id
 	levels  map[string]map[string][]string // ids of policies, by kind and target
 	parents map[string]string
@@ -80,21 +81,26 @@ type routeTable struct {
 		SubnetId string
 		Main     bool
 	}
-	Routes []struct {
-		DestinationCidrBlock, GatewayId, NatGatewayId, TransitGatewayId, NetworkInterfaceId, InstanceId, VpcPeeringConnectionId, CoreNetworkArn, State string
-	}
+	Routes []route
+}
+
+type route struct {
+	DestinationCidrBlock, DestinationIpv6CidrBlock, EgressOnlyInternetGatewayId, GatewayId, NatGatewayId, TransitGatewayId, NetworkInterfaceId, InstanceId, VpcPeeringConnectionId, CoreNetworkArn, State string
 }
 
 type acl struct {
 	NetworkAclId string
 	Associations []struct{ SubnetId string }
-	Entries      []struct {
-		RuleNumber           int
-		Protocol, RuleAction string
-		Egress               bool
-		CidrBlock            string
-		PortRange            *struct{ From, To int }
-	}
+	Entries      []aclEntry
+}
+
+type aclEntry struct {
+	RuleNumber           int
+	Protocol, RuleAction string
+	Egress               bool
+	CidrBlock            string
+	Ipv6CidrBlock        string
+	PortRange            *struct{ From, To int }
 }
 
 // ViewOf sorts the answers of a file.
@@ -108,8 +114,11 @@ func ViewOf(f *File) *View {
 	for _, a := range f.Answers {
 		v.answer(a, &o)
 	}
-	if o.manager != "" && o.manager == v.Account {
+	switch {
+	case o.manager != "" && o.manager == v.Account:
 		v.free = "the account manages its organization, and they do not reach it"
+	case o.billing:
+		v.free = "the organization is for consolidated billing alone"
 	}
 	v.scp, v.rcp = o.chain(v.Account, kindsOfControl[0]), o.chain(v.Account, kindsOfControl[1])
 	if v.free != "" {
@@ -257,7 +266,8 @@ func (v *View) answer(a Answer, o *organization) {
 			v.policies[p.ARN] = p
 		}
 	case "organizations describe-organization":
-		o.manager = decode[organizationAnswer](a.Output).Organization.MasterAccountId
+		is := decode[organizationAnswer](a.Output).Organization
+		o.manager, o.billing = is.MasterAccountId, is.FeatureSet == billingOnly
 	case "organizations list-policies-for-target":
 		ids := []string{}
 		for _, p := range decode[struct{ Policies []struct{ Id string } }](a.Output).Policies {
@@ -286,8 +296,11 @@ func (v *View) answer(a Answer, o *organization) {
 
 // chain are the levels of control policies of a kind from the root to the account; nil
 // where one of them, or a policy of one, could not be read: what is missing may deny.
+// Where a kind is enabled every level has a policy: with none at all it is not enabled,
+// and no level limits anything; with some empty levels the answers are not understood.
 func (o *organization) chain(account, kind string) [][]*iam.Policy {
 	var out [][]*iam.Policy
+	empty := 0
 	for id, n := account, 0; n <= maxParents; n++ {
 		ids, ok := o.levels[kind][id]
 		if !ok {
@@ -301,9 +314,18 @@ func (o *organization) chain(account, kind string) [][]*iam.Policy {
 			level = append(level, o.texts[p])
 		}
 		out = append(out, level)
+		if len(level) == 0 {
+			empty++
+		}
 		if strings.HasPrefix(id, "r-") {
-			slices.Reverse(out)
-			return out
+			switch empty {
+			case 0:
+				slices.Reverse(out)
+				return out
+			case len(out):
+				return [][]*iam.Policy{}
+			}
+			return nil
 		}
 		if id = o.parents[id]; id == "" {
 			return nil

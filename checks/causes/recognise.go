@@ -3,18 +3,28 @@ package causes
 import (
 	"slices"
 	"strings"
-	"sync"
 
+	"ssm-doctor/checks/iam"
 	"ssm-doctor/checks/pattern"
+	"ssm-doctor/checks/text"
 )
 
-// Recognise makes a step of a report that anybody may have written again: the words are
-// those of a step of the catalogue, and of its values those stay that can do no harm in
-// the hands of whoever pastes the command. False: no step of the catalogue has this form.
-func Recognise(command, says, goos string) (best Filled, found bool) {
+// Foreign is a report that anybody may have written: the cause that it names, and what it
+// says of its node. Own holds instance, node, region, account, role, vpc, subnet and sg,
+// the last with spaces between several; no other values of these come out of it.
+type Foreign struct {
+	Cause, GOOS string
+	Own         Values
+}
+
+// Recognise makes a step of the report again: the words are those of a step that the
+// catalogue has for its cause, and of its values those stay that can do no harm in the
+// hands of whoever pastes the command. What takes a policy or a boundary away is not made
+// again. False: the cause has no step of this form.
+func (r Foreign) Recognise(command, says string) (best Filled, found bool) {
 	sure := false // found by its text too
-	for _, t := range templates() {
-		if t.GOOS != "" && !slices.Contains(strings.Fields(t.GOOS), goos) {
+	for _, t := range templates(Get(r.Cause)) {
+		if t.GOOS != "" && !slices.Contains(strings.Fields(t.GOOS), r.GOOS) {
 			continue
 		}
 		values, ok := taken(t.Command, command)
@@ -27,7 +37,7 @@ func Recognise(command, says, goos string) (best Filled, found bool) {
 				values[name] = val
 			}
 		}
-		f := t.again(values, goos)
+		f := r.again(t, values)
 		if same && f.Command.String() == command {
 			return f, true
 		}
@@ -38,13 +48,13 @@ func Recognise(command, says, goos string) (best Filled, found bool) {
 	return best, found
 }
 
-// again is a step with those of the values of a foreign report that are harmless. A
-// command of its own is not made again: then the step has none.
-func (s Step) again(values map[string]string, goos string) Filled {
-	v := Values{"goos": goos}
+// again is a step with those of the values of a report that are harmless. A command of its
+// own is not made again: then the step has none.
+func (r Foreign) again(s Step, values map[string]string) Filled {
+	v := Values{"goos": r.GOOS}
 	whole := true
 	for name, val := range values {
-		if harmless(name, val) {
+		if r.harmless(name, val) {
 			v[name] = val
 		} else {
 			whole = whole && !commands[name]
@@ -60,24 +70,22 @@ func (s Step) again(values map[string]string, goos string) Filled {
 // tellingWords is how long the words of a command are that tell it by themselves.
 const tellingWords = 16
 
-// templates are the steps of the catalogue, those with most words first.
-var templates = sync.OnceValue(func() []Step {
+// templates are the steps for a cause that a report may be trusted to ask for, those with
+// most words first.
+func templates(c *Cause) []Step {
+	if c == nil {
+		return nil
+	}
 	var out []Step
-	seen := map[Step]bool{}
-	for _, c := range All() {
-		for _, list := range append([][]Step{c.Fix, c.Image}, c.Ways...) {
-			for _, s := range list {
-				if !seen[s] {
-					seen[s] = true
-					out = append(out, s)
-				}
-			}
+	for _, s := range slices.Concat(append(c.Ways, c.Fix, c.Image)...) {
+		if !slices.Contains(out, s) && !slices.ContainsFunc(s.Fill(nil).Changes, func(c Changed) bool { return c.Kind == PolicyDetached || c.Kind == BoundaryRemoved }) {
+			out = append(out, s)
 		}
 	}
 	words := func(s Step) int { return len(rePlaceholder.ReplaceAllString(s.Command, "")) }
 	slices.SortStableFunc(out, func(a, b Step) int { return words(b) - words(a) })
 	return out
-})
+}
 
 // taken are the values in a text that was made from a template: the words between
 // placeholders in their order, the first and last at the ends.
@@ -115,16 +123,14 @@ var harmlessForms = map[string]*pattern.Pattern{
 	"instance": pattern.New(`^i-[0-9a-f]{8,17}$`), "node": pattern.New(`^m?i-[0-9a-f]{8,17}$`),
 	"region": pattern.New(`^[a-z]{2}(?:-[a-z]{2,9}){1,2}-[0-9]{1,2}$`), "account": pattern.New(`^[0-9]{12}$`),
 	"partition": pattern.New(`^aws(?:-[a-z]{2,5}){0,2}$`), "domain": pattern.New(`^(?:amazonaws\.(?:com|com\.cn|eu)|c2s\.ic\.gov|sc2s\.sgov\.gov)$`),
-	"role": pattern.New(`^[A-Za-z0-9_][A-Za-z0-9+=,.@_-]{0,63}$`), "profile": pattern.New(`^[A-Za-z0-9_][A-Za-z0-9+=,.@_-]{0,127}$`),
-	"vpc": pattern.New(`^vpc-[0-9a-f]{8,17}$`), "subnet": pattern.New(`^subnet-[0-9a-f]{8,17}$`), "sg": pattern.New(`^sg-[0-9a-f]{8,17}$`),
+	"role": pattern.New(`^[A-Za-z0-9_][A-Za-z0-9+=,.@_-]{0,63}$`),
+	"vpc":  pattern.New(`^vpc-[0-9a-f]{8,17}$`), "subnet": pattern.New(`^subnet-[0-9a-f]{8,17}$`), "sg": pattern.New(`^sg-[0-9a-f]{8,17}$`),
 	"service": pattern.New(`^(?:ssm|ssmmessages|ec2messages|ec2|s3|kms|logs|sts|monitoring)$`),
 	"unit":    pattern.New(`^(?:(?:snap\.)?amazon-ssm-agent(?:\.amazon-ssm-agent)?\.service|AmazonSSMAgent|com\.amazon\.aws\.ssm)$`),
-	"arch":    pattern.New(`^(?:amd64|arm64|386|arm)$`), "action": pattern.New(`^[a-z][a-z0-9-]{1,30}:[A-Za-z]{2,60}$`), "version": pattern.New(`^[0-9]{1,6}(?:\.[0-9]{1,6}){1,3}$`),
+	"arch":    pattern.New(`^(?:amd64|arm64|386|arm)$`), "version": pattern.New(`^[0-9]{1,6}(?:\.[0-9]{1,6}){1,3}$`),
 	"mount":   pattern.New(`^/(?:var|var/lib|var/log|opt|usr|home|tmp|boot)?$`),
 	"minutes": pattern.New(`^[0-9]{1,4}$`), "refusedwait": pattern.New(`^[0-9]{1,3} (?:s|min|h|days)$`), "failedwait": pattern.New(`^[0-9]{1,3} (?:s|min|h|days)$`), "until": pattern.New(`^[0-9]{2}:[0-9]{2} UTC$`),
-	"corepolicy":  pattern.New(`^arn:aws[a-z-]{0,12}:iam::aws:policy/(?:service-role/)?AmazonSSM[A-Za-z0-9]{4,60}$`),
-	"dhmcsetting": pattern.New(`^arn:aws[a-z-]{0,12}:ssm:[a-z0-9-]{5,30}:[0-9]{12}:servicesetting/ssm/managed-instance/default-ec2-instance-management-role$`),
-	"endpoint":    pattern.New(`^[a-z0-9]{1,20}(?:-fips)?(?:\.[a-z0-9-]{1,40}){0,4}\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$`),
+	"corepolicy": pattern.New(`^arn:aws(?:-[a-z]{2,5}){0,2}:iam::aws:policy/(?:AmazonSSMManagedInstanceCore|AmazonSSMManagedEC2InstanceDefaultPolicy)$`),
 }
 
 // serviceCommands are what starts and stops the agent, and shows what it logged, on the
@@ -146,7 +152,27 @@ func isInstall(val string) bool {
 	return m != nil && m[1] == m[2] && harmlessForms["region"].MatchString(m[1]) || val == "snap install amazon-ssm-agent --classic" || val == "snap refresh amazon-ssm-agent"
 }
 
-func harmless(name, val string) bool {
+// ownValues are placeholders for which a report may give what it says of its own node only.
+var ownValues = strings.Fields("instance node region account role vpc subnet sg")
+
+// domains are the last labels of the names of AWS.
+var domains = strings.Fields("amazonaws.com amazonaws.com.cn api.aws api.amazonwebservices.com.cn amazonaws.eu c2s.ic.gov sc2s.sgov.gov")
+
+// isEndpoint: a name of Systems Manager in the Region of the report.
+func (r Foreign) isEndpoint(val string) bool {
+	service, rest, _ := strings.Cut(val, ".")
+	domain, ok := strings.CutPrefix(rest, r.Own["region"]+".")
+	return ok && harmlessForms["region"].MatchString(r.Own["region"]) && slices.Contains(domains, domain) &&
+		slices.Contains([]string{"ssm", "ssmmessages", "ec2messages"}, strings.TrimSuffix(service, "-fips"))
+}
+
+// isNodeAction: what the policies of a node allow. Rights on identities are not among it.
+func isNodeAction(val string) bool {
+	a, ok := iam.ActionByName(val)
+	return ok && a.Action == val && !strings.HasPrefix(val, "iam:") && !strings.HasPrefix(val, "sts:")
+}
+
+func (r Foreign) harmless(name, val string) bool {
 	if stand, ok := standIn("", name); ok && val == stand {
 		return true
 	}
@@ -160,16 +186,25 @@ func harmless(name, val string) bool {
 			return true
 		}
 	}
-	if name == "root" || name == "chroot" {
-		return val == ""
-	}
 	re := harmlessForms[name]
-	switch name {
-	case "install", "reinstall", "repair":
+	switch {
+	case len(val) > 300:
+		return false
+	case name == "root" || name == "chroot":
+		return val == ""
+	case name == "install" || name == "reinstall" || name == "repair":
 		return isInstall(val)
-	}
-	if commands[name] {
+	case name == "endpoint":
+		return r.isEndpoint(val)
+	case name == "action":
+		return isNodeAction(val)
+	case name == "dhmcsetting":
+		return val == "arn:"+text.Or(r.Own["partition"], "aws")+":ssm:"+r.Own["region"]+":"+r.Own["account"]+":servicesetting/ssm/managed-instance/default-ec2-instance-management-role" &&
+			harmlessForms["partition"].MatchString(text.Or(r.Own["partition"], "aws")) && harmlessForms["region"].MatchString(r.Own["region"]) && harmlessForms["account"].MatchString(r.Own["account"])
+	case slices.Contains(ownValues, name) && !slices.Contains(strings.Fields(r.Own[name]), val):
+		return false
+	case commands[name]:
 		re = serviceCommands[name]
 	}
-	return re != nil && len(val) <= 300 && re.MatchString(val)
+	return re != nil && re.MatchString(val)
 }

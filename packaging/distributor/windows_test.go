@@ -28,6 +28,7 @@ type windowsNode struct {
 	running    string // its release; empty: stopped
 	disabled   bool
 	msi        bool
+	loose      string // a program that others than administrators could replace
 	calls      []string
 	cut        string // a service action in whose middle the host goes down
 }
@@ -98,6 +99,9 @@ func (w *windowsNode) Run(_ context.Context, program string, args ...string) (st
 	b, err := os.ReadFile(program)
 	if err != nil {
 		return "", err
+	}
+	if program == w.loose {
+		return "", fmt.Errorf("%w: everybody may change it", svc.ErrNotTrusted)
 	}
 	var version string
 	var health, uninstall int
@@ -425,6 +429,30 @@ func TestWindowsInstalledByHand(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A program that anybody could have replaced is not run, not even for its release, and a
+// service that starts it is not taken over.
+func TestWindowsNotTrusted(t *testing.T) {
+	t.Parallel()
+	for _, place := range []string{"Program Files/ssm-doctor/ssm-doctor.exe", "tools/ssm-doctor.exe"} {
+		w := newWindowsNode(t)
+		file := filepath.Join(w.root, place)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		w.write(place, exe("0.9.0", 0), 0o755)
+		w.registered, w.running, w.loose = file, "0.9.0", file
+		w.publish("1.0.0", exe("1.0.0", 0))
+		w.want(false, w.configure("1.0.0", true))
+		w.says("could have replaced it")
+		if w.registered != file || w.running != "0.9.0" || len(w.calls) > 0 {
+			t.Errorf("%s: %s of %s runs after %q", place, w.running, w.registered, w.calls)
+		}
+		w.loose = "" // as it is told
+		w.want(true, w.configure("1.0.0", true))
+		w.runs("1.0.0")
 	}
 }
 

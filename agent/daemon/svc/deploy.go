@@ -33,7 +33,7 @@ type Deployment struct {
 
 // DeployHost is what a deployment needs of the host.
 type DeployHost interface {
-	// Run runs a program of ours and returns all it says.
+	// Run runs a program of ours and returns all it says; ErrNotTrusted: it was not run.
 	Run(ctx context.Context, program string, args ...string) (string, error)
 	// Service: the program that the service starts; empty when there is no service.
 	Service() (string, error)
@@ -43,6 +43,9 @@ type DeployHost interface {
 	// Installer: a package of Windows Installer has ssm-doctor.
 	Installer() bool
 }
+
+// ErrNotTrusted is of a program that others than administrators could have replaced.
+var ErrNotTrusted = errors.New("not run, since others than administrators could have replaced it")
 
 // arguments of the package, from its additional arguments.
 type arguments struct {
@@ -236,7 +239,11 @@ func (d *Deployment) byHand(ctx context.Context) (string, error) {
 	if own && d.ours() {
 		return "", nil
 	}
-	if theirs := d.releaseOf(ctx, program); newer(theirs, d.release) {
+	theirs, err := d.ask(ctx, program)
+	if errors.Is(err, ErrNotTrusted) {
+		return "", fmt.Errorf("the service starts %s, which was %w; remove the service, or let only administrators change the program and the folders above", clean(program), err)
+	}
+	if newer(theirs, d.release) {
 		return "", fmt.Errorf("%s, release %s, was installed by hand and is newer than this release, %s: run \"%s\" service uninstall first", clean(program), theirs, d.release, clean(program))
 	}
 	if own {
@@ -473,13 +480,19 @@ func (d *Deployment) runs(ctx context.Context, program string) (string, error) {
 	return said, nil
 }
 
-// releaseOf asks a program which release it is; empty when it does not tell.
-func (d *Deployment) releaseOf(ctx context.Context, program string) string {
+// ask asks a program which release it is, and says why it was not run.
+func (d *Deployment) ask(ctx context.Context, program string) (release string, err error) {
 	said, err := d.Host.Run(ctx, program, "version")
 	if m := versionLine.FindStringSubmatch(said); err == nil && m != nil {
-		return m[1]
+		release = m[1]
 	}
-	return ""
+	return release, err
+}
+
+// releaseOf asks a program which release it is; empty when it does not tell.
+func (d *Deployment) releaseOf(ctx context.Context, program string) string {
+	release, _ := d.ask(ctx, program)
+	return release
 }
 
 // refused: the payload of this folder did not stay up on this host.

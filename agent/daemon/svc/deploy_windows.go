@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sys/windows"
 	"golang.org/x/sys/windows/registry"
 	"golang.org/x/sys/windows/svc/mgr"
+
+	"ssm-doctor/agent/safefile"
 )
 
 // NewDeployment is of the package in whose folder this program lies.
@@ -37,6 +39,15 @@ type thisHost struct{ m *Manager }
 const runLimit = maxWait*time.Second + 3*time.Minute
 
 func (thisHost) Run(ctx context.Context, program string, args ...string) (string, error) {
+	// The agent runs this as the system, and some of the programs lie where an administrator
+	// has put them.
+	program, err := safefile.Program(program)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return "", err
+	case err != nil:
+		return "", fmt.Errorf("%w: %w", ErrNotTrusted, err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, runLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
@@ -44,7 +55,7 @@ func (thisHost) Run(ctx context.Context, program string, args ...string) (string
 	var out bounded
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.WaitDelay = time.Second
-	err := cmd.Run()
+	err = cmd.Run()
 	return out.String(), err
 }
 

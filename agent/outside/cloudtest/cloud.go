@@ -69,7 +69,7 @@ type (
 	Endpoint struct {
 		ID, VPC, Service, Policy string
 		NoPrivateDNS             bool
-		Groups                   []string
+		Groups, Subnets          []string
 	}
 	// Rule lets a port in or out; Port 0: all of every protocol.
 	Rule struct {
@@ -112,6 +112,9 @@ type (
 		Parents map[string]string   // of accounts and OUs
 		SCP     map[string][]string // names of policies by target; FullAWSAccess is at every one
 		RCP     map[string][]string
+		Off     []string          // kinds of policies that are not enabled: none is attached
+		Bare    map[string]bool   // targets that answer with no policy, which AWS does not
+		Billing bool              // for consolidated billing alone
 		Text    map[string]string // document by name
 		Outside bool              // the caller is of a member account: policies are not shown to it
 	}
@@ -381,7 +384,7 @@ func (c *Cloud) endpoints(in Object) (Object, *Error) {
 			groups = append(groups, Object{"GroupId": g, "GroupName": "group-" + g})
 		}
 		out = append(out, Object{"VpcEndpointId": x.ID, "VpcEndpointType": "Interface", "VpcId": x.VPC, "ServiceName": "com.amazonaws." + c.Region + "." + x.Service, "State": "available",
-			"PolicyDocument": or(x.Policy, `{"Statement":[{"Action":"*","Effect":"Allow","Principal":"*","Resource":"*"}]}`), "PrivateDnsEnabled": !x.NoPrivateDNS, "RequesterManaged": false, "OwnerId": c.Account, "CreationTimestamp": c.Now, "Groups": groups})
+			"PolicyDocument": or(x.Policy, `{"Statement":[{"Action":"*","Effect":"Allow","Principal":"*","Resource":"*"}]}`), "PrivateDnsEnabled": !x.NoPrivateDNS, "RequesterManaged": false, "OwnerId": c.Account, "CreationTimestamp": c.Now, "Groups": groups, "SubnetIds": append([]string{}, x.Subnets...)})
 	}
 	return Object{"VpcEndpoints": out}, nil
 }
@@ -398,6 +401,8 @@ func rules(list []Rule, account string) []any {
 			p["UserIdGroupPairs"] = []any{Object{"GroupId": r.Group, "UserId": account}}
 		case r.List != "":
 			p["PrefixListIds"] = []any{Object{"PrefixListId": r.List}}
+		case strings.Contains(r.CIDR, ":"):
+			p["Ipv6Ranges"] = []any{Object{"CidrIpv6": r.CIDR}}
 		default:
 			p["IpRanges"] = []any{Object{"CidrIp": r.CIDR}}
 		}
@@ -440,8 +445,12 @@ func (c *Cloud) routeTables(in Object) (Object, *Error) {
 		}
 		for _, r := range t.Routes {
 			x := Object{"DestinationCidrBlock": r.To, "Origin": "CreateRoute", "State": map[bool]string{true: "blackhole", false: "active"}[r.Blackhole]}
+			if strings.Contains(r.To, ":") {
+				delete(x, "DestinationCidrBlock")
+				x["DestinationIpv6CidrBlock"] = r.To
+			}
 			kind, _, _ := strings.Cut(r.Target, "-")
-			x[or(map[string]string{"nat": "NatGatewayId", "tgw": "TransitGatewayId", "eni": "NetworkInterfaceId", "pcx": "VpcPeeringConnectionId"}[kind], "GatewayId")] = r.Target
+			x[or(map[string]string{"nat": "NatGatewayId", "tgw": "TransitGatewayId", "eni": "NetworkInterfaceId", "pcx": "VpcPeeringConnectionId", "eigw": "EgressOnlyInternetGatewayId"}[kind], "GatewayId")] = r.Target
 			routes = append(routes, x)
 		}
 		out = append(out, Object{"RouteTableId": t.ID, "VpcId": t.VPC, "OwnerId": c.Account, "Associations": associations, "Routes": routes, "PropagatingVgws": []any{}, "Tags": []any{}})
@@ -649,7 +658,7 @@ func (c *Cloud) organization(Object) (Object, *Error) {
 		return nil, e
 	}
 	m := c.Organization.Manager
-	return Object{"Organization": Object{"Id": "o-exampleorg1", "Arn": "arn:aws:organizations::" + m + ":organization/o-exampleorg1", "FeatureSet": "ALL", "MasterAccountArn": "arn:aws:organizations::" + m + ":account/o-exampleorg1/" + m, "MasterAccountId": m, "MasterAccountEmail": "root@example.com"}}, nil
+	return Object{"Organization": Object{"Id": "o-exampleorg1", "Arn": "arn:aws:organizations::" + m + ":organization/o-exampleorg1", "FeatureSet": map[bool]string{false: "ALL", true: "CONSOLIDATED_BILLING"}[c.Organization.Billing], "MasterAccountArn": "arn:aws:organizations::" + m + ":account/o-exampleorg1/" + m, "MasterAccountId": m, "MasterAccountEmail": "root@example.com"}}, nil
 }
 
 func (c *Cloud) parents(in Object) (Object, *Error) {
@@ -674,6 +683,9 @@ func (c *Cloud) policiesForTarget(in Object) (Object, *Error) {
 	kind := text(in["Filter"])
 	names := map[string][]string{"SERVICE_CONTROL_POLICY": append([]string{"FullAWSAccess"}, c.Organization.SCP[target]...), "RESOURCE_CONTROL_POLICY": append([]string{"RCPFullAWSAccess"}, c.Organization.RCP[target]...)}[kind]
 	out := []any{}
+	if c.Organization.Billing || c.Organization.Bare[target] || slices.Contains(c.Organization.Off, kind) {
+		names = nil
+	}
 	for _, n := range names {
 		out = append(out, c.summary(n, kind))
 	}
