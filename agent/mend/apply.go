@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -44,32 +45,46 @@ type Done struct {
 // changed.
 func (h *Host) Apply(ctx context.Context, a Action) (Done, error) {
 	d := Done{Action: a}
+	if err := ctx.Err(); err != nil {
+		return d, err
+	}
 	if err := h.prepare(); err != nil {
 		return d, err
 	}
 	switch a.Kind {
 	case Unmask, Enable, Start:
+		if done, err := h.already(ctx, a); done || err != nil {
+			return d, err
+		}
 		d.Undo = a.Undoing()
 		return d, h.do(ctx, d, "systemctl", map[Kind]string{Unmask: "unmask", Enable: "enable", Start: "start"}[a.Kind], a.Unit)
 	case Restart:
 		return d, h.do(ctx, d, "systemctl", "restart", a.Unit)
 	case Reload:
 		return d, h.do(ctx, d, "systemctl", "daemon-reload")
-	case DropIn:
-		d.Undo = a.Undoing()
-		if h.Root != "" {
-			d.Undo = command("mv", filepath.Join(h.Root, a.File+asideEnding), filepath.Join(h.Root, a.File))
-		}
-		if err := h.note(d); err != nil {
-			return d, err
-		}
-		return d, h.ended(a, moveAside(filepath.Join(h.Root, a.File), asideEnding))
 	case Hosts:
 		return h.hosts(a)
 	case Route:
 		return h.route(ctx, a)
 	}
 	return d, fmt.Errorf("%w: %s", errSystem, a.Kind)
+}
+
+// already reports whether a service is what an action makes of it, by another's doing
+// since it was judged; then nothing is done, and nothing is to be undone.
+func (h *Host) already(ctx context.Context, a Action) (bool, error) {
+	ask := map[Kind]string{Enable: "is-enabled", Start: "is-active"}[a.Kind]
+	if ask == "" {
+		return false, nil
+	}
+	out, err := h.Run(ctx, "systemctl", ask, a.Unit)
+	if err != nil {
+		return false, ctx.Err() // systemctl says no by its exit code
+	}
+	if state := strings.TrimSpace(string(out)); a.Kind == Enable && state != "enabled" {
+		return false, fmt.Errorf("%s: %w: it is %q, and cannot simply be enabled", a.Unit, ErrChanged, state)
+	}
+	return true, nil
 }
 
 // do writes the log and runs a program.
@@ -113,9 +128,9 @@ func (h *Host) route(ctx context.Context, a Action) (Done, error) {
 	if err != nil {
 		return d, err
 	}
-	words := routeWords(out, a.To)
+	words := routeWords(out, a)
 	if words == nil {
-		return d, fmt.Errorf("route to %s: %w: the main table has none, or several", a.To, ErrChanged)
+		return d, fmt.Errorf("route to %s: %w: the main table has none, another, or several", a.To, ErrChanged)
 	}
 	d.Undo = command(append([]string{"ip", family, "route", "add"}, words...)...)
 	return d, h.do(ctx, d, "ip", append([]string{family, "route", "del"}, words...)...)

@@ -10,16 +10,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
 
 // system is a systemctl and an ip that behave.
 type system struct {
-	active, masked, enabled, read bool
-	routes                        map[string]bool
-	fails                         string
+	active, masked, enabled, read, static bool
+	routes                                map[string]bool
+	fails                                 string
 }
 
 func (s *system) run(_ context.Context, program string, args ...string) ([]byte, error) {
@@ -31,6 +30,19 @@ func (s *system) run(_ context.Context, program string, args ...string) ([]byte,
 		return nil, errors.New("an empty argument")
 	}
 	switch program + " " + args[0] {
+	case "systemctl is-active":
+		if !s.active {
+			return nil, errors.New("exit status 3")
+		}
+		return []byte("active\n"), nil
+	case "systemctl is-enabled":
+		if s.static {
+			return []byte("static\n"), nil
+		}
+		if s.masked || !s.enabled {
+			return nil, errors.New("exit status 1")
+		}
+		return []byte("enabled\n"), nil
 	case "systemctl unmask":
 		s.masked = false
 	case "systemctl mask":
@@ -74,7 +86,7 @@ func (s *system) run(_ context.Context, program string, args ...string) ([]byte,
 	return nil, nil
 }
 
-// tree is a folder that stands for the root of a host: each file with content, mode and inode.
+// tree is a folder that stands for the root of a host: each file with content and mode.
 func tree(t *testing.T, root string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -83,7 +95,7 @@ func tree(t *testing.T, root string) map[string]string {
 			return err
 		}
 		b, err := os.ReadFile(name)
-		out[name] = fmt.Sprintf("%q %v %d", b, fi.Mode(), fi.Sys().(*syscall.Stat_t).Ino)
+		out[name] = fmt.Sprintf("%q %v", b, fi.Mode())
 		return err
 	})
 	if err != nil {
@@ -93,15 +105,14 @@ func tree(t *testing.T, root string) map[string]string {
 }
 
 const (
-	dropIn = "/etc/systemd/system/amazon-ssm-agent.service.d/50-local.conf"
-	hosts  = "127.0.0.1 localhost\n# kept\r\n10.0.0.9\tssm.eu-central-1.amazonaws.com  db # x\n\n10.0.0.9 ssm.eu-central-1.amazonaws.com\n"
-	unit   = "amazon-ssm-agent.service"
+	hosts = "127.0.0.1 localhost\n# kept\r\n10.0.0.9\tssm.eu-central-1.amazonaws.com  db # x\n\n10.0.0.9 ssm.eu-central-1.amazonaws.com\n"
+	unit  = "amazon-ssm-agent.service"
 )
 
 func testHost(t *testing.T, s *system) *Host {
 	t.Helper()
 	root := t.TempDir()
-	for name, content := range map[string]string{dropIn: "[Service]\nUser=nobody\n", hostsFile: hosts} {
+	for name, content := range map[string]string{hostsFile: hosts} {
 		if err := os.MkdirAll(filepath.Join(root, filepath.Dir(name)), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -128,10 +139,9 @@ func TestUndo(t *testing.T) {
 		{"start", Action{Kind: Start, Unit: unit}, true},
 		{"restart", Action{Kind: Restart, Unit: unit}, false},
 		{"reload", Action{Kind: Reload, Unit: unit}, false},
-		{"drop-in", Action{Kind: DropIn, Unit: unit, File: dropIn}, true},
 		{"hosts", Action{Kind: Hosts, Names: []string{"ssm.eu-central-1.amazonaws.com"}}, true},
-		{"route", Action{Kind: Route, To: route}, true},
-		{"null route", Action{Kind: Route, To: null}, true},
+		{"route", Action{Kind: Route, To: route, Via: "10.9.0.1", Dev: "tun0"}, true},
+		{"null route", Action{Kind: Route, To: null, Type: "blackhole"}, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -179,6 +189,7 @@ func TestUndo(t *testing.T) {
 func TestRefuses(t *testing.T) {
 	t.Parallel()
 	to, _ := destination("10.0.0.0/8")
+	has, _ := destination("52.119.128.0/17")
 	edit := Action{Kind: Hosts, Names: []string{"ssm.eu-central-1.amazonaws.com"}}
 	for _, row := range []struct {
 		name   string
@@ -186,7 +197,12 @@ func TestRefuses(t *testing.T) {
 		put    func(t *testing.T, h *Host) error
 	}{
 		{"the name is gone already", Action{Kind: Hosts, Names: []string{"kms.eu-central-1.amazonaws.com"}}, nil},
-		{"no such route", Action{Kind: Route, To: to}, nil},
+		{"no such route", Action{Kind: Route, To: to, Dev: "tun0"}, nil},
+		{"another gateway has the route", Action{Kind: Route, To: has, Via: "10.9.0.9", Dev: "tun0"}, nil},
+		{"a gateway has the route", Action{Kind: Route, To: has, Dev: "tun0"}, nil},
+		{"another device has the route", Action{Kind: Route, To: has, Via: "10.9.0.1", Dev: "tun1"}, nil},
+		{"the route is of another type", Action{Kind: Route, To: has, Type: "blackhole"}, nil},
+		{"the unit is static", Action{Kind: Enable, Unit: unit}, nil},
 		{"hosts is a link", edit, func(_ *testing.T, h *Host) error {
 			name := filepath.Join(h.Root, hostsFile)
 			return errors.Join(os.Rename(name, name+".real"), os.Symlink(name+".real", name))
@@ -200,13 +216,6 @@ func TestRefuses(t *testing.T) {
 		{"hosts is too large", edit, func(_ *testing.T, h *Host) error {
 			return os.WriteFile(filepath.Join(h.Root, hostsFile), make([]byte, maxHosts+1), 0o644)
 		}},
-		{"the drop-in is a folder", Action{Kind: DropIn, Unit: unit, File: dropIn}, func(_ *testing.T, h *Host) error {
-			name := filepath.Join(h.Root, dropIn)
-			return errors.Join(os.Remove(name), os.Mkdir(name, 0o755))
-		}},
-		{"something has the other name", Action{Kind: DropIn, Unit: unit, File: dropIn}, func(_ *testing.T, h *Host) error {
-			return os.WriteFile(filepath.Join(h.Root, dropIn)+asideEnding, nil, 0o644)
-		}},
 		{"others may enter the folder of the log", Action{Kind: Start, Unit: unit}, func(_ *testing.T, h *Host) error { return os.Mkdir(h.State, 0o755) }},
 		{"the folder of the log is a link", Action{Kind: Start, Unit: unit}, func(t *testing.T, h *Host) error { return os.Symlink(t.TempDir(), h.State) }},
 		{"the folder of the log is another's", Action{Kind: Start, Unit: unit}, func(t *testing.T, h *Host) error {
@@ -219,7 +228,7 @@ func TestRefuses(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			s := &system{routes: map[string]bool{}}
+			s := &system{routes: map[string]bool{"52.119.128.0/17 via 10.9.0.1 dev tun0": true}, static: row.action.Kind == Enable}
 			h := testHost(t, s)
 			if row.put != nil {
 				if err := row.put(t, h); err != nil {
@@ -230,10 +239,32 @@ func TestRefuses(t *testing.T) {
 			if _, err := h.Apply(t.Context(), row.action); err == nil {
 				t.Error("no error")
 			}
-			if s.active || !maps.Equal(tree(t, h.Root), files) {
+			if s.active || s.enabled || len(s.routes) != 1 || !maps.Equal(tree(t, h.Root), files) {
 				t.Error("something was changed")
 			}
 		})
+	}
+}
+
+// TestInterrupted: nothing is begun after an interrupt.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	s := &system{}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := testHost(t, s).Apply(ctx, Action{Kind: Start, Unit: unit}); !errors.Is(err, context.Canceled) || s.active {
+		t.Errorf("%v, started: %v", err, s.active)
+	}
+}
+
+// TestAlready: what another did meanwhile is not undone.
+func TestAlready(t *testing.T) {
+	t.Parallel()
+	s := &system{active: true, enabled: true}
+	for _, k := range []Kind{Enable, Start} {
+		if d, err := testHost(t, s).Apply(t.Context(), Action{Kind: k, Unit: unit}); err != nil || d.Undo != "" {
+			t.Errorf("%s: undo %q, %v", k, d.Undo, err)
+		}
 	}
 }
 

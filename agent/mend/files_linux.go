@@ -111,5 +111,3 @@ func rewrite(name string, old, next []byte) error {
 	}
 	return err
 }
-
-func moveAside(name, ending string) error { return safefile.MoveAside(name, ending) }

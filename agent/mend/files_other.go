@@ -10,4 +10,3 @@ func add(_, _ string) error               { return errSystem }
 func keep(string, []byte) error           { return errSystem }
 func read(string) ([]byte, error)         { return nil, errSystem }
 func rewrite(_ string, _, _ []byte) error { return errSystem }
-func moveAside(_, _ string) error         { return errSystem }

@@ -27,7 +27,6 @@ const (
 	Start   Kind = "start-service"
 	Restart Kind = "restart-service"
 	Reload  Kind = "read-units"
-	DropIn  Kind = "move-drop-in"
 	Hosts   Kind = "edit-hosts-file"
 	Route   Kind = "remove-route"
 )
@@ -36,11 +35,14 @@ const (
 type Action struct {
 	Step int // of the remedy, as it is numbered, from 1 on
 	Kind Kind
-	// Unit is the agent's service; File the drop-in; Names those to take out of the hosts
-	// file; To the destination of the route.
-	Unit, File string
-	Names      []string
-	To         netip.Prefix
+	// Unit is the agent's service; Names those to take out of the hosts file.
+	Unit  string
+	Names []string
+	// To is the destination of the route, and Type, Via and Dev what else it must be: a
+	// type such as blackhole, its gateway, its device. Without a type or a gateway the route
+	// has none; any device will do where none is given.
+	To             netip.Prefix
+	Type, Via, Dev string
 }
 
 // Says is what would be done, in words.
@@ -56,12 +58,20 @@ func (a Action) Says() string {
 		return "restart the service " + a.Unit
 	case Reload:
 		return "let systemd read its units again"
-	case DropIn:
-		return "move " + a.File + " away, to " + a.File + asideEnding
 	case Hosts:
 		return "take " + strings.Join(a.Names, " and ") + " out of " + hostsFile
 	}
-	return "remove the route to " + a.To.String() + " from the main routing table, until the next start of the network"
+	way := ""
+	if a.Type != "" {
+		way = " (" + a.Type + ")"
+	}
+	if a.Via != "" {
+		way += " by the gateway " + a.Via
+	}
+	if a.Dev != "" {
+		way += " by the device " + a.Dev
+	}
+	return "remove the route to " + a.To.String() + way + " from the main routing table, until the next start of the network"
 }
 
 // Costs is what it interrupts.
@@ -73,8 +83,6 @@ func (a Action) Costs() string {
 		return "what this host reaches by that route, it reaches by another, or not"
 	case Hosts:
 		return "other programs of this host resolve these names by DNS too"
-	case DropIn:
-		return "all settings of this file, from the next start of the service on"
 	}
 	return "nothing"
 }
@@ -88,8 +96,6 @@ func (a Action) Undoing() string {
 		return command("systemctl", "disable", a.Unit)
 	case Start:
 		return command("systemctl", "stop", a.Unit)
-	case DropIn:
-		return command("mv", a.File+asideEnding, a.File)
 	case Hosts:
 		return "the file as it was is kept, and copied back"
 	case Route:
@@ -98,16 +104,12 @@ func (a Action) Undoing() string {
 	return "nothing is left of it to undo"
 }
 
-const (
-	hostsFile = "/etc/hosts"
-	// asideEnding is what a drop-in is called that systemd shall not read.
-	asideEnding = ".off-by-ssm-doctor"
-)
+const hostsFile = "/etc/hosts"
 
 // Work is what can be done of a remedy.
 type Work struct {
 	Do []Action
-	// Left is the first step, as it is numbered, that changes something and is not done
+	// Left is the first step, as it is numbered, that does more than look and is not done
 	// here; 0: none is left. Why says why.
 	Left int
 	Why  string
@@ -115,9 +117,8 @@ type Work struct {
 
 var (
 	// units are the names of the agent's service under systemd.
-	units    = []string{"amazon-ssm-agent.service", "snap.amazon-ssm-agent.amazon-ssm-agent.service"}
-	reDropIn = pattern.New(`^/etc/systemd/system/([A-Za-z0-9.-]+)\.d/[A-Za-z0-9][A-Za-z0-9_.-]{0,100}\.conf$`)
-	reName   = pattern.New(`^[a-z0-9][a-z0-9-]{0,62}(\.[a-z0-9][a-z0-9-]{0,62}){1,8}$`)
+	units  = []string{"amazon-ssm-agent.service", "snap.amazon-ssm-agent.amazon-ssm-agent.service"}
+	reName = pattern.New(`^[a-z0-9][a-z0-9-]{0,62}(\.[a-z0-9][a-z0-9-]{0,62}){1,8}$`)
 )
 
 // Of is what can be done of the remedy of a report's root cause: the steps up to the first
@@ -127,7 +128,7 @@ func Of(f *facts.Facts, r *report.Report) Work {
 	switch {
 	case r.RootCause == nil:
 		return w
-	case r.State == report.Unknown || r.RootCause.Confidence == "possible":
+	case r.State == report.Unknown || r.RootCause.Confidence != "proven":
 		return Work{Left: 1, Why: "it is not certain that this is what is wrong"}
 	}
 	number := 0
@@ -136,18 +137,7 @@ func Of(f *facts.Facts, r *report.Report) Work {
 			continue
 		}
 		number++
-		changes, known := causes.ChangesOf(s.Command.String(), s.Where)
-		switch {
-		case known && len(changes) == 0:
-			continue // it only looks
-		case s.Where != causes.OnHost:
-			w.Left, w.Why = number, "it is not done on this host"
-			return w
-		case !known:
-			w.Left, w.Why = number, "it is not known what it changes"
-			return w
-		}
-		list, why := actions(f, changes, number)
+		list, why := step(f, s, number)
 		if why != "" {
 			w.Left, w.Why = number, why
 			return w
@@ -155,6 +145,26 @@ func Of(f *facts.Facts, r *report.Report) Work {
 		w.Do = append(w.Do, list...)
 	}
 	return w
+}
+
+// step is what does one step, nothing for one that only looks; why says why this program
+// does not do it.
+func step(f *facts.Facts, s report.Step, number int) (list []Action, why string) {
+	says, command := s.Text.String(), s.Command.String()
+	changes, known := causes.ChangesOf(command, s.Where)
+	switch {
+	case causes.Looks(says, command, s.Where):
+		return nil, ""
+	case s.Where != causes.OnHost:
+		return nil, "it is not done on this host"
+	case causes.Conditional(says):
+		return nil, "whether it has to be done is for you to judge"
+	case !known:
+		return nil, "it is not known what it changes"
+	case len(changes) == 0:
+		return nil, "it is done by hand"
+	}
+	return actions(f, changes, number)
 }
 
 // actions are what makes the changes of one step; why says why this program does not.
@@ -170,57 +180,86 @@ func actions(f *facts.Facts, changes []causes.Change, step int) (out []Action, w
 	}
 	for _, c := range changes {
 		a := Action{Step: step}
-		if unit != nil {
+		switch c.Kind {
+		case causes.ServiceEnabled, causes.ServiceStarted, causes.ServiceRestarted, causes.UnitLoaded:
+			if manager != "systemd" || unit == nil || !slices.Contains(units, unit.Name) {
+				return nil, "the agent's service is not one of systemd"
+			}
 			a.Unit = unit.Name
 		}
-		ofService := true
 		switch c.Kind {
 		case causes.ServiceEnabled:
-			if unit != nil && (unit.Enabled == "masked" || unit.Load == "masked") {
+			a.Kind = Enable
+			switch unit.Enabled {
+			case "enabled":
+				continue
+			case "masked":
 				m := a
 				m.Kind = Unmask
 				out = append(out, m)
-			}
-			if a.Kind = Enable; unit != nil && unit.Enabled == "enabled" {
-				continue
+			case "disabled":
+			default: // static, masked-runtime: enabling and disabling does not bring back what was
+				return nil, "the service cannot simply be enabled"
 			}
 		case causes.ServiceStarted:
-			if a.Kind = Start; n.Agent.Core == node.Yes {
+			switch {
+			case n.Agent.Core == node.Yes:
 				continue
+			case n.Agent.Core != node.No:
+				return nil, "it is not known whether the agent runs"
 			}
+			a.Kind = Start
 		case causes.ServiceRestarted:
-			a.Kind = Restart
+			stands := unit.Active == "inactive" || unit.Active == "failed"
+			switch {
+			case n.Agent.Core == node.No && stands:
+				a.Kind = Start // and its undoing stops it
+			case n.Agent.Core == node.Unknown || stands:
+				return nil, "it is not known whether the agent runs"
+			default:
+				a.Kind = Restart
+			}
 		case causes.UnitLoaded:
 			a.Kind = Reload
-		case causes.FileMoved, causes.FileRemoved:
-			m := reDropIn.FindStringSubmatch(c.On)
-			if m == nil || !slices.Contains(units, m[1]) {
-				return nil, "of files only drop-ins of the agent's service are moved away"
-			}
-			a.Kind, a.File = DropIn, c.On
 		case causes.HostsLine:
-			a.Kind, a.Names, ofService = Hosts, pinned(f, c.On), false
-			if len(a.Names) == 0 {
+			if a.Kind, a.Names = Hosts, pinned(f, c.On); len(a.Names) == 0 {
 				return nil, "the names in the hosts file are not known"
 			}
 		case causes.RouteRemoved:
-			to, err := destination(c.On)
-			if err || to.Bits() == 0 {
+			to, bad := destination(c.On)
+			if bad || to.Bits() == 0 {
 				return nil, "only a route to given addresses is removed"
 			}
-			a.Kind, a.To, ofService = Route, to, false
+			a.Kind, a.To = Route, to
+			if !a.judged(c.To) {
+				return nil, "it is not known which route to " + to.String() + " is meant"
+			}
 		default:
 			return nil, "it is not among the steps that this program does"
-		}
-		if ofService && (manager != "systemd" || !slices.Contains(units, a.Unit)) {
-			return nil, "the agent's service is not one of systemd"
-		}
-		if !ofService {
-			a.Unit = ""
 		}
 		out = append(out, a)
 	}
 	return out, ""
+}
+
+// judged takes what a command names of a route besides its destination: its type, or its
+// gateway and device. False: that is nothing, or more.
+func (a *Action) judged(named string) bool {
+	w := strings.Fields(named)
+	if len(w) > 0 && slices.Contains(types, w[0]) {
+		a.Type, w = w[0], w[1:]
+	}
+	for ; len(w) > 1; w = w[2:] {
+		switch _, err := netip.ParseAddr(w[1]); {
+		case w[0] == "via" && err == nil:
+			a.Via = w[1]
+		case w[0] == "dev" && reWord.MatchString(w[1]):
+			a.Dev = w[1]
+		default:
+			return false
+		}
+	}
+	return len(w) == 0 && a.Type+a.Via+a.Dev != ""
 }
 
 // pinned are the names of endpoints that the hosts file holds and a pattern is for.
@@ -283,9 +322,12 @@ var reWord = pattern.New(`^[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,63}$`)
 // states are words in a route that say how it is, and are none of its settings.
 var states = []string{"linkdown", "dead", "offload", "rt_offload", "trap", "rt_trap"}
 
+// types are those of routes that ip prints before the destination.
+var types = []string{"blackhole", "unreachable", "prohibit", "throw"}
+
 // routeWords are the words of the only route that ip printed; nil: there is none, several,
-// or one that has more to it.
-func routeWords(out []byte, to netip.Prefix) []string {
+// one that has more to it, or another than that of the action.
+func routeWords(out []byte, a Action) []string {
 	s := strings.TrimSpace(string(out))
 	if s == "" || strings.ContainsAny(s, "\n\\") {
 		return nil
@@ -294,14 +336,25 @@ func routeWords(out []byte, to netip.Prefix) []string {
 	if slices.ContainsFunc(w, func(x string) bool { return !reWord.MatchString(x) }) || slices.Contains(w, "nexthop") || len(w) > 30 {
 		return nil
 	}
-	first := 0
-	if len(w) > 1 && slices.Contains([]string{"blackhole", "unreachable", "prohibit", "throw"}, w[0]) {
-		first = 1
+	is, rest := Action{}, w
+	if len(w) > 1 && slices.Contains(types, w[0]) {
+		is.Type, rest = w[0], w[1:]
 	}
-	if len(w) <= first {
+	if len(rest) == 0 {
 		return nil
 	}
-	if p, bad := destination(w[first]); bad || p != to {
+	if p, bad := destination(rest[0]); bad || p != a.To {
+		return nil
+	}
+	for i := 1; i+1 < len(rest); i++ {
+		switch rest[i] {
+		case "via":
+			is.Via = rest[i+1]
+		case "dev":
+			is.Dev = rest[i+1]
+		}
+	}
+	if is.Type != a.Type || is.Via != a.Via || a.Dev != "" && is.Dev != a.Dev {
 		return nil
 	}
 	return w

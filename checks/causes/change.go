@@ -54,7 +54,7 @@ const (
 	TrustUpdated   Kind = "trust-store-updated"
 	ClockSet       Kind = "clock-set"
 	FirewallRule   Kind = "firewall-rule-added" // On: 443, or an address
-	RouteRemoved   Kind = "route-removed"       // On: destination
+	RouteRemoved   Kind = "route-removed"       // On: destination, To: what else the command names of it
 	RouteSet       Kind = "route-set"           // On: destination, To: device
 	RouteStopped   Kind = "route-made-unreachable"
 	RoutingRule    Kind = "routing-rule-added" // On: destination

@@ -413,7 +413,7 @@ func systemctlChanges(args []string, _ string, _ []string) ([]Change, bool) {
 		return []Change{{UnitLoaded, "", ""}}, true
 	}
 	ours := slices.ContainsFunc(ops[1:], func(u string) bool { return strings.Contains(u, agentService) })
-	k := map[string]Kind{"restart": ServiceRestarted, "start": ServiceStarted, "stop": ServiceStopped, "enable": ServiceEnabled, "unmask": ServiceEnabled, "add-wants": ServiceEnabled}[ops[0]]
+	k := map[string]Kind{"restart": ServiceRestarted, "start": ServiceStarted, "stop": ServiceStopped, "enable": ServiceEnabled, "unmask": ServiceEnabled, "add-wants": ServiceEnabled, "edit": UnitSet}[ops[0]]
 	switch {
 	case k != "" && !ours && len(ops) > 1:
 		switch {
@@ -423,12 +423,14 @@ func systemctlChanges(args []string, _ string, _ []string) ([]Change, bool) {
 			return nil, true
 		}
 		return []Change{{OtherService, ops[1], ""}}, true
+	case k == UnitSet: // by hand, in an editor
+		return []Change{{UnitSet, "/etc/systemd/system/" + ops[len(ops)-1] + ".d/override.conf", ""}}, true
 	case k == ServiceEnabled && slices.Contains(args, "--now"):
 		return []Change{{ServiceEnabled, "", ""}, {ServiceStarted, "", ""}}, true
 	case k != "":
 		return []Change{{k, "", ""}}, true
 	}
-	return nil, slices.Contains([]string{"cat", "show", "status", "list-units", "list-dependencies", "is-active", "is-enabled", "edit", "list-unit-files"}, ops[0])
+	return nil, slices.Contains([]string{"cat", "show", "status", "list-units", "list-dependencies", "is-active", "is-enabled", "list-unit-files"}, ops[0])
 }
 
 // agentChanges are those of the agent's own options.
@@ -545,7 +547,7 @@ func ipChanges(args []string, _ string, _ []string) ([]Change, bool) {
 		if slices.Contains([]string{"blackhole", "unreachable", "prohibit", "throw"}, to) && len(w) > 3 {
 			to = w[3]
 		}
-		return []Change{{RouteRemoved, to, ""}}, true
+		return []Change{{RouteRemoved, to, strings.Join(slices.DeleteFunc(w[2:], func(x string) bool { return x == to }), " ")}}, true
 	case "route replace":
 		return []Change{{RouteSet, w[2], device}}, true
 	case "route add":

@@ -195,16 +195,6 @@ func (m *model) fileGone(c causes.Change) {
 	case c.On == f.Credentials.RootFile.Value.Path && c.On != "":
 		f.Credentials.RootFile = facts.Absent[facts.SharedFile](notDone, "file:"+c.On)
 		m.elsewhere("what the agent signs with", c)
-	case strings.Contains(c.On, ".service.d/"):
-		m.units(func(u *facts.Unit) {
-			u.Overrides = slices.DeleteFunc(u.Overrides, func(o facts.Override) bool {
-				if o.File == c.On && o.Key == "User" {
-					u.User = ""
-				}
-				return o.File == c.On
-			})
-		})
-		m.elsewhere("whether the agent keeps running", c)
 	default:
 		m.elsewhere("what the agent does", c)
 	}

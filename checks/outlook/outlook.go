@@ -164,7 +164,7 @@ func (m *model) premises() {
 			m.ask(ofIdentity, "whether the metadata service gives credentials of the instance profile")
 		}
 	case facts.SourceDHMC, facts.SourceHybrid:
-		if m.before.Credentials.Source != n.Credentials.Source || m.before.Acceptance.Last.At.IsZero() {
+		if !m.fresh(n, m.before.Acceptance.Last.At) {
 			m.ask(ofIdentity, "whether Systems Manager gives the node credentials")
 		}
 	default:
@@ -235,7 +235,7 @@ func nameOf(e *facts.Endpoint, service string) string {
 }
 
 // allowed reports whether the node may call an action by what was seen: it was allowed,
-// or the agent was accepted with it at a time and nothing says since that this changed.
+// or the agent was accepted with it lately and nothing says since that this changed.
 func (m *model) allowed(n *node.Node, action string, accepted time.Time) bool {
 	verdict := ""
 	for _, p := range n.Rights() {
@@ -246,12 +246,24 @@ func (m *model) allowed(n *node.Node, action string, accepted time.Time) bool {
 	switch {
 	case m.granted[action]:
 		return true
-	case verdict == facts.AllowedProven, verdict == facts.AllowedObserved:
+	case verdict == facts.AllowedProven:
 		return action == node.Heartbeat || !accepted.IsZero()
 	case verdict == facts.DeniedProven, accepted.IsZero(), m.refusedSince(action, accepted):
 		return false
 	}
-	return n.ReadsAllowed() || n.Age(accepted) < time.Hour
+	return m.fresh(n, accepted)
+}
+
+// acceptedWindow is how long an acceptance says what the service would do now: that a role
+// was replaced since, or a policy, shows on no host whose agent does not run.
+const acceptedWindow = time.Hour
+
+// fresh reports whether the node was accepted so lately, by the identity that it has now,
+// that it is the same role as far as this host shows.
+func (m *model) fresh(n *node.Node, accepted time.Time) bool {
+	held := m.before.Credentials.Held
+	return !accepted.IsZero() && n.Age(accepted) < acceptedWindow && m.before.Credentials.Source == n.Credentials.Source &&
+		(held.Source == "" || held.Source == n.Credentials.Source) && held.Replaced == node.No
 }
 
 func (m *model) refusedSince(action string, at time.Time) bool {

@@ -12,15 +12,64 @@ import (
 )
 
 // stopped is a healthy host whose service was stopped and disabled.
-func stopped(t *testing.T) *facts.Facts {
+func stopped(t *testing.T, kind string) *facts.Facts {
 	t.Helper()
-	f := factstest.Healthy(t, "profile")
+	f := factstest.Healthy(t, kind)
 	f.Agent.Processes.Value = facts.Processes{}
 	for i := range f.Agent.Units.Value {
 		u := &f.Agent.Units.Value[i]
 		u.Active, u.Sub, u.Enabled, u.Result, u.MainPID = "inactive", "dead", "disabled", "success", 0
 	}
+	for i := range f.Log.Matches.Value { // the channel was opened again half an hour ago
+		if m := &f.Log.Matches.Value[i]; m.ID == facts.SigChannelUp {
+			m.Last = f.CollectedAt.Add(-30 * time.Minute)
+		}
+	}
 	return f
+}
+
+// TestOldAcceptance: that the node was accepted long ago, or as another, promises nothing:
+// its role may have been replaced while no agent ran, whatever harmless reads are allowed.
+func TestOldAcceptance(t *testing.T) {
+	t.Parallel()
+	const age = 20 * 24 * time.Hour
+	old := func(f *facts.Facts) {
+		for i := range f.Log.Matches.Value {
+			m := &f.Log.Matches.Value[i]
+			m.First, m.Last, m.Before = m.First.Add(-age), m.Last.Add(-age), m.Before.Add(-age)
+		}
+		r := &f.Credentials.Runtime.Value
+		if f.Credentials.Runtime.Known() {
+			r.RetrievedAt, r.ModifiedAt, r.ExpiresAt = r.RetrievedAt.Add(-age), r.ModifiedAt.Add(-age), r.ExpiresAt.Add(-age)
+		}
+	}
+	other := func(f *facts.Facts) { // AWS named another role than the profile has now
+		r := facts.Refusal{At: f.CollectedAt.Add(-time.Minute), Match: facts.SigAssociations}
+		r.Action, r.Denied, r.Principal = "ssm:ListAssociations", true, "arn:aws:sts::111122223333:assumed-role/Former/"+node.Of(f).Identity.ID
+		f.Log.Refusals = facts.Known([]facts.Refusal{r}, "")
+		if node.Of(f).Credentials.Held.Replaced != node.Yes {
+			t.Fatal("nothing says that the role is another")
+		}
+	}
+	for _, kind := range []string{"profile", "dhmc", "hybrid"} {
+		for name, fault := range map[string]func(*facts.Facts){"old": old, "of another": other} {
+			if name != "old" && kind != "profile" {
+				continue
+			}
+			f := stopped(t, kind)
+			fault(f)
+			if !node.Of(f).ReadsAllowed() {
+				t.Fatalf("%s: the reads are not allowed", kind)
+			}
+			o, err := After(f, []causes.Change{{Kind: causes.ServiceEnabled}, {Kind: causes.ServiceStarted}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(o.Open) == 0 || node.Of(o.Facts).Acceptance.Now == node.Yes {
+				t.Errorf("%s, %s: it is promised that the node is accepted", kind, name)
+			}
+		}
+	}
 }
 
 func TestAfter(t *testing.T) {
@@ -58,7 +107,7 @@ func TestAfter(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			f := stopped(t)
+			f := stopped(t, "profile")
 			if row.fault != nil {
 				row.fault(f)
 			}

@@ -41,14 +41,14 @@ func newFixCmd(a *app) *cobra.Command {
 		Long: "Examines this host and says which steps of the remedy this program can carry\n" +
 			"out itself, what they cost and how they are undone. Nothing is changed without\n" +
 			"--apply. It can do these, on Linux with systemd: start, restart and enable the\n" +
-			"agent's service, move a drop-in of it away, take a name of an AWS endpoint out\n" +
-			"of the hosts file, remove a route. It stops at the first step that is done\n" +
-			"elsewhere or by hand.\n\n" +
+			"agent's service, take a name of an AWS endpoint out of the hosts file, remove a\n" +
+			"route. It does nothing unless the cause is proven, and stops at the first step\n" +
+			"that is done elsewhere or by hand.\n\n" +
 			"With --apply it needs root, asks before each step, and writes what it does and\n" +
 			"how to undo it to " + mend.StateDir + "/" + mend.LogFile + ". Without a terminal it\n" +
 			"needs --yes with the id of the cause, and does nothing if it finds another one.\n" +
 			"Environment variables set none of its flags. The exit code is that of check,\n" +
-			"after what was done; 70 where a step failed.",
+			"after what was done; 70 where a step failed, 130 where it was interrupted.",
 		Example: "  ssm-doctor fix\n  sudo ssm-doctor fix --apply\n  ssm-doctor fix --apply --yes agent-service-stopped",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -125,8 +125,12 @@ func (c *fixFlags) run(ctx context.Context, a *app, f fixer) error {
 		return verdictOf(r)
 	}
 	done, failed := c.each(ctx, a, f, w.Do)
-	if len(done) == 0 && failed == nil {
+	interrupted := ctx.Err() != nil
+	if len(done) == 0 && (failed == nil || interrupted) {
 		fmt.Fprintln(a.out, "\nNothing was changed.")
+		if interrupted {
+			return &exitError{code: exitInterrupted}
+		}
 		return verdictOf(r)
 	}
 	fmt.Fprintf(a.out, "\nTo undo, last first (also in %s/%s):\n", report.Printable(f.host.State), mend.LogFile)
@@ -136,14 +140,14 @@ func (c *fixFlags) run(ctx context.Context, a *app, f fixer) error {
 			fmt.Fprintf(a.out, "  %s\n", report.Printable(u))
 			undone = true
 		}
-		if done[i].Action.Kind == mend.DropIn {
-			fmt.Fprintln(a.out, "  systemctl daemon-reload")
-		}
 	}
 	if !undone {
 		fmt.Fprintln(a.out, "  nothing is left to undo")
 	}
-	if failed != nil {
+	switch {
+	case interrupted:
+		return &exitError{exitInterrupted, errors.New("interrupted; what comes after was not done")}
+	case failed != nil:
 		return &exitError{exitInternal, failed}
 	}
 	after, _, err := f.judge(ctx)
@@ -169,7 +173,11 @@ func (c *fixFlags) each(ctx context.Context, a *app, f fixer, list []mend.Action
 		}
 		if c.yes == "" {
 			fmt.Fprintf(a.err, "\n%s? It costs: %s. [y/N] ", report.Printable(upperFirst(x.Says())), report.Printable(x.Costs()))
-			answer, err := in.ReadString('\n')
+			answer, err := answered(ctx, in)
+			if ctx.Err() != nil {
+				fmt.Fprintln(a.err)
+				return done, ctx.Err()
+			}
 			if said := strings.ToLower(strings.TrimSpace(answer)); said != "y" && said != "yes" {
 				if err != nil {
 					fmt.Fprintln(a.err)
@@ -188,6 +196,23 @@ func (c *fixFlags) each(ctx context.Context, a *app, f fixer, list []mend.Action
 		fmt.Fprintf(a.out, "done: %s\n", report.Printable(x.Says()))
 	}
 	return done, nil
+}
+
+// answered reads a line, or returns when it is interrupted.
+func answered(ctx context.Context, in *bufio.Reader) (line string, err error) {
+	got := make(chan struct{})
+	var read string
+	var failed error
+	go func() {
+		read, failed = in.ReadString('\n')
+		close(got)
+	}()
+	select {
+	case <-got:
+		return read, failed
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 }
 
 // fixTold says what would be done, or is about to be.

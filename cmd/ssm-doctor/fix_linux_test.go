@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,11 +21,36 @@ import (
 // fixed runs fix against a demo whose service starts when it is told to.
 func fixed(t *testing.T, demo, answers string, c fixFlags, change func(*fixer)) (out, asked string, ran []string, code int, state string) {
 	t.Helper()
+	f := demoFixer(t, demo, &ran)
+	state = f.host.State
+	if change != nil {
+		change(&f)
+	}
+	var stdout, stderr bytes.Buffer
+	a := &app{in: strings.NewReader(answers), out: &stdout, err: &stderr, getenv: func(string) string { return "" }}
+	err := c.run(t.Context(), a, f)
+	var exit *exitError
+	if errors.As(err, &exit) {
+		code = exit.code
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	return stdout.String(), stderr.String() + message2(exit), ran, code, state
+}
+
+// demoFixer is a demo whose service starts when it is told to; it notes what is run.
+func demoFixer(t *testing.T, demo string, ran *[]string) fixer {
+	t.Helper()
 	name := demo
-	state = filepath.Join(t.TempDir(), "fix")
+	state := filepath.Join(t.TempDir(), "fix")
 	f := fixer{root: true, terminal: true, host: &mend.Host{State: state, Now: time.Now}}
 	f.host.Run = func(_ context.Context, program string, args ...string) ([]byte, error) {
-		ran = append(ran, program+" "+strings.Join(args, " "))
+		if strings.HasPrefix(args[0], "is-") {
+			return nil, errors.New("exit status 3") // neither active nor enabled
+		}
+		if ran != nil {
+			*ran = append(*ran, program+" "+strings.Join(args, " "))
+		}
 		if args[0] == "start" {
 			name = "healthy-profile"
 		}
@@ -40,19 +66,7 @@ func fixed(t *testing.T, demo, answers string, c fixFlags, change func(*fixer)) 
 		x.Host.Container = facts.Absent[facts.Container]("", "")
 		return r, x, nil
 	}
-	if change != nil {
-		change(&f)
-	}
-	var stdout, stderr bytes.Buffer
-	a := &app{in: strings.NewReader(answers), out: &stdout, err: &stderr, getenv: func(string) string { return "" }}
-	err := c.run(t.Context(), a, f)
-	var exit *exitError
-	if errors.As(err, &exit) {
-		code = exit.code
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	return stdout.String(), stderr.String() + message2(exit), ran, code, state
+	return f
 }
 
 func message2(e *exitError) string {
@@ -82,6 +96,7 @@ func TestFix(t *testing.T) {
 		{"a script names another", "agent-stopped", "", fixFlags{apply: true, yes: "clock-skew"}, nil, 0, 2, "", "nothing was changed: the cause is agent-service-stopped, not clock-skew"},
 		{"a script, and nothing is wrong", "healthy-profile", "", fixFlags{apply: true, yes: "clock-skew"}, nil, 0, 0, "", "no cause was found, not clock-skew"},
 		{"an operator's remedy", "no-credential-source", "y\n", apply, nil, 0, 2, "not done by this program: it is not done on this host", ""},
+		{"a proxy's administrator acts first", "proxy-refuses", "y\n", apply, nil, 0, 2, "not done by this program: it is done by hand", ""},
 		{"managed", "healthy-profile", "y\n", apply, nil, 0, 0, "There is no remedy to carry out.", ""},
 		{"no terminal", "agent-stopped", "y\n", apply, func(f *fixer) { f.terminal = false }, 0, 64, "", "there is no terminal to ask on"},
 		{"no root", "agent-stopped", "y\n", apply, func(f *fixer) { f.root = false }, 0, 64, "", "--apply needs root"},
@@ -125,4 +140,43 @@ func TestFixNotByEnvironment(t *testing.T) {
 	if strings.Contains(stderr.String(), "[y/N]") || strings.Contains(out.String(), "done:") {
 		t.Errorf("%s\n%s", out.String(), stderr.String())
 	}
+}
+
+// TestFixInterrupted: an interrupt at a question ends it, whatever is answered then.
+func TestFixInterrupted(t *testing.T) {
+	t.Parallel()
+	for _, answers := range []string{"", "y\ny\n"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var out, stderr bytes.Buffer
+		in, w := io.Pipe()
+		asked := &hooked{to: &stderr, at: "[y/N]", then: func() {
+			cancel()
+			go func() {
+				_, _ = w.Write([]byte(answers))
+				w.Close()
+			}()
+		}}
+		a := &app{in: in, out: &out, err: asked, getenv: func(string) string { return "" }}
+		f := demoFixer(t, "agent-stopped", nil)
+		err := (&fixFlags{apply: true}).run(ctx, a, f)
+		in.Close()
+		var exit *exitError
+		if !errors.As(err, &exit) || exit.code != 130 || !strings.Contains(out.String(), "Nothing was changed.") || strings.Contains(out.String(), "done:") {
+			t.Errorf("%q: %v\n%s", answers, err, out.String())
+		}
+	}
+}
+
+// hooked calls a function when something was written.
+type hooked struct {
+	to   io.Writer
+	at   string
+	then func()
+}
+
+func (h *hooked) Write(b []byte) (int, error) {
+	if strings.Contains(string(b), h.at) {
+		h.then()
+	}
+	return h.to.Write(b)
 }
