@@ -148,7 +148,7 @@ func (h *hives) service(name string) facts.Seen[WindowsService] {
 	first := func(value string) string {
 		s := h.strings(key, value)
 		if len(s.Value) > 0 {
-			return s.Value[0]
+			return hiveText(s.Value[0]) // binary data would be as it is
 		}
 		if s.Unknown() {
 			unread = s
@@ -337,6 +337,12 @@ func openHive(fsys FileSystem, name string) (*regparser.Registry, error) {
 	return reg, nil
 }
 
+// maxHiveText is more than any text has that is asked for.
+const maxHiveText = 2000
+
+// hiveText is a text of a file that may be anybody's, fit to be shown.
+func hiveText(s string) string { return OneLine(strings.TrimRight(s, "\x00"), maxHiveText) }
+
 // textsOf is a value as Windows.Strings gives it; never nil without an error.
 func textsOf(v *regparser.CM_KEY_VALUE) ([]string, error) {
 	if v.DataSize() > maxValue {
@@ -348,11 +354,11 @@ func textsOf(v *regparser.CM_KEY_VALUE) ([]string, error) {
 	}
 	switch d.Type {
 	case regparser.REG_SZ, regparser.REG_EXPAND_SZ:
-		return []string{strings.TrimRight(d.String, "\x00")}, nil
+		return []string{hiveText(d.String)}, nil
 	case regparser.REG_MULTI_SZ:
 		out := []string{}
 		for _, s := range d.MultiSz {
-			out = append(out, strings.TrimRight(s, "\x00"))
+			out = append(out, hiveText(s))
 		}
 		return out, nil
 	case regparser.REG_DWORD, regparser.REG_QWORD:
