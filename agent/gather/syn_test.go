@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -46,9 +47,9 @@ func TestWindowsGivesUp(t *testing.T) {
 	}{{"answered", nil}, {"refused", ended(10061)}} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				tried := 0
+				var tried atomic.Int32
 				run := &Run{Env: &Env{GOOS: "windows", Limits: DefaultLimits(), Dial: func(context.Context, string, string, netip.Addr) (net.Conn, error) {
-					if tried++; tried == 1 {
+					if tried.Add(1) == 1 {
 						time.Sleep(200 * time.Millisecond)
 						return nil, fmt.Errorf("first: %w", ended(10060))
 					}
