@@ -118,38 +118,10 @@ func TestPlanKeepsItsPromises(t *testing.T) {
 // cannot be told; it promises nothing.
 func TestPlanOfPairs(t *testing.T) {
 	t.Parallel()
-	list := faults()
-	parts := map[string][]string{}
-	for _, f := range list {
-		s := bases[f.base]()
-		before := flat(s)
-		f.put(&s)
-		parts[f.name] = changed(before, flat(s))
-	}
 	c := &told{n: map[string]int{}}
 	t.Cleanup(func() { t.Logf("ways of pairs: %v", c.n) })
-	pairs := 0
-	for i, x := range list {
-		for _, y := range list[i+1:] {
-			a, b := x, y
-			if rank(b) < rank(a) {
-				a, b = b, a
-			}
-			if a.base != b.base || a.cause == b.cause || len(a.probes)+len(b.probes) > 0 || !together(parts[a.name], parts[b.name]) {
-				continue
-			}
-			if pairs++; !*allPairs && pairs%(9*every) != 4 {
-				continue
-			}
-			t.Run(a.name+"+"+b.name, func(t *testing.T) {
-				t.Parallel()
-				s := bases[a.base]()
-				b.put(&s)
-				a.put(&s)
-				s.Now = now
-				r, p := planned(t, s, nil)
-				c.agrees(t, s, r, p, nil)
-			})
-		}
-	}
+	eachPair(t, 9, 4, func(t *testing.T, s sim.Scenario, _, _ fault) {
+		r, p := planned(t, s, nil)
+		c.agrees(t, s, r, p, nil)
+	})
 }

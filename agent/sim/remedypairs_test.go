@@ -1,6 +1,10 @@
 package sim_test
 
-import "testing"
+import (
+	"testing"
+
+	"ssm-doctor/agent/sim"
+)
 
 // unproven are faults, as the second of two, after whose first one more is named than the
 // two, or the first one still is: only another try of the agent would tell.
@@ -15,51 +19,20 @@ var unproven = map[string]string{
 // and leaves a managed node or exactly the other one.
 func TestRemediesOfPairs(t *testing.T) {
 	t.Parallel()
-	list := faults()
-	parts := map[string][]string{}
-	for _, f := range list {
-		s := bases[f.base]()
-		before := flat(s)
-		f.put(&s)
-		parts[f.name] = changed(before, flat(s))
-	}
-	pairs := 0
-	for i, x := range list {
-		for _, y := range list[i+1:] {
-			a, b := x, y
-			if rank(b) < rank(a) {
-				a, b = b, a
-			}
-			if a.base != b.base || a.cause == b.cause || len(a.probes)+len(b.probes) > 0 || !together(parts[a.name], parts[b.name]) {
-				continue
-			}
-			if pairs++; !*allPairs && pairs%(9*every) != 0 {
-				continue
-			}
-			t.Run(a.name+"+"+b.name, func(t *testing.T) {
-				t.Parallel()
-				s := bases[a.base]()
-				b.put(&s)
-				a.put(&s)
-				s.Now = now
-				r, _ := examine(t, s)
-				if r.RootCause == nil {
-					return
-				}
-				first, other := a, b
-				if r.RootCause.ID == b.cause {
-					first, other = b, a
-				}
-				if unproven[other.name] != "" || r.RootCause.ID != first.cause || mendedBy[first.name] != "" || notPlayed[first.name] != "" {
-					return // who mends it is another, or both are one: TestPairs
-				}
-				if o := then(t, s, r, first.cause, other.cause, ways(t, r.RootCause.Fix)[0], nil); !o.closed {
-					t.Errorf("%s: %s", first.cause, o.says)
-				}
-			})
+	eachPair(t, 9, 0, func(t *testing.T, s sim.Scenario, a, b fault) {
+		r, _ := examine(t, s)
+		if r.RootCause == nil {
+			return
 		}
-	}
-	if pairs < 800 {
-		t.Errorf("only %d pairs", pairs)
-	}
+		first, other := a, b
+		if r.RootCause.ID == b.cause {
+			first, other = b, a
+		}
+		if unproven[other.name] != "" || r.RootCause.ID != first.cause || mendedBy[first.name] != "" || notPlayed[first.name] != "" {
+			return // who mends it is another, or both are one: TestPairs
+		}
+		if o := then(t, s, r, first.cause, other.cause, ways(t, r.RootCause.Fix)[0], nil); !o.closed {
+			t.Errorf("%s: %s", first.cause, o.says)
+		}
+	})
 }
