@@ -781,8 +781,8 @@ func TestSwitchedPairsInLab(t *testing.T) {
 	}
 }
 
-// told is what of an answer the verdict reads.
-type told struct {
+// heard is what of an answer the verdict reads.
+type heard struct {
 	From, To string
 	Moment   time.Duration
 	Report   report.Report
@@ -790,7 +790,7 @@ type told struct {
 
 func (a answerOf) told() string {
 	r := a.report
-	x := told{a.from.ID, a.to.ID, a.moment, report.Report{State: r.State, Summary: r.Summary, Until: r.Until}}
+	x := heard{a.from.ID, a.to.ID, a.moment, report.Report{State: r.State, Summary: r.Summary, Until: r.Until}}
 	if r.RootCause != nil {
 		x.Report.RootCause = &report.Cause{ID: r.RootCause.ID, Severity: r.RootCause.Severity}
 	}
@@ -813,7 +813,7 @@ func judgeAgain(t *testing.T, list []pair) {
 	}
 	var c switchTally
 	for l := range strings.Lines(string(raw)) {
-		var x told
+		var x heard
 		if err := json.Unmarshal([]byte(l), &x); err != nil {
 			t.Fatal(err)
 		}

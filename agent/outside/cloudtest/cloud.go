@@ -379,12 +379,15 @@ func (c *Cloud) endpoints(in Object) (Object, *Error) {
 		if !passes(f, "vpc-id", x.VPC) {
 			continue
 		}
-		groups := []any{}
+		groups, subnets := []any{}, []any{}
 		for _, g := range x.Groups {
 			groups = append(groups, Object{"GroupId": g, "GroupName": "group-" + g})
 		}
+		for _, s := range x.Subnets {
+			subnets = append(subnets, s)
+		}
 		out = append(out, Object{"VpcEndpointId": x.ID, "VpcEndpointType": "Interface", "VpcId": x.VPC, "ServiceName": "com.amazonaws." + c.Region + "." + x.Service, "State": "available",
-			"PolicyDocument": or(x.Policy, `{"Statement":[{"Action":"*","Effect":"Allow","Principal":"*","Resource":"*"}]}`), "PrivateDnsEnabled": !x.NoPrivateDNS, "RequesterManaged": false, "OwnerId": c.Account, "CreationTimestamp": c.Now, "Groups": groups, "SubnetIds": append([]string{}, x.Subnets...)})
+			"PolicyDocument": or(x.Policy, `{"Statement":[{"Action":"*","Effect":"Allow","Principal":"*","Resource":"*"}]}`), "PrivateDnsEnabled": !x.NoPrivateDNS, "RequesterManaged": false, "OwnerId": c.Account, "CreationTimestamp": c.Now, "Groups": groups, "SubnetIds": subnets})
 	}
 	return Object{"VpcEndpoints": out}, nil
 }
