@@ -262,6 +262,7 @@ func (w *world) layProc(t *tree) {
 		fmt.Fprintf(&info, "%d 1 259:%d / %s %s shared:%d - %s /dev/nvme0n1p%d %s\n", 30+i, i+1, f[0], f[2], i+1, f[1], i+1, rw)
 	}
 	t.file("proc/self/mountinfo", info.String(), 0o444)
+	t.file("proc/1/mountinfo", info.String(), 0o444)
 
 	limit := w.Host.MaxWatches
 	if limit == 0 {

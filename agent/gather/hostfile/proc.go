@@ -15,6 +15,7 @@ import (
 // Mount is a line of mountinfo.
 type Mount struct {
 	Point, Kind  string
+	Device, Root string // of the file system: major:minor, and the folder of it that is mounted
 	Opts, Supers []string
 }
 
@@ -28,7 +29,7 @@ func ParseMounts(b []byte) []Mount {
 			return true
 		}
 		out = append(out, Mount{
-			Point: unoctal(f[4]), Kind: f[sep+1],
+			Point: unoctal(f[4]), Kind: f[sep+1], Device: f[2], Root: unoctal(f[3]),
 			Opts: strings.Split(f[5], ","), Supers: strings.Split(f[sep+3], ","),
 		})
 		return true

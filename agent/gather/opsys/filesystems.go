@@ -26,32 +26,50 @@ func placesOf(env *gather.Env) []string {
 	return list
 }
 
-// mounts are the mounts as the agent sees them; missing says why there are none.
-func mounts(env *gather.Env) (list []hostfile.Mount, missing facts.Seen[bool]) {
-	name := "proc/self/mountinfo"
-	if env.Live && env.Getenv != nil && env.Getenv("INVOCATION_ID") != "" && gather.Exists(env.FS, "proc/1/mountinfo") {
-		// Started by systemd, which gives a sandboxed service mounts of its own, read-only
-		// ones among them. The agent has those of the init process.
-		name = "proc/1/mountinfo"
-	}
-	from := gather.FileURL(name)
+// mounts are the mounts as the agent sees them, which are those of the init process where
+// both have the same root: this program may have been given others, read-only ones among
+// them, as the service of a sandboxed unit or in a container. Elsewhere, as in a chroot of
+// a rescue system, the init process is another system's. own tells that they are only
+// this program's own; missing says why there are none.
+func mounts(env *gather.Env) (list []hostfile.Mount, own bool, missing facts.Seen[bool]) {
+	const self, init = "proc/self/mountinfo", "proc/1/mountinfo"
 	switch {
 	case !env.Live:
-		return nil, gather.NotAskable[bool](gather.NotLive, from)
+		return nil, true, gather.NotAskable[bool](gather.NotLive, gather.FileURL(self))
 	case env.GOOS != "linux":
-		return nil, gather.NotAskable[bool](gather.ErrUnsupported.Error(), from)
+		return nil, true, gather.NotAskable[bool](gather.ErrUnsupported.Error(), gather.FileURL(self))
 	}
-	b, err := gather.ReadFile(env.FS, name, 8<<20)
+	b, err := gather.ReadFile(env.FS, self, 8<<20)
 	if err != nil {
-		return nil, gather.Unknown[bool](err, from)
+		return nil, true, gather.Unknown[bool](err, gather.FileURL(self))
 	}
-	return hostfile.ParseMounts(b), facts.Unknown[bool]("no mount holds it", from)
+	list = hostfile.ParseMounts(b)
+	if b, err := gather.ReadFile(env.FS, init, 8<<20); err == nil {
+		inits := hostfile.ParseMounts(b)
+		mine, _ := hostfile.MountOf(list, "/")
+		if its, ok := hostfile.MountOf(inits, "/"); ok && its.Device == mine.Device && its.Root == mine.Root {
+			return inits, false, facts.Unknown[bool]("no mount holds it", gather.FileURL(init))
+		}
+	}
+	return list, true, facts.Unknown[bool]("no mount holds it", gather.FileURL(self))
+}
+
+// mounted tells whether a mount has an option. One of the file system holds for everybody;
+// one of a mount of this program's own may hold for it alone.
+func mounted(m hostfile.Mount, own bool, option, from string) facts.Seen[bool] {
+	switch {
+	case slices.Contains(m.Supers, option):
+		return facts.Known(true, from)
+	case own && slices.Contains(m.Opts, option):
+		return facts.Unknown[bool]("it is mounted "+option+" for this program; how the agent has it could not be read", from)
+	}
+	return facts.Known(slices.Contains(m.Opts, option), from)
 }
 
 // fileSystems describes those that hold the agent's directories.
 func fileSystems(env *gather.Env) []facts.FileSystem {
 	out := []facts.FileSystem{}
-	list, missing := mounts(env)
+	list, own, missing := mounts(env)
 	for _, dir := range placesOf(env) {
 		at := dir
 		for at != "/" && !gather.Exists(env.FS, at) {
@@ -74,8 +92,7 @@ func fileSystems(env *gather.Env) []facts.FileSystem {
 		}
 		if m, ok := hostfile.MountOf(list, at); ok {
 			x.Mount, x.Type = gather.OneLine(m.Point, 300), gather.OneLine(m.Kind, 50)
-			x.ReadOnly = facts.Known(slices.Contains(m.Opts, "ro") || slices.Contains(m.Supers, "ro"), missing.From)
-			x.NoExec = facts.Known(slices.Contains(m.Opts, "noexec"), missing.From)
+			x.ReadOnly, x.NoExec = mounted(m, own, "ro", missing.From), mounted(m, own, "noexec", missing.From)
 		}
 		out = append(out, x)
 	}
