@@ -23,15 +23,22 @@ var ChannelConnection = register(Check{
 		m := channelFailure(n)
 		lately := m.Yes() && n.Age(m.Last) < n.Agent.HealthGap()
 		live, sure := len(seen.Some()), true
+		var strange *facts.Socket // dead, and whose it is was not shown
 		for _, s := range seen.Some() {
 			switch n.Answers(s) {
 			case node.No:
+				if s.Unsure && !n.LeadsToChannel(s) {
+					strange = &s
+					continue
+				}
 				return judgeDeadSocket(n, s)
 			case node.Unknown:
 				sure = false
 			}
 		}
 		switch {
+		case strange != nil:
+			return unread("connections of the agent", seen).add("; one of its user, to %s, is dead, and may be the agent's", strange.Remote).failing(Breaks)
 		case seen.Unknown() && seen.Obstacle() == facts.NotAskable && lately:
 			return blameChannel(n, m)
 		case seen.Unknown():
@@ -68,6 +75,9 @@ func judgeDeadSocket(n *node.Node, s facts.Socket) Finding {
 	sure, how := Proven, fmt.Sprintf("%d retransmissions without answer, %d bytes queued", s.Retransmits, s.Unacked)
 	if s.WaitedMS > 0 {
 		sure, how = Likely, fmt.Sprintf("%d bytes sent, no answer in %d ms", s.Unacked, s.WaitedMS)
+	}
+	if s.Unsure {
+		sure, how = Likely, how+"; it belongs to the agent's user, and whether to the agent is not shown to this user"
 	}
 	fd := breaks("channel-stale-connection", sure, "the agent's connection to %s is dead: its data goes unanswered, while a new connection works; a restart reconnects it", s.Remote).
 		saw("connection "+s.Local+" to "+s.Remote, how, n.Facts.Agent.Channel.From).

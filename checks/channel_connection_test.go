@@ -33,6 +33,17 @@ func connectionUnread(code facts.Reason) func(*facts.Facts) {
 	}
 }
 
+// connectionPartly are connections of which some may be another program's.
+func connectionPartly(list ...facts.Socket) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		f.Agent.Channel = facts.Partly(list, "not permitted", "file:/proc/net/tcp").Because(facts.NeedsRoot)
+	}
+}
+
+func unsure(to string, retransmits int) facts.Socket {
+	return facts.Socket{Local: "10.0.12.34:48003", Remote: to, Retransmits: retransmits, Unsure: true}
+}
+
 func TestChannelConnection(t *testing.T) {
 	t.Parallel()
 	live := facts.Socket{Local: "10.0.12.34:48000", Remote: "52.119.181.21:443"}
@@ -91,6 +102,12 @@ func TestChannelConnection(t *testing.T) {
 		{name: "proxied, and failing", fault: netAll(connectionSockets(), netProxied(facts.Connect{Outcome: facts.OK}), fails), want: down("", "")},
 
 		{name: "none", fault: connectionSockets(), want: is(Unknown, "the agent has no connection to port 443, and its log does not say why")},
+		{name: "the agent's own is dead, others are not told", fault: connectionPartly(dead, unsure("52.119.181.21:443", 7)), want: want{status: Warn, effect: Breaks, cause: "channel-stale-connection", confidence: Proven,
+			says: "connection to 52.119.181.22:443 is dead", saw: "7 retransmissions without answer"}},
+		{name: "one of the agent's user is dead, to the channel", fault: connectionPartly(unsure("52.119.181.21:443", 7)), want: want{status: Warn, effect: Breaks, cause: "channel-stale-connection", confidence: Likely,
+			says: "connection to 52.119.181.21:443 is dead", saw: "whether to the agent is not shown to this user"}},
+		{name: "one of the agent's user is dead, elsewhere", fault: connectionPartly(unsure("203.0.113.9:443", 7)), want: want{status: Unknown, effect: Breaks, says: "one of its user, to 203.0.113.9:443, is dead, and may be the agent's"}},
+		{name: "one of the agent's user lives", fault: connectionPartly(unsure("52.119.181.21:443", 0)), want: is(Unknown, "connections of the agent")},
 		{name: "unread", fault: netAll(connectionUnread(facts.NeedsRoot), fails), want: is(Unknown, "connections of the agent: not available here")},
 		{name: "cannot be listed here, failed long ago", kind: "windows", fault: netAll(connectionUnread(facts.NotAskable), connectionFails(facts.SigChannelFailed, "x", 50*time.Minute)), want: is(Unknown, "connections of the agent")},
 		{name: "log unread", fault: unreadLogOf, want: is(Unknown, "1 connection to port 443; whether the agent fails to open its channel was not read: /var/log/amazon/ssm/amazon-ssm-agent.log: permission denied")},

@@ -182,12 +182,12 @@ func (w *world) layAgent(t *tree) {
 			continue
 		}
 		w.process(t, core+1, core, uid, strings.TrimSuffix(u.Exec, "amazon-ssm-agent")+"ssm-agent-worker", began.Add(time.Second), w.Agent.Environment)
-		w.channel(t, core+1)
+		w.channel(t, core+1, uid)
 	}
 }
 
 // channel gives the worker its connections.
-func (w *world) channel(t *tree, pid int) {
+func (w *world) channel(t *tree, pid, uid int) {
 	peers := w.Agent.Channel
 	if peers == nil {
 		if e, _ := w.endpoint("ssmmessages"); len(e.Address) > 0 && e.TCP == "" && e.DNS == "" && e.TLS == "" && e.WebSocket == "" {
@@ -209,8 +209,8 @@ func (w *world) channel(t *tree, pid int) {
 			queue, resent = 1843, 14
 		}
 		inode := 41000 + pid + i
-		table += fmt.Sprintf("%4d: %s %s 01 %08X:00000000 00:00000000 %08X     0        0 %d 1 0000000000000000 20 4 30 10 -1\n",
-			i, procAddr(netip.AddrPortFrom(local, uint16(48000+i))), procAddr(remote), queue, resent, inode)
+		table += fmt.Sprintf("%4d: %s %s 01 %08X:00000000 00:00000000 %08X %5d        0 %d 1 0000000000000000 20 4 30 10 -1\n",
+			i, procAddr(netip.AddrPortFrom(local, uint16(48000+i))), procAddr(remote), queue, resent, uid, inode)
 		t.symlink(fmt.Sprintf("proc/%d/fd/%d", pid, 7+i), fmt.Sprintf("socket:[%d]", inode))
 	}
 	t.file("proc/net/tcp", table, 0o444)

@@ -379,6 +379,8 @@ type Socket struct {
 	WaitedMS int `json:"waited_ms,omitempty"`
 	// Untold: the system does not tell whether what was sent was answered.
 	Untold bool `json:"untold,omitempty"`
+	// Unsure: it belongs to the agent's user; whether to the agent was not shown.
+	Unsure bool `json:"unsure,omitempty"`
 }
 
 // Registration is the state that makes a host a certain managed node.

@@ -54,20 +54,12 @@ func (n *Node) channelOpen() bool {
 
 func onChannel(n *Node) Answer {
 	socks, ok := n.Facts.Agent.Channel.Get()
-	e := n.Endpoints.Of("ssmmessages")
-	if !ok || e == nil {
+	if !ok || n.Endpoints.Of("ssmmessages") == nil {
 		return Unknown
-	}
-	var shared []netip.Addr
-	for _, o := range n.Endpoints.Core {
-		if o.Service != e.Service {
-			shared = append(shared, addresses(o)...)
-		}
 	}
 	connected := No
 	for _, s := range socks {
-		to, err := netip.ParseAddrPort(s.Remote)
-		if err != nil || !slices.Contains(addresses(*e), to.Addr().Unmap()) || slices.Contains(shared, to.Addr().Unmap()) {
+		if !n.LeadsToChannel(s) {
 			continue
 		}
 		switch n.Answers(s) {
@@ -78,6 +70,22 @@ func onChannel(n *Node) Answer {
 		}
 	}
 	return connected
+}
+
+// LeadsToChannel reports whether a connection is known to be one to ssmmessages: to an
+// address that it has now and no other endpoint of the agent.
+func (n *Node) LeadsToChannel(s facts.Socket) bool {
+	e := n.Endpoints.Of("ssmmessages")
+	to, err := netip.ParseAddrPort(s.Remote)
+	if e == nil || err != nil || !slices.Contains(addresses(*e), to.Addr().Unmap()) {
+		return false
+	}
+	for _, o := range n.Endpoints.Core {
+		if o.Service != e.Service && slices.Contains(addresses(o), to.Addr().Unmap()) {
+			return false
+		}
+	}
+	return true
 }
 
 // addresses are those of an endpoint, as its name was resolved here.

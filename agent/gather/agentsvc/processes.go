@@ -148,6 +148,7 @@ type socket struct {
 	state         int
 	txQueue       int
 	retransmits   int
+	uid           int
 	inode         string
 }
 
@@ -173,7 +174,11 @@ func parseTCP(b []byte, port uint16) []socket {
 		if err != nil {
 			return true
 		}
-		s := socket{local: local, remote: remote, state: int(st), inode: f[9]}
+		uid, err := strconv.ParseUint(f[7], 10, 32)
+		if err != nil {
+			return true
+		}
+		s := socket{local: local, remote: remote, state: int(st), uid: int(uid), inode: f[9]}
 		if q, _, ok := strings.Cut(f[4], ":"); ok {
 			n, _ := strconv.ParseUint(q, 16, 31)
 			s.txQueue = int(n)
@@ -229,27 +234,19 @@ func Channel(ctx context.Context, env *gather.Env, ps facts.Seen[facts.Processes
 		return gather.Likewise[[]facts.Socket](ps)
 	}
 	owned := map[string]bool{} // inodes of sockets of the agent
+	hidden := map[int]bool{}   // users of its processes that do not show theirs
 	var denied error
 	n := 0
 	for _, list := range [][]facts.Process{ps.Value.Worker, ps.Value.Core} {
 		for _, p := range list {
 			n++
-			dir := fmt.Sprintf("proc/%d/fd", p.PID)
-			es, err := env.FS.ReadDir(dir)
-			if err != nil {
-				if !gather.Missing(err) {
-					denied = err
+			if err := sockets(env.FS, strconv.Itoa(p.PID), owned); err != nil {
+				denied = err
+				uid, ok := p.Owner.Get()
+				if !ok {
+					uid = anyUser
 				}
-				continue
-			}
-			for _, e := range es {
-				l, err := env.FS.Readlink(dir + "/" + e.Name())
-				if err != nil && !gather.Missing(err) {
-					denied = err // it may be a connection
-				}
-				if i, ok := strings.CutPrefix(l, "socket:["); ok {
-					owned[strings.TrimSuffix(i, "]")] = true
-				}
+				hidden[uid] = true
 			}
 		}
 	}
@@ -257,16 +254,62 @@ func Channel(ctx context.Context, env *gather.Env, ps facts.Seen[facts.Processes
 	if n == 0 {
 		return facts.Known(out, from)
 	}
+	var unread error
+	var tables []socket
+	mine := map[string]bool{} // of this program, which connects to the same addresses meanwhile
+	if denied != nil {
+		unread = sockets(env.FS, "self", mine)
+	}
 	for _, name := range []string{"proc/net/tcp", "proc/net/tcp6"} {
 		b, err := gather.ReadFile(env.FS, name, 8<<20)
 		if err != nil && !gather.Missing(err) {
-			denied = err
+			unread = err
 		}
-		for _, s := range parseTCP(b, 443) {
-			if owned[s.inode] {
-				out = append(out, facts.Socket{Local: s.local.String(), Remote: s.remote.String(), Retransmits: s.retransmits, Unacked: s.txQueue})
+		tables = append(tables, parseTCP(b, 443)...)
+	}
+	if denied != nil && unread == nil {
+		unread = sockets(env.FS, "self", mine)
+	}
+	unsure := false
+	for _, s := range tables {
+		x := facts.Socket{Local: s.local.String(), Remote: s.remote.String(), Retransmits: s.retransmits, Unacked: s.txQueue}
+		if !owned[s.inode] {
+			if mine[s.inode] || !hidden[s.uid] && !hidden[anyUser] {
+				continue
 			}
+			x.Unsure, unsure = true, true
+		}
+		out = append(out, x)
+	}
+	// Where its user has no connection that could be the agent's, the agent has none.
+	if unread == nil && unsure {
+		unread = denied
+	}
+	return gather.Partly(out, unread, from)
+}
+
+// anyUser stands for a user that was not read.
+const anyUser = -1
+
+// sockets adds the inodes of the sockets that a process holds. A process that has ended
+// holds none.
+func sockets(fsys gather.FileSystem, pid string, into map[string]bool) error {
+	dir := "proc/" + pid + "/fd"
+	es, err := fsys.ReadDir(dir)
+	if err != nil {
+		if gather.Missing(err) {
+			return nil
+		}
+		return err
+	}
+	for _, e := range es {
+		l, e := fsys.Readlink(dir + "/" + e.Name())
+		if e != nil && !gather.Missing(e) {
+			err = e // it may be a connection
+		}
+		if i, ok := strings.CutPrefix(l, "socket:["); ok {
+			into[strings.TrimSuffix(i, "]")] = true
 		}
 	}
-	return gather.Partly(out, denied, from)
+	return err
 }
