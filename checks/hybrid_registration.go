@@ -41,7 +41,12 @@ var HybridRegistration = register(Check{
 		case n.Identity.Hybrid == node.Unknown:
 			return unread("whether the agent may use its registration", n.Facts.Agent.Config)
 		}
+		said := n.Log.Current(facts.SigNoIdentity)
 		fd := stops(n, "hybrid-not-registered", Proven, "this host is not an EC2 instance and holds no hybrid registration, so the agent has no identity; it needs an activation")
+		if said.Unread() { // it would name the attempt that failed, and why
+			fd.Confidence = Likely
+			fd = fd.add("; whether an attempt to register failed, and why, is in the agent's log, which was not read")
+		}
 		if vendor, ok := n.Facts.Host.DMI.Vendor.Get(); ok {
 			fd = fd.saw("firmware vendor", vendor, n.Facts.Host.DMI.Vendor.From)
 		}
@@ -58,7 +63,7 @@ var HybridRegistration = register(Check{
 		default:
 			fd = fd.saw("RegistrationKey", "does not exist", r.From)
 		}
-		fd = fd.logged(n.Log.Current(facts.SigNoIdentity))
+		fd = fd.logged(said)
 		if n.MayBe("OnPrem") == node.No {
 			fd = fd.saw("Identity.ConsumptionOrder", "leaves out OnPrem", "file:"+n.Facts.Agent.ConfigPath)
 		}
