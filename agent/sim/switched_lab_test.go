@@ -210,7 +210,7 @@ func TestSwitchedInLab(t *testing.T) {
 	by := map[string][]pair{}
 	of := uint32(max(1, *switchedOf))
 	if *switchedOf == 0 && testing.Short() {
-		of = 40
+		of = 80
 	}
 	for _, p := range list {
 		if !regexp.MustCompile(*switchedPairs).MatchString(p.from.ID+"--"+p.to.ID) || !sampled(p, of) {
