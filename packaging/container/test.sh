@@ -41,6 +41,13 @@ kernel=$(uname -r) host=$(. /etc/os-release && echo "$ID")
 jq -e --arg h "$host" 'tostring | contains($h)' "$work/said" >/dev/null || fail "it does not see this host ($host, $kernel)"
 [[ $(in_container version) = "$("$dist/bin/ssm-doctor-linux-$arch" version)" ]] || fail "version"
 echo "ok    check over this host, mounted read-only, gives a verdict (code $rc)"
+# Where Bottlerocket mounts the host for a host container with superpowers.
+mkdir -p "$work/superpowers" && cp -r "$work/root/." "$work/superpowers" && mkdir -p "$work/superpowers/.bottlerocket/rootfs"
+rc=0
+unshare -m sh -c 'mount --rbind / "$1/.bottlerocket/rootfs" && mount -o remount,bind,ro "$1/.bottlerocket/rootfs" &&
+    exec chroot "$1" /enter /host /ssm-doctor check --offline -o json' sh "$work/superpowers" >"$work/said" 2>"$work/errors" || rc=$?
+[[ $rc = [0123] ]] && jq -e --arg h "$host" 'tostring | contains($h)' "$work/said" >/dev/null || fail "as a host container: $rc $(cat "$work/errors")"
+echo "ok    check as a host container of Bottlerocket would have it (code $rc)"
 # The service as daemonset.yaml starts it, in a network of its own.
 args=$(sed -n 's/^ *args: \[\(.*\)\]$/\1/p' "$(dirname "$0")/daemonset.yaml" | tr -d '",')
 # shellcheck disable=SC2016,SC2086 # words
