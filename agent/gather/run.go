@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,10 +40,13 @@ func (env *Env) Begin() *Run {
 	return &Run{Env: &own, keys: map[string]Keys{}, asked: map[string]*question{}, left: map[string]io.Closer{}, configured: make(chan struct{})}
 }
 
-// End closes what sources left and nobody took.
+// End closes what sources left and nobody took, and gives up what is still being asked.
 func (r *Run) End() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for _, q := range r.asked {
+		q.give()
+	}
 	for k, c := range r.left {
 		c.Close()
 		delete(r.left, k)
@@ -116,48 +120,46 @@ func (r *Run) Config(ctx context.Context, f *facts.Facts) facts.Seen[facts.Confi
 
 // question is one whose answer is shared.
 type question struct {
-	done   chan struct{}
-	answer any
+	done     chan struct{}
+	give     context.CancelFunc // it up
+	answer   any
+	panicked *Panic
 }
 
-// Once asks a question once in a run, whoever wants the answer. One that was given up
-// because its ctx ended is asked anew by the next who has time.
-func (r *Run) Once(ctx context.Context, key string, ask func() any) any {
-	for {
-		r.mu.Lock()
-		q := r.asked[key]
-		if q == nil {
-			q = &question{done: make(chan struct{})}
-			r.asked[key] = q
-			r.mu.Unlock()
-			return r.answer(ctx, key, q, ask)
-		}
-		r.mu.Unlock()
-		select {
-		case <-q.done:
-			if q.answer != nil {
-				return q.answer
-			}
-		case <-ctx.Done():
-			return ask()
-		}
+// Once asks a question once in a run, whoever wants the answer. It is asked to its end, also
+// when who asked first no longer wants to know: others would have waited in vain.
+func (r *Run) Once(ctx context.Context, key string, ask func(context.Context) any) any {
+	r.mu.Lock()
+	q := r.asked[key]
+	if q == nil {
+		q = &question{done: make(chan struct{})}
+		var whole context.Context
+		whole, q.give = context.WithCancel(context.WithoutCancel(ctx))
+		r.asked[key] = q
+		go func() {
+			defer func() {
+				if v := recover(); v != nil {
+					var ok bool
+					if q.panicked, ok = v.(*Panic); !ok { // of workers that ask had
+						q.panicked = &Panic{v, debug.Stack()}
+					}
+				}
+				q.give()
+				close(q.done)
+			}()
+			q.answer = ask(whole)
+		}()
 	}
-}
-
-func (r *Run) answer(ctx context.Context, key string, q *question, ask func() any) any {
-	var a any
-	defer func() {
-		r.mu.Lock()
-		if a != nil && ctx.Err() == nil {
-			q.answer = a
-		} else {
-			delete(r.asked, key)
+	r.mu.Unlock()
+	select {
+	case <-q.done:
+		if q.panicked != nil {
+			panic(q.panicked)
 		}
-		r.mu.Unlock()
-		close(q.done)
-	}()
-	a = ask()
-	return a
+		return q.answer
+	case <-ctx.Done():
+		return ask(ctx)
+	}
 }
 
 // privileged reports whether this process is known to have root rights.

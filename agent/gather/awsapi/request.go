@@ -185,6 +185,9 @@ func (c *caller) trusted(ctx context.Context, host string) (*endpoint.Peer, erro
 	if conn == nil {
 		return nil, errors.New(connectFailure(e))
 	}
+	// A service that only confirms what it is sent is not waited for: no verdict on the node rests on it.
+	ctx, cancel := c.run.Patience(ctx, c.env.Limits.TLS)
+	defer cancel()
 	peer, _, err := c.probe.Trusted(ctx, conn, host)
 	return peer, err
 }

@@ -25,7 +25,7 @@ type resolved struct {
 
 // Resolve looks a name up as the host does, hosts file first, and once in a run.
 func Resolve(ctx context.Context, run *gather.Run, f *facts.Facts, host string) (facts.DNS, []netip.Addr) {
-	r := run.Once(ctx, "name "+host, func() any {
+	r := run.Once(ctx, "name "+host, func(ctx context.Context) any {
 		d, addrs := resolve(ctx, run, f, host)
 		return &resolved{d, addrs}
 	}).(*resolved)

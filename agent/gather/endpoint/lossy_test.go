@@ -3,9 +3,11 @@ package endpoint
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -22,8 +24,12 @@ type lossy struct {
 	*gathertest.Network
 	rtt  time.Duration
 	loss float64 // each way
-	mu   sync.Mutex
-	rand *rand.Rand
+	// stuck is how many of the connections lose what is sent over them for longer than
+	// anybody waits, except those to deaf hosts, all of which do.
+	stuck float64
+	deaf  string
+	mu    sync.Mutex
+	rand  *rand.Rand
 }
 
 // pass waits for an answer that may be lost on its way or the question on its.
@@ -53,6 +59,14 @@ func (l *lossy) dial(ctx context.Context, network, address string, local netip.A
 		if err := l.pass(ctx, time.Second, 3*time.Second); err != nil {
 			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
 		}
+	}
+	l.mu.Lock()
+	stuck := l.rand.Float64() < l.stuck || strings.HasPrefix(address, l.deaf+":")
+	l.mu.Unlock()
+	if stuck {
+		near, far := net.Pipe()
+		go func() { _, _ = io.Copy(io.Discard, far) }()
+		return near, nil
 	}
 	return l.Network.Dial(ctx, network, address, local)
 }
@@ -84,6 +98,44 @@ func TestLossyIsNoBlackHole(t *testing.T) {
 				for _, e := range f.Network.Endpoints.Value {
 					if e.Connected() == (e.Service == dead) {
 						t.Errorf("%s: DNS %s, %+v", e.Service, e.DNS.Outcome, e.TCP)
+					}
+				}
+				time.Sleep(time.Minute) // let servers end
+			})
+		})
+	}
+}
+
+// TestStuckConnectionIsNoBlackHole: where a third of the connections lose what is sent over
+// them, nothing is said to be silent but the endpoint that is.
+func TestStuckConnectionIsNoBlackHole(t *testing.T) {
+	t.Parallel()
+	ca := gathertest.NewAuthority(t, "Test Root")
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := regionNet(t, ca)
+				l := &lossy{Network: n, rtt: 300 * time.Millisecond, stuck: 0.3, deaf: "none", rand: rand.New(rand.NewPCG(seed, 2))}
+				deaf := ""
+				if seed%4 == 0 {
+					deaf = "ssm"
+					l.deaf = n.Ip(deaf)
+				}
+				start := time.Now()
+				f := gatherNetwork(t, n, ca, func(run *gather.Run, _ *facts.Facts) { run.Dial, run.Lookup = l.dial, l.lookup })
+				if took := time.Since(start); took > maxEndpoint {
+					t.Errorf("took %v", took)
+				}
+				for _, e := range f.Network.Endpoints.Value {
+					switch {
+					case e.Need != facts.NeedCore:
+					case e.Service == deaf:
+						if e.TLS.Value.Kind != facts.TLSTimeout {
+							t.Errorf("%s never answers: %+v", e.Service, e.TLS)
+						}
+					case !e.TLS.Value.OK || e.HTTP.Value.Outcome != facts.OK || e.Service == "ssmmessages" && e.WebSocket.Value.Outcome != facts.OK:
+						t.Errorf("%s: %+v, %+v, %+v", e.Service, e.TLS, e.HTTP, e.WebSocket)
 					}
 				}
 				time.Sleep(time.Minute) // let servers end

@@ -57,85 +57,76 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 		e.Stall = facts.Unknown[facts.Stall]("not connected", "")
 		return skew
 	}
-	defer func() {
-		if conn != nil {
-			conn.Close()
-		}
-	}()
 	if e.Need != facts.NeedCore {
+		conn.Close()
 		e.TLS, e.HTTP = facts.Unknown[facts.TLS]("not asked: no feature that needs it", ""), facts.Unknown[facts.HTTP]("not asked", "")
 		return skew
 	}
 	small, stop := p.trySmall(ctx, e)
 	defer stop()
-	raw := conn
-	tc := p.handshake(ctx, e, conn)
-	if tc == nil {
-		if t := e.TLS.Value; e.TLS.Known() && (t.Kind == facts.TLSTimeout || t.Kind == facts.TLSReset) && e.Stall.Known() {
-			e.Stall.Value.Small = small()
+	fresh := *e
+	t := p.heard(ctx, func(ctx context.Context) *talk { return p.over(ctx, fresh, conn, nil) }, func(ctx context.Context) *talk { return p.anew(ctx, fresh, nil) })
+	left := false
+	defer func() {
+		if !left {
+			t.close()
 		}
-		return skew
+	}()
+	e.TLS, e.Stall, skew = t.tls, t.stall, t.skew
+	if (t.unheard() || t.tc == nil && t.tls.Value.Kind == facts.TLSReset) && e.Stall.Known() {
+		e.Stall.Value.Small = small()
 	}
-	conn = tc
-	trusted := e.TLS.Value.OK
-	answers := gather.NewAnswerReader(tc)
-	h, reuse := p.get(ctx, tc, answers, e.Host, "/", nil)
-	skew = h.skew
-	late := h.Outcome == facts.Timeout && ctx.Err() != nil
 	switch {
-	case late:
-		e.Stall = facts.Unknown[facts.Stall](noTimeLeft, "")
-	case h.Outcome == facts.Timeout:
-		if e.Stall = p.flow(raw); e.Stall.Known() {
-			e.Stall.Value.Small = small()
-		}
-	}
-	if !trusted {
+	case t.tc == nil:
+		return skew
+	case !e.TLS.Value.OK:
 		e.HTTP = facts.Unknown[facts.HTTP]("the certificate is not trusted", "")
 		return skew
 	}
-	e.HTTP = facts.Known(h.HTTP, "https:GET "+e.Host+"/")
-	if late {
+	e.HTTP = facts.Known(t.HTTP, "https:GET "+e.Host+"/")
+	if t.late {
 		e.HTTP = facts.Unknown[facts.HTTP](noTimeLeft, e.HTTP.From)
-		if e.Service == "ssmmessages" {
-			e.WebSocket = facts.Unknown[facts.HTTP](noTimeLeft, "")
-		}
-		return skew
 	}
 	switch {
-	case e.Service != "ssmmessages":
-		if reuse && e.Service == "ssm" {
-			p.run.Leave(LeftFor(e.Host), &Peer{tc, e.Host, proven})
-			conn = nil
-		}
-		return skew
-	case h.Outcome == facts.Timeout: // who does not answer this does not answer more
-		e.WebSocket = facts.Unknown[facts.HTTP]("not asked: the endpoint does not answer", "")
-		return skew
-	case !reuse:
-		c := p.Connect(ctx, &facts.Endpoint{Service: e.Service, Host: e.Host})
-		if c == nil {
-			e.WebSocket = facts.Unknown[facts.HTTP]("not asked: no second connection was made", "")
-			return skew
-		}
-		conn.Close()
-		conn = c
-		scratch := *e
-		t := p.handshake(ctx, &scratch, c)
-		if t == nil {
-			e.WebSocket = facts.Unknown[facts.HTTP]("not asked: no second connection was made", "")
-			return skew
-		}
-		tc, answers, conn = t, gather.NewAnswerReader(t), t
-	}
-	// To no channel: what is on the way judges the headers, and the service files nothing.
-	w, _ := p.get(ctx, tc, answers, e.Host, "/", http.Header{
-		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-WebSocket-Version": {"13"}, "Sec-WebSocket-Key": {base64.StdEncoding.EncodeToString([]byte("ssm-doctor probe"))},
-	})
-	if e.WebSocket = facts.Known(w.HTTP, "https:GET "+e.Host+"/, upgrade, unsigned"); ctx.Err() != nil && w.Outcome == facts.Timeout {
-		e.WebSocket = facts.Unknown[facts.HTTP](noTimeLeft, e.WebSocket.From)
+	case e.Service == "ssmmessages":
+		e.WebSocket = p.upgrade(ctx, fresh, t)
+	case t.reuse && e.Service == "ssm":
+		p.run.Leave(LeftFor(e.Host), &Peer{t.tc, e.Host, proven})
+		left = true
 	}
 	return skew
+}
+
+// upgrade asks who answered in a talk for a websocket.
+func (p *Prober) upgrade(ctx context.Context, e facts.Endpoint, t *talk) facts.Seen[facts.HTTP] {
+	switch {
+	case t.late:
+		return facts.Unknown[facts.HTTP](noTimeLeft, "")
+	case t.Outcome == facts.Timeout: // who does not answer this does not answer more
+		return facts.Unknown[facts.HTTP]("not asked: the endpoint does not answer", "")
+	}
+	// To no channel: what is on the way judges the headers, and the service files nothing.
+	header := http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-WebSocket-Version": {"13"}, "Sec-WebSocket-Key": {base64.StdEncoding.EncodeToString([]byte("ssm-doctor probe"))},
+	}
+	again := func(ctx context.Context) *talk { return p.anew(ctx, e, header) }
+	first := again
+	if t.reuse {
+		first = func(ctx context.Context) *talk {
+			same := *t
+			p.request(ctx, &e, &same, header)
+			return &same
+		}
+	}
+	w := p.heard(ctx, first, again)
+	defer w.close()
+	switch {
+	case w == nil || w.tc == nil:
+		return facts.Unknown[facts.HTTP]("not asked: no second connection was made", "")
+	case w.late:
+		return facts.Unknown[facts.HTTP](noTimeLeft, "https:GET "+e.Host+"/, upgrade, unsigned")
+	}
+	return facts.Known(w.HTTP, "https:GET "+e.Host+"/, upgrade, unsigned")
 }
 
 // LeftFor is under which key a run has the connection that was left to a host, a *Peer.

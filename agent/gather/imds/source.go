@@ -115,7 +115,7 @@ type tcpKey struct{}
 // attaches leaves with it to the metadata addresses only.
 func metadataClient(run *gather.Run) *http.Client {
 	s := &spares{run: run}
-	once := &oneToken{RoundTripper: gather.BoundedTransport(metadataTransport(run, s.dial), maxMetadata), tokens: map[string][]byte{}, spares: s}
+	once := &oneToken{RoundTripper: repeater{gather.BoundedTransport(metadataTransport(run, s.dial), maxMetadata), run}, tokens: map[string][]byte{}, spares: s}
 	return client(tokenGuard{once, []string{run.IMDS, run.IMDS6}})
 }
 
