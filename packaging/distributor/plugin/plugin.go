@@ -5,20 +5,13 @@
 package plugin
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -85,16 +78,6 @@ type Result struct {
 	Out     string   // what the console shows
 }
 
-// saved is the file installstate.
-type saved struct {
-	Name                 string    `json:"name"`
-	Version              string    `json:"version"`
-	State                State     `json:"state"`
-	Time                 time.Time `json:"time"`
-	LastInstalledVersion string    `json:"lastinstalledversion"`
-	RetryCount           int       `json:"retrycount"`
-}
-
 // run is one request at work.
 type run struct {
 	*Node
@@ -107,67 +90,6 @@ type run struct {
 	decided bool
 	ok      bool
 	reboot  bool
-}
-
-// Saved is what the agent has noted of the package.
-func (n *Node) Saved() (state State, version string) {
-	s := n.load()
-	return s.State, s.Version
-}
-
-// Folder of a release.
-func (n *Node) Folder(version string) string {
-	return filepath.Join(n.Data, "packages", n.Name, version)
-}
-
-func (n *Node) path(parts ...string) string {
-	return filepath.Join(append([]string{n.Data}, parts...)...)
-}
-
-func (n *Node) load() saved {
-	b, err := os.ReadFile(n.path("packages", n.Name, "installstate"))
-	if err != nil {
-		if dirs, _ := filepath.Glob(n.path("packages", n.Name, "*")); len(dirs) > 0 {
-			return saved{Name: n.Name, Version: filepath.Base(dirs[len(dirs)-1]), State: Unknown}
-		}
-		return saved{Name: n.Name}
-	}
-	var s saved
-	if json.Unmarshal(b, &s) != nil {
-		return saved{Name: n.Name, State: Unknown}
-	}
-	return s
-}
-
-func (n *Node) set(version string, state State) error {
-	s := n.load()
-	if state == New && s.State != None {
-		return nil
-	}
-	s.RetryCount++
-	if s.State != state {
-		s.RetryCount = 0
-	}
-	s.Version, s.State, s.Time = version, state, n.Now()
-	switch state {
-	case Installed:
-		s.LastInstalledVersion = version
-	case Uninstalled:
-		s.LastInstalledVersion = ""
-	}
-	b, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(n.path("packages", n.Name, "installstate"), b, 0o600)
-}
-
-// installedVersion is the last that was installed.
-func (s saved) installedVersion() string {
-	if s.State == Installed || s.State == Unknown && s.LastInstalledVersion == "" {
-		return s.Version
-	}
-	return s.LastInstalledVersion
 }
 
 // Configure carries out a request.
@@ -287,93 +209,6 @@ func (r *run) uninstallRequest(version string) {
 	r.uninstall("", installed, false, false)
 }
 
-// ensure has the folder of a release complete. What it downloads is the release that
-// was asked for, also into the folder of another one.
-func (r *run) ensure(version string) error {
-	s := r.load()
-	if r.check(version) == nil && !(s.Version == version && (s.State == Failed || !r.same)) {
-		return nil
-	}
-	if err := r.unpack(version); err != nil {
-		return errors.Join(err, os.RemoveAll(r.Folder(version)))
-	}
-	if err := r.set(version, New); err != nil {
-		return err
-	}
-	return r.check(version)
-}
-
-// check is the agent's look at a folder.
-func (r *run) check(version string) error {
-	if b, err := os.ReadFile(filepath.Join(r.Folder(version), "manifest.json")); err == nil {
-		var m struct{ Name, Version string }
-		switch err := json.Unmarshal(b, &m); {
-		case err != nil:
-			return fmt.Errorf("package manifest is invalid: %w", err)
-		case !strings.EqualFold(m.Name, r.Name):
-			return fmt.Errorf("package manifest is invalid: manifest name (%s) does not match expected package name (%s)", m.Name, r.Name)
-		case !strings.EqualFold(m.Version, version):
-			return fmt.Errorf("package manifest is invalid: manifest version (%s) does not match expected package version (%s)", m.Version, version)
-		}
-	}
-	entries, err := os.ReadDir(r.Folder(version))
-	if err != nil || len(entries) < 2 {
-		return errors.New("package is incomplete")
-	}
-	for _, e := range entries {
-		if e.Name() == "install.sh" || e.Name() == "install.ps1" {
-			return nil
-		}
-	}
-	return errors.New("package is not supported (package is missing install action)")
-}
-
-// unpack puts the zip over what is in the folder. Files get no execute bits: some
-// archives have none.
-func (r *run) unpack(version string) error {
-	content, err := os.ReadFile(r.doc.File)
-	if err != nil {
-		return fmt.Errorf("failed to download installation package reliably: %w", err)
-	}
-	var m struct {
-		Files map[string]struct {
-			Checksums map[string]string
-		}
-	}
-	if err := json.Unmarshal(r.doc.Manifest, &m); err != nil {
-		return err
-	}
-	sum := sha256.Sum256(content)
-	if want, ok := m.Files[filepath.Base(r.doc.File)].Checksums["sha256"]; ok && !strings.EqualFold(want, hex.EncodeToString(sum[:])) {
-		return errors.New("failed to download installation package reliably: checksum mismatch")
-	}
-	z, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
-	if err != nil {
-		return err
-	}
-	folder := r.Folder(version)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
-	}
-	for _, f := range z.File {
-		if !filepath.IsLocal(f.Name) || filepath.Base(f.Name) != f.Name {
-			return fmt.Errorf("entry %q of the zip", f.Name)
-		}
-		in, err := f.Open()
-		if err != nil {
-			return err
-		}
-		b, err := io.ReadAll(in)
-		if err := errors.Join(err, in.Close()); err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(folder, f.Name), b, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // alreadyInstalled validates where the agent may have been interrupted, and a release
 // that is installed.
 func (r *run) alreadyInstalled(installed string, state State, version, old string) bool {
@@ -410,13 +245,6 @@ func (r *run) alreadyInstalled(installed string, state State, version, old strin
 		r.note(look, Installed)
 	}
 	return true
-}
-
-// note sets the state; the agent goes on when it cannot.
-func (r *run) note(version string, state State) {
-	if err := r.set(version, state); err != nil {
-		r.say("%v", err)
-	}
 }
 
 // install runs install or update of a release and validates it. other is the release
@@ -499,95 +327,4 @@ func (r *run) uninstall(next, version string, inPlace, rollback bool) {
 		r.note(version, None)
 		r.end(true)
 	}
-}
-
-// script runs one by a generated script in the orchestration folder, as runShellScript
-// does. It returns the exit code, -1 when the package has no such script.
-func (r *run) script(version, action string) int {
-	dir := r.Folder(version)
-	if r.PowerShell != nil {
-		return r.powerShell(version, action)
-	}
-	if _, err := os.Stat(filepath.Join(dir, action+".sh")); err != nil {
-		return -1
-	}
-	place := r.path("orchestration", version, action)
-	generated := filepath.Join(place, "_script.sh")
-	text := fmt.Sprintf("#!/usr/bin/env sh\ncd '%s'\necho Running sh %s.sh\nsh %s.sh\n", dir, action, action)
-	if err := errors.Join(os.MkdirAll(place, 0o700), writeProgram(generated, text)); err != nil {
-		r.say("%v", err)
-		return 1
-	}
-	cmd := exec.CommandContext(r.ctx, generated)
-	cmd.Dir = place
-	cmd.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, r.environment(action)...)
-	start := r.Start
-	if start == nil {
-		start = (*exec.Cmd).CombinedOutput
-	}
-	out, err := start(cmd)
-	return r.ended(version+"/"+action+".sh", out, err)
-}
-
-// environment is what the agent adds to that of a script.
-func (r *run) environment(action string) []string {
-	env := []string{
-		"BWS_ACTION_NAME=" + action, "BWS_PLATFORM_NAME=debian", "BWS_PLATFORM_VERSION=12",
-		"BWS_PLATFORM_FAMILY=debian", "BWS_ARCHITECTURE=x86_64", "BWS_INIT_SYSTEM=systemd", "BWS_PACKAGE_MANAGER=apt",
-		"BWS_INSTANCE_ID=i-0123456789abcdef0", "BWS_INSTANCE_TYPE=t3.micro", "BWS_REGION=eu-central-1", "BWS_ACCOUNT_ID=",
-		"BWS_AVAILABILITY_ZONE=eu-central-1a", "AWS_SSM_INSTANCE_ID=i-0123456789abcdef0", "AWS_SSM_REGION_NAME=eu-central-1",
-		"AWS_SSM_PLATFORM_NAME=Debian GNU/Linux", "AWS_SSM_PLATFORM_VERSION=12",
-		"http_proxy=", "https_proxy=", "no_proxy=",
-	}
-	for k, v := range r.req.Arguments {
-		env = append(env, k+"="+v)
-	}
-	slices.Sort(env)
-	return append(env, r.Env...)
-}
-
-// ended notes how a script has ended, and returns its code.
-func (r *run) ended(name string, out []byte, err error) int {
-	code := 0
-	if err != nil {
-		code = 1
-		if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() > 0 {
-			code = exit.ExitCode()
-		} else {
-			r.say("%v", err)
-		}
-	}
-	r.scripts = append(r.scripts, fmt.Sprintf("%s=%d", name, code))
-	r.out.Write(out)
-	return code
-}
-
-// powerShell carries out a script of a package for Windows, for which no PowerShell is
-// needed: a script that is more than one call is refused.
-func (r *run) powerShell(version, action string) int {
-	dir := r.Folder(version)
-	b, err := os.ReadFile(filepath.Join(dir, action+".ps1"))
-	if err != nil {
-		return -1
-	}
-	call, err := Called(string(b))
-	if err != nil {
-		r.say("%s.ps1: %v", action, err)
-		return 1
-	}
-	env := slices.DeleteFunc(r.environment(action), func(v string) bool { return strings.HasSuffix(v, "=") }) // PowerShell unsets what is empty
-	out, err := r.PowerShell(r.ctx, dir, env, call)
-	return r.ended(version+"/"+action+".ps1", out, err)
-}
-
-// windowsScript: the code is 1 unless the program was started.
-var windowsScript = regexp.MustCompile(`^\$global:LASTEXITCODE = 1[^\n]*\n& "\$PSScriptRoot\\([a-z.-]+)" ([a-z ]+); exit \$LASTEXITCODE\n$`)
-
-// Called is the program beside a script of a package for Windows, and its arguments.
-func Called(script string) ([]string, error) {
-	m := windowsScript.FindStringSubmatch(script)
-	if m == nil {
-		return nil, errors.New("not the call of one program")
-	}
-	return append([]string{m[1]}, strings.Fields(m[2])...), nil
 }
