@@ -9,7 +9,8 @@ func TestCodeOf(t *testing.T) {
 		ok   bool
 	}{
 		{"00400000-00c8f000 r-xp 00000000 fe:00 10002498    /usr/bin/ssm-doctor\n", true},
-		{"00c8f000-01556000 r--p 0088f000 fe:00 10002498    /usr/bin/ssm-doctor\n", false},
+		{"00400000-00c8f000 r--p 0088f000 fe:00 10002498    /usr/bin/ssm-doctor\n", true},
+		{"55d0c8f00000-55d0c9556000 r--p 0088f000 fe:00 10002498    /usr/bin/ssm-doctor\n", false},
 		{"01556000-0157c000 rw-p 01156000 fe:00 10002498    /usr/bin/ssm-doctor\n", false},
 		{"7ff0000-7ff1000 r-xp 00000000 fe:00 1    /usr/lib/libc.so\n", false},
 		{"7ff0000-7ff1000 r-xp 00000000 00:00 0\n", false},

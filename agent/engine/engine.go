@@ -46,6 +46,8 @@ type Options struct {
 	// Progress, when set, is told which sources are waited for whenever that changes, from
 	// one goroutine at a time.
 	Progress func(waiting []string, done, total int)
+	// Gathered, when set, is called once all is gathered, before it is judged.
+	Gathered func()
 }
 
 // Waves says which parts of the plan are left out. The zero value runs all.
@@ -59,6 +61,9 @@ type Waves struct {
 func Run(ctx context.Context, env *gather.Env, o Options) (*report.Report, *facts.Facts) {
 	start := time.Now()
 	f := Collect(ctx, env, o)
+	if o.Gathered != nil {
+		o.Gathered()
+	}
 	r := Judge(f, o)
 	r.Duration = time.Since(start).Seconds()
 	r.TimedOut = r.Duration >= budget(o).Seconds()

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ssm-doctor/agent/bundle"
+	"ssm-doctor/agent/daemon"
 	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/export"
 	"ssm-doctor/agent/gather"
@@ -218,6 +219,7 @@ func (c *checkFlags) runner(a *app) (func(context.Context) (*report.Report, erro
 		return nil, err
 	}
 	o.Waves = engine.Waves{SkipNetwork: !env.Live}
+	o.Gathered = daemon.Trim // of the code that gathered, nothing is needed any more
 	return func(ctx context.Context) (*report.Report, error) {
 		show := a.progress(c.output)
 		o.Progress = show.sources
