@@ -9,6 +9,8 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/common/promslog"
 	"github.com/spf13/cobra"
@@ -16,9 +18,13 @@ import (
 	"ssm-doctor/agent/config"
 	"ssm-doctor/agent/daemon"
 	"ssm-doctor/agent/daemon/svc"
+	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/export"
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/awsapi"
+	"ssm-doctor/agent/outside"
+	"ssm-doctor/agent/report"
+	"ssm-doctor/checks/facts"
 )
 
 // memoryLimit bounds what is taken for a time. It is well above what a run with full
@@ -31,7 +37,7 @@ func configNames() config.Names {
 }
 
 func newServeCmd(a *app) *cobra.Command {
-	var demo, file string
+	var demo, file, out string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Keep examining this host, with metrics and a status page",
@@ -45,13 +51,14 @@ func newServeCmd(a *app) *cobra.Command {
 	fs := cmd.Flags()
 	fs.StringVar(&file, "config.file", "", "configuration `file` (default: "+config.DefaultFile(runtime.GOOS)+" if it is there)")
 	fs.StringVar(&demo, "demo", "", "examine the simulated host of this `name`; demo --list shows all")
+	fs.StringVar(&out, "outside", "", "add what a `file` of outside says to each report, for a day; it is read at start and on SIGHUP")
 	given := config.AddFlags(fs, configNames())
 	_ = cmd.RegisterFlagCompletionFunc("demo", choices(demoChoices()))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if !cmd.Flags().Changed("config.file") {
 			file = a.getenv(config.Env("config.file"))
 		}
-		s := serve{a: a, file: file, demo: demo, flags: given()}
+		s := serve{a: a, file: file, demo: demo, outside: out, flags: given()}
 		err := s.run(cmd.Context())
 		svc.Report(err)
 		return err
@@ -63,10 +70,22 @@ func newServeCmd(a *app) *cobra.Command {
 type serve struct {
 	a          *app
 	file, demo string
+	outside    string // file of the operator's half
+	view       atomic.Pointer[outside.View]
 	flags      config.Overrides
 }
 
 func (s *serve) load() (*config.Config, error) {
+	if s.outside == "-" {
+		return nil, errors.New("--outside is read again and again: name a file")
+	}
+	if s.outside != "" {
+		v, err := s.a.outsideOf(s.outside)
+		if err != nil {
+			return nil, err
+		}
+		s.view.Store(v)
+	}
 	file, named := s.file, s.file != ""
 	if !named {
 		file = config.DefaultFile(runtime.GOOS)
@@ -82,6 +101,18 @@ func (s *serve) load() (*config.Config, error) {
 		}
 	}
 	return config.Load(file, named, s.a.getenv, flags, configNames())
+}
+
+// outsideLasts is how long a file of outside is good for: what it names may be mended.
+const outsideLasts = 24 * time.Hour
+
+// merged is engine.Run with the operator's half.
+func (s *serve) merged(ctx context.Context, env *gather.Env, o engine.Options) (*report.Report, *facts.Facts) {
+	r, f := engine.Run(ctx, env, o)
+	if v := s.view.Load(); r.GeneratedAt.Sub(v.File.GeneratedAt) < outsideLasts {
+		outside.Merge(r, v)
+	}
+	return r, f
 }
 
 func (s *serve) run(ctx context.Context) error {
@@ -123,6 +154,9 @@ func (s *serve) run(ctx context.Context) error {
 	}
 	host, _ := os.Hostname()
 	o := daemon.Options{Load: load, Env: env, Log: log, Getenv: s.a.getenv, Reload: reload, Eager: s.demo != "", Host: host, Quiet: daemon.GiveBack}
+	if s.outside != "" {
+		o.Run = s.merged
+	}
 	log.Info("starting", "version", versionString())
 	err = svc.Run(ctx, func(ctx context.Context, ready func()) error {
 		o.Ready = ready
