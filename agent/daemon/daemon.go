@@ -35,16 +35,19 @@ type Options struct {
 	Wall func() time.Time
 	// Host is the name of this host, for the Host header.
 	Host string
-	// Quiet is called when nothing is to do until the next look at the network;
-	// GiveBack is made for it.
-	Quiet func()
+	// Quiet is called when nothing is to do until the next look; network tells that it was
+	// the network's turn, so that this is a while. GiveBack is made for it.
+	Quiet func(network bool)
 	// Ready is called once the daemon listens.
 	Ready func()
 }
 
-// GiveBack returns memory that only runs need to the system.
-func GiveBack() {
-	debug.FreeOSMemory()
+// GiveBack returns memory that only runs need to the system. A collection for each look at
+// files would cost more than it gives.
+func GiveBack(network bool) {
+	if network {
+		debug.FreeOSMemory()
+	}
 	Trim()
 }
 

@@ -387,7 +387,7 @@ func TestResultPanics(t *testing.T) {
 		h := &host{answer: always(managed)}
 		d := testDaemon(t, h, nil, func(o *Options) {
 			first := true
-			o.Quiet = func() {
+			o.Quiet = func(bool) {
 				if first {
 					first = false
 					panic("boom")
@@ -402,6 +402,30 @@ func TestResultPanics(t *testing.T) {
 			time.Sleep(time.Minute)
 			if s := d.Snapshot(); s.Report.State != report.Managed || !s.Success {
 				t.Errorf("afterwards %s, success %v", s.Report.State, s.Success)
+			}
+		})
+	})
+}
+
+// After each look something can be given back, and more after one at the network.
+func TestQuiet(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		network, local := 0, 0
+		d := testDaemon(t, &host{answer: always(managed)}, nil, func(o *Options) {
+			o.Quiet = func(n bool) {
+				if n {
+					network++
+				} else {
+					local++
+				}
+			}
+		})
+		looped(t, d, func() {
+			time.Sleep(20 * time.Minute)
+			synctest.Wait()
+			if network < 3 || local < 5*network {
+				t.Errorf("%d times after the network, %d times after the host alone", network, local)
 			}
 		})
 	})

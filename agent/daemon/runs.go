@@ -137,8 +137,8 @@ func (d *Daemon) finish(ctx context.Context, r result) {
 	}
 	d.afterwards(now, wall, before, r)
 	d.writeFiles(r.report)
-	if r.work.network && d.o.Quiet != nil {
-		d.o.Quiet()
+	if d.o.Quiet != nil {
+		d.o.Quiet(r.work.network)
 	}
 }
 
