@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
@@ -15,7 +16,7 @@ var InstanceProfileTrust = register(Check{
 	Station: AtCredentials,
 	Causes:  []string{"instance-profile-trust-broken"},
 	Doc: "The metadata service reports a Code beside a role's credentials. Anything but Success means that EC2 could not assume the role: its trust policy does not name ec2.amazonaws.com, " +
-		"or role or profile were deleted. The trust policy itself cannot be read here.",
+		"or role or profile were deleted. Credentials that had ended when they were given out are not renewed either. The trust policy itself cannot be read here.",
 	Eval: func(n *node.Node) Finding {
 		profile, role := n.Facts.IMDS.Profile, n.Facts.IMDS.Role
 		switch {
@@ -36,6 +37,8 @@ var InstanceProfileTrust = register(Check{
 		}
 		name := text.Or(n.Identity.Role, "of the instance profile")
 		switch {
+		case code == "Success" && ok && !r.Expires.IsZero() && !r.Expires.After(n.Now()):
+			return endedAtTheSource(n, name, p.Name, r, from)
 		case code == "Success":
 			return pass("credentials of the role %s are given out", name)
 		case code == "" && ok:
@@ -57,3 +60,28 @@ var InstanceProfileTrust = register(Check{
 		return endsWithCredentials(n, fd)
 	},
 })
+
+// endedAtTheSource is the finding of credentials that had ended when the metadata service
+// gave them out, by a clock that is right.
+func endedAtTheSource(n *node.Node, name, profile string, r facts.Role, from string) Finding {
+	skew, known := n.Facts.Network.Skew.Get()
+	switch {
+	case !known:
+		return unknown("the metadata service gives out credentials of the role %s that ended %s by the clock of this host, which was not compared with that of AWS", name, n.Ago(r.Expires)).failing(Blocks)
+	case max(skew, -skew) > 60:
+		return unknown("the metadata service gives out credentials of the role %s that ended %s by the clock of this host, which is wrong", name, n.Ago(r.Expires)).failing(Blocks)
+	case n.MayBeHybrid():
+		return unknown("the metadata service gives out credentials of the role %s that have ended, and whether the node needs them is not known", name)
+	}
+	fd := blocks("instance-profile-trust-broken", Proven, "the metadata service gives out credentials of the role %s that ended %s: EC2 does not renew them", name, n.Ago(r.Expires)).
+		saw("imds GET iam/security-credentials/"+name, "Success, valid until "+text.Stamp(r.Expires), from).with("role", n.Identity.Role, "profile", profile).
+		logged(n.Log.CurrentCredentials(facts.SigProfileFailed)).
+		fix(causes.AttachProfileAgain...)
+	switch {
+	case n.Identity.Hybrid == node.Yes:
+		return fd.as(Notes)
+	case n.Acceptance.Now == node.Yes && n.Credentials.OnDHMC == node.Yes:
+		return fd.as(Breaks)
+	}
+	return endsWithCredentials(n, fd)
+}

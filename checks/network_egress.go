@@ -383,12 +383,16 @@ var (
 // switchSteps turn Agent.UseDualStackEndpoint on, and leave the rest of the file.
 func switchSteps(n *node.Node) []causes.Step {
 	const says = "Let the agent use the dual-stack endpoints: set Agent.UseDualStackEndpoint to true"
-	unix := `jq '.Agent.UseDualStackEndpoint = true' {config} > {config}.new && mv {config}.new {config}`
+	// An object that is put ahead of one of the same name, the agent reads as one.
+	linux := `sed -E -z -i.bak -e '/"UseDualStackEndpoint"/I!s/\{/{"Agent": {"UseDualStackEndpoint": true},/' -e 's/(\{"Agent": \{"UseDualStackEndpoint": true\}),([[:space:]]*\})/\1\2/' -e 's/("UseDualStackEndpoint"[[:space:]]*:[[:space:]]*)false/\1true/I' {config}`
+	mac := `jq '.Agent.UseDualStackEndpoint = true' {config} > {config}.new && mv {config}.new {config}`
 	if n.Facts.Agent.Config.Absent() { // what the file does not say keeps its default
-		unix = `echo '{"Agent": {"UseDualStackEndpoint": true}}' > {config}`
+		linux = `echo '{"Agent": {"UseDualStackEndpoint": true}}' > {config}`
+		mac = linux
 	}
 	return []causes.Step{
-		{Text: says, Command: unix, Where: causes.OnHost, Root: true, GOOS: "linux darwin"},
+		{Text: says, Command: linux, Where: causes.OnHost, Root: true, GOOS: "linux"},
+		{Text: says, Command: mac, Where: causes.OnHost, Root: true, GOOS: "darwin"},
 		{Text: says, Command: "if (-not (Test-Path {config})) { '{}' | Set-Content {config} }; $c = Get-Content {config} -Raw | ConvertFrom-Json; if (-not $c.Agent) { $c | Add-Member Agent ([pscustomobject]@{}) }; $c.Agent | Add-Member UseDualStackEndpoint $true -Force; $c | ConvertTo-Json -Depth 9 | Set-Content {config}", Where: causes.OnHost, Root: true, GOOS: "windows"},
 		{Text: "Policies that name IPv4 addresses (aws:SourceIp) need those of IPv6 too; see what this host will come from", Command: "ip -6 -br addr show scope global", Where: causes.OnHost, GOOS: "linux"},
 	}

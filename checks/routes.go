@@ -87,7 +87,7 @@ func linuxStep(root bool, says, command string) causes.Step {
 
 // lookStep shows the way to an address and all that decides it.
 func lookStep(to string) causes.Step {
-	return linuxStep(false, "Look at the way that is taken, and what decides it", "ip route get "+to+"; ip rule; ip route show table all | grep -v 'table local'")
+	return linuxStep(false, "Look at the way that is taken and at what decides it", "ip route get "+to+"; ip rule; ip route show table all | grep -v 'table local'")
 }
 
 // removeRoute is the remedy for a route that leads nowhere; nil where the catalogue's

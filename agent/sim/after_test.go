@@ -439,6 +439,10 @@ func (a *aftermath) apply(c causes.Change) {
 			s.Principals["attached"] = &Principal{Kind: KindProfile, Name: "NodeRole", Policies: []Policy{"AmazonSSMManagedInstanceCore"}}
 			s.IMDS.Profile = "attached"
 		}
+	case causes.ProfileAgain:
+		if p := s.Principals[s.IMDS.Profile]; p != nil && p.Life < 0 {
+			p.Life = 0
+		}
 	case causes.ManagementOn:
 		s.Principals[dhmc] = &Principal{Kind: KindDHMC, Name: "AWSSystemsManagerDefaultEC2InstanceManagementRole", Path: "/service-role/", Policies: []Policy{"AmazonSSMManagedEC2InstanceDefaultPolicy"}}
 	case causes.RoleCreated:
@@ -554,6 +558,29 @@ func editedConfig(old, edit string) string {
 		for section, keys := range m {
 			maps.DeleteFunc(keys, func(key string, _ any) bool { return strings.EqualFold(section+"."+key, k[1]) })
 		}
+	}
+	for _, k := range regexp.MustCompile(`s/\("(\w+)"[^"]*"(\w+)"`).FindAllStringSubmatch(edit, -1) { // of sed
+		for section, keys := range m {
+			for key := range keys {
+				if strings.EqualFold(section+"."+key, k[1]+"."+k[2]) {
+					keys[key] = ""
+				}
+			}
+		}
+	}
+	for text, value := range map[string]string{`\1["OnPrem", "EC2"]`: `["OnPrem","EC2"]`, `\1["OnPrem"]`: `["OnPrem"]`} {
+		if strings.Contains(edit, text) {
+			if m["Identity"] == nil {
+				m["Identity"] = map[string]any{}
+			}
+			m["Identity"]["ConsumptionOrder"] = json.RawMessage(value)
+		}
+	}
+	if strings.Contains(edit, "UseDualStackEndpoint") && strings.Contains(edit, `\1true/`) {
+		if m["Agent"] == nil {
+			m["Agent"] = map[string]any{}
+		}
+		m["Agent"]["UseDualStackEndpoint"] = true
 	}
 	for _, k := range regexp.MustCompile(`^\.(\w+)\.(\w+) = (\S+)`).FindAllStringSubmatch(edit, -1) {
 		if m[k[1]] == nil {
@@ -734,6 +761,11 @@ func (a *aftermath) live() error {
 		}
 		a.Agent.Environment = env
 	}
+	if name := set("UnsetEnvironment"); name != "" {
+		env := maps.Clone(a.Agent.Environment)
+		delete(env, name)
+		a.Agent.Environment = env
+	}
 	if u := set("User"); u != "" {
 		for k, x := range a.Agent.Units {
 			x.User = u
@@ -863,6 +895,9 @@ func (l *starting) proxy(scheme, host string) string {
 // metadata says why the agent cannot use the metadata service; empty: it can.
 func (l *starting) metadata() string {
 	const token = "failed to get identity instance id. Error: EC2MetadataError: failed to get IMDSv2 token and fallback to IMDSv1 is disabled\ncaused by: : \n\tstatus code: 0, request id: \ncaused by: RequestError: send request failed\ncaused by: Put \"http://169.254.169.254/latest/api/token\": "
+	if l.Agent.Environment["AWS_EC2_METADATA_DISABLED"] == "true" {
+		return "failed to get identity instance id. Error: EC2MetadataError: access disabled to EC2 IMDS via client option, or \"AWS_EC2_METADATA_DISABLED\" environment variable"
+	}
 	if l.proxy("http", "169.254.169.254") != "" {
 		return "failed to get identity instance id. Error: EC2MetadataError: failed to get IMDSv2 token and fallback to IMDSv1 is disabled\n\tstatus code: 403"
 	}

@@ -8,6 +8,14 @@ import (
 
 // moreFaults are other forms of faults that occur elsewhere.
 var moreFaults = []fault{
+	{"imds-variable", "imds-disabled", "critical", "profile", func(s *sim.Scenario) {
+		s.Agent.Environment = map[string]string{"AWS_EC2_METADATA_DISABLED": "true"}
+		sim.NoIdentity(s, "EC2MetadataError: access disabled to EC2 IMDS via client option, or \"AWS_EC2_METADATA_DISABLED\" environment variable")
+	}, nil},
+	{"metadata-credentials-ended", "instance-profile-trust-broken", "critical", "profile", func(s *sim.Scenario) {
+		s.Principals["profile"].Life = sim.Duration(-2 * time.Hour)
+		sim.Refused(s, sim.Skipped+"ExpiredTokenException: The security token included in the request is expired"+sim.RequestID)
+	}, nil},
 	{"imds-nft", "imds-blocked-by-host", "critical", "profile", func(s *sim.Scenario) {
 		s.IMDS.Mode = "absent"
 		s.Host.Firewall, s.Host.Rules = "nft", "table inet filter {\n\tchain output {\n\t\ttype filter hook output priority 0; policy accept;\n\t\tip daddr 169.254.169.254 drop\n\t}\n}\n"

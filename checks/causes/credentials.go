@@ -20,11 +20,11 @@ var credentialsCauses = []Cause{
 	},
 	Cause{
 		ID: "instance-profile-trust-broken", Group: "credentials", Severity: Critical, Title: "EC2 may not assume the role",
-		Meaning: "An instance profile is attached, but it gives no credentials: its role's trust policy does not allow ec2.amazonaws.com, or the role was deleted.",
+		Meaning: "An instance profile is attached, but it gives no credentials that are valid: its role's trust policy does not allow ec2.amazonaws.com, the role was deleted, or EC2 does not renew them.",
 		Fix: []Step{
 			operator("Look at the role's trust policy, and whether the role exists", "aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument"),
 			operator("Let ec2.amazonaws.com assume it: set this trust policy (add other principals it needs)", "aws iam update-assume-role-policy --role-name {role} --policy-document '"+trustEC2+"'"),
-			operator("If the role was deleted and created again, attach the profile again: the old association still points to the deleted role", "aws ec2 describe-iam-instance-profile-associations --region {region} --filters Name=instance-id,Values={instance}"),
+			operator("If the role was deleted and created again, attach the profile again: the old association still points to the deleted role", associateAgain),
 			restartFailed, verify,
 		},
 		Docs: []string{docProfile, docTroubleshoot},

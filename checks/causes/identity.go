@@ -2,9 +2,25 @@ package causes
 
 import "strings"
 
-// WithoutKeys takes keys out of the agent's configuration, such as Agent.Region, and leaves
-// the rest; a copy stays. The agent takes keys in any case, and so does this.
+// WithoutKeys sets keys of the agent's configuration back, such as Agent.Region, and leaves
+// the rest; a copy stays. The agent takes keys in any case, and so does this. A text that is
+// empty is one that is not set; an order of identities becomes the usual one.
+// Source: amazon-ssm-agent 3.3, amazon-ssm-agent.json.template, agent/appconfig.
 func WithoutKeys(keys ...string) string {
+	out := "sed -E -z -i.bak"
+	for _, k := range keys {
+		section, key, _ := strings.Cut(k, ".")
+		if key == "ConsumptionOrder" {
+			out += ` -e 's/("ConsumptionOrder"[[:space:]]*:[[:space:]]*)\[[^]]*\]/\1["OnPrem", "EC2"]/Ig'`
+			continue
+		}
+		out += ` -e 's/("` + section + `"[[:space:]]*:[[:space:]]*\{[^{}]*"` + key + `"[[:space:]]*:[[:space:]]*)"[^"]*"/\1""/Ig'`
+	}
+	return out + " {config}"
+}
+
+// WithoutKeysMac is the same for macOS, whose sed knows only lines, and which has jq.
+func WithoutKeysMac(keys ...string) string {
 	filter := ""
 	for i, k := range keys {
 		if i > 0 {
@@ -93,7 +109,8 @@ var identityCauses = []Cause{
 		Fix: []Step{
 			unix.onHost("Check where a Region is set", "grep -ni region {config} {data}/registration"),
 			windows.onHost("Check where a Region is set", "Select-String -Path {config},(Join-Path {data} registration) -Pattern region"),
-			unix.asRoot("Take the Region out of the configuration: the agent takes it from the metadata, or from its registration", WithoutKeys("Agent.Region", "Mgs.Region")),
+			linux.asRoot("Take the Region out of the configuration: the agent takes it from the metadata, or from its registration", WithoutKeys("Agent.Region", "Mgs.Region")),
+			mac.asRoot("Take the Region out of the configuration: the agent takes it from the metadata, or from its registration", WithoutKeysMac("Agent.Region", "Mgs.Region")),
 			windows.asRoot("Take the Region out of the configuration: the agent takes it from the metadata, or from its registration", "$c = Get-Content {config} -Raw | ConvertFrom-Json; foreach ($s in $c.Agent, $c.Mgs) { if ($s) { $s.PSObject.Properties.Remove('Region') } }; $c | ConvertTo-Json -Depth 9 | Set-Content {config}"),
 			restart, verify,
 		},

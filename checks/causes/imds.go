@@ -7,6 +7,11 @@ var (
 	rulesWindows = windows.asRoot("Look for a rule or route on this host", "Get-NetFirewallRule -Direction Outbound -Action Block -Enabled True | Format-Table Name,DisplayName; route print 169.254*")
 )
 
+// onPremOnly sets the order of identities in the agent's configuration, which it makes where
+// there is none; an object that it puts ahead of one of the same name, the agent reads as one.
+const onPremOnly = `[ -s {config} ] || echo '{}' > {config}
+sed -E -z -i.bak -e '/"ConsumptionOrder"/I!s/\{/{"Identity": {"ConsumptionOrder": []},/' -e 's/(\{"Identity": \{"ConsumptionOrder": \[\]\}),([[:space:]]*\})/\1\2/' -e 's/("ConsumptionOrder"[[:space:]]*:[[:space:]]*)\[[^]]*\]/\1["OnPrem"]/I' {config}`
+
 var imdsCauses = []Cause{
 	Cause{
 		ID: "imds-disabled", Group: "imds", Severity: Critical, Title: "instance metadata disabled",
@@ -76,7 +81,8 @@ var imdsCauses = []Cause{
 			linux.onHost("Check who answers", "ip route get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head"),
 			mac.onHost("Check who answers", "route -n get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head"),
 			windows.onHost("Check who answers", "route print 169.254*; $q = [Net.WebRequest]::Create('http://169.254.169.254/'); $q.Proxy = $null; $q.Timeout = 2000; try { $r = $q.GetResponse() } catch { $_.Exception.Message; $r = $_.Exception.InnerException.Response }; $r | Format-List StatusCode,Server"),
-			unix.asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", `{ cat {config} 2>/dev/null || echo '{}'; } | jq '.Identity.ConsumptionOrder = ["OnPrem"]' > {config}.new && mv {config}.new {config}`),
+			linux.asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", onPremOnly),
+			mac.asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", `{ cat {config} 2>/dev/null || echo '{}'; } | jq '.Identity.ConsumptionOrder = ["OnPrem"]' > {config}.new && mv {config}.new {config}`),
 			windows.asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", `if (-not (Test-Path {config})) { Copy-Item "$env:ProgramFiles\Amazon\SSM\amazon-ssm-agent.json.template" {config} }; Select-String -Path {config} -Pattern ConsumptionOrder`),
 			or(linux.asRoot)("Or keep the host from reaching it", "ip route add unreachable 169.254.169.254"),
 			or(windows.asRoot)("Or keep the host from reaching it", "New-NetFirewallRule -DisplayName 'No EC2 metadata' -Direction Outbound -RemoteAddress 169.254.169.254 -Action Block"),

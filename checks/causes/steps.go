@@ -96,6 +96,15 @@ var AttachProfile = []Step{
 	restartFailed, verify,
 }
 
+// AttachProfileAgain makes EC2 give out new credentials of the profile that is attached.
+var AttachProfileAgain = []Step{
+	operator("Attach the instance profile again: EC2 then gives out new credentials", associateAgain),
+	restartFailed, verify,
+}
+
+const associateAgain = "association=$(aws ec2 describe-iam-instance-profile-associations --region {region} --filters Name=instance-id,Values={instance} --query 'IamInstanceProfileAssociations[0].AssociationId' --output text)\n" +
+	"aws ec2 replace-iam-instance-profile-association --region {region} --association-id \"$association\" --iam-instance-profile Name={profile}"
+
 // RestartRegistered makes an agent use the registration that was made while it ran.
 var RestartRegistered = []Step{asRoot("Restart the agent: it uses the new registration only from its start on", "{restart}"), verify}
 
