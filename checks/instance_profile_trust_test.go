@@ -61,8 +61,8 @@ func TestInstanceProfileTrust(t *testing.T) {
 		{name: "task", kind: "task", want: is(Skip, "not an EC2 instance")},
 
 		{name: "ended where they are given out", fault: ended(neverAccepted), want: named(Blocks, "the metadata service gives out credentials of the role WebServerRole that ended 2 h ago: EC2 does not renew them", "imds GET iam/security-credentials/WebServerRole: Success, valid until", "profile=WebServerRole")},
-		{name: "ended by a clock that is wrong", fault: ended(neverAccepted, func(f *facts.Facts) { f.Network.Skew.Value = 9000 }), want: is(Unknown, "by the clock of this host, which is wrong")},
-		{name: "ended by a clock that was not compared", fault: ended(neverAccepted, func(f *facts.Facts) { f.Network.Skew = facts.Unknown[float64]("not asked", "") }), want: is(Unknown, "which was not compared with that of AWS")},
+		{name: "ended by a clock that is wrong", fault: ended(neverAccepted, func(f *facts.Facts) { f.Network.Skew.Value = 9000 }), want: want{status: Unknown, effect: Blocks, says: "by the clock of this host, which is wrong"}},
+		{name: "ended by a clock that was not compared", fault: ended(neverAccepted, func(f *facts.Facts) { f.Network.Skew = facts.Unknown[float64]("not asked", "") }), want: want{status: Unknown, effect: Blocks, says: "which was not compared with that of AWS"}},
 
 		{name: "broken", fault: broken(neverAccepted), want: named(Blocks, says, "imds GET iam/security-credentials/WebServerRole: Code AssumeRoleUnauthorizedAccess "+message+" (imds:GET /latest/meta-data/iam/security-credentials/WebServerRole)", "role=WebServerRole")},
 		{name: "broken, and in the log", fault: broken(neverAccepted, func(f *facts.Facts) {

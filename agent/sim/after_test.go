@@ -561,11 +561,7 @@ func editedConfig(old, edit string) string {
 	}
 	for _, k := range regexp.MustCompile(`s/\("(\w+)"[^"]*"(\w+)"`).FindAllStringSubmatch(edit, -1) { // of sed
 		for section, keys := range m {
-			for key := range keys {
-				if strings.EqualFold(section+"."+key, k[1]+"."+k[2]) {
-					keys[key] = ""
-				}
-			}
+			maps.DeleteFunc(keys, func(key string, _ any) bool { return strings.EqualFold(section+"."+key, k[1]+"."+k[2]) }) // an empty text is one that is not set
 		}
 	}
 	for text, value := range map[string]string{`\1["OnPrem", "EC2"]`: `["OnPrem","EC2"]`, `\1["OnPrem"]`: `["OnPrem"]`} {
@@ -756,7 +752,7 @@ func (a *aftermath) live() error {
 		for k, v := range a.Agent.Environment {
 			env[k] = v
 		}
-		for _, m := range regexp.MustCompile(`"([a-zA-Z_]+)=([^"]*)"`).FindAllStringSubmatch(e, -1) {
+		for _, m := range regexp.MustCompile(`"(\w+)=([^"]*)"`).FindAllStringSubmatch(e, -1) {
 			env[m[1]] = m[2]
 		}
 		a.Agent.Environment = env
@@ -778,7 +774,7 @@ func (a *aftermath) live() error {
 	for name, f := range a.Files { // drop-ins of files apply from now on
 		if strings.Contains(name, ".service.d/") && len(a.loaded) == 0 {
 			env := map[string]string{}
-			for _, m := range regexp.MustCompile(`"([a-zA-Z_]+)=([^"]*)"`).FindAllStringSubmatch(f.Content, -1) {
+			for _, m := range regexp.MustCompile(`"(\w+)=([^"]*)"`).FindAllStringSubmatch(f.Content, -1) {
 				env[m[1]] = m[2]
 			}
 			a.Agent.Environment = env

@@ -9,10 +9,12 @@ import (
 // unproven are faults, as the second of two, after whose first one more is named than the
 // two, or the first one still is: only another try of the agent would tell.
 var unproven = map[string]string{
-	"config":                 "the agent does not get as far again as the log says of the first fault",
-	"upgrade":                "that the agent fell back to ec2messages is taken for a lack of rights too",
-	"proxy-forbids-sessions": "the same",
-	"activation":             "nothing says in which order the agent would look for an identity",
+	"program-empty":                       "whether the first is over, only an agent that starts could show",
+	"oom-kill-that-only-the-kernel-tells": "the agent does not get as far again as the log says of the first fault",
+	"config":                              "the agent does not get as far again as the log says of the first fault",
+	"upgrade":                             "that the agent fell back to ec2messages is taken for a lack of rights too",
+	"proxy-forbids-sessions":              "the same",
+	"activation":                          "nothing says in which order the agent would look for an identity",
 }
 
 // TestRemediesOfPairs: of two faults the remedy of the one that is named takes that away,
