@@ -3,11 +3,13 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/iam"
 	"ssm-doctor/checks/outlook"
 	"ssm-doctor/checks/text"
 )
@@ -63,10 +65,23 @@ func waysThrough(fix []report.Step) [][]int {
 	return out
 }
 
-// wayOf is what one way leads to.
+// wayOf is what one way leads to: without the steps that are for a case which may not be,
+// where that does.
 func wayOf(f *facts.Facts, r *report.Report, steps []int, o Options) (report.Way, error) {
+	certain := slices.DeleteFunc(slices.Clone(steps), func(i int) bool { return causes.Conditional(r.RootCause.Fix[i-1].Text.String()) })
+	if len(certain) < len(steps) {
+		if w, err := leadsTo(f, r, certain, o); err != nil || w.State != report.Unknown {
+			w.Steps = steps
+			return w, err
+		}
+	}
+	return leadsTo(f, r, steps, o)
+}
+
+func leadsTo(f *facts.Facts, r *report.Report, steps []int, o Options) (report.Way, error) {
 	w := report.Way{Steps: steps, Operator: []int{}, State: report.Unknown, NotKnown: []text.Text{}}
 	var list []causes.Change
+	var cases []text.Text
 	effect, unknown := false, false
 	for _, i := range steps {
 		s := r.RootCause.Fix[i-1]
@@ -74,6 +89,11 @@ func wayOf(f *facts.Facts, r *report.Report, steps []int, o Options) (report.Way
 		unknown = unknown || !known
 		for _, x := range c {
 			effect = effect || !x.Lasts() && x.Kind != causes.UnitLoaded
+		}
+		if says := s.Text.String(); len(c) > 0 && causes.Conditional(says) {
+			says, _, _ = strings.Cut(says, ",")
+			_, says, _ = strings.Cut(says, " ")
+			cases = append(cases, text.New("whether %s", says))
 		}
 		list = append(list, c...)
 		if s.Where != causes.OnHost && len(c) > 0 {
@@ -84,7 +104,12 @@ func wayOf(f *facts.Facts, r *report.Report, steps []int, o Options) (report.Way
 	if err != nil {
 		return w, fmt.Errorf("plan: %w", err)
 	}
-	open := after.Open
+	open := append(slices.Clone(cases), after.Open...)
+	for _, x := range r.Also { // that the agent runs in these facts is because the plan starts it
+		if x.Severity == string(causes.Critical) && x.ID != r.RootCause.ID && slices.Contains([]string{"host", "agent"}, x.Group) {
+			open = append(open, text.New("whether %s keeps the agent from running", x.ID))
+		}
+	}
 	if unknown {
 		open = append(open, text.New("what a command of these steps changes"))
 	}
@@ -103,15 +128,35 @@ func wayOf(f *facts.Facts, r *report.Report, steps []int, o Options) (report.Way
 		w.State, w.Next, w.Summary = then.State, root.ID, root.Summary
 	case len(open) > 0:
 	case then.State == report.Degraded && !last:
-		w.State, w.Next, w.Summary = then.State, root.ID, root.Summary
+		w.State, w.Next, w.Summary, w.RestsOn = then.State, root.ID, root.Summary, after.RestsOn
 		return w, nil
 	case then.State == report.Managed:
-		w.State = then.State
+		w.State, w.RestsOn = then.State, after.RestsOn
 		return w, nil
 	default:
 		open = append(open, text.New("whether the node is accepted then"))
 	}
 	w.NotKnown = open
+	return w, nil
+}
+
+// PlanPolicies says what other policies of its role would make of a host, by what they say
+// of each action.
+func PlanPolicies(f *facts.Facts, verdicts map[string]iam.Verdict, o Options) (report.Way, error) {
+	w := report.Way{Steps: []int{}, Operator: []int{}, State: report.Unknown, NotKnown: []text.Text{}}
+	after, err := outlook.WithPolicies(f, verdicts)
+	if err != nil {
+		return w, fmt.Errorf("plan: %w", err)
+	}
+	then := Judge(after.Facts, o)
+	switch root := then.RootCause; {
+	case root != nil && !isLastResort(root.ID) && root.Severity != string(causes.Info) && (then.State == report.NotManaged || then.State == report.Degraded && len(after.Open) == 0):
+		w.State, w.Next, w.Summary, w.RestsOn = then.State, root.ID, root.Summary, after.RestsOn
+	case len(after.Open) == 0 && then.State == report.Managed:
+		w.State, w.RestsOn = then.State, after.RestsOn
+	default:
+		w.NotKnown = append(after.Open, text.New("whether the node is accepted then"))
+	}
 	return w, nil
 }
 

@@ -15,7 +15,7 @@ import (
 func (v *pageView) tree() *html.Node {
 	main := tag("main", prop{"id", "main"}, prop{"tabindex", "-1"}, lineEnd())
 	// What is wrong and what mends it comes first, and is what is printed.
-	for _, n := range []*html.Node{v.remedy(), v.seen(), v.doubt(), v.path(), v.also(), v.checks(), v.unexplained(), v.features(), v.history(), v.outside(), v.notLooked(), v.node(), v.details(), v.explanations()} {
+	for _, n := range []*html.Node{v.remedy(), v.plan(), v.seen(), v.doubt(), v.path(), v.also(), v.checks(), v.unexplained(), v.features(), v.history(), v.outside(), v.notLooked(), v.node(), v.details(), v.explanations()} {
 		if n != nil {
 			add(main, n)
 			add(main, lineEnd())
@@ -146,6 +146,31 @@ func (v *pageView) remedy() *html.Node {
 		return nil
 	}
 	return section("fix", "Fix", steps(c.Fix, v.R), lineEnd(), blanksOf(v.R, c.Fix))
+}
+
+// plan is what the steps would make of the node; nil: nobody asked.
+func (v *pageView) plan() *html.Node {
+	if v.R.Plan == nil {
+		return nil
+	}
+	ways := tag("ul")
+	for _, l := range v.R.planLines() {
+		end := "."
+		if len(l.list) > 0 {
+			end = ":"
+		}
+		item := tag("li", capital(l.text)+end)
+		if len(l.list) > 0 {
+			add(item, tag("ul", each(l.list, func(s string) *html.Node { return tag("li", s) })))
+		}
+		if l.after != "" {
+			add(item, raw(" "))
+			add(item, textNode(sentence(l.after)))
+		}
+		add(ways, item)
+		add(ways, lineEnd())
+	}
+	return section("plan", "Plan", tag("p", class("dim"), "From what was seen; nothing was changed."), lineEnd(), ways)
 }
 
 // blanksOf says what goes in place of the words in capitals; nil: there are none.

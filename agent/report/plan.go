@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"ssm-doctor/checks/text"
 )
@@ -23,6 +24,9 @@ type Way struct {
 	Next     string      `json:"next"`    // the cause that is left; empty: none, or not known
 	Summary  text.Text   `json:"summary"` // of that cause
 	NotKnown []text.Text `json:"not_known"`
+	// RestsOn is when Systems Manager accepted the node last, where the promise is for a
+	// world in which nothing else changed since.
+	RestsOn time.Time `json:"rests_on,omitzero"`
 }
 
 func (p *Plan) normalize() {
@@ -36,13 +40,15 @@ func (p *Plan) normalize() {
 // stateWords are how a plan says a state.
 var stateWords = map[string]string{Managed: "managed", Degraded: "managed, with a part that is broken", NotManaged: "not managed", Unknown: "cannot be told"}
 
-// outcome is what a way leads to, in a sentence.
-func (w Way) outcome() string {
+// Outcome is what a way leads to, in a sentence.
+func (w Way) Outcome() string {
 	switch {
 	case w.Next != "":
 		return stateWords[w.State] + ", because of " + w.Next + ": " + w.Summary.String()
 	case w.State == Unknown:
 		return "nothing else that was seen is in the way. Not known before it is done"
+	case !w.RestsOn.IsZero():
+		return stateWords[w.State] + ", if nothing else changed since " + text.Stamp(w.RestsOn) + ", when Systems Manager accepted this node last"
 	}
 	return stateWords[w.State]
 }
@@ -121,7 +127,7 @@ func (r *Report) planLines() (out []planLine) {
 		return []planLine{{text: "Without any step: " + stateWords[p.Now] + ". There is no step to plan"}}
 	}
 	for _, w := range p.Ways {
-		l := planLine{text: w.label(r.RootCause.Fix) + ": " + w.outcome()}
+		l := planLine{text: w.label(r.RootCause.Fix) + ": " + w.Outcome()}
 		for _, t := range w.NotKnown {
 			l.list = append(l.list, t.String())
 		}

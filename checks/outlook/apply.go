@@ -44,10 +44,16 @@ func (m *model) apply(c causes.Change) {
 		if c.To != "" && c.To != "before" {
 			f.Agent.Installed = facts.Known(c.To, notDone)
 		}
-		m.once(ofAgent, "whether the agent starts", c)
+		m.doubt(ofAgent, "whether the agent starts", c)
 
 	case causes.FileMoved, causes.FileRemoved:
 		m.fileGone(c)
+	case causes.FileEdited:
+		if strings.Contains(c.On, ".service.d/") {
+			m.doubt(ofAgent, "whether the agent keeps running", c)
+		} else {
+			m.elsewhere("what changes", c)
+		}
 	case causes.OwnerSet, causes.ModeSet:
 		m.pathSet(c)
 	case causes.Mounted:
@@ -63,10 +69,24 @@ func (m *model) apply(c causes.Change) {
 				m.settled[facts.SigExecDenied] = true
 			}
 		}
-		m.once(ofAgent, "whether the agent starts", c)
+		m.doubt(ofAgent, "whether the agent starts", c)
+	case causes.SpaceFreed, causes.VolumeGrown:
+		for i := range f.Host.FileSystems.Value {
+			if u := &f.Host.FileSystems.Value[i].Usage; u.Known() && u.Value.FreeBytes < u.Value.TotalBytes/5 {
+				u.Value.FreeBytes = u.Value.TotalBytes / 5
+			}
+		}
+		m.settled[facts.SigNoSpace] = true
+		m.doubt(ofAgent, "whether the agent starts", c)
+	case causes.MemoryAdded, causes.LabelsSet, causes.ProfileRelaxed, causes.PackagesSettled:
+		m.doubt(ofAgent, "whether the agent starts", c)
 	case causes.LimitSet:
 		if n, err := strconv.Atoi(c.To); err == nil && c.On == "fs.inotify.max_user_watches" {
 			f.Host.Inotify.Value.MaxWatches = n
+			return
+		}
+		if strings.HasPrefix(c.On, "net.") {
+			m.way(c)
 			return
 		}
 		m.elsewhere("what changes", c)
@@ -79,7 +99,9 @@ func (m *model) apply(c causes.Change) {
 		}
 		m.settled[facts.SigClock] = true
 		f.Log.Refusals.Value = slices.DeleteFunc(f.Log.Refusals.Value, func(r facts.Refusal) bool { return r.Match == facts.SigClock })
-		m.once("clock", "whether AWS accepts the clock of this host", c)
+		if !f.Network.Skew.Known() { // else it is right then
+			m.once("clock", "whether AWS accepts the clock of this host", c)
+		}
 
 	case causes.HostsLine:
 		names, err := regexp.Compile("^(?:" + c.On + ")$")
@@ -116,10 +138,18 @@ func (m *model) apply(c causes.Change) {
 		f.IMDS.Role = facts.Unknown[facts.Role](notDone, "")
 		m.forgetRights()
 		m.ask(ofRights, "whether the role of the instance profile %s may send a heartbeat and open the channel: no policy keeps it from that", c.To)
+	case causes.ProfileAgain:
+		f.IMDS.Role = facts.Unknown[facts.Role](notDone, "")
+		m.forgetRights()
+		m.doubt(ofIdentity, "whether the metadata service gives new credentials", c)
 	case causes.ManagementOn:
 		m.forgetRights()
 		m.ask(ofIdentity, "whether Default Host Management gives this instance credentials: the role exists, and no policy denies what it needs")
-	case causes.RoleCreated, causes.TrustSet, causes.NodeRoleSet, causes.RoleTagged:
+	case causes.TrustSet:
+		f.IMDS.Role = facts.Unknown[facts.Role](notDone, "")
+		m.forgetRights()
+		m.doubt(ofIdentity, "whether the node gets credentials of the role", c)
+	case causes.RoleCreated, causes.NodeRoleSet, causes.RoleTagged:
 		f.IMDS.Role = facts.Unknown[facts.Role](notDone, "")
 		m.forgetRights()
 		m.once(ofIdentity, "whether the node gets credentials of the role", c)
@@ -178,11 +208,31 @@ func (m *model) unitSet(c causes.Change) {
 			m.units(func(u *facts.Unit) { u.MemoryMax = 0 })
 		case key == "User" && value == "root":
 			m.units(func(u *facts.Unit) { u.User = "" })
+		case (key == "UnsetEnvironment" || strings.Contains(line, "METADATA")) && m.f.Agent.Metadata.Known():
+			m.f.Agent.Metadata.Value = facts.MetadataEnv{From: m.f.Agent.Metadata.Value.From}
 		}
 	}
-	if !c.Lasts() {
-		m.elsewhere("whether the agent keeps running and gets on", c)
+	if c.Lasts() {
+		return
 	}
+	if strings.Contains(c.To, "_PROXY") || strings.Contains(c.To, "_proxy") {
+		m.proxySet(c)
+		return
+	}
+	m.doubt(ofAgent, "whether the agent keeps running and gets on", c)
+}
+
+// proxySet is a proxy for the agent's service, or another list of what it does not serve.
+func (m *model) proxySet(c causes.Change) {
+	seen := m.f.IMDS.InstanceID.Known()
+	for _, e := range m.f.Network.Endpoints.Some() {
+		seen = seen && (e.Need != facts.NeedCore || e.Usable())
+	}
+	if seen { // without the proxy, which is in the way of the metadata service alone
+		m.doubt(ofAgent, "whether the agent gets on", c)
+		return
+	}
+	m.elsewhere("whether the agent gets on", c)
 }
 
 func (m *model) fileGone(c causes.Change) {
@@ -191,10 +241,17 @@ func (m *model) fileGone(c causes.Change) {
 	case c.On == f.Agent.ConfigPath && c.On != "":
 		f.Agent.Config = facts.Absent[facts.Config](notDone, "file:"+c.On)
 		m.settled[facts.SigConfigUnusable], m.settled[facts.SigStartFailed] = true, true
-		m.way(c) // it may name endpoints
+		if slices.ContainsFunc(f.Network.Endpoints.Some(), func(e facts.Endpoint) bool {
+			return e.Need == facts.NeedCore && (!e.Usable() || e.Configured != "default")
+		}) {
+			m.way(c) // it may name endpoints
+		}
+		m.doubt(ofAgent, "whether the agent starts", c)
 	case c.On == f.Credentials.RootFile.Value.Path && c.On != "":
 		f.Credentials.RootFile = facts.Absent[facts.SharedFile](notDone, "file:"+c.On)
 		m.elsewhere("what the agent signs with", c)
+	case strings.Contains(c.On, ".service.d/"), strings.HasSuffix(c.On, "/ipc"), strings.HasSuffix(c.On, "/identity_config.json"):
+		m.doubt(ofAgent, "whether the agent keeps running", c) // what it writes again, or ran without
 	default:
 		m.elsewhere("what the agent does", c)
 	}
@@ -218,7 +275,7 @@ func (m *model) pathSet(c causes.Change) {
 			u.Program.Value.Runnable = true
 		}
 	})
-	m.elsewhere("whether the agent starts", c)
+	m.doubt(ofAgent, "whether the agent starts", c)
 }
 
 // modeText is a mode as ls writes it.
@@ -232,21 +289,34 @@ func modeText(bits uint64) string {
 	return string(out)
 }
 
+// givesBack are the changes of a way that take away what was put in it: behind them is what
+// the node was accepted by. What others lead to was never tried.
+var givesBack = map[causes.Kind]bool{
+	causes.HostsLine: true, causes.RouteRemoved: true, causes.RouteSet: true, causes.RoutingRule: true, causes.FirewallRule: true, causes.LinkUp: true, causes.AddressAsked: true,
+	causes.MTUSet: true, causes.LimitSet: true, causes.GroupOpened: true, causes.MetadataOption: true,
+}
+
 // endpoints forgets what was seen of the way to some endpoints.
 func (m *model) endpoints(c causes.Change, which func(*facts.Endpoint) bool) {
 	m.touched = true
 	var names []string
+	kept := 0
 	for i := range m.f.Network.Endpoints.Value {
 		e := &m.f.Network.Endpoints.Value[i]
 		if !which(e) {
 			continue
 		}
-		e.DNS, e.TCP, e.Proxy, e.Scope = facts.DNS{}, nil, facts.Connect{}, ""
-		e.TLS, e.HTTP, e.WebSocket = facts.Unknown[facts.TLS](notDone, ""), facts.Unknown[facts.HTTP](notDone, ""), facts.Unknown[facts.HTTP](notDone, "")
-		e.Stall, e.Dual = facts.Unknown[facts.Stall](notDone, ""), facts.Unknown[facts.DualName](notDone, "")
-		if e.Need == facts.NeedCore {
-			names = append(names, e.Host)
+		forget(e)
+		if e.Need != facts.NeedCore {
+			continue
 		}
+		if names = append(names, e.Host); !m.accepted.IsZero() && givesBack[c.Kind] {
+			m.rests, m.back[ofNetwork+e.Service] = true, true
+			kept++
+		}
+	}
+	if kept > 0 && kept == len(names) {
+		return
 	}
 	if len(names) == 0 {
 		m.once(ofNetwork, "whether the endpoints answer", c)
@@ -254,6 +324,13 @@ func (m *model) endpoints(c causes.Change, which func(*facts.Endpoint) bool) {
 	}
 	t := text.New("whether "+places(names)+", once ", anyOf(names)...).Append(c.Says())
 	m.ask(ofNetwork, t.Format, t.Args...)
+}
+
+// forget drops what was seen of the way to an endpoint.
+func forget(e *facts.Endpoint) {
+	e.DNS, e.TCP, e.Proxy, e.Scope = facts.DNS{}, nil, facts.Connect{}, ""
+	e.TLS, e.HTTP, e.WebSocket = facts.Unknown[facts.TLS](notDone, ""), facts.Unknown[facts.HTTP](notDone, ""), facts.Unknown[facts.HTTP](notDone, "")
+	e.Stall, e.Dual = facts.Unknown[facts.Stall](notDone, ""), facts.Unknown[facts.DualName](notDone, "")
 }
 
 // way forgets what was seen of the network.
@@ -278,7 +355,12 @@ func (m *model) metadata(c causes.Change) {
 	if i.InstanceID.Known() && i.Token.Known() && i.Token.Value.Token {
 		return
 	}
-	m.once(ofMetadata, "whether the metadata service answers", c)
+	// An option is what is wrong where the service itself answered.
+	if t, ok := i.Token.Get(); givesBack[c.Kind] && (c.Kind != causes.MetadataOption || ok && t.Status != 0 || m.f.Host.Container.Known()) {
+		m.doubt(ofMetadata, "whether the metadata service answers", c)
+	} else {
+		m.once(ofMetadata, "whether the metadata service answers", c)
+	}
 	e := facts.Unknown[facts.Exchange](notDone, "")
 	i.Token, i.Bare, i.ViaProxy, i.IPv6, i.V1Allowed = e, e, e, e, facts.Unknown[bool](notDone, "")
 	s := facts.Unknown[string](notDone, "")
@@ -308,6 +390,9 @@ func (m *model) identity(c causes.Change) {
 	m.ask("activation", "whether AWS takes the activation, and gives the node credentials")
 }
 
+// ofRunning are entries about the agent's programs, whatever they sign with.
+var ofRunning = []string{facts.SigPanic, facts.SigBusStart, facts.SigStartFailed, facts.SigConfigUnusable, facts.SigNoSpace, facts.SigReadOnly, facts.SigExecDenied}
+
 // forgetRights drops what is known of the rights of the identity that was in use.
 func (m *model) forgetRights() {
 	m.touched = true
@@ -315,7 +400,9 @@ func (m *model) forgetRights() {
 	p.Actions, p.Identities = facts.Unknown[[]facts.Permission](notDone, ""), facts.Unknown[[]facts.Identity](notDone, "")
 	m.f.Log.Refusals = facts.Partly([]facts.Refusal(nil), notDone, "")
 	for _, s := range facts.Signatures {
-		m.settled[s.ID] = true
+		if !slices.Contains(ofRunning, s.ID) {
+			m.settled[s.ID] = true
+		}
 	}
 }
 
@@ -342,13 +429,15 @@ func (m *model) grant(role, layer string, meets func(iam.Refusal) bool) {
 		if r.Explicit || r.NotIAM || r.Layer != layer || role != "" && of != "" && of != role || !meets(r) {
 			return false
 		}
-		if layer == iam.LayerBoundary && !private {
+		if layer == iam.LayerBoundary && !private || !m.accepted.IsZero() {
 			m.granted[r.Action] = true
 		}
 		return true
 	}
 	m.drop(gone)
 	switch {
+	case !m.accepted.IsZero() && m.granted[node.Heartbeat] || m.granted[createChannel] && !m.accepted.IsZero():
+		m.rests = true // no other policy was in the way
 	case layer != iam.LayerBoundary:
 		m.ask(ofPolicies, "whether another policy, such as a permissions boundary, keeps the role %s from it", role)
 	case private:
@@ -380,7 +469,11 @@ func (m *model) replace(c causes.Change) {
 	list := strings.Split(actions, ",")
 	m.touched = true
 	m.drop(func(r iam.Refusal) bool {
-		return !r.NotIAM && r.Layer == layer && slices.Contains(list, r.Action) && r.Explicit == (word == "exempt")
+		gone := !r.NotIAM && r.Layer == layer && slices.Contains(list, r.Action) && r.Explicit == (word == "exempt")
+		if gone && !m.accepted.IsZero() {
+			m.granted[r.Action] = true
+		}
+		return gone
 	})
-	m.once(ofPolicies, "whether no other policy keeps the node from it", c)
+	m.doubt(ofPolicies, "whether no other policy keeps the node from it", c)
 }

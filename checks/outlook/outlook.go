@@ -22,6 +22,9 @@ type Outlook struct {
 	// Open is what is not known before it is done. While there is some, nobody can
 	// promise that the node will be accepted.
 	Open []text.Text
+	// RestsOn is when the service accepted the node last, where that has to stand for
+	// what cannot be seen now; zero: all was seen.
+	RestsOn time.Time
 }
 
 // notDone is why a fact is unknown after a change.
@@ -39,24 +42,44 @@ type model struct {
 	asked            map[string]bool
 	settled          map[string]bool // signatures of the log whose fault is gone
 	granted          map[string]bool // actions that are allowed for sure
+	accepted         time.Time       // see acceptance
+	rests            bool            // something rests on it
+	back             map[string]bool // what changes give back as it was when the node was accepted
 }
 
 // After makes changes to a copy of the facts of a host.
 func After(before *facts.Facts, list []causes.Change) (Outlook, error) {
-	b, err := json.Marshal(before)
+	m, err := modelOf(before)
 	if err != nil {
-		return Outlook{}, fmt.Errorf("copy facts: %w", err)
+		return Outlook{}, err
 	}
-	m := &model{before: node.Of(before), f: &facts.Facts{}, drafts: map[string]string{}, asked: map[string]bool{}, settled: map[string]bool{}, granted: map[string]bool{}}
-	if err := json.Unmarshal(b, m.f); err != nil {
-		return Outlook{}, fmt.Errorf("copy facts: %w", err)
-	}
-	m.f.Pseudonyms = before.Pseudonyms
 	for _, c := range list {
 		m.apply(c)
 	}
 	m.finish()
-	return Outlook{m.f, m.open}, nil
+	return m.outlook(), nil
+}
+
+func modelOf(before *facts.Facts) (*model, error) {
+	b, err := json.Marshal(before)
+	if err != nil {
+		return nil, fmt.Errorf("copy facts: %w", err)
+	}
+	m := &model{before: node.Of(before), f: &facts.Facts{}, drafts: map[string]string{}, asked: map[string]bool{}, settled: map[string]bool{}, granted: map[string]bool{}, back: map[string]bool{}}
+	if err := json.Unmarshal(b, m.f); err != nil {
+		return nil, fmt.Errorf("copy facts: %w", err)
+	}
+	m.f.Pseudonyms = before.Pseudonyms
+	m.accepted = acceptance(m.before)
+	return m, nil
+}
+
+func (m *model) outlook() Outlook {
+	o := Outlook{Facts: m.f, Open: m.open}
+	if m.rests && len(m.open) == 0 {
+		o.RestsOn = m.accepted
+	}
+	return o
 }
 
 // ask notes what is not known before it is done; of several about one subject the first.
@@ -71,6 +94,16 @@ func (m *model) ask(subject, format string, args ...any) {
 func (m *model) once(subject, what string, c causes.Change) {
 	t := text.New(what + ", once ").Append(c.Says())
 	m.ask(subject, t.Format, t.Args...)
+}
+
+// doubt asks for what a change brings to light, unless it only gives back what the node
+// was accepted with.
+func (m *model) doubt(subject, what string, c causes.Change) {
+	if m.accepted.IsZero() {
+		m.once(subject, what, c)
+		return
+	}
+	m.rests, m.back[subject] = true, true
 }
 
 // Subjects of what is asked for.
@@ -117,7 +150,7 @@ func (m *model) runs() {
 		if n.Agent.Unit != nil && u.Name != n.Agent.Unit.Name {
 			continue
 		}
-		if n.Agent.Core != node.Yes && (u.Result != "" && u.Result != "success" || u.Ended == "killed" || u.Ended == "dumped" || u.Unmet || u.LoadError != "" || u.Deleting) {
+		if n.Agent.Core != node.Yes && (u.Result != "" && u.Result != "success" || u.Restarts > 2 && !m.back[ofMetadata] || u.Ended == "killed" || u.Ended == "dumped" || u.Unmet || u.LoadError != "" || u.Deleting) {
 			ended = true
 		}
 		if p, ok := u.Program.Get(); ok && !p.Runnable || u.Program.Absent() {
@@ -125,8 +158,18 @@ func (m *model) runs() {
 		}
 		u.Active, u.Sub, u.Result, u.ActiveSince, u.StartedAt, u.StoppedSince = "active", "running", "success", at, at, time.Time{}
 	}
-	if n.Agent.Core == node.Unknown || ended || n.Agent.Installed != node.Yes && !m.settled[installed] {
+	switch {
+	case m.back[ofAgent]: // it ran, before what is mended
+	case n.Agent.Core == node.Unknown || ended || n.Agent.Installed != node.Yes && !m.settled[installed]:
 		m.ask(ofAgent, "whether the agent keeps running")
+	}
+	if p, ok := m.f.Agent.PendingProxy.Get(); ok { // which the agent takes at its start
+		m.f.Agent.ServiceProxy, m.f.Agent.PendingProxy = facts.Known(p, notDone), facts.Absent[facts.Proxy](notDone, "")
+		for i := range m.f.Network.Endpoints.Value {
+			if e := &m.f.Network.Endpoints.Value[i]; !e.Usable() {
+				forget(e)
+			}
+		}
 	}
 	if v, ok := m.f.Agent.Installed.Get(); ok {
 		m.f.Agent.Running = facts.Known(v, notDone)
@@ -148,43 +191,31 @@ const (
 )
 
 // premises asks for everything between the agent and its acceptance that was not seen to
-// work: who it is, what it signs with, the way there, the rights.
+// work: who it is, what it signs with, the way there, the rights. What a change gives back
+// and the rights rest on the acceptance, if there is one.
 func (m *model) premises() {
 	n := node.Of(m.f)
 	if !m.f.Live() {
 		m.ask(ofAgent, "what the host meets when it is started")
 	}
-	i := n.Identity
-	if i.ID == "" || i.Region == "" {
-		m.ask(ofIdentity, "which node this host becomes")
-	}
-	switch n.Credentials.Source {
-	case facts.SourceProfile:
-		if r, ok := m.f.IMDS.Role.Get(); !ok || r.Code != "Success" || !r.Expires.IsZero() && !r.Expires.After(n.Now()) {
-			m.ask(ofIdentity, "whether the metadata service gives credentials of the instance profile")
-		}
-	case facts.SourceDHMC, facts.SourceHybrid:
-		if !m.fresh(n, m.before.Acceptance.Last.At) {
-			m.ask(ofIdentity, "whether Systems Manager gives the node credentials")
-		}
-	default:
-		m.ask(ofIdentity, "what the agent signs with")
-	}
-	if i.OnEC2 == node.Yes && i.Hybrid != node.Yes && !m.f.IMDS.InstanceID.Known() {
-		m.ask(ofMetadata, "whether the metadata service answers")
+	if m.back[ofMetadata] {
+		m.identityBefore()
+	} else {
+		m.identityNow(n)
 	}
 	var silent []string
 	for _, service := range []string{"ssm", "ssmmessages"} {
 		e := n.Endpoints.Of(service)
-		if e == nil || !e.Usable() || service == "ssmmessages" && !(e.WebSocket.Known() && e.WebSocket.Value.AWS) {
-			silent = append(silent, nameOf(e, service))
+		if m.back[ofNetwork+service] || e != nil && e.Usable() && (service != "ssmmessages" || e.WebSocket.Known() && e.WebSocket.Value.AWS) {
+			continue
 		}
+		silent = append(silent, nameOf(e, service))
 	}
 	if len(silent) > 0 {
 		m.ask(ofNetwork, "whether "+places(silent), anyOf(silent)...)
 	}
 	var rights []string
-	for action, at := range map[string]time.Time{node.Heartbeat: m.before.Acceptance.Last.At, createChannel: m.channelOpened()} {
+	for action, at := range map[string]time.Time{node.Heartbeat: m.accepted, createChannel: m.channelOpened()} {
 		if !m.allowed(n, action, at) {
 			rights = append(rights, action)
 		}
@@ -192,10 +223,76 @@ func (m *model) premises() {
 	if slices.Sort(rights); len(rights) > 0 {
 		m.ask(ofRights, "whether the node may call "+strings.Join(rights, " and "))
 	}
-	failed := m.before.Acceptance.Failed
-	if len(m.open) == 0 && failed.ID != "" && !m.settled[failed.ID] && !failed.Last.Before(m.before.Acceptance.Last.At) {
-		m.ask(ofLog, "whether what the agent logged last is over: %s", text.Cut(failed.Text, 160))
+	if len(m.open) > 0 {
+		return
 	}
+	for _, x := range m.f.Log.Matches.Some() {
+		if k := kindOf(x.ID); (k == facts.KindNode || k == facts.KindFailure) && !x.Last.Before(m.before.Acceptance.Last.At) && !m.over(x) {
+			m.ask(ofLog, "whether what the agent logged last is over: %s", text.Cut(x.Text, 160))
+		}
+	}
+}
+
+// identityNow asks for who the node is and what it signs with, as far as they are not seen.
+func (m *model) identityNow(n *node.Node) {
+	i := n.Identity
+	if i.ID == "" || i.Region == "" {
+		m.ask(ofIdentity, "which node this host becomes")
+	}
+	switch n.Credentials.Source {
+	case facts.SourceProfile:
+		if r, ok := m.f.IMDS.Role.Get(); !m.back[ofIdentity] && (!ok || r.Code != "Success" || !r.Expires.IsZero() && !r.Expires.After(n.Now())) {
+			m.ask(ofIdentity, "whether the metadata service gives credentials of the instance profile")
+		}
+	case facts.SourceDHMC, facts.SourceHybrid:
+		if m.accepted.IsZero() || m.before.Credentials.Source != n.Credentials.Source {
+			m.ask(ofIdentity, "whether Systems Manager gives the node credentials")
+		} else {
+			m.rests = true
+		}
+	default:
+		m.ask(ofIdentity, "what the agent signs with")
+	}
+	if i.OnEC2 == node.Yes && i.Hybrid != node.Yes && !m.f.IMDS.InstanceID.Known() {
+		m.ask(ofMetadata, "whether the metadata service answers")
+	}
+}
+
+// identityBefore asks the same of a host whose metadata service is given back: it is who it
+// was, where its log says what the agent signed with.
+func (m *model) identityBefore() {
+	if s := m.before.Credentials.Held.Source; s != facts.SourceProfile && s != facts.SourceDHMC {
+		m.ask(ofIdentity, "what the agent signs with")
+	}
+}
+
+// over reports whether what the agent logged of not being accepted is mended: what it
+// could not reach was seen to answer or is given back, and what was refused is allowed.
+func (m *model) over(x facts.Match) bool {
+	skew, clock := m.f.Network.Skew.Get()
+	switch {
+	case m.settled[x.ID], slices.Contains([]string{facts.SigNoIdentity, facts.SigSleeping, facts.SigNotYetRegistered}, x.ID): // said of another entry
+		return true
+	case node.SaysRefused(x.Text):
+		return !m.refusedSince(node.Heartbeat, m.before.Acceptance.Last.At)
+	case saysAny(x.Text, "Signature expired", "Signature not yet current", "RequestTimeTooSkewed"):
+		return clock && max(skew, -skew) < 60
+	case saysAny(x.Text, "no space left on device", "read-only file system"):
+		return m.settled[facts.SigReadOnly] || m.settled[facts.SigNoSpace]
+	case saysAny(x.Text, "operation not permitted", "permission denied", "address in use", "Core Agent crashed"):
+		return m.back[ofAgent]
+	}
+	return ofTheWay(x.Text)
+}
+
+// ofTheWay reports whether an entry blames the way to a service or to the metadata service,
+// all of which was seen to work or is given back where this is asked.
+func ofTheWay(entry string) bool {
+	return saysAny(entry, "RequestError: send request failed", "dial tcp", "x509: ", "proxyconnect", "EC2MetadataError", "failed to find agent identity", "failed to find identity")
+}
+
+func saysAny(entry string, list ...string) bool {
+	return slices.ContainsFunc(list, func(x string) bool { return strings.Contains(entry, x) })
 }
 
 const createChannel = "ssmmessages:CreateControlChannel"
@@ -216,12 +313,13 @@ func anyOf(list []string) []any {
 	return out
 }
 
-// channelOpened is when the agent opened its channel last, if nothing says since that it
-// could not.
+// channelOpened is when the agent opened its channel last, if it is one of the node as it
+// was accepted, and nothing says since that it may not.
 func (m *model) channelOpened() time.Time {
-	up := m.before.Log.Last(facts.SigChannelUp)
+	up := m.before.Log.Latest(facts.SigChannelUp, facts.SigChannelMGS)
 	bad := m.before.Log.Latest(facts.SigChannelToken, facts.SigChannelFailed, facts.SigWebSocketFailed, facts.SigChannelMDS)
-	if !up.Yes() || bad.Yes() && !bad.Last.Before(up.Last) {
+	fails := bad.Yes() && !bad.Last.Before(up.Last) && !ofTheWay(bad.Text) && !(node.SaysRefused(bad.Text) && m.granted[createChannel])
+	if !up.Yes() || fails || m.accepted.IsZero() || m.before.Age(up.Last) > acceptedWindow {
 		return time.Time{}
 	}
 	return up.Last
@@ -251,19 +349,26 @@ func (m *model) allowed(n *node.Node, action string, accepted time.Time) bool {
 	case verdict == facts.DeniedProven, accepted.IsZero(), m.refusedSince(action, accepted):
 		return false
 	}
-	return m.fresh(n, accepted)
+	if answered, all := n.ReadsDenied(); answered > 0 && all { // its role is not what it was
+		return false
+	}
+	m.rests = true
+	return true
 }
 
-// acceptedWindow is how long an acceptance says what the service would do now: that a role
-// was replaced since, or a policy, shows on no host whose agent does not run.
-const acceptedWindow = time.Hour
+// acceptedWindow is how long an acceptance stands for what nobody can see now: a weekend.
+// Who reads the plan is told since when nothing else may have changed.
+const acceptedWindow = 72 * time.Hour
 
-// fresh reports whether the node was accepted so lately, by the identity that it has now,
-// that it is the same role as far as this host shows.
-func (m *model) fresh(n *node.Node, accepted time.Time) bool {
-	held := m.before.Credentials.Held
-	return !accepted.IsZero() && n.Age(accepted) < acceptedWindow && m.before.Credentials.Source == n.Credentials.Source &&
-		(held.Source == "" || held.Source == n.Credentials.Source) && held.Replaced == node.No
+// acceptance is when the service accepted this node last, as what it still is: not of other
+// credentials, and not too long ago. Zero: nothing stands for what is not seen.
+func acceptance(n *node.Node) time.Time {
+	held, last := n.Credentials.Held, n.Acceptance.Last.At
+	other := held.Source != "" && n.Credentials.Source != "" && n.Credentials.Source != facts.SourceNone && held.Source != n.Credentials.Source
+	if last.IsZero() || n.Age(last) > acceptedWindow || other || held.Replaced == node.Yes || held.Refused.Yes() {
+		return time.Time{}
+	}
+	return last
 }
 
 func (m *model) refusedSince(action string, at time.Time) bool {

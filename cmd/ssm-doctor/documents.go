@@ -194,21 +194,69 @@ func (p *permissionFlags) printDiff(a *app, before, after string) error {
 		return engine.Offline{Layers: s.layers, Endpoints: s.endpoints, Target: t, Incomplete: s.missing}.Side()
 	}
 	d := iam.Diff(t.Region, side(o), side(n))
+	node, err := p.nodeWith(a, side(o), side(n))
+	if err != nil {
+		return err
+	}
 	lost := false
 	for _, c := range d.Features {
 		lost = lost || c.Lost()
 	}
 	err = a.create(p.file, func(w io.Writer) error {
 		if p.format == "json" {
-			return encode(w, map[string]any{"features": changes(d.Features), "actions": changes(d.Actions)})
+			out := map[string]any{"features": changes(d.Features), "actions": changes(d.Actions)}
+			if node != nil {
+				out["node"] = node
+			}
+			return encode(w, out)
 		}
-		_, err := io.WriteString(w, printableLines(diffText(d)))
+		_, err := io.WriteString(w, printableLines(diffText(d)+nodeText(node)))
 		return err
 	})
 	if err == nil && lost && p.failOn != "never" {
 		return &exitError{code: exitDegraded}
 	}
 	return err
+}
+
+// changedNode is what policies make of the node of facts.
+type changedNode struct {
+	Old report.Way `json:"old"`
+	New report.Way `json:"new"`
+}
+
+// nodeWith is what the old and the new policies make of the node whose facts are given;
+// nil: none are.
+func (p *permissionFlags) nodeWith(a *app, before, after iam.Side) (*changedNode, error) {
+	if p.from == "" {
+		return nil, nil
+	}
+	f, err := a.readFacts(p.from, p.noRedact)
+	if err != nil {
+		return nil, err
+	}
+	var out changedNode
+	for way, side := range map[*report.Way]iam.Side{&out.Old: before, &out.New: after} {
+		if *way, err = engine.PlanPolicies(f, side.Verdicts, engine.Options{}); err != nil {
+			return nil, err
+		}
+	}
+	return &out, nil
+}
+
+func nodeText(n *changedNode) string {
+	if n == nil {
+		return ""
+	}
+	var b strings.Builder
+	fmt.Fprintln(&b, "NODE")
+	for i, w := range []report.Way{n.Old, n.New} {
+		fmt.Fprintf(&b, "  %s  %s\n", []string{"with the old policies:", "with the new policies:"}[i], w.Outcome())
+		for _, x := range w.NotKnown {
+			fmt.Fprintf(&b, "    - %s\n", x)
+		}
+	}
+	return b.String()
 }
 
 func diffText(d iam.Difference) string {

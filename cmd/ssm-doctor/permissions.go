@@ -49,7 +49,7 @@ func newPermissionsCmd(a *app) *cobra.Command {
 			"only. With --policy it judges documents instead, and needs no node. It also\n" +
 			"prints what to attach (--minimal), trust policies (--trust), the table of\n" +
 			"features and policies (--table), and what a change of policies gains and loses\n" +
-			"(--diff).\n\n" +
+			"(--diff; with --from also what it makes of that node).\n\n" +
 			"Exit code: 0; 1 when a feature in use or asked for is denied something that it\n" +
 			"needs, or a change loses one; 2 when registration or the message channel is\n" +
 			"denied; 3 when there is nothing to judge. Unknown is not denied.",

@@ -241,11 +241,15 @@ func everyOutput(t *testing.T, place, written string) map[string]string {
 	if err := os.WriteFile(good, []byte(out["redacted facts"]), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	policy := filepath.Join(dir, "policy.json")
+	if err := os.WriteFile(policy, []byte(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ssm:*", "Resource": "*"}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	b, err := json.Marshal(&raw)
 	if err != nil || os.WriteFile(name, b, 0o600) != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{"check", "-v"}, {"check", "-o", "json"}, {"permissions", "-o", "wide"}, {"explain", cmp.Or(cause, "dns-failure")}, {"history", "--state-dir", dir}, {"history", "--state-dir", dir, "-o", "json"}, {"check", "--no-color", "--from", "/" + "missing"},
+	for _, args := range [][]string{{"check", "-v"}, {"check", "-o", "json"}, {"permissions", "-o", "wide"}, {"permissions", "--diff", policy, policy}, {"explain", cmp.Or(cause, "dns-failure")}, {"history", "--state-dir", dir}, {"history", "--state-dir", dir, "-o", "json"}, {"check", "--no-color", "--from", "/" + "missing"},
 		{"summary", "-otext", name}, {"summary", "-ojson", name}, {"summary", "-ocsv", name}, {"summary", "-omarkdown", name}, {"summary", "-ohtml", name}, {"compare", name, good}, {"compare", "-ojson", name, good}} {
 		if args[0] == "check" || args[0] == "permissions" {
 			args = append(args, "--from", name)
