@@ -205,3 +205,18 @@ func searchPages(a *app, words []string) error {
 		return true
 	})
 }
+
+// pasted tells a text that was pasted behind explain from flags, which hold no space: some
+// errors begin with dashes, such as those of Session Manager's plug-in.
+func pasted(args []string) []string {
+	if len(args) < 2 || args[0] != "explain" || slices.Contains(args, "--") {
+		return args
+	}
+	i := slices.IndexFunc(args, func(s string) bool {
+		return strings.HasPrefix(s, "-") && strings.Contains(s, " ") && !strings.Contains(strings.SplitN(s, " ", 2)[0], "=")
+	})
+	if i < 0 {
+		return args
+	}
+	return slices.Insert(slices.Clone(args), i, "--")
+}

@@ -90,7 +90,7 @@ func (a *app) run(ctx context.Context, stopSignals func(), args []string) int {
 		args = []string{"version"} // no flag: SSM_DOCTOR_VERSION would set it
 	}
 	root := newRootCmd(a)
-	root.SetArgs(args)
+	root.SetArgs(pasted(args))
 	err := root.ExecuteContext(ctx)
 	var exit *exitError
 	switch {
