@@ -5,6 +5,7 @@ package closure
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -42,6 +43,15 @@ var mustMend = map[string]string{
 	"proxy-unreachable":    "who runs the proxy",
 }
 
+// staysOpen are situations that do not close here, and why.
+var staysOpen = map[string]string{
+	"host-root-filesystem-full":                   "who knows which files nobody needs: the box has no journals that could be dropped",
+	"net-resolver-does-not-answer":                "who runs the resolvers, of which none answers",
+	"wild-large-packets-are-lost":                 "nobody: the box loses packets of every size, not the large ones",
+	"perm-online-node-agent-update-patch-buckets": "the next download, which nothing tries here: its refusal counts for a day",
+	"wild-scp-denies-the-data-channel-only":       "the next session, which nothing tries here: its refusal counts for a day",
+}
+
 // notHere are steps that the box has nothing for.
 var notHere = map[causes.Kind]string{
 	causes.AgentInstalled: "the box has no package to install", causes.PackageInstalled: "the box has no package to install", causes.AgentRemoved: "the box has no package manager that removes", causes.VolumeGrown: "the box has no volume",
@@ -72,45 +82,8 @@ type one struct {
 //
 //	SSM_DOCTOR_LAB=… SSM_DOCTOR_BINARY=… FAKEAWS=… go test -tags lab -v ./packaging/closure
 func TestClosureInLab(t *testing.T) {
-	lab, binary := os.Getenv("SSM_DOCTOR_LAB"), os.Getenv("SSM_DOCTOR_BINARY")
-	if lab == "" || binary == "" {
-		t.Fatal("SSM_DOCTOR_LAB and SSM_DOCTOR_BINARY say where the lab and the program are")
-	}
-	file := *catalogue
-	if file == "" {
-		file = filepath.Join(lab, "../scenarios/scenarios.json")
-	}
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list struct {
-		Scenarios []struct {
-			ID         string
-			Platform   string
-			Observable struct{ OS string }
-			Expected   struct {
-				Root string `json:"root_cause_id"`
-			}
-			Box struct {
-				Post, Env, Args []string
-				Settle          float64 `json:"settle_s"`
-			}
-		}
-	}
-	if err := json.Unmarshal(raw, &list); err != nil {
-		t.Fatal(err)
-	}
-	standin := filepath.Join(t.TempDir(), "standin")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", standin, "./standin")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	program, err := os.ReadFile(standin)
-	if err != nil {
-		t.Fatal(err)
-	}
+	lab, binary, file := labOf(t)
+	program := standIn(t)
 	var mu sync.Mutex
 	var results []result
 	t.Cleanup(func() {
@@ -130,7 +103,7 @@ func TestClosureInLab(t *testing.T) {
 			t.Errorf("fewer than %d close", *least)
 		}
 	})
-	for i, s := range list.Scenarios {
+	for i, s := range catalogueOf(t, file) {
 		h := fnv.New32a()
 		h.Write([]byte(s.ID))
 		if s.Observable.OS != "linux" || s.Platform == "ecs" || s.Expected.Root == "healthy" || s.Expected.Root == "client-side-problem" || !regexp.MustCompile(*only).MatchString(s.ID) || h.Sum32()%uint32(*sample) != 0 {
@@ -157,6 +130,62 @@ func TestClosureInLab(t *testing.T) {
 			mu.Unlock()
 		})
 	}
+}
+
+// labOf is where the lab, the program and the catalogue are.
+func labOf(t *testing.T) (lab, binary, file string) {
+	t.Helper()
+	lab, binary = os.Getenv("SSM_DOCTOR_LAB"), os.Getenv("SSM_DOCTOR_BINARY")
+	if lab == "" || binary == "" {
+		t.Fatal("SSM_DOCTOR_LAB and SSM_DOCTOR_BINARY say where the lab and the program are")
+	}
+	if file = *catalogue; file == "" {
+		file = filepath.Join(lab, "../scenarios/scenarios.json")
+	}
+	return lab, binary, file
+}
+
+// situation is a scenario of the catalogue, as far as it is asked for here.
+type situation struct {
+	ID         string
+	Platform   string
+	Observable struct{ OS string }
+	Expected   struct {
+		Root string `json:"root_cause_id"`
+	}
+	Box struct {
+		Post, Env, Args []string
+		Settle          float64 `json:"settle_s"`
+	}
+}
+
+func catalogueOf(t *testing.T, file string) []situation {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list struct{ Scenarios []situation }
+	if err := json.Unmarshal(raw, &list); err != nil {
+		t.Fatal(err)
+	}
+	return list.Scenarios
+}
+
+// standIn builds the program that stands in for the agent and systemctl.
+func standIn(t *testing.T) []byte {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "standin")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", name, "./standin")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	program, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program
 }
 
 // result is what became of a situation.
@@ -247,7 +276,7 @@ func (x *one) follow(program []byte, way int, r *result) (more bool) {
 		}
 		tried[c.ID] = true
 		if round == 0 {
-			r.cause, r.who = c.ID, mustMend[c.ID]
+			r.cause, r.who = c.ID, cmp.Or(mustMend[c.ID], staysOpen[x.id])
 		} else {
 			r.cause += " > " + c.ID
 		}
@@ -342,6 +371,7 @@ func (x *one) up(program []byte) (why string) {
 		x.t.Fatal(err)
 	}
 	put(base+".setup", append([]byte("[ ! -e /usr/bin/systemctl ] || { mv /usr/bin/systemctl /usr/lib/closure/systemctl; ln /usr/lib/closure/standin /usr/bin/systemctl; }\n"+
+		"[ ! -e /usr/bin/timedatectl ] || ln -f /usr/lib/closure/standin /usr/bin/timedatectl\n"+
 		"for f in iptables nft; do [ ! -e /usr/lib/lab/rules -o ! -e /usr/sbin/$f ] || ln -f /usr/lib/closure/standin /usr/sbin/$f; done\n"), setup...), 0o644)
 	if raw, err := os.ReadFile(base + ".box/usr/lib/lab/standin.json"); err == nil && bytes.Contains(raw, []byte(`"connect"`)) {
 		x.settle += 5 * time.Second // until the connection is dead
@@ -431,7 +461,7 @@ func last(s string) string {
 	return strings.TrimSpace(s)
 }
 
-var reHole = regexp.MustCompile(`\b(?:[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|REGION|IMAGE)\b|YOUR-CA`)
+var reHole = regexp.MustCompile(`\b(?:[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|REGION|IMAGE)\b`)
 
 // filled is a command without words that the reader has to replace: a careful one finds
 // what the texts of the steps say.
@@ -470,12 +500,6 @@ func (x *one) filled(command string) string {
 			value = routeTable
 		case "NAT_GATEWAY_ID":
 			value = natGateway
-		case "YOUR-CA":
-			value = "/root/YOUR-CA"
-			raw, err := os.ReadFile(filepath.Join(x.work, "state/ca/untrusted.pem"))
-			if err == nil {
-				_, _ = x.run(string(raw), "./lab.sh", "exec", "--", "sh", "-c", "cat >/root/YOUR-CA.pem")
-			}
 		}
 		if value == "" {
 			return hole

@@ -3,19 +3,9 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"net"
@@ -26,9 +16,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
 const (
@@ -178,30 +165,6 @@ func (a *agent) play() error {
 	return a.ec2()
 }
 
-// get asks the metadata service.
-func (a *agent) get(token, path string) (string, int, error) {
-	method := "GET"
-	if path == "/latest/api/token" {
-		method = "PUT"
-	}
-	req, err := http.NewRequest(method, "http://169.254.169.254"+path, nil)
-	if err != nil {
-		return "", 0, err
-	}
-	if method == "PUT" {
-		req.Header.Set("X-aws-ec2-metadata-token-ttl-seconds", "21600")
-	} else if token != "" {
-		req.Header.Set("X-aws-ec2-metadata-token", token)
-	}
-	resp, err := a.metadata.Do(req)
-	if err != nil {
-		return "", 0, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	return string(body), resp.StatusCode, err
-}
-
 // keys are credentials.
 type keys struct {
 	Code, Message, AccessKeyID, SecretAccessKey, Token string
@@ -291,121 +254,6 @@ func (a *agent) hybrid() error {
 	return a.accepted(managed, "SSM")
 }
 
-func (a *agent) roleToken(k keys) (keys, bool, string) {
-	body, unreachable, why := a.call(k, "ssm", "AmazonSSM.RequestManagedInstanceRoleToken", map[string]any{"Fingerprint": "stand-in"})
-	var w struct{ AccessKeyID, SecretAccessKey, SessionToken string }
-	_ = json.Unmarshal(body, &w)
-	return keys{AccessKeyID: w.AccessKeyID, SecretAccessKey: w.SecretAccessKey, Token: w.SessionToken, Expiration: time.Now().Add(time.Hour)}, unreachable, why
-}
-
-func (a *agent) heartbeat(k keys) (unreachable bool, why string) {
-	_, unreachable, why = a.call(k, "ssm", "AmazonSSM.UpdateInstanceInformation", map[string]any{"InstanceId": a.node, "AgentVersion": a.version, "AgentStatus": "Active", "AgentName": "amazon-ssm-agent"})
-	return unreachable, why
-}
-
-// host is the name of a service's endpoint.
-func (a *agent) host(service string) string {
-	given := map[string]string{"ssm": a.config.Ssm.Endpoint, "ssmmessages": a.config.Mgs.Endpoint}[service]
-	if given != "" {
-		return strings.TrimPrefix(given, "https://")
-	}
-	suffix := "amazonaws.com"
-	if strings.HasPrefix(a.region, "cn-") {
-		suffix += ".cn"
-	}
-	return service + "." + a.region + "." + suffix
-}
-
-// sign signs a request.
-func (a *agent) sign(req *http.Request, body []byte, k keys, service string) error {
-	sum := sha256.Sum256(body)
-	return v4.NewSigner().SignHTTP(context.Background(), aws.Credentials{AccessKeyID: k.AccessKeyID, SecretAccessKey: k.SecretAccessKey, SessionToken: k.Token}, req, hex.EncodeToString(sum[:]), service, a.region, time.Now())
-}
-
-// call makes a call of a service of JSON 1.1. why is as the agent's SDK words it; empty: done.
-func (a *agent) call(k keys, service, target string, input any) (body []byte, unreachable bool, why string) {
-	in, err := json.Marshal(input)
-	if err != nil {
-		return nil, false, err.Error()
-	}
-	req, err := http.NewRequest("POST", "https://"+a.host(service)+"/", bytes.NewReader(in))
-	if err != nil {
-		return nil, true, "RequestError: send request failed\ncaused by: " + err.Error()
-	}
-	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	req.Header.Set("X-Amz-Target", target)
-	if k.AccessKeyID != "" {
-		if err := a.sign(req, in, k, service); err != nil {
-			return nil, false, err.Error()
-		}
-	}
-	resp, err := a.client.Do(req)
-	if err != nil {
-		if service == "ec2messages" && strings.Contains(err.Error(), "awaiting headers") {
-			return nil, false, "" // it waits for a command
-		}
-		return nil, true, "RequestError: send request failed\ncaused by: " + err.Error()
-	}
-	defer resp.Body.Close()
-	body, _ = io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if resp.StatusCode/100 == 2 {
-		return body, false, ""
-	}
-	var e struct {
-		Type    string `json:"__type"`
-		Message string `json:"message"`
-		Upper   string `json:"Message"`
-	}
-	if json.Unmarshal(body, &e) != nil {
-		return nil, true, fmt.Sprintf("SerializationError: failed to unmarshal response error\n\tstatus code: %d, request id: ", resp.StatusCode)
-	}
-	_, code, found := strings.Cut(e.Type, "#")
-	if !found {
-		code = e.Type
-	}
-	return nil, false, fmt.Sprintf("%s: %s\n\tstatus code: %d, request id: 65557385-1e34-0ba9-f929-53c2ac9e24eb", code, e.Message+e.Upper, resp.StatusCode)
-}
-
-// channel opens the message channel. denied: the rights are wanting.
-func (a *agent) channel(k keys) (denied bool, why string) {
-	way := "https://" + a.host("ssmmessages") + "/v1/control-channel/" + a.node
-	body := []byte(`{"MessageSchemaVersion":"1.0","RequestId":"0b9e2a51-98f4-4f0e-9d3a-0a1b2c3d4e5f"}`)
-	req, err := http.NewRequest("POST", way, bytes.NewReader(body))
-	if err != nil {
-		return false, err.Error()
-	}
-	if err := a.sign(req, body, k, "ssmmessages"); err != nil {
-		return false, err.Error()
-	}
-	resp, err := a.client.Do(req)
-	if err != nil {
-		return false, "createControlChannel request failed: failed to make http client call: " + err.Error()
-	}
-	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	resp.Body.Close()
-	if resp.StatusCode/100 != 2 {
-		return xml.Unmarshal(answer, new(struct{ Message string })) == nil && resp.StatusCode == http.StatusForbidden || strings.Contains(string(answer), "AccessDenied"),
-			"createControlChannel request failed: unexpected response from the service " + string(answer)
-	}
-	if req, err = http.NewRequest("GET", way+"?role=subscribe&stream=input", nil); err != nil {
-		return false, err.Error()
-	}
-	if err := a.sign(req, nil, k, "ssmmessages"); err != nil {
-		return false, err.Error()
-	}
-	for h, v := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "c3RhbmQtaW4gb2YgdGVzdA=="} {
-		req.Header.Set(h, v)
-	}
-	if resp, err = a.client.Do(req); err != nil {
-		return false, err.Error()
-	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusSwitchingProtocols {
-		return false, "failed to connect controlchannel with error: websocket: bad handshake"
-	}
-	return false, ""
-}
-
 // accepted is an agent that has credentials and reported.
 func (a *agent) accepted(k keys, source string, connected ...string) error {
 	const cannotWrite = "ERROR [CredentialRefresher] Failed to write credentials to disk: "
@@ -440,116 +288,4 @@ func (a *agent) accepted(k keys, source string, connected ...string) error {
 	_ = os.MkdirAll(data+"/ipc", 0o750)
 	a.flush()
 	return a.workers(true)
-}
-
-// remember writes what the agent keeps of its credentials.
-func (a *agent) remember(k keys, source string) error {
-	kind, share := "EC2", ""
-	if strings.HasPrefix(a.node, "mi-") {
-		kind, share = "OnPrem", "/root/.aws/credentials"
-	} else if source == "SSM" {
-		share = data + "/credentials"
-	}
-	if err := os.MkdirAll(data+"/runtimeconfig", 0o700); err != nil {
-		return err
-	}
-	raw, err := json.Marshal(map[string]any{"SchemaVersion": "1.1", "InstanceId": a.node, "IdentityType": kind, "ShareFile": share, "ShareProfile": "",
-		"CredentialsExpiresAt": k.Expiration.UTC().Format(time.RFC3339), "CredentialsRetrievedAt": time.Now().Add(-since).UTC().Format(time.RFC3339Nano), "CredentialSource": source})
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(data+"/runtimeconfig/identity_config.json", raw, 0o600)
-}
-
-// share writes credentials for others on this host.
-func (a *agent) share(file string, k keys) {
-	_ = os.MkdirAll(filepath.Dir(file), 0o700)
-	_ = os.WriteFile(file, fmt.Appendf(nil, "[default]\naws_access_key_id     = %s\naws_secret_access_key = %s\naws_session_token     = %s\n", k.AccessKeyID, k.SecretAccessKey, k.Token), 0o600)
-}
-
-// vault stores a registration.
-func (a *agent) vault(manifest, name, node string, public bool) {
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		return
-	}
-	pub := ""
-	if public {
-		der, _ := x509.MarshalPKIXPublicKey(&private.PublicKey)
-		pub = base64.StdEncoding.EncodeToString(der)
-	}
-	store := data + "/Vault/Store/"
-	_ = os.MkdirAll(store, 0o700)
-	key, _ := json.Marshal(map[string]string{"instanceID": node, "region": a.region, "instanceType": "", "availabilityZone": "", "privateKey": base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PrivateKey(private)),
-		"publicKey": pub, "privateKeyType": "Rsa", "privateKeyCreatedDate": time.Now().UTC().Format("2006-01-02 15:04:05.999999999") + " +0000 UTC"})
-	index := map[string]string{}
-	if raw, err := os.ReadFile(data + "/Vault/" + manifest); err == nil {
-		_ = json.Unmarshal(raw, &index)
-	}
-	index[name] = store + name
-	list, _ := json.Marshal(index)
-	_ = os.WriteFile(store+name, key, 0o600)
-	_ = os.WriteFile(data+"/Vault/"+manifest, list, 0o600)
-}
-
-// register is amazon-ssm-agent -register.
-func (a *agent) register(args []string) error {
-	given := map[string]string{}
-	for i := 0; i < len(args); i++ {
-		name := strings.TrimLeft(args[i], "-")
-		switch name {
-		case "clear", "y":
-			given[name] = "yes"
-		case "id", "code", "region":
-			if i++; i == len(args) {
-				return fmt.Errorf("flag needs an argument: -%s", name)
-			}
-			given[name] = args[i]
-		default:
-			return fmt.Errorf("flag provided but not defined: -%s", name)
-		}
-	}
-	vault := data + "/Vault/"
-	if given["clear"] != "" {
-		for _, f := range []string{"Store/RegistrationKey", "Manifest", "Store/InstanceFingerprint"} {
-			if err := os.Remove(vault + f); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
-		_ = os.Remove(data + "/registration")
-		if given["id"] == "" {
-			return nil
-		}
-	}
-	if given["id"] == "" || given["code"] == "" || given["region"] == "" {
-		return errors.New("registration needs -id, -code and -region")
-	}
-	var had struct{ InstanceID string }
-	if raw, err := os.ReadFile(vault + "Store/RegistrationKey"); err == nil && given["y"] == "" {
-		_ = json.Unmarshal(raw, &had)
-		if had.InstanceID != "" {
-			return fmt.Errorf("Instance already registered. Would you like to override existing with new registration information? [Yes/No]: no answer")
-		}
-	}
-	a.region = given["region"]
-	body, _, why := a.call(keys{}, "ssm", "AmazonSSM.RegisterManagedInstance", map[string]any{"ActivationId": given["id"], "ActivationCode": given["code"], "PublicKey": "stand-in", "PublicKeyType": "Rsa", "Fingerprint": "stand-in"})
-	if why != "" {
-		return errors.New("Registration failed due to error registering the instance with AWS SSM. " + why)
-	}
-	var w struct{ InstanceID string }
-	if err := json.Unmarshal(body, &w); err != nil || w.InstanceID == "" {
-		return fmt.Errorf("registered without an id: %s", body)
-	}
-	a.vault("Manifest", "RegistrationKey", w.InstanceID, false)
-	// The fingerprint of this machine.
-	machine, _ := os.ReadFile("/etc/machine-id")
-	name, _ := os.Hostname()
-	fingerprint, _ := json.Marshal(map[string]any{"fingerprint": "368c560c-9969-421f-8818-6ac85f659e66", "similarityThreshold": 40, "hardwareHash": map[string]string{"machine-id": string(machine), "hostname-info": name}})
-	_ = os.WriteFile(vault+"Store/InstanceFingerprint", fingerprint, 0o600)
-	list, _ := json.Marshal(map[string]string{"RegistrationKey": vault + "Store/RegistrationKey", "InstanceFingerprint": vault + "Store/InstanceFingerprint"})
-	_ = os.WriteFile(vault+"Manifest", list, 0o600)
-	informational, _ := json.Marshal(map[string]string{"ManagedInstanceID": w.InstanceID, "Region": a.region})
-	_ = os.WriteFile(data+"/registration", informational, 0o600)
-	fmt.Printf("Successfully registered the instance with AWS SSM using Managed instance-id: %s\n", w.InstanceID)
-	return nil
 }

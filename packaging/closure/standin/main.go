@@ -29,6 +29,8 @@ func run(name string, args []string) error {
 	switch {
 	case name == "systemctl":
 		return systemctl(args)
+	case name == "timedatectl":
+		return timedatectl(args)
 	case name == "iptables" || name == "nft":
 		return firewall(name, args)
 	case len(args) == 1 && args[0] == "play": // what the agent does at a start, at once

@@ -61,6 +61,11 @@ func systemctl(args []string) error {
 		}
 		return nil
 	case "start", "restart", "reload-or-restart", "try-restart":
+		for _, n := range names {
+			if err := synchronized(n); err != nil {
+				return err
+			}
+		}
 		return each(func(u *unit) error { return u.start(verb != "start") })
 	case "stop":
 		return each((*unit).stop)
@@ -93,6 +98,36 @@ func systemctl(args []string) error {
 		return each(func(u *unit) error { return u.wantedBy(target) })
 	}
 	return stub(args)
+}
+
+// timeServices keep the clock right, by the names of their units.
+var timeServices = []string{"systemd-timesyncd", "chrony", "chronyd", "ntpd", "ntp", "ntpsec"}
+
+// synchronized notes that a time service was started, where that is one: the clock of the
+// box is kept beside it, by whoever reads the note.
+func synchronized(name string) error {
+	name = strings.TrimSuffix(name, ".service")
+	if !slices.Contains(timeServices, name) {
+		return nil
+	}
+	if _, err := load(name); err != nil {
+		return err
+	}
+	return os.WriteFile("/run/closure-clock", nil, 0o644)
+}
+
+// timedatectl switches the time service of systemd on; it shows what there is to see of a
+// clock that is right.
+func timedatectl(args []string) error {
+	if len(args) == 2 && args[0] == "set-ntp" && (args[1] == "true" || args[1] == "yes" || args[1] == "1") {
+		for _, n := range timeServices {
+			if synchronized(n) == nil {
+				return nil
+			}
+		}
+		return errors.New("Failed to set ntp: NTP not supported") //nolint:staticcheck // timedatectl's words
+	}
+	return nil
 }
 
 // unit is one unit of the box.
