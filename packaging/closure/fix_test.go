@@ -27,7 +27,7 @@ func TestFixInLab(t *testing.T) {
 	const service = "systemctl is-enabled amazon-ssm-agent; systemctl is-active amazon-ssm-agent; true"
 	for i, c := range []fixed{
 		{"agt-installed-but-disabled", "agent-service-stopped", nil, service, 2},
-		{"wild-null-route-by-loopback", "imds-blocked-by-host", nil, "ip -o route show table main", 2},
+		{"wild-null-route-by-loopback", "imds-blocked-by-host", nil, "ip -o route show table main", 1}, // what sets it is found by hand
 	} {
 		t.Run(c.cause, func(t *testing.T) {
 			t.Parallel()
