@@ -352,6 +352,6 @@ func TestGoldenRemedies(t *testing.T) {
 	}
 	fmt.Fprintf(&b, "\n%d of %d situations close; of the others somebody else holds what has to change.\n", closed, all)
 	slices.Sort(unplayed)
-	fmt.Fprintf(&b, "\n## Repairs that the simulator cannot play\n\nNeither closed nor open above: %d situations. Most of them are followed in the lab, where an agent asks anew.\n\n| cause | situation | why |\n|---|---|---|\n%s", len(unplayed), strings.Join(unplayed, ""))
+	fmt.Fprintf(&b, "\n## Repairs that the simulator cannot play\n\nNeither closed nor open above: %d situations. Most of them are followed in the lab, where an agent asks again.\n\n| cause | situation | why |\n|---|---|---|\n%s", len(unplayed), strings.Join(unplayed, ""))
 	golden.File(t, "../../packaging/docs/remedies.md", []byte(b.String()))
 }

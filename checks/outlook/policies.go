@@ -29,7 +29,10 @@ func WithPolicies(before *facts.Facts, verdicts map[string]iam.Verdict) (Outlook
 	if refused {
 		return m.outlook(), nil
 	}
-	m.grant("", iam.LayerIdentity, func(r iam.Refusal) bool { return verdicts[r.Action] == iam.Allow })
+	allowed := func(r iam.Refusal) bool { return r.Layer == iam.LayerIdentity && verdicts[r.Action] == iam.Allow }
+	if slices.ContainsFunc(m.f.Log.Refusals.Some(), func(r facts.Refusal) bool { return allowed(r.Refusal) }) {
+		m.grant("", iam.LayerIdentity, allowed)
+	}
 	m.apply(causes.Change{Kind: causes.ServiceRestarted})
 	m.finish()
 	return m.outlook(), nil
