@@ -45,7 +45,7 @@ var blanks = map[string]string{
 	"POLICY_ID":         "the policy (`aws organizations list-policies --filter SERVICE_CONTROL_POLICY`)",
 	"POLICY_NAME":       "the name of the policy",
 	"PORT":              "the port of the proxy",
-	"PROFILE_NAME":      "one whose role has AmazonSSMManagedInstanceCore (`aws iam list-instance-profiles --query '*[].InstanceProfileName'`)",
+	"PROFILE_NAME":      "one whose role has AmazonSSMManagedInstanceCore (`aws iam list-instance-profiles`)",
 	"PROXY":             "the URL of the proxy, such as http://proxy.example:3128",
 	"REGION":            "the Region of the node, such as eu-central-1",
 	"RESOLVER":          "a DNS server",
