@@ -2,8 +2,6 @@ package svc
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Deployment carries out the actions of the Distributor package for Windows, whose
@@ -102,45 +99,6 @@ func (d *Deployment) agentIs() int {
 	}
 	return n.State
 }
-
-func (d *Deployment) bin() string     { return filepath.Join(d.Home, d.Program) }
-func (d *Deployment) payload() string { return filepath.Join(d.From, d.Program) }
-
-// beside is another file of the program: before its extension, if it has one.
-func (d *Deployment) beside(what string) string {
-	ext := filepath.Ext(d.Program)
-	return filepath.Join(d.Home, strings.TrimSuffix(d.Program, ext)+"."+what+ext)
-}
-func (d *Deployment) fresh() string { return d.beside("new") }
-func (d *Deployment) prev() string  { return d.beside("prev") }
-
-// rejected holds the SHA-256 of a payload whose service did not stay up, until another is
-// installed.
-func (d *Deployment) rejected() string { return filepath.Join(d.Home, "rejected") }
-
-// own: the program that the service starts is the one of this package.
-func (d *Deployment) own(program string) bool {
-	if program == "" || strings.EqualFold(program, d.bin()) {
-		return program != ""
-	}
-	a, err := os.Stat(program)
-	b, berr := os.Stat(d.bin())
-	return err == nil && berr == nil && os.SameFile(a, b)
-}
-
-// placed holds the SHA-256 of the program that a deployment has put in place: an
-// administrator's, by hand, goes to the same folder.
-func (d *Deployment) placed() string { return filepath.Join(d.Home, "placed") }
-
-// ours: a deployment has put the program in place, or was cut off while it did.
-func (d *Deployment) ours() bool {
-	b, _ := os.ReadFile(d.placed())
-	_, err := os.Stat(d.prev())
-	return err == nil || len(b) > 0 && strings.TrimSpace(string(b)) == hash(d.bin()) || same(d.bin(), d.payload())
-}
-
-// mark writes the SHA-256 of a program into a file.
-func mark(file, program string) error { return os.WriteFile(file, []byte(hash(program)+"\r\n"), 0o644) }
 
 func (d *Deployment) say(format string, a ...any) {
 	fmt.Fprintf(d.Out, "ssm-doctor: "+format+"\n", a...)
@@ -442,134 +400,4 @@ func (d *Deployment) validate(ctx context.Context) error {
 	_ = d.remove(ctx, d.fresh(), d.prev()) // an update that was cut off leaves copies
 	d.say("valid: %s", said)
 	return nil
-}
-
-func (d *Deployment) serviceInstall(ctx context.Context, program string) error {
-	args := []string{"service", "install", "--wait", fmt.Sprintf("%ds", d.wait)}
-	if d.noStart {
-		args = append(args, "--no-start")
-	}
-	return d.call(ctx, program, args...)
-}
-
-// call runs a program of ours; what it says of a success is no error in the agent's output.
-func (d *Deployment) call(ctx context.Context, program string, args ...string) error {
-	out, err := d.Host.Run(ctx, program, args...)
-	out = strings.TrimSpace(out)
-	switch {
-	case err != nil && out != "":
-		return errors.New(out)
-	case err != nil:
-		return fmt.Errorf("%s %s: %w", program, strings.Join(args, " "), err)
-	case out != "":
-		fmt.Fprintln(d.Out, out)
-	}
-	return nil
-}
-
-// runs says what a program tells of itself, or why this host cannot execute it.
-func (d *Deployment) runs(ctx context.Context, program string) (string, error) {
-	said, err := d.Host.Run(ctx, program, "version")
-	said = strings.TrimSpace(said)
-	if err != nil || !strings.HasPrefix(said, "ssm-doctor ") {
-		if err != nil {
-			said = strings.TrimSpace(err.Error() + " " + said)
-		}
-		return "", fmt.Errorf("%s does not run (blocked by a policy or antivirus, or another architecture): %s", program, clean(said))
-	}
-	return said, nil
-}
-
-// ask asks a program which release it is, and says why it was not run.
-func (d *Deployment) ask(ctx context.Context, program string) (release string, err error) {
-	said, err := d.Host.Run(ctx, program, "version")
-	if m := versionLine.FindStringSubmatch(said); err == nil && m != nil {
-		release = m[1]
-	}
-	return release, err
-}
-
-// releaseOf asks a program which release it is; empty when it does not tell.
-func (d *Deployment) releaseOf(ctx context.Context, program string) string {
-	release, _ := d.ask(ctx, program)
-	return release
-}
-
-// refused: the payload of this folder did not stay up on this host.
-func (d *Deployment) refused() bool {
-	b, err := os.ReadFile(d.rejected())
-	if err != nil {
-		return false
-	}
-	_, err = os.Stat(d.bin())
-	return err == nil && strings.TrimSpace(string(b)) == hash(d.payload())
-}
-
-// removeOwn takes away the program and what updates leave.
-func (d *Deployment) removeOwn(ctx context.Context) error {
-	err := d.remove(ctx, d.bin(), d.fresh(), d.prev(), d.rejected(), d.placed())
-	_ = os.Remove(d.Home) // fails, as it should, while something of the administrator is in it
-	return err
-}
-
-// remove takes files away that may be there.
-func (d *Deployment) remove(ctx context.Context, names ...string) error {
-	var errs []error
-	for _, name := range names {
-		if err := patient(ctx, func() error { return os.Remove(name) }); !errors.Is(err, os.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func rename(ctx context.Context, from, to string) error {
-	return patient(ctx, func() error { return os.Rename(from, to) })
-}
-
-// patient tries for a while: a program that has just ended, or was just written, may still
-// be held, by the system or by who looks for viruses.
-func patient(ctx context.Context, act func() error) error {
-	err := act()
-	for try := 0; try < 16 && err != nil && !errors.Is(err, os.ErrNotExist) && ctx.Err() == nil; try++ {
-		time.Sleep(pollEvery / 4)
-		err = act()
-	}
-	return err
-}
-
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return fmt.Errorf("the package holds no program: %w", err)
-	}
-	defer in.Close()
-	if err := os.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
-}
-
-// hash of a file's content; empty when it cannot be read.
-func hash(name string) string {
-	f, err := os.Open(name)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return ""
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-func same(a, b string) bool {
-	h := hash(a)
-	return h != "" && h == hash(b)
 }
