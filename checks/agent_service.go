@@ -74,7 +74,7 @@ func judgeUnit(n *node.Node, u *facts.Unit) Finding {
 		e := n.EndingByCode(node.MarkedForDeletion)
 		return withEnd(named("%s is marked for deletion and does not run: %s", u.Name, e.Meaning), u, e).standing()
 	case u.Active == "inactive" && u.Enabled == "disabled", n.Facts.Agent.Manager.Value == "scm" && u.Enabled == "disabled":
-		return named("%s is disabled and not running", u.Name).standing()
+		return sawLaunch(n, named("%s is disabled and not running", u.Name)).standing()
 	case u.Active == "activating" || u.Active == "start-pending":
 		return unknown("%s is %s", u.Name, state) // agent-stable and others say why
 	}
@@ -211,6 +211,9 @@ func judgeImageUnit(n *node.Node, u *facts.Unit) Finding {
 		return pass("%s starts at boot", u.Name)
 	}
 	enabled := text.Or(u.Enabled, "not enabled")
+	if by := startedByLaunch(n); by != "" {
+		return pass("%s is %s; %s starts it when setup of a new machine is done", u.Name, enabled, by)
+	}
 	return stops(n, "agent-service-stopped", Proven, "%s is %s and will not start at boot", u.Name, enabled).
 		saw("unit "+u.Name, enabled, "file:"+u.File).with("unit", u.Name)
 }

@@ -357,7 +357,7 @@ func TestImportsGoOnlyDown(t *testing.T) {
 		"agent/fleet":           {"agent/report"},
 		"agent/mend":            {"agent/report", "agent/safefile"}, // nobody in agent imports it: the daemon changes nothing
 		"agent/outside":         {"agent/engine", "agent/report"},
-		"agent/gather/recorded": {"agent/gather/agentsvc", "agent/gather/hostfile"},
+		"agent/gather/recorded": {"agent/gather/agentsvc", "agent/gather/hostfile", "agent/gather/opsys"},
 		"agent/gather/install":  {"agent/gather/agentsvc", "agent/gather/agentlog"}, "agent/gather/registration": {"agent/gather/agentsvc", "agent/gather/install"},
 	}
 	for line := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n") {

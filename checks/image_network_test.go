@@ -13,6 +13,10 @@ func TestImageNetwork(t *testing.T) {
 			f.Host.NetworkSetup = facts.Known(facts.NetworkSetup{Entries: list, CloudInit: cloudInit, CloudInitOff: off}, "network configuration")
 		}
 	}
+	unasked := func(f *facts.Facts) {
+		f.Host.NetworkSetup = facts.Unknown[facts.NetworkSetup]("only Linux", "").Because(facts.NotAskable)
+	}
+	proxyOf := func(f *facts.Facts, p facts.Proxy) { f.Agent.ServiceProxy = facts.Known(p, "unit files") }
 	const mac, off = "0a:1b:2c:3d:4e:5f", "/etc/cloud/cloud.cfg.d/99-disable-network.cfg"
 	pin := facts.NetworkEntry{File: "/etc/netplan/01.yaml", Device: "ens5", Pinned: facts.PinnedMAC, Value: mac}
 	written := facts.NetworkEntry{File: "/etc/netplan/50-cloud-init.yaml", Device: "ens5", Pinned: facts.PinnedMAC, Value: mac, ByCloudInit: true}
@@ -37,7 +41,28 @@ func TestImageNetwork(t *testing.T) {
 		{name: "unread", fault: func(f *facts.Facts) {
 			f.Host.NetworkSetup = facts.Unknown[facts.NetworkSetup]("permission denied", "")
 		}, want: want{status: Unknown, says: "network configuration: permission denied"}},
-		{name: "Windows", kind: "windows", want: want{status: Skip}},
+		{name: "Windows", kind: "windows", fault: unasked, want: want{status: Pass, says: "no proxy that takes metadata requests"}},
+		{name: "Windows, proxy unread", kind: "windows", fault: func(f *facts.Facts) {
+			unasked(f)
+			f.Agent.ServiceProxy = facts.Unknown[facts.Proxy]("not a file of the registry", "")
+		}, want: want{status: Unknown, says: "proxy of the agent's service: not a file of the registry"}},
+		{name: "macOS", kind: "mac", fault: unasked, want: want{status: Skip, says: "only on linux"}},
+		{name: "proxy takes metadata", kind: "windows", fault: func(f *facts.Facts) {
+			unasked(f)
+			proxyOf(f, facts.Proxy{HTTP: "http://proxy:3128", By: facts.ByMachine, TakesMetadata: true})
+		}, want: want{status: Fail, effect: Blocks, cause: "imds-via-proxy", says: "the proxy is set by the variables of the machine", saw: "http_proxy of the service: http://proxy:3128", value: "proxy=http://proxy:3128"}},
+		{name: "proxy with its exception", fault: func(f *facts.Facts) {
+			setup(false, "")(f)
+			proxyOf(f, facts.Proxy{HTTP: "http://proxy:3128", No: "169.254.169.254"})
+		}, want: want{status: Pass}},
+		{name: "proxy of a unit", fault: func(f *facts.Facts) {
+			setup(true, "")(f)
+			proxyOf(f, facts.Proxy{HTTP: "http://proxy:3128", TakesMetadata: true})
+		}, want: want{status: Fail, effect: Blocks, cause: "imds-via-proxy"}},
+		{name: "metadata switched off", fault: func(f *facts.Facts) {
+			setup(true, "")(f)
+			f.Agent.Metadata = facts.Known(facts.MetadataEnv{Disabled: true, From: "unit files"}, "unit files")
+		}, want: want{status: Fail, effect: Blocks, cause: "imds-disabled", saw: "AWS_EC2_METADATA_DISABLED of the service: true"}},
 	}
 	judge(t, ImageNetwork, table)
 	judgeUnread(t, ImageNetwork, table)

@@ -64,6 +64,9 @@ var ImdsReachable = register(Check{
 		if fd.Status != Fail {
 			return fd
 		}
+		if fd.Cause == "imds-route-wrong" {
+			fd = withLaunch(n, fd)
+		}
 		return endsWithCredentials(n, lowerToInfoOnHybrid(n, fd.logged(n.Log.CurrentCredentials(facts.SigIMDSFailed))))
 	}),
 })
@@ -100,31 +103,6 @@ func judgeMetadataVariables(n *node.Node, token facts.Exchange) (Finding, bool) 
 // isMetadataAddress reports whether a URL is one of the metadata service itself.
 func isMetadataAddress(u string) bool {
 	return strings.Contains(u, imdsAddress) || strings.Contains(strings.ToLower(u), "fd00:ec2::254")
-}
-
-// withoutVariable takes a variable out of the environment of the agent's service.
-func withoutVariable(n *node.Node, m facts.MetadataEnv, name string) []causes.Step {
-	says := "Take the variable away"
-	step := func(goos, command string) causes.Step {
-		return causes.Step{Text: says + ": " + name, Command: command, Where: causes.OnHost, Root: true, GOOS: goos}
-	}
-	windows := step("windows", `$k = 'HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent'; Set-ItemProperty $k -Name Environment -Type MultiString -Value @((Get-ItemProperty $k).Environment -notmatch '^`+name+`=')`)
-	switch m.By {
-	case facts.ByMachine:
-		windows = step("windows", "[Environment]::SetEnvironmentVariable('"+name+"', $null, 'Machine')")
-	case facts.BySystemAccount:
-		windows = step("windows", "Remove-ItemProperty 'Registry::HKEY_USERS\\.DEFAULT\\Environment' -Name "+name)
-	}
-	again := causes.Step{Text: "Restart the agent, which reads its environment at its start only", Command: "{restart}", Where: causes.OnHost, Root: true}
-	if m.By == facts.ByMachine {
-		again.Text += "; a service may keep the machine's variables until the next boot"
-	}
-	return []causes.Step{
-		step("linux", "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nUnsetEnvironment="+name+"\\n' >/etc/systemd/system/{unit}.d/90-metadata.conf && systemctl daemon-reload"),
-		{Text: "Or, before systemd 235, empty it; where an EnvironmentFile sets it, take it out there", Command: "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nEnvironment=\"" + name + "=\"\\n' >/etc/systemd/system/{unit}.d/zz-metadata.conf && systemctl daemon-reload", Where: causes.OnHost, Root: true, GOOS: "linux", Alternative: true},
-		step("darwin", "launchctl unsetenv "+name),
-		windows, again, causes.Again,
-	}
 }
 
 // judgeProxiedMetadata tells what the agent's proxy does to metadata requests; false: there

@@ -5,6 +5,7 @@ import (
 
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/text"
 )
 
 // RegistrationFingerprint is registration-fingerprint.
@@ -12,12 +13,19 @@ var RegistrationFingerprint = register(Check{
 	ID: "registration-fingerprint", Group: "identity", Title: "The hybrid registration was made on this machine",
 	Station: AtAgent, Behind: AtCredentials,
 	Needs:  []*Check{RegistrationKnown},
-	Causes: []string{"registration-cloned-image", "fingerprint-mismatch"},
+	Causes: []string{"registration-cloned-image", "fingerprint-mismatch", "wmi-stopped"},
 	Doc: "A hybrid registration is tied to the machine by a fingerprint. A changed machine id means that the registration came with a cloned disk or template; enough changed hardware hashes mean " +
-		"a drift past the similarity threshold. The agent overwrites its own evidence at the first mismatch, so afterwards only its log and the service's refusals tell.",
+		"a drift past the similarity threshold. The agent overwrites its own evidence at the first mismatch, so afterwards only its log and the service's refusals tell. " +
+		"On Windows also whether the service that tells the hardware (WMI) is disabled, which inventory and patching need as well.",
 	Eval: func(n *node.Node) Finding {
+		if fd, ok := judgeWMI(n); ok {
+			return fd
+		}
 		switch n.Identity.Hybrid {
 		case node.No:
+			if w := n.Facts.Host.WMI; wmiUnread(n) {
+				return unread("no hybrid registration in use; the service WMI", w)
+			}
 			return skip("no hybrid registration in use")
 		case node.Unknown:
 			return unreadHybrid(n)
@@ -42,7 +50,9 @@ var RegistrationFingerprint = register(Check{
 			return driftedFingerprint(n, "the machine's fingerprint changed past the similarity threshold, so the registration is no longer accepted", drifted, damaged, refused)
 		case refused.Yes():
 			return driftedFingerprint(n, "the service refuses this machine's fingerprint (MachineFingerprintDoesNotMatch): its hardware changed past the similarity threshold, or its fingerprint was made again", damaged, refused)
-		case drifted.Unread(), refused.Unread(), damaged.Unread(), n.Log.Current(facts.SigHardwareID).Unread():
+		case n.Log.Current(facts.SigHardwareUnread).Yes():
+			return unknown("the agent could not read this machine's hardware, of which its fingerprint is made").failing(Breaks).logged(n.Log.Current(facts.SigHardwareUnread))
+		case drifted.Unread(), refused.Unread(), damaged.Unread(), n.Log.Current(facts.SigHardwareUnread).Unread(), n.Log.Current(facts.SigHardwareID).Unread():
 			return unreadLog(n)
 		case damaged.Yes():
 			return warns("the stored fingerprint was damaged and made again")
@@ -50,9 +60,38 @@ var RegistrationFingerprint = register(Check{
 		if fp, ok := n.Facts.Registration.Fingerprint.Get(); ok && fp.MachineIDMatches.Unknown() && fp.MachineIDMatches.Obstacle() != facts.NotAskable {
 			return unread("whether the hardware ID is the one registered", fp.MachineIDMatches)
 		}
+		if wmiUnread(n) {
+			return unread("service WMI", n.Facts.Host.WMI)
+		}
 		return pass("no mismatch seen")
 	},
 })
+
+// wmiUnread reports whether this may be a Windows that was not asked for the service.
+func wmiUnread(n *node.Node) bool {
+	w, goos := n.Facts.Host.WMI, n.Facts.Host.GOOS
+	return (goos == "windows" || goos == "") && n.Facts.Live() && w.Unknown() && w.Obstacle() != facts.NotAskable
+}
+
+// judgeWMI tells what it does to this Windows that its service WMI does not run; false: it
+// runs, or nothing is known. One that is not disabled is started by whoever asks it, so that
+// only a log that speaks of it makes it a fault.
+func judgeWMI(n *node.Node) (Finding, bool) {
+	seen := n.Facts.Host.WMI
+	w, ok := seen.Get()
+	unread := n.Log.Current(facts.SigHardwareUnread)
+	if !ok || !n.Facts.Live() || w.Runs() || !w.Disabled() && !unread.Yes() {
+		return Finding{}, false
+	}
+	fd := breaks("wmi-stopped", Proven, "the service WMI of Windows is %s (%s): inventory and patching, which ask it for the hardware and the programs of this machine, fail", text.Or(w.Active, "stopped"), w.Enabled)
+	if n.Identity.Hybrid == node.Yes {
+		fd = stops(n, "wmi-stopped", Likely, "the service WMI of Windows is %s (%s): the agent cannot tell the hardware of this machine, of which the fingerprint of a hybrid node is made", text.Or(w.Active, "stopped"), w.Enabled)
+		if !unread.Yes() && n.Acceptance.Now == node.No { // its log says nothing of it
+			fd = fd.as(Breaks)
+		}
+	}
+	return fd.saw("service Winmgmt", w.Active+", "+w.Enabled, seen.From).logged(unread), true
+}
 
 // copiedRegistration finds a registration that came from another machine.
 func copiedRegistration(n *node.Node, refused node.Entry) (Finding, bool) {

@@ -28,7 +28,13 @@ func TestRegistrationFingerprint(t *testing.T) {
 		drift    = "WARN the machine configuration changed more than the allowed threshold"
 		damage   = "WARN the saved machine configuration could not be loaded"
 		next     = "mi-0aaaaaaaaaaaaaaaa"
+		hashes   = "ERROR Error while fetching hardware hashes from instance: Failed to wait for WMI to get into Running status"
 	)
+	wmi := func(active, enabled string) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			f.Host.WMI = facts.Known(facts.Service{Active: active, Enabled: enabled}, "scm:Winmgmt")
+		}
+	}
 	refused := fingerprintRefused(facts.SigFingerprint, refusal)
 	after := func(changes ...func(*facts.Facts)) func(*facts.Facts) {
 		return func(f *facts.Facts) {
@@ -50,6 +56,22 @@ func TestRegistrationFingerprint(t *testing.T) {
 		{name: "task", kind: "task", want: is(Skip, "no hybrid registration in use")},
 		{name: "hybrid", kind: "hybrid", want: is(Pass, "no mismatch seen")},
 		{name: "windows", kind: "windows", want: is(Pass, "no mismatch seen")},
+		{name: "WMI runs", kind: "windows", fault: wmi("active", "enabled"), want: is(Pass, "")},
+		{name: "WMI stopped, and is started by whoever asks", kind: "windows", fault: wmi("stopped", "manual"), want: is(Pass, "")},
+		{name: "WMI disabled, and the agent started before", kind: "windows", fault: wmi("stopped", "disabled"), want: want{status: Warn, effect: Breaks, cause: "wmi-stopped", says: "of which the fingerprint", saw: "service Winmgmt: stopped, disabled"}},
+		{name: "WMI disabled, and the agent gave up", kind: "windows", fault: func(f *facts.Facts) {
+			fingerprintRefused(facts.SigHardwareUnread, hashes)(f)
+			wmi("stopped", "disabled")(f)
+		}, want: fails("wmi-stopped", Likely, "the agent cannot tell the hardware", "agent log: "+hashes)},
+		{name: "WMI disabled, and another reason", kind: "windows", fault: func(f *facts.Facts) {
+			neverAccepted(f)
+			wmi("stopped", "disabled")(f)
+		}, want: want{status: Warn, effect: Breaks, cause: "wmi-stopped"}},
+		{name: "WMI unread", kind: "windows", fault: func(f *facts.Facts) {
+			f.Host.WMI = facts.Unknown[facts.Service]("Access is denied.", "")
+		}, want: is(Unknown, "service WMI: Access is denied.")},
+		{name: "WMI disabled on an instance", fault: wmi("stopped", "disabled"), want: want{status: Warn, effect: Breaks, cause: "wmi-stopped", says: "inventory and patching"}},
+		{name: "hardware not to be read", kind: "hybrid", fault: fingerprintRefused(facts.SigHardwareUnread, hashes), want: want{status: Unknown, effect: Breaks, says: "could not read this machine's hardware"}},
 		{name: "refused", kind: "hybrid", fault: refused, want: fails(mismatch, Likely, "the service refuses this machine's fingerprint (MachineFingerprintDoesNotMatch)", "agent log: "+refusal)},
 		{name: "refused on Windows", kind: "windows", fault: refused, want: fails(mismatch, Likely, "MachineFingerprintDoesNotMatch", "agent log: "+refusal)},
 		{name: "the threshold", kind: "hybrid", fault: refused, want: fails(mismatch, Likely, "", "InstanceFingerprint: similarity threshold 40 (file:/var/lib/amazon/ssm/Vault/Store/InstanceFingerprint)")},

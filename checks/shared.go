@@ -347,6 +347,31 @@ func imageFix(steps ...causes.Step) []causes.Step {
 	return append(steps, causes.ImageAgain)
 }
 
+// withoutVariable takes a variable out of the environment of the agent's service.
+func withoutVariable(n *node.Node, m facts.MetadataEnv, name string) []causes.Step {
+	says := "Take the variable away"
+	step := func(goos, command string) causes.Step {
+		return causes.Step{Text: says + ": " + name, Command: command, Where: causes.OnHost, Root: true, GOOS: goos}
+	}
+	windows := step("windows", `$k = 'HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent'; Set-ItemProperty $k -Name Environment -Type MultiString -Value @((Get-ItemProperty $k).Environment -notmatch '^`+name+`=')`)
+	switch m.By {
+	case facts.ByMachine:
+		windows = step("windows", "[Environment]::SetEnvironmentVariable('"+name+"', $null, 'Machine')")
+	case facts.BySystemAccount:
+		windows = step("windows", "Remove-ItemProperty 'Registry::HKEY_USERS\\.DEFAULT\\Environment' -Name "+name)
+	}
+	again := causes.Step{Text: "Restart the agent, which reads its environment at its start only", Command: "{restart}", Where: causes.OnHost, Root: true}
+	if m.By == facts.ByMachine {
+		again.Text += "; a service may keep the machine's variables until the next boot"
+	}
+	return []causes.Step{
+		step("linux", "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nUnsetEnvironment="+name+"\\n' >/etc/systemd/system/{unit}.d/90-metadata.conf && systemctl daemon-reload"),
+		{Text: "Or, before systemd 235, empty it; where an EnvironmentFile sets it, take it out there", Command: "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nEnvironment=\"" + name + "=\"\\n' >/etc/systemd/system/{unit}.d/zz-metadata.conf && systemctl daemon-reload", Where: causes.OnHost, Root: true, GOOS: "linux", Alternative: true},
+		step("darwin", "launchctl unsetenv "+name),
+		windows, again, causes.Again,
+	}
+}
+
 // cleanImage removes all that the machine an image was made from left of its
 // own. The checks that find parts of it name one cause, and so one remedy.
 func cleanImage(n *node.Node) []causes.Step {

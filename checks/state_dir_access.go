@@ -17,7 +17,7 @@ var StateDirAccess = register(Check{
 	Station: AtHost,
 	Needs:   []*Check{FilesystemWritable},
 	Causes:  []string{"state-dir-permissions"},
-	Doc: "Owner of the agent's state directories, the user its service runs as, and refusals in its log. The agent must run as root: it changes owner and mode of its " +
+	Doc: "Owner of the agent's state directories, on Windows their access lists, the user its service runs as, and refusals in its log. The agent must run as root: it changes owner and mode of its " +
 		"vault at every start and gives up when it may not. The vault's own odd mode (a directory with 0600) is normal. From 3.3.4177.0 on it makes root the owner of its whole workspace, unless its configuration says otherwise.",
 	Eval: func(n *node.Node) Finding {
 		refused, u, foreign := n.Log.Current(facts.SigVaultPermission), n.Agent.Unit, foreignPaths(n)
@@ -25,6 +25,7 @@ var StateDirAccess = register(Check{
 		if outlived(n, refused) {
 			refused = node.Entry{Found: node.No}
 		}
+		locked := lockedPaths(n)
 		why := text.New("the agent is refused access to %s, which must belong to %s", dir, n.Layout().Account)
 		otherUser := u != nil && !mayOwnState(n, u.User) && n.Ending().Class != node.EndSetup // that user does not exist
 		switch {
@@ -32,6 +33,8 @@ var StateDirAccess = register(Check{
 			why = text.New("the agent's service runs as user %s, but %s needs %s", text.Quote(u.User), dir, n.Layout().Account)
 		case len(foreign) > 0:
 			why = text.New("%s belongs to uid %d, not to root; the agent runs as root and owns %s", foreign[0].Path, foreign[0].Owner.Value, dir)
+		case len(locked) > 0:
+			why = text.New("the access list of %s keeps the agent's account %s out", locked[0].Path, n.Layout().Account)
 		case !refused.Yes():
 			return passStateDir(n, refused)
 		}
@@ -42,7 +45,15 @@ var StateDirAccess = register(Check{
 		for _, p := range foreign {
 			fd = fd.saw("owner of "+p.Path, fmt.Sprintf("uid %d, %s", p.Owner.Value, p.Mode), "file:"+p.Path).with("path", p.Path)
 		}
-		if otherUser || refused.Yes() {
+		for _, p := range locked {
+			a := p.Access.Value
+			says := "of " + a.Owner + ", no right for " + n.Layout().Account
+			if a.Denies != "" {
+				says = "of " + a.Owner + ", " + a.Denies + " is denied it"
+			}
+			fd = fd.saw("access list of "+p.Path, says, p.Access.From).with("path", p.Path).sure(Proven)
+		}
+		if otherUser || refused.Yes() || len(locked) > 0 {
 			return withOwnershipSwitch(n, fd.logged(refused))
 		}
 		if n.EnforcesOwnership() == node.No && n.Facts.Agent.Config.Value.OwnershipOff {
@@ -121,6 +132,18 @@ func foreignPaths(n *node.Node) []facts.PathInfo {
 	return out
 }
 
+// lockedPaths are the agent's files and directories on Windows that its account may neither
+// use nor give itself the right to.
+func lockedPaths(n *node.Node) []facts.PathInfo {
+	var out []facts.PathInfo
+	for _, p := range n.Facts.Registration.Paths.Some() {
+		if a, ok := p.Access.Get(); ok && p.Exists && !a.System {
+			out = append(out, p)
+		}
+	}
+	return out[:min(len(out), 4)]
+}
+
 // passStateDir is the answer where nothing speaks for a fault: pass, if all that could
 // was read.
 func passStateDir(n *node.Node, refused node.Entry) Finding {
@@ -129,6 +152,9 @@ func passStateDir(n *node.Node, refused node.Entry) Finding {
 	for _, p := range paths.Some() {
 		if p.Owner.Unknown() && (p.Exists || p.Error != "") {
 			return unread("owner of "+p.Path, p.Owner)
+		}
+		if p.Exists && p.Access.LookedAt() && p.Access.Unknown() && p.Access.Obstacle() != facts.NotAskable {
+			return unread("access list of "+p.Path, p.Access)
 		}
 		exists = exists || p.Exists
 		if p.Error != "" && damaged.Error == "" {
@@ -143,6 +169,9 @@ func passStateDir(n *node.Node, refused node.Entry) Finding {
 	case n.Agent.HasUnit == node.Unknown:
 		return unread("user of the agent's service", n.Facts.Agent.Units)
 	case exists:
+		if n.Facts.Host.GOOS == "windows" {
+			return pass("nothing keeps %s from the state directories", n.Layout().Account)
+		}
 		return pass("state directories belong to root")
 	case damaged.Error != "":
 		return unknown("%s: %s", damaged.Path, damaged.Error)

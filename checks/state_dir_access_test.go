@@ -20,6 +20,11 @@ func stateNowhere(f *facts.Facts) {
 	}
 }
 
+// accessOf gives the first of the agent's paths an owner and an access list of Windows.
+func accessOf(a facts.Seen[facts.Access]) func(*facts.Facts) {
+	return func(f *facts.Facts) { f.Registration.Paths.Value[0].Access = a }
+}
+
 func TestStateDirAccess(t *testing.T) {
 	t.Parallel()
 	refused := func(before time.Duration) func(*facts.Facts) {
@@ -56,6 +61,13 @@ func TestStateDirAccess(t *testing.T) {
 		{name: "another user, accepted", fault: user("ssm"), want: want{status: Warn, effect: Breaks, cause: cause, confidence: Proven,
 			says: `the agent's service runs as user "ssm", but /var/lib/amazon/ssm needs root`, saw: "systemctl show amazon-ssm-agent.service: User=ssm (systemd:amazon-ssm-agent.service)", value: "unit=amazon-ssm-agent.service"}},
 		{name: "another user", fault: both(neverAccepted, user("ssm")), want: want{status: Fail, effect: Blocks, cause: cause, confidence: Proven}},
+		{name: "access list with SYSTEM", kind: "windows", fault: accessOf(facts.Known(facts.Access{Owner: "SYSTEM", System: true}, "access list")), want: want{status: Pass, says: "nothing keeps SYSTEM"}},
+		{name: "access list without SYSTEM", kind: "windows", fault: both(neverAccepted, accessOf(facts.Known(facts.Access{Owner: "S-1-5-21-1-2-3-1001"}, "access list"))), want: want{status: Fail, effect: Blocks, cause: cause, confidence: Proven,
+			says: "the access list of /ProgramData/Amazon/SSM/InstanceData keeps the agent's account SYSTEM out", saw: "access list of /ProgramData/Amazon/SSM/InstanceData: of S-1-5-21-1-2-3-1001, no right for SYSTEM (access list)"}},
+		{name: "access list that denies, accepted", kind: "windows", fault: accessOf(facts.Known(facts.Access{Owner: "S-1-5-21-1-2-3-1001", Denies: "Everyone"}, "access list")), want: want{status: Warn, effect: Breaks, cause: cause,
+			saw: "access list of /ProgramData/Amazon/SSM/InstanceData: of S-1-5-21-1-2-3-1001, Everyone is denied it"}},
+		{name: "access list unread", kind: "windows", fault: accessOf(facts.Unknown[facts.Access]("Access is denied.", "")), want: want{status: Unknown, says: "access list of /ProgramData/Amazon/SSM/InstanceData: Access is denied."}},
+		{name: "access list that cannot be asked", kind: "windows", fault: accessOf(facts.Unknown[facts.Access]("Wine", "").Because(facts.NotAskable)), want: want{status: Pass}},
 		{name: "another user on Windows", kind: "windows", fault: both(neverAccepted, user(`.\svc`)), want: want{status: Fail, effect: Blocks, cause: cause,
 			says: `runs as user ".\\svc", but /ProgramData/Amazon/SSM/InstanceData needs SYSTEM`, saw: `sc query AmazonSSMAgent: User=.\svc (scm:AmazonSSMAgent)`}},
 		{name: "root by number", fault: user("0"), want: want{status: Pass}},

@@ -1,8 +1,6 @@
 package checks
 
 import (
-	"slices"
-
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 )
@@ -23,17 +21,13 @@ var WindowsImageState = register(Check{
 			return unread("image state", n.Facts.Host.ImageState)
 		case s == "IMAGE_STATE_COMPLETE":
 			return pass("%s", s)
-		case !n.Facts.Live() && slices.Contains(sealed, s):
+		case !n.Facts.Live() && isSealed(n):
 			return pass("%s: setup goes on when a machine is started from the image", s)
 		case !n.Facts.Live():
 			return blocks("sysprep-incomplete", Proven, "Windows image state is %s: setup does not finish on machines made from the image, and the agent waits for that", s).
 				saw(`registry Setup\State ImageState`, s, n.Facts.Host.ImageState.From)
 		}
-		return stops(n, "sysprep-incomplete", Proven, "Windows image state is %s, not IMAGE_STATE_COMPLETE; the agent waits for setup to finish", s).
-			saw(`registry Setup\State ImageState`, s, n.Facts.Host.ImageState.From).logged(n.Log.Latest(facts.SigSysprep, facts.SigSystemWait))
+		return sawLaunch(n, stops(n, "sysprep-incomplete", Proven, "Windows image state is %s, not IMAGE_STATE_COMPLETE; the agent waits for setup to finish", s).
+			saw(`registry Setup\State ImageState`, s, n.Facts.Host.ImageState.From).logged(n.Log.Latest(facts.SigSysprep, facts.SigSystemWait)))
 	},
 })
-
-// sealed are the states in which sysprep leaves an image that is to be started on other
-// machines. Source: Microsoft, "Windows Setup States".
-var sealed = []string{"IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE", "IMAGE_STATE_SPECIALIZE_RESEAL_TO_OOBE"}

@@ -1,6 +1,8 @@
 package gather_test
 
 import (
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,4 +47,29 @@ func TestMacHost(t *testing.T) {
 	}
 	gathertest.Sound(t, f)
 	gathertest.NoSecret(t, f, "hunter2", "ASIAIOSFODNN7EXAMPLE")
+}
+
+// TestMacAsksForItsOwn: what only Linux has is not looked for on a Mac, in files or by its
+// programs.
+func TestMacAsksForItsOwn(t *testing.T) {
+	t.Parallel()
+	env := gathertest.MacEnv(t, map[string]string{
+		macPlist: gathertest.LaunchdPlist, ".dockerenv": "", "etc/profile.d/x.sh": "export https_proxy=http://x:1\n", "etc/zshenv": "export https_proxy=http://z:1\n", "proc/stat": "btime 1\n", "proc/1/environ": "container=x\x00",
+	}, gathertest.MacPrograms())
+	env.Kernel = func() gather.Kernel {
+		return gather.Kernel{Hostname: "mac-1", Boot: gathertest.Now.Add(-time.Hour)}
+	}
+	w := watched{env.FS, &sync.Mutex{}, map[string]bool{}}
+	env.FS = w
+	f := gathertest.Gather(t, env, fileSources...)
+	for name := range w.names {
+		for _, of := range []string{"proc", "sys", ".dockerenv", "run", "etc/profile.d", "etc/environment", "etc/systemd", "etc/os-release", "etc/init", "var/lib/dpkg", "snap", "var/lib/snapd"} {
+			if name == of || strings.HasPrefix(name, of+"/") {
+				t.Errorf("%s is asked for", name)
+			}
+		}
+	}
+	if h := f.Host; !h.Container.Absent() || h.Hostname.Value != "mac-1" || !h.BootTime.Value.Equal(gathertest.Now.Add(-time.Hour)) || f.Agent.ShellProxy.Value.HTTPS != "http://z:1" || h.Inotify.Known() {
+		t.Errorf("%+v %+v", h, f.Agent.ShellProxy)
+	}
 }

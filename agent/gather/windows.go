@@ -35,6 +35,11 @@ type Windows struct {
 	// Events are the newest entries of a log that an XPath query selects, newest first;
 	// absent: there is no such log; nil: not asked.
 	Events func(log, query string) facts.Seen[[]WindowsEvent]
+	// Access is whose a file or folder is, such as C:\ProgramData, and whether the
+	// system's account may use it; nil: not asked.
+	Access func(path string) facts.Seen[facts.Access]
+	// Firmware is what the firmware says of the machine; nil: not asked.
+	Firmware func() facts.Seen[Firmware]
 }
 
 // WindowsService is the configuration and state of a service.

@@ -13,13 +13,14 @@ import (
 	"golang.org/x/sys/windows"
 	"golang.org/x/sys/windows/registry"
 
+	"ssm-doctor/agent/safefile"
 	"ssm-doctor/checks/facts"
 )
 
 // hostWindows asks this machine. Every handle is opened for reading only.
 func hostWindows() *Windows {
 	return &Windows{Service: queryService, Strings: registryStrings, Texts: registryTexts, Keys: registryKeys, Processes: listProcesses, Routes: listRoutes, Servers: dnsServers,
-		Connections: listConnections, Volume: volumeOf, Events: listEvents,
+		Connections: listConnections, Volume: volumeOf, Events: listEvents, Access: accessOf, Firmware: listFirmware,
 		Elevated: func() facts.Seen[bool] {
 			return facts.Known(windows.GetCurrentProcessToken().IsElevated(), "process token")
 		}}
@@ -344,4 +345,61 @@ func volumeOf(path string) (Volume, error) {
 	v.Mount, v.Type = windows.UTF16ToString(root), windows.UTF16ToString(kind)
 	v.ReadOnly = flags&windows.FILE_READ_ONLY_VOLUME != 0
 	return v, nil
+}
+
+var (
+	kernel32      = windows.NewLazySystemDLL("kernel32.dll")
+	firmware      = kernel32.NewProc("GetSystemFirmwareTable")
+	wineVersion   = windows.NewLazySystemDLL("ntdll.dll").NewProc("wine_get_version")
+	errNoFirmware = errors.New("the firmware has no such table")
+)
+
+// smbios is the provider RSMB, and maxFirmware more than any of its tables has.
+const (
+	smbios      = 'R'<<24 | 'S'<<16 | 'M'<<8 | 'B'
+	maxFirmware = 1 << 20
+)
+
+func listFirmware() facts.Seen[Firmware] {
+	const from = "GetSystemFirmwareTable"
+	b, err := firmwareTable()
+	if err != nil {
+		return Unknown[Firmware](err, from)
+	}
+	f, ok := ParseFirmware(b)
+	if !ok {
+		return Unknown[Firmware](errNoFirmware, from)
+	}
+	return facts.Known(f, from)
+}
+
+func firmwareTable() ([]byte, error) {
+	if err := firmware.Find(); err != nil {
+		return nil, err
+	}
+	size, _, err := firmware.Call(smbios, 0, 0, 0)
+	if size == 0 {
+		return nil, err
+	}
+	if size > maxFirmware {
+		return nil, errNoFirmware
+	}
+	buf := make([]byte, size)
+	n, _, _ := firmware.Call(smbios, 0, uintptr(unsafe.Pointer(&buf[0])), size)
+	if n == 0 || n > size {
+		return nil, errNoFirmware
+	}
+	return buf[:n], nil
+}
+
+func accessOf(path string) facts.Seen[facts.Access] {
+	from := "access list of " + path
+	if wineVersion.Find() == nil {
+		return NotAskable[facts.Access]("this is Wine, which keeps no access lists", from)
+	}
+	a, err := safefile.AccessOf(path)
+	if err != nil {
+		return Unknown[facts.Access](err, from)
+	}
+	return facts.Known(facts.Access(a), from)
 }

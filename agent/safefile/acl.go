@@ -46,11 +46,12 @@ const (
 	aceInheritOnly = 0x8 // only handed down
 )
 
-// entry of an access list allows somebody something.
+// entry of an access list allows, or denies, somebody something.
 type entry struct {
 	sid    string
 	rights uint32
 	flags  byte
+	denies bool
 }
 
 // security is the owner of a file or folder, and who may do what with it.
@@ -58,6 +59,7 @@ type security struct {
 	owner  string
 	open   bool // there is no access list: anybody may do anything
 	allows []entry
+	list   []entry // what allows and what denies, in order
 }
 
 var errDescriptor = errors.New("the owner and the access list have a form that is not known")
@@ -103,11 +105,14 @@ func parseSecurity(b []byte) (security, error) {
 		if n < 4 || n > len(list) {
 			return s, errDescriptor
 		}
-		e, allows, err := parseEntry(list[:n])
+		e, counts, err := parseEntry(list[:n])
 		if err != nil {
 			return s, err
 		}
-		if allows {
+		if counts {
+			s.list = append(s.list, e)
+		}
+		if counts && !e.denies {
 			s.allows = append(s.allows, e)
 		}
 		list = list[n:]
@@ -115,12 +120,12 @@ func parseSecurity(b []byte) (security, error) {
 	return s, nil
 }
 
-// parseEntry reads an entry. What denies something does not count: who is denied as the
-// member of one group may be allowed as that of another.
-func parseEntry(b []byte) (e entry, allows bool, err error) {
+// parseEntry reads an entry; one of audits and labels, or that denies something under a
+// condition or of a kind of object, does not count.
+func parseEntry(b []byte) (e entry, counts bool, err error) {
 	at := 8
 	switch b[0] {
-	case 0, 9: // allowed, also with a condition
+	case 0, 1, 9: // allowed, also with a condition; denied
 	case 5, 11: // allowed for a kind of object
 		if len(b) < 12 {
 			return e, false, errDescriptor
@@ -129,7 +134,7 @@ func parseEntry(b []byte) (e entry, allows bool, err error) {
 		for flag := binary.LittleEndian.Uint32(b[8:]) & 3; flag != 0; flag >>= 1 {
 			at += 16 * int(flag&1)
 		}
-	case 1, 6, 10, 12, 2, 3, 7, 8, 13, 14, 15, 16, 17, 18, 19, 20, 21: // denied; or of audits and labels
+	case 6, 10, 12, 2, 3, 7, 8, 13, 14, 15, 16, 17, 18, 19, 20, 21:
 		return e, false, nil
 	default:
 		return e, false, errDescriptor
@@ -141,7 +146,7 @@ func parseEntry(b []byte) (e entry, allows bool, err error) {
 	if !ok {
 		return e, false, errDescriptor
 	}
-	return entry{sid, binary.LittleEndian.Uint32(b[4:]), b[1]}, true, nil
+	return entry{sid, binary.LittleEndian.Uint32(b[4:]), b[1], b[0] == 1}, true, nil
 }
 
 // sidAt reads the name of a user or group at an offset.

@@ -165,6 +165,36 @@ func TestAccessLists(t *testing.T) {
 	}
 }
 
+// TestAccessOfSystem: whether the system's account may use something, by list and owner.
+func TestAccessOfSystem(t *testing.T) {
+	t.Parallel()
+	const full, change, read, generic = 0x1f01ff, 0x1301bf, 0x1200a9, 0x1000_0000
+	for _, c := range []struct {
+		name, owner string
+		list        []ace
+		want        Access
+	}{
+		{"as the agent makes it", sidAdministrators, []ace{{0, 0, generic, sidAdministrators}, {0, 0, generic, sidSystem}}, Access{"Administrators", true, ""}},
+		{"inherited from ProgramData", sidSystem, []ace{{0, 0x13, full, sidSystem}, {0, 0x13, full, sidAdministrators}, {0, 0x13, read, users}}, Access{"SYSTEM", true, ""}},
+		{"only a user's", someone, []ace{{0, 0, full, someone}}, Access{someone, false, ""}},
+		{"a user's, and administrators may change it", someone, []ace{{0, 0, change, sidAdministrators}}, Access{someone, true, ""}},
+		{"a user's, and others may read", someone, []ace{{0, 0, full, someone}, {0, 0, read, everyone}}, Access{someone, false, ""}},
+		{"nobody is in the list", someone, []ace{}, Access{someone, false, ""}},
+		{"no list", someone, nil, Access{someone, true, ""}},
+		{"denied first", someone, []ace{{1, 0, full, everyone}, {0, 0, full, sidSystem}}, Access{someone, false, "Everyone"}},
+		{"denied after it was allowed", someone, []ace{{0, 0, full, sidSystem}, {1, 0, full, everyone}}, Access{someone, true, ""}},
+		{"writing is denied", someone, []ace{{1, 0, 0x2, sidSystem}, {0, 0, change, sidSystem}}, Access{someone, false, "SYSTEM"}},
+		{"denied, but it may give itself the right", sidSystem, []ace{{1, 0, full, sidSystem}}, Access{"SYSTEM", true, "SYSTEM"}},
+		{"another user is denied", someone, []ace{{1, 0, full, users}, {0, 0, full, sidAdministrators}}, Access{someone, true, ""}},
+		{"only handed down", someone, []ace{{0, aceInheritOnly, full, sidSystem}}, Access{someone, false, ""}},
+	} {
+		s, err := parseSecurity(descriptor(c.owner, c.list))
+		if got := s.access(); err != nil || got != c.want {
+			t.Errorf("%s: %+v, want %+v (%v)", c.name, got, c.want, err)
+		}
+	}
+}
+
 func TestFollow(t *testing.T) {
 	t.Parallel()
 	healthy, err := parseSecurity(descriptor(sidAdministrators, healthyList()))
@@ -174,9 +204,9 @@ func TestFollow(t *testing.T) {
 	theirs := healthy
 	theirs.owner = someone
 	loose := healthy
-	loose.allows = append(loose.allows[:len(loose.allows):len(loose.allows)], entry{users, rightWrite, 0})
+	loose.allows = append(loose.allows[:len(loose.allows):len(loose.allows)], entry{sid: users, rights: rightWrite})
 	swap := healthy
-	swap.allows = append(swap.allows[:len(swap.allows):len(swap.allows)], entry{users, rightDeleteChild, 0})
+	swap.allows = append(swap.allows[:len(swap.allows):len(swap.allows)], entry{sid: users, rights: rightDeleteChild})
 	link := func(to string, s security) place { return place{link: true, target: to, security: s} }
 	for _, c := range []struct {
 		name, path string

@@ -46,6 +46,15 @@ func Owned(h windows.Handle, name string) error {
 // Elevated reports whether this process has the rights of an administrator.
 func Elevated() bool { return windows.GetCurrentProcessToken().IsElevated() }
 
+// AccessOf tells whose a file or folder is, and whether the system's account may use it.
+func AccessOf(name string) (Access, error) {
+	p, err := look(name)
+	if err != nil {
+		return Access{}, err
+	}
+	return p.access(), nil
+}
+
 // self is the user of this process.
 func self() circle {
 	u, err := windows.GetCurrentProcessToken().GetTokenUser()

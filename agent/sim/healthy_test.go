@@ -65,7 +65,14 @@ func windows(started time.Time) *gather.Windows {
 		`SYSTEM\CurrentControlSet\Control\TimeZoneInformation|TimeZoneKeyName`: "UTC",
 	}
 	return &gather.Windows{
-		Service: func(string) facts.Seen[gather.WindowsService] {
+		Service: func(name string) facts.Seen[gather.WindowsService] {
+			switch name {
+			case "AmazonSSMAgent":
+			case "Winmgmt":
+				return facts.Known(gather.WindowsService{State: 4, StartType: 2}, "scm:Winmgmt")
+			default:
+				return facts.Absent[gather.WindowsService]("no such service", "scm:"+name)
+			}
 			return facts.Known(gather.WindowsService{State: 4, StartType: 2, PID: 810, Path: `"` + bin + `amazon-ssm-agent.exe"`, Account: "LocalSystem"}, "scm:AmazonSSMAgent")
 		},
 		Strings: func(key, value string) facts.Seen[[]string] {

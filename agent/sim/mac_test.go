@@ -24,30 +24,46 @@ import (
 // Those of hybrid machines and of tasks mean nothing there either: AWS has the agent for
 // macOS on EC2 only.
 var notOnMac = map[string]string{
-	"tls-httpsproxy-written-with-https-plain-http":     "the proxies of macOS have no scheme",
+	"tls-httpsproxy-written-with-https-plain-http":     "the agent takes its proxies from the settings of the system, which have no scheme",
 	"imds-container-hop-limit-1":                       "macOS has no containers",
 	"imds-windows-image-moved-another-subnet-keeps":    "Windows",
 	"agt-snap-deb-one-host":                            "macOS has one way to install it",
 	"agt-selinux-label-stops-binary":                   "macOS has no SELinux",
 	"host-inotify-limit-disk-half-empty":               "macOS has no inotify",
-	"wild-link-local-route-of-a-container-link":        "macOS has no links of containers",
-	"wild-tunnel-takes-the-vpc-endpoints":              "a simulated host has no tunnel, nor its routes",
+	"wild-link-local-route-of-a-container-link":        "the simulator carries packets by its own routes, not by those that route(8) shows",
+	"wild-null-route-by-loopback":                      "the simulator carries packets by its own routes, not by those that route(8) shows",
+	"wild-address-lost":                                "the simulator carries packets by its own routes, not by those that route(8) shows",
 	"wild-ended-by-hangup-signal":                      "launchd starts again what ended, whatever ended it",
 	"wild-ok-two-snap-revisions":                       "macOS has no snaps",
-	"wild-unit-without-its-program":                    "launchd tells of it in another way, see wordsOfLaunchd",
-	"wild-killed-for-lack-of-memory":                   "the kernel of macOS has no log that is read",
-	"wild-null-route-by-loopback":                      "a simulated host has no route by lo",
+	"wild-killed-for-lack-of-memory":                   "the log of macOS is not read, and a killed service runs again",
 	"wild-os-without-an-agent":                         "Alpine Linux",
-	"wild-address-lost":                                "a simulated host has its address for ever",
-	"wild-large-packets-are-lost":                      "macOS does not tell of the state of a connection",
-	"wild-worker-out-of-descriptors":                   "macOS shows no limits of another process",
-	"wild-sessions-run-as-a-user-that-is-missing":      "macOS keeps its users elsewhere",
+	"wild-large-packets-are-lost":                      "macOS does not tell of a connection what is sent again, which is what decides",
+	"wild-sessions-run-as-a-user-that-is-missing":      "macOS keeps its users in a directory that is not read; the log alone leaves the answer open",
 	"wild-old-agent-hibernates-for-hours":              "not answered on Linux either, see wanting",
 	"agt-bad-release-breaks-channel-previous-revision": "a snap",
 }
 
+// macRoute is a row of the routes of a Mac beside the default.
+type macRoute struct{ prefix, gateway, iface, flags string }
+
+// macBoxed is what of the catalogue a shell plants on Linux, as a Mac would have it.
+var macBoxed = map[string]struct {
+	plant  func(*sim.Scenario)
+	routes []macRoute
+}{
+	"wild-tunnel-takes-the-vpc-endpoints": {func(s *sim.Scenario) { s.Interfaces = map[string]string{"utun4": "100.105.12.7/16"} },
+		[]macRoute{{"10.0.0.0/16", "", "utun4", "UP,DONE,STATIC,CLONING"}}},
+	"wild-unit-without-its-program": {plant: func(s *sim.Scenario) {
+		for k, u := range s.Agent.Units {
+			u.Exit = 78 // EX_CONFIG, by which launchd says so
+			s.Agent.Units[k] = u
+		}
+	}},
+}
+
 // macWords are words of the catalogue that are others on macOS.
-var macWords = map[string]string{"/var/lib/amazon/ssm": "/opt/aws/ssm/data", "/root/.aws/credentials": "/var/root/.aws/credentials", "systemd|unit|service": "scutil|service", "iptables|nft|rule": "pf|rule", "iptables|nft": "pf"}
+var macWords = map[string]string{"/var/lib/amazon/ssm": "/opt/aws/ssm/data", "/root/.aws/credentials": "/var/root/.aws/credentials", "systemd|unit|service": "scutil|service", "iptables|nft|rule": "pf|rule", "iptables|nft": "pf",
+	"wt0": "utun4", "ip route": "route", "/usr/bin/amazon-ssm-agent": "/opt/aws/ssm/bin/amazon-ssm-agent"}
 
 // onMac is a host of Linux as a Mac would be in its place.
 func onMac(s sim.Scenario) sim.Scenario {
@@ -89,7 +105,10 @@ func onMac(s sim.Scenario) sim.Scenario {
 }
 
 // macHost is what the programs and the kernel of a Mac answer.
-type macHost struct{ s sim.Scenario }
+type macHost struct {
+	s      sim.Scenario
+	routes []macRoute
+}
 
 const macBin = "/opt/aws/ssm/bin/"
 
@@ -220,11 +239,25 @@ func (m macHost) route(args []string) ([]byte, error) {
 	none := errors.New("run route: exit status 1: route: writing to routing socket: not in table")
 	to := args[len(args)-1]
 	six := args[0] == "-inet6"
+	for _, r := range m.routes {
+		p, a := netip.MustParsePrefix(r.prefix), netip.MustParseAddr(to)
+		if !p.Contains(a) {
+			continue
+		}
+		out := "   route to: " + to + "\ndestination: " + p.Addr().String() + "\n"
+		if !p.IsSingleIP() {
+			out += "       mask: 255.255.0.0\n"
+		}
+		if r.gateway != "" {
+			out += "    gateway: " + r.gateway + "\n"
+		}
+		return []byte(out + "  interface: " + r.iface + "\n      flags: <" + r.flags + ">\n"), nil
+	}
 	gateway := netip.MustParseAddr(m.s.Address).As4()
 	gateway[3] = 1
 	via := netip.AddrFrom4(gateway).String()
 	switch {
-	case six && !m.s.IPv6, !six && m.s.NoIPv4 && !strings.HasPrefix(to, "169.254."):
+	case m.s.Net.NoAddress, six && !m.s.IPv6, !six && m.s.NoIPv4 && !strings.HasPrefix(to, "169.254."):
 		return nil, none
 	case six:
 		via = "fe80::1%en0"
@@ -254,14 +287,14 @@ func (m macHost) kernel(k gather.Kernel) gather.Kernel {
 }
 
 // macEnv brings a Mac up.
-func macEnv(t *testing.T, s sim.Scenario) (*gather.Env, *sim.Host) {
+func macEnv(t *testing.T, s sim.Scenario, routes ...macRoute) (*gather.Env, *sim.Host) {
 	t.Helper()
 	h, err := sim.Start(onMac(s))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.Close)
-	m := macHost{h.Scenario()}
+	m := macHost{h.Scenario(), routes}
 	env := h.Env()
 	kernel := env.Kernel
 	env.Exec, env.Volume, env.Kernel, env.GOARCH = m.exec, dataVolume, func() gather.Kernel { return m.kernel(kernel()) }, "arm64"
@@ -270,9 +303,9 @@ func macEnv(t *testing.T, s sim.Scenario) (*gather.Env, *sim.Host) {
 }
 
 // recordMac records a Mac and plays the recording, as a file of it would be.
-func recordMac(t *testing.T, s sim.Scenario, whole bool) (*report.Report, *facts.Facts) {
+func recordMac(t *testing.T, s sim.Scenario, whole bool, routes ...macRoute) (*report.Report, *facts.Facts) {
 	t.Helper()
-	env, h := macEnv(t, s)
+	env, h := macEnv(t, s, routes...)
 	env, recorder := recording.Record(env)
 	f := engine.Collect(t.Context(), env, engine.Options{})
 	redact := report.StripText
@@ -310,8 +343,12 @@ func TestMacRecordings(t *testing.T) {
 			t.Errorf("%s cannot be expressed: %q", c.ID, cannot)
 			continue
 		}
+		boxed := macBoxed[c.ID]
+		if boxed.plant != nil {
+			boxed.plant(&s)
+		}
 		judged++
-		r, _ := recordMac(t, s, true)
+		r, _ := recordMac(t, s, true, boxed.routes...)
 		want := c.Expected
 		for _, list := range []*[]string{&want.Mention, &want.Remedy} {
 			*list = slices.Clone(*list)
@@ -322,7 +359,7 @@ func TestMacRecordings(t *testing.T) {
 				}
 			}
 		}
-		if r, _ := recordMac(t, s, false); !want.names(first(answer(r))) {
+		if r, _ := recordMac(t, s, false, boxed.routes...); !want.names(first(answer(r))) {
 			t.Errorf("%s, redacted: %s", c.ID, r.Summary)
 		}
 		if want.names(first(answer(r))) {

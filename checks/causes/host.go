@@ -55,10 +55,21 @@ var hostCauses = []Cause{
 			linux.asRoot("Restart the agent", "systemctl daemon-reload && {restart}"),
 			mac.asRoot("Make root the owner of the state directory again", "chown -R root:wheel {data} && chmod 700 {data}"),
 			windows.asRoot("Let the service run as the local system account", "sc.exe config AmazonSSMAgent obj= LocalSystem"),
+			windows.asRoot("Give the system account and administrators all rights to the state folder again", "icacls.exe {data} /grant '*S-1-5-18:(OI)(CI)F' '*S-1-5-32-544:(OI)(CI)F' /T"),
 			restartMac, restartWindows,
 			verify,
 		},
 		Docs: []string{docAgentLog},
+	},
+	Cause{
+		ID: "wmi-stopped", Group: "host", Severity: Warning, Title: "Windows Management Instrumentation stopped",
+		Meaning: "The service Winmgmt of Windows does not run. The agent asks it for the hardware of the machine: without it a hybrid node has no fingerprint, and so gets no credentials at its next start, and inventory and patching fail.",
+		Fix: []Step{
+			windows.asRoot("Let the service start with Windows, and start it", "Set-Service -Name Winmgmt -StartupType Automatic; Start-Service -Name Winmgmt"),
+			windows.onHost("Check that it answers", "Get-CimInstance -ClassName Win32_ComputerSystemProduct | Select-Object Name"),
+			restart, verify,
+		},
+		Docs: []string{docTroubleshoot},
 	},
 	Cause{
 		ID: "sysprep-incomplete", Group: "host", Severity: Critical, Title: "Windows setup not finished",

@@ -191,6 +191,9 @@ var causeCases = []struct {
 		unaccepted(f)
 		unit(f).User = "ssm"
 	}},
+	{"wmi-stopped", "windows", causes.Warning, false, func(f *facts.Facts) {
+		f.Host.WMI = facts.Known(facts.Service{Active: "stopped", Enabled: "disabled"}, "scm:Winmgmt")
+	}},
 	{"sysprep-incomplete", "profile", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)
 		f.Host.GOOS = "windows"

@@ -341,6 +341,8 @@ type Proxy struct {
 	// from elsewhere; empty on other systems.
 	By     Setter `json:"set_by,omitempty"`
 	NoFrom string `json:"no_proxy_from,omitempty"`
+	// TakesMetadata: requests to the metadata service go to it.
+	TakesMetadata bool `json:"takes_metadata,omitempty"`
 }
 
 // Setter is what of Windows gives a service a variable or a proxy.
@@ -424,6 +426,16 @@ type PathInfo struct {
 	Mode   string    `json:"mode"`  // ls form, such as drw-------
 	Owner  Seen[int] `json:"owner"` // user id; absent where the system has none
 	Error  string    `json:"error"` // why it could not be looked at
+	// Access is whose it is on Windows, and whether the agent's account may use it.
+	Access Seen[Access] `json:"access,omitzero"`
+}
+
+// Access is what the owner and the access list of a file of Windows say.
+type Access struct {
+	Owner string `json:"owner"` // SYSTEM, Administrators, TrustedInstaller or a SID
+	// System: the account of the agent may read and write it, or give itself the right to.
+	System bool   `json:"system"`
+	Denies string `json:"denies,omitempty"` // who is denied something that the agent's account is, or is a member of
 }
 
 // Damage is something in the registration state that the agent cannot use.

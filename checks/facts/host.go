@@ -49,7 +49,51 @@ type Host struct {
 	NetworkSetup Seen[NetworkSetup] `json:"network_setup"`
 
 	ImageState Seen[string] `json:"image_state"` // Windows setup state
+	// LaunchAgents are those of EC2 for Windows that are installed; absent: not Windows.
+	LaunchAgents Seen[[]LaunchAgent] `json:"launch_agents,omitzero"`
+	// WMI is the service of Windows from which the agent has what it says of the machine.
+	WMI Seen[Service] `json:"wmi_service,omitzero"`
 }
+
+// Kinds of launch agents.
+const (
+	LaunchV2     = "EC2Launch v2"
+	LaunchV1     = "EC2Launch" // scripts, run by a scheduled task at the first start
+	LaunchConfig = "EC2Config" // before Windows Server 2016
+)
+
+// LaunchAgent makes a Windows an EC2 instance when it starts: it sets the routes to the
+// metadata service, and starts the SSM Agent after setup.
+type LaunchAgent struct {
+	Kind    string        `json:"kind"`
+	Service Seen[Service] `json:"service"` // absent: it has none
+	// Scheduled: it runs at the next start. Known of EC2Launch, which has no service.
+	Scheduled Seen[bool] `json:"scheduled"`
+	// StartsAgent: its settings name the task that starts the SSM Agent. Known of EC2Launch v2.
+	StartsAgent Seen[bool]      `json:"starts_agent"`
+	Run         Seen[LaunchRun] `json:"run"` // its last; absent: it has not run
+}
+
+// LaunchRun is what the log of a launch agent says of its last run.
+type LaunchRun struct {
+	At time.Time `json:"at,omitzero"` // its last entry
+	// Routes: it wrote that it sets the routes.
+	Routes bool `json:"routes"`
+	// Failure is its last error, in our words; empty: none.
+	Failure string `json:"failure"`
+}
+
+// Service is a service of Windows.
+type Service struct {
+	Active  string `json:"active"`  // as in Unit
+	Enabled string `json:"enabled"` // enabled, manual, disabled
+}
+
+// Disabled reports whether nothing can start it.
+func (s Service) Disabled() bool { return s.Enabled == "disabled" }
+
+// Runs reports whether it runs, or is about to.
+func (s Service) Runs() bool { return s.Active == "active" || s.Active == "start-pending" }
 
 // NetworkSetup is the configuration of the network in files.
 type NetworkSetup struct {

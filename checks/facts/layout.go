@@ -20,6 +20,8 @@ type Layout struct {
 	DHMC     string `json:"dhmc"`     // credentials of Default Host Management
 	Shared   string `json:"shared"`   // the credentials file of the agent's account
 	Account  string `json:"account"`  // as whom the service has to run
+	System   string `json:"system"`   // its name
+	Show     string `json:"show"`     // the command that shows a service, before its name
 	// Label names where installations are looked for, in evidence.
 	Label string `json:"label"`
 }
@@ -28,17 +30,17 @@ var layouts = map[string]Layout{
 	"linux": {
 		Data: "/var/lib/amazon/ssm", Vault: "/var/lib/amazon/ssm/Vault", Runtime: "/var/lib/amazon/ssm/runtimeconfig", Log: "/var/log/amazon/ssm",
 		Config: "/etc/amazon/ssm/amazon-ssm-agent.json", Hosts: "/etc/hosts", Programs: "/usr/bin", DHMC: "/var/lib/amazon/ssm/credentials",
-		Shared: "/root/.aws/credentials", Account: "root", Label: "package databases and the known places",
+		Shared: "/root/.aws/credentials", Account: "root", System: "Linux", Show: "systemctl show ", Label: "package databases and the known places",
 	},
 	"windows": {
 		Data: "/ProgramData/Amazon/SSM/InstanceData", Vault: "/ProgramData/Amazon/SSM/InstanceData/Vault", Runtime: "/ProgramData/Amazon/SSM/runtimeconfig", Log: "/ProgramData/Amazon/SSM/Logs",
 		Config: "/Program Files/Amazon/SSM/amazon-ssm-agent.json", Hosts: "/Windows/System32/drivers/etc/hosts", Programs: "/Program Files/Amazon/SSM", Exe: ".exe", DHMC: "/Program Files/Amazon/SSM/credentials",
-		Shared: "/Windows/System32/config/systemprofile/.aws/credentials", Account: "SYSTEM", Label: "service manager and the folder of its programs",
+		Shared: "/Windows/System32/config/systemprofile/.aws/credentials", Account: "SYSTEM", System: "Windows", Show: "sc query ", Label: "service manager and the folder of its programs",
 	},
 	"darwin": {
 		Data: "/opt/aws/ssm/data", Vault: "/opt/aws/ssm/data/Vault", Runtime: "/opt/aws/ssm/runtimeconfig", Log: "/var/log/amazon/ssm",
 		Config: "/opt/aws/ssm/amazon-ssm-agent.json", Hosts: "/etc/hosts", Programs: "/opt/aws/ssm/bin", DHMC: "/opt/aws/ssm/data/credentials",
-		Shared: "/var/root/.aws/credentials", Account: "root", Label: "launchd, receipts of packages and the folder of its programs",
+		Shared: "/var/root/.aws/credentials", Account: "root", System: "macOS", Show: "launchctl print system/", Label: "launchd, receipts of packages and the folder of its programs",
 	},
 }
 

@@ -132,6 +132,7 @@ const (
 	SigFingerprint       = "fingerprint-refused"
 	SigHardwareID        = "hardware-id-changed"
 	SigHardwareDrift     = "hardware-drift"
+	SigHardwareUnread    = "hardware-unread"
 	SigFingerprintBad    = "fingerprint-damaged"
 	SigInvalidInstance   = "invalid-instance-id"
 	SigRegisterFailed    = "register-failed"
@@ -262,6 +263,7 @@ var Signatures = []Signature{
 
 	{SigHardwareID, []string{"The hardware ID ("}, KindNode},
 	{SigHardwareDrift, []string{"changed more than the allowed threshold"}, KindNode},
+	{SigHardwareUnread, []string{"fetching hardware hashes"}, KindNode},
 	{SigFingerprintBad, []string{"saved machine configuration could not be loaded"}, KindFailure},
 	{SigFingerprint, []string{"MachineFingerprintDoesNotMatch"}, KindNode},
 	{SigInvalidInstance, []string{"InvalidInstanceId"}, KindNode},

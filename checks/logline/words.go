@@ -70,7 +70,7 @@ memory usage due pressure swap used available threshold elapsed reached remainin
 permission directory device space left entry exist exists text busy quota exceeded input output bad descriptor broken pipe reset peer refused unreachable route host network down address resource temporarily unavailable stale handle loop many levels links file name long argument list
 context deadline exceeded net http request canceled while waiting headers awaiting client connection tls handshake unknown authority x509 certificate signed valid expired yet has is not for common authentication verify cert
 lookup dial tcp udp read write socks connect proxyconnect proxy server misbehaving answer from no suitable
-arch amd64 arm64 linux gnu debian ubuntu windows darwin bye calculated ec2metadata newec2identity newec2identitywithconfig onpremcredsprovider ending idempotent launching
+arch amd64 arm64 linux gnu debian ubuntu windows darwin bye calculated ec2metadata newec2identity newec2identitywithconfig onpremcredsprovider ec2launch ec2config ending idempotent launching
 reducing requerying resuming scheduling allows allow see security policy policies included includes assigned associated beginning belonging bios hash bookkeeping character chown closure
 connectex dependent independent detached difference discovered documentation docs fork function increasing interactors locations normal reduced per period picking pinger publisher reason
 refreshed regenerating retrieve creds with selector subsystem take taking tasks their treat reducing mode metadata latest dynamic instance identity document credentials iam info meta

@@ -154,12 +154,6 @@ func (n *Node) ServiceManager(unit string) string {
 
 // ShowUnit is the command that shows a unit with the service manager of this host.
 func (n *Node) ShowUnit(unit string) string {
-	switch n.Facts.Host.GOOS {
-	case "windows":
-		return "sc query " + unit
-	case "darwin":
-		return "launchctl print system/" + unit
-	}
 	switch n.Facts.Agent.Manager.Value {
 	case "upstart":
 		return "status " + unit
@@ -168,7 +162,7 @@ func (n *Node) ShowUnit(unit string) string {
 	case "sysv":
 		return "/etc/init.d/" + unit + " status"
 	}
-	return "systemctl show " + unit
+	return facts.LayoutOf(n.Facts.Host.GOOS).Show + unit
 }
 
 // version is x.y.z.w as numbers.

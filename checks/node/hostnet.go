@@ -34,7 +34,7 @@ var (
 var (
 	reHardware  = pattern.New(`(?i)^(eth|en|em|ib|wl|ww|bond|team|wi-fi)[0-9a-z ]*(\.\d+)?$`)
 	reTunnel    = pattern.New(`(?i)^(wg|wt|tun|tap|utun|ppp|tailscale|zt|zerotier|feth|nebula|nb-|netbird|openvpn|wireguard|ipsec|vti|xfrm|gpd|cscotun|proton|nordlynx|mullvad|vpn|warp|cloudflarewarp|twingate)`)
-	reContainer = pattern.New(`(?i)^(veth|vethernet|docker|br-|cni|flannel|cali|cilium|lxc|lxd|incus|virbr|vnet|podman|nerdctl|kube|weave|vxlan|antrea|dummy|cbr)`)
+	reContainer = pattern.New(`(?i)^(veth|vethernet|docker|br-|cni|flannel|cali|cilium|lxc|lxd|incus|virbr|vnet|podman|nerdctl|kube|weave|vxlan|antrea|dummy|cbr|vmenet|vmnet|bridge1\d\d$)`)
 )
 
 // DeviceOf tells what a device is, and its kind in a word.

@@ -56,9 +56,9 @@ var processors = []string{"amd64", "arm64", "386", "arm"}
 // Platform tells whether AWS has an agent for this host's system, and how it comes to it.
 func (n *Node) Platform() Platform {
 	h := &n.Facts.Host
-	p := Platform{Name: map[string]string{"windows": "Windows", "darwin": "macOS", "freebsd": "FreeBSD"}[h.GOOS]}
+	p := Platform{Name: map[string]string{"freebsd": "FreeBSD"}[h.GOOS]}
 	if h.GOOS == "windows" || h.GOOS == "darwin" {
-		p.Supported = Yes
+		p.Name, p.Supported = facts.LayoutOf(h.GOOS).System, Yes
 		return p
 	}
 	if h.GOOS == "" {

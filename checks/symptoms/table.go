@@ -160,6 +160,7 @@ var OfSignature = joined(map[string][]string{
 	facts.SigFingerprintBad:   {"fingerprint-mismatch"},
 	facts.SigHardwareID:       {"registration-cloned-image", "fingerprint-mismatch"},
 	facts.SigHardwareDrift:    {"fingerprint-mismatch"},
+	facts.SigHardwareUnread:   {"wmi-stopped"},
 	facts.SigInvalidInstance:  {"registration-orphaned"},
 	facts.SigChannelToken:     {"iam-missing-channel-action", "network-no-egress", "vpce-service-missing"},
 	facts.SigWebSocketFailed:  {"websocket-blocked", "iam-missing-channel-action", "proxy-refuses"},

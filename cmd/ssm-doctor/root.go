@@ -20,7 +20,9 @@ func newRootCmd(a *app) *cobra.Command {
 		Long: "ssm-doctor runs on an EC2 instance or hybrid machine and says whether that host\n" +
 			"is an AWS Systems Manager managed node, and if not, the one thing that is wrong\n" +
 			"and what fixes it. It only reads: nothing on the host or in AWS is changed,\n" +
-			"unless fix --apply is typed.",
+			"unless fix --apply is typed.\n\n" +
+			"Tried in a lab that plays AWS: on Linux, and the Windows program under Wine;\n" +
+			"for macOS with recordings of Macs. Not run on a real Windows or Mac.",
 		Example: check.Example,
 		Args:    a.noSuchCommand,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -33,6 +33,7 @@ func GatherProxies(ctx context.Context, run *gather.Run, a *facts.Agent) {
 		}
 		if service.HTTPS != "" || service.HTTP != "" {
 			a.ServiceProxy = facts.Known(service.Fact(e.From), e.From)
+			a.ServiceProxy.Value.TakesMetadata = service.ForPlain("http://"+gather.IMDSIP.String()+"/") != nil
 			for _, name := range []string{"http_proxy", "https_proxy"} {
 				if o := e.By[name]; o.By != "" {
 					a.ServiceProxy.Value.By = o.By
@@ -101,8 +102,10 @@ func shellProxies(env *gather.Env) (gather.ProxyVars, string) {
 			return p, "environment"
 		}
 	}
-	files := []string{"etc/environment", "etc/profile"}
-	files = append(files, hostfile.FilesIn(env.FS, "etc/profile.d", ".sh")...)
+	files := []string{"etc/profile", "etc/zshenv", "etc/zprofile"} // of macOS
+	if env.GOOS != "darwin" {
+		files = append([]string{"etc/environment", "etc/profile"}, hostfile.FilesIn(env.FS, "etc/profile.d", ".sh")...)
+	}
 	vars, from := map[string]string{}, ""
 	for _, name := range files {
 		b, err := gather.ReadFile(env.FS, name, 256<<10)
@@ -136,7 +139,7 @@ func windowsUser(env *gather.Env) (gather.ProxyVars, string) {
 		}
 	}
 	if env.Windows != nil {
-		if p, ok := internetOptions(env.Windows, `HKCU\`+internet); ok {
+		if p, ok := internetOptions(&reader{w: env.Windows}, `HKCU\`+internet); ok {
 			return userProxy(p), gather.RegistryURL(`HKCU\` + internet)
 		}
 	}

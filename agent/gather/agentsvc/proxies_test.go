@@ -44,11 +44,35 @@ func TestProxySources(t *testing.T) {
 				got  facts.Seen[facts.Proxy]
 				want facts.Proxy
 			}{{f.Agent.ServiceProxy, c.service}, {f.Agent.ShellProxy, c.shell}} {
+				x.got.Value.TakesMetadata = false // see TestTakesMetadata
 				if d := cmp.Diff(x.want, x.got.Value); d != "" || x.got.Absent() != (x.want == facts.Proxy{}) {
 					t.Errorf("%s\n%s", x.got.State, d)
 				}
 			}
 			gathertest.NoSecret(t, f, secret, "AKIDAKIDAKIDAKID")
 		})
+	}
+}
+
+// TestTakesMetadata: by the exceptions of a proxy, as Go's clients read them.
+func TestTakesMetadata(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		environment string
+		takes       bool
+	}{
+		{"http_proxy=http://p:1", true},
+		{"https_proxy=http://p:1", false},
+		{"http_proxy=http://p:1 NO_PROXY=10.0.0.0/8,169.254.169.254", false},
+		{"http_proxy=http://p:1 no_proxy=169.254.0.0/16", false},
+		{"http_proxy=http://p:1 no_proxy=169.254.*", true}, // no form that Go knows
+		{"http_proxy=http://p:1 no_proxy=*", false},
+		{"http_proxy=http://p:1 no_proxy=amazonaws.com", true},
+	} {
+		env, f := gathertest.InMemory(map[string][]byte{"etc/systemd/system/amazon-ssm-agent.service.d/p.conf": []byte("[Service]\nEnvironment=" + c.environment + "\n")}), &facts.Facts{}
+		GatherProxies(t.Context(), env.Begin(), &f.Agent)
+		if p := f.Agent.ServiceProxy; !p.Known() || p.Value.TakesMetadata != c.takes {
+			t.Errorf("%s: %+v", c.environment, p)
+		}
 	}
 }

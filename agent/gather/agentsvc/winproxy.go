@@ -58,9 +58,17 @@ func windowsEnvironment(env *gather.Env) Environment {
 			}
 		}
 	}
-	system := systemProxy(w)
 	_, https := e.Vars["https_proxy"]
 	_, http := e.Vars["http_proxy"]
+	_, exceptions := e.Vars["no_proxy"]
+	if (https || http) && exceptions { // nothing of the others counts then
+		return e.settled()
+	}
+	system, err := systemProxy(w)
+	if err != nil {
+		e.Err = err
+		return e
+	}
 	if !https && !http {
 		p := agentProxy(system.server)
 		for name, v := range map[string]string{"https_proxy": p.HTTPS, "http_proxy": p.HTTP} {
@@ -72,6 +80,11 @@ func windowsEnvironment(env *gather.Env) Environment {
 	if list := agentBypass(system.bypass); len(list) > 0 {
 		e.give("no_proxy", strings.Join(list, ","), system.Origin, false)
 	}
+	return e.settled()
+}
+
+// settled names where the proxy is from.
+func (e Environment) settled() Environment {
 	for _, name := range []string{"https_proxy", "http_proxy"} {
 		if by, ok := e.By[name]; ok {
 			e.From = by.From
@@ -106,35 +119,46 @@ type windowsProxy struct {
 
 // systemProxy is what Windows has for the account of the service: the internet options
 // of the system account, else WinHTTP.
-func systemProxy(w *gather.Windows) windowsProxy {
+func systemProxy(w *gather.Windows) (windowsProxy, error) {
+	r := &reader{w: w}
 	hive, at := `.DEFAULT\`, Origin{By: facts.ByInternetOptions}
-	if first(w, internetRule, "ProxySettingsPerUser") == "0" { // a group policy: one for all users
+	if r.first(internetRule, "ProxySettingsPerUser") == "0" { // a group policy: one for all users
 		hive = ""
 	}
-	if p, ok := internetOptions(w, hive+internet); ok {
+	if p, ok := internetOptions(r, hive+internet); ok || r.err != nil {
 		at.From = gather.RegistryURL(hive + internet)
 		p.Origin = at
-		return p
+		return p, r.err
 	}
-	server, bypass := parseConnection([]byte(first(w, winHTTPKey, "WinHttpSettings")))
-	return windowsProxy{server, bypass, Origin{By: facts.ByWinHTTP, From: gather.RegistryURL(winHTTPKey) + `\WinHttpSettings`}}
+	server, bypass := parseConnection([]byte(r.first(winHTTPKey, "WinHttpSettings")))
+	return windowsProxy{server, bypass, Origin{By: facts.ByWinHTTP, From: gather.RegistryURL(winHTTPKey) + `\WinHttpSettings`}}, r.err
 }
 
 // internetOptions are those of an account; false: it has no proxy there. The texts
 // win over the bytes in which the same is kept.
-func internetOptions(w *gather.Windows, key string) (windowsProxy, bool) {
+func internetOptions(r *reader, key string) (windowsProxy, bool) {
 	var p windowsProxy
-	switch first(w, key, "ProxyEnable") {
+	switch r.first(key, "ProxyEnable") {
 	case "1":
-		p.server, p.bypass = first(w, key, "ProxyServer"), first(w, key, "ProxyOverride")
+		p.server, p.bypass = r.first(key, "ProxyServer"), r.first(key, "ProxyOverride")
 	case "":
-		p.server, p.bypass = parseConnection([]byte(first(w, key+`\Connections`, "DefaultConnectionSettings")))
+		p.server, p.bypass = parseConnection([]byte(r.first(key+`\Connections`, "DefaultConnectionSettings")))
 	}
 	return p, p.server != ""
 }
 
-func first(w *gather.Windows, key, value string) string {
-	if s := w.Strings(key, value); s.Known() && len(s.Value) > 0 {
+// reader reads values of the registry, and keeps why one could not be read.
+type reader struct {
+	w   *gather.Windows
+	err error
+}
+
+func (r *reader) first(key, value string) string {
+	s := r.w.Strings(key, value)
+	switch {
+	case s.Unknown() && r.err == nil:
+		r.err = unknownError(s.Reason())
+	case s.Known() && len(s.Value) > 0:
 		return s.Value[0]
 	}
 	return ""

@@ -63,10 +63,14 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 		if env.GOOS == "darwin" && env.Live && env.Exec != nil {
 			h.Resolver, h.NTPSynchronized = macResolver(ctx, env, h.Resolver), macClock(ctx, env)
 		}
-		h.DefaultIPv4, h.DefaultIPv6, h.Defaults = routing.Defaults(env)
 		if env.GOOS == "darwin" {
 			macDefaults(ctx, env, h)
+		} else {
+			h.DefaultIPv4, h.DefaultIPv6, h.Defaults = routing.Defaults(env)
 		}
+	}
+	if env.GOOS == "windows" && env.Windows == nil {
+		h.LaunchAgents, h.WMI = gather.NotAskable[[]facts.LaunchAgent](gather.NotLive, ""), gather.NotAskable[facts.Service](gather.NotLive, "")
 	}
 	h.IMDSRoute = routing.To(ctx, env, gather.IMDSIP)
 	h.Paths = paths(ctx, env, h.Resolver)
@@ -82,9 +86,12 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 			h.BootTime = facts.Known(k.Boot.UTC(), "")
 		}
 	}
-	if env.GOOS == "windows" {
+	switch env.GOOS {
+	case "windows":
 		h.PersistentRoutes = firewall.WindowsRoutes(k.WindowsRoutes)
-	} else {
+	case "darwin":
+		h.PersistentRoutes = gather.NotAskable[[]facts.Route]("the settings of macOS are not read", "")
+	default:
 		h.PersistentRoutes = firewall.PersistentRoutes(env.FS)
 	}
 	for i, r := range h.PersistentRoutes.Value {
@@ -177,7 +184,7 @@ func hostname(env *gather.Env) facts.Seen[string] {
 	if env.GOOS == "windows" {
 		return gather.NotAskable[string](gather.NotLive, "")
 	}
-	if env.Live {
+	if env.Live && env.GOOS != "darwin" {
 		names = []string{"proc/sys/kernel/hostname", "etc/hostname"}
 	}
 	var last facts.Seen[string]
@@ -242,6 +249,9 @@ func container(env *gather.Env) facts.Seen[facts.Container] {
 	}
 	if env.GOOS == "windows" {
 		return windowsContainer(env.Windows)
+	}
+	if env.GOOS == "darwin" {
+		return facts.Absent[facts.Container]("macOS has none", "")
 	}
 	known := func(runtime, name string) facts.Seen[facts.Container] {
 		return facts.Known(facts.Container{Runtime: runtime, Evidence: "/" + name}, gather.FileURL(name))

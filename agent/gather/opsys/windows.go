@@ -36,6 +36,8 @@ func windowsHost(env *gather.Env, h *facts.Host) {
 	}
 	h.DMI.Vendor, h.DMI.AssetTag = first(biosKey, "SystemManufacturer"), gather.NotAskable[string](gather.ErrUnsupported.Error(), "")
 	h.DMI.EC2UUID = gather.NotAskable[bool](gather.ErrUnsupported.Error(), "")
+	windowsFirmware(w, &h.DMI)
+	h.LaunchAgents, h.WMI = launchAgentsOf(env), winService(w, "Winmgmt")
 	h.NTPSynchronized = clockKept(w)
 	if s := w.Servers(); s.Known() {
 		h.Resolver = facts.Known(facts.Resolver{Servers: s.Value, Search: suffixes(w), Options: []string{}}, s.From)
@@ -54,6 +56,27 @@ func windowsHost(env *gather.Env, h *facts.Host) {
 	defaults, four := routing.WindowsDefaults(rows.Value)
 	h.DefaultIPv4, h.DefaultIPv6 = facts.Known(four > 0, rows.From), facts.Known(len(defaults) > four || waySix(env), rows.From)
 	h.Defaults = facts.Known(defaults, rows.From)
+}
+
+// windowsFirmware fills what the firmware tells of the machine.
+func windowsFirmware(w *gather.Windows, d *facts.DMI) {
+	if w.Firmware == nil {
+		return
+	}
+	s := w.Firmware()
+	f, ok := s.Get()
+	if !ok {
+		d.AssetTag, d.EC2UUID = gather.Likewise[string](s), gather.Likewise[bool](s)
+		return
+	}
+	for to, v := range map[*facts.Seen[string]]string{&d.Product: f.Product, &d.AssetTag: f.AssetTag, &d.Chassis: f.Chassis} {
+		if *to = facts.Known(v, s.From); v == "" {
+			*to = facts.Absent[string]("empty", s.From)
+		}
+	}
+	if d.EC2UUID = facts.Absent[bool]("the firmware has none", s.From); f.UUID != "" {
+		d.EC2UUID = facts.Known(ec2UUID(f.UUID), s.From)
+	}
 }
 
 // clockKept tells whether the Windows Time service keeps the clock: that it does not

@@ -117,6 +117,8 @@ func (r *Recording) windows() *gather.Windows {
 			return gather.Volume{}, errorFor(s.Why)
 		},
 		Elevated: func() facts.Seen[bool] { return r.Privileged },
+		Access:   func(p string) facts.Seen[facts.Access] { return answer[facts.Access](r, "access", p) },
+		Firmware: func() facts.Seen[gather.Firmware] { return answer[gather.Firmware](r, "firmware") },
 		Events: func(log, _ string) facts.Seen[[]gather.WindowsEvent] {
 			return answer[[]gather.WindowsEvent](r, "events", log)
 		},

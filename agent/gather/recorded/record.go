@@ -174,6 +174,28 @@ func (r *Recorder) ofWindows(w *gather.Windows) *gather.Windows {
 			return v, err
 		},
 		Elevated: w.Elevated,
+		Access: func(p string) facts.Seen[facts.Access] {
+			if w.Access == nil {
+				return facts.Unknown[facts.Access](gather.NotLive, "")
+			}
+			s := w.Access(p)
+			kept := s
+			if strings.HasPrefix(s.Value.Owner, "S-1-5-21-") { // a user of this host or its domain
+				kept.Value.Owner = "S-1-5-21"
+			}
+			keep(r, kept, "access", p)
+			return s
+		},
+		Firmware: func() facts.Seen[gather.Firmware] {
+			if w.Firmware == nil {
+				return facts.Unknown[gather.Firmware](gather.NotLive, "")
+			}
+			s := w.Firmware()
+			kept := s
+			kept.Value = firmware(s.Value)
+			keep(r, kept, "firmware")
+			return s
+		},
 		Events: func(log, query string) facts.Seen[[]gather.WindowsEvent] {
 			if w.Events == nil {
 				return facts.Unknown[[]gather.WindowsEvent](gather.NotLive, "")

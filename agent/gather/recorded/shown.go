@@ -15,6 +15,7 @@ import (
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/agentsvc"
 	"ssm-doctor/agent/gather/hostfile"
+	"ssm-doctor/agent/gather/opsys"
 	"ssm-doctor/checks/logline"
 	"ssm-doctor/checks/pattern"
 )
@@ -39,6 +40,12 @@ func contentOf(name string, env *gather.Env) func([]byte) []byte {
 		return iniFile
 	case name == d.Config, strings.HasSuffix(name, "/configuration/amazon-ssm-agent.json"), in(l.Vault), in(d.Runtime), name == d.Data+"/registration":
 		return jsonFile
+	case env.GOOS == "windows" && in(path.Dir(d.SSM)) && (base == "agent.log" || base == "Ec2Launch.log"):
+		return func(b []byte) []byte { return each(b, opsys.KeptLaunchLine) }
+	case env.GOOS == "windows" && base == "agent-config.yml":
+		return linesLike(reTask)
+	case env.GOOS == "windows" && strings.HasPrefix(name, "Windows/System32/Tasks/"):
+		return taskSettings
 	case base == "update.lock":
 		return linesLike(reNumber)
 	case strings.HasSuffix(name, ".plist"):
@@ -51,7 +58,7 @@ func contentOf(name string, env *gather.Env) func([]byte) []byte {
 		return linesLike(reRelease)
 	case name == "etc/localtime":
 		return zone
-	case name == "etc/environment", name == "etc/profile", in("etc/profile.d"):
+	case name == "etc/environment", name == "etc/profile", name == "etc/zshenv", name == "etc/zprofile", in("etc/profile.d"):
 		return assignments
 	case strings.HasPrefix(name, "proc/") && base == "environ":
 		return environ
@@ -75,6 +82,31 @@ var (
 	// Numbers and words of the kernel.
 	reProc = pattern.New(`^proc/(stat|meminfo|loadavg|net/(route|ipv6_route|tcp6?)|sys/fs/[a-z/_-]+|\d+/(stat|status|comm|limits|cgroup)|self/(status|cgroup))$`)
 )
+
+var reTask = pattern.New(`^[ \t]*(- )?"?task"?: "?[A-Za-z]{1,30}"?$`)
+
+// taskSettings keeps whether a scheduled task is switched on.
+func taskSettings(b []byte) []byte {
+	on := "true"
+	if !opsys.TaskEnabled(b) {
+		on = "false"
+	}
+	return []byte("<Settings><Enabled>" + on + "</Enabled></Settings>\n")
+}
+
+// firmware is what is kept of the firmware: what tells the clouds apart, and no serial number.
+func firmware(f gather.Firmware) gather.Firmware {
+	if !strings.HasPrefix(f.AssetTag, "i-") {
+		f.AssetTag = ""
+	}
+	if !rePlain.MatchString(f.Product) {
+		f.Product = ""
+	}
+	if len(f.UUID) > 8 { // what tells EC2
+		f.UUID = f.UUID[:8] + strings.Repeat("-0000", 3) + "-000000000000"
+	}
+	return f
+}
 
 // each edits line by line; an empty answer leaves a line out.
 func each(b []byte, edit func(string) string) []byte {

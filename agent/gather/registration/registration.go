@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/md5" //nolint:gosec // what the agent uses
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
@@ -257,7 +258,7 @@ func parseFingerprint(b []byte) (fp facts.Fingerprint, machineID string, err err
 		return fp, "", err
 	}
 	fp.Threshold = in.Threshold
-	return fp, strings.TrimSpace(in.Hashes["machine-id"]), nil
+	return fp, strings.TrimSpace(cmp.Or(in.Hashes["machine-id"], in.Hashes["uuid"])), nil
 }
 
 func (v *vault) fingerprint(index map[string]string, fsys gather.FileSystem) facts.Seen[facts.Fingerprint] {
@@ -273,8 +274,8 @@ func (v *vault) fingerprint(index map[string]string, fsys gather.FileSystem) fac
 		return facts.Unknown[facts.Fingerprint](what, gather.FileURL(name))
 	}
 	fp.MachineIDMatches = machineIDMatches(fsys, id)
-	if v.env.GOOS == "windows" { // the agent stores a hash of what WMI prints
-		fp.MachineIDMatches = facts.Unknown[bool]("the agent stores no machine id on Windows", "").Because(facts.NotAskable)
+	if v.env.GOOS == "windows" {
+		fp.MachineIDMatches = uuidMatches(v.env.Windows, id)
 	}
 	return facts.Known(fp, gather.FileURL(name))
 }
@@ -295,6 +296,36 @@ func machineIDMatches(fsys gather.FileSystem, stored string) facts.Seen[bool] {
 		}
 	}
 	return unread
+}
+
+// uuidMatches compares the stored hash of the machine's UUID with this machine's. It is one
+// of what a program of Windows prints, whose form is that of its release: one that is the
+// same is from here, and another one says nothing.
+// Source: amazon-ssm-agent 3.3, agent/managedInstances/fingerprint/hardwareInfo_windows.go.
+func uuidMatches(w *gather.Windows, stored string) facts.Seen[bool] {
+	const from = "GetSystemFirmwareTable"
+	switch {
+	case stored == "":
+		return facts.Unknown[bool]("no hash of the machine's UUID is stored", "").Because(facts.NotAskable)
+	case w == nil || w.Firmware == nil:
+		return gather.NotAskable[bool](gather.NotLive, from)
+	}
+	f, ok := w.Firmware().Get()
+	if !ok || f.UUID == "" {
+		return facts.Unknown[bool]("the firmware shows no UUID", from).Because(facts.NotAskable)
+	}
+	for _, out := range []string{
+		"UUID" + strings.Repeat(" ", 34) + "\r\r\n" + f.UUID + "  \r\r\n\r\r\n", // wmic csproduct get UUID
+		"{\r\n    \"UUID\":  \"" + f.UUID + "\"\r\n}\r\n",                       // Get-CimInstance … | ConvertTo-Json
+	} {
+		for _, text := range []string{out, strings.TrimSpace(out)} {
+			sum := md5.Sum([]byte(text)) //nolint:gosec // what the agent uses
+			if base64.StdEncoding.EncodeToString(sum[:]) == stored {
+				return facts.Known(true, from)
+			}
+		}
+	}
+	return facts.Unknown[bool]("the agent stores a hash that only its own programs can make again", from).Because(facts.NotAskable)
 }
 
 // parseInformational decodes the registration file.
@@ -354,6 +385,9 @@ func statePaths(env *gather.Env, d gather.Dirs) facts.Seen[[]facts.PathInfo] {
 		switch {
 		case err == nil:
 			p.Exists, p.Mode, p.Owner = true, fi.Mode().String(), owner(env, fi)
+			if env.Windows != nil && env.Windows.Access != nil {
+				p.Access = env.Windows.Access(gather.OnWindows(env, name))
+			}
 		case gather.Missing(err):
 			if isLink(env.FS, name) {
 				p.Error = "dangling link"
