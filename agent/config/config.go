@@ -145,10 +145,10 @@ func settings(c *Config, n Names) []setting {
 func checkListen(s string) error {
 	_, port, err := net.SplitHostPort(s)
 	if err != nil {
-		return fmt.Errorf("%q is not HOST:PORT", s)
+		return fmt.Errorf("%s is not HOST:PORT", quoted(s))
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return fmt.Errorf("%q: no such port", s)
+		return fmt.Errorf("%s: no such port", quoted(s))
 	}
 	return nil
 }
@@ -162,7 +162,7 @@ var (
 func CheckEndpoint(s string) error {
 	host, port, err := net.SplitHostPort(s)
 	if n, e := strconv.Atoi(port); s != "" && (err != nil || host == "" || e != nil || n < 1 || n > 65535) {
-		return fmt.Errorf("%q is not host:port", s)
+		return fmt.Errorf("%s is not host:port", quoted(s))
 	}
 	return nil
 }
@@ -170,14 +170,14 @@ func CheckEndpoint(s string) error {
 // checkTextfile knows what node_exporter reads.
 func checkTextfile(s string) error {
 	if s != "" && filepath.Ext(s) != ".prom" {
-		return fmt.Errorf("%q does not end in .prom", s)
+		return fmt.Errorf("%s does not end in .prom", quoted(s))
 	}
 	return checkDir(s)
 }
 
 func checkHost(s string) error {
 	if !hostName.MatchString(s) {
-		return fmt.Errorf("%q is not a host name", s)
+		return fmt.Errorf("%s is not a host name", quoted(s))
 	}
 	return nil
 }
@@ -185,21 +185,21 @@ func checkHost(s string) error {
 // CheckRegion refuses what cannot be the name of a Region; empty is none.
 func CheckRegion(s string) error {
 	if s != "" && !facts.IsRegion(s) {
-		return fmt.Errorf("%q does not look like a Region", s)
+		return fmt.Errorf("%s does not look like a Region", quoted(s))
 	}
 	return nil
 }
 
 func checkVersion(s string) error {
 	if s != "" && !versionNumber.MatchString(s) {
-		return fmt.Errorf("%q is not a version of four numbers", s)
+		return fmt.Errorf("%s is not a version of four numbers", quoted(s))
 	}
 	return nil
 }
 
 func checkDir(s string) error {
 	if s != "" && !filepath.IsAbs(s) {
-		return fmt.Errorf("%q is not an absolute path", s)
+		return fmt.Errorf("%s is not an absolute path", quoted(s))
 	}
 	return nil
 }

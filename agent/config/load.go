@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
+
+	"ssm-doctor/agent/safefile"
 )
 
 // maxFile bounds the configuration file.
@@ -118,14 +120,7 @@ func Check(file string, n Names) (*Config, error) {
 }
 
 func readFile(name string) ([]byte, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", name)
-	}
-	f, err := os.Open(name)
+	f, err := safefile.OpenRead(name)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +170,7 @@ func mapping(table []setting, seen map[string]bool, prefix string, n *yaml.Node)
 		}
 		key := prefix + k.Value
 		if seen[key] {
-			wrong = append(wrong, fmt.Errorf("line %d: %q is set twice", k.Line, key))
+			wrong = append(wrong, fmt.Errorf("line %d: %s is set twice", k.Line, quoted(key)))
 			continue
 		}
 		seen[key] = true
@@ -184,7 +179,7 @@ func mapping(table []setting, seen map[string]bool, prefix string, n *yaml.Node)
 		case section:
 			wrong = append(wrong, mapping(table, seen, key+".", v))
 		case s == nil:
-			wrong = append(wrong, fmt.Errorf("line %d: unknown key %q%s", k.Line, key, hint(key, keys(table, prefix))))
+			wrong = append(wrong, fmt.Errorf("line %d: unknown key %s%s", k.Line, quoted(key), hint(key, keys(table, prefix))))
 		default:
 			if err := assign(s, v); err != nil {
 				wrong = append(wrong, fmt.Errorf("line %d: %s: %w", v.Line, key, err))

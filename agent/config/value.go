@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ssm-doctor/checks/logline"
+	"ssm-doctor/checks/pattern"
 )
 
 // value is one setting. It has the methods of a flag's value besides.
@@ -24,6 +27,17 @@ func single(v value, s []string) error {
 	return v.Set(s[0])
 }
 
+// quoted is a wrong value in a message, or a gap for what may be a secret that got into
+// the wrong place.
+func quoted(s string) string {
+	if !addressForm.MatchString(s) {
+		s = logline.ShownName(s)
+	}
+	return strconv.Quote(s)
+}
+
+var addressForm = pattern.New(`^[A-Za-z0-9.\[\]:-]{0,80}:[0-9]{1,8}$`)
+
 type boolValue struct{ p *bool }
 
 func (v boolValue) Set(s string) error {
@@ -32,7 +46,7 @@ func (v boolValue) Set(s string) error {
 		*v.p = s == "true"
 		return nil
 	}
-	return fmt.Errorf("%q is neither true nor false", s)
+	return fmt.Errorf("%s is neither true nor false", quoted(s))
 }
 func (v boolValue) String() string          { return strconv.FormatBool(*v.p) }
 func (v boolValue) Type() string            { return "bool" }
@@ -47,7 +61,7 @@ type durationValue struct {
 func (v durationValue) Set(s string) error {
 	d, err := time.ParseDuration(s)
 	if err != nil {
-		return fmt.Errorf("%q is not a length of time such as 30s or 5m", s)
+		return fmt.Errorf("%s is not a length of time such as 30s or 5m", quoted(s))
 	}
 	if d < v.min || d > v.max {
 		return fmt.Errorf("%s is outside %s to %s", s, short(v.min), short(v.max))
@@ -79,7 +93,7 @@ type intValue struct {
 func (v intValue) Set(s string) error {
 	n, err := strconv.Atoi(s)
 	if err != nil {
-		return fmt.Errorf("%q is not a whole number", s)
+		return fmt.Errorf("%s is not a whole number", quoted(s))
 	}
 	if n < v.min || n > v.max {
 		return fmt.Errorf("%d is outside %d to %d", n, v.min, v.max)
@@ -115,7 +129,7 @@ func oneOf(words ...string) func(string) error {
 		if slices.Contains(words, s) {
 			return nil
 		}
-		return fmt.Errorf("%q is none of %s%s", s, strings.Join(words, ", "), hint(s, words))
+		return fmt.Errorf("%s is none of %s%s", quoted(s), strings.Join(words, ", "), hint(s, words))
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"ssm-doctor/agent/report"
+	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/pattern"
 )
 
@@ -85,7 +87,7 @@ type File struct {
 type Answer struct {
 	Call   []string        `json:"call"`             // service, operation, arguments
 	Error  string          `json:"error,omitempty"`  // code of AWS, or why the call did not run; empty: Output is the answer
-	Output json.RawMessage `json:"output,omitempty"` // as AWS CLI printed it
+	Output json.RawMessage `json:"output,omitempty"` // as AWS CLI printed it, without what is not read
 }
 
 // Runner runs the AWS CLI with arguments and returns what it wrote to its outputs.
@@ -113,7 +115,15 @@ type collector struct {
 func Collect(ctx context.Context, run Runner, t Target, now time.Time, version string) *File {
 	c := &collector{run: run, region: t.Region, file: &File{Schema: Schema, GeneratedAt: now.UTC().Truncate(time.Second), Version: version, Region: t.Region, Answers: []Answer{}}, seen: map[string]json.RawMessage{}}
 	c.collect(ctx, t)
+	if err := lessen(c.file); err != nil { // each answer was JSON
+		c.file.Answers = []Answer{}
+	}
 	return c.file
+}
+
+// allowed reports whether words are one of the calls that are made.
+func allowed(words []string) bool {
+	return len(words) >= 2 && slices.ContainsFunc(Allowed, func(o Operation) bool { return o.Service == words[0] && o.Name == words[1] })
 }
 
 // ask makes a call once and keeps the answer; nil: there is none.
@@ -127,7 +137,7 @@ func (c *collector) ask(ctx context.Context, service, operation string, args ...
 		c.file.NotAsked++
 		return nil
 	}
-	if !slices.ContainsFunc(Allowed, func(o Operation) bool { return o.Service == service && o.Name == operation }) {
+	if !allowed(call) {
 		panic("a call that is not in the list: " + service + " " + operation) // of the program's own, and tested
 	}
 	full := append(slices.Clone(call), "--output", "json")
@@ -182,11 +192,12 @@ func decode[T any](b json.RawMessage) T {
 }
 
 var (
-	reInstance = pattern.New(`^i-[0-9a-f]{8,17}$`)
-	reHybrid   = pattern.New(`^mi-[0-9a-f]{8,17}$`)
-	reName     = pattern.New(`^[A-Za-z0-9+=,.@_-]{1,128}$`)
-	reVPC      = pattern.New(`^vpc-[0-9a-f]{8,17}$`)
-	reARN      = pattern.New(`^arn:aws[a-z-]{0,20}:iam::(?:aws|[0-9]{12}):policy/[A-Za-z0-9+=,.@_/-]{1,600}$`)
+	reInstance  = pattern.New(`^i-[0-9a-f]{8,17}$`)
+	reHybrid    = pattern.New(`^mi-[0-9a-f]{8,17}$`)
+	reName      = pattern.New(`^[A-Za-z0-9+=,.@_-]{1,128}$`)
+	rePartition = pattern.New(`^aws(?:-[a-z]{2,5}){0,3}$`)
+	reVPC       = pattern.New(`^vpc-[0-9a-f]{8,17}$`)
+	reARN       = pattern.New(`^arn:aws[a-z-]{0,20}:iam::(?:aws|[0-9]{12}):policy/[A-Za-z0-9+=,.@_/-]{1,600}$`)
 )
 
 // ValidID says whether an id can be asked for.
@@ -194,8 +205,11 @@ func ValidID(id string) bool { return reInstance.MatchString(id) || reHybrid.Mat
 
 func (c *collector) collect(ctx context.Context, t Target) {
 	who := decode[struct{ Account, Arn string }](c.ask(ctx, "sts", "get-caller-identity"))
+	if !reDigits.MatchString(who.Account) {
+		who.Account = ""
+	}
 	partition := "aws"
-	if p := strings.Split(who.Arn, ":"); len(p) > 1 && strings.HasPrefix(p[1], "aws") {
+	if p := strings.Split(who.Arn, ":"); len(p) > 1 && rePartition.MatchString(p[1]) {
 		partition = p[1]
 	}
 	var instances []instance
@@ -422,6 +436,13 @@ func Parse(b []byte) (*File, error) {
 	if f.Schema != Schema {
 		return nil, fmt.Errorf("not a file of outside: its schema is %q", f.Schema)
 	}
-	f.Answers = slices.DeleteFunc(f.Answers, func(a Answer) bool { return len(a.Call) < 2 })
-	return &f, nil
+	f.Answers = slices.DeleteFunc(f.Answers, func(a Answer) bool { return !allowed(a.Call) })
+	f.Cut = slices.DeleteFunc(f.Cut, func(s string) bool { return !allowed(strings.Fields(s)) })
+	if !facts.IsRegion(f.Region) {
+		f.Region = ""
+	}
+	if f.Version = report.StripText(f.Version); !reNames.MatchString(f.Version) {
+		f.Version = ""
+	}
+	return &f, lessen(&f)
 }

@@ -9,28 +9,58 @@ import (
 	"strings"
 
 	"ssm-doctor/agent/report"
+	"ssm-doctor/checks/logline"
 	"ssm-doctor/checks/pattern"
 )
 
-// Redact replaces names, account numbers and addresses in a file, the same by the same,
-// and leaves out of the answers what is not read.
+// Redact replaces names, account numbers and addresses in a file, the same by the same.
 func Redact(f *File) (*File, error) {
 	out := *f
 	out.Redacted = true
-	out.Answers = make([]Answer, len(f.Answers))
 	r := redaction(report.Pseudonymous())
-	for i, a := range f.Answers {
-		out.Answers[i] = Answer{Call: r.call(a.Call), Error: a.Error}
+	var err error
+	if out.Answers, err = edited(f.Answers, editor{value: r.value, key: r.key, call: r.call}); err != nil {
+		return nil, fmt.Errorf("redact: %w", err)
+	}
+	return &out, nil
+}
+
+// lessen leaves out of a file what is not read, such as tags, and what cannot be a name,
+// an id or a word of a policy: anybody in the account may have written a secret there.
+func lessen(f *File) error {
+	list, err := edited(f.Answers, editor{value: shown, key: shownKey, call: shownCall, names: true})
+	if err != nil {
+		return fmt.Errorf("not a file of outside: %w", err)
+	}
+	f.Answers = list
+	return nil
+}
+
+// editor edits what is in answers.
+type editor struct {
+	value func(key, s string) string // a text, by the member or argument that it stands in
+	key   func(string) string        // a member of a policy
+	call  func([]string) []string
+	names bool // statements and policies keep what they are called
+}
+
+func edited(list []Answer, e editor) ([]Answer, error) {
+	out := make([]Answer, len(list))
+	for i, a := range list {
+		out[i] = Answer{Call: e.call(a.Call), Error: a.Error}
+		if reCode.ReplaceAllString(a.Error, "") != "" {
+			out[i].Error = "failed"
+		}
 		if a.Output == nil {
 			continue
 		}
-		b, err := r.json(a.Output)
+		b, err := e.json(a.Output)
 		if err != nil {
-			return nil, fmt.Errorf("redact: %w", err)
+			return nil, err
 		}
-		out.Answers[i].Output = b
+		out[i].Output = b
 	}
-	return &out, nil
+	return out, nil
 }
 
 // redaction edits a text by its form.
@@ -41,6 +71,65 @@ type redaction func(string) string
 var kinds = map[string]string{
 	"RoleName": "role", "IamRole": "role", "PolicyNames": "policy", "Name": "policy",
 	"--role-name": "role", "--policy-name": "policy", "--instance-profile-name": "instance-profile",
+}
+
+// isAction reports whether a text is an action, also with wildcards, and no secret.
+func isAction(s string) bool { return reAction.MatchString(s) && !reSecretAction.MatchString(s) }
+
+// shown is a text that stays readable.
+func shown(key, s string) string {
+	_, isName := kinds[key]
+	switch {
+	case s == "" || reWord.MatchString(s):
+	case key == "NextToken":
+		return "more"
+	case (isName || key == "Sid") && reNames.MatchString(s), strings.HasPrefix(s, "arn:") && reResource.MatchString(s):
+		return report.StripText(s)
+	case strings.HasSuffix(key, "Action") && isAction(s):
+	default:
+		_, network := netip.ParsePrefix(s)
+		_, single := netip.ParseAddr(s)
+		if network != nil && single != nil {
+			return report.StripText(logline.ShownName(s))
+		}
+	}
+	return s
+}
+
+func shownKey(k string) string {
+	name, tag, ok := strings.Cut(k, "/") // a condition on a tag
+	if !reKey.MatchString(name) {
+		return logline.Gap
+	}
+	if ok {
+		name += "/" + shown("", tag)
+	}
+	return name
+}
+
+func shownCall(words []string) []string {
+	out := slices.Clone(words)
+	for i, w := range out {
+		switch filter, values, ok := strings.Cut(w, ",Values="); {
+		case i < 2 || reOption.MatchString(w) || slices.Contains(kindsOfControl, w):
+		case words[i-1] == "--starting-token":
+			out[i] = "more"
+		case ok && words[i-1] == "--filters":
+			list := strings.Split(values, ",")
+			for n := range list {
+				list[n] = shown("", list[n])
+			}
+			kind, tag, _ := strings.Cut(filter, "tag:")
+			out[i] = shown("--role-name", kind)
+			if kind != filter {
+				out[i] += "tag:" + shown("", tag)
+			}
+			out[i] += ",Values=" + strings.Join(list, ",")
+		default:
+			out[i] = shown(words[i-1], w)
+		}
+	}
+	return out
 }
 
 // kept are the members of answers that are read.
@@ -68,8 +157,16 @@ var (
 		`|(?:m?i|vpc|subnet|sg|rtb|acl|igw|eigw|nat|tgw|eni|pcx|vgw|vpce|pl|ami|lgw|cagw)-[0-9a-f]{8,17}|p-[0-9a-z]{8,128}|r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|v[0-9]{1,6}` +
 		`|[0-9]+(?:\.[0-9]+){3}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9:]+)|2012-10-17|2008-10-17` +
 		`|com\.amazonaws\.[a-z0-9-]+\.[a-z0-9.-]+|[a-z0-9-]+(?:\.[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?|(?:us|eu|ap|sa|ca|me|af|il|mx|cn)-[a-z]+(?:-[a-z]+)?-[0-9])$`)
-	reAction  = pattern.New(`^[a-z0-9-]{2,40}:[A-Za-z0-9*?]+$`)
-	reOdd     = pattern.New(`[^A-Za-z0-9_+=,.@$-]`) // not in a name of an ARN
+	reAction       = pattern.New(`^[a-z0-9-]{2,40}:(?:[A-Za-z*?]+[0-9]{0,2}){0,3}[A-Za-z*?]*$`)
+	reSecretAction = pattern.New(`^(?:tokens?|secret|key|pass(?:word|wd)?|pwd|code|auth):`)
+	reOdd          = pattern.New(`[^A-Za-z0-9_+=,.@$-]`) // not in a name of an ARN
+	reOption       = pattern.New(`^--[a-z-]{1,40}$`)
+	reCode         = pattern.New(`^(?:[A-Za-z0-9.]{1,80}|too large|not JSON)$`)
+	reNames        = pattern.New(`^[A-Za-z0-9+,.@_/-]*$`) // a name, with its path, that gives nothing a value
+	// reResource is an ARN, also that of a policy.
+	reResource = pattern.New(`^[A-Za-z0-9_+=,.@/:*?${}~#-]*$`)
+	// reKey is a member of a policy, an operator or a key of conditions.
+	reKey     = pattern.New(`^(?:(?:For(?:All|Any)Values?:)?[A-Za-z]{1,40}|[a-z0-9][a-z0-9.-]{0,80}:(?:[A-Za-z_-]|v[46]|[Ee]c2|[Ss]3|256){1,60})$`)
 	reDigits  = pattern.New(`^[0-9]{12}$`)
 	reRelease = pattern.New(`^[0-9]+(?:\.[0-9]+){3}$`)
 )
@@ -106,10 +203,22 @@ func (r redaction) value(key, s string) string {
 		return r(s)
 	case kinds[key] != "":
 		return r.name(kinds[key], s)
-	case reWord.MatchString(s), strings.HasSuffix(key, "Action") && reAction.MatchString(s):
+	case reWord.MatchString(s), strings.HasSuffix(key, "Action") && isAction(s):
 		return s
 	}
 	return r.name("role", s)
+}
+
+// key edits a member of a policy.
+func (r redaction) key(k string) string {
+	name, tag, ok := strings.Cut(k, "/") // a condition on a tag
+	if !reKey.MatchString(name) {
+		name = r.name("role", name)
+	}
+	if ok {
+		name += "/" + r.name("role", tag)
+	}
+	return name
 }
 
 // call edits the words of a call.
@@ -117,7 +226,7 @@ func (r redaction) call(words []string) []string {
 	out := make([]string, len(words))
 	for i, w := range words {
 		switch name, values, ok := strings.Cut(w, ",Values="); {
-		case i < 2 || strings.HasPrefix(w, "--"):
+		case i < 2 || reOption.MatchString(w):
 			out[i] = w
 		case ok && words[i-1] == "--filters":
 			if tag, is := strings.CutPrefix(name, "Name=tag:"); is {
@@ -138,37 +247,37 @@ func (r redaction) call(words []string) []string {
 }
 
 // json edits a document.
-func (r redaction) json(b []byte) ([]byte, error) {
+func (e editor) json(b []byte) ([]byte, error) {
 	var v any
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	if err := d.Decode(&v); err != nil {
 		return nil, err
 	}
-	return json.Marshal(r.answer("", v))
+	return json.Marshal(e.answer("", v))
 }
 
-func (r redaction) answer(key string, v any) any {
+func (e editor) answer(key string, v any) any {
 	switch v := v.(type) {
 	case string:
 		if key == "PolicyDocument" || key == "Content" || key == "AssumeRolePolicyDocument" || key == "Document" {
-			return r.document(v)
+			return e.document(v)
 		}
-		return r.value(key, v)
+		return e.value(key, v)
 	case []any:
 		for i := range v {
-			v[i] = r.answer(key, v[i])
+			v[i] = e.answer(key, v[i])
 		}
 	case map[string]any:
 		if key == "PolicyDocument" || key == "AssumeRolePolicyDocument" || key == "Document" {
-			return r.policy("", v)
+			return e.policy("", v)
 		}
 		for k := range v {
 			switch {
 			case k == "Name" && key == "State":
-				v[k] = r.answer("State", v[k])
+				v[k] = e.answer("State", v[k])
 			case k == "Name" && key == "PolicySummary", kept[k]:
-				v[k] = r.answer(k, v[k])
+				v[k] = e.answer(k, v[k])
 			default:
 				delete(v, k)
 			}
@@ -178,7 +287,7 @@ func (r redaction) answer(key string, v any) any {
 }
 
 // document edits a policy that is text in an answer.
-func (r redaction) document(s string) string {
+func (e editor) document(s string) string {
 	var v any
 	d := json.NewDecoder(strings.NewReader(s))
 	d.UseNumber()
@@ -188,7 +297,7 @@ func (r redaction) document(s string) string {
 	if _, ok := v.(map[string]any); !ok {
 		return ""
 	}
-	b, err := json.Marshal(r.policy("", v))
+	b, err := json.Marshal(e.policy("", v))
 	if err != nil {
 		return ""
 	}
@@ -196,24 +305,22 @@ func (r redaction) document(s string) string {
 }
 
 // policy edits what is in a policy: of its members only the words of AWS and ARNs stay.
-func (r redaction) policy(key string, v any) any {
+func (e editor) policy(key string, v any) any {
 	switch v := v.(type) {
 	case string:
-		return r.value(key, v)
+		return e.value(key, v)
 	case []any:
 		for i := range v {
-			v[i] = r.policy(key, v[i])
+			v[i] = e.policy(key, v[i])
 		}
 	case map[string]any:
 		out := map[string]any{}
 		for k, x := range v {
-			if k == "Sid" || k == "Id" {
+			if (k == "Sid" || k == "Id") && !e.names {
 				continue
 			}
-			if prefix, tag, ok := strings.Cut(k, "/"); ok { // a condition on a tag
-				k = prefix + "/" + r.name("role", tag)
-			}
-			out[k] = r.policy(k, x)
+			k = e.key(k)
+			out[k] = e.policy(k, x)
 		}
 		return out
 	}

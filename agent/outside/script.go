@@ -17,7 +17,7 @@ func Script(t Target) string {
 	for l := range strings.SplitSeq(MinimalPolicy(), "\n") {
 		b.WriteString("#   " + l + "\n")
 	}
-	fmt.Fprintf(&b, "# Run it: sh outside.sh > outside.json\nset -u\nexport AWS_PAGER= AWS_MAX_ATTEMPTS=5 AWS_RETRY_MODE=standard\nregion=%s\nids=%s\n", sh(t.Region), sh(strings.Join(t.IDs, " ")))
+	fmt.Fprintf(&b, "# Run it: sh outside.sh > outside.json\n# The file holds answers whole, names and tags too; what is not read of them is left out when it is read.\nset -u\nexport AWS_PAGER= AWS_MAX_ATTEMPTS=5 AWS_RETRY_MODE=standard\nregion=%s\nids=%s\n", sh(t.Region), sh(strings.Join(t.IDs, " ")))
 	filter := ""
 	switch key, value, _ := strings.Cut(t.Tag, "="); {
 	case t.All:

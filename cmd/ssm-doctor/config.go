@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/spf13/cobra"
@@ -31,6 +33,9 @@ func newConfigCmd(a *app) *cobra.Command {
 				return usagef("%w", err)
 			}
 			if err := web.Validate(c.WebConfigFile); err != nil {
+				if at := (*fs.PathError)(nil); errors.As(err, &at) {
+					err = at.Err // the key says which; who knows what its value is
+				}
 				return usagef("%s: web.config_file: %w", args[0], err)
 			}
 			for _, w := range c.Warnings() {

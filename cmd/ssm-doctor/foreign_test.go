@@ -136,18 +136,29 @@ func TestNoSecretOfPolicies(t *testing.T) {
 		"role":      `{"RoleDetailList":[{"RoleName":%s,"Arn":"arn:aws:iam::1:role/r","RolePolicyList":[{"PolicyName":"p","PolicyDocument":{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}}]}]}`,
 		"name":      `{"RoleDetailList":[{"RoleName":"r","Arn":"arn:aws:iam::1:role/r","RolePolicyList":[{"PolicyName":%s,"PolicyDocument":{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}}]}]}`,
 	}
+	const whole = `{"RoleDetailList":[{"RoleName":"r","Path":"/","Arn":"arn:aws:iam::111122223333:role/r","AssumeRolePolicyDocument":{"Statement":{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}},` +
+		`"RolePolicyList":[{"PolicyName":"p","PolicyDocument":{"Statement":{"Effect":"Allow","Action":"ssm:UpdateInstanceInformation","Resource":"*"}}}],"AttachedManagedPolicies":[{"PolicyName":"a","PolicyArn":"arn:aws:iam::111122223333:policy/a"}],` +
+		`"InstanceProfileList":[{"InstanceProfileName":"i","Arn":"arn:aws:iam::111122223333:instance-profile/i"}],"Tags":[{"Key":"k","Value":"v"}]}],"Policies":[{"PolicyName":"a","Arn":"arn:aws:iam::111122223333:policy/a","DefaultVersionId":"v1","PolicyVersionList":[{"VersionId":"v1","IsDefaultVersion":true,"Document":{"Statement":{"Sid":"s","Effect":"Deny","Action":"ssm:*","Resource":"*"}}}]}]}`
+	for what, value := range map[string]string{"all: role": `"r"`, "all: arn": `"arn:aws:iam::111122223333:role/r"`, "all: trusted": `"ec2.amazonaws.com"`, "all: action": `"ssm:UpdateInstanceInformation"`, "all: policy": `"p"`, "all: attached": `"arn:aws:iam::111122223333:policy/a"`,
+		"all: profile": `"i"`, "all: profile's arn": `"arn:aws:iam::111122223333:instance-profile/i"`, "all: tag": `"v"`, "all: version": `"v1"`, "all: sid": `"s"`, "all: effect": `"Deny"`} {
+		places[what] = strings.ReplaceAll(whole, value, "%s")
+	}
 	for p, place := range slices.Sorted(maps.Keys(places)) {
 		for i, form := range foreignForms {
-			if strings.Contains("role name sid", place) && (strings.HasPrefix(form, "pass=") || !strings.ContainsAny(form, " :'\"=;#?<")) {
+			if strings.Contains("role name sid all: role all: policy all: profile all: sid", place) && (strings.HasPrefix(form, "pass=") || !strings.ContainsAny(form, " :'\"=;#?<")) {
 				continue // a name as IAM takes it
 			}
 			secret := fmt.Sprintf("Zq%02dxK%02dwTr8", p, i)
 			written := fmt.Sprintf(form, secret)
-			name := filepath.Join(dir, fmt.Sprintf("%s-%d.json", place, i))
+			name := filepath.Join(dir, fmt.Sprintf("%d-%d.json", p, i))
 			if err := os.WriteFile(name, []byte(strings.ReplaceAll(places[place], "%s", quoted(written))), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			for _, args := range [][]string{{"--policy", name}, {"--policy", name, "-o", "json"}, {"--policy", name, "-o", "wide"}, {"--policy", "testdata/none.json", "--scp", name}, {"--diff", name, name}} {
+			ways := [][]string{{"--policy", name}, {"--policy", name, "-o", "json"}, {"--policy", name, "-o", "wide"}, {"--policy", "testdata/none.json", "--scp", name}, {"--diff", name, name}}
+			if strings.HasPrefix(place, "all: ") {
+				ways = [][]string{{"--policy", name, "--all", "--no-redact"}, {"--policy", name, "--all", "-o", "csv", "--no-redact"}, {"--policy", name, "--all", "-o", "json", "--no-redact"}}
+			}
+			for _, args := range ways {
 				if at := said(t, nil, append([]string{"permissions"}, args...)...); strings.Contains(at, secret) {
 					t.Errorf("%s, %q, %v: %s", place, form, args[:1], strings.ReplaceAll(at[max(0, strings.Index(at, secret)-150):min(len(at), strings.Index(at, secret)+40)], dir, ""))
 					break

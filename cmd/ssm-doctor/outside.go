@@ -45,8 +45,9 @@ func newOutsideCmd(a *app) *cobra.Command {
 			"and trust of the role, service control policies, VPC endpoints, groups, routes,\n" +
 			"network ACLs, metadata options. It only reads, prints what it finds of each\n" +
 			"node, and writes one file for check --outside. A call that is refused is noted\n" +
-			"as unknown, and the rest goes on. The file holds names unless --redact is\n" +
-			"given; what is printed shows them on a terminal only, or with --no-redact.\n\n" +
+			"as unknown, and the rest goes on. The file holds what is judged, without tags,\n" +
+			"and names unless --redact is given; what is printed shows them on a terminal\n" +
+			"only, or with --no-redact.\n\n" +
 			"--script prints a shell script that makes the same calls with only the\n" +
 			"AWS CLI, for CloudShell; --policy prints the least that the calls need.\n\n" +
 			"Exit code: 0 when a call was answered, whatever it says; 3 when none was.",
