@@ -100,7 +100,11 @@ func (s *serve) load() (*config.Config, error) {
 			flags[k] = v
 		}
 	}
-	return config.Load(file, named, s.a.getenv, flags, configNames())
+	c, err := config.Load(file, named, s.a.getenv, flags, configNames())
+	if err == nil && c.WebConfigFile != "" { // it says who may see the report
+		err = svc.OwnedByAdmin(c.WebConfigFile)
+	}
+	return c, err
 }
 
 // outsideLasts is how long a file of outside is good for: what it names may be mended.
