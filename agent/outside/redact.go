@@ -83,8 +83,12 @@ func shown(key, s string) string {
 	case s == "" || reWord.MatchString(s):
 	case key == "NextToken":
 		return "more"
-	case (isName || key == "Sid") && reNames.MatchString(s), strings.HasPrefix(s, "arn:") && reResource.MatchString(s):
-		return report.StripText(s)
+	case (isName || key == "Sid" || key == "SettingValue") && reNames.MatchString(s), strings.HasPrefix(s, "arn:") && reResource.MatchString(s):
+		parts := strings.Split(s, "/") // a path and a name look like a key together
+		for i := range parts {
+			parts[i] = report.StripText(parts[i])
+		}
+		return strings.Join(parts, "/")
 	case strings.HasSuffix(key, "Action") && isAction(s):
 	default:
 		_, network := netip.ParsePrefix(s)
