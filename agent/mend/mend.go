@@ -289,16 +289,15 @@ func withoutNames(file []byte, names []string) []byte {
 	var out []byte
 	for line := range strings.Lines(string(file)) {
 		entry, comment, _ := strings.Cut(line, "#")
-		if !slices.ContainsFunc(strings.Fields(entry), func(w string) bool { return slices.Contains(names, strings.ToLower(w)) }) {
+		words := strings.FieldsFunc(entry, func(r rune) bool { return strings.ContainsRune(" \t\n\v\f\r", r) }) // as the resolver does
+		// The first word is the address, and a line of a name alone says nothing.
+		if len(words) < 2 || !slices.ContainsFunc(words[1:], func(w string) bool { return slices.Contains(names, strings.ToLower(w)) }) {
 			out = append(out, line...)
 			continue
 		}
-		kept, left := "", 0
-		for i, w := range strings.Fields(entry) {
-			switch {
-			case i == 0:
-				kept = w
-			case !slices.Contains(names, strings.ToLower(w)):
+		kept, left := words[0], 0
+		for _, w := range words[1:] {
+			if !slices.Contains(names, strings.ToLower(w)) {
 				kept += " " + w
 				left++
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -358,7 +359,7 @@ func FuzzRedact(f *testing.F) {
 		d.learn(steps)
 		d.name("role", role)
 		once := rewrite(steps, d.editor())
-		if twice := rewrite(once, again); !cmp.Equal(once, twice) {
+		if twice := rewrite(once, again); !reflect.DeepEqual(once, twice) && !cmp.Equal(once, twice) { // the first is fast
 			t.Error(cmp.Diff(once, twice))
 		}
 		if n := len(once[0].Command.String()); n > 40*len(said)+60 {
