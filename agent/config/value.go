@@ -36,7 +36,7 @@ func quoted(s string) string {
 	return strconv.Quote(s)
 }
 
-var addressForm = pattern.New(`^[A-Za-z0-9.\[\]:-]{0,80}:[0-9]{1,8}$`)
+var addressForm = pattern.New(`^(?:[a-z]{2,10}://)?[A-Za-z0-9.\[\]:-]{0,80}:[0-9]{1,8}$`)
 
 type boolValue struct{ p *bool }
 
