@@ -4,12 +4,15 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"ssm-doctor/checks/facts"
@@ -110,35 +113,35 @@ func settings(c *Config, n Names) []setting {
 		}
 	}
 	return []setting{
-		{"web.listen_addresses", "web.listen-address", "address to listen on, HOST:PORT; :10776 is every interface", list(&c.ListenAddresses, checkListen)},
-		{"web.config_file", "web.config.file", "file with TLS and authentication, in the format of the Prometheus exporter toolkit", textValue{&c.WebConfigFile, nil}},
+		{"web.listen_addresses", "web.listen-address", "`address` to listen on, HOST:PORT; :10776 is every interface", list(&c.ListenAddresses, checkListen)},
+		{"web.config_file", "web.config.file", "`file` with TLS and authentication, in the format of the Prometheus exporter toolkit", textValue{&c.WebConfigFile, nil}},
 		{"web.systemd_socket", "web.systemd-socket", "listen on the sockets that systemd passes (Linux)", boolValue{&c.SystemdSocket}},
 		{"web.enable_lifecycle", "web.enable-lifecycle", "accept POST /-/run and /-/reload", boolValue{&c.Lifecycle}},
 		{"web.disable_exporter_metrics", "web.disable-exporter-metrics", "leave out go_*, process_* and promhttp_*", boolValue{&c.DisableExporterMetrics}},
-		{"web.report", "web.report", "pages with the report: auto (not on other than loopback addresses without authentication), full, off", textValue{&c.Report, oneOf("auto", "full", "off")}},
-		{"web.allowed_hosts", "web.allowed-hosts", "names that clients may use in the Host header besides addresses, localhost and the name of this host; * is any", list(&c.AllowedHosts, checkHost)},
+		{"web.report", "web.report", "`which` pages with the report: auto (not on other than loopback addresses without authentication), full, off", textValue{&c.Report, oneOf("auto", "full", "off")}},
+		{"web.allowed_hosts", "web.allowed-hosts", "`names` that clients may use in the Host header besides addresses, localhost and the name of this host; * is any", list(&c.AllowedHosts, checkHost)},
 		{"metrics.lean", "metrics.lean", "only state, root cause, findings, last run, credentials' expiry, skew, build and agent", boolValue{&c.MetricsLean}},
 		{"metrics.all", "metrics.all", "the families that are off by default too", boolValue{&c.MetricsAll}},
-		{"metrics.disable", "metrics.disable", "groups of families to leave out", list(&c.MetricsDisable, oneOf(n.MetricGroups...))},
-		{"metrics.agent_latest", "metrics.agent-latest", "newest SSM Agent that is published, such as 3.3.3050.0; tells ssm_doctor_agent_outdated, since nothing asks for updates", textValue{&c.AgentLatest, checkVersion}},
-		{"metrics.features", "metrics.features", "Systems Manager features to tell of; * is all (default: the common ones)", list(&c.MetricsFeatures, known(n.Features))},
-		{"log.level", "log.level", "debug, info, warn, error", textValue{&c.LogLevel, oneOf("debug", "info", "warn", "error")}},
-		{"log.format", "log.format", "logfmt, json", textValue{&c.LogFormat, oneOf("logfmt", "json")}},
+		{"metrics.disable", "metrics.disable", "`groups` of families to leave out", list(&c.MetricsDisable, oneOf(n.MetricGroups...))},
+		{"metrics.agent_latest", "metrics.agent-latest", "newest `version` of the SSM Agent that is published, such as 3.3.3050.0; tells ssm_doctor_agent_outdated, since nothing asks for updates", textValue{&c.AgentLatest, checkVersion}},
+		{"metrics.features", "metrics.features", "Systems Manager `features` to tell of; * is all (default: the common ones)", list(&c.MetricsFeatures, known(n.Features))},
+		{"log.level", "log.level", "least `level`: debug, info, warn, error", textValue{&c.LogLevel, oneOf("debug", "info", "warn", "error")}},
+		{"log.format", "log.format", "`format`: logfmt, json", textValue{&c.LogFormat, oneOf("logfmt", "json")}},
 		{"schedule.local", "schedule.local", "time between looks at the host itself", durationValue{&c.Local, 5 * time.Second, time.Hour}},
 		{"schedule.network", "schedule.network", "time between runs that use the network", durationValue{&c.Network, 30 * time.Second, 24 * time.Hour}},
 		{"schedule.permissions", "schedule.permissions", "time between reads of the node's rights", durationValue{&c.Permissions, time.Hour, 7 * 24 * time.Hour}},
 		{"schedule.budget", "schedule.budget", "longest duration of a run", durationValue{&c.Budget, time.Second, 2 * time.Minute}},
-		{"aws.calls_per_run", "aws.calls-per-run", "most requests to AWS in one run; 0 sends none", intValue{&c.CallsPerRun, 0, 200}},
-		{"aws.calls_per_day", "aws.calls-per-day", "most requests to AWS in 24 hours; 0 sends none", intValue{&c.CallsPerDay, 0, 10000}},
-		{"state_dir", "state-dir", "directory for the history and the time of the last reads; empty keeps them in memory", textValue{&c.StateDir, checkDir}},
+		{"aws.calls_per_run", "aws.calls-per-run", "greatest `number` of requests to AWS in one run; 0 sends none", intValue{&c.CallsPerRun, 0, 200}},
+		{"aws.calls_per_day", "aws.calls-per-day", "greatest `number` of requests to AWS in 24 hours; 0 sends none", intValue{&c.CallsPerDay, 0, 10000}},
+		{"state_dir", "state-dir", "`directory` for the history and the time of the last reads; empty keeps them in memory", textValue{&c.StateDir, checkDir}},
 		{"inventory.enabled", "inventory", "write a custom inventory item for the SSM Agent after each run; under systemd the service needs a drop-in for it, see daemon.md", boolValue{&c.Inventory}},
-		{"inventory.dir", "inventory.dir", "folder for it (default: the agent's folder of this node)", textValue{&c.InventoryDir, checkDir}},
-		{"textfile", "textfile", "also write metrics to this file for node_exporter; under systemd the service needs a drop-in for it, see daemon.md", textValue{&c.Textfile, checkTextfile}},
+		{"inventory.dir", "inventory.dir", "`folder` for it (default: the agent's folder of this node)", textValue{&c.InventoryDir, checkDir}},
+		{"textfile", "textfile", "also write metrics to this `file` for node_exporter; under systemd the service needs a drop-in for it, see daemon.md", textValue{&c.Textfile, checkTextfile}},
 		{"target.offline", "offline", "send only to link-local addresses", boolValue{&c.Offline}},
-		{"target.region", "region", "work against this Region (default: detected)", textValue{&c.Region, CheckRegion}},
-		{"target.endpoint_url", "endpoint-url", "connect to this host:port in place of every AWS endpoint", textValue{&c.EndpointURL, CheckEndpoint}},
-		{"target.features", "feature", "also judge these Systems Manager features", list(&c.Features, oneOf(n.Features...))},
-		{"target.probes", "probe", "also send the harmless reads of these families, at most daily", list(&c.Probes, oneOf(n.Probes...))},
+		{"target.region", "region", "work against this `Region` (default: detected)", textValue{&c.Region, CheckRegion}},
+		{"target.endpoint_url", "endpoint-url", "connect to this `host:port` in place of every AWS endpoint", textValue{&c.EndpointURL, CheckEndpoint}},
+		{"target.features", "feature", "also judge these Systems Manager `features`", list(&c.Features, oneOf(n.Features...))},
+		{"target.probes", "probe", "also send the harmless reads of these `families`, at most daily", list(&c.Probes, oneOf(n.Probes...))},
 	}
 }
 
@@ -185,9 +188,29 @@ func checkHost(s string) error {
 // CheckRegion refuses what cannot be the name of a Region; empty is none.
 func CheckRegion(s string) error {
 	if s != "" && !facts.IsRegion(s) {
-		return fmt.Errorf("%s does not look like a Region", quoted(s))
+		return fmt.Errorf("%s does not look like a Region, such as eu-central-1", quoted(s))
+	}
+	if meant := meantRegion(s); meant != s {
+		return fmt.Errorf("%s does not look like a Region (did you mean %s?)", quoted(s), meant)
 	}
 	return nil
+}
+
+// directions are the words of Regions' names. Source: the Regions of aws-sdk-go-v2,
+// internal/endpoints/v2.
+var directions = []string{"central", "east", "north", "northeast", "northwest", "south", "southeast", "southwest", "west"}
+
+// meantRegion is the name with its direction spelled right. One that is like none of
+// them stays: new Regions are opened.
+func meantRegion(s string) string {
+	parts := strings.Split(s, "-")
+	if len(parts) < 3 {
+		return s
+	}
+	if i := len(parts) - 2; !slices.Contains(directions, parts[i]) {
+		parts[i] = cmp.Or(misspelt(parts[i], directions), parts[i])
+	}
+	return strings.Join(parts, "-")
 }
 
 func checkVersion(s string) error {

@@ -77,6 +77,9 @@ func TestRefused(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, text, want string }{
 		{"unknown key", "web:\n  listen_address: ':1'\n", `line 2: unknown key "web.listen_address" (did you mean web.listen_addresses?)`},
+		{"unknown key like a part of one", "web:\n  adress: ':1'\n", `line 2: unknown key "web.adress"`},
+		{"unknown key like none", "intervall: 5s\n", `line 1: unknown key "intervall"; "ssm-doctor config show" prints every key`},
+		{"misspelt Region", "target:\n  region: eu-centrl-1\n", `line 2: target.region: "eu-centrl-1" does not look like a Region (did you mean eu-central-1?)`},
 		{"unknown section", "schedul:\n  local: 1s\n", `line 1: unknown key "schedul" (did you mean schedule?)`},
 		{"dotted key", "web.report: full\n", ""},
 		{"twice", "state_dir: /a\nstate_dir: /b\n", "line 2"},
@@ -102,7 +105,7 @@ func TestRefused(t *testing.T) {
 		{"alias of a value", "state_dir: &a /x\ntextfile: *a\n", "aliases are not accepted"},
 		{"two documents", "state_dir: /a\n---\nstate_dir: /b\n", "more than one document"},
 		{"no mapping", "- a\n", "line 1"},
-		{"no YAML", "a: [\n", "yaml"},
+		{"no YAML", "a: [\n", "is not YAML: line 1: "},
 		{"list of lists", "web: {listen_addresses: [[':1']]}\n", "a list of words"},
 	} {
 		_, err := Check(write(t, c.text), names)

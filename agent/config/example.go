@@ -23,7 +23,7 @@ func Example(n Names) string {
 			section = ""
 			b.WriteString("\n")
 		}
-		for line := range strings.SplitSeq(wrap(s.help, 76-len(indent)), "\n") {
+		for line := range strings.SplitSeq(wrap(strings.ReplaceAll(s.help, "`", ""), 76-len(indent)), "\n") {
 			fmt.Fprintf(&b, "%s# %s\n", indent, line)
 		}
 		fmt.Fprintf(&b, "%s# --%s, %s\n%s#%s: %s\n", indent, s.flag, Env(s.flag), indent, key, yamlText(s.value))

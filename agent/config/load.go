@@ -27,7 +27,7 @@ type Overrides map[string][]string
 func AddFlags(fs *pflag.FlagSet, n Names) func() Overrides {
 	scratch := settings(Default(), n)
 	for _, s := range scratch {
-		f := fs.VarPF(s.value, s.flag, "", s.help)
+		f := fs.VarPF(s.value, s.flag, "", s.help) // a word in backquotes stands for the value
 		if s.value.Type() == "bool" {
 			f.NoOptDefVal = "true"
 		}
@@ -142,7 +142,7 @@ func apply(table []setting, b []byte) error {
 	if err := d.Decode(&doc); errors.Is(err, io.EOF) {
 		return nil
 	} else if err != nil {
-		return err
+		return fmt.Errorf("is not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	var more yaml.Node
 	if err := d.Decode(&more); !errors.Is(err, io.EOF) {
@@ -179,7 +179,11 @@ func mapping(table []setting, seen map[string]bool, prefix string, n *yaml.Node)
 		case section:
 			wrong = append(wrong, mapping(table, seen, key+".", v))
 		case s == nil:
-			wrong = append(wrong, fmt.Errorf("line %d: unknown key %s%s", k.Line, quoted(key), hint(key, keys(table, prefix))))
+			how := hint(key, keys(table, prefix))
+			if how == "" {
+				how = `; "ssm-doctor config show" prints every key`
+			}
+			wrong = append(wrong, fmt.Errorf("line %d: unknown key %s%s", k.Line, quoted(key), how))
 		default:
 			if err := assign(s, v); err != nil {
 				wrong = append(wrong, fmt.Errorf("line %d: %s: %w", v.Line, key, err))

@@ -81,7 +81,10 @@ func Parse(b []byte) (*Facts, error) {
 	}
 	var f Facts
 	if err := json.Unmarshal(b, &f); err != nil {
-		return nil, fmt.Errorf("parse facts: %w", err)
+		if !json.Valid(b) {
+			return nil, fmt.Errorf("%w: it is not JSON", errNotFacts)
+		}
+		return nil, fmt.Errorf("%w: %w", errNotFacts, err)
 	}
 	if f.Schema != Schema {
 		return nil, fmt.Errorf("%w: schema is %q, want %q", errNotFacts, f.Schema, Schema)

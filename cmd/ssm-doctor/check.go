@@ -370,8 +370,6 @@ func oneOf(flag, value string, allowed ...string) error {
 	return usagef("%s must be one of %s, not %q%s", flag, strings.Join(allowed, ", "), value, didYouMean(value, allowed, ""))
 }
 
-var errNoFacts = errors.New("is not a facts file")
-
 // readFacts reads a facts file, or standard input for "-". whole keeps the lines of
 // logs in it as they are.
 func (a *app) readFacts(name string, whole bool) (*facts.Facts, error) {
@@ -407,7 +405,7 @@ func (a *app) parseFacts(name string, b []byte, whole bool) (*facts.Facts, error
 	if json.Unmarshal(b, &head) == nil && strings.HasPrefix(head.Schema, path.Dir(facts.Schema)+"/v") && head.Schema != facts.Schema {
 		return nil, usagef("%s was collected by another release of ssm-doctor, in the form %q; this one reads %q. Collect it again with this release", name, head.Schema, facts.Schema)
 	}
-	return nil, usagef("%s %w: %w", name, errNoFacts, err)
+	return nil, usagef("%s is %w", name, err)
 }
 
 // writeTextfile writes the metrics of a report for node_exporter, if asked for.

@@ -19,7 +19,7 @@ var flagGroups = []struct {
 	names []string
 }{
 	{"What to check", []string{"from", "outside", "root", "region", "endpoint-url", "only", "skip", "list", "profile", "plan", "offline", "feature", "probe", "lift", "demo"}},
-	{"Documents to judge", []string{"policy", "role", "kind", "boundary", "session-policy", "scp", "rcp", "endpoint-policy", "diff"}},
+	{"Documents to judge", []string{"policy", "role", "kind", "boundary", "session-policy", "scp", "rcp", "endpoint-policy", "all", "diff"}},
 	{"What to print instead", []string{"minimal", "conditional", "trust", "table", "account", "partition", "bucket", "foreign-bucket", "log-group", "parameter-path", "kms-key", "directory"}},
 	{"Output", []string{"output", "file", "color", "ascii", "redact", "no-redact", "quiet", "verbose", "textfile", "fail-on"}},
 	{"Limits", []string{"timeout", "wait", "every"}},

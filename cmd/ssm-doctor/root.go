@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"ssm-doctor/agent/config"
 )
 
 // newRootCmd builds the command tree. Without a command it checks.
@@ -60,10 +61,8 @@ func newRootCmd(a *app) *cobra.Command {
 		}
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		if name := unknownFlag(err); name != "" {
-			var known []string
-			cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
-			return usagef("unknown flag --%s%s", name, didYouMean(name, known, "--"))
+		if no := (*pflag.NotExistError)(nil); errors.As(err, &no) {
+			return noSuchFlag(cmd, no)
 		}
 		if bad := (*pflag.InvalidValueError)(nil); errors.As(err, &bad) {
 			return badValue(bad)
@@ -84,7 +83,7 @@ func (a *app) noSuchCommand(cmd *cobra.Command, args []string) error {
 			known = append(known, c.Name())
 		}
 	}
-	return usagef("unknown command %q%s", args[0], didYouMean(args[0], known, ""))
+	return usagef("unknown command %q%s", args[0], orHelp(didYouMean(args[0], known, ""), cmd))
 }
 
 // noArgs is cobra.NoArgs with our exit code.
@@ -95,18 +94,28 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// unknownFlag is the name of the flag that pflag did not know; empty for other errors.
-func unknownFlag(err error) string {
-	s, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
-	if !ok {
-		return ""
+// noSuchFlag says which flag may be meant.
+func noSuchFlag(cmd *cobra.Command, no *pflag.NotExistError) error {
+	var known []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	given, meant := "--"+no.GetSpecifiedName(), no.GetSpecifiedName()
+	if letters := no.GetSpecifiedShortnames(); letters != "" {
+		given, meant = "-"+letters, letters // perhaps a long name with one dash
 	}
-	return s
+	return usagef("unknown flag %s%s", given, orHelp(didYouMean(meant, known, "--"), cmd))
+}
+
+// orHelp is a hint, or where there is none the way to all flags of a command.
+func orHelp(hint string, cmd *cobra.Command) string {
+	if hint != "" {
+		return hint
+	}
+	return fmt.Sprintf("; %s --help lists all", cmd.CommandPath())
 }
 
 // didYouMean is a hint with the nearest candidate, or nothing.
 func didYouMean(word string, candidates []string, prefix string) string {
-	if n := nearest(word, candidates); n != "" {
+	if n := config.Nearest(word, candidates); n != "" {
 		return fmt.Sprintf(" (did you mean %s%s?)", prefix, n)
 	}
 	return ""
