@@ -13,27 +13,27 @@ import (
 // Page documents a check or a cause, in plain text without host values. The
 // same page is printed by explain and written to packaging/docs.
 type Page struct {
-	Kind  string // "check", "cause" or "alert"
-	ID    string
-	GOOS  string // whose steps it has; empty: of all systems
-	Title string
-	Facts [][2]string // label and value: group, severity
-	Parts []Part
+	Kind  string      `json:"kind"` // "check", "cause" or "alert"
+	ID    string      `json:"id"`
+	GOOS  string      `json:"goos,omitempty"` // whose steps it has; empty: of all systems
+	Title string      `json:"title"`
+	Facts [][2]string `json:"facts"` // label and value: group, severity
+	Parts []Part      `json:"parts"`
 }
 
 // Part is one section of a page.
 type Part struct {
-	Head  string
-	Text  string // a paragraph, may be empty
-	Items []Item
+	Head  string `json:"head"`
+	Text  string `json:"text,omitempty"` // a paragraph
+	Items []Item `json:"items,omitempty"`
 }
 
 // Item is one entry of a part: a linked id, or a step with a command.
 type Item struct {
-	Link    string // "causes/ID" or "checks/ID", or a URL
-	Text    string
-	Command string
-	Where   string // of a step
+	Link    string `json:"link,omitempty"` // "causes/ID" or "checks/ID", or a URL
+	Text    string `json:"text,omitempty"`
+	Command string `json:"command,omitempty"`
+	Where   string `json:"where,omitempty"` // of a step
 }
 
 // Pages returns the pages with an id: a check, a cause, or both where they

@@ -55,9 +55,38 @@ func WriteSymptoms(w io.Writer, s symptoms.Answer) error {
 	return err
 }
 
+// WriteSymptomsJSON writes the same for programs.
+func WriteSymptomsJSON(w io.Writer, s symptoms.Answer) error {
+	type symptom struct {
+		Words []string `json:"words"`
+		Place string   `json:"place"`
+		Means string   `json:"means"`
+		Times int      `json:"times"`
+		Line  int      `json:"line"` // the last one with it, from 1
+	}
+	type cause struct {
+		ID        string   `json:"id"`
+		Title     string   `json:"title"`
+		DecidedBy []string `json:"decided_by"`
+	}
+	out := struct {
+		Lines      int       `json:"lines"`
+		AcceptedIn int       `json:"accepted_in_line,omitempty"`
+		Symptoms   []symptom `json:"symptoms"`
+		Causes     []cause   `json:"causes"`
+	}{s.Lines, s.Well, []symptom{}, []cause{}}
+	for _, f := range s.Found {
+		out.Symptoms = append(out.Symptoms, symptom{f.Words, f.Place, f.Means, f.Times, f.Line})
+	}
+	for _, id := range s.Causes {
+		out.Causes = append(out.Causes, cause{id, causes.Get(id).Title, namedBy(id)})
+	}
+	return WriteJSON(w, out, "  ")
+}
+
 // namedBy are the checks that may name a cause.
 func namedBy(cause string) []string {
-	var ids []string
+	ids := []string{}
 	for _, c := range checks.All() {
 		if slices.Contains(c.Causes, cause) {
 			ids = append(ids, c.ID)

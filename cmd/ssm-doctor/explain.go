@@ -34,21 +34,22 @@ func newExplainCmd(a *app) *cobra.Command {
 			return beginning(begun, append(causeChoices(), checkChoices()...)), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := oneOf("--output", format, "text", "markdown"); err != nil {
+			if err := oneOf("--output", format, "text", "markdown", "json"); err != nil {
 				return err
 			}
+			e := explainer{a, format}
 			if search {
-				return searchPages(a, args)
+				return e.search(args)
 			}
 			if len(args) == 0 || len(args) == 1 && args[0] == "-" {
-				return explainInput(a, len(args) == 1)
+				return e.input(len(args) == 1)
 			}
 			if len(args) == 1 {
 				goos := runtime.GOOS
-				if all || format == "markdown" {
+				if all || format != "text" {
 					goos = ""
 				}
-				if done, err := explainName(a, strings.ToLower(args[0]), goos, format == "markdown"); done {
+				if done, err := e.name(strings.ToLower(args[0]), goos); done {
 					return err
 				}
 			}
@@ -58,7 +59,7 @@ func newExplainCmd(a *app) *cobra.Command {
 				return err
 			}
 			if len(answer.Causes) > 0 {
-				return report.WriteSymptoms(a.out, answer)
+				return e.symptoms(answer)
 			}
 			if len(args) > 1 {
 				return usagef("these words are not known as a symptom; quote a line of a log, give one id, or search the pages: explain --search %s", strings.Join(args, " "))
@@ -66,30 +67,39 @@ func newExplainCmd(a *app) *cobra.Command {
 			return usagef("no check, cause or symptom %q%s; explain lists all, explain --search %s searches them", args[0], didYouMean(args[0], append(checkIDs(), causeIDs()...), ""), args[0])
 		},
 	}
-	outputFlag(cmd, &format, "text", "markdown")
+	outputFlag(cmd, &format, "text", "markdown", "json")
 	cmd.Flags().BoolVar(&all, "all", false, "print the steps for every operating system, not those for this one")
 	cmd.Flags().BoolVar(&search, "search", false, "list the pages that hold all of the words")
 	return cmd
 }
 
-// explainName prints the pages of an id, or lists a group; false: it is neither.
-func explainName(a *app, name, goos string, markdown bool) (bool, error) {
+// explainer prints in a format: text, markdown or json.
+type explainer struct {
+	a      *app
+	format string
+}
+
+// name prints the pages of an id, or lists a group; false: it is neither.
+func (e explainer) name(name, goos string) (bool, error) {
 	pages := report.PagesFor(name, goos)
 	if len(pages) == 0 {
 		if !slices.Contains(causes.Groups, name) {
 			return false, nil
 		}
-		return true, listPages(a, name)
+		return true, e.list(name)
+	}
+	if e.format == "json" {
+		return true, report.WriteJSON(e.a.out, pages, "  ")
 	}
 	for i, p := range pages {
 		if i > 0 {
-			fmt.Fprintln(a.out)
+			fmt.Fprintln(e.a.out)
 		}
 		var err error
-		if markdown {
-			_, err = io.WriteString(a.out, p.Markdown())
+		if e.format == "markdown" {
+			_, err = io.WriteString(e.a.out, p.Markdown())
 		} else {
-			err = p.WriteText(a.out, a.style(a.out, "", ""))
+			err = p.WriteText(e.a.out, e.a.style(e.a.out, "", ""))
 		}
 		if err != nil {
 			return true, err
@@ -98,13 +108,25 @@ func explainName(a *app, name, goos string, markdown bool) (bool, error) {
 	return true, nil
 }
 
-// explainInput reads standard input where something is piped or redirected into it, or
+// symptoms prints what an error or a log says.
+func (e explainer) symptoms(s symptoms.Answer) error {
+	switch e.format {
+	case "json":
+		return report.WriteSymptomsJSON(e.a.out, s)
+	case "markdown":
+		return usagef("what an error or a log says is printed as text or json, not as markdown")
+	}
+	return report.WriteSymptoms(e.a.out, s)
+}
+
+// input reads standard input where something is piped or redirected into it, or
 // where it was asked for, and lists everything otherwise.
-func explainInput(a *app, asked bool) error {
+func (e explainer) input(asked bool) error {
+	a := e.a
 	if f, ok := a.in.(*os.File); ok && !asked {
 		st, err := f.Stat()
 		if err != nil || !st.Mode().IsRegular() && st.Mode()&os.ModeNamedPipe == 0 {
-			return listPages(a, causes.Groups...)
+			return e.list(causes.Groups...)
 		}
 		if !st.Mode().IsRegular() {
 			fmt.Fprintln(a.err, "ssm-doctor: reading a log from standard input; </dev/null lists all checks and causes")
@@ -115,11 +137,11 @@ func explainInput(a *app, asked bool) error {
 	case err != nil:
 		return fmt.Errorf("read standard input: %w", err)
 	case answer.Lines == 0 && !asked:
-		return listPages(a, causes.Groups...)
+		return e.list(causes.Groups...)
 	case answer.Lines == 0:
 		return &exitError{exitUsage, errors.New("standard input is empty")}
 	}
-	return report.WriteSymptoms(a.out, answer)
+	return e.symptoms(answer)
 }
 
 func causeIDs() []string {
@@ -138,71 +160,19 @@ func causeChoices() []string {
 	return out
 }
 
-// listPages lists the causes of groups, and then the checks.
-func listPages(a *app, groups ...string) error {
-	return writePages(a, func(group string, _ ...string) bool { return slices.Contains(groups, group) })
+// list lists the causes of groups, and then the checks.
+func (e explainer) list(groups ...string) error {
+	return e.matching(func(group string, _ ...string) bool { return slices.Contains(groups, group) })
 }
 
-// writePages lists the causes and then the checks that match, by group.
-func writePages(a *app, matches func(group string, texts ...string) bool) error {
-	var b strings.Builder
-	list := func(head string, of func(group string) [][2]string) {
-		first := true
-		for _, g := range causes.Groups {
-			rows := of(g)
-			if len(rows) == 0 {
-				continue
-			}
-			if first {
-				if b.Len() > 0 {
-					b.WriteString("\n")
-				}
-				b.WriteString(head + "\n")
-				first = false
-			}
-			fmt.Fprintf(&b, "\n  %s\n", report.GroupName(g))
-			for _, r := range rows {
-				fmt.Fprintf(&b, "    %-34s %s\n", r[0], r[1])
-			}
-		}
-	}
-	list("Causes", func(g string) (rows [][2]string) {
-		for _, c := range causes.All() {
-			if c.Group == g && matches(g, c.ID, c.Title, c.Meaning) {
-				rows = append(rows, [2]string{c.ID, c.Title})
-			}
-		}
-		return rows
-	})
-	list("Checks", func(g string) (rows [][2]string) {
-		for _, c := range checks.All() {
-			if c.Group == g && matches(g, c.ID, c.Title, c.Doc) {
-				rows = append(rows, [2]string{c.ID, c.Title})
-			}
-		}
-		return rows
-	})
-	if b.Len() == 0 {
-		return usagef("no page holds these words")
-	}
-	b.WriteString("\n\"ssm-doctor explain ID\" prints a page.\n")
-	_, err := io.WriteString(a.out, b.String())
-	return err
-}
-
-// searchPages lists the pages that hold all of the words.
-func searchPages(a *app, words []string) error {
+// search lists the pages that hold all of the words.
+func (e explainer) search(words []string) error {
 	if len(words) == 0 {
 		return usagef("--search needs words")
 	}
-	return writePages(a, func(_ string, texts ...string) bool {
+	return e.matching(func(_ string, texts ...string) bool {
 		all := strings.ToLower(strings.Join(texts, " "))
-		for _, w := range words {
-			if !strings.Contains(all, strings.ToLower(w)) {
-				return false
-			}
-		}
-		return true
+		return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(all, strings.ToLower(w)) })
 	})
 }
 
@@ -219,4 +189,66 @@ func pasted(args []string) []string {
 		return args
 	}
 	return slices.Insert(slices.Clone(args), i, "--")
+}
+
+// entry is a page in a list.
+type entry struct {
+	Kind  string `json:"kind"`
+	Group string `json:"group"`
+	ID    string `json:"id"`
+	Title string `json:"title"`
+}
+
+// matching lists the causes and then the checks that match, by group.
+func (e explainer) matching(matches func(group string, texts ...string) bool) error {
+	var list []entry
+	for _, g := range causes.Groups {
+		for _, c := range causes.All() {
+			if c.Group == g && matches(g, c.ID, c.Title, c.Meaning) {
+				list = append(list, entry{"cause", g, c.ID, c.Title})
+			}
+		}
+	}
+	for _, g := range causes.Groups {
+		for _, c := range checks.All() {
+			if c.Group == g && matches(g, c.ID, c.Title, c.Doc) {
+				list = append(list, entry{"check", g, c.ID, c.Title})
+			}
+		}
+	}
+	switch {
+	case len(list) == 0:
+		return usagef("no page holds these words")
+	case e.format == "json":
+		return report.WriteJSON(e.a.out, list, "  ")
+	}
+	_, err := io.WriteString(e.a.out, listText(list, e.format == "markdown"))
+	return err
+}
+
+// listText is a list with a heading for each kind and group.
+func listText(list []entry, markdown bool) string {
+	kindHead, groupHead, row := "%s\n", "\n  %s\n", "    %-34s %s\n"
+	if markdown {
+		kindHead, groupHead, row = "# %s\n", "\n## %s\n\n", "- `%s`: %s\n"
+	}
+	var b strings.Builder
+	last := entry{}
+	for _, p := range list {
+		if p.Kind != last.Kind {
+			if last.Kind != "" {
+				b.WriteString("\n")
+			}
+			fmt.Fprintf(&b, kindHead, map[string]string{"cause": "Causes", "check": "Checks"}[p.Kind])
+		}
+		if p.Kind != last.Kind || p.Group != last.Group {
+			fmt.Fprintf(&b, groupHead, report.GroupName(p.Group))
+		}
+		fmt.Fprintf(&b, row, p.ID, p.Title)
+		last = p
+	}
+	if !markdown {
+		b.WriteString("\n\"ssm-doctor explain ID\" prints a page.\n")
+	}
+	return b.String()
 }

@@ -34,16 +34,16 @@ type Options struct {
 
 // State of the service as its manager tells it.
 type State struct {
-	Manager   string // linux-systemd, linux-openrc, unix-systemv, darwin-launchd, windows-service
-	Installed bool
-	Enabled   bool
-	Running   bool
-	PID       int    // 0: not running or not told
-	File      string // unit or script, where there is one
-	Detail    string // the manager's own words
-	Program   string `json:",omitempty"` // what the service starts (systemd, Windows)
+	Manager   string `json:"manager"` // linux-systemd, linux-openrc, unix-systemv, darwin-launchd, windows-service
+	Installed bool   `json:"installed"`
+	Enabled   bool   `json:"enabled"`
+	Running   bool   `json:"running"`
+	PID       int    `json:"pid,omitempty"`     // 0: not running or not told
+	File      string `json:"file,omitempty"`    // unit or script, where there is one
+	Detail    string `json:"detail,omitempty"`  // the manager's own words
+	Program   string `json:"program,omitempty"` // what the service starts (systemd, Windows)
 	// Stale: what runs is not that program as it is now (systemd, as far as it can be read).
-	Stale bool `json:",omitempty"`
+	Stale bool `json:"stale,omitempty"`
 }
 
 // Errors that callers tell apart.
