@@ -20,7 +20,8 @@ type Source struct{}
 
 func (Source) Name() string { return "network" }
 
-func (Source) Reset(f *facts.Facts) { f.Network = facts.Network{} }
+// Reset keeps the Region: it was known before anything was asked.
+func (Source) Reset(f *facts.Facts) { f.Network = facts.Network{Region: f.Network.Region} }
 
 // services are the endpoints of a node, in the order of importance.
 var services = []struct{ name, need string }{
@@ -47,6 +48,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 		notAsked(n, "no Region is known", f.Registration.Hybrid.Obstacle())
 		return errors.New("no Region is known")
 	}
+	n.Region = region
 	if early.region != region {
 		early.drop()
 		early = asking(ctx, run, f, region)
