@@ -39,16 +39,16 @@ var Clock = register(Check{
 		if off < 600 { // a minute's fraction matters beside the limit
 			by = fmt.Sprintf("%.0f s", off)
 		}
-		word := "fast, ahead of"
+		word := "ahead of"
 		if skew > 0 {
-			word = "slow, behind"
+			word = "behind"
 		}
 		switch {
 		case off >= maxSkew:
-			return withTimeSync(n, blocks("clock-skew", Proven, "the clock of this host is %s %s AWS time; requests more than 5 min off are refused", by, word).
+			return withTimeSync(n, blocks("clock-skew", Proven, "the clock of this host is %s %s AWS time; AWS refuses requests that are more than 5 min off", by, word).
 				saw("clock of this host minus the Date header of AWS", fmt.Sprintf("%+.0f s", -skew), n.Facts.Network.Skew.From).logged(refused))
 		case off >= 60:
-			return warns("the clock is %s %s AWS time; from 5 min on requests are refused", by, word)
+			return warns("the clock of this host is %s %s AWS time; AWS refuses requests from 5 min on", by, word)
 		}
 		return pass("within %.0f s of AWS time", math.Ceil(off))
 	},

@@ -91,15 +91,15 @@ var families = []*family{
 			}
 		}},
 	{name: "ssm_doctor_node_state_since_timestamp_seconds", group: "node", lean: true, needsStats: true, absent: "before the first run; without a daemon",
-		help:    "Unix time since when state and root cause are those of the last run.",
+		help:    "Unix time at which the state and root cause of the last run began.",
 		collect: func(e *emitter) { e.time(e.snapshot.Stats.Since) }},
 	{name: "ssm_doctor_root_cause_info", group: "node", lean: true, labels: []string{"cause", "group"},
-		help:    "Most probable root cause as of the last run; healthy when nothing is wrong, undetermined when it cannot be told.",
+		help:    "Most probable root cause as of the last run; healthy when nothing is wrong, undetermined when it cannot be determined.",
 		collect: rootCause},
 	{name: "ssm_doctor_findings", group: "node", lean: true, needsFacts: true, labels: []string{"severity"}, values: map[string][]string{"severity": report.Severities}, absent: "before the first run",
 		help: "Findings of the last run.", collect: findings},
 	{name: "ssm_doctor_check_success", group: "checks", needsFacts: true, labels: []string{"check"}, absent: "for checks that were skipped or could not tell",
-		help: "1 when the check passed, 0 when it warns or fails, as of the last run; absent for checks that were skipped or could not tell.",
+		help: "1 when the check passed, 0 when it warns or fails, as of the last run; absent for checks that were skipped or are unknown.",
 		collect: func(e *emitter) {
 			for _, c := range e.snapshot.Report.Checks {
 				switch c.Status {
@@ -154,27 +154,27 @@ var families = []*family{
 	{name: "ssm_doctor_agent_running", group: "agent", needsFacts: true, absent: "when it cannot be told",
 		help: "Whether the agent's process runs, as of the last run.", collect: func(e *emitter) { e.bool(measures(e).AgentRunning) }},
 	{name: "ssm_doctor_agent_outdated", group: "agent", needsFacts: true, absent: "when the newest version or the installed one is not known",
-		help: "Whether the agent is older than the newest one that the configuration names, as of the last run; absent when unknown.", collect: outdated},
+		help: "Whether the agent is older than the version that metrics.agent_latest names, as of the last run; absent when either is not known.", collect: outdated},
 	{name: "ssm_doctor_agent_start_time_seconds", group: "agent", needsFacts: true, absent: "when it does not run or that cannot be told",
 		help: "Unix time at which the agent's process started, as of the last run.", collect: func(e *emitter) { e.time(measures(e).AgentStarted) }},
 	{name: "ssm_doctor_agent_last_ping_timestamp_seconds", group: "agent", needsFacts: true, absent: "when none was seen",
 		help: "Unix time of the last health ping the service accepted, from the agent's log as of the last run; absent when none was seen.", collect: func(e *emitter) { e.time(e.snapshot.Report.LastPing) }},
 	{name: "ssm_doctor_agent_log_unexplained", group: "agent", needsFacts: true, absent: "when the log was not read",
-		help: "Kinds of warnings and errors of the last day in the agent's log that no rule knows, as of the last run. They judge nothing.",
+		help: "Kinds of warnings and errors in the agent's log of the last day that ssm-doctor does not know, as of the last run. They do not change the state.",
 		collect: func(e *emitter) {
 			if r := e.snapshot.Report; r.UnexplainedMore != nil {
 				e.send(float64(len(r.Unexplained) + *r.UnexplainedMore))
 			}
 		}},
 	{name: "ssm_doctor_agent_managed_until_timestamp_seconds", group: "agent", needsFacts: true, absent: "when nothing will end it, or when is not known",
-		help:    "Unix time at which a node that is accepted now will be lost, as of the last run: what it holds ends then, and it could not get more; absent when nothing will end it, or when is not known.",
+		help:    "Unix time at which a node that is accepted now will be lost, as of the last run: its credentials or its registration end then and cannot be renewed; absent when nothing ends it or the time is not known.",
 		collect: func(e *emitter) { e.time(e.snapshot.Report.Until) }},
 	{name: "ssm_doctor_registered", group: "registration", needsFacts: true, absent: "when the vault cannot be read",
 		help: "Whether the local state holds a node identity, as of the last run.", collect: func(e *emitter) { e.bool(measures(e).Registered) }},
 	{name: "ssm_doctor_registration_key_created_timestamp_seconds", group: "registration", needsFacts: true, absent: "where there is no key",
 		help: "Unix time at which the registration's key pair was created, as of the last run; absent where there is none.", collect: func(e *emitter) { e.time(measures(e).KeyCreated) }},
 	{name: "ssm_doctor_imds_reachable", group: "imds", needsFacts: true, absent: "when it was not asked",
-		help: "Whether instance metadata answered a token request of IMDSv2, as of the last run; 0 also when the hop limit loses the answer.", collect: func(e *emitter) { e.bool(measures(e).IMDSReachable) }},
+		help: "Whether instance metadata answered a token request of IMDSv2, as of the last run; 0 also when the hop limit keeps the answer from this host.", collect: func(e *emitter) { e.bool(measures(e).IMDSReachable) }},
 	{name: "ssm_doctor_imds_token_required", group: "imds", needsFacts: true, absent: "when instance metadata does not answer",
 		help: "Whether instance metadata refuses requests without a token, as of the last run.", collect: func(e *emitter) { e.bool(measures(e).IMDSTokenRequired) }},
 	{name: "ssm_doctor_imds_request_duration_seconds", group: "imds", needsFacts: true, labels: []string{"operation"}, values: map[string][]string{"operation": {"token", "identity", "credentials"}}, absent: "for requests that were not answered",
@@ -193,11 +193,11 @@ var families = []*family{
 			}
 		}},
 	{name: "ssm_doctor_credentials_expiry_timestamp_seconds", group: "credentials", lean: true, needsFacts: true, absent: "when they do not expire or there are none",
-		help: "Unix time at which the credentials in use expire, as of the last run; absent when they do not or there are none.", collect: func(e *emitter) { e.time(e.snapshot.Report.Credentials.ExpiresAt) }},
+		help: "Unix time at which the credentials in use expire, as of the last run; absent when they do not expire or there are none.", collect: func(e *emitter) { e.time(e.snapshot.Report.Credentials.ExpiresAt) }},
 	{name: "ssm_doctor_permissions_read_timestamp_seconds", group: "permissions", needsFacts: true, absent: "when none was asked for",
 		help: "Unix time at which AWS was last asked for a right of this node, as of the last run.", collect: func(e *emitter) { e.time(measures(e).PermissionsRead) }},
 	{name: "ssm_doctor_feature_ready", group: "features", needsFacts: true, labels: []string{"feature"}, absent: "when it cannot be told",
-		help: "Whether the node's rights suffice for the feature and nothing found keeps it from working, as of the last run; absent when it cannot be told.",
+		help: "Whether the node's rights suffice for the feature and no finding breaks it, as of the last run; absent when it is not known.",
 		collect: func(e *emitter) {
 			for _, f := range e.snapshot.Report.Features {
 				if e.features(f.ID) && (f.Ready == "yes" || f.Ready == "no") {
@@ -292,7 +292,7 @@ var families = []*family{
 	{name: "ssm_doctor_config_last_reload_success", group: "runs", needsStats: true, absent: "without a daemon",
 		help: "Whether the last load of the configuration worked.", collect: func(e *emitter) { e.send(number(e.snapshot.Stats.ReloadOK)) }},
 	{name: "ssm_doctor_history_write_success", group: "runs", needsStats: true, absent: "when no history is kept on disk",
-		help: "Whether the history of states is on disk, as of the last run.", collect: func(e *emitter) { e.bool(e.snapshot.Stats.HistoryOK) }},
+		help: "Whether the history of states could be written to disk, as of the last run.", collect: func(e *emitter) { e.bool(e.snapshot.Stats.HistoryOK) }},
 	{name: "ssm_doctor_build_info", group: "runs", lean: true, labels: []string{"version", "revision", "branch", "goversion", "goos", "goarch", "tags"},
 		help: "Build of ssm-doctor. Always 1.",
 		collect: func(e *emitter) {

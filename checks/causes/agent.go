@@ -37,7 +37,7 @@ var agentCauses = []Cause{
 	},
 	Cause{
 		ID: "agent-crash-loop", Group: "agent", Severity: Critical, Title: "agent keeps exiting",
-		Meaning: "The agent keeps exiting: it is started again and again, or ended and stays down.",
+		Meaning: "The agent keeps exiting: it is started again and again, or it exited and stays down.",
 		Fix: []Step{
 			asRoot("Read what it logs when it exits", "{journal}"),
 			restart,
@@ -85,7 +85,7 @@ var agentCauses = []Cause{
 	},
 	Cause{
 		ID: "agent-version-regression", Group: "agent", Severity: Critical, Title: "a release of the agent fails on this host",
-		Meaning: "The agent fails since it was updated; the release before worked here.",
+		Meaning: "The agent has failed since it was updated. The release before worked here.",
 		Fix: []Step{
 			asRoot("Install the newest release", "{reinstall}"),
 			or(linux.asRoot)("Or go back to the release that worked until a fix is out", "{downgrade} https://s3.{region}.{domain}/amazon-ssm-{region}/{version}/linux_{arch}/amazon-ssm-agent.rpm"),

@@ -144,6 +144,9 @@ func Kinds() []Kind {
 func (c Change) Says() text.Text {
 	var out text.Text
 	rest := says[c.Kind]
+	if c.To == "" {
+		rest = strings.TrimSuffix(rest, " %[2]s")
+	}
 	for {
 		words, after, found := strings.Cut(rest, "%[")
 		out = out.Add(words)
@@ -153,6 +156,9 @@ func (c Change) Says() text.Text {
 		value := c.On
 		if after[0] == '2' {
 			value = c.To
+		}
+		if c.Kind == PolicyPut {
+			value = strings.ReplaceAll(value, ",", ", ")
 		}
 		out, rest = out.Add("%s", value), after[len("1]s"):]
 	}

@@ -79,7 +79,7 @@ var credentialsCauses = []Cause{
 	},
 	Cause{
 		ID: "credentials-stale", Group: "credentials", Severity: Critical, Title: "agent holds credentials that no longer work",
-		Meaning: "The credentials that the agent holds have ended, are refused by AWS, or are of a profile that is gone, or it gave up getting any; what it would get now was not refused. It renews them only halfway to their end; a restart does so at once.",
+		Meaning: "The credentials that the agent holds have expired, are refused by AWS or belong to a profile that is gone, or the agent stopped asking for any. What it would get now was not refused. The agent renews them only halfway to their expiry; a restart does so at once.",
 		Fix: []Step{
 			asRoot("Restart the agent: it fetches fresh credentials at start", "{restart}"),
 			unix.asRoot("If it happens again, see what the renewal says", "grep -iE 'credential|refresh' {log}/amazon-ssm-agent.log | tail -20"),

@@ -69,7 +69,7 @@ var permissionsCauses = []Cause{
 	},
 	Cause{
 		ID: "policy-deprecated", Group: "permissions", Severity: Warning, Title: "deprecated managed policy in use",
-		Meaning: "The role allows what AmazonEC2RoleforSSM allows. That policy allows access to every S3 bucket to whatever runs on the host, and AWS has announced its end.",
+		Meaning: "The role allows what AmazonEC2RoleforSSM allows. That policy gives everything that runs on the host access to every S3 bucket, and AWS has announced its end.",
 		Fix: []Step{
 			onHost("Check which replacements the features in use need", "ssm-doctor permissions --table; ssm-doctor permissions --minimal"),
 			operator("Attach the replacement first", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),

@@ -77,6 +77,7 @@ var pathCauses = []Cause{
 			unix.onHost("Ask the proxy from this host", "curl -sv -m 10 -x {proxy} https://{endpoint}/ 2>&1 | grep -E '^[<>*] (CONNECT|HTTP|Proxy)'"),
 			windows.onHost("Ask the proxy from this host; AWS itself answers 404 there", "[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; Invoke-WebRequest -UseBasicParsing -TimeoutSec 10 -Proxy {proxy} https://{endpoint}/"),
 			onHost("Let the proxy's administrator allow CONNECT to port 443 of these names, without login for this host; the names to give", "echo ssm.{region}.{domain} ssmmessages.{region}.{domain} ec2messages.{region}.{domain}"),
+			or(linux.asRoot)("Or give the service a login of the proxy: Environment=\"https_proxy=http://USER:PASSWORD@HOST:PORT\" below [Service], special characters percent-encoded", "systemctl edit {unit}"),
 			restart, verify,
 		},
 		Docs: []string{docProxy},
