@@ -336,7 +336,7 @@ func (b *breaker) cut(w string, quoted, document bool) (at int, how wordBreak) {
 	if quoted {
 		quote = '\''
 	}
-	for i := 0; i < room; i++ {
+	for i := 0; i < room || document && member == 0 && i < len(w)-1; i++ { // a long member stands out
 		c := w[i]
 		switch {
 		case quote != '\'' && c == b.sh.escape:
@@ -360,7 +360,7 @@ func (b *breaker) cut(w string, quoted, document bool) (at int, how wordBreak) {
 	case !b.sh.splits || w[room-1] == b.sh.escape || w[room-1] >= 0x80 || w[room] >= 0x80:
 		return 0, nowhere
 	case quoted:
-		return 0, nowhere // a long member: it may stand out
+		return 0, nowhere // the last member
 	case good > 0 && good < room-1:
 		at, quote = good, goodIn
 	default:

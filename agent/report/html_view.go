@@ -37,7 +37,7 @@ type stepView struct {
 
 func newPageView(r *Report, l Live) *pageView {
 	t := &screen{r: r, s: Style{Width: maxWidth}}
-	v := &pageView{R: r, Live: l, Now: l.Now, Verdict: t.word(), Class: verdictColor(r), Lead: capital(r.Summary.String()),
+	v := &pageView{R: r, Live: l, Now: l.Now, Verdict: t.word(), Class: verdictColor(r), Lead: sentence(capital(r.Summary.String())),
 		Path: newPathView(r), Since: since(r)}
 	if v.Now.IsZero() {
 		v.Now = r.GeneratedAt
@@ -50,7 +50,7 @@ func newPageView(r *Report, l Live) *pageView {
 		v.Verdict = "CANNOT TELL"
 	}
 	if c := r.RootCause; c != nil {
-		v.Lead, v.CauseID = causeText(*c), c.ID
+		v.Lead, v.CauseID = sentence(causeText(*c)), c.ID
 		v.Assurance = assurance(*c)
 	}
 	v.Node = nodeLine(r)
@@ -161,7 +161,9 @@ func (v *pageView) facts(r *Report) {
 	}
 	add("Host", r.Node.Name)
 	add("Node", r.Node.ID)
-	add("Kind", text.Or(wordOfKind[r.Node.Kind], r.Node.Kind))
+	if r.Profile == "" {
+		add("Kind", text.Or(wordOfKind[r.Node.Kind], r.Node.Kind))
+	}
 	add("Account", r.Node.Account)
 	add("Region", r.Node.Region)
 	if r.Node.Partition != "aws" {
@@ -261,6 +263,7 @@ type timesView struct {
 	Label, Caption string
 	Bars           []barView
 	Ticks          []time.Time // evenly spaced, the first and the last included
+	Clock          string      // form of the time of a tick
 	Rows           []timeRow
 }
 
@@ -294,7 +297,10 @@ func newTimesView(r *Report) *timesView {
 		end = last
 	}
 	whole := end.Sub(begin)
-	v := &timesView{Caption: "Changes of state, latest first"}
+	v := &timesView{Caption: "Changes of state, latest first", Clock: "15:04"}
+	if whole < 10*time.Minute { // neighbours are in the same minute
+		v.Clock = "15:04:05"
+	}
 	if len(r.History) > timesShown {
 		v.Caption += fmt.Sprintf("; the last %d of %d", timesShown, len(r.History))
 	}

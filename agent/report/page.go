@@ -188,13 +188,26 @@ func command(c string) *html.Node {
 	code := tag("code")
 	for _, w := range commandWords(c) {
 		if w.Word != "" {
-			add(code, tag("span", raw(w.Word)))
+			add(code, tag("span", members(w.Word)))
 		}
 		if w.Space != "" {
 			add(code, raw(w.Space))
 		}
 	}
 	return tag("div", class("cmd"), tag("pre", prop{"tabindex", "0"}, code))
+}
+
+// members is a word of a command that may go on in the next line between the members of
+// a list in it.
+func members(word string) []*html.Node {
+	var out []*html.Node
+	for p := range strings.SplitAfterSeq(word, ",") {
+		if out != nil && p != "" {
+			out = append(out, tag("wbr"))
+		}
+		out = append(out, raw(p))
+	}
+	return out
 }
 
 func steps(fix []Step, r *Report) *html.Node {

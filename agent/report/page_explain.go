@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -108,5 +109,14 @@ func docName(url string) string {
 	if words == "" {
 		return host
 	}
-	return upperFirst(words) + " (" + host + ")"
+	list := strings.Fields(words)
+	for i, w := range list {
+		if short := strings.ToUpper(w); slices.Contains(abbreviations, short) {
+			list[i] = short
+		}
+	}
+	return upperFirst(strings.Join(list, " ")) + " (" + host + ")"
 }
+
+// abbreviations are words of addresses that are written in capitals.
+var abbreviations = []string{"AWS", "DNS", "EC2", "ECS", "EKS", "IAM", "IMDS", "KMS", "S3", "SSM", "VPC"}

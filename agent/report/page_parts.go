@@ -354,10 +354,10 @@ func (v *pageView) notLooked() *html.Node {
 		}
 		return li
 	}))
-	if v.R.State == Managed { // nothing to look for
-		return section("unseen", "Not looked at", folded(fmt.Sprintf("What a host cannot see (%d)", len(v.R.NotLookedAt)), intro, lineEnd(), list))
+	if v.R.State == Unknown { // else there is nothing to look for, or it is found
+		return section("unseen", "Not looked at", intro, lineEnd(), list)
 	}
-	return section("unseen", "Not looked at", intro, lineEnd(), list)
+	return section("unseen", "Not looked at", folded(fmt.Sprintf("What a host cannot see (%d)", len(v.R.NotLookedAt)), intro, lineEnd(), list))
 }
 
 // node is who the host is, beside the rest on a broad window.
@@ -381,7 +381,11 @@ func (v *pageView) node() *html.Node {
 	if list.FirstChild == nil {
 		return nil
 	}
-	n := section("node", "This node", list)
+	heading := "This node"
+	if v.R.Profile != "" {
+		heading = "This image"
+	}
+	n := section("node", heading, list)
 	n.Attr = append(n.Attr, html.Attribute{Key: "class", Val: "side"})
 	return n
 }
@@ -524,7 +528,7 @@ func (v *pageView) history() *html.Node {
 		}
 		ticks := tag("ol", class("ticks"), prop{"aria-hidden", "true"})
 		for _, at := range t.Ticks {
-			add(ticks, tag("li", tag("span", at.UTC().Format("Jan 2")), " ", tag("span", at.UTC().Format("15:04"))))
+			add(ticks, tag("li", tag("span", at.UTC().Format("Jan 2")), " ", tag("span", at.UTC().Format(t.Clock))))
 		}
 		bars = tag("div", class("bars"), svg, lineEnd(), ticks)
 	}

@@ -14,7 +14,7 @@ import (
 const (
 	screenLines  = 22 // an answer about one cause has no more
 	narrow       = 60 // columns; a phone held upright has fewer, and more lines
-	narrowLines  = 30
+	narrowLines  = 36
 	stepIndent   = 2
 	seenShown    = 3 // observations, where there is room
 	missingShown = 2 // sentences on what is missing, and on what was tried
@@ -52,7 +52,9 @@ func (t *screen) answer() {
 	// end. A command is whole or not there.
 	var parts []block
 	for _, c := range cuts(len(short)) {
-		t.cut = c
+		if t.cut = c; t.s.Width < narrow {
+			c.prose *= 2
+		}
 		parts = append(t.reason(), block{label, t.fix(short, c.prose, c.steps, otherWays)})
 		if height(parts...) <= room {
 			break
@@ -165,7 +167,10 @@ func (t *screen) saysElsewhere(words string) bool {
 // shown is how many lines of a reason are shown beside others in a doubt.
 func (t *screen) shown(n int) int {
 	if t.r.State == Unknown && t.cut.prose < 3 {
-		return 2
+		n = 2
+	}
+	if t.s.Width < narrow {
+		n *= 2
 	}
 	return max(1, n)
 }
@@ -430,7 +435,9 @@ func (t *screen) seen(list []Evidence, most int) []string {
 		asked := pad(t.asked(e), left) + "  "
 		lines := wrapAfter(t.show(gist(e)), max(0, cells(asked)-left-2), t.s.Width-left-4)
 		if cells(asked)+cells(lines[0]) > t.s.Width-2 || widest(lines) > t.s.Width-left-4 {
-			out = append(out, t.prose(asked)...)
+			if out = append(out, t.prose(asked)...); i == 0 && len(out) >= most {
+				return nil // a question without its answer
+			}
 			asked, lines = "  ", wrap(t.show(gist(e)), t.s.Width-4)
 			for _, l := range lines {
 				out = append(out, "    "+l)
