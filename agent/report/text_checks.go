@@ -83,17 +83,15 @@ func (t *screen) everything() {
 	t.checksByGroup()
 	r := t.r
 	t.unexplainedTable()
-	if r.Credentials.Why != "" || r.Credentials.Next != "" {
-		var l []string
-		if r.Credentials.Why != "" {
-			l = wrap(t.show(r.Credentials.Why), t.body())
-		}
-		if r.Credentials.Next != "" {
-			l = append(l, "next: "+t.show(r.Credentials.Next))
-		}
-		t.section("Why", l)
-		t.gap()
+	var credentials []string
+	if r.Credentials.Why != "" {
+		credentials = t.prose(t.show(sentence(capital(r.Credentials.Why))))
 	}
+	if r.Credentials.Next != "" {
+		credentials = append(credentials, t.prose("The agent would try next: "+t.show(r.Credentials.Next))...)
+	}
+	t.blocks(block{"Why these credentials", credentials})
+	t.gap()
 	t.table("Features", []string{"feature", "ready", "in use", "what stands in the way"}, len(r.Features), func(i int) []string {
 		f := r.Features[i]
 		return []string{f.ID, f.Ready, yesNo(f.InUse), standsInTheWay(f, r.Permissions, true)}
@@ -103,7 +101,7 @@ func (t *screen) everything() {
 		return []string{p.Action, p.Identity, p.Verdict, p.Layer, p.Resource, p.Evidence}
 	})
 	if r.CallsHeld != "" {
-		t.section("Held", wrap(t.show(r.CallsHeld), t.body()))
+		t.blocks(block{"Requests to AWS were held back", t.prose(t.show(sentence(capital(r.CallsHeld))))})
 		t.gap()
 	}
 	t.table("Endpoints", []string{"service", "reachable", "route", "ends at", "time", "host", "error"}, len(r.Endpoints), func(i int) []string {
