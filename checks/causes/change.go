@@ -144,7 +144,10 @@ func Kinds() []Kind {
 func (c Change) Says() text.Text {
 	var out text.Text
 	rest := says[c.Kind]
-	if c.To == "" {
+	switch {
+	case c.To == "" && c.Kind == RouteSet:
+		rest = "packets to %[1]s leave by another gateway"
+	case c.To == "":
 		rest = strings.TrimSuffix(rest, " %[2]s")
 	}
 	for {

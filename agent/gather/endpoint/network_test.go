@@ -598,3 +598,13 @@ func TestHostsFile(t *testing.T) {
 		})
 	}
 }
+
+// TestResetKeepsRegion: a source that was cut off knew the Region before it asked anything.
+func TestResetKeepsRegion(t *testing.T) {
+	t.Parallel()
+	f := facts.Facts{Network: facts.Network{Region: "eu-central-1", Skew: facts.Known(1.0, "test")}}
+	Source{}.Reset(&f)
+	if f.Network.Region != "eu-central-1" || f.Network.Skew.Known() {
+		t.Errorf("after a reset: %+v", f.Network)
+	}
+}
