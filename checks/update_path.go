@@ -147,7 +147,7 @@ func endedKeys(n *node.Node) (Finding, bool) {
 	if last.ID == "" || keys.Unknown() || n.Agent.Packaging == "snap" { // a snap is verified by snapd
 		return Finding{}, false
 	}
-	fd := breaks("agent-update-blocked", Likely, "the keys with which this host verifies packages of the agent have ended, the last (%s) on %s: newer packages are refused where signatures are checked", last.ID, last.Expires.Format(time.DateOnly)).
+	fd := breaks("agent-update-blocked", Likely, "the keys with which this host verifies packages of the agent have expired, the last (%s) on %s: newer packages are refused where signatures are checked", last.ID, last.Expires.Format(time.DateOnly)).
 		fix(importKey(last.From))
 	for _, k := range keys.Some() {
 		fd = fd.saw("key "+k.ID, "ended on "+k.Expires.Format(time.DateOnly), k.From)

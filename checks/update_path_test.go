@@ -54,7 +54,7 @@ func TestUpdatePath(t *testing.T) {
 		{name: "a task", kind: "task", want: want{status: Skip}},
 
 		{name: "only the old key", fault: updates("3.3.1142.0", keyThatEnded("BC1F495C97DD04ED", end)), want: want{status: Warn, effect: Breaks, cause: cause,
-			says: "have ended, the last (BC1F495C97DD04ED) on 2025-02-17", saw: "key BC1F495C97DD04ED: ended on 2025-02-17"}},
+			says: "have expired, the last (BC1F495C97DD04ED) on 2025-02-17", saw: "key BC1F495C97DD04ED: ended on 2025-02-17"}},
 		{name: "only the old key, updated all the same", fault: updates("3.3.2958.0", keyThatEnded("BC1F495C97DD04ED", end)), want: want{status: Warn, effect: Notes, cause: cause, says: "came here all the same"}},
 		{name: "a key that has not ended", fault: updates("3.3.1142.0", keyThatEnded("2784DBF388D19D46", time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC))), want: want{status: Pass}},
 		{name: "old keys, not all read", fault: both(updates("3.3.1142.0", keyThatEnded("BC1F495C97DD04ED", end)), func(f *facts.Facts) {

@@ -157,7 +157,7 @@ var agentCauses = []Cause{
 	},
 	Cause{
 		ID: "agent-update-blocked", Group: "agent", Severity: Warning, Title: "new releases do not reach the agent",
-		Meaning: "Something on this host keeps newer releases of the agent away: the key that verifies its packages has ended, a rule holds the package at its version, or a lock is left over. The node keeps working with the release it has.",
+		Meaning: "Something on this host keeps newer releases of the agent away: the key that verifies its packages has expired, a rule holds the package at its version, or a lock is left over. The node keeps working with the release it has.",
 		Fix: []Step{
 			linux.onHost("Check what holds the package", "apt-mark showhold; yum versionlock list; snap refresh --time"),
 			asRoot("Update the agent", "{reinstall}"),
