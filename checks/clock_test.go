@@ -42,7 +42,7 @@ func TestClock(t *testing.T) {
 		{name: "near the limit, fast", fault: clockOff(-299), want: is(Warn, "299 s ahead of AWS time")},
 		{name: "slow", fault: clockOff(1800), want: named(Proven, "the clock of this host is 30 min behind AWS time; AWS refuses requests that are more than 5 min off", "clock of this host minus the Date header of AWS: -1800 s (https:Date of ssm.eu-central-1.amazonaws.com)")},
 		{name: "fast", fault: clockOff(-345), want: named(Proven, "345 s ahead of AWS time", "time synchronisation: synchronized: true (adjtimex)")},
-		{name: "at the limit", fault: clockOff(300), want: named(Proven, "300 s slow", "")},
+		{name: "at the limit", fault: clockOff(300), want: named(Proven, "300 s behind AWS time", "")},
 		{name: "slow, and refused", fault: netAll(clockRefused, clockOff(1800)), want: named(Proven, "", "agent log: ERROR InvalidSignatureException")},
 		{name: "refused, server time not known", fault: netAll(clockRefused, clockUnread), want: named(Likely, "AWS refused the agent's requests because of their time: the clock or the time zone of this host is wrong, slow or fast", "agent log: ERROR InvalidSignatureException")},
 		{name: "refused, synchronisation", fault: netAll(clockRefused, clockUnread, func(f *facts.Facts) { f.Host.NTPSynchronized = facts.Known(false, "adjtimex") }), want: named(Likely, "", "time synchronisation: synchronized: false")},
