@@ -112,7 +112,7 @@ func TestWording(t *testing.T) {
 			s.Agent.Environment = map[string]string{"HTTPS_PROXY": "http://proxy.corp.example:3128", "NO_PROXY": "169.254.169.254"}
 			broken(s, "Proxy Authentication Required")
 		}, "HTTPS_PROXY holds none", "https_proxy holds"},
-		"six minutes": {func(s *sim.Scenario) { s.Skew = -345 }, "345 s fast", "5 min fast"},
+		"six minutes": {func(s *sim.Scenario) { s.Skew = -345 }, "345 s ahead of", "5 min ahead of"},
 		"no_proxy": {func(s *sim.Scenario) {
 			throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8"})
 			s.Agent.Environment["no_proxy"] = "10.0.0.0/8, .amazonaws.com"
