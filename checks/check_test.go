@@ -349,7 +349,7 @@ func TestImportsGoOnlyDown(t *testing.T) {
 	}
 	within := map[string][]string{ // what a package of agent may import of agent
 		"agent/daemon": {"agent/export", "agent/engine", "agent/report", "agent/config", "agent/gather", "agent/safefile"}, "agent/daemon/svc": {"agent/safefile"}, "agent/engine": {"agent/gather", "agent/report"},
-		"agent/sim": {"agent/gather"}, "agent/export": {"agent/report", "agent/safefile"},
+		"agent/sim": {"agent/gather"}, "agent/config": {"agent/safefile"}, "agent/export": {"agent/report", "agent/safefile"},
 		"agent/gather/agentsvc": {"agent/gather/hostfile"}, "agent/gather/firewall": {"agent/gather/hostfile"}, "agent/gather/ecs": {"agent/gather/hostfile"},
 		"agent/gather":       {"agent/safefile", "agent/gather/netlink"}, // which know nothing of it; the rooms below import it, never the reverse
 		"agent/gather/opsys": {"agent/gather/hostfile", "agent/gather/firewall", "agent/gather/routing", "agent/gather/netconfig"}, "agent/gather/netconfig": {"agent/gather/hostfile"}, "agent/gather/routing": {"agent/gather/firewall"}, "agent/gather/endpoint": {"agent/gather/routing"}, "agent/gather/imds": {"agent/gather/endpoint"}, "agent/gather/awsapi": {"agent/gather/endpoint"},

@@ -71,7 +71,7 @@ func endedAtTheSource(n *node.Node, name, profile string, r facts.Role, from str
 	case max(skew, -skew) > 60:
 		return unknown("the metadata service gives out credentials of the role %s that ended %s by the clock of this host, which is wrong", name, n.Ago(r.Expires)).failing(Blocks)
 	case n.MayBeHybrid():
-		return unknown("the metadata service gives out credentials of the role %s that have ended, and whether the node needs them is not known", name)
+		return unknown("the metadata service gives out credentials of the role %s that have expired, and whether the node needs them is not known", name)
 	}
 	fd := blocks("instance-profile-trust-broken", Proven, "the metadata service gives out credentials of the role %s that ended %s: EC2 does not renew them", name, n.Ago(r.Expires)).
 		saw("imds GET iam/security-credentials/"+name, "Success, valid until "+text.Stamp(r.Expires), from).with("role", n.Identity.Role, "profile", profile).

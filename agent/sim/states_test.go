@@ -293,7 +293,7 @@ var startHistories = []history{
 		s.Principals["profile"].Revoked = true
 		sim.Refused(s, sim.Skipped+"UnrecognizedClientException: The security token included in the request is invalid."+sim.RequestID)
 	}},
-	{"expired-from-the-metadata-service", "unknown", "", "profile", func(s *sim.Scenario) {
+	{"expired-from-the-metadata-service", "not-managed", "instance-profile-trust-broken", "profile", func(s *sim.Scenario) {
 		s.Principals["profile"].Life = sim.Duration(-10 * time.Minute)
 		sim.Refused(s, sim.Skipped+expiredToken)
 	}},
