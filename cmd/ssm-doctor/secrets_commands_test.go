@@ -39,7 +39,7 @@ func TestNoSecretOfCommands(t *testing.T) {
 	for p, place := range slices.Sorted(maps.Keys(secretPlaces)) {
 		forms := secretForms
 		if os.Getenv("SSM_DOCTOR_SECRETS") != "all" {
-			forms = []string{secretForms[p*7%len(secretForms)], secretForms[(p*7+18)%len(secretForms)]}
+			forms = secretForms[p*7%len(secretForms) : p*7%len(secretForms)+1] // each takes some seconds
 		}
 		t.Run(place, func(t *testing.T) {
 			t.Parallel()
