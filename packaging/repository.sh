@@ -42,7 +42,9 @@ cp "$dist"/packages/*.deb deb/pool/
 		-o APT::FTPArchive::Release::Suite=stable -o APT::FTPArchive::Release::Codename=stable \
 		-o APT::FTPArchive::Release::Components=main -o "APT::FTPArchive::Release::Architectures=amd64 arm64 armhf" \
 		release dists/stable >"Release.new"
-	mv Release.new dists/stable/Release
+	# apt-ftparchive of Debian 12 writes the time of day.
+	sed "s/^Date: .*/Date: $(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")/" Release.new >dists/stable/Release
+	rm Release.new
 	sign --clearsign --output dists/stable/InRelease dists/stable/Release
 	sign --armor --detach-sign --output dists/stable/Release.gpg dists/stable/Release
 )
@@ -64,6 +66,7 @@ for arch in x86_64 aarch64; do
 			exit 1
 		}
 	done
+	touch -d "@$SOURCE_DATE_EPOCH" "rpm/$arch"/*.rpm # the index holds the times of the files
 	createrepo_c --quiet --revision "$SOURCE_DATE_EPOCH" --set-timestamp-to-revision --no-database "rpm/$arch"
 	sign --armor --detach-sign --output "rpm/$arch/repodata/repomd.xml.asc" "rpm/$arch/repodata/repomd.xml"
 done

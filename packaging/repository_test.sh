@@ -47,6 +47,7 @@ ok "verify.sh refuses a changed file, an added one and a changed provenance"
 
 packaging/repository.sh "$work/dist" "$work/repo" "file://$work/repo" "$key" >/dev/null
 cp -r "$work/repo" "$work/again"
+sleep 1 # the same at another time
 packaging/repository.sh "$work/dist" "$work/again" "file://$work/repo" "$key" >/dev/null
 for f in deb/dists/stable/Release "rpm/$rpm/repodata/repomd.xml"; do
     cmp "$work/repo/$f" "$work/again/$f" || fail "$f is made another way each time"
