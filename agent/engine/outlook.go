@@ -141,7 +141,7 @@ func leadsTo(f *facts.Facts, r *report.Report, steps []int, o Options) (report.W
 }
 
 // PlanPolicies says what other policies of its role would make of a host, by what they say
-// of each action.
+// of each action. They start no agent that does not run.
 func PlanPolicies(f *facts.Facts, verdicts map[string]iam.Verdict, o Options) (report.Way, error) {
 	w := report.Way{Steps: []int{}, Operator: []int{}, State: report.Unknown, NotKnown: []text.Text{}}
 	after, err := outlook.WithPolicies(f, verdicts)

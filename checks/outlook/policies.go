@@ -1,8 +1,8 @@
 package outlook
 
 import (
-	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"ssm-doctor/checks/causes"
@@ -11,20 +11,39 @@ import (
 	"ssm-doctor/checks/node"
 )
 
-// WithPolicies is a host whose role has other policies, by what they say of each action, and
-// whose agent was started again: what they refuse, the node is refused, and what its own
-// policies refused it before and these allow is taken back.
+// WithPolicies is a host whose role has other policies, by what they say of each action: what
+// they refuse, the node is refused, and what its own policies refused it before and these allow
+// is taken back. What they leave open is asked for, whatever the node was allowed before. An
+// agent that runs is started again; one that does not is left as it is.
 func WithPolicies(before *facts.Facts, verdicts map[string]iam.Verdict) (Outlook, error) {
 	m, err := modelOf(before)
 	if err != nil {
 		return Outlook{}, err
 	}
+	m.touched = true
+	var open, without []string
 	refused := false
-	for _, action := range slices.Sorted(maps.Keys(entryOf)) {
-		if v := verdicts[action]; v == iam.ImplicitDeny || v == iam.ExplicitDeny {
+	for _, action := range needed() {
+		v := verdicts[action]
+		if v == iam.Allow {
+			continue
+		}
+		m.f.Permissions.Actions.Value = slices.DeleteFunc(m.f.Permissions.Actions.Value, func(p facts.Permission) bool { return p.Action == action && p.Verdict == facts.AllowedProven })
+		switch denied := v == iam.ImplicitDeny || v == iam.ExplicitDeny; {
+		case denied && entryOf[action] != "":
 			m.refuse(action, v == iam.ExplicitDeny)
 			refused = true
+		case denied:
+			without = append(without, action)
+		default:
+			open = append(open, action)
 		}
+	}
+	if len(open) > 0 {
+		m.ask(ofRights, "whether these policies let the node call %s", strings.Join(open, " and "))
+	}
+	if len(without) > 0 {
+		m.ask(ofPolicies, "what the agent does without %s, which these policies do not allow", strings.Join(without, " and "))
 	}
 	if refused {
 		return m.outlook(), nil
@@ -33,13 +52,20 @@ func WithPolicies(before *facts.Facts, verdicts map[string]iam.Verdict) (Outlook
 	if slices.ContainsFunc(m.f.Log.Refusals.Some(), func(r facts.Refusal) bool { return allowed(r.Refusal) }) {
 		m.grant("", iam.LayerIdentity, allowed)
 	}
-	m.apply(causes.Change{Kind: causes.ServiceRestarted})
+	if m.before.Agent.Core == node.Yes {
+		m.apply(causes.Change{Kind: causes.ServiceRestarted})
+	}
 	m.finish()
 	return m.outlook(), nil
 }
 
-// entryOf are the actions without which a node is not managed, or has no channel, and the
-// entry that the agent logs when it is refused one.
+// needed are the actions without which a node is not managed, or has no channel.
+func needed() []string {
+	channel, _ := iam.FeatureByID("messaging")
+	return append([]string{node.Heartbeat}, channel.Of(iam.Mandatory)...)
+}
+
+// entryOf is the entry that the agent logs when it is refused an action.
 var entryOf = map[string]string{node.Heartbeat: facts.SigHealthFailed, createChannel: facts.SigChannelToken}
 
 // refuse is what an agent leaves that may not call an action.

@@ -1,6 +1,9 @@
 package outlook
 
 import (
+	"fmt"
+	"maps"
+	"strings"
 	"testing"
 
 	"ssm-doctor/checks/causes"
@@ -10,33 +13,86 @@ import (
 	"ssm-doctor/checks/node"
 )
 
+const openChannel = "ssmmessages:OpenControlChannel"
+
 // TestWithPolicies: a node is refused what its policies refuse, and is not promised what
 // they do not allow.
 func TestWithPolicies(t *testing.T) {
 	t.Parallel()
-	all := map[string]iam.Verdict{node.Heartbeat: iam.Allow, createChannel: iam.Allow}
+	with := func(changed map[string]iam.Verdict) map[string]iam.Verdict {
+		out := map[string]iam.Verdict{node.Heartbeat: iam.Allow, createChannel: iam.Allow, openChannel: iam.Allow}
+		maps.Copy(out, changed)
+		return out
+	}
+	without := func(action string) map[string]iam.Verdict {
+		out := with(nil)
+		delete(out, action)
+		return out
+	}
 	for _, c := range []struct {
 		name     string
+		fault    func(*facts.Facts)
 		verdicts map[string]iam.Verdict
 		accepted node.Answer
 		refused  string
+		open     string
 	}{
-		{"all is allowed", all, node.Yes, ""},
-		{"no heartbeat", map[string]iam.Verdict{node.Heartbeat: iam.ImplicitDeny, createChannel: iam.Allow}, node.No, node.Heartbeat},
-		{"a heartbeat is denied", map[string]iam.Verdict{node.Heartbeat: iam.ExplicitDeny, createChannel: iam.Allow}, node.No, node.Heartbeat},
+		{"all is allowed", nil, with(nil), node.Yes, "", ""},
+		{"no heartbeat", nil, with(map[string]iam.Verdict{node.Heartbeat: iam.ImplicitDeny}), node.No, node.Heartbeat, ""},
+		{"a heartbeat is denied", nil, with(map[string]iam.Verdict{node.Heartbeat: iam.ExplicitDeny}), node.No, node.Heartbeat, ""},
+		{"a heartbeat under a condition", nil, with(map[string]iam.Verdict{node.Heartbeat: iam.Unknown}), node.Unknown, "", node.Heartbeat},
+		{"nothing is said of a heartbeat", nil, without(node.Heartbeat), node.Unknown, "", node.Heartbeat},
+		{"a channel under a condition", nil, with(map[string]iam.Verdict{createChannel: iam.Unknown}), node.Unknown, "", createChannel},
+		{"nothing is said of a channel", nil, without(createChannel), node.Unknown, "", createChannel},
+		{"to open the channel, under a condition", nil, with(map[string]iam.Verdict{openChannel: iam.Unknown}), node.Unknown, "", openChannel},
+		{"the channel may not be opened", nil, with(map[string]iam.Verdict{openChannel: iam.ExplicitDeny}), node.Unknown, "", openChannel},
+		{"no policy allows to open the channel", nil, with(map[string]iam.Verdict{openChannel: iam.ImplicitDeny}), node.Unknown, "", openChannel},
+		{"nothing is said of anything", nil, nil, node.Unknown, "", node.Heartbeat},
+		{"a condition, and it was allowed before", func(f *facts.Facts) {
+			f.Permissions.Actions = facts.Known([]facts.Permission{{Action: node.Heartbeat, Identity: facts.SourceProfile, Verdict: facts.AllowedProven}}, "")
+		}, with(map[string]iam.Verdict{node.Heartbeat: iam.Unknown}), node.Unknown, "", node.Heartbeat},
 	} {
-		o, err := WithPolicies(factstest.Healthy(t, "profile"), c.verdicts)
+		f := factstest.Healthy(t, "profile")
+		if c.fault != nil {
+			c.fault(f)
+		}
+		o, err := WithPolicies(f, c.verdicts)
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := node.Of(o.Facts)
-		if n.Acceptance.Now != c.accepted || len(o.Open) > 0 {
-			t.Errorf("%s: accepted %v, open %v", c.name, n.Acceptance.Now, o.Open)
+		n, says := node.Of(o.Facts), fmt.Sprint(o.Open)
+		if accepted := n.Acceptance.Now; c.open == "" && (accepted != c.accepted || len(o.Open) > 0) || c.open != "" && (len(o.Open) == 0 || !strings.Contains(says, c.open)) {
+			t.Errorf("%s: accepted %v, open %v", c.name, accepted, o.Open)
 		}
 		for _, r := range o.Facts.Log.Refusals.Some() {
 			if r.Action != c.refused {
 				t.Errorf("%s: %s is refused", c.name, r.Action)
 			}
+		}
+		for _, p := range o.Facts.Permissions.Actions.Some() {
+			if p.Action == c.open && p.Verdict == facts.AllowedProven {
+				t.Errorf("%s: %s is still proven to be allowed", c.name, p.Action)
+			}
+		}
+	}
+}
+
+// TestPoliciesStartNothing: other policies do not start an agent.
+func TestPoliciesStartNothing(t *testing.T) {
+	t.Parallel()
+	all := map[string]iam.Verdict{node.Heartbeat: iam.Allow, createChannel: iam.Allow, openChannel: iam.Allow}
+	for name, fault := range map[string]func(*facts.Facts){
+		"stopped":  func(*facts.Facts) {},
+		"not read": func(f *facts.Facts) { f.Agent.Processes = facts.Unknown[facts.Processes]("timed out", "") },
+	} {
+		f := stopped(t, "profile")
+		fault(f)
+		o, err := WithPolicies(f, all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := node.Of(o.Facts); n.Agent.Core == node.Yes || n.Acceptance.Now == node.Yes || len(o.Open) == 0 {
+			t.Errorf("%s: the agent runs %v, accepted %v, open %v", name, n.Agent.Core, n.Acceptance.Now, o.Open)
 		}
 	}
 }
