@@ -140,15 +140,15 @@ func (m *model) apply(c causes.Change) {
 		m.ask(ofRights, "whether the role of the instance profile %s may send a heartbeat and open the channel: no policy keeps it from that", c.To)
 	case causes.ProfileAgain:
 		f.IMDS.Role = facts.Unknown[facts.Role](notDone, "")
-		m.forgetRights()
+		m.sameRole()
 		m.doubt(ofIdentity, "whether the metadata service gives new credentials", c)
 	case causes.ManagementOn:
 		m.forgetRights()
 		m.ask(ofIdentity, "whether Default Host Management gives this instance credentials: the role exists, and no policy denies what it needs")
-	case causes.TrustSet:
+	case causes.TrustSet: // which says the same of a role that was deleted
 		f.IMDS.Role = facts.Unknown[facts.Role](notDone, "")
-		m.forgetRights()
-		m.doubt(ofIdentity, "whether the node gets credentials of the role", c)
+		m.sameRole()
+		m.once(ofIdentity, "whether the role is still there, and the node gets credentials of it", c)
 	case causes.RoleCreated, causes.NodeRoleSet, causes.RoleTagged:
 		f.IMDS.Role = facts.Unknown[facts.Role](notDone, "")
 		m.forgetRights()
@@ -311,8 +311,15 @@ func (m *model) endpoints(c causes.Change, which func(*facts.Endpoint) bool) {
 			continue
 		}
 		if names = append(names, e.Host); !m.accepted.IsZero() && givesBack[c.Kind] {
-			m.rests, m.back[ofNetwork+e.Service] = true, true
-			kept++
+			since := m.accepted
+			if e.Service == "ssmmessages" { // no heartbeat went there
+				since = m.channelOpened()
+			}
+			if !since.IsZero() {
+				m.back[ofNetwork+e.Service] = true
+				m.rest(since)
+				kept++
+			}
 		}
 	}
 	if kept > 0 && kept == len(names) {
@@ -406,6 +413,21 @@ func (m *model) forgetRights() {
 	}
 }
 
+// sameRole is new credentials of the role that was in use: what it was refused since it was
+// accepted last, it is refused with them too.
+func (m *model) sameRole() {
+	last := m.before.Acceptance.Last.At
+	still := m.refusedSince(node.Heartbeat, last) || m.refusedSince(createChannel, m.channelOpened()) || m.refusedSince(openChannel, m.channelOpened()) ||
+		slices.ContainsFunc(m.f.Log.Matches.Some(), func(x facts.Match) bool {
+			k := kindOf(x.ID)
+			return (k == facts.KindNode || k == facts.KindFailure) && !m.settled[x.ID] && node.SaysRefused(x.Text) && !x.Last.Before(last)
+		})
+	m.forgetRights()
+	if still {
+		m.ask(ofRights, "whether AWS still refuses what it refused this role last")
+	}
+}
+
 // allows reports whether a policy by itself allows what was refused.
 func allows(p *iam.Policy, r iam.Refusal) bool {
 	resource := r.Resource
@@ -436,8 +458,8 @@ func (m *model) grant(role, layer string, meets func(iam.Refusal) bool) {
 	}
 	m.drop(gone)
 	switch {
-	case !m.accepted.IsZero() && m.granted[node.Heartbeat] || m.granted[createChannel] && !m.accepted.IsZero():
-		m.rests = true // no other policy was in the way
+	case !m.accepted.IsZero() && (m.granted[node.Heartbeat] || m.granted[createChannel]):
+		m.rest(m.accepted) // no other policy was in the way
 	case layer != iam.LayerBoundary:
 		m.ask(ofPolicies, "whether another policy, such as a permissions boundary, keeps the role %s from it", role)
 	case private:

@@ -22,8 +22,8 @@ type Outlook struct {
 	// Open is what is not known before it is done. While there is some, nobody can
 	// promise that the node will be accepted.
 	Open []text.Text
-	// RestsOn is when the service accepted the node last, where that has to stand for
-	// what cannot be seen now; zero: all was seen.
+	// RestsOn is when the service accepted the node, or its channel, where that has to
+	// stand for what cannot be seen now: the oldest of them. Zero: all was seen.
 	RestsOn time.Time
 }
 
@@ -43,7 +43,7 @@ type model struct {
 	settled          map[string]bool // signatures of the log whose fault is gone
 	granted          map[string]bool // actions that are allowed for sure
 	accepted         time.Time       // see acceptance
-	rests            bool            // something rests on it
+	restsOn          time.Time       // the oldest of what something rests on
 	back             map[string]bool // what changes give back as it was when the node was accepted
 }
 
@@ -76,10 +76,17 @@ func modelOf(before *facts.Facts) (*model, error) {
 
 func (m *model) outlook() Outlook {
 	o := Outlook{Facts: m.f, Open: m.open}
-	if m.rests && len(m.open) == 0 {
-		o.RestsOn = m.accepted
+	if len(m.open) == 0 {
+		o.RestsOn = m.restsOn
 	}
 	return o
+}
+
+// rest notes that something rests on what was accepted at a time.
+func (m *model) rest(at time.Time) {
+	if m.restsOn.IsZero() || at.Before(m.restsOn) {
+		m.restsOn = at
+	}
 }
 
 // ask notes what is not known before it is done; of several about one subject the first.
@@ -103,7 +110,8 @@ func (m *model) doubt(subject, what string, c causes.Change) {
 		m.once(subject, what, c)
 		return
 	}
-	m.rests, m.back[subject] = true, true
+	m.back[subject] = true
+	m.rest(m.accepted)
 }
 
 // Subjects of what is asked for.
@@ -248,7 +256,7 @@ func (m *model) identityNow(n *node.Node) {
 		if m.accepted.IsZero() || m.before.Credentials.Source != n.Credentials.Source {
 			m.ask(ofIdentity, "whether Systems Manager gives the node credentials")
 		} else {
-			m.rests = true
+			m.rest(m.accepted)
 		}
 	default:
 		m.ask(ofIdentity, "what the agent signs with")
@@ -295,7 +303,10 @@ func saysAny(entry string, list ...string) bool {
 	return slices.ContainsFunc(list, func(x string) bool { return strings.Contains(entry, x) })
 }
 
-const createChannel = "ssmmessages:CreateControlChannel"
+const (
+	createChannel = "ssmmessages:CreateControlChannel"
+	openChannel   = "ssmmessages:OpenControlChannel"
+)
 
 // places is a form for names that answer or not.
 func places(names []string) string {
@@ -352,7 +363,7 @@ func (m *model) allowed(n *node.Node, action string, accepted time.Time) bool {
 	if answered, all := n.ReadsDenied(); answered > 0 && all { // its role is not what it was
 		return false
 	}
-	m.rests = true
+	m.rest(accepted)
 	return true
 }
 

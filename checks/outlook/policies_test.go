@@ -3,8 +3,10 @@ package outlook
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
@@ -12,8 +14,6 @@ import (
 	"ssm-doctor/checks/iam"
 	"ssm-doctor/checks/node"
 )
-
-const openChannel = "ssmmessages:OpenControlChannel"
 
 // TestWithPolicies: a node is refused what its policies refuse, and is not promised what
 // they do not allow.
@@ -130,6 +130,99 @@ func TestGivenBack(t *testing.T) {
 		}
 		if promised := len(o.Open) == 0; promised != c.promised || promised == o.RestsOn.IsZero() {
 			t.Errorf("%s: open %v, rests on %v", c.name, o.Open, o.RestsOn)
+		}
+	}
+}
+
+// TestSameRole: new credentials of a role do not lift what AWS refused that role.
+func TestSameRole(t *testing.T) {
+	t.Parallel()
+	refused := func(action, match string, ago time.Duration) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			r := facts.Refusal{At: f.CollectedAt.Add(-ago), Match: match}
+			r.Action, r.Layer, r.Explicit, r.Denied, r.Code = action, iam.LayerSCP, true, true, "AccessDeniedException"
+			f.Log.Refusals = facts.Known([]facts.Refusal{r}, "")
+		}
+	}
+	again, trust := causes.Change{Kind: causes.ProfileAgain, To: "P"}, causes.Change{Kind: causes.TrustSet, On: "R", To: "ec2.amazonaws.com"}
+	for _, c := range []struct {
+		name   string
+		fault  func(*facts.Facts)
+		change causes.Change
+		open   string
+	}{
+		{"nothing was refused", nil, again, ""},
+		{"a heartbeat was refused since", refused(node.Heartbeat, facts.SigHealthFailed, time.Second), again, "still refuses"},
+		{"the channel was refused since", refused(createChannel, facts.SigChannelToken, time.Second), again, "still refuses"},
+		{"to open it was refused since", refused(openChannel, facts.SigWebSocketFailed, time.Second), again, "still refuses"},
+		{"an entry that was not understood", func(f *facts.Facts) {
+			at := f.CollectedAt.Add(-time.Second)
+			f.Log.Matches.Value = append(f.Log.Matches.Value, facts.Match{ID: facts.SigHealthFailed, Count: 1, First: at, Last: at, Text: "AccessDeniedException"})
+		}, again, "still refuses"},
+		{"refused before it was accepted", refused(node.Heartbeat, facts.SigHealthFailed, 50*time.Hour), again, ""},
+		{"the trust of a role, which may be gone", nil, trust, "whether the role is still there"},
+		{"the trust of a role that was refused since", refused(node.Heartbeat, facts.SigHealthFailed, time.Second), trust, "still refuses"},
+	} {
+		f := stopped(t, "profile")
+		if c.fault != nil {
+			c.fault(f)
+		}
+		o, err := After(f, []causes.Change{c.change, {Kind: causes.ServiceStarted}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if says := fmt.Sprint(o.Open); (c.open == "") != (len(o.Open) == 0) || !strings.Contains(says, c.open) {
+			t.Errorf("%s: open %s", c.name, says)
+		}
+	}
+}
+
+// TestRestsOn: a promise rests on the oldest of what stands for what cannot be seen, and a
+// heartbeat does not stand for the way to the message service.
+func TestRestsOn(t *testing.T) {
+	t.Parallel()
+	opened := func(ago time.Duration) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			f.Log.Matches.Value = slices.DeleteFunc(f.Log.Matches.Value, func(m facts.Match) bool { return m.ID == facts.SigChannelMGS || ago == 0 && m.ID == facts.SigChannelUp })
+			for i := range f.Log.Matches.Value {
+				if m := &f.Log.Matches.Value[i]; m.ID == facts.SigChannelUp {
+					m.First, m.Last = f.CollectedAt.Add(-ago), f.CollectedAt.Add(-ago)
+				}
+			}
+		}
+	}
+	hidden := func(f *facts.Facts) {
+		for i := range f.Network.Endpoints.Value {
+			e := &f.Network.Endpoints.Value[i]
+			e.HTTP, e.WebSocket = facts.Unknown[facts.HTTP]("no route to host", ""), facts.Unknown[facts.HTTP]("no route to host", "")
+		}
+	}
+	start := []causes.Change{{Kind: causes.ServiceStarted}}
+	route := append([]causes.Change{{Kind: causes.RouteRemoved, On: "10.0.0.0/8"}}, start...)
+	for _, c := range []struct {
+		name    string
+		faults  []func(*facts.Facts)
+		changes []causes.Change
+		since   time.Duration // zero: nothing is promised
+	}{
+		{"the channel of long ago", []func(*facts.Facts){opened(60 * time.Hour)}, start, 60 * time.Hour},
+		{"the way there, of long ago", []func(*facts.Facts){opened(60 * time.Hour), hidden}, route, 60 * time.Hour},
+		{"a channel that was never opened", []func(*facts.Facts){opened(0), hidden}, route, 0},
+	} {
+		f := stopped(t, "profile")
+		for _, fault := range c.faults {
+			fault(f)
+		}
+		o, err := After(f, c.changes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.since == 0 {
+			if says := fmt.Sprint(o.Open); !o.RestsOn.IsZero() || !strings.Contains(says, "ssmmessages") || !strings.Contains(says, "answer") {
+				t.Errorf("%s: open %s, rests on %v", c.name, says, o.RestsOn)
+			}
+		} else if want := f.CollectedAt.Add(-c.since); len(o.Open) > 0 || !o.RestsOn.Equal(want) {
+			t.Errorf("%s: open %v, rests on %v, not %v", c.name, o.Open, o.RestsOn, want)
 		}
 	}
 }
