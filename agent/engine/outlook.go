@@ -66,20 +66,32 @@ func waysThrough(fix []report.Step) [][]int {
 }
 
 // wayOf is what one way leads to: without the steps that are for a case which may not be,
-// where that does.
+// where that does. It lists them all, and who does them.
 func wayOf(f *facts.Facts, r *report.Report, steps []int, o Options) (report.Way, error) {
 	certain := slices.DeleteFunc(slices.Clone(steps), func(i int) bool { return causes.Conditional(r.RootCause.Fix[i-1].Text.String()) })
 	if len(certain) < len(steps) {
 		if w, err := leadsTo(f, r, certain, o); err != nil || w.State != report.Unknown {
-			w.Steps = steps
+			w.Steps, w.Operator = steps, operators(r, steps)
 			return w, err
 		}
 	}
 	return leadsTo(f, r, steps, o)
 }
 
+// operators are the steps that change something somewhere else than on this host.
+func operators(r *report.Report, steps []int) []int {
+	out := []int{}
+	for _, i := range steps {
+		s := r.RootCause.Fix[i-1]
+		if c, _ := causes.ChangesOf(s.Command.String(), s.Where); s.Where != causes.OnHost && len(c) > 0 {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
 func leadsTo(f *facts.Facts, r *report.Report, steps []int, o Options) (report.Way, error) {
-	w := report.Way{Steps: steps, Operator: []int{}, State: report.Unknown, NotKnown: []text.Text{}}
+	w := report.Way{Steps: steps, Operator: operators(r, steps), State: report.Unknown, NotKnown: []text.Text{}}
 	var list []causes.Change
 	var cases []text.Text
 	effect, unknown := false, false
@@ -96,9 +108,6 @@ func leadsTo(f *facts.Facts, r *report.Report, steps []int, o Options) (report.W
 			cases = append(cases, text.New("whether %s", says))
 		}
 		list = append(list, c...)
-		if s.Where != causes.OnHost && len(c) > 0 {
-			w.Operator = append(w.Operator, i)
-		}
 	}
 	after, err := outlook.After(f, list)
 	if err != nil {

@@ -24,8 +24,8 @@ type Way struct {
 	Next     string      `json:"next"`    // the cause that is left; empty: none, or not known
 	Summary  text.Text   `json:"summary"` // of that cause
 	NotKnown []text.Text `json:"not_known"`
-	// RestsOn is when Systems Manager accepted the node last, where the promise is for a
-	// world in which nothing else changed since.
+	// RestsOn is when Systems Manager accepted the node, or its channel, where the promise is
+	// for a world in which nothing else changed since: the oldest of what it rests on.
 	RestsOn time.Time `json:"rests_on,omitzero"`
 }
 
@@ -42,13 +42,19 @@ var stateWords = map[string]string{Managed: "managed", Degraded: "managed, with 
 
 // Outcome is what a way leads to, in a sentence.
 func (w Way) Outcome() string {
+	since := ""
+	if !w.RestsOn.IsZero() {
+		since = "if nothing else changed since " + text.Stamp(w.RestsOn) + ", when Systems Manager accepted this node"
+	}
 	switch {
+	case w.Next != "" && since != "":
+		return stateWords[w.State] + " (" + since + "), because of " + w.Next + ": " + w.Summary.String()
 	case w.Next != "":
 		return stateWords[w.State] + ", because of " + w.Next + ": " + w.Summary.String()
 	case w.State == Unknown:
 		return "nothing else that was seen is in the way. Not known before it is done"
-	case !w.RestsOn.IsZero():
-		return stateWords[w.State] + ", if nothing else changed since " + text.Stamp(w.RestsOn) + ", when Systems Manager accepted this node last"
+	case since != "":
+		return stateWords[w.State] + ", " + since
 	}
 	return stateWords[w.State]
 }

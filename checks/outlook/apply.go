@@ -44,7 +44,11 @@ func (m *model) apply(c causes.Change) {
 		if c.To != "" && c.To != "before" {
 			f.Agent.Installed = facts.Known(c.To, notDone)
 		}
-		m.doubt(ofAgent, "whether the agent starts", c)
+		if c.To == "before" || c.To != "" && c.To == m.acceptedRelease() {
+			m.doubt(ofAgent, "whether the agent starts", c)
+		} else { // another release was not seen here
+			m.once(ofAgent, "whether the agent of that release starts and keeps running", c)
+		}
 
 	case causes.FileMoved, causes.FileRemoved:
 		m.fileGone(c)
@@ -77,8 +81,12 @@ func (m *model) apply(c causes.Change) {
 			}
 		}
 		m.settled[facts.SigNoSpace] = true
+		m.once("space", "whether that is enough space", c)
 		m.doubt(ofAgent, "whether the agent starts", c)
-	case causes.MemoryAdded, causes.LabelsSet, causes.ProfileRelaxed, causes.PackagesSettled:
+	case causes.MemoryAdded:
+		m.once("memory", "whether that is enough memory", c)
+		m.doubt(ofAgent, "whether the agent starts", c)
+	case causes.LabelsSet, causes.ProfileRelaxed, causes.PackagesSettled:
 		m.doubt(ofAgent, "whether the agent starts", c)
 	case causes.LimitSet:
 		if n, err := strconv.Atoi(c.To); err == nil && c.On == "fs.inotify.max_user_watches" {
@@ -99,9 +107,7 @@ func (m *model) apply(c causes.Change) {
 		}
 		m.settled[facts.SigClock] = true
 		f.Log.Refusals.Value = slices.DeleteFunc(f.Log.Refusals.Value, func(r facts.Refusal) bool { return r.Match == facts.SigClock })
-		if !f.Network.Skew.Known() { // else it is right then
-			m.once("clock", "whether AWS accepts the clock of this host", c)
-		}
+		m.once("clock", "whether a time server answers, and AWS accepts the clock of this host", c)
 
 	case causes.HostsLine:
 		names, err := regexp.Compile("^(?:" + c.On + ")$")
@@ -195,6 +201,14 @@ func (m *model) elsewhere(what string, c causes.Change) {
 	m.once(ofSomething+c.On+string(c.Kind), what, c)
 }
 
+// acceptedRelease is the release that the service accepted last; empty: not known.
+func (m *model) acceptedRelease() string {
+	if start := m.before.Log.Latest(facts.SigStart); m.accepted.IsZero() || start.Yes() && start.Last.After(m.accepted) {
+		return ""
+	}
+	return m.before.Facts.Agent.Running.Value
+}
+
 func (m *model) units(change func(*facts.Unit)) {
 	for i := range m.f.Agent.Units.Value {
 		change(&m.f.Agent.Units.Value[i])
@@ -218,6 +232,9 @@ func (m *model) unitSet(c causes.Change) {
 	if strings.Contains(c.To, "_PROXY") || strings.Contains(c.To, "_proxy") {
 		m.proxySet(c)
 		return
+	}
+	if strings.Contains(c.To, "UnsetEnvironment=") {
+		m.once("systemd", "whether systemd knows UnsetEnvironment, as from version 235 on", c)
 	}
 	m.doubt(ofAgent, "whether the agent keeps running and gets on", c)
 }

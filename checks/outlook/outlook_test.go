@@ -1,6 +1,7 @@
 package outlook
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +104,20 @@ func TestAfter(t *testing.T) {
 			f.Credentials.Runtime = facts.Absent[facts.Runtime]("", "")
 		}, start, "whether the node may call ssm:UpdateInstanceInformation and ssmmessages:CreateControlChannel"},
 		{"a route is removed too", nil, append([]causes.Change{{Kind: causes.RouteRemoved, On: "10.0.0.0/8"}}, start...), "once the route to 10.0.0.0/8 is removed"},
+		{"the newest release", nil, append([]causes.Change{{Kind: causes.AgentInstalled}}, start...), "whether the agent of that release"},
+		{"a release that was not accepted here", nil, append([]causes.Change{{Kind: causes.AgentInstalled, To: "3.3.1.0"}}, start...), "whether the agent of that release"},
+		{"the release of before", nil, append([]causes.Change{{Kind: causes.AgentInstalled, To: "before"}}, start...), ""},
+		{"the release that was accepted", func(f *facts.Facts) { f.Agent.Running = facts.Known("3.3.1.0", "") }, append([]causes.Change{{Kind: causes.AgentInstalled, To: "3.3.1.0"}}, start...), ""},
+		{"a release that was started since", func(f *facts.Facts) {
+			at := f.CollectedAt.Add(-time.Second)
+			f.Agent.Running = facts.Known("3.3.1.0", "")
+			f.Log.Matches.Value = append(slices.DeleteFunc(f.Log.Matches.Value, func(m facts.Match) bool { return m.ID == facts.SigStart }), facts.Match{ID: facts.SigStart, Count: 1, First: at, Last: at})
+		}, append([]causes.Change{{Kind: causes.AgentInstalled, To: "3.3.1.0"}}, start...), "whether the agent of that release"},
+		{"space is freed", nil, append([]causes.Change{{Kind: causes.SpaceFreed}}, start...), "whether that is enough space"},
+		{"the volume grows", nil, append([]causes.Change{{Kind: causes.VolumeGrown}}, start...), "whether that is enough space"},
+		{"memory is added", nil, append([]causes.Change{{Kind: causes.MemoryAdded}}, start...), "whether that is enough memory"},
+		{"the clock is set", func(f *facts.Facts) { f.Network.Skew = facts.Known(900.0, "") }, append([]causes.Change{{Kind: causes.ClockSet}}, start...), "whether a time server answers"},
+		{"a variable is taken away", nil, append([]causes.Change{{Kind: causes.UnitSet, To: "[Service]\\nUnsetEnvironment=AWS_EC2_METADATA_DISABLED"}}, start...), "version 235"},
 		{"another profile", nil, append([]causes.Change{{Kind: causes.ProfileAttached, To: "P"}}, start...), "instance profile P"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
