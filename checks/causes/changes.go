@@ -359,9 +359,11 @@ func init() {
 			return nil, strings.HasPrefix(strings.Join(args, " "), "-list") || strings.HasPrefix(strings.Join(args, " "), "-get")
 		},
 		"ipconfig": func(args []string, _ string, _ []string) ([]Change, bool) {
-			s := strings.Join(args, " ")
-			if strings.Contains(s, "DHCP") || strings.Contains(s, "/renew") {
-				return []Change{{AddressAsked, "", ""}}, true
+			switch {
+			case len(args) > 2 && args[0] == "set" && args[2] == "DHCP":
+				return []Change{{AddressAsked, args[1], ""}}, true
+			case slices.Contains(args, "/renew"):
+				return []Change{{AddressAsked, "the network", ""}}, true
 			}
 			return nil, true
 		},

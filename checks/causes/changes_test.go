@@ -55,6 +55,52 @@ func FuzzChangesOf(f *testing.F) {
 }
 
 // A program alone is no reason to fail either.
+// TestSaysWhole: no step says half a sentence of what it changes, or leaves out a name.
+func TestSaysWhole(t *testing.T) {
+	t.Parallel()
+	for _, goos := range []string{"linux", "windows", "darwin"} {
+		v := Values{"goos": goos}
+		for _, c := range All() {
+			for _, s := range slices.Concat(append(c.Ways, c.Fix, c.Image)...) {
+				if !s.Applies(v) {
+					continue
+				}
+				f := s.Fill(v)
+				list, _ := ChangesOf(f.Command.String(), f.Where)
+				for _, x := range list {
+					if said := x.Says().String(); strings.Contains(said, notNamed) || strings.Contains(said, "  ") || strings.HasPrefix(x.On, "-") {
+						t.Errorf("%s on %s: %+v says %q: %s", c.ID, goos, x, said, f.Command)
+					}
+				}
+			}
+		}
+	}
+	for command, want := range map[string]string{
+		"Set-Service -Name 'Amazon EC2Launch' -StartupType Automatic": "the service Amazon EC2Launch is changed",
+		"Set-Service -StartupType Automatic -Name Winmgmt":            "the service Winmgmt is changed",
+		"Start-Service -name Winmgmt":                                 "the service Winmgmt is changed",
+		"Restart-Service W32Time":                                     "the service W32Time is changed",
+		"Remove-Item -Recurse -Force C:\\x":                           "C:\\x is removed",
+		"icacls.exe C:\\x /grant '*S-1-5-18:(OI)(CI)F' /T":            "rights to C:\\x are granted",
+		"Start-Service -Name AmazonSSMAgent":                          "the agent is started",
+	} {
+		list, _ := ChangesOf(command, OnHost)
+		if len(list) != 1 || list[0].Says().String() != want {
+			t.Errorf("%s: %v", command, list)
+		}
+	}
+	if said := (Change{ResolverSet, "", ""}).Says().String(); said != "this host asks another resolver" {
+		t.Error(said)
+	}
+	for k := range says { // whatever a command leaves out
+		for _, c := range []Change{{k, "", ""}, {k, "a", ""}, {k, "", "b"}} {
+			if said := c.Says().String(); strings.Contains(said, "  ") || strings.TrimSpace(said) != said || strings.HasSuffix(said, " to") || strings.HasSuffix(said, " becomes") {
+				t.Errorf("%+v says %q", c, said)
+			}
+		}
+	}
+}
+
 func TestChangesOfBarePrograms(t *testing.T) {
 	t.Parallel()
 	for program := range kindOf {

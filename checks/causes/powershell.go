@@ -38,10 +38,7 @@ func powerShellChanges(script string) (list []Change, known bool) {
 		if w := simple(rest); len(w) > 0 {
 			args = w[0].list
 		}
-		first := ""
-		if len(args) > 0 {
-			first = strings.ReplaceAll(args[0], "-Name", "")
-		}
+		first := target(args)
 		service := func(k Kind) {
 			if first == "AmazonSSMAgent" {
 				add(Change{k, "", ""})
@@ -87,7 +84,7 @@ func powerShellChanges(script string) (list []Change, known bool) {
 		case cmdlet == "Import-Certificate":
 			add(Change{CAAdded, "YOUR-CA.cer", ""})
 		case cmdlet == "New-ADUser", cmdlet == "New-LocalUser":
-			add(Change{UserCreated, strings.TrimPrefix(first, "-Name"), ""})
+			add(Change{UserCreated, first, ""})
 		case cmdlet == "Add-Routes":
 			add(Change{RouteSet, "169.254.169.254", "the default gateway"})
 		default:
@@ -104,7 +101,7 @@ func powerShellChanges(script string) (list []Change, known bool) {
 		case program == "sc.exe" && has("obj="):
 			add(Change{UnitUnset, "User", ""})
 		case program == "icacls.exe" && has("/grant"):
-			add(Change{OwnerSet, args[0], ""})
+			add(Change{RightsGranted, args[0], ""})
 		case program == "w32tm" && has("/resync"):
 			add(Change{ClockSet, "", ""})
 		case program == "netsh" && has("mtu="):
@@ -130,4 +127,19 @@ func powerShellChanges(script string) (list []Change, known bool) {
 		}
 	}
 	return list, known
+}
+
+// target is what a cmdlet acts on: what is named, or the first word that is no parameter.
+func target(args []string) string {
+	for i, a := range args[:max(len(args)-1, 0)] {
+		if slices.ContainsFunc([]string{"-Name", "-Path", "-LiteralPath"}, func(p string) bool { return strings.EqualFold(a, p) }) {
+			return args[i+1]
+		}
+	}
+	for _, a := range args {
+		if !strings.HasPrefix(a, "-") {
+			return a
+		}
+	}
+	return ""
 }

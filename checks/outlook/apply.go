@@ -86,7 +86,7 @@ func (m *model) apply(c causes.Change) {
 	case causes.MemoryAdded:
 		m.once("memory", "whether that is enough memory", c)
 		m.doubt(ofAgent, "whether the agent starts", c)
-	case causes.LabelsSet, causes.ProfileRelaxed, causes.PackagesSettled:
+	case causes.RightsGranted, causes.LabelsSet, causes.ProfileRelaxed, causes.PackagesSettled:
 		m.doubt(ofAgent, "whether the agent starts", c)
 	case causes.LimitSet:
 		if n, err := strconv.Atoi(c.To); err == nil && c.On == "fs.inotify.max_user_watches" {
