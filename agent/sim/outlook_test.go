@@ -65,7 +65,7 @@ func achievesNothing(s sim.Scenario) func(causes.Change) bool {
 		case causes.AgentInstalled:
 			return c.To != "before" && c.To != s.Agent.Version
 		case causes.UnitSet:
-			return strings.Contains(c.To, "UnsetEnvironment=")
+			return strings.Contains(c.To, "UnsetEnvironment=") || strings.Contains(c.To, "METADATA")
 		}
 		return slices.Contains([]causes.Kind{causes.SpaceFreed, causes.VolumeGrown, causes.MemoryAdded, causes.ClockSet}, c.Kind)
 	}

@@ -233,8 +233,11 @@ func (m *model) unitSet(c causes.Change) {
 		m.proxySet(c)
 		return
 	}
-	if strings.Contains(c.To, "UnsetEnvironment=") {
+	switch {
+	case strings.Contains(c.To, "UnsetEnvironment="):
 		m.once("systemd", "whether systemd knows UnsetEnvironment, as from version 235 on", c)
+	case strings.Contains(c.To, "METADATA"): // a file of variables comes after those of the unit
+		m.once("systemd", "whether no EnvironmentFile sets the variable again", c)
 	}
 	m.doubt(ofAgent, "whether the agent keeps running and gets on", c)
 }

@@ -118,6 +118,7 @@ func TestAfter(t *testing.T) {
 		{"memory is added", nil, append([]causes.Change{{Kind: causes.MemoryAdded}}, start...), "whether that is enough memory"},
 		{"the clock is set", func(f *facts.Facts) { f.Network.Skew = facts.Known(900.0, "") }, append([]causes.Change{{Kind: causes.ClockSet}}, start...), "whether a time server answers"},
 		{"a variable is taken away", nil, append([]causes.Change{{Kind: causes.UnitSet, To: "[Service]\\nUnsetEnvironment=AWS_EC2_METADATA_DISABLED"}}, start...), "version 235"},
+		{"a variable is emptied", nil, append([]causes.Change{{Kind: causes.UnitSet, To: "[Service]\\nEnvironment=\"AWS_EC2_METADATA_DISABLED=\""}}, start...), "EnvironmentFile"},
 		{"another profile", nil, append([]causes.Change{{Kind: causes.ProfileAttached, To: "P"}}, start...), "instance profile P"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
