@@ -35,9 +35,13 @@ var secretPatterns = []secretPattern{
 	{hint: "x-amz-", re: pattern.New(`(?i)\b(x-amz-(?:signature|security-token|credential|target-token))((?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s&"'\[\\][^\s&"'\[]*`), to: "${1}${2}" + removed},
 	{hint: "signature=", re: pattern.New(`(?i)\b(signature=)[0-9a-z%+/=]{16,}`), to: "${1}" + removed},
 	{hint: "secret", re: pattern.New(`(?i)(secret_?-?(?:access)?_?-?key\w*(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]*`), to: "${1}" + removed, keep: placeholderValue},
-	{hint: "secret", re: pattern.New(`(?i)(\b[a-z]{2,20}[_-]?secret(?:\\*["'])?\s*=\s*(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]*`), to: "${1}" + removed, keep: placeholderValue},
+	{hint: "secret", re: pattern.New(`(?i)(\b[a-z]{2,20}[_-]?secret(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]*`), to: "${1}" + removed, keep: placeholderValue},
 	{hint: "key", re: pattern.New(`(?i)(\bapi[_-]?key(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]*`), to: "${1}" + removed, keep: placeholderValue},
-	{hint: "cookie", re: pattern.New(`(?i)(\b(?:set-)?cookie(?:\\*["'])?\s*:\s*)[^\r\n\["]+`), to: "${1}" + removed},
+	// Headers as Go prints them.
+	{hint: ":[", re: pattern.New(`(?i)(\b[a-z0-9_-]*(?:authorization|cookie|api[_-]?key|token|secret|password|credential)[a-z0-9_-]*:)\[[^\]\r\n]+\]?`), to: "${1}" + removed},
+	// A list of cookies, and one, in which an earlier pattern may have found something.
+	{hint: "cookie", re: pattern.New(`(?i)(\b(?:set-)?cookie(?:\\*["'])?\s*:\s*)(?:\[\]string\{|\[)(?:(?:\s*\\*"[^"\r\n]*"?\s*,?)+\s*[\]}]?|[^\r\n\]]*\]?)`), to: "${1}" + removed},
+	{hint: "cookie", re: pattern.New(`(?i)(\b(?:set-)?cookie(?:\\*["'])?\s*:\s*(?:\\*["'])?)(?:\[removed\])?[^\r\n\["'\s\\\]},)](?:="[^"\r\n]*"|[^\r\n"])*`), to: "${1}" + removed},
 	{hint: "key", re: pattern.New(`(?i)(private_?-?key(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]{15,}`), to: "${1}" + removed},
 	{hint: "pass", re: pattern.New(`(?i)((?:password|passwd|passphrase)(?:\\*["'])?(?:\s*[:=>]\s*|\s+is\s+)(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]*`), to: "${1}" + removed, keep: placeholderValue},
 	{hint: "token", re: pattern.New(`(?i)(token(?:value)?(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[A-Za-z0-9+/=_.~-]{20,}`), to: "${1}" + removed, keep: placeholderValue},
