@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -83,7 +84,7 @@ func shown(key, s string) string {
 	case s == "" || reWord.MatchString(s):
 	case key == "NextToken":
 		return "more"
-	case (isName || key == "Sid" || key == "SettingValue") && reNames.MatchString(s), strings.HasPrefix(s, "arn:") && reResource.MatchString(s):
+	case (isName || key == "Sid" || key == "SettingValue") && reNames.MatchString(s), (strings.HasPrefix(s, "arn:") || strings.HasPrefix(s, "*:")) && reResource.MatchString(s):
 		parts := strings.Split(s, "/") // a path and a name look like a key together
 		for i := range parts {
 			parts[i] = report.StripText(parts[i])
@@ -161,8 +162,8 @@ var (
 		`|(?:m?i|vpc|subnet|sg|rtb|acl|igw|eigw|nat|tgw|eni|pcx|vgw|vpce|pl|ami|lgw|cagw)-[0-9a-f]{8,17}|p-[0-9a-z]{8,128}|r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|v[0-9]{1,6}` +
 		`|[0-9]+(?:\.[0-9]+){3}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9:]+)|2012-10-17|2008-10-17` +
 		`|com\.amazonaws\.[a-z0-9-]+\.[a-z0-9.-]+|[a-z0-9-]+(?:\.[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?|(?:us|eu|ap|sa|ca|me|af|il|mx|cn)-[a-z]+(?:-[a-z]+)?-[0-9])$`)
-	reAction       = pattern.New(`^[a-z0-9-]{2,40}:(?:[A-Za-z*?]+[0-9]{0,2}){0,3}[A-Za-z*?]*$`)
-	reSecretAction = pattern.New(`^(?:tokens?|secret|key|pass(?:word|wd)?|pwd|code|auth):`)
+	reAction       = pattern.New(`^(?:\*|[a-z0-9*?-]{2,40}|[A-Za-z*?-]{1,24}[0-9]?[A-Za-z*?-]{0,16}):(?:[A-Za-z*?]+[0-9]{0,2}){0,3}[A-Za-z*?]*$`)
+	reSecretAction = pattern.New(`(?i)^(?:tokens?|secret|key|pass(?:word|wd)?|pwd|code|auth):`)
 	reOdd          = pattern.New(`[^A-Za-z0-9_+=,.@$-]`) // not in a name of an ARN
 	reOption       = pattern.New(`^--[a-z-]{1,40}$`)
 	reCode         = pattern.New(`^(?:[A-Za-z0-9.]{1,80}|too large|not JSON)$`)
@@ -170,7 +171,7 @@ var (
 	// reResource is an ARN, also that of a policy.
 	reResource = pattern.New(`^[A-Za-z0-9_+=,.@/:*?${}~#-]*$`)
 	// reKey is a member of a policy, an operator or a key of conditions.
-	reKey     = pattern.New(`^(?:(?:For(?:All|Any)Values?:)?[A-Za-z]{1,40}|[a-z0-9][a-z0-9.-]{0,80}:(?:[A-Za-z_-]|v[46]|[Ee]c2|[Ss]3|256){1,60})$`)
+	reKey     = pattern.New(`^(?:(?:For(?:All|Any)Values?:)?[A-Za-z]{1,40}|(?:[a-z0-9][a-z0-9.-]{0,80}|[A-Za-z][A-Za-z-]{0,24}[0-9]?[A-Za-z-]{0,16}):(?:[A-Za-z_-]|v[46]|[Ee]c2|[Ss]3|256){1,60})$`)
 	reDigits  = pattern.New(`^[0-9]{12}$`)
 	reRelease = pattern.New(`^[0-9]+(?:\.[0-9]+){3}$`)
 )
@@ -197,6 +198,8 @@ func (r redaction) value(key, s string) string {
 	switch {
 	case s == "":
 		return s
+	case strings.Contains(s, logline.Gap): // still not known
+		return logline.Gap
 	case key == "NextToken":
 		return "more"
 	case key == "AgentVersion" && reRelease.MatchString(s):
@@ -215,6 +218,9 @@ func (r redaction) value(key, s string) string {
 
 // key edits a member of a policy.
 func (r redaction) key(k string) string {
+	if strings.Contains(k, logline.Gap) {
+		return logline.Gap
+	}
 	name, tag, ok := strings.Cut(k, "/") // a condition on a tag
 	if !reKey.MatchString(name) {
 		name = r.name("role", name)
@@ -319,12 +325,15 @@ func (e editor) policy(key string, v any) any {
 		}
 	case map[string]any:
 		out := map[string]any{}
-		for k, x := range v {
-			if (k == "Sid" || k == "Id") && !e.names {
+		for _, was := range slices.Sorted(maps.Keys(v)) {
+			if (was == "Sid" || was == "Id") && !e.names {
 				continue
 			}
-			k = e.key(k)
-			out[k] = e.policy(k, x)
+			k := e.key(was)
+			for out[k] != nil { // two of which nothing may be shown stay two
+				k += logline.Gap
+			}
+			out[k] = e.policy(k, v[was])
 		}
 		return out
 	}

@@ -145,7 +145,7 @@ func speaksOf(policies []*Policy, action string) bool {
 			}
 			for _, pattern := range s.Actions {
 				of, _, _ := strings.Cut(pattern, ":")
-				if (strings.EqualFold(of, service) || strings.ContainsAny(of, "*?")) && MatchAction(pattern, action) {
+				if isCut(pattern) || (strings.EqualFold(of, service) || strings.ContainsAny(of, "*?")) && MatchAction(pattern, action) {
 					return true
 				}
 			}
@@ -255,7 +255,7 @@ func isDeprecated(p *Policy) bool {
 // counts as met, and a Deny statement is not looked at: what is unknown names no fault.
 func TrustsService(p *Policy, service string) bool {
 	for _, s := range p.Statements {
-		if !s.Allow || !slices.ContainsFunc(s.Actions, func(a string) bool { return MatchAction(a, "sts:AssumeRole") }) && len(s.NotActions) == 0 {
+		if !s.Allow || !slices.ContainsFunc(s.Actions, func(a string) bool { return isCut(a) || MatchAction(a, "sts:AssumeRole") }) && len(s.NotActions) == 0 {
 			continue
 		}
 		if len(s.NotPrincipals) > 0 {
@@ -263,7 +263,7 @@ func TrustsService(p *Policy, service string) bool {
 		}
 		for kind, values := range s.Principals {
 			for _, x := range values {
-				if kind == "*" || x == "*" || kind == "Service" && strings.HasPrefix(x, service) {
+				if kind == "*" || x == "*" || isCut(kind) || isCut(x) || kind == "Service" && strings.HasPrefix(x, service) {
 					return true
 				}
 			}

@@ -10,6 +10,9 @@ import (
 
 // matchCondition evaluates one operator on one key.
 func (r *Request) matchCondition(c Condition, variables bool) truth {
+	if isCut(c.Operator) || isCut(c.Key) {
+		return maybe
+	}
 	op := c.Operator
 	forAll, forAny := false, false
 	if rest, ok := cutFold(op, "ForAllValues:"); ok {
@@ -27,6 +30,8 @@ func (r *Request) matchCondition(c Condition, variables bool) truth {
 				t = t.or(known.not())
 			case "false":
 				t = t.or(known)
+			default:
+				t = t.or(min(maybe, truthOf(isCut(v))))
 			}
 		}
 		return t
@@ -42,6 +47,10 @@ func (r *Request) matchCondition(c Condition, variables bool) truth {
 	one := func(value string) truth {
 		t := no
 		for _, want := range c.Values {
+			if isCut(want) {
+				t = t.or(maybe)
+				continue
+			}
 			t = t.or(compare(r, want, value, variables))
 		}
 		if negated {

@@ -339,8 +339,21 @@ func (r *Request) matchStatement(s *Statement, variables, skipAccount bool) trut
 }
 
 func (r *Request) matchActions(s *Statement) truth {
-	covers := func(pattern string) bool { return MatchAction(pattern, r.Action) }
-	return truthOf(s.NotActions != nil && !slices.ContainsFunc(s.NotActions, covers) || slices.ContainsFunc(s.Actions, covers))
+	covered := func(patterns []string) truth {
+		t := no
+		for _, p := range patterns {
+			if isCut(p) {
+				t = t.or(maybe)
+			} else {
+				t = t.or(truthOf(MatchAction(p, r.Action)))
+			}
+		}
+		return t
+	}
+	if s.NotActions != nil {
+		return covered(s.NotActions).not()
+	}
+	return covered(s.Actions)
 }
 
 func (r *Request) matchResources(patterns []string, variables bool) truth {
@@ -367,6 +380,8 @@ func (r *Request) matchPrincipals(ps Principals, skipAccount bool) truth {
 			switch {
 			case kind == "*" || kind == "AWS" && v == "*":
 				return yes
+			case isCut(kind) || kind == "AWS" && isCut(v):
+				t = t.or(maybe)
 			case kind != "AWS":
 			case r.Principal == "":
 				t = t.or(maybe)

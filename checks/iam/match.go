@@ -59,6 +59,9 @@ var marker = strings.NewReplacer("*", string(anyRun), "?", string(anyRune), stri
 
 func markWildcards(s string) string { return marker.Replace(s) }
 
+// isCut reports whether a text of a policy was left out, or a part of it: it may be anything.
+func isCut(s string) bool { return strings.Contains(s, gap) }
+
 // MatchAction says whether an action pattern covers the action; case does not count.
 func MatchAction(pattern, action string) bool {
 	return matchesWildcards(markWildcards(strings.ToLower(pattern)), strings.ToLower(action))
@@ -67,6 +70,9 @@ func MatchAction(pattern, action string) bool {
 // expand puts the values of policy variables into a pattern and marks its
 // wildcards. maybe: a value is not known. no: a variable is known to be missing.
 func (r *Request) expand(pattern string, variables, wildcards bool) (string, truth) {
+	if isCut(pattern) {
+		return pattern, maybe
+	}
 	mark := markWildcards
 	if !wildcards {
 		mark = func(s string) string { return s }
