@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -25,7 +26,7 @@ var StateDirAccess = register(Check{
 		if outlived(n, refused) {
 			refused = node.Entry{Found: node.No}
 		}
-		locked := lockedPaths(n)
+		locked, shut := lockedPaths(n)
 		why := text.New("the agent is refused access to %s, which must belong to %s", dir, n.Layout().Account)
 		otherUser := u != nil && !mayOwnState(n, u.User) && n.Ending().Class != node.EndSetup // that user does not exist
 		switch {
@@ -35,6 +36,8 @@ var StateDirAccess = register(Check{
 			why = text.New("%s belongs to uid %d, not to root; the agent runs as root and owns %s", foreign[0].Path, foreign[0].Owner.Value, dir)
 		case len(locked) > 0:
 			why = text.New("the access list of %s keeps the agent's account %s out", locked[0].Path, n.Layout().Account)
+		case !refused.Yes() && len(shut) > 0:
+			return sawAccess(n, unknown("the access list of %s keeps %s from %s; whether the agent gives itself the right again is not known", shut[0].Path, n.Layout().Account, shut[0].Access.Value.Lacks).failing(Breaks), shut)
 		case !refused.Yes():
 			return passStateDir(n, refused)
 		}
@@ -45,13 +48,9 @@ var StateDirAccess = register(Check{
 		for _, p := range foreign {
 			fd = fd.saw("owner of "+p.Path, fmt.Sprintf("uid %d, %s", p.Owner.Value, p.Mode), "file:"+p.Path).with("path", p.Path)
 		}
-		for _, p := range locked {
-			a := p.Access.Value
-			says := "of " + a.Owner + ", no right for " + n.Layout().Account
-			if a.Denies != "" {
-				says = "of " + a.Owner + ", " + a.Denies + " is denied it"
-			}
-			fd = fd.saw("access list of "+p.Path, says, p.Access.From).with("path", p.Path).sure(Proven)
+		fd = sawAccess(n, fd, append(locked, shut...))
+		if len(locked) > 0 && (n.Acceptance.Now == node.No || refused.Yes()) {
+			fd = fd.sure(Proven)
 		}
 		if otherUser || refused.Yes() || len(locked) > 0 {
 			return withOwnershipSwitch(n, fd.logged(refused))
@@ -132,23 +131,41 @@ func foreignPaths(n *node.Node) []facts.PathInfo {
 	return out
 }
 
-// lockedPaths are the agent's files and directories on Windows that its account may neither
-// use nor give itself the right to.
-func lockedPaths(n *node.Node) []facts.PathInfo {
-	var out []facts.PathInfo
+// lockedPaths are the agent's files and directories on Windows that its account may not use:
+// locked it may neither give itself the right to, shut it may.
+func lockedPaths(n *node.Node) (locked, shut []facts.PathInfo) {
 	for _, p := range n.Facts.Registration.Paths.Some() {
-		if a, ok := p.Access.Get(); ok && p.Exists && !a.System {
-			out = append(out, p)
+		a, ok := p.Access.Get()
+		switch {
+		case !ok || !p.Exists, a.System && a.Lacks == "":
+		case a.Lacks == "writing" && path.Base(p.Path) == "amazon-ssm-agent.json": // which it only reads
+		case a.System:
+			shut = append(shut, p)
+		default:
+			locked = append(locked, p)
 		}
 	}
-	return out[:min(len(out), 4)]
+	return locked[:min(len(locked), 4)], shut[:min(len(shut), 4)]
+}
+
+// sawAccess shows what keeps the agent's account from some paths.
+func sawAccess(n *node.Node, fd Finding, list []facts.PathInfo) Finding {
+	for _, p := range list {
+		a := p.Access.Value
+		says := "of " + a.Owner + ", no right for " + n.Layout().Account
+		if a.Denies != "" {
+			says = "of " + a.Owner + ", " + a.Denies + " is denied it"
+		}
+		fd = fd.saw("access list of "+p.Path, says, p.Access.From).with("path", p.Path)
+	}
+	return fd
 }
 
 // passStateDir is the answer where nothing speaks for a fault: pass, if all that could
 // was read.
 func passStateDir(n *node.Node, refused node.Entry) Finding {
 	paths := n.Facts.Registration.Paths
-	exists, damaged := false, facts.PathInfo{}
+	exists, listed, damaged := false, true, facts.PathInfo{}
 	for _, p := range paths.Some() {
 		if p.Owner.Unknown() && (p.Exists || p.Error != "") {
 			return unread("owner of "+p.Path, p.Owner)
@@ -157,6 +174,7 @@ func passStateDir(n *node.Node, refused node.Entry) Finding {
 			return unread("access list of "+p.Path, p.Access)
 		}
 		exists = exists || p.Exists
+		listed = listed && (!p.Exists || p.Access.Known())
 		if p.Error != "" && damaged.Error == "" {
 			damaged = p
 		}
@@ -169,6 +187,9 @@ func passStateDir(n *node.Node, refused node.Entry) Finding {
 	case n.Agent.HasUnit == node.Unknown:
 		return unread("user of the agent's service", n.Facts.Agent.Units)
 	case exists:
+		if n.Facts.Host.GOOS == "windows" && !listed {
+			return pass("the log shows no refusal; access lists were not looked at")
+		}
 		if n.Facts.Host.GOOS == "windows" {
 			return pass("nothing keeps %s from the state directories", n.Layout().Account)
 		}

@@ -20,6 +20,15 @@ func stateNowhere(f *facts.Facts) {
 	}
 }
 
+// everyAccess gives all of the agent's paths an owner and an access list of Windows.
+func everyAccess(a facts.Access) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		for i := range f.Registration.Paths.Value {
+			f.Registration.Paths.Value[i].Access = facts.Known(a, "access list")
+		}
+	}
+}
+
 // accessOf gives the first of the agent's paths an owner and an access list of Windows.
 func accessOf(a facts.Seen[facts.Access]) func(*facts.Facts) {
 	return func(f *facts.Facts) { f.Registration.Paths.Value[0].Access = a }
@@ -50,22 +59,35 @@ func TestStateDirAccess(t *testing.T) {
 			}
 		}
 	}
+	readOnlyConfig := func(lacks string) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			f.Registration.Paths.Value[0].Path = f.Agent.ConfigPath
+			accessOf(facts.Known(facts.Access{Owner: "S-1-5-21-1-2-3-1001", Lacks: lacks}, "access list"))(f)
+		}
+	}
 	const cause = "state-dir-permissions"
 	table := []row{
 		{name: "profile", want: want{status: Pass, says: "state directories belong to root"}},
 		{name: "dhmc", kind: "dhmc", want: want{status: Pass}},
 		{name: "hybrid", kind: "hybrid", want: want{status: Pass}},
-		{name: "windows", kind: "windows", want: want{status: Pass}},
+		{name: "windows", kind: "windows", want: want{status: Pass, says: "the log shows no refusal; access lists were not looked at"}},
 		{name: "task", kind: "task", want: want{status: Pass}},
 
 		{name: "another user, accepted", fault: user("ssm"), want: want{status: Warn, effect: Breaks, cause: cause, confidence: Proven,
 			says: `the agent's service runs as user "ssm", but /var/lib/amazon/ssm needs root`, saw: "systemctl show amazon-ssm-agent.service: User=ssm (systemd:amazon-ssm-agent.service)", value: "unit=amazon-ssm-agent.service"}},
 		{name: "another user", fault: both(neverAccepted, user("ssm")), want: want{status: Fail, effect: Blocks, cause: cause, confidence: Proven}},
-		{name: "access list with SYSTEM", kind: "windows", fault: accessOf(facts.Known(facts.Access{Owner: "SYSTEM", System: true}, "access list")), want: want{status: Pass, says: "nothing keeps SYSTEM"}},
+		{name: "access list with SYSTEM", kind: "windows", fault: everyAccess(facts.Access{Owner: "SYSTEM", System: true}), want: want{status: Pass, says: "nothing keeps SYSTEM"}},
 		{name: "access list without SYSTEM", kind: "windows", fault: both(neverAccepted, accessOf(facts.Known(facts.Access{Owner: "S-1-5-21-1-2-3-1001"}, "access list"))), want: want{status: Fail, effect: Blocks, cause: cause, confidence: Proven,
 			says: "the access list of /ProgramData/Amazon/SSM/InstanceData keeps the agent's account SYSTEM out", saw: "access list of /ProgramData/Amazon/SSM/InstanceData: of S-1-5-21-1-2-3-1001, no right for SYSTEM (access list)"}},
 		{name: "access list that denies, accepted", kind: "windows", fault: accessOf(facts.Known(facts.Access{Owner: "S-1-5-21-1-2-3-1001", Denies: "Everyone"}, "access list")), want: want{status: Warn, effect: Breaks, cause: cause,
 			saw: "access list of /ProgramData/Amazon/SSM/InstanceData: of S-1-5-21-1-2-3-1001, Everyone is denied it"}},
+		{name: "access list that denies, of administrators", kind: "windows", fault: accessOf(facts.Known(facts.Access{Owner: "Administrators", System: true, Lacks: "reading and writing", Denies: "SYSTEM"}, "access list")),
+			want: want{status: Unknown, effect: Breaks, says: "keeps SYSTEM from reading and writing; whether the agent gives itself the right again is not known", saw: "access list of /ProgramData/Amazon/SSM/InstanceData: of Administrators, SYSTEM is denied it"}},
+		{name: "access list that denies, of administrators, and refused", kind: "windows", fault: both(neverAccepted, refused(time.Minute), accessOf(facts.Known(facts.Access{Owner: "Administrators", System: true, Lacks: "writing", Denies: "SYSTEM"}, "access list"))),
+			want: want{status: Fail, effect: Blocks, cause: cause, confidence: Likely, saw: "access list of /ProgramData/Amazon/SSM/InstanceData: of Administrators, SYSTEM is denied it"}},
+		{name: "access list without SYSTEM, accepted", kind: "windows", fault: accessOf(facts.Known(facts.Access{Owner: "S-1-5-21-1-2-3-1001", Lacks: "reading and writing"}, "access list")), want: want{status: Warn, effect: Breaks, cause: cause, confidence: Likely}},
+		{name: "a configuration that may only be read", kind: "windows", fault: both(neverAccepted, readOnlyConfig("writing")), want: want{status: Pass}},
+		{name: "a configuration that may not be read", kind: "windows", fault: both(neverAccepted, readOnlyConfig("reading and writing")), want: want{status: Fail, effect: Blocks, cause: cause, says: "amazon-ssm-agent.json keeps the agent's account SYSTEM out"}},
 		{name: "access list unread", kind: "windows", fault: accessOf(facts.Unknown[facts.Access]("Access is denied.", "")), want: want{status: Unknown, says: "access list of /ProgramData/Amazon/SSM/InstanceData: Access is denied."}},
 		{name: "access list that cannot be asked", kind: "windows", fault: accessOf(facts.Unknown[facts.Access]("Wine", "").Because(facts.NotAskable)), want: want{status: Pass}},
 		{name: "another user on Windows", kind: "windows", fault: both(neverAccepted, user(`.\svc`)), want: want{status: Fail, effect: Blocks, cause: cause,

@@ -7,6 +7,7 @@ import "slices"
 type Access struct {
 	Owner  string // SYSTEM, Administrators, TrustedInstaller or a SID
 	System bool   // it may read and write, or give itself the right to
+	Lacks  string // what it may not do as the access list stands: reading, writing, both; empty: nothing
 	Denies string // who is denied reading or writing that it is, or is a member of
 }
 
@@ -71,5 +72,6 @@ func (s security) access() Access {
 	}
 	mine := slices.Contains([]string{sidSystem, sidAdministrators}, s.owner)
 	a.System = allowed&needed == needed || allowed&rightDAC != 0 || mine
+	a.Lacks = map[uint32]string{rightRead: "reading", rightWrite: "writing", needed: "reading and writing"}[needed&^allowed]
 	return a
 }

@@ -174,19 +174,22 @@ func TestAccessOfSystem(t *testing.T) {
 		list        []ace
 		want        Access
 	}{
-		{"as the agent makes it", sidAdministrators, []ace{{0, 0, generic, sidAdministrators}, {0, 0, generic, sidSystem}}, Access{"Administrators", true, ""}},
-		{"inherited from ProgramData", sidSystem, []ace{{0, 0x13, full, sidSystem}, {0, 0x13, full, sidAdministrators}, {0, 0x13, read, users}}, Access{"SYSTEM", true, ""}},
-		{"only a user's", someone, []ace{{0, 0, full, someone}}, Access{someone, false, ""}},
-		{"a user's, and administrators may change it", someone, []ace{{0, 0, change, sidAdministrators}}, Access{someone, true, ""}},
-		{"a user's, and others may read", someone, []ace{{0, 0, full, someone}, {0, 0, read, everyone}}, Access{someone, false, ""}},
-		{"nobody is in the list", someone, []ace{}, Access{someone, false, ""}},
-		{"no list", someone, nil, Access{someone, true, ""}},
-		{"denied first", someone, []ace{{1, 0, full, everyone}, {0, 0, full, sidSystem}}, Access{someone, false, "Everyone"}},
-		{"denied after it was allowed", someone, []ace{{0, 0, full, sidSystem}, {1, 0, full, everyone}}, Access{someone, true, ""}},
-		{"writing is denied", someone, []ace{{1, 0, 0x2, sidSystem}, {0, 0, change, sidSystem}}, Access{someone, false, "SYSTEM"}},
-		{"denied, but it may give itself the right", sidSystem, []ace{{1, 0, full, sidSystem}}, Access{"SYSTEM", true, "SYSTEM"}},
-		{"another user is denied", someone, []ace{{1, 0, full, users}, {0, 0, full, sidAdministrators}}, Access{someone, true, ""}},
-		{"only handed down", someone, []ace{{0, aceInheritOnly, full, sidSystem}}, Access{someone, false, ""}},
+		{"as the agent makes it", sidAdministrators, []ace{{0, 0, generic, sidAdministrators}, {0, 0, generic, sidSystem}}, Access{"Administrators", true, "", ""}},
+		{"inherited from ProgramData", sidSystem, []ace{{0, 0x13, full, sidSystem}, {0, 0x13, full, sidAdministrators}, {0, 0x13, read, users}}, Access{"SYSTEM", true, "", ""}},
+		{"only a user's", someone, []ace{{0, 0, full, someone}}, Access{someone, false, "reading and writing", ""}},
+		{"a user's, and administrators may change it", someone, []ace{{0, 0, change, sidAdministrators}}, Access{someone, true, "", ""}},
+		{"a user's, and others may read", someone, []ace{{0, 0, full, someone}, {0, 0, read, everyone}}, Access{someone, false, "writing", ""}},
+		{"nobody is in the list", someone, []ace{}, Access{someone, false, "reading and writing", ""}},
+		{"no list", someone, nil, Access{someone, true, "", ""}},
+		{"denied first", someone, []ace{{1, 0, full, everyone}, {0, 0, full, sidSystem}}, Access{someone, false, "reading and writing", "Everyone"}},
+		{"denied after it was allowed", someone, []ace{{0, 0, full, sidSystem}, {1, 0, full, everyone}}, Access{someone, true, "", ""}},
+		{"writing is denied", someone, []ace{{1, 0, 0x2, sidSystem}, {0, 0, change, sidSystem}}, Access{someone, false, "writing", "SYSTEM"}},
+		{"denied, but it may give itself the right", sidSystem, []ace{{1, 0, full, sidSystem}}, Access{"SYSTEM", true, "reading and writing", "SYSTEM"}},
+		{"only reading is denied", sidAdministrators, []ace{{1, 0, 0x1, sidSystem}, {0, 0, full, sidSystem}}, Access{"Administrators", true, "reading", "SYSTEM"}},
+		{"only reading is allowed", sidAdministrators, []ace{{0, 0, read, sidSystem}}, Access{"Administrators", true, "writing", ""}},
+		{"it may change the list", someone, []ace{{0, 0, 0x40000, sidSystem}}, Access{someone, true, "reading and writing", ""}},
+		{"another user is denied", someone, []ace{{1, 0, full, users}, {0, 0, full, sidAdministrators}}, Access{someone, true, "", ""}},
+		{"only handed down", someone, []ace{{0, aceInheritOnly, full, sidSystem}}, Access{someone, false, "reading and writing", ""}},
 	} {
 		s, err := parseSecurity(descriptor(c.owner, c.list))
 		if got := s.access(); err != nil || got != c.want {

@@ -46,13 +46,33 @@ func Owned(h windows.Handle, name string) error {
 // Elevated reports whether this process has the rights of an administrator.
 func Elevated() bool { return windows.GetCurrentProcessToken().IsElevated() }
 
-// AccessOf tells whose a file or folder is, and whether the system's account may use it.
+// AccessOf tells whose a file or folder is, and whether the system's account may use it;
+// of a link, what it leads to.
 func AccessOf(name string) (Access, error) {
-	p, err := look(name)
+	h, err := openToLook(name, 0)
 	if err != nil {
 		return Access{}, err
 	}
-	return p.access(), nil
+	defer func() { _ = windows.CloseHandle(h) }()
+	s, err := securityOf(h, name)
+	if err != nil {
+		return Access{}, err
+	}
+	return s.access(), nil
+}
+
+// openToLook opens a file or folder for what is known about it, with more flags.
+func openToLook(name string, flags uint32) (windows.Handle, error) {
+	w, err := windows.UTF16PtrFromString(name)
+	if err != nil {
+		return 0, err
+	}
+	h, err := windows.CreateFile(w, windows.READ_CONTROL|windows.FILE_READ_ATTRIBUTES, windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE|windows.FILE_SHARE_DELETE,
+		nil, windows.OPEN_EXISTING, windows.FILE_FLAG_BACKUP_SEMANTICS|flags, 0)
+	if err != nil {
+		return 0, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	return h, nil
 }
 
 // self is the user of this process.
@@ -68,14 +88,9 @@ func self() circle {
 // opened what it is, whose it is and who may do what with it.
 func look(name string) (place, error) {
 	var p place
-	w, err := windows.UTF16PtrFromString(name)
+	h, err := openToLook(name, windows.FILE_FLAG_OPEN_REPARSE_POINT)
 	if err != nil {
 		return p, err
-	}
-	h, err := windows.CreateFile(w, windows.READ_CONTROL|windows.FILE_READ_ATTRIBUTES, windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE|windows.FILE_SHARE_DELETE,
-		nil, windows.OPEN_EXISTING, windows.FILE_FLAG_BACKUP_SEMANTICS|windows.FILE_FLAG_OPEN_REPARSE_POINT, 0)
-	if err != nil {
-		return p, &os.PathError{Op: "open", Path: name, Err: err}
 	}
 	defer func() { _ = windows.CloseHandle(h) }()
 	var info windows.ByHandleFileInformation

@@ -3,6 +3,7 @@ package safefile
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -53,6 +54,23 @@ func give(t *testing.T, name, text string) {
 	}
 	if err := windows.SetNamedSecurityInfo(name, windows.SE_FILE_OBJECT, windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION|windows.PROTECTED_DACL_SECURITY_INFORMATION, owner, nil, dacl, nil); err != nil {
 		t.Skipf("rights cannot be set here: %v", err)
+	}
+}
+
+// TestAccessBehindAJunction: of a folder that is a junction, what it leads to is judged.
+func TestAccessBehindAJunction(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	to, at := filepath.Join(dir, "to"), filepath.Join(dir, "at")
+	if err := os.Mkdir(to, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("cmd.exe", "/c", "mklink", "/J", at, to).CombinedOutput(); err != nil {
+		t.Skipf("no junction can be made here: %v: %s", err, out)
+	}
+	give(t, to, "O:BAD:P(D;;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;WD)")
+	if a, err := AccessOf(at); err != nil || a.Denies != "SYSTEM" {
+		t.Errorf("%+v, %v", a, err)
 	}
 }
 

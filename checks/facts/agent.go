@@ -434,7 +434,10 @@ type PathInfo struct {
 type Access struct {
 	Owner string `json:"owner"` // SYSTEM, Administrators, TrustedInstaller or a SID
 	// System: the account of the agent may read and write it, or give itself the right to.
-	System bool   `json:"system"`
+	System bool `json:"system"`
+	// Lacks is what it may not do as the access list stands, if it does not give itself the
+	// right: reading, writing, or reading and writing.
+	Lacks  string `json:"lacks,omitempty"`
 	Denies string `json:"denies,omitempty"` // who is denied something that the agent's account is, or is a member of
 }
 
