@@ -18,20 +18,23 @@ var RegistrationFingerprint = register(Check{
 		"a drift past the similarity threshold. The agent overwrites its own evidence at the first mismatch, so afterwards only its log and the service's refusals tell. " +
 		"On Windows also whether the service that tells the hardware (WMI) is disabled, which inventory and patching need as well.",
 	Eval: func(n *node.Node) Finding {
-		if fd, ok := judgeWMI(n); ok {
-			return fd
-		}
-		switch n.Identity.Hybrid {
-		case node.No:
+		stopped, isStopped := judgeWMI(n)
+		switch hybrid := n.Identity.Hybrid; {
+		case hybrid != node.Yes && isStopped:
+			return stopped
+		case hybrid == node.No:
 			if w := n.Facts.Host.WMI; wmiUnread(n) {
 				return unread("no hybrid registration in use; the service WMI", w)
 			}
 			return skip("no hybrid registration in use")
-		case node.Unknown:
+		case hybrid == node.Unknown:
 			return unreadHybrid(n)
 		}
 		refused := n.Log.Current(facts.SigFingerprint)
 		if refused.Yes() && registeredAgain(n, refused.Match) {
+			if n.Log.StartedAfter(refused.Match) && isStopped {
+				return stopped
+			}
 			if n.Log.StartedAfter(refused.Match) {
 				return unknown("the agent was registered again and started since the fingerprint was refused; whether it still is shows once it has tried")
 			}
@@ -44,12 +47,14 @@ var RegistrationFingerprint = register(Check{
 		switch {
 		case n.Facts.Registration.Fingerprint.Unknown() && (drifted.Yes() || refused.Yes()):
 			return unread("the fingerprint is refused; the stored one", n.Facts.Registration.Fingerprint).failing(stops(n, "", Likely, "").Effect)
-		case n.Facts.Registration.Fingerprint.Unknown():
-			return unread("fingerprint", n.Facts.Registration.Fingerprint)
 		case drifted.Yes():
 			return driftedFingerprint(n, "the machine's fingerprint changed past the similarity threshold, so the registration is no longer accepted", drifted, damaged, refused)
 		case refused.Yes():
 			return driftedFingerprint(n, "the service refuses this machine's fingerprint (MachineFingerprintDoesNotMatch): its hardware changed past the similarity threshold, or its fingerprint was made again", damaged, refused)
+		case isStopped:
+			return stopped
+		case n.Facts.Registration.Fingerprint.Unknown():
+			return unread("fingerprint", n.Facts.Registration.Fingerprint)
 		case n.Log.Current(facts.SigHardwareUnread).Yes():
 			return unknown("the agent could not read this machine's hardware, of which its fingerprint is made").failing(Breaks).logged(n.Log.Current(facts.SigHardwareUnread))
 		case drifted.Unread(), refused.Unread(), damaged.Unread(), n.Log.Current(facts.SigHardwareUnread).Unread(), n.Log.Current(facts.SigHardwareID).Unread():
@@ -83,10 +88,14 @@ func judgeWMI(n *node.Node) (Finding, bool) {
 	if !ok || !n.Facts.Live() || w.Runs() || !w.Disabled() && !unread.Yes() {
 		return Finding{}, false
 	}
-	fd := breaks("wmi-stopped", Proven, "the service WMI of Windows is %s (%s): inventory and patching, which ask it for the hardware and the programs of this machine, fail", text.Or(w.Active, "stopped"), w.Enabled)
+	sure := Proven
+	if !w.Disabled() { // the log may mean something else
+		sure = Likely
+	}
+	fd := breaks("wmi-stopped", sure, "the service WMI of Windows is %s (%s): inventory and patching, which ask it for the hardware and the programs of this machine, fail", text.Or(w.Active, "stopped"), w.Enabled)
 	if n.Identity.Hybrid == node.Yes {
 		fd = stops(n, "wmi-stopped", Likely, "the service WMI of Windows is %s (%s): the agent cannot tell the hardware of this machine, of which the fingerprint of a hybrid node is made", text.Or(w.Active, "stopped"), w.Enabled)
-		if !unread.Yes() && n.Acceptance.Now == node.No { // its log says nothing of it
+		if !unread.Yes() { // its log says nothing of it
 			fd = fd.as(Breaks)
 		}
 	}

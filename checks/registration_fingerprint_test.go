@@ -121,5 +121,30 @@ func TestRegistrationFingerprint(t *testing.T) {
 		}), want: is(Unknown, "whether the agent may use its registration: amazon-ssm-agent.json: permission denied")},
 	}
 	judge(t, RegistrationFingerprint, table)
+	judge(t, RegistrationFingerprint, []row{ // where the worse one is not known, the other is true all the same
+		{name: "WMI disabled, and the fingerprint refused", kind: "windows", fault: func(f *facts.Facts) {
+			fingerprintRefused(facts.SigFingerprint, refusal)(f)
+			wmi("stopped", "disabled")(f)
+		}, want: fails("fingerprint-mismatch", Likely, "MachineFingerprintDoesNotMatch", "")},
+		{name: "WMI disabled, and the hardware drifted", kind: "windows", fault: func(f *facts.Facts) {
+			fingerprintRefused(facts.SigHardwareDrift, hashes)(f)
+			wmi("stopped", "disabled")(f)
+		}, want: fails("fingerprint-mismatch", Likely, "past the similarity threshold", "")},
+		{name: "WMI disabled, and copied from another machine", kind: "windows", fault: func(f *facts.Facts) {
+			neverAccepted(f)
+			f.Registration.Fingerprint.Value.MachineIDMatches = facts.Known(false, "")
+			wmi("stopped", "disabled")(f)
+		}, want: fails("registration-cloned-image", Proven, "copied from another machine", "")},
+		{name: "WMI stopped on an instance, and the hardware not to be read", fault: func(f *facts.Facts) {
+			log(f, facts.SigHardwareUnread, time.Minute, hashes)
+			wmi("stopped", "manual")(f)
+		}, want: want{status: Warn, effect: Breaks, cause: "wmi-stopped", confidence: Likely}},
+		{name: "WMI disabled, acceptance not known", kind: "windows", fault: func(f *facts.Facts) {
+			neverAccepted(f)
+			f.Credentials = facts.Credentials{}
+			f.Log = facts.Log{}
+			wmi("stopped", "disabled")(f)
+		}, want: want{status: Warn, effect: Breaks, cause: "wmi-stopped"}},
+	})
 	judgeUnread(t, RegistrationFingerprint, table)
 }
