@@ -163,7 +163,11 @@ func explainClosed(n *node.Node, open, up []facts.Endpoint) Finding {
 	if fd, ok := blameRouting(n, open); ok {
 		return fd
 	}
-	return blameOutside(n, open[0], up)
+	fd := blameOutside(n, open[0], up)
+	if n.Facts.Agent.ServiceProxy.Unknown() && fd.Confidence == Proven { // the agent may go another way
+		fd = fd.sure(Likely)
+	}
+	return fd
 }
 
 // blameOwnRoute names a route of this host that keeps connections from being made: one
@@ -483,6 +487,9 @@ func blameOutside(n *node.Node, e facts.Endpoint, up []facts.Endpoint) Finding {
 	}
 	if shell := n.Facts.Agent.ShellProxy; shell.Unknown() && shell.Obstacle() != facts.NotAskable {
 		return unread("the endpoints cannot be reached directly, and whether users have a proxy was not read", shell).failing(Blocks)
+	}
+	if service := n.Facts.Agent.ServiceProxy; service.Unknown() && service.Obstacle() != facts.NotAskable {
+		return unread("the endpoints cannot be reached directly, and whether the agent's service has a proxy was not read", service).failing(Blocks)
 	}
 	return blocks("network-no-egress", Proven, "%s (%s) and the other Systems Manager endpoints cannot be reached on port 443: %s; this host has no way out to them", e.Host, at.Address, tcpWord(at))
 }

@@ -163,6 +163,9 @@ func TestNetworkEgress(t *testing.T) {
 		{name: "a proxy of users or none", fault: netAll(netTimeout(), func(f *facts.Facts) {
 			f.Agent.ShellProxy = facts.Unknown[facts.Proxy]("/etc/profile.d: input/output error", "")
 		}), want: want{status: Unknown, effect: Blocks, says: "whether users have a proxy was not read"}},
+		{name: "no way out, the service's proxy unread", kind: "windows", fault: netAll(netTimeout(), func(f *facts.Facts) {
+			f.Agent.ServiceProxy = facts.Unknown[facts.Proxy]("Access is denied.", "")
+		}), want: want{status: Unknown, effect: Blocks, says: "whether the agent's service has a proxy was not read"}},
 		{name: "offline", fault: netOffline, want: is(Unknown, "endpoints: offline")},
 		{name: "one untried", fault: netUntried, want: is(Unknown, "endpoints: not looked at")},
 		{name: "partly", fault: netPartly, want: is(Unknown, "the run was interrupted")},

@@ -18,6 +18,8 @@ type Environment struct {
 	Err  error
 	// By tells of each variable what of Windows sets it; empty on other systems.
 	By map[string]Origin
+	// Unread are variables that may be set, or set otherwise, in a place that was not read.
+	Unread map[string]error
 	// Denied: an agent runs, and what it was started with could not be read.
 	Denied error
 }

@@ -32,7 +32,7 @@ func FuzzUnitFile(f *testing.F) {
 		if len(e.Vars) > hostfile.MaxVars {
 			t.Errorf("%d variables", len(e.Vars))
 		}
-		p, from := shellProxies(env)
+		p, from, _ := shellProxies(env)
 		gathertest.Sound(t, p.Fact(from))
 		gathertest.Sound(t, gather.ProxyFrom(e.Vars).Fact(e.From))
 		for _, w := range unquoteUnit(string(b)) {

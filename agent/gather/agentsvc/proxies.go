@@ -13,8 +13,10 @@ import (
 // values as they stand for the network source.
 func GatherProxies(ctx context.Context, run *gather.Run, a *facts.Agent) {
 	env := run.Env
-	shell, from := shellProxies(env)
-	if shell.HTTPS != "" || shell.HTTP != "" {
+	shell, from, err := shellProxies(env)
+	if err != nil {
+		a.ShellProxy = gather.Unknown[facts.Proxy](err, from)
+	} else if shell.HTTPS != "" || shell.HTTP != "" {
 		a.ShellProxy = facts.Known(shell.Fact(from), from)
 	} else {
 		a.ShellProxy = facts.Absent[facts.Proxy]("no proxy variable is set", "environment")
@@ -42,9 +44,16 @@ func GatherProxies(ctx context.Context, run *gather.Run, a *facts.Agent) {
 			if o := e.By["no_proxy"]; o.From != e.From {
 				a.ServiceProxy.Value.NoFrom = o.From
 			}
+			if err := e.unread("https_proxy", "http_proxy", "no_proxy"); err != nil { // what was read is a part of it
+				part := gather.Unknown[facts.Proxy](err, e.From)
+				part.Value = a.ServiceProxy.Value
+				a.ServiceProxy = part
+			}
 			if e.Denied != nil {
 				a.PendingProxy = gather.Unknown[facts.Proxy](e.Denied, fromProcess)
 			}
+		} else if err := e.unread("https_proxy", "http_proxy"); err != nil {
+			a.ServiceProxy = gather.Unknown[facts.Proxy](err, e.From)
 		} else {
 			a.ServiceProxy = facts.Absent[facts.Proxy]("no proxy variable is set", e.From)
 		}
@@ -78,6 +87,9 @@ func metadataOf(e Environment) facts.Seen[facts.MetadataEnv] {
 		}
 	}
 	m.Disabled = is("AWS_EC2_METADATA_DISABLED")
+	if err := e.unread("AWS_EC2_METADATA_DISABLED", "AWS_EC2_METADATA_SERVICE_ENDPOINT"); err != nil && !m.Disabled {
+		return gather.Unknown[facts.MetadataEnv](err, e.From)
+	}
 	if !m.Disabled && m.Endpoint == "" {
 		if e.Denied != nil {
 			return gather.Unknown[facts.MetadataEnv](e.Denied, fromProcess)
@@ -89,7 +101,7 @@ func metadataOf(e Environment) facts.Seen[facts.MetadataEnv] {
 
 // shellProxies finds a proxy that users of this host have: our environment,
 // /etc/environment, profile scripts; on Windows the internet options.
-func shellProxies(env *gather.Env) (gather.ProxyVars, string) {
+func shellProxies(env *gather.Env) (gather.ProxyVars, string, error) {
 	if env.GOOS == "windows" {
 		return windowsUser(env)
 	}
@@ -99,7 +111,7 @@ func shellProxies(env *gather.Env) (gather.ProxyVars, string) {
 			vars[n] = env.Getenv(n)
 		}
 		if p := gather.ProxyFrom(vars); p.HTTPS != "" || p.HTTP != "" {
-			return p, "environment"
+			return p, "environment", nil
 		}
 	}
 	files := []string{"etc/profile", "etc/zshenv", "etc/zprofile"} // of macOS
@@ -121,13 +133,13 @@ func shellProxies(env *gather.Env) (gather.ProxyVars, string) {
 			}
 		}
 	}
-	return gather.ProxyFrom(vars), from
+	return gather.ProxyFrom(vars), from, nil
 }
 
 // windowsUser finds the proxy of the user that runs this program.
-func windowsUser(env *gather.Env) (gather.ProxyVars, string) {
+func windowsUser(env *gather.Env) (gather.ProxyVars, string, error) {
 	if !env.Live {
-		return gather.ProxyVars{}, ""
+		return gather.ProxyVars{}, "", nil
 	}
 	if env.Getenv != nil {
 		vars := map[string]string{}
@@ -135,13 +147,17 @@ func windowsUser(env *gather.Env) (gather.ProxyVars, string) {
 			vars[n] = env.Getenv(n)
 		}
 		if p := gather.ProxyFrom(vars); p.HTTPS != "" || p.HTTP != "" {
-			return p, "environment"
+			return p, "environment", nil
 		}
 	}
 	if env.Windows != nil {
-		if p, ok := internetOptions(&reader{w: env.Windows}, `HKCU\`+internet); ok {
-			return userProxy(p), gather.RegistryURL(`HKCU\` + internet)
+		r, from := &reader{w: env.Windows}, gather.RegistryURL(`HKCU\`+internet)
+		if p, ok := internetOptions(r, `HKCU\`+internet); ok {
+			return userProxy(p), from, nil
+		}
+		if r.err != nil {
+			return gather.ProxyVars{}, from, r.err
 		}
 	}
-	return gather.ProxyVars{}, ""
+	return gather.ProxyVars{}, "", nil
 }

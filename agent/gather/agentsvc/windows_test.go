@@ -202,6 +202,40 @@ func TestWindowsProxy(t *testing.T) {
 	}
 }
 
+// TestUnreadHidesNoMore: a place that cannot be read hides only what it may set.
+func TestUnreadHidesNoMore(t *testing.T) {
+	t.Parallel()
+	const ie = `.DEFAULT\` + internet
+	own := ServiceKey + "|Environment"
+	for _, c := range []struct {
+		denied, https string // what is read all the same
+		reg           map[string][]string
+		proxy, off    bool // the proxy is known; the metadata service is known to be off
+		users         bool // whether users have one is known
+	}{
+		{ie, "http://svc:1", map[string][]string{own: {"https_proxy=http://svc:1", "AWS_EC2_METADATA_DISABLED=true"}}, false, true, true},
+		{ie, "http://svc:1", map[string][]string{own: {"https_proxy=http://svc:1", "no_proxy=x"}}, true, false, true},
+		{winHTTPKey, "", map[string][]string{own: {"AWS_EC2_METADATA_DISABLED=true"}}, false, true, true},
+		{machineKey, "", map[string][]string{own: {"AWS_EC2_METADATA_DISABLED=true"}, systemKey + "|https_proxy": {"http://a:1"}}, false, true, true},
+		{systemKey, "http://m:1", map[string][]string{machineKey + "|https_proxy": {"http://m:1"}, machineKey + "|http_proxy": {"http://m:1"}, machineKey + "|no_proxy": {"x"}}, true, false, true},
+		{`HKCU\` + internet, "", nil, true, false, false},
+	} {
+		f := &facts.Facts{}
+		w := &gathertest.Windows{Registry: c.reg, Denied: c.denied}
+		GatherProxies(t.Context(), gathertest.WindowsEnv(t, w, nil, nil).Begin(), &f.Agent)
+		a := f.Agent
+		if a.ServiceProxy.Value.HTTPS != c.https || a.ServiceProxy.Unknown() == c.proxy {
+			t.Errorf("%s: %+v", c.denied, a.ServiceProxy)
+		}
+		if a.Metadata.Value.Disabled != c.off || c.off != a.Metadata.Known() {
+			t.Errorf("%s: %+v", c.denied, a.Metadata)
+		}
+		if a.ShellProxy.Unknown() == c.users {
+			t.Errorf("%s: users: %+v", c.denied, a.ShellProxy)
+		}
+	}
+}
+
 // TestMetadataEnvironment: variables of the AWS SDK that switch the metadata off.
 func TestMetadataEnvironment(t *testing.T) {
 	t.Parallel()

@@ -50,24 +50,24 @@ func windowsEnvironment(env *gather.Env) Environment {
 		for _, name := range wanted {
 			s := w.Strings(more.key, name)
 			if s.Unknown() {
-				e.Err = unknownError(s.Reason())
-				return e
+				e.hides(unknownError(s.Reason()), name)
 			}
 			if s.Known() && len(s.Value) > 0 && s.Value[0] != "" {
 				e.give(name, s.Value[0], Origin{By: more.by, From: gather.RegistryURL(more.key)}, false)
 			}
 		}
 	}
-	_, https := e.Vars["https_proxy"]
-	_, http := e.Vars["http_proxy"]
-	_, exceptions := e.Vars["no_proxy"]
+	https, http, exceptions := e.has("https_proxy"), e.has("http_proxy"), e.has("no_proxy")
 	if (https || http) && exceptions { // nothing of the others counts then
 		return e.settled()
 	}
 	system, err := systemProxy(w)
 	if err != nil {
-		e.Err = err
-		return e
+		if !https && !http {
+			e.hides(err, "https_proxy", "http_proxy")
+		}
+		e.hides(err, "no_proxy")
+		return e.settled()
 	}
 	if !https && !http {
 		p := agentProxy(system.server)
@@ -94,6 +94,35 @@ func (e Environment) settled() Environment {
 	return e
 }
 
+// has reports whether a variable is set, or may be in a place that was not read.
+func (e *Environment) has(name string) bool {
+	_, set := e.Vars[name]
+	return set || e.Unread[name] != nil
+}
+
+// hides keeps why variables that are not set so far could not be read.
+func (e *Environment) hides(err error, names ...string) {
+	for _, name := range names {
+		if e.has(name) {
+			continue
+		}
+		if e.Unread == nil {
+			e.Unread = map[string]error{}
+		}
+		e.Unread[name] = err
+	}
+}
+
+// unread is why one of some variables could not be read.
+func (e *Environment) unread(names ...string) error {
+	for _, name := range names {
+		if err := e.Unread[name]; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // give sets a variable; over: also where it is set.
 func (e *Environment) give(name, value string, by Origin, over bool) {
 	for _, n := range wanted {
@@ -101,7 +130,7 @@ func (e *Environment) give(name, value string, by Origin, over bool) {
 			name = n
 		}
 	}
-	if _, ok := e.Vars[name]; ok && !over {
+	if e.has(name) && !over {
 		return
 	}
 	e.Vars[name], e.By[name] = value, by
