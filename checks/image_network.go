@@ -72,7 +72,7 @@ func judgeImageProxy(n *node.Node) (Finding, bool) {
 	if m, ok := n.Facts.Agent.Metadata.Get(); ok && m.Disabled {
 		const name = "AWS_EC2_METADATA_DISABLED"
 		return blocks("imds-disabled", Likely, "%s=true in the environment of the agent's service keeps agents of machines made from this image from asking the metadata service", name).
-			saw(name+" of the service", "true", m.From).fix(imageDropIn("Take the variable away: "+name, "90-metadata.conf", "UnsetEnvironment="+name, withoutVariable(n, m, name))...), true
+			saw(name+" of the service", "true", m.From).fix(imageDropIn("Take the variable away: "+name, "zz-metadata.conf", "UnsetEnvironment="+name+`\nEnvironment="`+name+`="`, withoutVariable(n, m, name))...), true
 	}
 	p, ok := n.Facts.Agent.ServiceProxy.Get()
 	if !ok || !p.TakesMetadata {
@@ -93,6 +93,7 @@ func imageDropIn(says, file, setting string, running []causes.Step) []causes.Ste
 	steps := []causes.Step{{Text: says, Command: "mkdir -p " + dir + " && printf '[Service]\\n" + setting + "\\n' > " + dir + "/" + file, GOOS: "linux"}}
 	for _, s := range running {
 		if s.GOOS == "windows" {
+			s.Text += ". Do it on the machine that the image is made from, before sysprep: it changes the machine that it runs on"
 			steps = append(steps, s)
 			break
 		}

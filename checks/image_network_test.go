@@ -1,9 +1,12 @@
 package checks
 
 import (
+	"strings"
 	"testing"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/factstest"
+	"ssm-doctor/checks/node"
 )
 
 func TestImageNetwork(t *testing.T) {
@@ -68,4 +71,10 @@ func TestImageNetwork(t *testing.T) {
 	judgeUnread(t, ImageNetwork, table)
 	judgeImageFix(t, ImageNetwork, table[5].fault, "grep -niE 'mac|hwaddr|address' {root}{path}", "Set-NetIPInterface -Dhcp Enabled")
 	judgeImageFix(t, ImageNetwork, table[10].fault, "rm {root}{path}", "Set-NetIPInterface -Dhcp Enabled")
+	f := factstest.Healthy(t, "profile")
+	table[len(table)-1].fault(f)
+	fix := ImageNetwork.Judge(node.Of(f)).Fix
+	if len(fix) != 3 || !strings.Contains(fix[0].Command, `UnsetEnvironment=AWS_EC2_METADATA_DISABLED\nEnvironment="AWS_EC2_METADATA_DISABLED="\n' > {root}/etc/systemd/system/{unit}.d/zz-`) || !strings.Contains(fix[1].Text, "before sysprep") {
+		t.Errorf("steps %+v", fix)
+	}
 }

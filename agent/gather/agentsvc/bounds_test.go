@@ -54,6 +54,24 @@ func TestUnitsOfManyFiles(t *testing.T) {
 	}
 }
 
+// TestUnsetEnvironment: what a unit takes away is not set, whatever sets it.
+func TestUnsetEnvironment(t *testing.T) {
+	t.Parallel()
+	const unit = "etc/systemd/system/amazon-ssm-agent.service"
+	for drop, want := range map[string]string{
+		"UnsetEnvironment=A B": "", "UnsetEnvironment=A=1": "b", "UnsetEnvironment=A=2 C": "1b", "UnsetEnvironment=A\nUnsetEnvironment=": "1b", "UnsetEnvironment=A\nEnvironment=\"A=\"": "b", "Environment=\"A=\"": "b",
+	} {
+		e := unitEnvironment(counting{fstest.MapFS{
+			unit:                  {Data: []byte("[Service]\nEnvironment=A=1\nEnvironmentFile=/etc/env\n")},
+			"etc/env":             {Data: []byte("B=b\n")},
+			unit + ".d/zz-a.conf": {Data: []byte("[Service]\n" + drop + "\n")},
+		}, map[string]int{}})
+		if got := e.Vars["A"] + e.Vars["B"]; got != want {
+			t.Errorf("%q: %q, want %q", drop, got, want)
+		}
+	}
+}
+
 func TestContinuedLines(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

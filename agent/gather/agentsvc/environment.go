@@ -73,7 +73,8 @@ func ReadEnvironment(ctx context.Context, env *gather.Env) Environment {
 }
 
 // unitEnvironment collects Environment= and EnvironmentFile= of the agent's
-// units and their drop-ins, the later ones over the earlier.
+// units and their drop-ins, the later ones over the earlier, without what
+// UnsetEnvironment= takes away in the end.
 func unitEnvironment(fsys gather.FileSystem) Environment {
 	e := Environment{From: "unit files"}
 	given := map[string][][2]string{} // by file, so that each is read once
@@ -94,6 +95,7 @@ func unitEnvironment(fsys gather.FileSystem) Environment {
 		}
 	}
 	for _, unit := range unitNames {
+		var unset []string
 		for _, file := range unitFiles(fsys, unit) {
 			b, err := gather.ReadFile(fsys, file, gather.MaxSmall)
 			if err != nil {
@@ -110,6 +112,10 @@ func unitEnvironment(fsys gather.FileSystem) Environment {
 							e.set(k, v, "/"+file)
 						}
 					}
+				case "UnsetEnvironment":
+					if unset = append(unset, unquoteUnit(kv[1])...); strings.TrimSpace(kv[1]) == "" || len(unset) > hostfile.MaxVars {
+						unset = nil
+					}
 				case "EnvironmentFile":
 					name := gather.Clean(strings.TrimPrefix(kv[1], "-"))
 					if _, read := given[name]; !read && len(given) < maxEnvironmentFiles {
@@ -123,6 +129,12 @@ func unitEnvironment(fsys gather.FileSystem) Environment {
 						e.set(kv[0], kv[1], "/"+name)
 					}
 				}
+			}
+		}
+		for _, name := range unset {
+			name, value, only := strings.Cut(name, "=")
+			if v, ok := e.Vars[name]; ok && (!only || v == value) {
+				delete(e.Vars, name)
 			}
 		}
 	}
