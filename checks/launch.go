@@ -43,6 +43,9 @@ const launchSlack = 5 * 60 * 1e9
 func sawLaunch(n *node.Node, fd Finding) Finding {
 	list := n.Facts.Host.LaunchAgents
 	if all, ok := list.Get(); ok && len(all) == 0 {
+		if n.Identity.OnEC2 == node.No { // where none belongs
+			return fd
+		}
 		return fd.saw("launch agent of EC2", "none is installed", list.From)
 	}
 	for _, a := range list.Some() {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/factstest"
+	"ssm-doctor/checks/node"
 )
 
 // launched gives a Windows a launch agent.
@@ -64,4 +66,17 @@ func TestLaunchAgents(t *testing.T) {
 		f.Host.ImageState.Value = "IMAGE_STATE_UNDEPLOYABLE"
 		disabled(f)
 	}, want: want{status: Fail, effect: Blocks, cause: "sysprep-incomplete", saw: "EC2Launch v2: its service is disabled"}}})
+}
+
+// TestNoLaunchAgentElsewhere: outside of EC2 a launch agent that is not installed is none
+// that is missing.
+func TestNoLaunchAgentElsewhere(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]int{"windows": 0, "profile": 1} {
+		f := factstest.Healthy(t, kind)
+		f.Host.LaunchAgents = facts.Known([]facts.LaunchAgent{}, "folders")
+		if fd := sawLaunch(node.Of(f), Finding{}); len(fd.Evidence) != want {
+			t.Errorf("%s: %+v", kind, fd.Evidence)
+		}
+	}
 }

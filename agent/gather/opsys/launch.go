@@ -92,16 +92,29 @@ func taskEnabled(env *gather.Env, name string) facts.Seen[bool] {
 		}
 		return gather.Unknown[bool](err, gather.FileURL(at))
 	}
+	if !IsTask(b) {
+		return facts.Unknown[bool]("the scheduled task has a form that is not known", gather.FileURL(at))
+	}
 	return facts.Known(TaskEnabled(b), gather.FileURL(at))
 }
 
-// TaskEnabled tells whether a task is switched on: XML in UTF-16, in which what is not there
-// is true.
+// IsTask reports whether a text is a task, or a recording of one.
+func IsTask(b []byte) bool {
+	s := taskText(b)
+	return strings.Contains(s, "<Task") || strings.HasPrefix(s, "<Settings>")
+}
+
+// taskText is a task, XML in UTF-16, in one byte a letter.
+func taskText(b []byte) string { return strings.ReplaceAll(string(b), "\x00", "") }
+
+var (
+	reTaskSettings = pattern.New(`(?is)<settings(?:\s[^>]*)?>.*?</settings>`)
+	reTaskOff      = pattern.New(`(?i)<enabled>\s*(?:false|0)\s*</enabled>`)
+)
+
+// TaskEnabled tells whether a task is switched on; what is not there is true.
 func TaskEnabled(b []byte) bool {
-	s := strings.ReplaceAll(string(b), "\x00", "")
-	_, settings, ok := strings.Cut(s, "<Settings>")
-	settings, _, _ = strings.Cut(settings, "</Settings>")
-	return ok && !strings.Contains(strings.ToLower(settings), "<enabled>false</enabled>")
+	return !reTaskOff.MatchString(reTaskSettings.FindString(taskText(b)))
 }
 
 var reStartSSM = pattern.New(`(?im)^[ \t]*-?[ \t]*"?task"?[ \t]*:[ \t]*["']?startSsm["']?`)
@@ -142,7 +155,10 @@ func launchRun(env *gather.Env, at string) facts.Seen[facts.LaunchRun] {
 		zone = time.UTC
 	}
 	run := parseLaunchLog(b, zone)
-	if run.At.IsZero() {
+	switch {
+	case run.At.IsZero() && len(b) > 0:
+		return facts.Unknown[facts.LaunchRun]("no entry of its log is recognised", gather.FileURL(at))
+	case run.At.IsZero():
 		return facts.Absent[facts.LaunchRun]("its log holds no entry", gather.FileURL(at))
 	}
 	return facts.Known(run, gather.FileURL(at))

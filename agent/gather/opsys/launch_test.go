@@ -97,6 +97,15 @@ func TestLaunchAgents(t *testing.T) {
 			v, ok := l[0].Scheduled.Get()
 			return len(l) == 1 && ok && !v
 		}},
+		{"a log without an entry that is known", map[string]string{v1: "x", data + "EC2-Windows/Launch/Log/Ec2Launch.log": "x\n"}, facts.Absent[gather.WindowsService]("no such service", ""), func(l []facts.LaunchAgent) bool {
+			return len(l) == 1 && l[0].Run.Unknown()
+		}},
+		{"an empty log", map[string]string{v1: "x", data + "EC2-Windows/Launch/Log/Ec2Launch.log": ""}, facts.Absent[gather.WindowsService]("no such service", ""), func(l []facts.LaunchAgent) bool {
+			return len(l) == 1 && l[0].Run.Absent()
+		}},
+		{"a task that is none", map[string]string{v1: "x", task: "x"}, facts.Absent[gather.WindowsService]("no such service", ""), func(l []facts.LaunchAgent) bool {
+			return len(l) == 1 && l[0].Scheduled.Unknown()
+		}},
 		{"services that may not be asked", map[string]string{"Program Files/Amazon/EC2Launch/EC2Launch.exe": "MZ"}, facts.Unknown[gather.WindowsService]("Access is denied.", ""), func(l []facts.LaunchAgent) bool {
 			return len(l) == 1 && l[0].Service.Unknown()
 		}},
@@ -104,6 +113,18 @@ func TestLaunchAgents(t *testing.T) {
 		env := gathertest.WindowsEnv(t, &gathertest.Windows{Service: c.service}, c.files, map[string]string{"SystemDrive": "C:"})
 		if got := launchAgentsOf(env); !got.Known() || !c.ok(got.Value) {
 			t.Errorf("%s: %+v", c.name, got)
+		}
+	}
+}
+
+func TestTaskEnabled(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"<Task></Task>": true, "<Task><Settings/></Task>": true, "<Task><Settings /><Triggers><T><Enabled>false</Enabled></T></Triggers></Task>": true, "<Task><Settings><Enabled>true</Enabled></Settings></Task>": true,
+		"<Task><Settings><Enabled>false</Enabled></Settings></Task>": false, "<Task><Settings>\r\n<Enabled> 0\r\n</Enabled></Settings></Task>": false,
+	} {
+		if got := TaskEnabled([]byte(utf16le(text))); got != want {
+			t.Errorf("%s: %v", text, got)
 		}
 	}
 }

@@ -88,7 +88,10 @@ var reTask = pattern.New(`^[ \t]*(- )?"?task"?: "?[A-Za-z]{1,30}"?$`)
 // taskSettings keeps whether a scheduled task is switched on.
 func taskSettings(b []byte) []byte {
 	on := "true"
-	if !opsys.TaskEnabled(b) {
+	switch {
+	case !opsys.IsTask(b):
+		return nil
+	case !opsys.TaskEnabled(b):
 		on = "false"
 	}
 	return []byte("<Settings><Enabled>" + on + "</Enabled></Settings>\n")
