@@ -53,7 +53,10 @@ var StateDirAccess = register(Check{
 			fd = fd.sure(Proven)
 		}
 		if otherUser || refused.Yes() || len(locked) > 0 {
-			return withOwnershipSwitch(n, fd.logged(refused))
+			if fd.Values["path"] == "" {
+				fd = fd.with("path", dir)
+			}
+			return withOwnershipSwitch(n, fd.logged(refused), refused.Yes() || len(locked)+len(shut) > 0)
 		}
 		if n.EnforcesOwnership() == node.No && n.Facts.Agent.Config.Value.OwnershipOff {
 			return pass("%s, which Agent.EnforceWorkspaceRootOwnership in %s allows", why, n.Facts.Agent.ConfigPath)
@@ -64,7 +67,7 @@ var StateDirAccess = register(Check{
 		case inDir && n.EnforcesOwnership() == node.Unknown:
 			return unread("whether the configuration allows another owner", n.Facts.Agent.Config).add("; %s", why)
 		case inDir && n.Acceptance.Now == node.No:
-			return withOwnershipSwitch(n, fd)
+			return withOwnershipSwitch(n, fd, true)
 		case refused.Unread():
 			return unreadLog(n)
 		case !inDir && n.Facts.Host.GOOS == "":
@@ -78,10 +81,10 @@ var StateDirAccess = register(Check{
 
 // withOwnershipSwitch adds what newer agents do about the owner of their workspace: they
 // make it root's at every start. A container that may not change owners can say that
-// this is not wanted.
+// this is not wanted. kept: the agent is kept from files, not only run as somebody else.
 // Source: amazon-ssm-agent, README.md on EnforceWorkspaceRootOwnership.
-func withOwnershipSwitch(n *node.Node, fd Finding) Finding {
-	steps, own := stateSteps(n, fd)
+func withOwnershipSwitch(n *node.Node, fd Finding, kept bool) Finding {
+	steps, own := stateSteps(n, fd, kept)
 	switch n.EnforcesOwnership() {
 	case node.Unknown:
 		return fd.fix(own...)
@@ -102,14 +105,19 @@ func withOwnershipSwitch(n *node.Node, fd Finding) Finding {
 }
 
 // stateSteps are the steps of a remedy for this host, and the same where they are not those
-// of the catalogue: a service that runs as root already is not told to.
-func stateSteps(n *node.Node, fd Finding) (steps, own []causes.Step) {
-	steps = causes.Get(fd.Cause).Fix
-	if u := n.Agent.Unit; u == nil || !mayOwnState(n, u.User) {
-		return steps, nil
+// of the catalogue: a service that has its account is not told to, nor are access lists
+// changed that keep nobody from anything.
+func stateSteps(n *node.Node, fd Finding, kept bool) (steps, own []causes.Step) {
+	all := causes.Get(fd.Cause).Fix
+	u := n.Agent.Unit
+	fine := u != nil && mayOwnState(n, u.User)
+	steps = slices.DeleteFunc(slices.Clone(all), func(s causes.Step) bool {
+		return fine && (s.Command == causes.RunAsRoot.Command || s.Command == causes.RunAsSystem.Command) || !kept && s.Command == causes.OwnAgain.Command
+	})
+	if len(steps) < len(all) {
+		own = steps
 	}
-	steps = slices.DeleteFunc(slices.Clone(steps), func(s causes.Step) bool { return s.Command == causes.RunAsRoot.Command })
-	return steps, steps
+	return steps, own
 }
 
 // mayOwnState reports whether an account is the one that the agent has to run as.
@@ -156,7 +164,10 @@ func sawAccess(n *node.Node, fd Finding, list []facts.PathInfo) Finding {
 		if a.Denies != "" {
 			says = "of " + a.Owner + ", " + a.Denies + " is denied it"
 		}
-		fd = fd.saw("access list of "+p.Path, says, p.Access.From).with("path", p.Path)
+		fd = fd.saw("access list of "+p.Path, says, p.Access.From)
+		if fd.Values["path"] == "" { // what lies in it comes later
+			fd = fd.with("path", p.Path)
+		}
 	}
 	return fd
 }

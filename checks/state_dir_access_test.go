@@ -1,10 +1,15 @@
 package checks
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/factstest"
+	"ssm-doctor/checks/node"
 )
 
 // stateOwned gives the first of the agent's paths, its state directory, an owner.
@@ -136,4 +141,46 @@ func TestStateDirAccess(t *testing.T) {
 	}
 	judge(t, StateDirAccess, table)
 	judgeUnread(t, StateDirAccess, table)
+}
+
+// TestStateDirRemedyOfWindows: what denies goes before anything is allowed, of the path that
+// is meant, and only where an access list is the fault.
+func TestStateDirRemedyOfWindows(t *testing.T) {
+	t.Parallel()
+	deny := facts.Known(facts.Access{Owner: "S-1-5-21-1-2-3-1001", Denies: "Everyone", Lacks: "writing"}, "")
+	for _, c := range []struct {
+		name     string
+		fault    func(*facts.Facts)
+		path     string
+		own, run bool
+	}{
+		{"an access list", func(f *facts.Facts) {
+			for i := range f.Registration.Paths.Value[1:] {
+				f.Registration.Paths.Value[i+1].Access = deny
+			}
+		}, "vault", true, false},
+		{"the account of the service", func(f *facts.Facts) { f.Agent.Units.Value[0].User = `.\svc` }, "data", false, true},
+		{"both", func(f *facts.Facts) {
+			f.Agent.Units.Value[0].User = `.\svc`
+			accessOf(deny)(f)
+		}, "data", true, true},
+	} {
+		f := factstest.Healthy(t, "windows")
+		neverAccepted(f)
+		paths := f.Registration.Paths.Value
+		c.fault(f)
+		fd := StateDirAccess.Judge(node.Of(f))
+		if want := map[string]string{"data": paths[0].Path, "vault": paths[1].Path}[c.path]; fd.Values["path"] != want {
+			t.Errorf("%s: path %q, want %q", c.name, fd.Values["path"], want)
+		}
+		has := func(want causes.Step) bool {
+			return slices.ContainsFunc(fd.Fix, func(s causes.Step) bool { return s.Command == want.Command })
+		}
+		if len(fd.Fix) > 0 && (has(causes.OwnAgain) != c.own || has(causes.RunAsSystem) != c.run) || len(fd.Fix) == 0 && !(c.own && c.run) {
+			t.Errorf("%s: %+v", c.name, fd.Fix)
+		}
+	}
+	if own, deny, grant := strings.Index(causes.OwnAgain.Command, "takeown"), strings.Index(causes.OwnAgain.Command, "/remove:d"), strings.Index(causes.OwnAgain.Command, "/grant"); own < 0 || deny < own || grant < deny {
+		t.Error(causes.OwnAgain.Command)
+	}
 }

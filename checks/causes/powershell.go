@@ -10,7 +10,7 @@ import (
 var (
 	reCmdlet = pattern.New(`(?:^|[;|{(=!]\s*|\n\s*)([A-Z][a-z]+-[A-Z][A-Za-z]+)\b`)
 	// reWindows are programs of Windows, at the begin of a statement.
-	reWindows = pattern.New(`(?:^|[;|{&]\s*|\n)"?(?:[^"\s]*\\)?(sc\.exe|icacls\.exe|w32tm|netsh|ipconfig|route|Dism\.exe|sysprep\.exe|powershell\.exe|curl\.exe|EC2Launch\.exe|amazon-ssm-agent\.exe)"? ([^;|}\n]*)`)
+	reWindows = pattern.New(`(?:^|[;|{&]\s*|\n)"?(?:[^"\s]*\\)?(sc\.exe|icacls\.exe|takeown\.exe|w32tm|netsh|ipconfig|route|Dism\.exe|sysprep\.exe|powershell\.exe|curl\.exe|EC2Launch\.exe|amazon-ssm-agent\.exe)"? ([^;|}\n]*)`)
 	reCalled  = pattern.New(`& "?[^"]*\\(sysprep\.exe|EC2Launch\.exe|amazon-ssm-agent\.exe)"? ([^;|}\n]*)`)
 )
 
@@ -100,8 +100,11 @@ func powerShellChanges(script string) (list []Change, known bool) {
 			add(Change{ServiceEnabled, "", ""})
 		case program == "sc.exe" && has("obj="):
 			add(Change{UnitUnset, "User", ""})
+		case program == "takeown.exe" && len(args) > 1:
+			add(Change{OwnerSet, args[1], "Administrators"})
 		case program == "icacls.exe" && has("/grant"):
 			add(Change{RightsGranted, args[0], ""})
+		case program == "icacls.exe" && has("/remove:d"): // with what it is granted then
 		case program == "w32tm" && has("/resync"):
 			add(Change{ClockSet, "", ""})
 		case program == "netsh" && has("mtu="):

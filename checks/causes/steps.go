@@ -166,3 +166,12 @@ var Again = verify
 
 // ImageAgain runs the gate for machine images once more.
 var ImageAgain = onHost("Check the image again", "{imagecheck}")
+
+// RunAsSystem gives the agent's service on Windows back its account.
+var RunAsSystem = windows.asRoot("Let the service run as the local system account", "sc.exe config AmazonSSMAgent obj= LocalSystem")
+
+// OwnAgain gives what an access list of Windows keeps from the agent back to it: an entry
+// that denies something wins over one that allows it, and only who owns a thing, or may take
+// it, changes its list.
+var OwnAgain = windows.asRoot("Make administrators the owner of what the agent is kept from, take away what denies it and its groups anything, and give the system account and administrators all rights",
+	"takeown.exe /F {path} /R /A; icacls.exe {path} /remove:d '*S-1-5-18' '*S-1-5-32-544' '*S-1-1-0' '*S-1-5-11' /T; icacls.exe {path} /grant '*S-1-5-18:(OI)(CI)F' '*S-1-5-32-544:(OI)(CI)F' /T")
