@@ -156,8 +156,8 @@ func written(text, to string) ([]Change, bool) {
 	switch {
 	case to == "":
 		return nil, true
-	case file == "your-ca.pem": // with what is done with it
-		return nil, true
+	case base == "your-ca.pem": // which another step trusts
+		return []Change{{FileWritten, file, ""}}, true
 	case base == "resolv.conf":
 		return []Change{{ResolverSet, file, ""}}, true
 	case strings.Contains(file, "/resolved.conf.d/"):
@@ -281,7 +281,7 @@ func init() {
 		"echo":       printed,
 		"printf":     printed,
 		"mv":         moveChanges,
-		"rm":         onOperand(FileRemoved, 0, -1),
+		"rm":         removeChanges,
 		"chown":      onOperand(OwnerSet, 1, 0),
 		"chmod":      onOperand(ModeSet, 1, 0),
 		"restorecon": onOperand(LabelsSet, 0, -1),

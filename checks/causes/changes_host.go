@@ -114,12 +114,19 @@ func moveChanges(args []string, _ string, _ []string) ([]Change, bool) {
 	return []Change{{FileMoved, ops[0], ""}}, true
 }
 
+func removeChanges(args []string, to string, services []string) ([]Change, bool) {
+	if slices.ContainsFunc(args, func(a string) bool { return path.Base(a) == "your-ca.pem" }) {
+		return nil, true // one that holds no certificate, beside its writing
+	}
+	return onOperand(FileRemoved, 0, -1)(args, to, services)
+}
+
 func copyChanges(args []string, _ string, _ []string) ([]Change, bool) {
 	ops := operands(args)
 	if len(ops) < 2 {
 		return nil, false
 	}
-	if ops[0] == "your-ca.pem" || strings.HasSuffix(ops[1], ".bak") || strings.HasSuffix(ops[0], ".template") {
+	if path.Base(ops[0]) == "your-ca.pem" || strings.HasSuffix(ops[1], ".bak") || strings.HasSuffix(ops[0], ".template") {
 		return nil, true // with what is done beside it
 	}
 	return []Change{{FileWritten, ops[1], ""}}, true

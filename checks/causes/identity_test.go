@@ -53,3 +53,31 @@ func TestWithoutKeys(t *testing.T) {
 		}
 	}
 }
+
+// TestLastOfChain: the last certificate is kept, and where there is none, nothing is that
+// could be trusted, and why is shown.
+func TestLastOfChain(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ openssl, kept, shown string }{
+		{`case $1 in s_client) printf 'x\n-----BEGIN CERTIFICATE-----\nleaf\n-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\nca\n-----END CERTIFICATE-----\ny\n';; esac`, "-----BEGIN CERTIFICATE-----\nca\n-----END CERTIFICATE-----\n", ""},
+		{`case $1 in s_client) echo connect:errno=111 >&2;; *) exit 1;; esac`, "", "connect:errno=111"},
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "openssl"), []byte("#!/bin/sh\n"+c.openssl+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", "openssl s_client"+strings.ReplaceAll(lastOfChain, "~root", dir))
+		cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		kept, readErr := os.ReadFile(filepath.Join(dir, "your-ca.pem"))
+		if err != nil || string(kept) != c.kept || (readErr == nil) != (c.kept != "") || !strings.Contains(string(out), c.shown) {
+			t.Errorf("kept %q (%v), shown %q (%v)", kept, readErr, out, err)
+		}
+	}
+	for _, id := range []string{"tls-untrusted-ca", "proxy-certificate-untrusted"} {
+		s := Get(id).Fix[0]
+		if c, known := ChangesOf(s.Command, s.Where); !known || len(c) != 1 || c[0].Kind != FileWritten || !s.Root {
+			t.Errorf("%s: %+v changes %+v", id, s, c)
+		}
+	}
+}

@@ -14,9 +14,10 @@ var (
 	restartMac, restartWindows = on(mac, restart), on(windows, restart)
 )
 
-// lastOfChain keeps the last certificate of the chain that openssl shows, and says whose it is.
-const lastOfChain = ` 2>/dev/null | awk '/BEGIN CERT/ {n = ""} {n = n $0 "\n"} /END CERT/ {last = n} END {printf "%s", last}' > your-ca.pem
-openssl x509 -noout -subject -issuer -fingerprint -sha256 -in your-ca.pem`
+// lastOfChain keeps the last certificate of the chain that openssl shows, and says whose it
+// is; where there is none, why stands before it, and nothing is left that could be trusted.
+const lastOfChain = ` | awk '/BEGIN CERT/ {n = ""} {n = n $0 "\n"} /END CERT/ {last = n} END {printf "%s", last}' > ~root/your-ca.pem
+openssl x509 -noout -subject -issuer -fingerprint -sha256 -in ~root/your-ca.pem || rm -f ~root/your-ca.pem`
 
 // Reload is the remedy where the settings of the service are right and only the
 // running agent has others.
@@ -27,11 +28,11 @@ var pathCauses = []Cause{
 		ID: "tls-untrusted-ca", Group: "tls-proxy-clock", Severity: Critical, Title: "certificate not trusted",
 		Meaning: "A Systems Manager endpoint shows a certificate that this host does not trust. Usually a device inspects TLS with its own CA; sometimes the trust store is outdated.",
 		Fix: []Step{
-			unix.onHost("Look at the CA at the end of the chain of {endpoint}, which this keeps in your-ca.pem: the fingerprint of your inspection CA is known to whoever runs the inspection", "openssl s_client -connect {endpoint}:443 -servername {endpoint} -showcerts </dev/null"+lastOfChain),
+			unix.asRoot("Keep the CA at the end of the chain of {endpoint} in your-ca.pem, and compare its fingerprint with what whoever runs the inspection says. Where issuer and subject differ, the CA itself was not sent: get it from there", "openssl s_client -connect {endpoint}:443 -servername {endpoint} -showcerts </dev/null"+lastOfChain),
 			windows.onHost("Check who issued the certificate of {endpoint}", "$c = New-Object Net.Sockets.TcpClient('{endpoint}',443); $s = New-Object Net.Security.SslStream($c.GetStream(),$false,{$true}); $s.AuthenticateAsClient('{endpoint}'); $s.RemoteCertificate | Format-List Subject,Issuer"),
 			linux.asRoot("If it is your own inspection CA, add it to the trust store", "{trustca}"),
 			linux.asRoot("If it is a public CA, refresh the trust store", "{refreshca}"),
-			mac.asRoot("If it is your own inspection CA, add it to the trust store, or exempt the Systems Manager endpoints from inspection", "security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain your-ca.pem"),
+			mac.asRoot("If it is your own inspection CA, add it to the trust store, or exempt the Systems Manager endpoints from inspection", "security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain ~root/your-ca.pem"),
 			windows.asRoot("If the issuer is your own inspection CA, add it to the trust store, or exempt the Systems Manager endpoints from inspection", `Import-Certificate -FilePath YOUR-CA.cer -CertStoreLocation Cert:\LocalMachine\Root`),
 			restart, verify,
 		},
@@ -51,10 +52,10 @@ var pathCauses = []Cause{
 		ID: "proxy-certificate-untrusted", Group: "tls-proxy-clock", Severity: Critical, Title: "proxy's certificate not trusted",
 		Meaning: "The agent's proxy is reached by https://, and the certificate it shows is not accepted by this host: its issuer is not trusted, it is for another name, or it has expired. The agent does not talk to such a proxy.",
 		Fix: []Step{
-			unix.onHost("Look at the CA at the end of the chain that the proxy shows, which this keeps in your-ca.pem: its fingerprint is known to whoever runs the proxy", "openssl s_client -connect {address} -showcerts </dev/null"+lastOfChain),
+			unix.asRoot("Keep the CA at the end of the chain that the proxy shows in your-ca.pem, and compare its fingerprint with what whoever runs the proxy says. Where issuer and subject differ, the CA itself was not sent: get it from there", "openssl s_client -connect {address} -showcerts </dev/null"+lastOfChain),
 			windows.onHost("Check what is wrong with the certificate that the proxy shows", "$u = [uri]'{proxy}'; $c = New-Object Net.Sockets.TcpClient; $c.Connect($u.Host, $u.Port); $s = New-Object Net.Security.SslStream($c.GetStream(), $false, {$true}); $s.AuthenticateAsClient($u.Host, $null, 'Tls12', $false); New-Object Security.Cryptography.X509Certificates.X509Certificate2 $s.RemoteCertificate | Format-List Subject,Issuer,NotAfter,DnsNameList"),
 			linux.asRoot("If it is your own CA, add it to the trust store", "{trustca}"),
-			mac.asRoot("If it is your own CA, add it to the trust store", "security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain your-ca.pem"),
+			mac.asRoot("If it is your own CA, add it to the trust store", "security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain ~root/your-ca.pem"),
 			windows.asRoot("If the issuer is your own CA, add it to the trust store", `Import-Certificate -FilePath YOUR-CA.cer -CertStoreLocation Cert:\LocalMachine\Root`),
 			restart, verify,
 		},

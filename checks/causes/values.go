@@ -42,7 +42,7 @@ var placeholders = map[string]string{
 	"adduser":   "useradd -m",       // a name follows
 
 	"installscript": "yum install -y util-linux",
-	"trustca":       "cp your-ca.pem /etc/pki/ca-trust/source/anchors/ && update-ca-trust",
+	"trustca":       "cp ~root/your-ca.pem /etc/pki/ca-trust/source/anchors/ && update-ca-trust",
 	"refreshca":     "yum update -y ca-certificates",
 
 	"pinned": "ENDPOINT", // names in a hosts file, of host names with | between them

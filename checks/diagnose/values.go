@@ -181,7 +181,7 @@ func serviceCommands(n *node.Node, v causes.Values) {
 		v["installscript"] = "dnf install -y util-linux-script"
 	case family == "zypper":
 		v["installscript"] = "zypper --non-interactive install util-linux"
-		v["trustca"], v["refreshca"] = "cp your-ca.pem /etc/pki/trust/anchors/ && update-ca-certificates", "zypper --non-interactive update ca-certificates ca-certificates-mozilla"
+		v["trustca"], v["refreshca"] = "cp ~root/your-ca.pem /etc/pki/trust/anchors/ && update-ca-certificates", "zypper --non-interactive update ca-certificates ca-certificates-mozilla"
 	}
 	v["reinstall"], v["repair"] = v["install"], repairOnLinux(n, bucket, v["install"])
 	for _, in := range f.Agent.Installations.Some() {
@@ -198,7 +198,7 @@ func serviceCommands(n *node.Node, v causes.Values) {
 	}
 }
 
-const trustDebian = "cp your-ca.pem /usr/local/share/ca-certificates/your-ca.crt && update-ca-certificates"
+const trustDebian = "cp ~root/your-ca.pem /usr/local/share/ca-certificates/your-ca.crt && update-ca-certificates"
 
 // installOnLinux is the command that installs or updates the agent, by a package
 // manager of the distribution that this host has, into the file system below root where
