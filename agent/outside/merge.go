@@ -11,8 +11,20 @@ import (
 	"ssm-doctor/checks/text"
 )
 
-// maxAge is how much older than the report the word of the service may be.
+// maxAge is how much older or newer than the report the word of the service may be. A host
+// whose clock is wrong gives its report a wrong time.
 const maxAge = time.Hour
+
+// apart says how far a file and a report are apart; empty: they are of one time.
+func apart(r *report.Report, v *View) string {
+	switch age := r.GeneratedAt.Sub(v.File.GeneratedAt); {
+	case age > maxAge:
+		return age.Truncate(time.Minute).String() + " older"
+	case age < -maxAge:
+		return (-age).Truncate(time.Minute).String() + " newer"
+	}
+	return ""
+}
 
 // Merge puts what the outside says beside what the host saw. What the host saw now
 // outranks what settings suggest: a cause of the outside is named only where the host
@@ -33,7 +45,8 @@ func Merge(r *report.Report, v *View) bool {
 		what, _, _ := strings.Cut(u, " (")
 		unknown[what] = true
 	}
-	if r.GeneratedAt.Sub(v.File.GeneratedAt) > maxAge { // listed still
+	differs := apart(r, v)
+	if differs != "" { // listed still
 		unknown[whatService] = true
 	}
 	r.NotLookedAt = slices.DeleteFunc(r.NotLookedAt, func(n report.NotLooked) bool { return looked[n.What] && !unknown[n.What] })
@@ -52,8 +65,8 @@ func Merge(r *report.Report, v *View) bool {
 	}
 	if r.State == report.Unknown && j.online != nil {
 		switch {
-		case *j.online && r.GeneratedAt.Sub(v.File.GeneratedAt) > maxAge:
-			r.Outside.Unknown = append(r.Outside.Unknown, whatService+" (the file is "+r.GeneratedAt.Sub(v.File.GeneratedAt).Truncate(time.Minute).String()+" older than what the host says: ask again)")
+		case *j.online && differs != "":
+			r.Outside.Unknown = append(r.Outside.Unknown, whatService+" (the file is "+differs+" than what the host says: ask again)")
 		case *j.online:
 			r.State, r.Summary, r.CannotTell = report.Managed, text.Plain("the service lists the node as Online"), nil
 			if r.RootCause != nil {

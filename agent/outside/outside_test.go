@@ -106,7 +106,7 @@ func (w world) view(t *testing.T) *View {
 
 // halfOf is what a host of the account says: the path breaks at a station, with a cause.
 func halfOf(id, confidence, station string) *report.Report {
-	r := &report.Report{State: report.Unknown, Node: report.Node{ID: one, Kind: "ec2", Region: "eu-central-1", Account: account}}
+	r := &report.Report{GeneratedAt: time.Date(2026, 11, 22, 9, 1, 0, 0, time.UTC), State: report.Unknown, Node: report.Node{ID: one, Kind: "ec2", Region: "eu-central-1", Account: account}}
 	if id != "" {
 		r.State = report.NotManaged
 		r.RootCause = &report.Cause{ID: id, Severity: "critical", Confidence: confidence}
@@ -323,6 +323,7 @@ func TestScript(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	r := halfOf("", "", "")
+	r.GeneratedAt = f.GeneratedAt
 	if !Merge(r, ViewOf(f)) || r.RootCause != nil || len(r.NotLookedAt) != 0 {
 		t.Errorf("not looked at: %+v, %q, root %+v\n%s", r.NotLookedAt, r.Outside.Unknown, r.RootCause, out)
 	}
@@ -539,11 +540,12 @@ func TestOldFile(t *testing.T) {
 	for _, tt := range []struct {
 		after time.Duration
 		want  string
-	}{{30 * time.Minute, report.Managed}, {2 * time.Hour, report.Unknown}} {
+	}{{30 * time.Minute, report.Managed}, {2 * time.Hour, report.Unknown}, {-30 * time.Minute, report.Managed}, {-2 * time.Hour, report.Unknown}, {-72 * time.Hour, report.Unknown}} {
 		r, v := halfOf("", "", ""), w.view(t)
 		r.GeneratedAt = v.File.GeneratedAt.Add(tt.after)
 		Merge(r, v)
-		old := slices.ContainsFunc(r.Outside.Unknown, func(s string) bool { return strings.Contains(s, "older than what the host says") })
+		word := map[bool]string{true: "older", false: "newer"}[tt.after > 0]
+		old := slices.ContainsFunc(r.Outside.Unknown, func(s string) bool { return strings.Contains(s, word+" than what the host says") })
 		if r.State != tt.want || old != (tt.want == report.Unknown) {
 			t.Errorf("%s later: %s, %q", tt.after, r.State, r.Outside.Unknown)
 		}

@@ -70,21 +70,17 @@ func newServeCmd(a *app) *cobra.Command {
 type serve struct {
 	a          *app
 	file, demo string
-	outside    string // file of the operator's half
+	outside    string        // file of the operator's half
+	read       *outside.View // with the last configuration
 	view       atomic.Pointer[outside.View]
+	left       atomic.Value // why the view was left out of the last report; empty: it was not
 	flags      config.Overrides
+	log        *slog.Logger
 }
 
 func (s *serve) load() (*config.Config, error) {
 	if s.outside == "-" {
 		return nil, errors.New("--outside is read again and again: name a file")
-	}
-	if s.outside != "" {
-		v, err := s.a.outsideOf(s.outside)
-		if err != nil {
-			return nil, err
-		}
-		s.view.Store(v)
 	}
 	file, named := s.file, s.file != ""
 	if !named {
@@ -104,17 +100,45 @@ func (s *serve) load() (*config.Config, error) {
 	if err == nil && c.WebConfigFile != "" { // it says who may see the report
 		err = svc.OwnedByAdmin(c.WebConfigFile)
 	}
+	if err == nil && s.outside != "" { // it says what the report says
+		err = svc.OwnedByAdmin(s.outside)
+		if err == nil {
+			s.read, err = s.a.outsideOf(s.outside)
+		}
+	}
 	return c, err
 }
 
+// use makes what was read with a configuration that was accepted that of the next reports.
+func (s *serve) use() {
+	if s.read != nil {
+		s.view.Store(s.read)
+		s.left.Store("")
+	}
+}
+
 // outsideLasts is how long a file of outside is good for: what it names may be mended.
-const outsideLasts = 24 * time.Hour
+// outsideAhead is how far its date may lie ahead: where the clocks differ by more, its age
+// is not known.
+const (
+	outsideLasts = 24 * time.Hour
+	outsideAhead = 10 * time.Minute
+)
 
 // merged is engine.Run with the operator's half.
 func (s *serve) merged(ctx context.Context, env *gather.Env, o engine.Options) (*report.Report, *facts.Facts) {
 	r, f := engine.Run(ctx, env, o)
-	if v := s.view.Load(); r.GeneratedAt.Sub(v.File.GeneratedAt) < outsideLasts {
-		outside.Merge(r, v)
+	v, why := s.view.Load(), ""
+	switch age := r.GeneratedAt.Sub(v.File.GeneratedAt); {
+	case age >= outsideLasts:
+		why = "it is older than a day"
+	case age < -outsideAhead:
+		why = "its date lies ahead of this host's clock"
+	case !outside.Merge(r, v):
+		why = "it does not hold this node"
+	}
+	if before := s.left.Swap(why); why != "" && before != why {
+		s.log.Warn("the file of --outside is left out", "reason", why)
 	}
 	return r, f
 }
@@ -130,6 +154,7 @@ func (s *serve) run(ctx context.Context) error {
 	if err != nil {
 		return usagef("%w", err)
 	}
+	s.log = log
 	if s.a.getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
@@ -160,6 +185,13 @@ func (s *serve) run(ctx context.Context) error {
 	o := daemon.Options{Load: load, Env: env, Log: log, Getenv: s.a.getenv, Reload: reload, Eager: s.demo != "", Host: host, Quiet: daemon.GiveBack}
 	if s.outside != "" {
 		o.Run = s.merged
+		o.Env = func(c *config.Config) (*gather.Env, error) { // of a configuration that is accepted
+			e, err := env(c)
+			if err == nil {
+				s.use()
+			}
+			return e, err
+		}
 	}
 	log.Info("starting", "version", versionString())
 	err = svc.Run(ctx, func(ctx context.Context, ready func()) error {
