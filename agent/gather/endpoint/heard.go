@@ -19,16 +19,41 @@ type talk struct {
 	answers *gather.AnswerReader
 	tls     facts.Seen[facts.TLS]
 	stall   facts.Seen[facts.Stall]
-	reuse   bool // for another request
-	late    bool // the run ended before the time for an answer was over
+	reuse   bool            // for another request
+	late    bool            // the run ended before the time for an answer was over
+	at      *facts.Endpoint // where a connection of its own led
+}
+
+// How far a talk came.
+const (
+	notMade = iota
+	noHandshake
+	failedHandshake
+	noAnswer
+	failedAnswer // or of one whose certificate is not trusted
+	answered
+)
+
+func (t *talk) came() int {
+	switch {
+	case t == nil, t.tc == nil && !t.tls.Known():
+		return notMade
+	case t.tc == nil && t.tls.Value.Kind == facts.TLSTimeout:
+		return noHandshake
+	case t.tc == nil:
+		return failedHandshake
+	case t.Outcome == facts.Timeout:
+		return noAnswer
+	case t.Outcome != facts.OK || !t.tls.Value.OK:
+		return failedAnswer
+	}
+	return answered
 }
 
 // unheard reports whether nobody answered in time.
 func (t *talk) unheard() bool {
-	if t == nil || t.tc != nil {
-		return t == nil || t.Outcome == facts.Timeout
-	}
-	return !t.tls.Known() || t.tls.Value.Kind == facts.TLSTimeout
+	c := t.came()
+	return c == notMade || c == noHandshake || c == noAnswer
 }
 
 func (t *talk) close() {
@@ -51,11 +76,14 @@ func (p *Prober) over(ctx context.Context, e facts.Endpoint, conn net.Conn, head
 
 // anew does the same on a connection of its own; nil: none was made.
 func (p *Prober) anew(ctx context.Context, e facts.Endpoint, header http.Header) *talk {
-	conn := p.Connect(ctx, &facts.Endpoint{Service: e.Service, Host: e.Host})
+	at := &facts.Endpoint{Service: e.Service, Host: e.Host}
+	conn := p.Connect(ctx, at)
 	if conn == nil {
 		return nil
 	}
-	return p.over(ctx, e, conn, header)
+	t := p.over(ctx, e, conn, header)
+	t.at = at
+	return t
 }
 
 // request sends a request over the connection of a talk.
@@ -75,7 +103,9 @@ func (p *Prober) request(ctx context.Context, e *facts.Endpoint, t *talk, header
 const maxTalks = 5
 
 // heard asks. Where the network was seen to lose packets or to be slow, it asks again over
-// more connections, until one try is answered; where none is, what came of the first counts.
+// more connections, until one try is answered. A try that fails proves nothing while
+// another is under way; where none is answered, the one that came furthest counts, and the
+// first of those.
 func (p *Prober) heard(ctx context.Context, first, again func(context.Context) *talk) *talk {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -98,42 +128,48 @@ func (p *Prober) heard(ctx context.Context, first, again func(context.Context) *
 	timer := time.NewTicker(max(p.env.Limits.TLS, time.Millisecond))
 	defer timer.Stop()
 	begin(first)
-	var own, best *talk
-	for best == nil && ended < begun {
+	var own, best *talk // the first, and the one of the others that came furthest
+	take := func(r reply) {
+		ended++
+		switch {
+		case r.first:
+			own = r.talk
+		case r.came() > best.came():
+			best.close()
+			best = r.talk
+		default:
+			r.close()
+		}
+	}
+	failed := func() bool { return !own.unheard() || !best.unheard() }
+	for own.came() < answered && best.came() < answered && ended < begun {
 		select {
 		case <-timer.C:
 			if rough() {
 				begin(again)
 			}
 		case r := <-replies:
-			ended++
-			switch {
-			case !r.unheard():
-				best = r.talk
-			case r.first:
-				own = r.talk
-			default:
-				r.close()
-			}
-			if best == nil && ended == begun && rough() {
+			if take(r); ended == begun && !failed() && rough() {
 				begin(again)
 			}
 		}
 	}
+	heard := max(own.came(), best.came()) == answered
 	cancel()
 	wg.Wait()
-	for ; ended < begun; ended++ {
-		if r := <-replies; r.first {
-			own = r.talk
-		} else {
+	for ended < begun {
+		r := <-replies
+		if heard && !r.first { // it was cancelled
+			ended++
 			r.close()
+			continue
 		}
+		take(r)
 	}
-	if best == nil {
-		return own
-	}
-	if own != nil && own != best {
+	if best.came() > own.came() {
 		own.close()
+		return best
 	}
-	return best
+	best.close()
+	return own
 }

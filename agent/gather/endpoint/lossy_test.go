@@ -25,8 +25,10 @@ type lossy struct {
 	rtt  time.Duration
 	loss float64 // each way
 	// stuck is how many of the connections lose what is sent over them for longer than
-	// anybody waits, except those to deaf hosts, all of which do.
+	// anybody waits, at most two to a host in a row, except those to deaf hosts, all of
+	// which do.
 	stuck float64
+	row   map[string]int
 	deaf  string
 	mu    sync.Mutex
 	rand  *rand.Rand
@@ -61,7 +63,13 @@ func (l *lossy) dial(ctx context.Context, network, address string, local netip.A
 		}
 	}
 	l.mu.Lock()
-	stuck := l.rand.Float64() < l.stuck || strings.HasPrefix(address, l.deaf+":")
+	stuck := l.rand.Float64() < l.stuck && l.row[address] < 2
+	if stuck {
+		l.row[address]++
+	} else {
+		delete(l.row, address)
+	}
+	stuck = stuck || strings.HasPrefix(address, l.deaf+":")
 	l.mu.Unlock()
 	if stuck {
 		near, far := net.Pipe()
@@ -116,7 +124,7 @@ func TestStuckConnectionIsNoBlackHole(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				n := regionNet(t, ca)
-				l := &lossy{Network: n, rtt: 300 * time.Millisecond, stuck: 0.3, deaf: "none", rand: rand.New(rand.NewPCG(seed, 2))}
+				l := &lossy{Network: n, rtt: 300 * time.Millisecond, stuck: 0.3, row: map[string]int{}, deaf: "none", rand: rand.New(rand.NewPCG(seed, 2))}
 				deaf := ""
 				if seed%4 == 0 {
 					deaf = "ssm"

@@ -73,6 +73,12 @@ func (p *Prober) endpoint(ctx context.Context, e *facts.Endpoint) (skew facts.Se
 		}
 	}()
 	e.TLS, e.Stall, skew = t.tls, t.stall, t.skew
+	if at := t.at; at != nil && len(at.TCP) > 0 && at.TCP[0].Address != e.TCP[0].Address { // it led elsewhere
+		e.DNS, e.Scope, e.TCP = at.DNS, at.Scope, nil
+		for _, a := range at.TCP {
+			e.TCP = append(e.TCP, p.way(ctx, e, a))
+		}
+	}
 	if (t.unheard() || t.tc == nil && t.tls.Value.Kind == facts.TLSReset) && e.Stall.Known() {
 		e.Stall.Value.Small = small()
 	}
