@@ -27,7 +27,7 @@ var ChannelConnection = register(Check{
 		for _, s := range seen.Some() {
 			switch n.Answers(s) {
 			case node.No:
-				if s.Unsure && !n.LeadsToChannel(s) {
+				if s.Unsure && (!n.LeadsToChannel(s) || len(n.Facts.Agent.Processes.Value.Others) > 0) { // such as a container's agent, root's too
 					strange = &s
 					continue
 				}

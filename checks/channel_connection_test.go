@@ -44,6 +44,11 @@ func unsure(to string, retransmits int) facts.Socket {
 	return facts.Socket{Local: "10.0.12.34:48003", Remote: to, Retransmits: retransmits, Unsure: true}
 }
 
+// connectionOthers: a container with the network of the host has an agent too.
+func connectionOthers(f *facts.Facts) {
+	f.Agent.Processes.Value.Others = append(f.Agent.Processes.Value.Others, facts.OtherProcess{PID: 4711, Exe: "amazon-ssm-agent"})
+}
+
 func TestChannelConnection(t *testing.T) {
 	t.Parallel()
 	live := facts.Socket{Local: "10.0.12.34:48000", Remote: "52.119.181.21:443"}
@@ -107,6 +112,9 @@ func TestChannelConnection(t *testing.T) {
 		{name: "one of the agent's user is dead, to the channel", fault: connectionPartly(unsure("52.119.181.21:443", 7)), want: want{status: Warn, effect: Breaks, cause: "channel-stale-connection", confidence: Likely,
 			says: "connection to 52.119.181.21:443 is dead", saw: "whether to the agent is not shown to this user"}},
 		{name: "one of the agent's user is dead, elsewhere", fault: connectionPartly(unsure("203.0.113.9:443", 7)), want: want{status: Unknown, effect: Breaks, says: "one of its user, to 203.0.113.9:443, is dead, and may be the agent's"}},
+		{name: "one of the agent's user is dead, to the channel, and a container has an agent", fault: netAll(connectionPartly(unsure("52.119.181.21:443", 7)), connectionOthers), want: want{status: Unknown, effect: Breaks, says: "one of its user, to 52.119.181.21:443, is dead, and may be the agent's"}},
+		{name: "the agent's own is dead, and a container has an agent", fault: netAll(connectionSockets(live, dead), connectionOthers), want: want{status: Warn, effect: Breaks, cause: "channel-stale-connection", confidence: Proven,
+			says: "connection to 52.119.181.22:443 is dead", saw: "7 retransmissions without answer"}},
 		{name: "one of the agent's user lives", fault: connectionPartly(unsure("52.119.181.21:443", 0)), want: is(Unknown, "connections of the agent")},
 		{name: "unread", fault: netAll(connectionUnread(facts.NeedsRoot), fails), want: is(Unknown, "connections of the agent: not available here")},
 		{name: "cannot be listed here, failed long ago", kind: "windows", fault: netAll(connectionUnread(facts.NotAskable), connectionFails(facts.SigChannelFailed, "x", 50*time.Minute)), want: is(Unknown, "connections of the agent")},
