@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/facts"
@@ -64,6 +65,11 @@ func cloudOf(f *facts.Facts) (name string, seen facts.Seen[string]) {
 		}
 	}
 	return "", facts.Seen[string]{}
+}
+
+// MarksCloud reports whether the asset tag of a chassis is that of a cloud's machines.
+func MarksCloud(chassis string) bool {
+	return slices.ContainsFunc(cloudMarks, func(m cloudMark) bool { return m.field == "chassis" && strings.EqualFold(chassis, m.text) })
 }
 
 // cloudOfReply is the cloud whose metadata service gave an answer to a token request of

@@ -53,7 +53,7 @@ func FuzzOSRelease(f *testing.F) {
 	gathertest.AddSeeds(f, "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME='Debian GNU/Linux 12'\n", "ID=\"x\nID=$(reboot)\n", "export ID=a;b\n")
 	f.Fuzz(func(t *testing.T, b []byte) {
 		gathertest.Sound(t, parseOSRelease(b))
-		_ = ec2UUID(string(b))
+		_ = EC2UUID(string(b))
 	})
 }
 

@@ -230,15 +230,15 @@ func gatherDMI(env *gather.Env, d *facts.DMI) {
 		}
 	}
 	if s, ok := uuid.Get(); ok {
-		d.EC2UUID = facts.Known(ec2UUID(s), uuid.From)
+		d.EC2UUID = facts.Known(EC2UUID(s), uuid.From)
 	} else {
 		d.EC2UUID = gather.Likewise[bool](uuid)
 	}
 }
 
-// ec2UUID reports whether a product UUID is that of an EC2 instance: it begins
+// EC2UUID reports whether a product UUID is that of an EC2 instance: it begins
 // with ec2, or with the same bytes in little-endian order.
-func ec2UUID(s string) bool {
+func EC2UUID(s string) bool {
 	s = strings.ToLower(strings.TrimSpace(s))
 	return strings.HasPrefix(s, "ec2") || len(s) >= 8 && s[6:8] == "ec" && s[4] == '2'
 }

@@ -75,7 +75,7 @@ func windowsFirmware(w *gather.Windows, d *facts.DMI) {
 		}
 	}
 	if d.EC2UUID = facts.Absent[bool]("the firmware has none", s.From); f.UUID != "" {
-		d.EC2UUID = facts.Known(ec2UUID(f.UUID), s.From)
+		d.EC2UUID = facts.Known(EC2UUID(f.UUID), s.From)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"ssm-doctor/agent/gather/hostfile"
 	"ssm-doctor/agent/gather/opsys"
 	"ssm-doctor/checks/logline"
+	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/pattern"
 )
 
@@ -66,6 +67,8 @@ func contentOf(name string, env *gather.Env) func([]byte) []byte {
 		return mountinfo
 	case name == "var/lib/dpkg/status":
 		return stanza
+	case strings.HasPrefix(name, "sys/class/dmi/id/") && strings.HasSuffix(name, "_asset_tag"):
+		return func(b []byte) []byte { return each(b, tag) }
 	case strings.HasPrefix(name, "sys/class/dmi/id/") && !strings.Contains(name, "uuid") && !strings.Contains(name, "serial"):
 		return linesLike(rePlain)
 	case reProc.MatchString(name):
@@ -97,19 +100,39 @@ func taskSettings(b []byte) []byte {
 	return []byte("<Settings><Enabled>" + on + "</Enabled></Settings>\n")
 }
 
-// firmware is what is kept of the firmware: what tells the clouds apart, and no serial number.
+// firmware is what is kept of the firmware: what tells the clouds apart, and no serial
+// number or tag that its owner wrote.
 func firmware(f gather.Firmware) gather.Firmware {
-	if !strings.HasPrefix(f.AssetTag, "i-") {
-		f.AssetTag = ""
-	}
+	f.AssetTag = tag(f.AssetTag)
+	f.Chassis = tag(f.Chassis)
 	if !rePlain.MatchString(f.Product) {
 		f.Product = ""
 	}
-	if len(f.UUID) > 8 { // what tells EC2
-		f.UUID = f.UUID[:8] + strings.Repeat("-0000", 3) + "-000000000000"
+	if f.UUID != "" {
+		f.UUID = uuid(f.UUID)
 	}
 	return f
 }
+
+var reInstance = pattern.New(`^i-([0-9a-f]{8}|[0-9a-f]{17})$`)
+
+// tag keeps an asset tag that is an instance id or names a cloud.
+func tag(s string) string {
+	if s == "Amazon EC2" || reInstance.MatchString(s) || node.MarksCloud(s) {
+		return s
+	}
+	return ""
+}
+
+// uuid keeps of a UUID whether it is EC2's.
+func uuid(s string) string {
+	if opsys.EC2UUID(s) {
+		return "ec200000" + noUUID
+	}
+	return "00000000" + noUUID
+}
+
+const noUUID = "-0000-0000-0000-000000000000"
 
 // each edits line by line; an empty answer leaves a line out.
 func each(b []byte, edit func(string) string) []byte {
