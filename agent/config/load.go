@@ -142,7 +142,7 @@ func apply(table []setting, b []byte) error {
 	if err := d.Decode(&doc); errors.Is(err, io.EOF) {
 		return nil
 	} else if err != nil {
-		return fmt.Errorf("is not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+		return fmt.Errorf("is not YAML: %s", WithoutValues(strings.TrimPrefix(err.Error(), "yaml: ")))
 	}
 	var more yaml.Node
 	if err := d.Decode(&more); !errors.Is(err, io.EOF) {

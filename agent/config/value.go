@@ -28,7 +28,7 @@ func single(v value, s []string) error {
 }
 
 // quoted is a wrong value in a message, or a gap for what may be a secret that got into
-// the wrong place.
+// the wrong place. A login looks much like an address: of those only numbers are shown.
 func quoted(s string) string {
 	if !addressForm.MatchString(s) {
 		s = logline.ShownName(s)
@@ -36,7 +36,28 @@ func quoted(s string) string {
 	return strconv.Quote(s)
 }
 
-var addressForm = pattern.New(`^(?:[a-z]{2,10}://)?[A-Za-z0-9.\[\]:-]{0,80}:[0-9]{1,8}$`)
+var addressForm = pattern.New(`^(?:https?://)?(?:localhost|[0-9.]{0,15}|\[[0-9a-f:.]{0,45}\]):[0-9]{1,5}$`)
+
+// WithoutValues takes out of a message what it repeats of a file. A parser repeats what it
+// cannot read, and that may be a secret.
+func WithoutValues(message string) string {
+	lines := strings.Split(message, "\n")
+	for k, l := range lines {
+		for _, q := range [][2]string{{"'", "'"}, {"`", "`"}, {`"`, `"`}, {"field ", " not found"}} {
+			i, j := strings.Index(l, q[0]), strings.LastIndex(l, q[1])
+			if i += len(q[0]); i >= len(q[0]) && i <= j {
+				l = l[:i] + logline.Gap + l[j:]
+			}
+		}
+		if i := strings.Index(l, "unknown "); i >= 0 && !strings.HasPrefix(l[i:], "unknown anchor") {
+			if what, _, ok := strings.Cut(l[i:], ": "); ok {
+				l = l[:i] + what + ": " + logline.Gap
+			}
+		}
+		lines[k] = l
+	}
+	return strings.Join(lines, "\n")
+}
 
 type boolValue struct{ p *bool }
 

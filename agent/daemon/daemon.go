@@ -249,7 +249,7 @@ func (d *Daemon) Reload(ctx context.Context) error {
 func (d *Daemon) reload() error {
 	cfg, err := d.o.Load()
 	if err == nil {
-		err = validWeb(cfg.WebConfigFile)
+		err = ValidWeb(cfg.WebConfigFile)
 	}
 	var env *gather.Env
 	if err == nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -69,7 +70,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	// The toolkit reads its configuration for every connection; a broken one is
 	// told now.
-	if err := validWeb(cfg.WebConfigFile); err != nil {
+	if err := ValidWeb(cfg.WebConfigFile); err != nil {
 		return err
 	}
 	flags := &web.FlagConfig{WebConfigFile: &cfg.WebConfigFile}
@@ -118,15 +119,21 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return nil
 }
 
-// validWeb reports what is wrong with a web configuration file; empty is none.
-func validWeb(file string) error {
+// ValidWeb reports what is wrong with a web configuration file; empty is none. It names
+// the key and not the file, as all messages about wrong values: what is no file may be a
+// secret in the wrong place.
+func ValidWeb(file string) error {
 	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() { // reading a pipe would wait
-		return fmt.Errorf("web configuration: %s is not a regular file", file)
+		return errors.New("web.config_file: not a regular file")
 	}
-	if err := web.Validate(file); err != nil {
-		return fmt.Errorf("web configuration: %w", err)
+	err := web.Validate(file)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		err = at.Err
+	}
+	return fmt.Errorf("web.config_file: %s", config.WithoutValues(err.Error()))
 }
 
 // listeners are the sockets that systemd passed, or those of our addresses.

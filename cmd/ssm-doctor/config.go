@@ -1,15 +1,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 
-	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/spf13/cobra"
 
 	"ssm-doctor/agent/config"
+	"ssm-doctor/agent/daemon"
 	"ssm-doctor/agent/report"
 )
 
@@ -32,11 +30,8 @@ func newConfigCmd(a *app) *cobra.Command {
 			if err != nil {
 				return usagef("%w", err)
 			}
-			if err := web.Validate(c.WebConfigFile); err != nil {
-				if at := (*fs.PathError)(nil); errors.As(err, &at) {
-					err = at.Err // the key says which; who knows what its value is
-				}
-				return usagef("%s: web.config_file: %w", args[0], err)
+			if err := daemon.ValidWeb(c.WebConfigFile); err != nil {
+				return usagef("%s: %w", args[0], err)
 			}
 			for _, w := range c.Warnings() {
 				fmt.Fprintf(a.err, "%s: warning: %s\n", report.Printable(args[0]), report.Printable(fmt.Sprint(w)))

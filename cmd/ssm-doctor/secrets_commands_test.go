@@ -287,13 +287,55 @@ func TestNoSecretOfConfiguration(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for k, text := range []string{"endpoint_url: %s\n", "%s: true\n", "web:\n  listen_addresses: [%s]\n", "textfile: %s\n", "region: %s\n", "log:\n  level: %s\n", "schedule:\n  local: %s\n", "features: [%s]\n", "state_dir: %s\n", "web:\n  config_file: %s\n", "agent_latest: %s\n", "web: %s\n", "%s\n"} {
-		for i, form := range foreignForms {
-			secret := fmt.Sprintf("Zf%02dxK%02dwTr8", k, i)
-			name := filepath.Join(dir, fmt.Sprintf("%d-%d.yml", k, i))
-			if err := os.WriteFile(name, []byte(strings.ReplaceAll(text, "%s", quoted(fmt.Sprintf(form, secret)))), 0o600); err != nil {
+		try := func(secret, value string) {
+			name := filepath.Join(dir, "ssm-doctor.yml")
+			if err := os.WriteFile(name, []byte(strings.ReplaceAll(text, "%s", value)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if said := said(t, nil, "config", "check", name); strings.Contains(said, secret) {
+			all := said(t, nil, "config", "check", name)
+			s := serve{a: &app{getenv: func(string) string { return "" }}, file: name}
+			c, err := s.load()
+			if err == nil {
+				err = daemon.ValidWeb(c.WebConfigFile)
+			}
+			if all += fmt.Sprint(err); strings.Contains(all, secret) {
+				t.Errorf("%q: %s", strings.ReplaceAll(text, "%s", value), all)
+			}
+		}
+		for i, form := range foreignForms {
+			secret := fmt.Sprintf("Zf%02dxK%02dwTr8", k, i)
+			try(secret, quoted(fmt.Sprintf(form, secret)))
+			if !strings.HasPrefix(form, "'") { // of YAML that is a word by itself
+				try(secret, fmt.Sprintf(form, secret))
+			}
+		}
+		for _, secret := range []string{"hunter2", "71235310", "Zf00xK00wTr8"} {
+			for _, value := range []string{"*" + secret, "[*" + secret + "]", "&" + secret + " x", "!" + secret + " x", "admin:" + secret, quoted("admin:" + secret), quoted("https://admin:" + secret)} {
+				try(secret, value)
+			}
+		}
+	}
+}
+
+// TestNoSecretOfWebConfiguration: the file of users and keys is read by another parser.
+func TestNoSecretOfWebConfiguration(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	name, conf := filepath.Join(dir, "web.yml"), filepath.Join(dir, "ssm-doctor.yml")
+	if err := os.WriteFile(conf, []byte("web:\n  config_file: "+quoted(name)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"basic_auth_users: %s\n", "basic_auth_users: [%s]\n", "%s\n", "*%s\n", "basic_auth_users:\n  admin: *%s\n", "%s: x\n", "tls_server_config: %s\n", "tls_server_config:\n  client_auth_type: %s\n  cert_file: a\n  key_file: b\n", "tls_server_config:\n  min_version: %s\n"} {
+		for _, form := range []string{"%s", "password=%s", "\"%s\"", "'it is %s'"} {
+			const secret = "hunter2two"
+			if err := os.WriteFile(name, []byte(fmt.Sprintf(text, fmt.Sprintf(form, secret))), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			said := said(t, nil, "config", "check", conf)
+			if strings.Contains(said, "good") {
+				t.Errorf("%q, %q is good", text, form)
+			}
+			if strings.Contains(said, secret[:5]) {
 				t.Errorf("%q, %q: %s", text, form, said)
 			}
 		}

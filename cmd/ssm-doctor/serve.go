@@ -24,6 +24,7 @@ import (
 	"ssm-doctor/agent/gather/awsapi"
 	"ssm-doctor/agent/outside"
 	"ssm-doctor/agent/report"
+	"ssm-doctor/agent/safefile"
 	"ssm-doctor/checks/facts"
 )
 
@@ -98,7 +99,9 @@ func (s *serve) load() (*config.Config, error) {
 	}
 	c, err := config.Load(file, named, s.a.getenv, flags, configNames())
 	if err == nil && c.WebConfigFile != "" { // it says who may see the report
-		err = svc.OwnedByAdmin(c.WebConfigFile)
+		if err = svc.OwnedByAdmin(c.WebConfigFile); err != nil && !errors.Is(err, safefile.ErrRefused) {
+			err = errors.New("web.config_file: its owner cannot be read") // what is no file may be a secret
+		}
 	}
 	if err == nil && s.outside != "" { // it says what the report says
 		err = svc.OwnedByAdmin(s.outside)
