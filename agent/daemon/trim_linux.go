@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"bytes"
+	"encoding/binary"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -22,8 +24,9 @@ func Trim() {
 	if err != nil {
 		return
 	}
+	constants := fixedConstants()
 	for line := range bytes.Lines(maps) {
-		if from, to, ok := codeOf(string(line), exe); ok {
+		if from, to, ok := codeOf(string(line), exe, constants); ok {
 			_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED)
 		}
 	}
@@ -33,8 +36,8 @@ func Trim() {
 const fixed = 1 << 28
 
 // codeOf reads a line of /proc/self/maps when it is code of a program, or constants of one
-// that always lies at the same place, so that nothing in them is relocated.
-func codeOf(line, exe string) (from, to uintptr, ok bool) {
+// that always lies at the same place, where no loader writes into them.
+func codeOf(line, exe string, constants bool) (from, to uintptr, ok bool) {
 	f := strings.Fields(line)
 	if len(f) < 6 || f[1] != "r-xp" && f[1] != "r--p" || f[5] != exe {
 		return 0, 0, false
@@ -42,5 +45,37 @@ func codeOf(line, exe string) (from, to uintptr, ok bool) {
 	a, b, _ := strings.Cut(f[0], "-")
 	x, err1 := strconv.ParseUint(a, 16, 64)
 	y, err2 := strconv.ParseUint(b, 16, 64)
-	return uintptr(x), uintptr(y), err1 == nil && err2 == nil && x < y && (f[1] == "r-xp" || y < fixed)
+	return uintptr(x), uintptr(y), err1 == nil && err2 == nil && x < y && (f[1] == "r-xp" || constants && y < fixed)
+}
+
+// fixedConstants reports whether no loader writes into constants of this program.
+func fixedConstants() bool {
+	f, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, 4096)
+	n, _ := io.ReadFull(f, head)
+	return neverWritten(head[:n])
+}
+
+// neverWritten reads the beginning of a 64-bit program: whether it has no loader
+// (PT_INTERP), and no part that is written first and read-only then (PT_GNU_RELRO).
+// Source: elf(5).
+func neverWritten(head []byte) bool {
+	if len(head) < 64 || string(head[:5]) != "\x7fELF\x02" {
+		return false
+	}
+	at, size, n := binary.NativeEndian.Uint64(head[32:]), int(binary.NativeEndian.Uint16(head[54:])), int(binary.NativeEndian.Uint16(head[56:]))
+	if at > 4096 || size < 4 || n == 0 || int(at)+n*size > len(head) {
+		return false
+	}
+	for i := range n {
+		switch binary.NativeEndian.Uint32(head[int(at)+i*size:]) {
+		case 3, 0x6474e552: // PT_INTERP, PT_GNU_RELRO
+			return false
+		}
+	}
+	return true
 }

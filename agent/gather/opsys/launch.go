@@ -150,10 +150,7 @@ func launchRun(env *gather.Env, at string) facts.Seen[facts.LaunchRun] {
 	if err != nil {
 		return gather.Unknown[facts.LaunchRun](err, gather.FileURL(at))
 	}
-	zone, err := gather.HostZone(env)
-	if err != nil {
-		zone = time.UTC
-	}
+	zone, _ := gather.HostZone(env) // UTC where it is not known
 	run := parseLaunchLog(b, zone)
 	switch {
 	case run.At.IsZero() && len(b) > 0:
