@@ -177,18 +177,24 @@ func (e explainer) search(words []string) error {
 }
 
 // pasted tells a text that was pasted behind explain from flags, which hold no space: some
-// errors begin with dashes, such as those of Session Manager's plug-in.
+// errors begin with dashes, such as those of Session Manager's plug-in. Such texts go behind
+// the flags.
 func pasted(args []string) []string {
 	if len(args) < 2 || args[0] != "explain" || slices.Contains(args, "--") {
 		return args
 	}
-	i := slices.IndexFunc(args, func(s string) bool {
-		return strings.HasPrefix(s, "-") && strings.Contains(s, " ") && !strings.Contains(strings.SplitN(s, " ", 2)[0], "=")
-	})
-	if i < 0 {
+	var flags, texts []string
+	for _, s := range args[1:] {
+		if first, _, space := strings.Cut(s, " "); space && strings.HasPrefix(s, "-") && !strings.Contains(first, "=") {
+			texts = append(texts, s)
+		} else {
+			flags = append(flags, s)
+		}
+	}
+	if len(texts) == 0 {
 		return args
 	}
-	return slices.Insert(slices.Clone(args), i, "--")
+	return slices.Concat(args[:1], flags, []string{"--"}, texts)
 }
 
 // entry is a page in a list.
