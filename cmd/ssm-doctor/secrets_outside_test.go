@@ -51,7 +51,8 @@ func TestNoSecretOfOutside(t *testing.T) {
 	}
 	both := []string{cloudtest.NodeID, cloudtest.HybridID}
 	target := outside.Target{Region: cloudtest.Region, IDs: both}
-	planted, often := 0, 25 // how often the commands are asked, which take a second each
+	planted, given, refused := 0, 0, 0 // in an account; in a file, which may be refused
+	often := 25 // how often the commands are asked, which take a second each
 	if os.Getenv("SSM_DOCTOR_SECRETS") == "all" {
 		often = 3
 	}
@@ -94,17 +95,18 @@ func TestNoSecretOfOutside(t *testing.T) {
 		if p.done == "" {
 			break
 		}
-		planted++
 		file, err := outside.Parse(b)
 		if err != nil {
+			refused++
 			continue
 		}
+		given++
 		look("file: "+p.done, secret, form, outsideOutput(t, dir, facts, file, n%often == 0))
 	}
-	if planted < 400 {
-		t.Errorf("only %d secrets", planted)
+	if planted < 200 || given < 200 {
+		t.Errorf("only %d and %d secrets", planted, given)
 	}
-	t.Logf("%d secrets", planted)
+	t.Logf("%d secrets in an account, %d in a file, %d files refused", planted, given, refused)
 }
 
 // planter puts a text in the place of one text of documents that pass.
