@@ -36,7 +36,7 @@ func quoted(s string) string {
 	return strconv.Quote(s)
 }
 
-var addressForm = pattern.New(`^(?:https?://)?(?:localhost|[0-9.]{0,15}|\[[0-9a-f:.]{0,45}\]):[0-9]{1,5}$`)
+var addressForm = pattern.New(`^(?:[a-z]{2,10}://)?(?:localhost|[0-9.]{0,15}|\[[0-9a-f:.]{0,45}\]):[0-9]{1,5}$`)
 
 // WithoutValues takes out of a message what it repeats of a file. A parser repeats what it
 // cannot read, and that may be a secret.
