@@ -121,9 +121,9 @@ func (w Way) others(fix []Step) string {
 	case 0:
 		return ""
 	case 1:
-		return "Step " + places[0] + " is an operator's"
+		return "Step " + places[0] + " is for an operator"
 	}
-	return "Steps " + strings.Join(places[:len(places)-1], ", ") + " and " + places[len(places)-1] + " are an operator's"
+	return "Steps " + strings.Join(places[:len(places)-1], ", ") + " and " + places[len(places)-1] + " are for an operator"
 }
 
 // planLines is a plan as paragraphs: a sentence, and what it lists.

@@ -34,6 +34,7 @@ import (
 // secretForms are how a secret is written down. %s is the secret.
 var secretForms = []string{
 	"password=%s", "pass=%s", "PGPASSWORD: %s", "--password %s", "-p %s", "curl -u admin:%s https://repo.corp/x", "client_secret=%s", "api_key=%s", "X-Api-Key: %s",
+	`"client_secret": "%s"`, "client_secret: %s", `"Cookie": "sid=%s"`, "map[Cookie:[sid=%s] X-Api-Key:[%[1]s]]", `"Set-Cookie": ["a=1", "sid=%s"]`,
 	"Cookie: session=%s; path=/", "Set-Cookie: id=%s; Secure", "Authorization: Bearer %s", "Authorization: Basic %s", "Proxy-Authorization: Basic %s", "X-Amz-Security-Token: %s",
 	"http://user:%s@proxy.corp:3128", "http://user:%s%%40proxy.corp:3128", "http://user%%3A%s%%40proxy.corp:3128", "http://user:%s%%2540proxy.corp:3128", "//user:%s@proxy.corp", "user:%s@proxy.corp:3128",
 	"https://proxy.corp:3128/?token=%s", "https://proxy.corp/%s/x", "https://proxy.corp/#%s", `{"password":"%s"}`, `{\"SecretAccessKey\":\"%s\"}`, "<Password>%s</Password>", "'%s'", "aws_secret_access_key = %s",
