@@ -37,7 +37,7 @@ func TestVerdictsAgreeInLab(t *testing.T) {
 			b := newBox(t, "agree-"+way.principal)
 			proven, tried := 0, 0
 			for i, name := range carriedPolicies(t) {
-				if testing.Short() && way.principal != "profile" && i%4 != 0 {
+				if testing.Short() && (i%4 != 0 && way.principal != "profile" || i%2 != 0) {
 					continue
 				}
 				raw, ok := iam.Document(name)

@@ -52,7 +52,7 @@ func TestNoSecretOfOutside(t *testing.T) {
 	both := []string{cloudtest.NodeID, cloudtest.HybridID}
 	target := outside.Target{Region: cloudtest.Region, IDs: both}
 	planted, given, refused := 0, 0, 0 // in an account; in a file, which may be refused
-	often := 25                        // how often the commands are asked, which take a second each
+	often := 50                        // how often the commands are asked, which take a second each
 	if os.Getenv("SSM_DOCTOR_SECRETS") == "all" {
 		often = 3
 	}
