@@ -108,7 +108,7 @@ func faults() []fault {
 // unnamed are causes that no host can show, with the reason.
 var unnamed = map[string]string{
 	"healthy":             "the answer of a host without fault is no root cause",
-	"wmi-stopped":         "a simulated Windows has no service manager; see the Windows lab",
+	"wmi-stopped":         "no fault of these hosts stops another service of Windows; see the table of registration-fingerprint",
 	"client-side-problem": "lies with the caller; seen from the host it is a managed node",
 }
 

@@ -303,9 +303,9 @@ func sockets(fsys gather.FileSystem, pid string, into map[string]bool) error {
 		return err
 	}
 	for _, e := range es {
-		l, e := fsys.Readlink(dir + "/" + e.Name())
-		if e != nil && !gather.Missing(e) {
-			err = e // it may be a connection
+		l, unread := fsys.Readlink(dir + "/" + e.Name())
+		if unread != nil && !gather.Missing(unread) {
+			err = unread // it may be a connection
 		}
 		if i, ok := strings.CutPrefix(l, "socket:["); ok {
 			into[strings.TrimSuffix(i, "]")] = true
