@@ -16,7 +16,7 @@ var InstanceProfileTrust = register(Check{
 	Station: AtCredentials,
 	Causes:  []string{"instance-profile-trust-broken"},
 	Doc: "The metadata service reports a Code beside a role's credentials. Anything but Success means that EC2 could not assume the role: its trust policy does not name ec2.amazonaws.com, " +
-		"or role or profile were deleted. Credentials that had ended when they were given out are not renewed either. The trust policy itself cannot be read here.",
+		"or role or profile were deleted. Credentials that had ended when they were given out are not renewed either; those that AWS does not know belong to a role that was deleted, and perhaps made again under its name. The trust policy itself cannot be read here.",
 	Eval: func(n *node.Node) Finding {
 		profile, role := n.Facts.IMDS.Profile, n.Facts.IMDS.Role
 		switch {
@@ -39,6 +39,12 @@ var InstanceProfileTrust = register(Check{
 		switch {
 		case code == "Success" && ok && !r.Expires.IsZero() && !r.Expires.After(n.Now()):
 			return endedAtTheSource(n, name, p.Name, r, from)
+		case code == "Success" && (n.Acceptance.Now == node.No || n.Credentials.Held.Refused.Yes()) && refusedAtTheSource(n):
+			return unknownToAWS(n, name, p.Name)
+		case code == "Success" && n.Acceptance.Now == node.Unknown && refusedAtTheSource(n):
+			return unknown("AWS does not know the credentials of the role %s that are given out, and whether the node is accepted is not known", name)
+		case code == "Success" && n.Acceptance.Now != node.Yes && !n.Facts.Permissions.Identities.LookedAt():
+			return unknown("credentials of the role %s are given out; whether AWS knows them was not asked", name)
 		case code == "Success":
 			return pass("credentials of the role %s are given out", name)
 		case code == "" && ok:
@@ -77,6 +83,38 @@ func endedAtTheSource(n *node.Node, name, profile string, r facts.Role, from str
 		saw("imds GET iam/security-credentials/"+name, "Success, valid until "+text.Stamp(r.Expires), from).with("role", n.Identity.Role, "profile", profile).
 		logged(n.Log.CurrentCredentials(facts.SigProfileFailed)).
 		fix(causes.AttachProfileAgain...)
+	return asFarAsUsed(n, fd)
+}
+
+// refusedAtTheSource reports whether AWS does not know the credentials that the metadata
+// service gives out: this run signed with them, and nothing was answered.
+func refusedAtTheSource(n *node.Node) bool {
+	for _, p := range n.Facts.Permissions.Actions.Some() {
+		if p.Identity == facts.SourceProfile && (p.Verdict != facts.Inconclusive || p.Code != "" && !node.RefusesKey(p.Code)) {
+			return false
+		}
+	}
+	id := n.Called(facts.SourceProfile)
+	return id != nil && id.Outcome == facts.CallRefused && node.RefusesKey(id.Code)
+}
+
+// unknownToAWS is the finding of such credentials.
+func unknownToAWS(n *node.Node, name, profile string) Finding {
+	id := n.Called(facts.SourceProfile)
+	if n.MayBeHybrid() {
+		return unknown("AWS refuses the credentials of the role %s (%s), and whether the node needs them is not known", name, id.Code)
+	}
+	fd := blocks("instance-profile-trust-broken", Likely, "AWS does not know the credentials that the metadata service gives out for the role %s (%s): the role was deleted, and perhaps made again under its name", name, id.Code).
+		saw("sts GetCallerIdentity with the credentials of the instance profile", id.Code, n.Facts.Permissions.Identities.From).with("role", n.Identity.Role, "profile", profile).
+		fix(causes.MakeRoleAgain).fix(causes.AttachProfileAgain...)
+	if m := n.Credentials.Held.Refused; m.Yes() {
+		fd = fd.logged(m)
+	}
+	return asFarAsUsed(n, fd)
+}
+
+// asFarAsUsed says what a profile without credentials does to a node, which may have others.
+func asFarAsUsed(n *node.Node, fd Finding) Finding {
 	switch {
 	case n.Identity.Hybrid == node.Yes:
 		return fd.as(Notes)

@@ -29,6 +29,22 @@ func TestInstanceProfileTrust(t *testing.T) {
 			}
 		}
 	}
+	// unknownKey is a role whose credentials AWS refuses, wherever this run signed with them.
+	unknownKey := func(code string, changes ...func(*facts.Facts)) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			for i := range f.Permissions.Identities.Value {
+				if id := &f.Permissions.Identities.Value[i]; id.Source == facts.SourceProfile {
+					id.Outcome, id.Code = facts.CallRefused, code
+				}
+			}
+			for i := range f.Permissions.Actions.Value {
+				f.Permissions.Actions.Value[i].Verdict, f.Permissions.Actions.Value[i].Code = facts.Inconclusive, code
+			}
+			for _, change := range changes {
+				change(f)
+			}
+		}
+	}
 	roleUnread := func(f *facts.Facts) { f.IMDS.Role = facts.Unknown[facts.Role]("no answer in time", "") }
 	profileUnread := func(f *facts.Facts) { f.IMDS.Profile = facts.Unknown[facts.Profile]("no answer in time", "") }
 	profileCode := func(code string) func(*facts.Facts) {
@@ -64,6 +80,11 @@ func TestInstanceProfileTrust(t *testing.T) {
 		{name: "ended by a clock that is wrong", fault: ended(neverAccepted, func(f *facts.Facts) { f.Network.Skew.Value = 9000 }), want: want{status: Unknown, effect: Blocks, says: "by the clock of this host, which is wrong"}},
 		{name: "ended by a clock that was not compared", fault: ended(neverAccepted, func(f *facts.Facts) { f.Network.Skew = facts.Unknown[float64]("not asked", "") }), want: want{status: Unknown, effect: Blocks, says: "which was not compared with that of AWS"}},
 
+		{name: "unknown to AWS", fault: unknownKey("InvalidClientTokenId", neverAccepted), want: want{status: Fail, effect: Blocks, cause: "instance-profile-trust-broken", confidence: Likely, says: "AWS does not know the credentials that the metadata service gives out for the role WebServerRole (InvalidClientTokenId)", value: "role=WebServerRole"}},
+		{name: "unknown to AWS, while the node is accepted", fault: unknownKey("ExpiredToken"), want: is(Pass, "credentials of the role WebServerRole are given out")},
+		{name: "whether AWS knows them not asked", fault: func(f *facts.Facts) { neverAccepted(f); f.Permissions = facts.Permissions{} }, want: is(Unknown, "whether AWS knows them was not asked")},
+		{name: "a signature that does not match", fault: unknownKey("SignatureDoesNotMatch", neverAccepted), want: is(Pass, "credentials of the role WebServerRole are given out")},
+		{name: "sts does not know them, and ssm does", fault: unknownKey("InvalidClientTokenId", neverAccepted, func(f *facts.Facts) { f.Permissions.Actions.Value[0].Verdict = facts.AllowedProven }), want: is(Pass, "credentials of the role WebServerRole are given out")},
 		{name: "broken", fault: broken(neverAccepted), want: named(Blocks, says, "imds GET iam/security-credentials/WebServerRole: Code AssumeRoleUnauthorizedAccess "+message+" (imds:GET /latest/meta-data/iam/security-credentials/WebServerRole)", "role=WebServerRole")},
 		{name: "broken, and in the log", fault: broken(neverAccepted, func(f *facts.Facts) {
 			log(f, facts.SigProfileFailed, 5*time.Minute, "EC2RoleRequestError: no EC2 instance role found")

@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
 )
@@ -14,6 +15,11 @@ var NodeManaged = register(Check{
 		"This is the proof of a managed node; everything else is the search for what is in the way.",
 	Eval: func(n *node.Node) Finding {
 		if p := n.Acceptance.Proof; n.Acceptance.Now == node.Yes {
+			m := n.Log.Last(facts.SigHealthFailed)
+			if m.Yes() && !n.Log.Last(facts.SigHealthOK).Last.After(m.Last) && node.IsServiceError(n.CodeOf(m.Match)) {
+				return warns("accepted by its channel; its heartbeats are answered %s, last %s", n.CodeOf(m.Match), n.Ago(m.Last)).
+					sawAt("last accepted call", text.Cut(p.What, 200), p.From, p.At).logged(m)
+			}
 			return pass("accepted %s", n.Ago(p.At)).sawAt("last accepted call", text.Cut(p.What, 200), p.From, p.At)
 		}
 		switch {
@@ -21,6 +27,8 @@ var NodeManaged = register(Check{
 			return unreadLog(n)
 		case n.Agent.Core == node.Unknown:
 			return unread("processes", n.Facts.Agent.Processes)
+		case !n.Acceptance.Last.At.IsZero() && node.IsServiceError(n.CodeOf(n.Acceptance.Failed)):
+			return unknown("last accepted %s; since then AWS answers %s, which says that the service is busy or in trouble, and nothing of this node", n.Ago(n.Acceptance.Last.At), n.CodeOf(n.Acceptance.Failed))
 		case !n.Acceptance.Last.At.IsZero():
 			return unknown("last accepted %s, too long ago or followed by a failure", n.Ago(n.Acceptance.Last.At))
 		case n.Facts.Credentials.Runtime.Unknown():

@@ -19,6 +19,16 @@ func TestNodeManaged(t *testing.T) {
 		{name: "refused since", fault: func(f *facts.Facts) {
 			log(f, facts.SigHealthFailed, time.Minute, "ERROR [HealthCheck] error when calling AWS APIs")
 		}, want: want{status: Unknown, says: "followed by a failure"}},
+		{name: "throttled since, without a channel", fault: func(f *facts.Facts) {
+			refuse(f, facts.SigHealthFailed, time.Minute, "ThrottlingException", "Rate exceeded")
+			f.Agent.Channel = facts.Known([]facts.Socket{}, "")
+		}, want: want{status: Unknown, says: "since then AWS answers ThrottlingException, which says that the service is busy"}},
+		{name: "throttled since, and connected", fault: func(f *facts.Facts) {
+			refuse(f, facts.SigHealthFailed, time.Minute, "ThrottlingException", "Rate exceeded")
+		}, want: want{status: Warn, says: "accepted by its channel; its heartbeats are answered ThrottlingException, last 60 s ago"}},
+		{name: "refused since, and connected", fault: func(f *facts.Facts) {
+			refuse(f, facts.SigHealthFailed, time.Minute, "AccessDeniedException", "not authorized")
+		}, want: want{status: Unknown, says: "followed by a failure"}},
 		{name: "too long ago", fault: func(f *facts.Facts) {
 			neverAccepted(f)
 			log(f, facts.SigRotation, 7*time.Hour, "Next credential rotation will be in 29.9 minutes")

@@ -168,7 +168,7 @@ var networkCauses = []Cause{
 			windows.onHost("Check how it fails", `Select-String -Path (Join-Path {log} ssm-agent-worker.log) -Pattern 'control ?channel|websocket' | Select-Object -Last 20`),
 			asRoot("Restart the agent: it opens the channel again", "{restart}"),
 			onHost("If its handshake is refused again, let the administrator of the proxy or firewall allow wss (websocket upgrade) to {endpoint}, without inspection; the name to give", "echo {endpoint}:443"),
-			operator("If the service answers with a status of 500 or more, check for a service event in this Region", "aws health describe-events --region us-east-1 --filter services=SSM,regions={region},eventStatusCodes=open"),
+			operator("If the service answers with a status of 500 or more, check for a service event in this Region", serviceEvents),
 			verify,
 		},
 		Docs: []string{docMessageAPI, docSession},

@@ -96,6 +96,17 @@ var AttachProfile = []Step{
 	restartFailed, verify,
 }
 
+const serviceEvents = "aws health describe-events --region us-east-1 --filter services=SSM,regions={region},eventStatusCodes=open"
+
+// ServiceEvents asks whether Systems Manager itself is in trouble.
+var ServiceEvents = operator("See whether the service has an open event in this Region; without one, too many calls of this account are the likely reason", serviceEvents)
+
+// MakeRoleAgain makes the role of an instance profile, where it is gone.
+var MakeRoleAgain = operator("If the role {role} was deleted and is not there again, make it, with what a managed node needs",
+	"aws iam create-role --role-name {role} --assume-role-policy-document '"+trustEC2+"'\n"+
+		"aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore\n"+
+		"aws iam add-role-to-instance-profile --instance-profile-name {profile} --role-name {role}")
+
 // AttachProfileAgain makes EC2 give out new credentials of the profile that is attached.
 var AttachProfileAgain = []Step{
 	operator("Attach the instance profile again: EC2 then gives out new credentials", associateAgain),

@@ -57,7 +57,11 @@ func tried(n *node.Node) []text.Text {
 		say("the agent's log and state: the last accepted call was %s", n.Ago(n.Acceptance.Last.At))
 	}
 	if n.Acceptance.Failed.ID != "" {
-		say("the agent's log: the last failure was %s", n.Ago(n.Acceptance.Failed.Last))
+		said := text.New("")
+		if code := n.CodeOf(n.Acceptance.Failed); code != "" {
+			said = text.New(", %s", code)
+		}
+		say("the agent's log: the last failure was %s%s", n.Ago(n.Acceptance.Failed.Last), said)
 	}
 	if n.Identity.OnEC2 != node.Yes && n.Identity.InECS != node.Yes && n.Identity.Hybrid != node.Yes {
 		ec2 := map[node.Answer]string{node.No: "not an EC2 instance", node.Unknown: "neither its firmware nor the metadata service says that it is an EC2 instance"}[n.Identity.OnEC2]
@@ -137,7 +141,11 @@ func safeSteps(n *node.Node, found Findings, a Answer) []causes.Step {
 	case slices.ContainsFunc(f.Sources, func(s facts.Source) bool { return s.Broken() }):
 		out = append(out, host("Look again with more time", "ssm-doctor check --timeout 60s"))
 	}
-	if a.Root == nil && n.Identity.InECS != node.Yes {
+	busy := node.IsServiceError(n.CodeOf(n.Acceptance.Failed))
+	if busy {
+		out = append(out, causes.ServiceEvents)
+	}
+	if a.Root == nil && n.Identity.InECS != node.Yes && !busy {
 		switch n.Agent.Core {
 		case node.Yes:
 			out = append(out, causes.Step{Text: "Restart the agent: it tries everything again, and its log says what fails", Command: "{restart}", Where: causes.OnHost, Root: true})

@@ -7,6 +7,7 @@ import (
 
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/factstest"
+	"ssm-doctor/checks/iam"
 )
 
 // A state that cannot be told comes with what was tried, what is missing, a step that
@@ -25,6 +26,13 @@ func TestDoubt(t *testing.T) {
 		not   string
 	}{
 		{"silent", quiet, "systemctl restart amazon-ssm-agent|ssm-doctor check --wait 5m|describe-instance-information", "sudo"},
+		{"busy", func(f *facts.Facts) {
+			quiet(f)
+			at := f.CollectedAt.Add(-time.Minute)
+			f.Log.Matches.Value = []facts.Match{{ID: facts.SigHealthFailed, Count: 1, First: at, Last: at, Text: "ThrottlingException: Rate exceeded"}}
+			f.Log.Refusals = facts.Known([]facts.Refusal{{Refusal: iam.ParseRefusal("ThrottlingException", "Rate exceeded"), At: at, Match: facts.SigHealthFailed}}, "")
+			f.Agent.Channel = facts.Known([]facts.Socket{}, "")
+		}, "aws health describe-events|ssm-doctor check --wait 5m", "systemctl restart"},
 		{"without root", unread, "sudo ssm-doctor check|systemctl restart", ""},
 		{"stopped", func(f *facts.Facts) {
 			quiet(f)

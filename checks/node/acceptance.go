@@ -57,6 +57,8 @@ func lastFailure(n *Node) facts.Match {
 		switch {
 		case m.ID == facts.SigRegisterFailed && n.Identity.HybridMeant == No:
 			// somebody tried to register an EC2 instance, which needs none
+		case m.ID == facts.SigHealthFailed && n.Channel.Connected == Yes && IsServiceError(n.CodeOf(m)):
+			// its channel says more than an answer that is no refusal
 		case slices.Contains(ofRenewal, m.ID) && n.Agent.Worker != No && m.Last.After(held.Since) && held.Valid(m.Last):
 		case saysNodeFailed(m.ID) && m.Last.After(last.Last) && !isAhead(n.Facts, m.Last):
 			last = m
@@ -66,6 +68,25 @@ func lastFailure(n *Node) facts.Match {
 		last = r.Match
 	}
 	return last
+}
+
+// serviceErrors are the codes by which a service says that it could not answer now, which
+// says nothing of who asks.
+// Source: AWS General Reference, "Common errors"; Systems Manager API reference.
+var serviceErrors = []string{"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown",
+	"InternalServerError", "InternalServerException", "InternalFailure", "InternalError", "ServiceUnavailable", "ServiceUnavailableException", "ServiceException"}
+
+// IsServiceError reports whether a code is one of those.
+func IsServiceError(code string) bool { return slices.Contains(serviceErrors, code) }
+
+// CodeOf is the error code of AWS that the latest of an entry quotes; empty: none was seen.
+func (n *Node) CodeOf(m facts.Match) string {
+	for _, r := range n.Facts.Log.Refusals.Some() {
+		if r.Match == m.ID && r.At.Equal(m.Last) {
+			return r.Code
+		}
+	}
+	return ""
 }
 
 // ofRenewal are the entries of a renewal of credentials that failed.

@@ -76,8 +76,8 @@ var Table = []Symptom{
 	{[]string{"Not existing InstanceId"}, AnyLog, "the service does not know this registration", []string{"registration-orphaned", "region-mismatch"}},
 	{[]string{"ThrottlingException"}, AnyLog, "AWS asked for fewer calls; the agent waits and tries again", []string{"agent-backoff-wait"}},
 	{[]string{"ExpiredToken"}, AnyLog, "credentials are past their end", []string{"credentials-stale", "clock-skew"}},
-	{[]string{"UnrecognizedClientException"}, AnyLog, "AWS does not know the access key", []string{"shared-credentials-shadow", "credentials-stale", "region-mismatch"}},
-	{[]string{"InvalidClientTokenId"}, AnyLog, "AWS does not know the access key", []string{"shared-credentials-shadow", "credentials-stale", "region-mismatch"}},
+	{[]string{"UnrecognizedClientException"}, AnyLog, "AWS does not know the access key", []string{"shared-credentials-shadow", "credentials-stale", "instance-profile-trust-broken", "region-mismatch"}},
+	{[]string{"InvalidClientTokenId"}, AnyLog, "AWS does not know the access key", []string{"shared-credentials-shadow", "credentials-stale", "instance-profile-trust-broken", "region-mismatch"}},
 
 	// What the network says.
 	{[]string{"failed to get IMDSv2 token"}, AnyLog, "the metadata service gave no token", []string{"imds-disabled", "imds-hop-limit", "imds-unreachable", "imds-blocked-by-host", "imds-route-wrong", "imds-via-proxy"}},
