@@ -232,19 +232,27 @@ func (d *redactor) text(before, s string, address bool) string {
 	if strings.Contains(around, "home") || strings.Contains(around, "users") {
 		s = replaceBehind(before, s, reHome, 2, func(m []string) string { return d.marked("user", m[2]) })
 	}
-	if strings.Contains(around, "://") || strings.Contains(around, "lookup ") {
+	if maybeHost(around) {
 		s = replaceBehind(before, s, reURLHost, 1, func(m []string) string { return d.hostAt(m[1]) })
 	}
 	if strings.Contains(s, ".") || strings.Contains(low, "ip-") {
-		s = reDNS.ReplaceAllStringFunc(s, d.host)
+		s = editWords(s, func(word string) string {
+			if strings.Contains(word, ".") || strings.Contains(strings.ToLower(word), "ip-") {
+				return reDNS.ReplaceAllStringFunc(word, d.host)
+			}
+			return word
+		})
 	}
 	if !strings.ContainsAny(s, "0123456789:") {
 		return s
 	}
 	for range 2 { // neighbours share the sign between them
+		if digitsOf(s) < 12 {
+			break
+		}
 		s = replaceBehind("", s, reAccount, 2, func(m []string) string { return d.account(m[2]) })
 	}
-	if strings.Contains(s, "A") {
+	if strings.Contains(s, "A") && containsAny(s, uniqueIDs) {
 		s = reUniqueID.ReplaceAllString(s, "${1}…")
 	}
 	if strings.Count(s, ".") < 3 && strings.Count(s, ":") < 2 {
@@ -259,8 +267,20 @@ const contextBytes = 40
 var (
 	reAccount  = pattern.New(`(^|[^0-9A-Za-z])([0-9]{12}|[0-9]{4}-[0-9]{4}-[0-9]{4})($|[^0-9A-Za-z])`)
 	reUniqueID = pattern.New(`\b(AROA|AIDA|AGPA|ANPA|AIPA|ANVA|ASCA|APKA)[A-Z0-9]{12,}\b`)
+	uniqueIDs  = []string{"AROA", "AIDA", "AGPA", "ANPA", "AIPA", "ANVA", "ASCA", "APKA"}
 	reNodeID   = pattern.New(`^m?i-[0-9a-f]{8,17}$`)
 )
+
+// digitsOf counts digits.
+func digitsOf(s string) int {
+	n := 0
+	for i := range len(s) {
+		if s[i] >= '0' && s[i] <= '9' {
+			n++
+		}
+	}
+	return n
+}
 
 // account is what stands for an account.
 func (d *redactor) account(s string) string {
@@ -287,8 +307,13 @@ func shortAccount(s string) string {
 // standIns replaces what redaction left of a value in a command by words that a
 // reader knows to replace; they are those of commands without a known value.
 func standIns(s string) any {
+	if !strings.ContainsAny(s, "-…") {
+		return s
+	}
 	out := reShortAccount.ReplaceAllString(s, "ACCOUNT_ID")
-	out = reNumbered.ReplaceAllString(out, "ADDRESS")
+	if strings.Contains(out, "-ip") {
+		out = reNumbered.ReplaceAllString(out, "ADDRESS")
+	}
 	out = reToken.ReplaceAllStringFunc(out, func(m string) string {
 		kind, _, _ := strings.Cut(m, "-")
 		if kind == "name" {

@@ -46,6 +46,11 @@ func (d *redactor) host(name string) string {
 // reURLHost finds hosts by where they stand, whatever they are called.
 var reURLHost = pattern.New(`(?i)(?:\b[a-z][a-z0-9+.-]*://(?:[^\s/@"'<>]*@)?|\blookup )([a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?)\b`)
 
+// maybeHost is a cheap test for what reURLHost finds.
+func maybeHost(low string) bool {
+	return strings.Contains(low, "://") || strings.Contains(low, "lookup ")
+}
+
 // hostAt is host for a word that must be one, but for addresses, which have
 // their own way, this host itself and placeholders.
 func (d *redactor) hostAt(name string) string {

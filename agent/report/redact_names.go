@@ -28,13 +28,16 @@ func (d *redactor) learnFrom(before, s string) {
 		}
 	}
 	before = before[max(0, len(before)-contextBytes):]
-	replaceBehind(before, s, reURLHost, 1, func(m []string) string {
-		// A plain word is left to where it stands: others may use it too.
-		if h := m[1]; d.hostAt(h) != h && strings.ContainsAny(h, ".-0123456789") {
-			d.name("host", h)
-		}
-		return m[1]
-	})
+	around := strings.ToLower(before + s)
+	if maybeHost(around) {
+		replaceBehind(before, s, reURLHost, 1, func(m []string) string {
+			// A plain word is left to where it stands: others may use it too.
+			if h := m[1]; d.hostAt(h) != h && strings.ContainsAny(h, ".-0123456789") {
+				d.name("host", h)
+			}
+			return m[1]
+		})
+	}
 	if e := node.SessionUser(s); e != "" && !isOurs(e) {
 		d.name("user", e)
 	}
@@ -43,10 +46,12 @@ func (d *redactor) learnFrom(before, s string) {
 			d.name("bucket", m[1])
 		}
 	}
-	for _, m := range node.LogGroupRE.FindAllStringSubmatch(s, -1) {
-		d.logGroup(m[1])
+	if strings.Contains(s, "Log group ") {
+		for _, m := range node.LogGroupRE.FindAllStringSubmatch(s, -1) {
+			d.logGroup(m[1])
+		}
 	}
-	if !maybeNamed(strings.ToLower(before + s)) {
+	if !maybeNamed(around) {
 		return
 	}
 	replaceBehind(before, s, reNamed, 2, func(m []string) string {

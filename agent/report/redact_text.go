@@ -71,8 +71,9 @@ func editValue(v any, verb, before string, edit func(before, value string) any) 
 // as a whole still hold one, it becomes a single value without it.
 func withoutSecretsIn(t text.Text) text.Text {
 	t = editValues(t, "", func(_, v string) any { return stripSecrets(v) })
-	if whole := t.String(); stripSecrets(whole) != whole {
-		return text.Plain(stripSecrets(whole))
+	whole := t.String()
+	if stripped := stripSecrets(whole); stripped != whole {
+		return text.Plain(stripped)
 	}
 	return t
 }

@@ -2,58 +2,67 @@ package report
 
 import (
 	"strings"
+	"sync"
 
+	"ssm-doctor/checks/logline"
 	"ssm-doctor/checks/pattern"
 )
 
 // removed stands where a secret stood. No pattern below matches it.
 const removed = "[removed]"
 
-// secretPattern finds one kind of secret. hint is a lower-case part of every
-// match, exact are parts of which every match has one; text without is not searched.
+// secretPattern finds one kind of secret. hints are lower-case parts of every match,
+// exact are parts of which every match has one; text without is not searched.
 type secretPattern struct {
-	hint  string
+	hints []string
 	exact []string
 	re    *pattern.Pattern
 	to    string
 	keep  func(match string) bool // nil: never
+	word  bool                    // a match holds no white space, so only words with the hints are searched
 }
 
+// secretPatterns are those that no name before them tells, or that go on behind white
+// space and quotation marks; stripAssigned finds the others.
 var secretPatterns = []secretPattern{
-	{hint: "private key-", re: pattern.New(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)`), to: removed},
-	// user:password@ of a URL, and of a proxy written without a scheme.
-	{hint: "@", re: pattern.New(`(?i)([a-z][a-z0-9+.-]*://)[^\s/?#"'<>@\[]+(?:@[^\s/?#"'<>@\[]+)*@`), to: "${1}" + removed + "@"},
+	{hints: []string{"private key-"}, re: pattern.New(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)`), to: removed},
+	// user:password@ of a URL, with a scheme or without, and of a proxy.
+	{hints: []string{"//", "@"}, re: pattern.New(`(?i)((?:\b[a-z][a-z0-9+.-]*:)?//)[^\s/?#"'<>@\[]+(?:@[^\s/?#"'<>@\[]+)*@`), to: "${1}" + removed + "@", word: true},
 	// A password with a slash in it; what is a port is none.
-	{hint: "@", re: pattern.New(`(?i)([a-z][a-z0-9+.-]*://)[^\s/@:"'<>\[\]]+:(?:[^\s0-9/@"'<>\[\]]|[0-9]+[^\s0-9/:@?#"'<>\[\]])[^\s"'<>\[\]]*@`), to: "${1}" + removed + "@"},
-	{hint: "@", re: pattern.New(`[^\s/@:"'\[\]=,;(]+:[^\s/@"'\[\]]+@([A-Za-z0-9.-]+:[0-9]{1,5}\b)`), to: removed + "@${1}"},
+	{hints: []string{"://", "@"}, re: pattern.New(`(?i)([a-z][a-z0-9+.-]*://)[^\s/@:"'<>\[\]]+:(?:[^\s0-9/@"'<>\[\]]|[0-9]+[^\s0-9/:@?#"'<>\[\]])[^\s"'<>\[\]]*@`), to: "${1}" + removed + "@", word: true},
+	{hints: []string{":", "@"}, re: pattern.New(`[^\s/@:"'\[\]=,;(]+:[^\s/@"'\[\]]+@([A-Za-z0-9.-]+:[0-9]{1,5}\b|(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}\b)`), to: removed + "@${1}", word: true},
 	// The sign before the host, encoded once or more often.
-	{hint: "40", re: pattern.New(`(?i)([a-z][a-z0-9+.-]*://)[^\s"'<>]*?%(?:25)*40`), to: "${1}" + removed + "@"},
-	{hint: "40", re: pattern.New(`(?i)[^\s/@:"'\[\]=,;(]+(?::|%3a)[^\s/@"'\[\]]+%(?:25)*40([A-Za-z0-9.-]+:[0-9]{1,5}\b)`), to: removed + "@${1}"},
-	{hint: "authorization", re: pattern.New(`(?i)(\bauthorization(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)(?:(?:basic|bearer|negotiate|ntlm|digest|aws4-[a-z0-9-]+)\s+)?[^\s"'\[][^"'\r\n\[]*`), to: "${1}" + removed},
-	{hint: "bearer ", re: pattern.New(`(?i)\b(bearer)\s+[A-Za-z0-9+/=._~-]{12,}`), to: "${1} " + removed},
-	{hint: "basic ", re: pattern.New(`(?i)\b(basic)\s+[A-Za-z0-9+/=]{8,}`), to: "${1} " + removed, keep: plainWord},
-	{hint: "x-amz-", re: pattern.New(`(?i)\b(x-amz-(?:signature|security-token|credential|target-token))((?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s&"'\[\\][^\s&"'\[]*`), to: "${1}${2}" + removed},
-	{hint: "signature=", re: pattern.New(`(?i)\b(signature=)[0-9a-z%+/=]{16,}`), to: "${1}" + removed},
-	{hint: "secret", re: pattern.New(`(?i)(secret_?-?(?:access)?_?-?key\w*(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]*`), to: "${1}" + removed, keep: placeholderValue},
-	{hint: "secret", re: pattern.New(`(?i)(\b[a-z]{2,20}[_-]?secret(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]*`), to: "${1}" + removed, keep: placeholderValue},
-	{hint: "key", re: pattern.New(`(?i)(\bapi[_-]?key(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]*`), to: "${1}" + removed, keep: placeholderValue},
+	{hints: []string{"://", "40", "%"}, re: pattern.New(`(?i)([a-z][a-z0-9+.-]*://)[^\s"'<>]*?%(?:25)*40`), to: "${1}" + removed + "@", word: true},
+	{hints: []string{"40", "%"}, re: pattern.New(`(?i)[^\s/@:"'\[\]=,;(]+(?::|%(?:25)*3a)[^\s/@"'\[\]]+%(?:25)*40([A-Za-z0-9.-]+:[0-9]{1,5}\b)`), to: removed + "@${1}", word: true},
+	// curl -u user:password, and options of the same form; what is all digits is a user and a group.
+	{hints: []string{"-u", ":"}, re: pattern.New(`(?i)((?:^|[\s"'\[(])(?:-u|--(?:proxy-|ftp-|http-)?user)(?:=|\s*|\\*["'],\s*\\*["'])(?:\\*["'])?[^\s:"'=\\-][^\s:"'=\\]*:)[^\s"'\[\\][^\s"']*`), to: "${1}" + removed, keep: userAndGroup},
+	{hints: []string{"-u", "%"}, re: pattern.New(`(\bsmb(?:client|get|cacls)\b[^\n|;]*\s-U\s*["']?[^\s%"'\[]+%)[^\s"'\[]+`), to: "${1}" + removed},
+	{hints: []string{" -p"}, exact: []string{"mysql", "mariadb", "sshpass", "7z"}, re: pattern.New(`(\b(?:mysql\w*|mariadb[\w-]*|sshpass|7za?)\b[^\n|;]*?\s-p)[^\s"'=\[][^\s]*`), to: "${1}" + removed},
+	{exact: []string{"ldap", "redis-cli", "ipmitool"}, re: pattern.New(`(\b(?:ldap\w*\b[^\n|;]*?\s-w|redis-cli\b[^\n|;]*?\s-a|ipmitool\b[^\n|;]*?\s-P)\s*["']?)[^\s"'\[-][^\s"']*`), to: "${1}" + removed},
+	{hints: []string{"authorization"}, re: pattern.New(`(?i)(\bauthorization(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)(?:(?:basic|bearer|negotiate|ntlm|digest|aws4-[a-z0-9-]+)\s+)?[^\s"'\[][^"'\r\n\[]*`), to: "${1}" + removed},
+	{hints: []string{"bearer "}, re: pattern.New(`(?i)\b(bearer)\s+[A-Za-z0-9+/=._~-]{12,}`), to: "${1} " + removed},
+	{hints: []string{"basic "}, re: pattern.New(`(?i)\b(basic)\s+[A-Za-z0-9+/=]{8,}`), to: "${1} " + removed, keep: plainWord},
+	{hints: []string{"x-amz-"}, re: pattern.New(`(?i)\b(x-amz-(?:signature|security-token|credential|target-token))((?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s&"'\[\\][^\s&"'\[]*`), to: "${1}${2}" + removed},
 	// Headers as Go prints them.
-	{hint: ":[", re: pattern.New(`(?i)(\b[a-z0-9_-]*(?:authorization|cookie|api[_-]?key|token|secret|password|credential)[a-z0-9_-]*:)\[[^\]\r\n]+\]?`), to: "${1}" + removed},
+	{hints: []string{":["}, re: pattern.New(`(?i)(\b[a-z0-9_-]*(?:authorization|cookie|api[_-]?key|token|secret|password|credential)[a-z0-9_-]*:)\[[^\]\r\n]+\]?`), to: "${1}" + removed},
 	// A list of cookies, and one, in which an earlier pattern may have found something.
-	{hint: "cookie", re: pattern.New(`(?i)(\b(?:set-)?cookie(?:\\*["'])?\s*:\s*)(?:\[\]string\{|\[)(?:(?:\s*\\*"[^"\r\n]*"?\s*,?)+\s*[\]}]?|[^\r\n\]]*\]?)`), to: "${1}" + removed},
-	{hint: "cookie", re: pattern.New(`(?i)(\b(?:set-)?cookie(?:\\*["'])?\s*:\s*(?:\\*["'])?)(?:\[removed\])?[^\r\n\["'\s\\\]},)](?:="[^"\r\n]*"|[^\r\n"])*`), to: "${1}" + removed},
-	{hint: "key", re: pattern.New(`(?i)(private_?-?key(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]{15,}`), to: "${1}" + removed},
-	{hint: "pass", re: pattern.New(`(?i)((?:password|passwd|passphrase)(?:\\*["'])?(?:\s*[:=>]\s*|\s+is\s+)(?:\\*["'])?)[^\s"',;&}\[\\][^\s"',;&}\[]*`), to: "${1}" + removed, keep: placeholderValue},
-	{hint: "token", re: pattern.New(`(?i)(token(?:value)?(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[A-Za-z0-9+/=_.~-]{20,}`), to: "${1}" + removed, keep: placeholderValue},
-	{hint: "code", re: pattern.New(`(?i)((?:-code|activation_?-?\s?code)(?:\\*["'])?(?:\s*[:=,]\s*|\s+(?:is\s+)?)(?:\\*["'])?)[A-Za-z0-9+/=_-]{10,}`), to: "${1}" + removed, keep: placeholderValue},
-	{hint: "pwd", re: pattern.New(`(?i)(\bpwd(?:\\*["'])?\s*=\s*(?:\\*["'])?)[^\s"'/,;&}\[\\][^\s"',;&}\[]*`), to: "${1}" + removed, keep: placeholderValue},
-	{exact: []string{"MII"}, re: pattern.New(`\bMII[A-Za-z0-9+/=]{16,}`), to: removed},
+	{hints: []string{"cookie"}, re: pattern.New(`(?i)(\b(?:set-)?cookie(?:\\*["'])?\s*:\s*)(?:\[\]string\{|\[)(?:(?:\s*\\*"[^"\r\n]*"?\s*,?)+\s*[\]}]?|[^\r\n\]]*\]?)`), to: "${1}" + removed},
+	{hints: []string{"cookie"}, re: pattern.New(`(?i)(\b(?:set-)?cookie(?:\\*["'])?\s*:\s*(?:\\*["'])?)(?:\[removed\])?[^\r\n\["'\s\\\]},)](?:="[^"\r\n]*"|[^\r\n"])*`), to: "${1}" + removed},
+	{hints: []string{"cookie"}, re: pattern.New(`(?i)(cookies?\s?=\s?["']?)[^\s"'\[][^\s"']*`), to: "${1}" + removed, keep: placeholderValue},
+	{hints: []string{"code"}, re: pattern.New(`(?i)((?:-code|activation_?-?\s?code)(?:\\*["'])?(?:\s*[:=,]\s*|\s+(?:is\s+)?)(?:\\*["'])?)[A-Za-z0-9+/=_-]{10,}`), to: "${1}" + removed, keep: placeholderValue},
+	{exact: []string{"MII"}, re: pattern.New(`\bMII[A-Za-z0-9+/=]{16,}`), to: removed, word: true},
 	// Ids of access keys: the first four characters say what kind it is.
-	{exact: []string{"AKIA", "ASIA", "ABIA", "ACCA"}, re: pattern.New(`\b(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{12,}\b`), to: "${1}…"},
-	{hint: "eyj", re: pattern.New(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?`), to: removed},
+	{exact: []string{"AKIA", "ASIA", "ABIA", "ACCA"}, re: pattern.New(`\b(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{12,}\b`), to: "${1}…", word: true},
+	{exact: []string{"eyJ"}, re: pattern.New(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?`), to: removed, word: true},
 	// Session tokens of STS and of the metadata service begin alike.
-	{exact: []string{"IQoJb3JpZ2lu", "FwoGZXIvYXdz", "FQoGZXIvYXdz", "FQoDYXdz", "AQoDYXdz", "AQAEA"}, re: pattern.New(`\b(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz|FQoDYXdz|AQoDYXdz|AQAEA)[A-Za-z0-9+/=_%-]{16,}`), to: removed},
+	{exact: []string{"IQoJb3JpZ2lu", "FwoGZXIvYXdz", "FQoGZXIvYXdz", "FQoDYXdz", "AQoDYXdz", "AQAEA"}, re: pattern.New(`\b(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz|FQoDYXdz|AQoDYXdz|AQAEA)[A-Za-z0-9+/=_%-]{16,}`), to: removed, word: true},
+	{exact: logline.IssuedStarts, re: logline.Issued, to: removed, word: true},
 }
+
+// userAndGroup spares numbers, as in "--user 1000:1000".
+var reUserAndGroup = pattern.New(`[\s=][0-9]+:[0-9]+$`)
+
+func userAndGroup(match string) bool { return reUserAndGroup.MatchString(match) }
 
 // placeholderValue spares what a reader has to fill in: -code ACTIVATION_CODE,
 // <code>, $CODE.
@@ -69,26 +78,77 @@ func plainWord(match string) bool { return rePlainWord.MatchString(match) }
 
 // stripSecrets takes secrets out of text, whatever the flags say: private
 // keys, passwords, tokens, signatures, activation codes, secret and access key
-// ids. It finds them by their form, so it works on text of any origin.
+// ids. It finds them by their form and by what they are called, so it works on text of
+// any origin. What it has done is looked at again, so that doing it twice changes nothing.
 func stripSecrets(s string) string {
-	if len(s) < 8 {
+	if len(s) < 6 || clean.has(s) {
 		return s
 	}
+	for range maxStrips {
+		next := stripOnce(s)
+		if next == s {
+			clean.add(s)
+			return s
+		}
+		s = next
+	}
+	return removed
+}
+
+// clean are texts in which nothing was found. A report holds most of its texts several
+// times, and is looked through again when it is written.
+var clean cleanTexts
+
+// cleanTexts remembers a few texts, until there are too many.
+type cleanTexts struct {
+	mu    sync.Mutex
+	texts map[string]struct{}
+}
+
+const maxClean, maxCleanBytes = 512, 400
+
+func (c *cleanTexts) has(s string) bool {
+	if len(s) > maxCleanBytes {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.texts[s]
+	return ok
+}
+
+func (c *cleanTexts) add(s string) {
+	if len(s) > maxCleanBytes {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.texts == nil || len(c.texts) >= maxClean {
+		c.texts = make(map[string]struct{}, maxClean)
+	}
+	c.texts[strings.Clone(s)] = struct{}{}
+}
+
+// maxStrips is more than text of any form was seen to need: three.
+const maxStrips = 6
+
+func stripOnce(s string) string {
+	s = stripAssigned(s)
 	low := strings.ToLower(s)
-	for _, p := range secretPatterns {
-		if p.hint != "" && !strings.Contains(low, p.hint) || p.exact != nil && !containsAny(s, p.exact) {
-			continue
+	for i := range secretPatterns {
+		p := &secretPatterns[i]
+		switch {
+		case !p.mayMatch(low, s):
+		case p.word:
+			s = editWords(s, func(word string) string {
+				if !p.mayMatch(strings.ToLower(word), word) {
+					return word
+				}
+				return p.strip(word)
+			})
+		default:
+			s = p.strip(s)
 		}
-		if p.keep == nil {
-			s = p.re.ReplaceAllString(s, p.to)
-			continue
-		}
-		s = p.re.ReplaceAllStringFunc(s, func(m string) string {
-			if p.keep(m) {
-				return m
-			}
-			return p.re.ReplaceAllString(m, p.to)
-		})
 	}
 	if longestRun(s) < 40 {
 		return s
@@ -137,6 +197,57 @@ func longestRun(s string) int {
 		}
 	}
 	return longest
+}
+
+// mayMatch is a cheap test. low is the text in lower case.
+func (p *secretPattern) mayMatch(low, s string) bool {
+	return containsAll(low, p.hints) && (p.exact == nil || containsAny(s, p.exact))
+}
+
+func (p *secretPattern) strip(s string) string {
+	if p.keep == nil {
+		return p.re.ReplaceAllString(s, p.to)
+	}
+	return p.re.ReplaceAllStringFunc(s, func(m string) string {
+		if p.keep(m) {
+			return m
+		}
+		return p.re.ReplaceAllString(m, p.to)
+	})
+}
+
+// editWords edits what stands between white space.
+func editWords(s string, edit func(word string) string) string {
+	const blanks = " \t\n\f\r"
+	var b strings.Builder
+	end := 0
+	for i := 0; i < len(s); {
+		n := strings.IndexAny(s[i:], blanks)
+		if n < 0 {
+			n = len(s) - i
+		}
+		if word := s[i : i+n]; word != "" {
+			if edited := edit(word); edited != word {
+				b.WriteString(s[end:i])
+				b.WriteString(edited)
+				end = i + n
+			}
+		}
+		i += n + 1
+	}
+	if end == 0 {
+		return s
+	}
+	return b.String() + s[end:]
+}
+
+func containsAll(s string, parts []string) bool {
+	for _, p := range parts {
+		if !strings.Contains(s, p) {
+			return false
+		}
+	}
+	return true
 }
 
 func containsAny(s string, parts []string) bool {

@@ -157,7 +157,7 @@ var nameForm = pattern.New(`^[A-Za-z0-9_+=,.@/\\:*$\- ]+$`)
 
 // isName reports whether text can be a name: no part of it is as long, or as mixed, as a key.
 func isName(s string) bool {
-	if !nameForm.MatchString(s) {
+	if !nameForm.MatchString(s) || isIssued(s) {
 		return false
 	}
 	for part := range strings.FieldsFuncSeq(s, func(c rune) bool { return strings.ContainsRune(`/\:., -_`, c) }) {

@@ -17,7 +17,17 @@ func ShownFacts(f *facts.Facts) {
 		r := &f.Log.Refusals.Value[i]
 		r.Refusal = ShownRefusal(r.Refusal)
 	}
-	shownLeaves(reflect.ValueOf(f).Elem(), "")
+	shownLeaves(reflect.ValueOf(f).Elem(), "", shownLeaf)
+}
+
+// WholeFacts takes out of the texts that facts hold what only a secret looks like.
+func WholeFacts(f *facts.Facts) {
+	shownLeaves(reflect.ValueOf(f).Elem(), "", func(field, s string) string {
+		if textFields[field] {
+			return Whole(s)
+		}
+		return s
+	})
 }
 
 // textFields hold sentences of the host's log, of a peer, or of what went wrong. Why
@@ -33,28 +43,28 @@ var nameTexts = map[reflect.Type]bool{
 }
 
 // shownLeaves changes the strings of a value in place.
-func shownLeaves(v reflect.Value, field string) {
+func shownLeaves(v reflect.Value, field string, shown func(field, s string) string) {
 	switch v.Kind() {
 	case reflect.String:
 		if s := v.String(); s != "" {
-			v.SetString(shownLeaf(field, s))
+			v.SetString(shown(field, s))
 		}
 	case reflect.Pointer:
 		if !v.IsNil() {
-			shownLeaves(v.Elem(), field)
+			shownLeaves(v.Elem(), field, shown)
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
-			shownLeaves(v.Index(i), field)
+			shownLeaves(v.Index(i), field, shown)
 		}
 	case reflect.Map:
 		for it := v.MapRange(); it.Next(); {
 			k := reflect.New(v.Type().Key()).Elem()
 			k.Set(it.Key())
-			shownLeaves(k, field)
+			shownLeaves(k, field, shown)
 			e := reflect.New(v.Type().Elem()).Elem()
 			e.Set(it.Value())
-			shownLeaves(e, field)
+			shownLeaves(e, field, shown)
 			v.SetMapIndex(it.Key(), reflect.Value{})
 			v.SetMapIndex(k, e)
 		}
@@ -67,11 +77,11 @@ func shownLeaves(v reflect.Value, field string) {
 			switch {
 			case !f.IsExported():
 			case f.Name == "Value": // of an observation, which has the name of its field
-				shownLeaves(v.Field(i), field)
+				shownLeaves(v.Field(i), field, shown)
 			case f.Name == "Text" && nameTexts[v.Type()]:
-				shownLeaves(v.Field(i), "")
+				shownLeaves(v.Field(i), "", shown)
 			default:
-				shownLeaves(v.Field(i), f.Name)
+				shownLeaves(v.Field(i), f.Name, shown)
 			}
 		}
 	}
@@ -183,7 +193,7 @@ func canBeName(s string, single bool) bool {
 	if s == "" {
 		return true
 	}
-	if !nameForm.MatchString(s) || givesSecret(s) || loginIn(s) {
+	if !nameForm.MatchString(s) || givesSecret(s) || loginIn(s) || isIssued(s) {
 		return false
 	}
 	if i := strings.IndexByte(s, ':'); i >= 0 && !strings.HasPrefix(s, "arn:") && (i != 1 || !strings.HasPrefix(s[1:], `:\`)) && !reColons.MatchString(s) {

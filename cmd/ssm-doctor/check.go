@@ -391,7 +391,9 @@ func (a *app) parseFacts(name string, b []byte, whole bool) (*facts.Facts, error
 	}
 	f, err := facts.Parse(b)
 	if err == nil {
-		if !whole {
+		if whole {
+			logline.WholeFacts(f)
+		} else {
 			logline.ShownFacts(f)
 		}
 		here, err := gather.Host("/")

@@ -39,6 +39,8 @@ var secretForms = []string{
 	"http://user:%s@proxy.corp:3128", "http://user:%s%%40proxy.corp:3128", "http://user%%3A%s%%40proxy.corp:3128", "http://user:%s%%2540proxy.corp:3128", "//user:%s@proxy.corp", "user:%s@proxy.corp:3128",
 	"https://proxy.corp:3128/?token=%s", "https://proxy.corp/%s/x", "https://proxy.corp/#%s", `{"password":"%s"}`, `{\"SecretAccessKey\":\"%s\"}`, "<Password>%s</Password>", "'%s'", "aws_secret_access_key = %s",
 	"-code %s -id 0a1b2c3d", "ghp_%s", "redis://:%s@cache.corp:6379/0", "postgres://app:%s@db.corp/app", "password is %s", "a,%s;b&c", "\"%s", "token:%s",
+	"DB_PASS=%s", "--token=%s", `["--password","%s"]`, "mysql -uroot -p%s db", "curl --user=admin:%s x", `{"auth":"%s"}`, "Server=db;Password=%s;Timeout=3", "password%%3D%s%%26a%%3Db",
+	"&quot;password&quot;:&quot;%s&quot;", "the token is %s", "/password:%s", "spring.datasource.password=%s", `"tokens": ["a", "%s"]`, "sig=%s", `"password": "two %s words"`, "glpat-%s",
 }
 
 // secretPlaces are where they are found on a host. Each takes a secret as it is written.

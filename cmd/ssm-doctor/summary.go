@@ -135,7 +135,9 @@ func (s *summaryFlags) judge() fleet.Judge {
 		return gather.PseudonymKey(here)
 	})
 	return func(f *facts.Facts) *report.Report {
-		if !s.noRedact {
+		if s.noRedact {
+			logline.WholeFacts(f)
+		} else {
 			logline.ShownFacts(f)
 		}
 		f.Pseudonyms = key()

@@ -415,7 +415,9 @@ func (s *logScan) fill(l *facts.Log, from string) {
 	refusals := make([]facts.Refusal, 0, len(s.quotes))
 	for _, q := range s.quotes {
 		r := q.parse()
-		if !s.whole {
+		if s.whole {
+			r.Text = logline.Whole(r.Text)
+		} else {
 			r.Refusal = logline.ShownRefusal(r.Refusal)
 		}
 		refusals = append(refusals, r)
@@ -439,7 +441,7 @@ func (s *logScan) fill(l *facts.Log, from string) {
 // shown is what is kept of a line.
 func (s *logScan) shown(line string) string {
 	if s.whole {
-		return line
+		return logline.Whole(line)
 	}
 	return logline.Shown(line)
 }

@@ -95,7 +95,9 @@ func shownLine(l string, zone *time.Location, whole bool) string {
 		stamp, rest = at.UTC().Format("2006-01-02T15:04:05Z "), after
 	}
 	rest = gather.OneLine(scrub(rest[:min(len(rest), 2*maxEntry)]), tailWidth)
-	if !whole {
+	if whole {
+		rest = logline.Whole(rest)
+	} else {
 		rest = logline.Shown(rest)
 	}
 	if rest == "" || rest == logline.Gap {

@@ -83,7 +83,9 @@ func Notes(ctx context.Context, env *gather.Env, units facts.Seen[[]facts.Unit],
 		notes = notes[len(notes)-maxNotes:]
 	}
 	for i := range notes {
-		if !env.WholeLines {
+		if env.WholeLines {
+			notes[i].Text = logline.Whole(notes[i].Text)
+		} else {
 			notes[i].Text = logline.Shown(notes[i].Text)
 		}
 	}
