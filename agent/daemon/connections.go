@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"sync"
 )
 
@@ -37,6 +38,16 @@ func connectionsFor(descriptors int) int {
 
 // note is the server's ConnState.
 func (c *connections) note(conn net.Conn, state http.ConnState) {
+	if victim := c.noted(conn, state); victim != nil {
+		go victim.Close() // TLS says goodbye first, which may take a while
+		// This is where the server accepts: those that it has accepted are to read first
+		// what they were sent, else a flood puts out who has asked already.
+		runtime.Gosched()
+	}
+}
+
+// noted keeps the state of a client, and returns who has to go for it.
+func (c *connections) noted(conn net.Conn, state http.ConnState) net.Conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch state {
@@ -50,11 +61,11 @@ func (c *connections) note(conn net.Conn, state http.ConnState) {
 		delete(c.clients, conn)
 	}
 	if state != http.StateNew || len(c.clients) <= c.most {
-		return
+		return nil
 	}
 	victim := c.victim(conn)
 	delete(c.clients, victim)
-	go victim.Close() // TLS says goodbye first, which may take a while
+	return victim
 }
 
 // source is the address of a client; of IPv6 its network, in which a host has any number.
