@@ -17,8 +17,9 @@ import (
 // maxAddresses is how many addresses of one endpoint are tried.
 const maxAddresses = 4
 
-// maxEndpoint bounds all that is asked of one endpoint, however slowly it answers.
-const maxEndpoint = 8 * time.Second
+// maxEndpoint bounds all that is asked of one endpoint, however slowly it answers: no peer
+// keeps a run waiting longer than five seconds.
+const maxEndpoint = 5 * time.Second
 
 // httpsPort is that of every endpoint.
 const httpsPort = 443

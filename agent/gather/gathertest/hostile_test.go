@@ -158,6 +158,57 @@ var shakes = []behaviour{
 	{"its own hello", func(c net.Conn) { _ = tls.Client(c, &tls.Config{InsecureSkipVerify: true}).Handshake() }},
 }
 
+// lag is more than an answer takes on a network that is not slow.
+const lag = 130 * time.Millisecond
+
+// slowly is a peer whose first words come late, so that the network seems slow.
+func slowly(serve func(net.Conn)) func(net.Conn) {
+	return func(c net.Conn) { serve(&slow{Conn: c, first: lag, left: -1}) }
+}
+
+// slow is a connection whose other end hears late, little by little, or no more.
+type slow struct {
+	net.Conn
+	first time.Duration // before the first byte
+	each  time.Duration // before each byte
+	left  int           // how many bytes go through; below zero: all
+}
+
+func (s *slow) Write(b []byte) (int, error) {
+	time.Sleep(s.first)
+	s.first = 0
+	for i := range b {
+		switch {
+		case s.left == 0:
+			return len(b), nil // as if it were sent
+		case s.left > 0:
+			s.left--
+		case s.each == 0:
+			n, err := s.Conn.Write(b[i:])
+			return i + n, err
+		}
+		time.Sleep(s.each)
+		if _, err := s.Conn.Write(b[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(b), nil
+}
+
+// stages are peers that shake hands in earnest, and stop on the way, or say it byte by byte.
+func stages(shake func(net.Conn)) []behaviour {
+	var out []behaviour
+	for _, first := range []time.Duration{0, lag} {
+		for _, left := range []int{1, 5, 60, 300} {
+			out = append(out, behaviour{fmt.Sprintf("after %v, silent after %d bytes of the handshake", first, left), func(c net.Conn) { shake(&slow{Conn: c, first: first, left: left}) }})
+		}
+		for _, each := range []time.Duration{time.Millisecond, 20 * time.Millisecond, 300 * time.Millisecond} {
+			out = append(out, behaviour{fmt.Sprintf("after %v, a byte of the handshake each %v", first, each), func(c net.Conn) { shake(&slow{Conn: c, first: first, each: each, left: -1}) }})
+		}
+	}
+	return out
+}
+
 // quiet is a host whose metadata service and ECS task are not there.
 func quiet() (*gathertest.Network, *gather.Env) {
 	n := &gathertest.Network{At: map[string]func(net.Conn){}, Names: map[string]map[string][]string{"": {"proxy.corp": {"10.0.0.9"}}}}
@@ -196,6 +247,57 @@ func TestHostilePeers(t *testing.T) {
 		{"endpoint", http, func(n *gathertest.Network, _ *gather.Env, run func() *gather.Run, serve func(net.Conn)) (*gather.Run, gather.Source) {
 			everywhere(n, under(ca, serve))
 			return run(), endpoint.Source{}
+		}},
+		{"endpoint that begins late", http, func(n *gathertest.Network, _ *gather.Env, run func() *gather.Run, serve func(net.Conn)) (*gather.Run, gather.Source) {
+			everywhere(n, slowly(under(ca, serve)))
+			return run(), endpoint.Source{}
+		}},
+		{"endpoint that answers late", http, func(n *gathertest.Network, _ *gather.Env, run func() *gather.Run, serve func(net.Conn)) (*gather.Run, gather.Source) {
+			everywhere(n, slowly(under(ca, slowly(serve))))
+			return run(), endpoint.Source{}
+		}},
+		{"handshake that stops", stages(under(ca, gathertest.Mute)), func(n *gathertest.Network, _ *gather.Env, run func() *gather.Run, serve func(net.Conn)) (*gather.Run, gather.Source) {
+			everywhere(n, serve)
+			return run(), endpoint.Source{}
+		}},
+		{"handshake that begins late", shakes, func(n *gathertest.Network, _ *gather.Env, run func() *gather.Run, serve func(net.Conn)) (*gather.Run, gather.Source) {
+			everywhere(n, slowly(serve))
+			return run(), endpoint.Source{}
+		}},
+		{"handshake behind a proxy that is slow", append(stages(under(ca, gathertest.Mute)), shakes...), func(n *gathertest.Network, _ *gather.Env, run func() *gather.Run, serve func(net.Conn)) (*gather.Run, gather.Source) {
+			n.At["10.0.0.9:3128"] = func(c net.Conn) {
+				if _, err := c.Read(make([]byte, 4096)); err != nil {
+					return
+				}
+				time.Sleep(lag)
+				_, _ = io.WriteString(c, "HTTP/1.1 200 Connection established\r\n\r\n")
+				serve(c)
+			}
+			r := run()
+			r.SetProxies(gather.ProxyVars{HTTPS: "http://svc:hunter2-hunter2@proxy.corp:3128"}, gather.ProxyVars{}, gather.ProxyVars{})
+			return r, endpoint.Source{}
+		}},
+		{"proxy that begins late", http, func(n *gathertest.Network, _ *gather.Env, run func() *gather.Run, serve func(net.Conn)) (*gather.Run, gather.Source) {
+			n.At["10.0.0.9:3128"] = slowly(serve)
+			r := run()
+			r.SetProxies(gather.ProxyVars{HTTPS: "http://svc:hunter2-hunter2@proxy.corp:3128"}, gather.ProxyVars{}, gather.ProxyVars{})
+			return r, endpoint.Source{}
+		}},
+		{"handshake of a proxy that begins late", shakes, func(n *gathertest.Network, _ *gather.Env, run func() *gather.Run, serve func(net.Conn)) (*gather.Run, gather.Source) {
+			n.At["10.0.0.9:3128"] = slowly(serve)
+			r := run()
+			r.SetProxies(gather.ProxyVars{HTTPS: "https://svc:hunter2-hunter2@proxy.corp:3128"}, gather.ProxyVars{}, gather.ProxyVars{})
+			return r, endpoint.Source{}
+		}},
+		{"metadata that begins late", http, func(n *gathertest.Network, _ *gather.Env, run func() *gather.Run, serve func(net.Conn)) (*gather.Run, gather.Source) {
+			n.At["169.254.169.254:80"] = slowly(serve)
+			return run(), imds.Source{}
+		}},
+		{"signed call that begins late", http, func(n *gathertest.Network, _ *gather.Env, run func() *gather.Run, serve func(net.Conn)) (*gather.Run, gather.Source) {
+			everywhere(n, slowly(under(ca, serve)))
+			r := run()
+			r.SetKeys(facts.SourceProfile, gather.Keys{ID: "ASIAIOSFODNN7EXAMPLE", Secret: "hunter2-hunter2", Token: "hunter2-token"})
+			return r, awsapi.Identities{}
 		}},
 		{"endpoint that is not trusted", http, func(n *gathertest.Network, _ *gather.Env, run func() *gather.Run, serve func(net.Conn)) (*gather.Run, gather.Source) {
 			everywhere(n, under(other, serve))
