@@ -94,7 +94,7 @@ func TestWaitForSlot(t *testing.T) {
 
 func TestConnectionsFor(t *testing.T) {
 	t.Parallel()
-	for limit, want := range map[int]int{6: 2, 20: 2, 40: 12, 64: 24, 256: 120, 2048: maxConnections, 4096: maxConnections, 1 << 31: maxConnections} {
+	for limit, want := range map[int]int{6: 2, 20: 2, 40: 12, 64: 24, 128: 56, 256: maxConnections, 2048: maxConnections, 4096: maxConnections, 1 << 31: maxConnections} {
 		if got := connectionsFor(limit); got != want {
 			t.Errorf("%d descriptors: %d connections, want %d", limit, got, want)
 		}

@@ -28,12 +28,12 @@ import (
 
 // Limits of the server.
 const (
-	maxConnections = 128 // each takes up to 50 KB
-	maxRequests    = 16  // at the same time, scrapes not counted
-	maxScrapes     = 5   // rendered at the same time; more wait
+	maxConnections = 96 // each takes up to 50 KB
+	maxRequests    = 16 // at the same time, scrapes not counted
+	maxScrapes     = 5  // rendered at the same time; more wait
 	scrapeWait     = 2 * time.Second
 	answerLimit    = 2 * time.Second // for a client to take an answer
-	maxHeader      = 4 << 10         // and the 4 KiB that the library adds
+	maxHeader      = 2 << 10         // and the 4 KiB that the library adds
 	maxBody        = 4 << 10
 	shutdownLimit  = 3 * time.Second
 	pageRefresh    = 30 * time.Second // local looks are as often
