@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -23,7 +24,7 @@ const (
 	MaxDocument = facts.MaxFileBytes // of one report; real ones are some 30 kB
 	maxDepth    = 200                // of braces in one report
 	maxNesting  = 4                  // archives in archives
-	maxUnpacked = 64 << 30           // bytes of one archive
+	maxUnpacked = 16 << 30           // bytes of one input, archives unpacked
 	maxUTF16    = 64 << 20           // of a file in UTF-16, which is turned as a whole
 )
 
@@ -51,7 +52,7 @@ var reNodeID = pattern.New(`\b(?:i-(?:[0-9a-f]{17}|[0-9a-f]{8})|mi-[0-9a-f]{17})
 // indented JSON, an array, text with JSON in it, tar, gzip. What is damaged is yielded
 // with an error, and reading goes on behind it. It ends early when yield returns false.
 func Documents(name string, r io.Reader, yield func(Document) bool) error {
-	d := &documents{yield: yield}
+	d := &documents{yield: yield, left: maxUnpacked}
 	err := d.read(name, r, 0)
 	if errors.Is(err, errEnough) {
 		return nil
@@ -61,7 +62,27 @@ func Documents(name string, r io.Reader, yield func(Document) bool) error {
 
 var errEnough = errors.New("enough")
 
-type documents struct{ yield func(Document) bool }
+type documents struct {
+	yield func(Document) bool
+	left  int64 // bytes that archives may still give: few packed ones make many
+}
+
+// unpacked is what comes out of an archive.
+type unpacked struct {
+	r io.Reader
+	d *documents
+}
+
+var errUnpacked = fmt.Errorf("more than %d bytes, unpacked", int64(maxUnpacked))
+
+func (u unpacked) Read(p []byte) (int, error) {
+	if u.d.left <= 0 {
+		return 0, errUnpacked
+	}
+	n, err := u.r.Read(p)
+	u.d.left -= int64(n)
+	return n, err
+}
 
 func (d *documents) give(doc Document) error {
 	if !d.yield(doc) {
@@ -82,7 +103,7 @@ func (d *documents) read(name string, r io.Reader, nested int) error {
 		if err != nil {
 			return d.give(Document{Name: name, Err: err})
 		}
-		return d.read(name, io.LimitReader(z, maxUnpacked), nested+1)
+		return d.read(name, unpacked{z, d}, nested+1)
 	case len(head) > 262 && string(head[257:262]) == "ustar":
 		return d.readTar(name, tar.NewReader(b), nested)
 	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
@@ -107,6 +128,13 @@ func (d *documents) readTar(name string, t *tar.Reader, nested int) error {
 			return nil
 		case err != nil:
 			return d.give(Document{Name: name, Err: fmt.Errorf("damaged archive: %w", err)})
+		case d.left <= 0:
+			return d.give(Document{Name: name, Err: errUnpacked})
+		case sparse(h): // a kilobyte of it may claim to be an exabyte
+			if err := d.give(Document{Name: name + ":" + h.Name, Err: errors.New("a file with holes")}); err != nil {
+				return err
+			}
+			continue
 		case h.Typeflag != tar.TypeReg, holdsNone[path.Ext(h.Name)]:
 			continue
 		}
@@ -116,10 +144,20 @@ func (d *documents) readTar(name string, t *tar.Reader, nested int) error {
 		case base == "facts.json" && judged == dir && dir != "":
 			continue
 		}
-		if err := d.read(name+":"+h.Name, t, nested+1); err != nil {
+		if err := d.read(name+":"+h.Name, unpacked{t, d}, nested+1); err != nil {
 			return err
 		}
 	}
+}
+
+// sparse reports whether a file of an archive has holes, which take no room in it.
+func sparse(h *tar.Header) bool {
+	for k := range h.PAXRecords {
+		if strings.HasPrefix(k, "GNU.sparse.") {
+			return true
+		}
+	}
+	return h.Typeflag == tar.TypeGNUSparse
 }
 
 func (d *documents) readObjects(name string, b *bufio.Reader) error {

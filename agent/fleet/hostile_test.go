@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"bytes"
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
@@ -35,6 +36,49 @@ func TestForeignRemedy(t *testing.T) {
 				t.Errorf("%s, %s: %s", tt.name, format, b.String())
 			}
 		}
+	}
+}
+
+// TestHoles: a file of an archive that says it is an exabyte of zeros is not read, and what
+// is behind it is.
+func TestHoles(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	block := func(name string, kind byte, size int64, body string) {
+		h := make([]byte, 512)
+		copy(h, name)
+		copy(h[100:], "0000600\x000000000\x000000000\x00")
+		copy(h[124:], fmt.Sprintf("%011o\x00%011o\x00", size, 0))
+		copy(h[148:], "        ")
+		h[156] = kind
+		copy(h[257:], "ustar\x0000")
+		sum := 0
+		for _, c := range h {
+			sum += int(c)
+		}
+		copy(h[148:], fmt.Sprintf("%06o\x00 ", sum))
+		b.Write(h)
+		b.WriteString(body + strings.Repeat("\x00", (512-len(body)%512)%512))
+	}
+	record := func(k, v string) string {
+		n := len(k) + len(v) + 3
+		for n != len(fmt.Sprint(n))+len(k)+len(v)+3 {
+			n = len(fmt.Sprint(n)) + len(k) + len(v) + 3
+		}
+		return fmt.Sprintf("%d %s=%s\n", n, k, v)
+	}
+	pax := record("GNU.sparse.major", "0") + record("GNU.sparse.minor", "1") + record("GNU.sparse.name", "a.json") + record("GNU.sparse.size", "1000000000000000000") + record("GNU.sparse.numblocks", "1") + record("GNU.sparse.map", "999999999999999999,1")
+	block("x", 'x', int64(len(pax)), pax)
+	block("a.json", '0', 1, "}")
+	report := `{"schema":"ssm-doctor/report/v1","node":{"id":"i-0aaaaaaaaaaaaaaa1"},"state":"managed","generated_at":"2026-11-27T10:00:00Z"}`
+	block("b.json", '0', int64(len(report)), report)
+	b.Write(make([]byte, 1024))
+	table := NewTable()
+	if err := table.Read("in", &b, nil); err != nil {
+		t.Fatal(err)
+	}
+	if table.reports != 1 || table.broken != 1 {
+		t.Errorf("%d reports, %d broken", table.reports, table.broken)
 	}
 }
 

@@ -27,7 +27,8 @@ const (
 	MaxInstances = 1000
 	portion      = 200 // instances of one call: they are some 7 KB each
 	batch        = 50  // ids of one call
-	maxParents   = 8   // levels of an organization; AWS has at most 7
+	maxToken     = 8 << 10
+	maxParents   = 8 // levels of an organization; AWS has at most 7
 )
 
 // Allowed are the calls that are made: service, operation, the permission it needs, and
@@ -179,6 +180,9 @@ func (c *collector) portions(ctx context.Context, take func(json.RawMessage), se
 		if token = decode[struct{ NextToken string }](out).NextToken; token == "" {
 			return
 		}
+		if len(token) > maxToken || !reContinue.MatchString(token) {
+			break
+		}
 	}
 	c.file.Cut = append(c.file.Cut, service+" "+operation)
 }
@@ -196,9 +200,13 @@ var (
 	reHybrid    = pattern.New(`^mi-[0-9a-f]{8,17}$`)
 	reName      = pattern.New(`^[A-Za-z0-9+=,.@_-]{1,128}$`)
 	rePartition = pattern.New(`^aws(?:-[a-z]{2,5}){0,3}$`)
+	reContinue  = pattern.New(`^[A-Za-z0-9+/=_][A-Za-z0-9+/=_.-]*$`)
 	reVPC       = pattern.New(`^vpc-[0-9a-f]{8,17}$`)
 	reARN       = pattern.New(`^arn:aws[a-z-]{0,20}:iam::(?:aws|[0-9]{12}):policy/[A-Za-z0-9+=,.@_/-]{1,600}$`)
 )
+
+// What an answer names is asked for next only in these forms: the AWS CLI takes a word like
+// file:///etc/passwd, or one with @= in it, for the name of a file whose text it is to send.
 
 // ValidID says whether an id can be asked for.
 func ValidID(id string) bool { return reInstance.MatchString(id) || reHybrid.MatchString(id) }
@@ -217,7 +225,11 @@ func (c *collector) collect(ctx context.Context, t Target) {
 		for _, r := range decode[struct {
 			Reservations []struct{ Instances []instance }
 		}](b).Reservations {
-			instances = append(instances, r.Instances...)
+			for _, i := range r.Instances {
+				if reInstance.MatchString(i.InstanceId) {
+					instances = append(instances, i)
+				}
+			}
 		}
 	}
 	var ids, hybrid []string
@@ -286,10 +298,11 @@ func (c *collector) collect(ctx context.Context, t Target) {
 			}
 		}
 	}
-	delete(groups, "")
 	var list []string
 	for g := range groups {
-		list = append(list, g)
+		if reGroup.MatchString(g) {
+			list = append(list, g)
+		}
 	}
 	slices.Sort(list)
 	for part := range slices.Chunk(list, batch) {

@@ -17,7 +17,7 @@ func Script(t Target) string {
 	for l := range strings.SplitSeq(MinimalPolicy(), "\n") {
 		b.WriteString("#   " + l + "\n")
 	}
-	fmt.Fprintf(&b, "# Run it: sh outside.sh > outside.json\n# The file holds answers whole, names and tags too; what is not read of them is left out when it is read.\nset -u\nexport AWS_PAGER= AWS_MAX_ATTEMPTS=5 AWS_RETRY_MODE=standard\nregion=%s\nids=%s\n", sh(t.Region), sh(strings.Join(t.IDs, " ")))
+	fmt.Fprintf(&b, "# Run it: sh outside.sh > outside.json\n# The file holds answers whole, names and tags too; what is not read of them is left out when it is read.\nset -uf\nexport AWS_PAGER= AWS_MAX_ATTEMPTS=5 AWS_RETRY_MODE=standard\nregion=%s\nids=%s\n", sh(t.Region), sh(strings.Join(t.IDs, " ")))
 	filter := ""
 	switch key, value, _ := strings.Cut(t.Tag, "="); {
 	case t.All:
@@ -45,8 +45,11 @@ ask() {
 		printf '],"error":"%s"}' "${code:-failed}"
 	fi
 }
-# get: names out of an answer, for the next calls
-get() { aws "$@" --region "$region" --output text 2>/dev/null | sed '/^NEXTTOKEN/d' | tr '\t' '\n' | grep -v '^None$' | sort -u; }
+# get: names out of an answer, for the next calls; what AWS names nothing by is left out
+get() {
+	aws "$@" --region "$region" --output text 2>/dev/null | sed '/^NEXTTOKEN/d' | tr '\t' '\n' |
+		grep -E '^[A-Za-z0-9$][A-Za-z0-9+=,.@_:/-]*$' | grep -v -e '^None$' -e ':/' -e '@=' | sort -u
+}
 
 policy() {
 	ask iam get-policy --policy-arn "$1"
@@ -76,8 +79,8 @@ done_roles=
 
 printf '{"schema":"ssm-doctor/outside/v1","generated_at":"%s","version":"script","region":"%s","redacted":false,"answers":[\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$region"
 ask sts get-caller-identity
-account=$(get sts get-caller-identity --query Account)
-partition=$(get sts get-caller-identity --query Arn | cut -d: -f2)
+account=$(get sts get-caller-identity --query Account | head -n 1)
+partition=$(get sts get-caller-identity --query Arn | head -n 1 | cut -d: -f2)
 `)
 	fmt.Fprintf(&b, "# batches: ids by %[1]d, with commas\nbatches() { printf '%%s\\n' \"$@\" | grep . | sort -u | xargs -n %[1]d | tr ' ' ','; }\n", batch)
 	if t.All || t.Tag != "" {
@@ -133,7 +136,7 @@ while [ -n "$at" ]; do
 	level "$at"
 	case $at in r-*) break ;; esac
 	ask organizations list-parents --child-id "$at"
-	at=$(get organizations list-parents --child-id "$at" --query 'Parents[0].Id')
+	at=$(get organizations list-parents --child-id "$at" --query 'Parents[0].Id' | head -n 1)
 done
 printf '\n]}\n'
 `)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -194,8 +195,8 @@ func (o *outsideFlags) validate() error {
 		return usagef("%d nodes are more than the %d of one run", len(o.target.IDs), outside.MaxInstances)
 	}
 	if t := o.target.Tag; t != "" {
-		if key, value, ok := strings.Cut(t, "="); !ok || key == "" || strings.ContainsAny(t, ",\n\x00") || value == "" {
-			return usagef("--tag takes KEY=VALUE without commas")
+		if key, value, ok := strings.Cut(t, "="); !ok || key == "" || strings.Contains(t, ",") || strings.ContainsFunc(t, unicode.IsControl) || value == "" {
+			return usagef("--tag takes KEY=VALUE without commas and control characters")
 		}
 	}
 	return nil

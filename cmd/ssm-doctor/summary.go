@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -163,7 +164,7 @@ func (a *app) readFleet(cmd *cobra.Command, t *fleet.Table, args []string, judge
 		})
 	}
 	read := func(name string, r io.Reader) error {
-		return fleet.Documents(name, r, func(d fleet.Document) bool {
+		return fleet.Documents(name, &interruptible{ctx, r}, func(d fleet.Document) bool {
 			select {
 			case work <- d:
 				return true
@@ -174,11 +175,12 @@ func (a *app) readFleet(cmd *cobra.Command, t *fleet.Table, args []string, judge
 	}
 	err := func() error {
 		for _, name := range args {
-			if err := a.readInputs(name, read); err != nil {
-				return err
-			}
+			err := a.readInputs(name, read)
 			if ctx.Err() != nil {
 				return nil
+			}
+			if err != nil {
+				return err
 			}
 		}
 		return nil
@@ -225,4 +227,17 @@ func readOne(name string, read func(string, io.Reader) error) error {
 		return &exitError{exitInternal, fmt.Errorf("read %s: %w", name, err)}
 	}
 	return nil
+}
+
+// interruptible is an input that ends when ctx does: much may be read that holds nothing.
+type interruptible struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (i *interruptible) Read(p []byte) (int, error) {
+	if err := i.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return i.Reader.Read(p)
 }
