@@ -30,3 +30,18 @@ func TestWhole(t *testing.T) {
 		}
 	}
 }
+
+func FuzzWhole(f *testing.F) {
+	for _, s := range []string{"the flux is too high: 'Zq00xK00wTr8'", "https://proxy.corp/Zq00xK00wTr8/x", "arn:aws:iam::111122223333:role/App-InstanceRole3CCE2F1D-1A2B3C4D5E6F", "role named Zq00xK00wTr8"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		once := Whole(line)
+		if len(once) > 2*len(line) {
+			t.Errorf("%d bytes became %d", len(line), len(once))
+		}
+		if twice := Whole(once); twice != once {
+			t.Errorf("%q, again %q", once, twice)
+		}
+	})
+}
