@@ -81,13 +81,13 @@ func blameSilence(n *node.Node, up []facts.Endpoint) (Finding, bool) {
 		var fd Finding
 		switch {
 		case shown && !t.OK && (t.Kind == facts.TLSTimeout || t.Kind == facts.TLSReset):
-			what := text.New("is never answered")
+			what := unanswered(e)
 			if t.Kind == facts.TLSReset {
 				what = text.New("is cut off")
 			}
 			fd = judgeStall(n, e, what, true).saw("TLS to "+e.Host, text.Or(t.Error, string(t.Kind)), e.TLS.From)
 		case shown && t.OK && stalls && e.Stall.Value.Small == facts.OK:
-			fd = judgeStall(n, e, text.New("is never answered"), false).saw("GET https://"+e.Host+"/", httpWord(h), e.HTTP.From)
+			fd = judgeStall(n, e, unanswered(e), false).saw("GET https://"+e.Host+"/", httpWord(h), e.HTTP.From)
 		case shown && t.OK && asked && !h.AWS:
 			fd = stops(n, "network-no-egress", Likely, "TLS to %s works, but AWS does not answer there: %s; something on the way answers in its place or drops the request", e.Host, httpWord(h)).
 				saw("GET https://"+e.Host+"/", httpWord(h), e.HTTP.From).fix(silenceSteps...)
@@ -101,6 +101,15 @@ func blameSilence(n *node.Node, up []facts.Endpoint) (Finding, bool) {
 		return fd, true
 	}
 	return Finding{}, false
+}
+
+// unanswered says how an endpoint is silent: one that confirms what it is sent may only be
+// slower than it is waited for.
+func unanswered(e facts.Endpoint) text.Text {
+	if s, measured := e.Stall.Get(); measured && s.Unacked == 0 {
+		return text.New("is confirmed, and not answered in time")
+	}
+	return text.New("is never answered")
 }
 
 // judgeStall tells whether it is the size of packets that a connection stalls by: the

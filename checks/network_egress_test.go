@@ -82,7 +82,7 @@ func TestNetworkEgress(t *testing.T) {
 			says: ssm + " accepts connections on 443, but a TLS handshake is never answered: a firewall on the way, or packets that are too large for the path (MTU)", saw: "TLS to " + ssm + ": x509: timeout (tls:" + ssm + ":443)", value: "service=ssm"}},
 		{name: "silent after connect, small segments work, none was lost", fault: netAll(neverAccepted, tlsShown(facts.TLSTimeout, "ssm"), netEach(func(e *facts.Endpoint) {
 			e.Stall = facts.Known(facts.Stall{Segment: 1448, PathMTU: 1500, Small: facts.OK}, "TCP_INFO")
-		}, "ssm")), want: named("network-no-egress", Likely, "a firewall on the way, or packets that are too large for the path (MTU)", "the same with segments of 536 bytes")},
+		}, "ssm")), want: named("network-no-egress", Likely, "a TLS handshake is confirmed, and not answered in time: a firewall on the way, or packets that are too large for the path (MTU)", "the same with segments of 536 bytes")},
 		{name: "silent after connect, not accepted", fault: netAll(neverAccepted, tlsShown(facts.TLSTimeout, "ssm")), want: named("network-no-egress", Likely, "is never answered", "")},
 		{name: "cut off after connect", fault: netAll(neverAccepted, tlsShown(facts.TLSReset, "ssmmessages")), want: named("network-no-egress", Likely, channel+" accepts connections on 443, but a TLS handshake is cut off", "")},
 		{name: "a page answers", fault: netAll(neverAccepted, netEach(func(e *facts.Endpoint) {

@@ -89,11 +89,15 @@ func judgeProxy(n *node.Node, p facts.ProxyProbe) Finding {
 		return saw(blocks("proxy-unreachable", Proven, "the name of the proxy %s cannot be resolved", where))
 	case facts.Refused, facts.Timeout, facts.NoRoute:
 		return saw(blocks("proxy-unreachable", Proven, "the proxy %s cannot be reached: %s", where, text.Or(p.Error, string(p.Outcome))))
+	case facts.Silent:
+		return saw(stops(n, "proxy-unreachable", Likely, "the proxy %s accepts connections, and does not answer a CONNECT in time: it hangs, or what is sent to it is lost on the way", where))
+	case facts.Reset:
+		return saw(stops(n, "proxy-refuses", Likely, "the proxy %s closes connections without an answer to CONNECT", where))
 	}
 	if p.Status >= 400 {
 		return saw(blocks("proxy-refuses", Likely, "the proxy %s answers CONNECT with HTTP %d", where, p.Status))
 	}
-	return unknown("proxy %s: %s", where, text.Or(p.Error, string(p.Outcome)))
+	return unknown("proxy %s: %s", where, text.Or(p.Error, string(p.Outcome))).failing(Blocks)
 }
 
 // judgeProxyCertificate says why the certificate of a proxy is not accepted.

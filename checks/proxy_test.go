@@ -31,7 +31,7 @@ func TestProxy(t *testing.T) {
 	const channel = "ssmmessages.eu-central-1.amazonaws.com"
 	ok := facts.Connect{Outcome: facts.OK, Status: 200}
 	forbidden := facts.Connect{Outcome: facts.Forbidden, Status: 403, Error: "HTTP 403"}
-	silent := facts.Connect{Outcome: facts.Other, Error: "no answer in time"}
+	silent := facts.Connect{Outcome: facts.Silent, Error: "no answer in time"}
 	named := func(cause string, c Confidence, says, saw, value string) want {
 		return want{status: Fail, effect: Blocks, cause: cause, confidence: c, says: says, saw: saw, value: value}
 	}
@@ -71,11 +71,14 @@ func TestProxy(t *testing.T) {
 		{name: "forbids the channel, commands by ec2messages", fault: netAll(netMessages, proxyEnds(facts.OK, 200, ""), netEach(func(e *facts.Endpoint) {
 			e.HTTP = facts.Known(facts.HTTP{Status: 404, AWS: true, Outcome: facts.OK}, "https:GET")
 		}, "ssm"), netProxied(forbidden, "ssmmessages")), want: want{status: Warn, effect: Breaks, cause: "proxy-refuses", confidence: Proven, says: "sessions do not work"}},
-		{name: "does not answer for the channel", fault: netAll(proxyEnds(facts.OK, 200, ""), netProxied(silent, "ssmmessages")), want: want{status: Fail, effect: Ends, cause: "proxy-refuses", confidence: Likely, says: channel + ": other no answer in time", saw: "proxy of the service: http://10.0.0.5:3128 (process environment)", value: url}},
+		{name: "does not answer for the channel", fault: netAll(proxyEnds(facts.OK, 200, ""), netProxied(silent, "ssmmessages")), want: want{status: Fail, effect: Ends, cause: "proxy-refuses", confidence: Likely, says: channel + ": silent no answer in time", saw: "proxy of the service: http://10.0.0.5:3128 (process environment)", value: url}},
 		{name: "gone for the channel", fault: netProxied(facts.Connect{Outcome: facts.Timeout, Error: "i/o timeout"}, "ssmmessages", "ec2messages"), want: named("proxy-unreachable", Likely, "i/o timeout", "", url)},
 		{name: "no such name for the channel", fault: netProxied(facts.Connect{Outcome: facts.NoName}, "ssmmessages", "ec2messages"), want: named("proxy-unreachable", Likely, "", "", url)},
 
-		{name: "another end", fault: proxyEnds(facts.Other, 0, "x509: certificate signed by unknown authority"), want: is(Unknown, "proxy 10.0.0.5:3128: x509: certificate signed by unknown authority")},
+		{name: "another end", fault: proxyEnds(facts.Other, 0, "x509: certificate signed by unknown authority"), want: want{status: Unknown, effect: Blocks, says: "proxy 10.0.0.5:3128: x509: certificate signed by unknown authority"}},
+		{name: "silent", fault: proxyEnds(facts.Silent, 0, "no answer in time"), want: want{status: Warn, effect: Breaks, cause: "proxy-unreachable", confidence: Likely, says: "accepts connections, and does not answer a CONNECT in time", saw: "proxy http://10.0.0.5:3128: silent no answer in time", value: url}},
+		{name: "silent, not accepted", fault: netAll(neverAccepted, proxyEnds(facts.Silent, 0, "no answer in time")), want: named("proxy-unreachable", Likely, "it hangs", "", url)},
+		{name: "hangs up, not accepted", fault: netAll(neverAccepted, proxyEnds(facts.Reset, 0, "the connection was closed without an answer")), want: named("proxy-refuses", Likely, "closes connections without an answer to CONNECT", "", url)},
 		{name: "service unread", fault: func(f *facts.Facts) {
 			f.Agent.ServiceProxy = facts.Unknown[facts.Proxy]("permission denied", "").Because(facts.NeedsRoot)
 		}, want: is(Unknown, "environment of the service: permission denied")},

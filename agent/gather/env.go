@@ -100,8 +100,12 @@ type Env struct {
 }
 
 // Limits are the deadlines of single steps on a network that is neither slow nor loses
-// packets, or for who has not confirmed what was sent; otherwise Patience waits longer.
+// packets; otherwise Patience waits longer.
 type Limits struct {
+	// Unhurried: nobody waits for the run, and who has confirmed what was sent, and may
+	// only be slow to answer, is waited for as on a slow network.
+	Unhurried bool
+
 	// NotEC2 is how long metadata is waited for on a machine that is not an EC2 instance
 	// by its firmware. What answers on such a one is near: the service of another cloud, or
 	// that of the instance around a virtual machine. 0: 50 ms.

@@ -42,9 +42,10 @@ func (p *patient) end(err error) {
 	close(p.done)
 }
 
-// Patience bounds a step that a network may leave unanswered: by limit, and by slow
-// times that where the network was seen to be slow or to lose packets meanwhile, or where
-// the other end has confirmed all that was sent: it is only slow to answer.
+// Patience bounds a step that a network may leave unanswered: by limit, which is hundreds of
+// round trips of a near network, and by slow times that where the network was seen to be
+// slow or to lose packets meanwhile. A run that nobody waits for is as patient where the
+// other end has confirmed all that was sent: it may only be slow to answer.
 func (r *Run) Patience(ctx context.Context, limit time.Duration, confirmed ...func() bool) (context.Context, context.CancelFunc) {
 	p := &patient{Context: ctx, done: make(chan struct{})}
 	part, left := limit/ticks, ticks
@@ -52,7 +53,7 @@ func (r *Run) Patience(ctx context.Context, limit time.Duration, confirmed ...fu
 	tick := func() {
 		p.mu.Lock()
 		left--
-		if left == 0 && more && (r.Rough() || slices.ContainsFunc(confirmed, func(f func() bool) bool { return f() })) {
+		if left == 0 && more && (r.Rough() || r.Limits.Unhurried && slices.ContainsFunc(confirmed, func(f func() bool) bool { return f() })) {
 			left, more = ticks*(slow-1), false
 		}
 		if left > 0 && p.err == nil {

@@ -13,7 +13,7 @@ type Outcome string
 // Other. Of a connection: OK, Refused, Timeout, NoRoute, NotPermitted,
 // NoLocalAddress, Reset, Other. Of a request: OK, Timeout, Reset, Other. Of a
 // proxy: OK, NoName, Refused, Timeout, NoRoute, NotTLS, WantsTLS, Untrusted,
-// WantsLogin, Forbidden, Other.
+// WantsLogin, Forbidden, Silent, Reset, Other.
 const (
 	OK             Outcome = "ok"
 	NXDomain       Outcome = "nxdomain"
@@ -33,6 +33,7 @@ const (
 	Untrusted      Outcome = "untrusted" // https:// to a proxy whose certificate is not accepted
 	WantsLogin     Outcome = "auth"      // 407
 	Forbidden      Outcome = "forbidden" // another refusal of a CONNECT
+	Silent         Outcome = "silent"    // connected, and a CONNECT is not answered in time
 	Other          Outcome = "other"
 )
 

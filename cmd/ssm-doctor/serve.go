@@ -220,6 +220,7 @@ func hostEnv(c *config.Config) (*gather.Env, error) {
 	}
 	env.Offline, env.Region, env.EndpointURL, env.Features, env.Probes = c.Offline, c.Region, c.EndpointURL, c.Features, c.Probes
 	env.AgentLatest, env.Pseudonyms = c.AgentLatest, gather.PseudonymKey(env)
+	env.Limits.Unhurried = true
 	return named(env), nil
 }
 

@@ -200,8 +200,9 @@ func TestEndpointFaults(t *testing.T) {
 	}
 }
 
-// TestSlowIsNotSilent: who has confirmed what was sent, and answers after a second and a
-// half, is waited for; where the confirmation is missing, a second is enough.
+// TestSlowIsNotSilent: where nobody waits for the run, who has confirmed what was sent, and
+// answers after a second and a half, is waited for. Where the confirmation is missing, or
+// somebody waits, a second is enough on a near network.
 func TestSlowIsNotSilent(t *testing.T) {
 	t.Parallel()
 	ca := gathertest.NewAuthority(t, "Test Root")
@@ -212,24 +213,29 @@ func TestSlowIsNotSilent(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		unacked int
+		hurry   bool
 		serve   func(cert tls.Certificate) func(net.Conn)
 		usable  bool
 	}{
-		{"TLS", 0, func(cert tls.Certificate) func(net.Conn) {
+		{"TLS", 0, false, func(cert tls.Certificate) func(net.Conn) {
 			return func(c net.Conn) {
 				time.Sleep(1500 * time.Millisecond)
 				gathertest.Over(cert, gathertest.Speak(gathertest.AwsService))(c)
 			}
 		}, true},
-		{"HTTP", 0, func(cert tls.Certificate) func(net.Conn) { return gathertest.Over(cert, gathertest.Speak(slowly)) }, true},
-		{"the question is lost", 1, func(cert tls.Certificate) func(net.Conn) { return gathertest.Over(cert, gathertest.Speak(slowly)) }, false},
+		{"HTTP", 0, false, func(cert tls.Certificate) func(net.Conn) { return gathertest.Over(cert, gathertest.Speak(slowly)) }, true},
+		{"TLS, somebody waits", 0, true, func(tls.Certificate) func(net.Conn) { return gathertest.Mute }, false},
+		{"HTTP, somebody waits", 0, true, func(cert tls.Certificate) func(net.Conn) { return gathertest.Over(cert, gathertest.Mute) }, false},
+		{"the question is lost", 1, false, func(cert tls.Certificate) func(net.Conn) { return gathertest.Over(cert, gathertest.Speak(slowly)) }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				n := regionNet(t, ca)
 				n.Set("ssm", c.serve(ca.Issue(t, time.Now(), -time.Hour, time.Hour, gathertest.Regional("ssm"))))
+				start := time.Now()
 				f := gatherNetwork(t, n, ca, func(run *gather.Run, _ *facts.Facts) {
+					run.Limits.Unhurried = !c.hurry
 					run.Flow = func(conn net.Conn) facts.Seen[facts.Stall] {
 						if _, over := conn.(*tls.Conn); over {
 							t.Error("asked of TLS, not of the socket")
@@ -239,6 +245,9 @@ func TestSlowIsNotSilent(t *testing.T) {
 				})
 				if e := f.Network.Endpoint("ssm"); e.Usable() != c.usable {
 					t.Errorf("%+v", e)
+				}
+				if took := time.Since(start); !c.usable && took > time.Second {
+					t.Errorf("took %v", took)
 				}
 				time.Sleep(time.Minute) // let servers end
 			})

@@ -74,8 +74,12 @@ func (p *Prober) connectProxy(ctx context.Context, u *url.URL, host string) (con
 		if errors.Is(err, errTLSAlert) {
 			c.Outcome, c.Error = facts.WantsTLS, err.Error()
 		} else {
-			c.Outcome = facts.Other
-			_, c.Error = httpOutcome(err)
+			switch c.Outcome, c.Error = httpOutcome(err); {
+			case c.Outcome == facts.Timeout && ctx.Err() != nil:
+				c.Outcome, c.Error = facts.Other, noTimeLeft
+			case c.Outcome == facts.Timeout:
+				c.Outcome = facts.Silent
+			}
 		}
 		return nil, c, shown
 	}

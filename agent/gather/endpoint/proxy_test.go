@@ -61,6 +61,7 @@ func TestProxy(t *testing.T) {
 		status         int
 		endpoint       facts.Outcome // of the ssm endpoint's CONNECT; empty: not through a proxy
 		shellProbe     facts.Outcome
+		silent         bool // the endpoint behind it
 		took           time.Duration
 	}{
 		{name: "none"},
@@ -70,7 +71,14 @@ func TestProxy(t *testing.T) {
 		{name: "forbids", service: gather.ProxyVars{HTTPS: "proxy.corp:3128"}, serve: func(n *gathertest.Network) func(net.Conn) { return connectProxy(n, 403, "") }, probe: facts.Forbidden, status: 403, endpoint: facts.Forbidden},
 		{name: "is not there", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, do: func(n *gathertest.Network) { delete(n.At, "10.0.0.9:3128") }, probe: facts.Refused, endpoint: facts.Refused},
 		{name: "does not answer", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, do: func(n *gathertest.Network) { n.Silent["10.0.0.9"] = true }, probe: facts.Timeout, endpoint: facts.Timeout, took: time.Second},
-		{name: "accepts and says nothing", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, serve: func(*gathertest.Network) func(net.Conn) { return gathertest.Mute }, probe: facts.Other, endpoint: facts.Other, took: time.Second},
+		{name: "accepts and says nothing", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, serve: func(*gathertest.Network) func(net.Conn) { return gathertest.Mute }, probe: facts.Silent, endpoint: facts.Silent, took: time.Second},
+		{name: "accepts and hangs up", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, serve: func(*gathertest.Network) func(net.Conn) {
+			return func(c net.Conn) { _, _ = http.ReadRequest(bufio.NewReader(c)) }
+		}, probe: facts.Reset, endpoint: facts.Reset},
+		{name: "accepts, says nothing, and should speak TLS", service: gather.ProxyVars{HTTPS: "https://proxy.corp:3128"}, serve: func(*gathertest.Network) func(net.Conn) { return gathertest.Mute }, probe: facts.Timeout, endpoint: facts.Timeout, took: time.Second},
+		{name: "connects to who says nothing", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, do: func(n *gathertest.Network) {
+			n.At[n.Names["proxy"][gathertest.Regional("ssm")][0]+":443"] = gathertest.Mute
+		}, probe: facts.OK, status: 200, endpoint: facts.OK, silent: true, took: time.Second},
 		{name: "has no such name", service: gather.ProxyVars{HTTPS: "http://gone.corp:3128"}, probe: facts.NoName, endpoint: facts.NoName},
 		{name: "speaks TLS", service: gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, serve: func(*gathertest.Network) func(net.Conn) {
 			return func(c net.Conn) {
@@ -106,7 +114,10 @@ func TestProxy(t *testing.T) {
 					c.do(n)
 				}
 				start := time.Now()
-				f := gatherNetwork(t, n, ca, func(run *gather.Run, _ *facts.Facts) { run.SetProxies(c.service, gather.ProxyVars{}, c.shell) })
+				f := gatherNetwork(t, n, ca, func(run *gather.Run, _ *facts.Facts) {
+					run.SetProxies(c.service, gather.ProxyVars{}, c.shell)
+					run.Flow = func(net.Conn) facts.Seen[facts.Stall] { return facts.Known(facts.Stall{Segment: 1448}, "TCP_INFO") } // all is confirmed
+				})
 				if took := time.Since(start); took != c.took {
 					t.Errorf("took %v, want %v", took, c.took)
 				}
@@ -117,7 +128,7 @@ func TestProxy(t *testing.T) {
 					t.Errorf("probe of another proxy %+v", p)
 				}
 				e := f.Network.Endpoint("ssm")
-				if e.Proxy.Outcome != c.endpoint || e.Proxy.Used != (c.endpoint != "") || e.Usable() != (c.endpoint == facts.OK || c.endpoint == "") {
+				if e.Proxy.Outcome != c.endpoint || e.Proxy.Used != (c.endpoint != "") || e.Usable() != (!c.silent && (c.endpoint == facts.OK || c.endpoint == "")) {
 					t.Errorf("endpoint %+v", e)
 				}
 				if e.Proxy.Used && len(e.TCP) > 0 {
