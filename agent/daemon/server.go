@@ -223,11 +223,13 @@ func (d *Daemon) metrics(cfg *config.Config) http.Handler {
 	reg.MustRegister(export.New(d.Snapshot, metricOptions(cfg)))
 	o := promhttp.HandlerOpts{EnableOpenMetrics: true, ErrorHandling: promhttp.ContinueOnError, ErrorLog: slog.NewLogLogger(d.o.Log.Handler(), slog.LevelDebug)}
 	if cfg.DisableExporterMetrics {
-		return waitForSlot(promhttp.HandlerFor(reg, o), maxScrapes)
+		return waitForSlot(&scrapes{snapshot: d.Snapshot, report: reg, other: promhttp.HandlerFor(reg, o)}, maxScrapes)
 	}
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	o.Registry = reg
-	return promhttp.InstrumentMetricHandler(reg, waitForSlot(promhttp.HandlerFor(reg, o), maxScrapes))
+	own := prometheus.NewRegistry()
+	own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	o.Registry = own
+	s := &scrapes{snapshot: d.Snapshot, report: reg, own: own, other: promhttp.HandlerFor(joined{reg, own}, o)}
+	return promhttp.InstrumentMetricHandler(own, waitForSlot(s, maxScrapes))
 }
 
 // page is the status page, or the report as a page that stands alone. The status

@@ -425,7 +425,7 @@ func BenchmarkScrape(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				start := time.Now()
-				w := ask(d, "GET", "localhost", "/metrics")
+				w := ask(d, "GET", "localhost", "/metrics", "Accept-Encoding", "gzip")
 				took = append(took, time.Since(start))
 				if w.Code != 200 {
 					b.Fatal(w.Code)

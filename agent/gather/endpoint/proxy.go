@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"ssm-doctor/agent/gather"
 	"ssm-doctor/checks/facts"
@@ -45,9 +46,65 @@ func (p *Prober) proxies(ctx context.Context, host string) (service, other facts
 	return service, none
 }
 
-// connectProxy opens a tunnel through a proxy to a host. shown is the certificate of a
-// proxy of https://.
-func (p *Prober) connectProxy(ctx context.Context, u *url.URL, host string) (conn net.Conn, c facts.Connect, shown facts.Seen[facts.TLS]) {
+// tunnelled is what came of a try to open a tunnel through a proxy. shown is the certificate
+// of a proxy of https://.
+type tunnelled struct {
+	conn  net.Conn // nil: none
+	c     facts.Connect
+	shown facts.Seen[facts.TLS]
+}
+
+// connectProxy opens a tunnel through a proxy to a host. Where the network was seen to lose
+// packets or to be slow, it tries over more connections before the proxy is called silent.
+func (p *Prober) connectProxy(ctx context.Context, u *url.URL, host string) (net.Conn, facts.Connect, facts.Seen[facts.TLS]) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	tries := make(chan tunnelled, maxTalks)
+	var wg gather.Workers
+	begun, ended := 0, 0
+	begin := func() {
+		begun++
+		wg.Go(func() {
+			var t tunnelled
+			defer func() { tries <- t }()
+			t = p.tryProxy(ctx, u, host)
+		})
+	}
+	rough := func() bool { return begun < maxTalks && p.run.Rough() && ctx.Err() == nil }
+	timer := time.NewTicker(max(p.env.Limits.HTTP, time.Millisecond))
+	defer timer.Stop()
+	begin()
+	var out tunnelled
+	for said := false; !said && ended < begun; {
+		select {
+		case <-timer.C:
+			if rough() {
+				begin()
+			}
+		case t := <-tries:
+			ended++
+			said = t.c.Outcome != facts.Silent && t.c.Outcome != facts.Timeout
+			if said || ended == 1 {
+				out = t
+			}
+			if !said && ended == begun && rough() {
+				begin()
+			}
+		}
+	}
+	cancel()
+	wg.Wait()
+	for ; ended < begun; ended++ {
+		if t := <-tries; t.conn != nil {
+			t.conn.Close()
+		}
+	}
+	return out.conn, out.c, out.shown
+}
+
+// tryProxy is one try of connectProxy.
+func (p *Prober) tryProxy(ctx context.Context, u *url.URL, host string) tunnelled {
+	var c facts.Connect
 	peer, shown, err := p.proxyConn(ctx, u)
 	if err != nil {
 		c.Outcome, c.Error = proxyOutcome(err), DialText(err)
@@ -58,7 +115,7 @@ func (p *Prober) connectProxy(ctx context.Context, u *url.URL, host string) (con
 		if c.Outcome == facts.Untrusted {
 			c.Error = shown.Value.Error
 		}
-		return nil, c, shown
+		return tunnelled{nil, c, shown}
 	}
 	limited, cancel := p.run.Patience(ctx, p.env.Limits.HTTP, p.confirmed(peer))
 	defer cancel()
@@ -81,12 +138,12 @@ func (p *Prober) connectProxy(ctx context.Context, u *url.URL, host string) (con
 				c.Outcome = facts.Silent
 			}
 		}
-		return nil, c, shown
+		return tunnelled{nil, c, shown}
 	}
 	switch c.Status {
 	case http.StatusOK:
 		c.Outcome = facts.OK
-		return peer.Conn, c, shown
+		return tunnelled{peer.Conn, c, shown}
 	case http.StatusProxyAuthRequired:
 		c.Outcome = facts.WantsLogin
 	default:
@@ -94,7 +151,7 @@ func (p *Prober) connectProxy(ctx context.Context, u *url.URL, host string) (con
 	}
 	c.Error = fmt.Sprintf("HTTP %d", c.Status)
 	peer.Close()
-	return nil, c, shown
+	return tunnelled{nil, c, shown}
 }
 
 // errTLSAlert: who was asked in plain text speaks TLS.

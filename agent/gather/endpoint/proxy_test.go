@@ -141,6 +141,67 @@ func TestProxy(t *testing.T) {
 	}
 }
 
+// TestProxyIsHeard: where packets are lost a proxy is asked over more connections before it
+// is called silent.
+func TestProxyIsHeard(t *testing.T) {
+	t.Parallel()
+	ca := gathertest.NewAuthority(t, "Test Root")
+	for _, c := range []struct {
+		name  string
+		deaf  int32 // of the first connections to the proxy
+		rough bool
+		want  facts.Outcome
+	}{
+		{"at once", 0, true, facts.OK},
+		{"the third", 2, true, facts.OK},
+		{"never", 1000, true, facts.Silent},
+		{"the third, on a network that loses nothing", 1000, false, facts.Silent},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := regionNet(t, ca)
+				n.Names[""]["proxy.corp"] = []string{"10.0.0.9"}
+				n.Names["proxy"] = map[string][]string{gathertest.Regional("ssm"): n.Names[""][gathertest.Regional("ssm")]}
+				var made atomic.Int32
+				works := connectProxy(n, 200, "")
+				n.At["10.0.0.9:3128"] = func(conn net.Conn) {
+					if made.Add(1) <= c.deaf {
+						gathertest.Mute(conn)
+						return
+					}
+					works(conn)
+				}
+				env := n.Env()
+				env.Region, env.RootCAs = gathertest.TestRegion, ca.Pem()
+				run := env.Begin()
+				defer run.End()
+				run.SetProxies(gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, gather.ProxyVars{}, gather.ProxyVars{})
+				if c.rough {
+					run.Felt(300 * time.Millisecond)
+				}
+				var f facts.Facts
+				e := facts.Endpoint{Service: "ssm", Host: gathertest.Regional("ssm"), Need: facts.NeedCore}
+				start := time.Now()
+				conn := NewProber(run, &f).Connect(t.Context(), &e)
+				if (conn != nil) != (c.want == facts.OK) || e.Proxy.Outcome != c.want {
+					t.Errorf("%v, %+v", conn, e.Proxy)
+				}
+				if conn != nil {
+					conn.Close()
+				}
+				if took := time.Since(start); took > maxEndpoint || !c.rough && took > time.Second {
+					t.Errorf("took %v", took)
+				}
+				if c.rough == (made.Load() == 1 && c.deaf > 0) {
+					t.Errorf("%d connections", made.Load())
+				}
+				time.Sleep(time.Minute) // let servers end
+			})
+		})
+	}
+}
+
 // TestLoginNeedsATrustedProxy: the login of a proxy with TLS goes only to one whose
 // certificate the agent would accept.
 func TestLoginNeedsATrustedProxy(t *testing.T) {
