@@ -18,14 +18,6 @@ import (
 	"ssm-doctor/agent/sim"
 )
 
-// mayBeEmpty: panels that show nothing for the hosts of this test, and why.
-var mayBeEmpty = map[string]string{
-	"Time to gather":              "off unless metrics.all",
-	"Credentials expire in":       "the host has no credentials",
-	"Features that are not ready": "without credentials no right is known",
-	"Features and rights":         "without credentials no right is known",
-}
-
 // startProgram builds ssm-doctor and starts serve --demo, as a user does.
 func startProgram(t *testing.T, name string) string {
 	t.Helper()
@@ -39,9 +31,9 @@ func startProgram(t *testing.T, name string) string {
 }
 
 // startDaemon runs the daemon here, over a simulated host that can be
-// repaired: what serve --demo runs, with shorter intervals. It has another
+// repaired: what serve --demo runs, with shorter intervals and all metrics. It has another
 // loopback address, because the address without the port is the instance.
-func startDaemon(t *testing.T, name string) (addr string, host *sim.Host) {
+func startDaemon(t *testing.T, name, ip string) (addr string, host *sim.Host) {
 	t.Helper()
 	host, err := sim.New(name)
 	if err != nil {
@@ -49,8 +41,9 @@ func startDaemon(t *testing.T, name string) (addr string, host *sim.Host) {
 	}
 	t.Cleanup(host.Close)
 	c := config.Default()
-	addr = freeAddr(t, "127.0.0.2")
+	addr = freeAddr(t, ip)
 	c.ListenAddresses, c.StateDir = []string{addr}, ""
+	c.MetricsAll = true
 	c.Local, c.Network = time.Second, 3*time.Second
 	d, err := daemon.New(daemon.Options{
 		Load:  func() (*config.Config, error) { return c, nil },
