@@ -178,6 +178,9 @@ func (w *world) layAgent(t *tree) {
 		}
 		core := w.pid(kind)
 		w.process(t, core, 1, uid, u.Exec, began, w.Agent.Environment)
+		if t.mountinfo != "" { // no drop-in gives it others
+			t.file(fmt.Sprintf("proc/%d/mountinfo", core), t.mountinfo, 0o444)
+		}
 		if !w.Agent.Worker || u.Exec != "/"+w.installDir(kind)+"/amazon-ssm-agent" {
 			continue
 		}

@@ -263,6 +263,7 @@ func (w *world) layProc(t *tree) {
 	}
 	t.file("proc/self/mountinfo", info.String(), 0o444)
 	t.file("proc/1/mountinfo", info.String(), 0o444)
+	t.mountinfo = info.String()
 
 	limit := w.Host.MaxWatches
 	if limit == 0 {

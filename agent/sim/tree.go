@@ -28,8 +28,9 @@ type node struct {
 // tree is a file system in memory; names are relative to its root. It is not
 // changed once it is in use.
 type tree struct {
-	root *node
-	now  time.Time
+	root      *node
+	now       time.Time
+	mountinfo string // of the init process
 }
 
 func newTree(now time.Time) *tree {

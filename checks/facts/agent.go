@@ -41,6 +41,9 @@ type Agent struct {
 	Metadata Seen[MetadataEnv] `json:"metadata_environment"`
 
 	Channel Seen[[]Socket] `json:"channel"` // established TCP connections of the agent to port 443
+	// Sealed are mounts of the running agent's own at or below its directories that it may not
+	// write to, whoever else may; absent: it does not run.
+	Sealed Seen[[]SealedMount] `json:"sealed"`
 
 	// Uses are traces of features that were used on this host, by feature id.
 	Uses Seen[[]Use] `json:"uses"`
@@ -262,6 +265,12 @@ type SystemNote struct {
 	Text    string    `json:"text"` // at most 300 bytes
 	From    string    `json:"from"`
 	By      string    `json:"by,omitempty"` // who refused, where it is not to be read from the text
+}
+
+// SealedMount is a read-only mount of a process.
+type SealedMount struct {
+	Dir   string `json:"dir"`   // of the agent
+	Mount string `json:"mount"` // where it is mounted: above the directory, at it or below
 }
 
 // Processes are the agent's processes.

@@ -11,6 +11,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -60,12 +61,13 @@ func usagef(format string, a ...any) error {
 }
 
 // gcPercent trades a little time for memory: the hosts are small. GOGC wins.
-const gcPercent = 45
+const gcPercent = 30
 
 func main() { os.Exit(program()) }
 
 // program is the program as the system starts it.
 func program() int {
+	runtime.MemProfileRate = 0 // nobody reads that profile, and its table takes memory
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}

@@ -51,6 +51,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	a.Folders = folders(env)
 	a.Processes = agentsvc.Processes(ctx, env)
 	a.Channel = agentsvc.Channel(ctx, env, a.Processes)
+	a.Sealed = agentsvc.Sealed(env, a.Processes)
 	gatherStarts(ctx, env, a)
 	var keys facts.Seen[[]facts.SigningKey]
 	a.Installations, keys = installations(ctx, env)
