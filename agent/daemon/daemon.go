@@ -86,7 +86,7 @@ type Daemon struct {
 // published is what readers see. It is not changed once it is published.
 type published struct {
 	snapshot *export.Snapshot
-	shown    *report.Report // redacted, with history; nil: no run has finished
+	shown    func() *report.Report // redacted, with history, once somebody asks; nil: no run has finished
 	next     time.Time
 }
 

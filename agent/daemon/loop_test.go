@@ -208,7 +208,7 @@ func TestStateChange(t *testing.T) {
 			if n := len(h.reads()); n != reads+1 {
 				t.Errorf("rights were read %d times after the change", n-reads)
 			}
-			if r := d.now.Load().shown; r.State != report.NotManaged || len(r.History) != 2 || r.History[1].Cause != "imds-disabled" {
+			if r := d.now.Load().shown(); r.State != report.NotManaged || len(r.History) != 2 || r.History[1].Cause != "imds-disabled" {
 				t.Errorf("%s %v", r.State, r.History)
 			}
 			// A host that flaps does not read its rights within the hour.
@@ -720,8 +720,8 @@ func TestBrokenStateDir(t *testing.T) {
 			if s.Report.State != report.Managed || s.Stats.HistoryOK == nil || *s.Stats.HistoryOK {
 				t.Errorf("%s, history on disk %v", s.Report.State, s.Stats.HistoryOK)
 			}
-			if len(d.now.Load().shown.History) != 1 {
-				t.Errorf("history %v", d.now.Load().shown.History)
+			if len(d.now.Load().shown().History) != 1 {
+				t.Errorf("history %v", d.now.Load().shown().History)
 			}
 		})
 	})

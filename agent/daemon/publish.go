@@ -5,6 +5,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"ssm-doctor/agent/config"
@@ -28,7 +29,7 @@ func (d *Daemon) publish(r *report.Report, at, ended time.Time, success bool) {
 		if n := len(list); n > 0 {
 			d.stats.Since = list[n-1].At
 		}
-		p.snapshot.Report, p.shown = r, report.Redact(r)
+		p.snapshot.Report, p.shown = r, sync.OnceValue(func() *report.Report { return report.Redact(r) })
 	}
 	d.now.Store(p)
 	d.republish()

@@ -125,7 +125,7 @@ func (d *Daemon) finish(ctx context.Context, r result) {
 	if d.ledger.err != nil { // perhaps the disk has space again
 		d.ledger.save()
 	}
-	before := d.now.Load().shown
+	before := d.now.Load().snapshot.Report
 	success := r.panicked == "" && export.Completed(r.report)
 	if r.report.CallsHeld == "" {
 		r.report.CallsHeld = r.held

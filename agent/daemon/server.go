@@ -250,7 +250,7 @@ func (d *Daemon) page(cfg *config.Config, status bool) http.HandlerFunc {
 			}
 		}
 		var b bytes.Buffer
-		if err := report.HTML(&b, p.shown, live); err != nil {
+		if err := report.HTML(&b, p.shown(), live); err != nil {
 			d.o.Log.Error("page not rendered", "err", err)
 			plain(w, http.StatusInternalServerError, "the page could not be rendered")
 			return
@@ -286,7 +286,7 @@ func (d *Daemon) reportJSON(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	var b bytes.Buffer
-	if err := report.Write(&b, "json", p.shown, report.Style{}); err != nil {
+	if err := report.Write(&b, "json", p.shown(), report.Style{}); err != nil {
 		d.o.Log.Error("report not rendered", "err", err)
 		plain(w, http.StatusInternalServerError, "the report could not be rendered")
 		return
