@@ -90,7 +90,7 @@ func judgeProxy(n *node.Node, p facts.ProxyProbe) Finding {
 	case facts.Refused, facts.Timeout, facts.NoRoute:
 		return saw(blocks("proxy-unreachable", Proven, "the proxy %s cannot be reached: %s", where, text.Or(p.Error, string(p.Outcome))))
 	case facts.Silent:
-		return saw(stops(n, "proxy-unreachable", Likely, "the proxy %s accepts connections, and does not answer a CONNECT in time: it hangs, or what is sent to it is lost on the way", where))
+		return saw(stops(n, "proxy-unreachable", Likely, "the proxy %s accepts connections, and does not answer a CONNECT in time: it hangs, or what is sent does not reach it", where))
 	case facts.Reset:
 		return saw(stops(n, "proxy-refuses", Likely, "the proxy %s closes connections without an answer to CONNECT", where))
 	}
