@@ -15,6 +15,7 @@ import (
 func judgeImage(n *node.Node, found diagnose.Findings) *report.Report {
 	r := build(n, found, diagnose.DiagnoseImage(n, found))
 	r.Profile = string(checks.ProfileImage)
+	r.Features, r.Permissions = nil, nil // an image has no rights, and uses nothing
 	unjudged := text.New("the image could not be judged: ")
 	if b := n.Facts.Broken(); b != "" {
 		r.State, r.Summary = report.Unknown, unjudged.Add("%s", b)
@@ -33,6 +34,11 @@ func judgeImage(n *node.Node, found diagnose.Findings) *report.Report {
 	if r.State == report.NotManaged && r.RootCause != nil {
 		r.RootCause.Severity = string(causes.Critical)
 		r.Summary = r.RootCause.Summary
+		for _, c := range r.Also {
+			if c.Severity != string(causes.Info) {
+				r.Summary = r.Summary.Add("; ").Append(c.Summary)
+			}
+		}
 	}
 	return r
 }

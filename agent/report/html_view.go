@@ -49,7 +49,9 @@ func newPageView(r *Report, l Live) *pageView {
 	case v.Verdict == markOf("unknown").word:
 		v.Verdict = "CANNOT TELL"
 	}
-	if c := r.RootCause; c != nil {
+	if lead := gateLead(gateCauses(r)); lead != "" {
+		v.Lead = lead
+	} else if c := r.RootCause; c != nil {
 		v.Lead, v.CauseID = sentence(causeText(*c)), c.ID
 		v.Assurance = assurance(*c)
 	}

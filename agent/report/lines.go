@@ -16,7 +16,9 @@ func renderShort(r *Report, s Style) string {
 	for _, p := range t.nodeParts() {
 		line += "   " + p
 	}
-	if r.RootCause != nil {
+	if all := gateCauses(r); len(all) > 1 {
+		line += "   [" + t.show(idsOf(all)) + "]"
+	} else if r.RootCause != nil {
 		line += "   [" + t.show(r.RootCause.ID) + "]"
 	}
 	if r.Interrupted {
@@ -49,7 +51,9 @@ func pluginLine(r *Report, perfdata bool) string {
 	}
 	state := text.Or(pluginWords[r.State], "UNKNOWN")
 	msg := r.Summary.String()
-	if r.RootCause != nil {
+	if all := gateCauses(r); len(all) > 1 {
+		msg = gateLine(all)
+	} else if r.RootCause != nil {
 		msg = r.RootCause.ID + ": " + causeText(*r.RootCause)
 	} else if r.State == Managed && r.Node.ID != "" && !strings.Contains(msg, r.Node.ID) {
 		msg = strings.TrimSuffix(strings.Join([]string{r.Node.ID, r.Node.Region, msg}, " "), " ")

@@ -25,31 +25,10 @@ func renderMarkdown(r *Report) string {
 	if r.Interrupted || r.TimedOut {
 		para("The run did not end; this is incomplete.")
 	}
-	if c := r.RootCause; c != nil {
-		mdCause(&b, *c)
+	if gate := gateCauses(r); len(gate) > 1 {
+		mdGate(&b, gate, t)
 	} else {
-		para("%s", mdText(sentence(capital(summaryOf(r)))))
-	}
-	if d := r.CannotTell; d != nil && r.State == Unknown {
-		mdList(&b, "Missing", sentencesOf(d.Missing))
-		mdList(&b, "Tried", sentencesOf(d.Tried))
-		mdSteps(&b, "Next, safe in any case", d.Fix, t)
-	}
-	if c := r.RootCause; c != nil {
-		mdSteps(&b, "Fix", c.Fix, t)
-	}
-	mdPlan(&b, r)
-	if c := r.RootCause; c != nil {
-		mdEvidence(&b, c.Evidence)
-	}
-	for _, c := range r.Also {
-		if c.Severity == "info" {
-			continue
-		}
-		para("### Also")
-		mdCause(&b, c)
-		mdSteps(&b, "", c.Fix, t)
-		mdEvidence(&b, c.Evidence)
+		mdAnswer(&b, t)
 	}
 	mdChecks(&b, r)
 	redacted := ""
@@ -58,6 +37,48 @@ func renderMarkdown(r *Report) string {
 	}
 	para("ssm-doctor %s, %s%s", mdText(r.Version), stamp(r.GeneratedAt), redacted)
 	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+// mdAnswer is the cause with its remedy, or what is missing to name one, and the other
+// causes.
+func mdAnswer(b *strings.Builder, t *screen) {
+	r, c := t.r, t.r.RootCause
+	if c != nil {
+		mdCause(b, *c)
+	} else {
+		fmt.Fprintf(b, "%s\n\n", mdText(sentence(capital(summaryOf(r)))))
+	}
+	if d := r.CannotTell; d != nil && r.State == Unknown {
+		mdList(b, "Missing", sentencesOf(d.Missing))
+		mdList(b, "Tried", sentencesOf(d.Tried))
+		mdSteps(b, "Next, safe in any case", d.Fix, t)
+	}
+	if c != nil {
+		mdSteps(b, "Fix", c.Fix, t)
+	}
+	mdPlan(b, r)
+	if c != nil {
+		mdEvidence(b, c.Evidence)
+	}
+	for _, c := range r.Also {
+		if c.Severity == "info" {
+			continue
+		}
+		b.WriteString("### Also\n\n")
+		mdCause(b, c)
+		mdSteps(b, "", c.Fix, t)
+		mdEvidence(b, c.Evidence)
+	}
+}
+
+// mdGate lists what keeps an image from being ready, as equals.
+func mdGate(b *strings.Builder, all []Cause, t *screen) {
+	fmt.Fprintf(b, "%s\n\n", gateLead(all))
+	for i, c := range all {
+		mdCause(b, c)
+		mdSteps(b, "", gateFix(all, i), t)
+		mdEvidence(b, c.Evidence)
+	}
 }
 
 func mdCause(b *strings.Builder, c Cause) {

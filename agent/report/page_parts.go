@@ -142,6 +142,9 @@ func (v *pageView) age() *html.Node {
 
 func (v *pageView) remedy() *html.Node {
 	c := v.R.RootCause
+	if all := gateCauses(v.R); len(all) > 1 {
+		return section("fix", "Findings", v.causeList(all, func(i int) []Step { return gateFix(all, i) })...)
+	}
 	if c == nil || len(c.Fix) == 0 {
 		return nil
 	}
@@ -192,7 +195,7 @@ func blanksOf(r *Report, fix []Step) *html.Node {
 
 func (v *pageView) seen() *html.Node {
 	c := v.R.RootCause
-	if c == nil {
+	if c == nil || len(gateCauses(v.R)) > 1 { // beside each finding
 		return nil
 	}
 	var rows, docs *html.Node
@@ -236,21 +239,30 @@ func (v *pageView) doubt() *html.Node {
 }
 
 func (v *pageView) also() *html.Node {
-	if len(v.R.Also) == 0 {
+	all := v.R.Also
+	if len(gateCauses(v.R)) > 1 { // the others are among the findings
+		all = alsoOf(v.R)
+	}
+	if len(all) == 0 {
 		return nil
 	}
+	return section("also", "Also", v.causeList(all, func(i int) []Step { return all[i].Fix })...)
+}
+
+// causeList is causes with their remedies, and folded what was seen.
+func (v *pageView) causeList(all []Cause, fix func(i int) []Step) []any {
 	var parts []any
-	for _, c := range v.R.Also[:min(len(v.R.Also), htmlRows)] {
+	for i, c := range all[:min(len(all), htmlRows)] {
 		color := statusClass(c.Severity)
 		parts = append(parts, tag("h3", tag("span", class(color), badge(color, markOf(c.Severity).glyph), statusWord(c.Severity)), " "+causeText(c)+" ", v.toCause(c.ID)), lineEnd())
-		if len(c.Fix) > 0 {
-			parts = append(parts, steps(c.Fix, v.R), lineEnd())
+		if list := fix(i); len(list) > 0 {
+			parts = append(parts, steps(list, v.R), lineEnd())
 		}
 		if len(c.Evidence) > 0 {
 			parts = append(parts, folded([]*html.Node{textNode("Seen"), tag("span", class("hide"), " for "+c.ID)}, v.evidence(c.Evidence, "Seen for "+c.ID)), lineEnd())
 		}
 	}
-	return section("also", "Also", parts...)
+	return parts
 }
 
 func (v *pageView) checks() *html.Node {

@@ -306,7 +306,7 @@ func (t *screen) counts() []string {
 		case "unknown":
 			unknown++
 		case "fail", "warn":
-			if r.RootCause != nil && (c.Cause == r.RootCause.ID || c.FollowsFrom != "" && t.isRoot(c.FollowsFrom)) {
+			if r.Profile == "" && r.RootCause != nil && (c.Cause == r.RootCause.ID || c.FollowsFrom != "" && t.isRoot(c.FollowsFrom)) {
 				because++
 			} else {
 				other++
@@ -320,7 +320,7 @@ func (t *screen) counts() []string {
 		}
 	}
 	add(because, "failed because of this")
-	add(other, map[bool]string{true: "failed for another reason", false: "failed"}[r.RootCause != nil])
+	add(other, map[bool]string{true: "failed for another reason", false: "failed"}[r.Profile == "" && r.RootCause != nil])
 	add(unknown, "not known")
 	if r.NeedRoot > 0 && r.Node.GOOS == "windows" {
 		add(r.NeedRoot, "need an elevated prompt")

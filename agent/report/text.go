@@ -31,7 +31,7 @@ func renderText(r *Report, s Style, wide bool) string {
 	switch {
 	case r.State == Managed:
 		t.managed()
-	case r.Profile != "" && !wide:
+	case r.Profile != "":
 		t.gate()
 	default:
 		t.answer()

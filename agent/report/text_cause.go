@@ -81,16 +81,15 @@ func (t *screen) asked(e Evidence) string {
 	return s
 }
 
-// also lists the other causes with all there is of them.
+// also lists the other causes with all there is of them. Those that a gate names are not
+// among them.
 func (t *screen) also() {
-	for i, c := range t.r.Also {
-		label := "Also"
-		if i > 0 {
-			label = ""
-		}
+	label := "Also"
+	for _, c := range alsoOf(t.r) {
 		lines := t.causeLines(c, 0)
 		lines = append(lines, t.fix(c.Fix, 0, len(c.Fix), false)...)
 		t.blocks(block{label, append(lines, t.seen(c.Evidence, 0)...)})
+		label = ""
 	}
 	t.gap()
 }

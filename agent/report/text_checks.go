@@ -53,7 +53,10 @@ func (t *screen) more() {
 	if t.r.RootCause == nil {
 		return
 	}
-	lines := []string{"ssm-doctor explain " + t.show(t.r.RootCause.ID)}
+	var lines []string
+	for _, c := range append([]Cause{*t.r.RootCause}, gateCauses(t.r)[min(1, len(gateCauses(t.r))):]...) {
+		lines = append(lines, "ssm-doctor explain "+t.show(c.ID))
+	}
 	for _, d := range t.r.RootCause.Docs {
 		if strings.HasPrefix(d, "https://") {
 			lines = append(lines, t.show(d))
