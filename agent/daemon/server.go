@@ -243,7 +243,7 @@ func (d *Daemon) page(cfg *config.Config, status bool) http.HandlerFunc {
 		}
 		var live report.Live
 		if status {
-			live = report.Live{Refresh: pageRefresh, Reload: report.Link{Text: "read it without reload", Href: "?static=1"}, Explain: "explain/", Now: d.wall(), Next: p.next, StaleAfter: staleRuns * cfg.Local,
+			live = report.Live{Refresh: pageRefresh, Reload: report.Link{Text: "read it again", Href: "./"}, Explain: "explain/", Now: d.wall(), Next: p.next, StaleAfter: staleRuns * cfg.Local,
 				Links: []report.Link{{Text: "report as JSON", Href: "report.json"}, {Text: "report as a file", Href: "report.html"}, {Text: "metrics", Href: "metrics"}, {Text: "all causes and checks", Href: "explain/"}}}
 			if r.URL.Query().Has("static") {
 				live.Refresh, live.Reload = 0, report.Link{Text: "Keep this page up to date", Href: "./"}

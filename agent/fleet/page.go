@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"golang.org/x/net/html"
 
@@ -15,6 +16,7 @@ import (
 const (
 	pageClusters = 100
 	pageHosts    = 1000
+	oddShown     = 5
 )
 
 func writePage(w io.Writer, s *Summary) error {
@@ -25,15 +27,38 @@ func writePage(w io.Writer, s *Summary) error {
 	case s.States[report.Degraded]+s.States[report.Unknown]+s.Unreadable+len(s.Missing) > 0 || s.Hosts == 0:
 		class = "warn"
 	}
-	verdict := report.Tag("div", report.Attr{"class", "verdict " + class}, report.Tag("h1", report.Attr{"class", class}, fmt.Sprintf("%d of %s managed", s.States[report.Managed], hosts(s.Hosts))), report.Tag("p", report.Attr{"class", "lead"}, s.headline()))
-	if !s.Newest.IsZero() {
-		verdict.AppendChild(report.Tag("p", "Reports of "+day(s.Oldest)+" to "+day(s.Newest)+" UTC"))
-	}
-	header := report.Tag("header", verdict)
+	header := report.Heading(class, fmt.Sprintf("%d of %s managed", s.States[report.Managed], hosts(s.Hosts)), s.others(), s.span()...)
 	for _, n := range s.notes() {
 		header.AppendChild(report.Tag("p", report.Attr{"class", "note"}, n))
 	}
-	return report.WritePage(w, s.headline(), header, s.pageStates(), s.pageCauses(), s.pageClusters(), s.pageOdd(), s.pageChange(), s.pageHosts())
+	return report.WritePage(w, s.headline(), class, header, "ssm-doctor summary. For machines: -o json, -o csv.",
+		s.pageStates(), s.pageCauses(), s.pageClusters(), s.pageOdd(), s.pageChange(), s.pageHosts())
+}
+
+// others says what is not managed.
+func (s *Summary) others() string {
+	var out []string
+	for _, x := range [][2]string{{report.NotManaged, "not managed"}, {report.Degraded, "managed, but something is broken"}, {report.Unknown, "not known"}} {
+		if n := s.States[x[0]]; n > 0 {
+			out = append(out, fmt.Sprintf("%d %s", n, x[1]))
+		}
+	}
+	if len(out) == 0 {
+		return map[bool]string{true: "No host needs a change.", false: "No report was read."}[s.Hosts > 0]
+	}
+	return strings.Join(out, ", ") + "."
+}
+
+// span is from when the reports are.
+func (s *Summary) span() []string {
+	if s.Newest.IsZero() {
+		return nil
+	}
+	from, to := day(s.Oldest), day(s.Newest)
+	if from == to {
+		return []string{"reports of " + to + " UTC"}
+	}
+	return []string{"reports of " + from + " to " + to + " UTC"}
 }
 
 // bar is one row of a picture: a name, a bar and a number.
@@ -42,41 +67,38 @@ type bar struct {
 	n           int
 }
 
-// bars draws them, with what they say in words for those who do not see them.
-func bars(label string, list []bar) *html.Node {
+// bars draws them in a table, whose words stay readable on a phone.
+func bars(label, what string, list []bar) *html.Node {
 	most := 1
 	for _, b := range list {
 		most = max(most, b.n)
 	}
-	const height, left, width = 24, 300, 500
-	svg := report.Tag("svg", report.Attr{"viewBox", fmt.Sprintf("0 0 900 %d", height*len(list)+4)}, report.Attr{"role", "img"}, report.Attr{"aria-label", label})
 	num := func(name string, n int) report.Attr { return report.Attr{name, strconv.Itoa(n)} }
-	for i, b := range list {
-		y := i * height
+	var rows []*html.Node
+	for _, b := range list {
 		long := 0
 		if b.n > 0 {
-			long = max(2, b.n*width/most)
+			long = max(4, b.n*1000/most)
 		}
-		svg.AppendChild(report.Tag("text", num("x", left-10), num("y", y+16), report.Attr{"text-anchor", "end"}, short(b.name)))
-		svg.AppendChild(report.Tag("rect", report.Attr{"class", b.class}, num("x", left), num("y", y+3), num("width", long), num("height", height-8)))
-		svg.AppendChild(report.Tag("text", num("x", left+long+8), num("y", y+16), strconv.Itoa(b.n)))
+		picture := report.Tag("svg", report.Attr{"viewBox", "0 0 1000 16"}, report.Attr{"preserveAspectRatio", "none"}, report.Attr{"aria-hidden", "true"},
+			report.Tag("rect", report.Attr{"class", b.class}, num("x", 0), num("y", 0), num("width", long), num("height", 16)))
+		rows = append(rows, report.Row(b.name, strconv.Itoa(b.n), picture))
 	}
-	return svg
-}
-
-func short(s string) string {
-	if r := []rune(s); len(r) > 40 {
-		return string(r[:39]) + "…"
+	t := report.Table(label, []string{what, "Hosts", "Share"}, rows)
+	for i, a := range t.Attr {
+		if a.Key == "class" {
+			t.Attr[i].Val = "bar"
+		}
 	}
-	return s
+	return t
 }
 
 func (s *Summary) pageStates() *html.Node {
 	var list []bar
 	for _, x := range [][2]string{{report.NotManaged, "bad"}, {report.Degraded, "warn"}, {report.Unknown, "off"}, {report.Managed, "good"}} {
-		list = append(list, bar{x[0], x[1], s.States[x[0]]})
+		list = append(list, bar{strings.ReplaceAll(x[0], "-", " "), x[1], s.States[x[0]]})
 	}
-	return report.Section("states", "States", bars(s.headline(), list))
+	return report.Section("states", "States", bars("Hosts by state", "State", list))
 }
 
 func (s *Summary) pageCauses() *html.Node {
@@ -96,7 +118,7 @@ func (s *Summary) pageCauses() *html.Node {
 		}
 		rows = append(rows, report.Row(cmp.Or(g.ID, "none"), g.Title, strconv.Itoa(g.Hosts), strconv.Itoa(g.Proven), g.Owner, most))
 	}
-	return report.Section("causes", "Causes", bars("Hosts by cause", list), report.Folded("In numbers", report.Table("Root causes and the hosts that have them", []string{"Cause", "What it is", "Hosts", "Proven", "Who mends it", "Most of them in"}, rows)))
+	return report.Section("causes", "Causes", bars("Hosts by cause", "Cause", list), report.Folded("In numbers", report.Table("Root causes and the hosts that have them", []string{"Cause", "What it is", "Hosts", "Proven", "Who mends it", "Most of them in"}, rows)))
 }
 
 func (s *Summary) pageClusters() *html.Node {
@@ -105,7 +127,7 @@ func (s *Summary) pageClusters() *html.Node {
 	}
 	list := report.Tag("ol", report.Attr{"class", "steps"})
 	for _, c := range s.Clusters[:min(len(s.Clusters), pageClusters)] {
-		li := report.Tag("li", report.Tag("strong", c.mends()), " "+c.Title+" ", report.Tag("span", report.Attr{"class", "tag"}, "["+cmp.Or(c.Cause, "unknown")+"]"))
+		li := report.Tag("li", report.Tag("strong", upper(c.Title)+": "+c.mends()), " ", report.Tag("span", report.Attr{"class", "tag"}, "["+cmp.Or(c.Cause, "unknown")+"]"))
 		say := func(text string) {
 			if text != "" {
 				li.AppendChild(report.Tag("p", text))
@@ -120,7 +142,7 @@ func (s *Summary) pageClusters() *html.Node {
 		if c.Owner != "" {
 			say("Who mends it: " + c.Owner + ".")
 		}
-		say("Hosts: " + names(c.Nodes, maxNodes, c.Hosts) + ".")
+		li.AppendChild(pageNames("Hosts: ", c.Nodes, maxNodes, c.Hosts, "."))
 		var differ []*html.Node
 		for _, d := range c.Differ {
 			differ = append(differ, report.Tag("li", d.says()))
@@ -148,11 +170,36 @@ func (s *Summary) pageOdd() *html.Node {
 	if len(s.Odd) == 0 {
 		return nil
 	}
-	list := report.Tag("ul")
-	for _, o := range s.Odd {
-		list.AppendChild(report.Tag("li", o.says()+" ("+names(o.Nodes, textNodes, o.Hosts)+")"))
+	first, rest := report.Tag("ul"), report.Tag("ul")
+	for i, o := range s.Odd {
+		list := first
+		if i >= oddShown {
+			list = rest
+		}
+		li := pageNames(o.says()+" (", o.Nodes, textNodes, o.Hosts, ")")
+		li.Data = "li"
+		list.AppendChild(li)
 	}
-	return report.Section("odd", "Odd ones out", list)
+	if rest.FirstChild == nil {
+		return report.Section("odd", "Odd ones out", first)
+	}
+	return report.Section("odd", "Odd ones out", first, report.Folded(fmt.Sprintf("%d more", len(s.Odd)-oddShown), rest))
+}
+
+// pageNames is a sentence with ids in it.
+func pageNames(before string, list []string, most, of int, after string) *html.Node {
+	shown := list[:min(len(list), most)]
+	if left := of - len(shown); left > 0 {
+		after = fmt.Sprintf(" and %d more", left) + after
+	}
+	return report.Tag("p", before, report.IDs(shown), after)
+}
+
+func upper(s string) string {
+	if s == "" {
+		return "No cause could be told"
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 func (s *Summary) pageChange() *html.Node {
@@ -181,5 +228,5 @@ func (s *Summary) pageHosts() *html.Node {
 	if len(rows) == 0 {
 		return nil
 	}
-	return report.Folded(fmt.Sprintf("Hosts that are not managed or not sound (%d)", len(rows)), report.Table("At most "+strconv.Itoa(pageHosts)+" of them; -o csv has all", []string{"Host", "Account", "Region", "State", "Cause"}, rows))
+	return report.Section("hosts", "Hosts", report.Folded(fmt.Sprintf("Not managed, or with something broken (%d)", len(rows)), report.Table("At most "+strconv.Itoa(pageHosts)+" of them; -o csv has all", []string{"Host", "Account", "Region", "State", "Cause"}, rows)))
 }

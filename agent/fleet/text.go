@@ -98,7 +98,10 @@ func pairs(m map[string]string) string {
 
 // mends says what one change does.
 func (c *Cluster) mends() string {
-	if len(c.Where) == 0 {
+	switch {
+	case len(c.Where) == 0 && c.Hosts == 1:
+		return "1 host"
+	case len(c.Where) == 0:
 		return hosts(c.Hosts) + ", each mended by itself"
 	}
 	return fmt.Sprintf("one change mends %s (of %d there)", hosts(c.Hosts), c.Of)

@@ -227,7 +227,7 @@ func (j *Judgement) rights(name, source, broken string, i instance) {
 		return
 	}
 	if r.trust != nil && len(missing) == 0 {
-		j.says(whatRole, "%s: %d policies read, trust read", v.arnOf(name), len(layers.Identity))
+		j.says(whatRole, "%s: %s and the trust read", v.arnOf(name), policies(len(layers.Identity)))
 	} else {
 		j.Unknown = append(j.Unknown, whatRole+" (not read: "+strings.Join(append(missing, map[bool][]string{true: {"trust"}}[r.trust == nil]...), ", ")+")")
 	}
@@ -238,7 +238,7 @@ func (j *Judgement) rights(name, source, broken string, i instance) {
 	j.resourceControl()
 	heartbeat := j.verdict(core[0])
 	if heartbeat != "" && heartbeat != "inconclusive" {
-		j.says(whatHeartbeat, "%s", heartbeat)
+		j.says(whatHeartbeat, "%s", verdictWords(heartbeat))
 	} else {
 		j.Unknown = append(j.Unknown, whatHeartbeat+" (what was read does not tell)")
 	}
@@ -316,7 +316,7 @@ func (j *Judgement) scp() {
 		for _, l := range j.v.scp {
 			n += len(l)
 		}
-		j.says(whatSCP, "%d policies on %d levels read", n, len(j.v.scp))
+		j.says(whatSCP, "%s read, attached on %d levels", policies(n), len(j.v.scp))
 		return
 	}
 	call := "organizations list-policies-for-target"
@@ -338,4 +338,19 @@ func (j *Judgement) resourceControl() {
 	if len(denied) > 0 {
 		j.says("resource control policies", "they deny, for resources of the organization: %s", strings.Join(denied, ", "))
 	}
+}
+
+func policies(n int) string {
+	if n == 1 {
+		return "1 policy"
+	}
+	return fmt.Sprintf("%d policies", n)
+}
+
+// verdictWords is a verdict about an action as a sentence has it.
+func verdictWords(verdict string) string {
+	if w := map[string]string{facts.AllowedPredicted: "allowed by the policies that were read", facts.DeniedPredicted: "denied by the policies that were read"}[verdict]; w != "" {
+		return w
+	}
+	return verdict
 }

@@ -58,7 +58,7 @@ func livePage(t *testing.T, r *Report, later time.Duration) string {
 	t.Helper()
 	r = Redact(r)
 	r.GeneratedAt = sampleTime.Add(later)
-	return page(t, r, Live{Refresh: time.Hour, Reload: Link{"read it without reload", "?static=1"}, Now: sampleTime.Add(later + time.Minute), Next: sampleTime.Add(later + 5*time.Minute), StaleAfter: time.Hour,
+	return page(t, r, Live{Refresh: time.Hour, Reload: Link{"read it again", "./"}, Now: sampleTime.Add(later + time.Minute), Next: sampleTime.Add(later + 5*time.Minute), StaleAfter: time.Hour,
 		Links: []Link{{"report as JSON", "report.json"}}})
 }
 
@@ -128,7 +128,7 @@ func TestHTMLUpdatesItself(t *testing.T) {
 	after(t, ctx, `document.querySelector(".live.bad")?.textContent.startsWith("No answer from the daemon since ")`)
 }
 
-// Without its script the page is whole and reloads itself.
+// Without its script the page is whole and says how to get a newer one.
 func TestHTMLWithoutScript(t *testing.T) {
 	ctx := pagetest.Start(t)
 	if _, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
@@ -136,11 +136,28 @@ func TestHTMLWithoutScript(t *testing.T) {
 	}
 	url, _ := changing(t, livePage(t, samples()["not-managed"], 0))
 	pagetest.Must(t, ctx, chromedp.Navigate(url))
-	for what, want := range map[string]int{`document.querySelectorAll("button, .live").length`: 0, `document.querySelectorAll("meta[http-equiv=refresh]").length`: 1, `document.querySelectorAll("[data-part=fix] pre").length`: 4,
-		`[...document.querySelectorAll("header a")].filter(a => a.getAttribute("href") == "?static=1" && a.getClientRects().length).length`: 1} {
+	for what, want := range map[string]int{`document.querySelectorAll("button, .live").length`: 0, `document.querySelectorAll("meta[http-equiv=refresh]").length`: 0, `document.querySelectorAll("[data-part=fix] pre").length`: 4,
+		`[...document.querySelectorAll("header a")].filter(a => a.getAttribute("href") == "./" && a.getClientRects().length).length`: 1} {
 		if got := pagetest.Must(t, ctx, chromedp.Evaluate[int](what)); got != want {
 			t.Errorf("%s: %d, want %d", what, got, want)
 		}
+	}
+}
+
+func TestHTMLWithoutScriptIsAccessible(t *testing.T) {
+	ctx := pagetest.Start(t)
+	for name, r := range map[string]*Report{"not-managed": samples()["not-managed"], "unknown": samples()["unknown"]} {
+		url, _ := serve(t, pagetest.WithoutScript(livePage(t, r, 0)))
+		for _, width := range []int64{1280, 390} {
+			pagetest.Must(t, ctx, chromedp.EmulateViewport(width, 900))
+			pagetest.Must(t, ctx, chromedp.Navigate(url))
+			if over := pagetest.Must(t, ctx, chromedp.Evaluate[float64](`document.documentElement.scrollWidth - window.innerWidth`)); over > 0 {
+				t.Errorf("%s: %d pixels wide, %v stick out", name, width, over)
+			}
+			pagetest.Unnamed(t, ctx)
+			pagetest.Axe(t, ctx)
+		}
+		pagetest.Shots(t, ctx, name+"-without-script")
 	}
 }
 

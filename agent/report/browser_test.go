@@ -1,12 +1,9 @@
 package report
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -101,7 +98,7 @@ func TestHTMLInBrowser(t *testing.T) {
 			pagetest.Must(t, ctx, chromedp.EmulateViewport(1280, 900))
 			pagetest.Unnamed(t, ctx)
 			pagetest.Axe(t, ctx)
-			screenshots(t, ctx, name)
+			pagetest.Shots(t, ctx, name)
 			mu.Lock()
 			defer mu.Unlock()
 			seen := false
@@ -118,24 +115,6 @@ func TestHTMLInBrowser(t *testing.T) {
 				t.Errorf("requests to the server: %q", got)
 			}
 		})
-	}
-}
-
-// screenshots writes pictures for people to look at, where SCREENSHOTS says.
-func screenshots(t *testing.T, ctx context.Context, name string) {
-	t.Helper()
-	dir := os.Getenv("SCREENSHOTS")
-	if dir == "" {
-		return
-	}
-	for kind, width := range map[string]int64{"light": 1100, "dark": 1100, "narrow": 360} {
-		pagetest.Scheme(t, ctx, map[string]string{"dark": "dark"}[kind])
-		pagetest.Must(t, ctx, chromedp.EmulateViewport(width, 900))
-		pagetest.Must(t, ctx, chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("main > details, section > details").forEach(d => d.open = false)`))
-		png := pagetest.Must(t, ctx, chromedp.FullScreenshot(100))
-		if err := os.WriteFile(filepath.Join(dir, name+"-"+kind+".png"), png, 0o600); err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 

@@ -251,7 +251,7 @@ func newPathView(r *Report) *pathView {
 			hop.Cut, hop.LinkColor = i > 0, "bad"
 			v.Note = "The path breaks at " + hop.Name + "."
 			if !h.Note.IsZero() && (r.RootCause == nil || h.Note.String() != r.RootCause.Summary.String()) {
-				v.Note = strings.TrimSuffix(v.Note, ".") + ": " + Printable(clip(h.Note.String(), htmlClip))
+				v.Note += " " + sentence(capital(Printable(clip(h.Note.String(), htmlClip))))
 			}
 		}
 		v.Hops = append(v.Hops, hop)

@@ -45,13 +45,7 @@ func script() *html.Node { return tag("script", raw(pageJS)) }
 func (v *pageView) refreshSeconds() int { return int(v.Live.Refresh.Seconds()) }
 
 func (v *pageView) head(title string) *html.Node {
-	h := headOf(title, v.Class)
-	if v.Live.Refresh > 0 {
-		// The script does it without shutting what is open.
-		add(h, tag("noscript", tag("meta", prop{"http-equiv", "refresh"}, prop{"content", strconv.Itoa(max(60, v.refreshSeconds()))})))
-		add(h, lineEnd())
-	}
-	return h
+	return headOf(title, v.Class)
 }
 
 // headOf is the head of every page. The policy stands before what it lets through.
@@ -133,7 +127,8 @@ func (v *pageView) age() *html.Node {
 	}
 	add(p, raw(" "))
 	if v.Live.Refresh > 0 {
-		add(p, tag("noscript", fmt.Sprintf("This page reloads itself every %d s, which shuts what you open: ", max(60, v.refreshSeconds())), link(l.Href, l.Text), "."))
+		// No reload by itself: it would shut what is open, and take the place of who reads.
+		add(p, tag("noscript", "Without a script this page does not update itself: ", link(l.Href, l.Text), "."))
 		return p
 	}
 	add(p, link(l.Href, l.Text))
@@ -345,7 +340,10 @@ func (v *pageView) outside() *html.Node {
 		return nil
 	}
 	rows := each(o.Looked, func(l Looked) *html.Node { return row(th(l.What), td(l.Says)) })
-	rows = append(rows, each(o.Unknown, func(u string) *html.Node { return row(th(u), td("not answered")) })...)
+	rows = append(rows, each(o.Unknown, func(u string) *html.Node {
+		what, notAsked := strings.CutSuffix(u, " (not asked)")
+		return row(th(what), td(map[bool]string{true: "not asked", false: "not answered"}[notAsked]))
+	})...)
 	return section("outside", "Looked at from outside", tag("p", "Asked with an operator’s credentials, ", timeAt(o.At), raw(".")), lineEnd(),
 		table("fold", "What the service, the account and the network say", []string{"What", "Says"}, body(rows)))
 }

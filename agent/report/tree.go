@@ -37,15 +37,27 @@ func Row(name any, cells ...any) *html.Node {
 // Command is one to copy.
 func Command(c string) *html.Node { return command(c) }
 
+// Heading is the head of a page: a verdict with its sign, in the colour of a state, and
+// what is said beside it.
+func Heading(color, verdict, lead string, facts ...string) *html.Node {
+	list := tag("ul", class("node"), each(facts, func(s string) *html.Node { return tag("li", s) }))
+	return tag("header", lineEnd(), tag("div", class("verdict "+color), lineEnd(), sign(color), tag("div", lineEnd(), tag("h1", verdict), lineEnd(), tag("p", class("lead"), lead), lineEnd(), list, lineEnd())), lineEnd())
+}
+
+// IDs are ids in a sentence: none is broken at the end of a line.
+func IDs(list []string) []*html.Node {
+	var out []*html.Node
+	for i, id := range list {
+		if i > 0 {
+			out = append(out, raw(", "))
+		}
+		out = append(out, tag("span", class("id"), id))
+	}
+	return out
+}
+
 // WritePage writes a page of its own around a header and sections: it loads nothing.
-func WritePage(w io.Writer, title string, header *html.Node, sections ...*html.Node) error {
-	doc := &html.Node{Type: html.DocumentNode}
-	doc.AppendChild(&html.Node{Type: html.DoctypeNode, Data: "html"})
-	head := tag("head", lineEnd(), tag("meta", prop{"charset", "utf-8"}), lineEnd(),
-		tag("meta", prop{"name", "viewport"}, prop{"content", "width=device-width, initial-scale=1"}), lineEnd(),
-		tag("meta", prop{"http-equiv", "Content-Security-Policy"}, prop{"content", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"}), lineEnd(),
-		tag("meta", prop{"name", "referrer"}, prop{"content", "no-referrer"}), lineEnd(), tag("title", title+" · ssm-doctor"), lineEnd(),
-		tag("link", prop{"rel", "icon"}, prop{"href", "data:,"}), lineEnd(), tag("style", raw(pageCSS)), lineEnd())
+func WritePage(w io.Writer, title, color string, header *html.Node, foot string, sections ...*html.Node) error {
 	main := tag("main", prop{"id", "main"}, prop{"tabindex", "-1"}, lineEnd())
 	for _, s := range sections {
 		if s != nil {
@@ -53,6 +65,5 @@ func WritePage(w io.Writer, title string, header *html.Node, sections ...*html.N
 			add(main, lineEnd())
 		}
 	}
-	doc.AppendChild(tag("html", prop{"lang", "en"}, lineEnd(), head, lineEnd(), tag("body", lineEnd(), header, lineEnd(), main, lineEnd()), lineEnd()))
-	return html.Render(w, doc)
+	return html.Render(w, document(headOf(title, color), tag("body", lineEnd(), header, lineEnd(), main, lineEnd(), tag("footer", tag("p", foot)), lineEnd(), script(), lineEnd())))
 }

@@ -8,10 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/outside"
 	"ssm-doctor/agent/outside/cloudtest"
-	"ssm-doctor/agent/sim"
 )
 
 // TestOutsideScenariosByAWSCLI asks for the outside of every host of TestGoldenOutside
@@ -28,25 +26,7 @@ func TestOutsideScenariosByAWSCLI(t *testing.T) {
 		if testing.Short() && i%6 != 0 {
 			continue
 		}
-		play := h.host
-		if play == nil {
-			play = fromCatalogue(h.name)
-		}
-		s := play(t)
-		host, err := sim.Start(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, f := engine.Run(t.Context(), host.Env(), engine.Options{})
-		host.Close()
-		c := cloudOf(s, r)
-		if h.cloud != nil {
-			h.cloud(c)
-		}
-		id := s.Node
-		if len(c.Instances) > 0 {
-			id = c.Instances[0].ID
-		}
+		_, f, c, id := h.bringUp(t)
 		server := httptest.NewServer(c.Handler(cli.Models, t.Errorf))
 		file := outside.Collect(t.Context(), func(ctx context.Context, args ...string) ([]byte, []byte, error) {
 			want, refusal, wantErr := c.Run(ctx, args...)
@@ -63,10 +43,7 @@ func TestOutsideScenariosByAWSCLI(t *testing.T) {
 			return got, stderr, err
 		}, outside.Target{Region: c.Region, IDs: []string{id}}, c.Now, "test")
 		server.Close()
-		both := rerun(f)
-		if both.Node.ID == "" {
-			both.Node.ID = id
-		}
+		both := rerunAs(f, id)
 		if !outside.Merge(both, outside.ViewOf(file)) || both.RootCause == nil || both.RootCause.ID != h.cause || both.RootCause.Confidence != "proven" {
 			t.Errorf("%s: %s; want %s, proven", h.name, inShort(both), h.cause)
 		}

@@ -232,6 +232,40 @@ var truthOutside = []halves{
 	}, "vpce-private-dns-off", "--private-dns-enabled"},
 }
 
+// bringUp runs the host of a case, and makes the account around it.
+func (h halves) bringUp(t *testing.T) (r *report.Report, f *facts.Facts, c *cloudtest.Cloud, id string) {
+	t.Helper()
+	play := h.host
+	if play == nil {
+		play = fromCatalogue(h.name)
+	}
+	s := play(t)
+	host, err := sim.Start(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(host.Close)
+	r, f = engine.Run(t.Context(), host.Env(), engine.Options{})
+	c = cloudOf(s, r)
+	if h.cloud != nil {
+		h.cloud(c)
+	}
+	id = s.Node
+	if len(c.Instances) > 0 {
+		id = c.Instances[0].ID
+	}
+	return r, f, c, id
+}
+
+// rerunAs judges again, with the id that an operator knows where the host does not.
+func rerunAs(f *facts.Facts, id string) *report.Report {
+	r := rerun(f)
+	if r.Node.ID == "" {
+		r.Node.ID = id
+	}
+	return r
+}
+
 // rerun is the report of facts once more.
 func rerun(f *facts.Facts) *report.Report { return engine.Judge(f, engine.Options{}) }
 
@@ -266,31 +300,10 @@ func TestGoldenOutside(t *testing.T) {
 		for n, h := range truthOutside {
 			t.Run(h.name, func(t *testing.T) {
 				t.Parallel()
-				play := h.host
-				if play == nil {
-					play = fromCatalogue(h.name)
-				}
-				s := play(t)
-				host, err := sim.Start(s)
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(host.Close)
-				r, f := engine.Run(t.Context(), host.Env(), engine.Options{})
-				c := cloudOf(s, r)
-				if h.cloud != nil {
-					h.cloud(c)
-				}
-				id := s.Node
-				if len(c.Instances) > 0 {
-					id = c.Instances[0].ID
-				}
+				r, f, c, id := h.bringUp(t)
 				alone := inShort(r)
 				v := outsideOf(t, c, id)
-				both := rerun(f)
-				if both.Node.ID == "" { // the host does not know it; its operator does
-					both.Node.ID = id
-				}
+				both := rerunAs(f, id)
 				if !outside.Merge(both, v) {
 					t.Fatalf("%s is not in the file: %q", id, v.Nodes())
 				}

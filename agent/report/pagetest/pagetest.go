@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +64,39 @@ func Must[T any](t *testing.T, ctx context.Context, a chromedp.Action[T]) T {
 func Scheme(t *testing.T, ctx context.Context, name string) {
 	t.Helper()
 	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// WithoutScript is a page as a browser shows it that runs no scripts. A browser that is
+// told to run none would not run what looks at the page either.
+func WithoutScript(doc string) string {
+	if at := strings.LastIndex(doc, "<script>"); at >= 0 {
+		doc = doc[:at] + doc[strings.LastIndex(doc, "</script>")+len("</script>"):]
+	}
+	return strings.NewReplacer("<noscript>", "", "</noscript>", "").Replace(doc)
+}
+
+// Shots writes pictures of a page for people to look at, where SCREENSHOTS says.
+func Shots(t *testing.T, ctx context.Context, name string) {
+	t.Helper()
+	dir := os.Getenv("SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	for kind, width := range map[string]int64{"light": 1280, "dark": 1280, "narrow": 390} {
+		Scheme(t, ctx, map[string]string{"dark": "dark"}[kind])
+		Must(t, ctx, chromedp.EmulateViewport(width, 900))
+		Must(t, ctx, chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("main > details, section > details").forEach(d => d.open = false)`))
+		if err := os.WriteFile(filepath.Join(dir, name+"-"+kind+".png"), Must(t, ctx, chromedp.FullScreenshot(100)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := chromedp.Call(ctx, page.PrintToPDF, page.PrintToPDFParams{PreferCSSPageSize: new(true)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".pdf"), out.Data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
