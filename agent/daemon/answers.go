@@ -54,7 +54,7 @@ func waitForSlot(next http.Handler, n int) http.Handler {
 		case <-r.Context().Done():
 		case <-patience.C:
 			w.Header().Set("Retry-After", "1")
-			plain(w, http.StatusServiceUnavailable, "too many requests at the same time")
+			plain(w, http.StatusServiceUnavailable, "too many requests at the same time; ask again in a moment")
 		}
 	})
 }

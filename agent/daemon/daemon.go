@@ -221,7 +221,7 @@ func (d *Daemon) watchClock(now time.Time) {
 	if step.Abs() < clockTolerance {
 		return
 	}
-	d.o.Log.Info("wall clock moved against elapsed time", "seconds", step.Seconds())
+	d.o.Log.Info("the clock of this host was set, or the host slept; everything is looked at again", "seconds", step.Seconds())
 	d.ledger.sane(wall)
 	d.schedule.soon(now)
 }
@@ -257,12 +257,12 @@ func (d *Daemon) reload() error {
 	}
 	d.stats.ReloadOK = err == nil
 	if err != nil {
-		d.o.Log.Error("reload failed, the configuration stays as it was", "err", err)
+		d.o.Log.Error("the new configuration was refused; the one before stays in use", "err", err)
 		d.republish()
 		return err
 	}
 	if untilRestart(d.cfg.Load(), cfg) {
-		d.o.Log.Warn("addresses to listen on, web configuration file, state directory and form of the log change only with a restart")
+		d.o.Log.Warn("changed, and used only after a restart: addresses to listen on, web configuration file, state directory or form of the log")
 	}
 	d.cfg.Store(cfg)
 	d.schedule.cfg = cfg
@@ -271,6 +271,6 @@ func (d *Daemon) reload() error {
 	d.swapHandler()
 	d.wanted = true // like a run that is asked for, and with the same gap
 	d.republish()
-	d.o.Log.Info("configuration loaded")
+	d.o.Log.Info("the configuration was read again and is in use")
 	return nil
 }

@@ -123,7 +123,7 @@ func hostGuard(next http.Handler, cfg *config.Config, own string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		free := open && (r.URL.Path == "/metrics" || strings.HasPrefix(r.URL.Path, "/explain/") || strings.HasPrefix(r.URL.Path, "/-/") && r.Method == http.MethodGet)
 		if !free && !knownHost(r.Host, names) {
-			plain(w, http.StatusMisdirectedRequest, "this server does not go by that name; see --web.allowed-hosts")
+			plain(w, http.StatusMisdirectedRequest, "this host name is not accepted; add it to --web.allowed-hosts if it is yours")
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -168,7 +168,7 @@ func limitRequests(next http.Handler, n int) http.Handler {
 			next.ServeHTTP(w, r)
 		default:
 			w.Header().Set("Retry-After", "1")
-			plain(w, http.StatusServiceUnavailable, "too many requests at the same time")
+			plain(w, http.StatusServiceUnavailable, "too many requests at the same time; ask again in a moment")
 		}
 	})
 }

@@ -43,7 +43,7 @@ func openLedger(dir string, now time.Time) *ledger {
 		err = json.Unmarshal(b, l)
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		*l = ledger{path: l.path, err: fmt.Errorf("read ledger: %w", err)}
+		*l = ledger{path: l.path, err: fmt.Errorf("read the record of requests to AWS: %w", err)}
 	}
 	if l.sane(now) {
 		l.save() // or the next start would take it for now again
@@ -104,7 +104,7 @@ func (l *ledger) save() {
 		err = safefile.Replace(l.path, 0o600, b)
 	}
 	if err != nil {
-		l.err = fmt.Errorf("write ledger: %w", err)
+		l.err = fmt.Errorf("write the record of requests to AWS: %w", err)
 		return
 	}
 	l.err = nil

@@ -52,7 +52,7 @@ func (d *Daemon) republish() {
 			why = err.Error()
 		}
 		s.HistoryOK = &ok
-		d.once("state", "state directory cannot be used; history is kept in memory", why)
+		d.once("state", "the state directory cannot be used; the history is kept in memory and lost when the daemon stops", why)
 	}
 	snapshot := *old.snapshot
 	snapshot.Stats = &s
@@ -65,7 +65,7 @@ func (d *Daemon) writeFiles(r *report.Report) {
 	cfg := d.cfg.Load()
 	if cfg.Textfile != "" {
 		err := export.WriteTextfile(cfg.Textfile, d.Snapshot(), metricOptions(cfg))
-		d.once("textfile", "textfile not written", errorText(err))
+		d.once("textfile", "the textfile was not written; node_exporter reads the one before, if there is one", errorText(err))
 	}
 	usual, dir := "", ""
 	if r.Node.ID != "" {
@@ -76,15 +76,15 @@ func (d *Daemon) writeFiles(r *report.Report) {
 		dir = item
 	} else if !d.tidied && item != "" { // of a start with it
 		d.tidied = true
-		d.once("inventory", "inventory item not removed", errorText(export.RemoveInventory(item)))
+		d.once("inventory", "the inventory item was not removed; the agent goes on sending it", errorText(export.RemoveInventory(item)))
 	}
 	if d.inDir != "" && d.inDir != dir {
-		d.once("inventory", "inventory item not removed", errorText(export.RemoveInventory(d.inDir)))
+		d.once("inventory", "the inventory item was not removed; the agent goes on sending it", errorText(export.RemoveInventory(d.inDir)))
 		d.inDir = ""
 	}
 	if dir != "" {
 		err := export.WriteInventory(dir, r)
-		d.once("inventory", "inventory item not written", errorText(err))
+		d.once("inventory", "the inventory item was not written; the agent sends the one before, if there is one", errorText(err))
 		if err == nil {
 			d.inDir = dir
 		}

@@ -89,7 +89,7 @@ func (d *Daemon) limit(w *work) string {
 	}
 	w.permissions = false
 	d.schedule.permission = time.Now().Add(d.schedule.jitter(readGap))
-	d.once("calls", "requests to AWS are held back", why)
+	d.once("calls", "no requests are sent to AWS; what only they tell stays as it was", why)
 	return why
 }
 
@@ -99,8 +99,8 @@ func (d *Daemon) finish(ctx context.Context, r result) {
 	d.busy = false
 	defer func() {
 		if p := recover(); p != nil {
-			d.o.Log.Error("a result could not be taken over", "err", fmt.Sprint(p), "stack", string(debug.Stack()))
-			d.publish(failed(wall, d.env.Version, "the result of a run could not be taken over; the log tells where"), wall, wall, false)
+			d.o.Log.Error("a result was dropped because of an error in ssm-doctor; the state is unknown until the next run; please report this line", "err", fmt.Sprint(p), "stack", string(debug.Stack()))
+			d.publish(failed(wall, d.env.Version, "the result of a run was dropped because of an error in ssm-doctor; the log of the daemon says where"), wall, wall, false)
 		}
 	}()
 	d.schedule.done(now, r.work)
@@ -108,12 +108,12 @@ func (d *Daemon) finish(ctx context.Context, r result) {
 		return // cut short by our own end: it says nothing about the host
 	}
 	if r.report == nil {
-		d.o.Log.Error("run panicked", "err", r.panicked)
-		r.report = failed(wall, d.env.Version, "the run failed inside ssm-doctor; its log tells where")
+		d.o.Log.Error("a run failed because of an error in ssm-doctor; the state is unknown until the next run; please report this line", "err", r.panicked)
+		r.report = failed(wall, d.env.Version, "the run failed because of an error in ssm-doctor; the log of the daemon says where")
 	}
 	d.count(r)
 	if d.stuck {
-		d.o.Log.Warn("run ended late", "seconds", now.Sub(d.started).Seconds())
+		d.o.Log.Warn("the run that took too long has ended; its result is used", "seconds", now.Sub(d.started).Seconds())
 	}
 	if r.facts != nil {
 		d.previous = r.facts
@@ -187,7 +187,7 @@ func (d *Daemon) afterwards(now, wall time.Time, before *report.Report, r result
 	if changed {
 		d.o.Log.Info("verdict changed", "state", r.report.State, "cause", causeOf(r.report), "was", before.State)
 	} else if before == nil {
-		d.o.Log.Info("first verdict", "state", r.report.State, "cause", causeOf(r.report))
+		d.o.Log.Info("first verdict since the start", "state", r.report.State, "cause", causeOf(r.report))
 	}
 	if r.work.permissions {
 		d.readFor = key
@@ -218,7 +218,7 @@ func causeOf(r *report.Report) string {
 // declareStuck says that nothing is known, while a run does not end.
 func (d *Daemon) declareStuck() {
 	d.stuck = true
-	d.o.Log.Warn("run takes longer than its budget", "seconds", time.Since(d.started).Seconds())
+	d.o.Log.Warn("the current run takes longer than it may; the state is unknown until it ends", "seconds", time.Since(d.started).Seconds())
 	r := failed(d.wall(), d.env.Version, "the run does not end; this host cannot be identified right now")
 	r.Duration = time.Since(d.started).Seconds()
 	d.publish(r, d.wall(), d.now.Load().snapshot.At, false)
@@ -240,7 +240,7 @@ func (d *Daemon) waitForRun() {
 	select {
 	case <-d.results:
 	case <-time.After(stopPatience):
-		d.o.Log.Warn("a run did not end in time")
+		d.o.Log.Warn("the current run did not stop; its result is lost")
 	}
 }
 

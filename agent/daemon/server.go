@@ -108,7 +108,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	select {
 	case <-looped:
 	case <-patience: // a file that it writes hangs
-		d.o.Log.Warn("stopped without waiting for the run")
+		d.o.Log.Warn("stopped before the current run ended; its result is lost")
 	}
 	if err := <-served; err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve: %w", err)
@@ -198,14 +198,14 @@ func (d *Daemon) swapHandler() {
 	if cfg.Lifecycle {
 		mux.HandleFunc("POST /-/run", func(w http.ResponseWriter, _ *http.Request) {
 			d.Trigger()
-			plain(w, http.StatusAccepted, "asked for")
+			plain(w, http.StatusAccepted, "a run will start; /report.json will have its result")
 		})
 		mux.HandleFunc("POST /-/reload", func(w http.ResponseWriter, r *http.Request) {
 			if err := d.Reload(r.Context()); err != nil {
-				plain(w, http.StatusInternalServerError, "not reloaded: "+report.Printable(err.Error()))
+				plain(w, http.StatusInternalServerError, "the new configuration was refused, the one before stays in use: "+report.Printable(err.Error()))
 				return
 			}
-			plain(w, http.StatusOK, "reloaded")
+			plain(w, http.StatusOK, "the configuration was read again and is in use")
 		})
 	}
 	var h http.Handler = http.NewCrossOriginProtection().Handler(mux)
@@ -251,8 +251,8 @@ func (d *Daemon) page(cfg *config.Config, status bool) http.HandlerFunc {
 		}
 		var b bytes.Buffer
 		if err := report.HTML(&b, p.shown(), live); err != nil {
-			d.o.Log.Error("page not rendered", "err", err)
-			plain(w, http.StatusInternalServerError, "the page could not be rendered")
+			d.o.Log.Error("the status page could not be made; the request was answered with 500", "err", err)
+			plain(w, http.StatusInternalServerError, "the page could not be made; the log of the daemon says why")
 			return
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -267,8 +267,8 @@ func (d *Daemon) explain(w http.ResponseWriter, r *http.Request) {
 	found, err := report.ExplainHTML(&b, r.PathValue("id"))
 	switch {
 	case err != nil:
-		d.o.Log.Error("page not rendered", "err", err)
-		plain(w, http.StatusInternalServerError, "the page could not be rendered")
+		d.o.Log.Error("a page of explanations could not be made; the request was answered with 500", "err", err)
+		plain(w, http.StatusInternalServerError, "the page could not be made; the log of the daemon says why")
 		return
 	case !found:
 		plain(w, http.StatusNotFound, "no check, cause or alert has that id; /explain/ lists all")
@@ -287,8 +287,8 @@ func (d *Daemon) reportJSON(w http.ResponseWriter, _ *http.Request) {
 	}
 	var b bytes.Buffer
 	if err := report.Write(&b, "json", p.shown(), report.Style{}); err != nil {
-		d.o.Log.Error("report not rendered", "err", err)
-		plain(w, http.StatusInternalServerError, "the report could not be rendered")
+		d.o.Log.Error("the report could not be made; the request was answered with 500", "err", err)
+		plain(w, http.StatusInternalServerError, "the report could not be made; the log of the daemon says why")
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

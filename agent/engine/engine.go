@@ -186,13 +186,13 @@ func gatherOne(ctx context.Context, run *gather.Run, s gather.Source, f *facts.F
 	defer func() {
 		r.DurationSeconds = time.Since(start).Seconds()
 		if p := recover(); p != nil {
-			r.Success, r.Error, r.Ending = false, "panic: "+fmt.Sprint(p), facts.Panicked
+			r.Success, r.Error, r.Ending = false, "an error in ssm-doctor: "+fmt.Sprint(p), facts.Panicked
 			stack := debug.Stack()
 			if w, ok := p.(*gather.Panic); ok {
 				stack = w.Stack
 			}
 			if log != nil {
-				log.Error("source panicked", "source", s.Name(), "err", fmt.Sprint(p), "stack", string(stack))
+				log.Error("a part of this host could not be read because of an error in ssm-doctor; it is reported as unknown; please report this line", "source", s.Name(), "err", fmt.Sprint(p), "stack", string(stack))
 			}
 		}
 	}()
@@ -233,9 +233,9 @@ func evaluate(n *node.Node, o Options) diagnose.Findings {
 func evaluateOne(c *checks.Check, n *node.Node, log *slog.Logger) (fd checks.Finding) {
 	defer func() {
 		if p := recover(); p != nil {
-			fd = checks.Finding{Status: checks.Unknown, Crashed: true, Summary: text.New("this check failed: %s", fmt.Sprint(p))}
+			fd = checks.Finding{Status: checks.Unknown, Crashed: true, Summary: text.New("this check failed because of an error in ssm-doctor: %s", fmt.Sprint(p))}
 			if log != nil {
-				log.Error("check panicked", "check", c.ID, "err", fmt.Sprint(p), "stack", string(debug.Stack()))
+				log.Error("a check failed because of an error in ssm-doctor; it is reported as unknown; please report this line", "check", c.ID, "err", fmt.Sprint(p), "stack", string(debug.Stack()))
 			}
 		}
 	}()

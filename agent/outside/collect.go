@@ -444,10 +444,10 @@ func Parse(b []byte) (*File, error) {
 	}
 	var f File
 	if err := json.Unmarshal(b, &f); err != nil {
-		return nil, fmt.Errorf("not a file of outside: %w", err)
+		return nil, fmt.Errorf("this is not a file that ssm-doctor outside wrote: %w", err)
 	}
 	if f.Schema != Schema {
-		return nil, fmt.Errorf("not a file of outside: its schema is %q", f.Schema)
+		return nil, fmt.Errorf("this is not a file that ssm-doctor outside wrote: its schema is %q", f.Schema)
 	}
 	f.Answers = slices.DeleteFunc(f.Answers, func(a Answer) bool { return !allowed(a.Call) })
 	f.Cut = slices.DeleteFunc(f.Cut, func(s string) bool { return !allowed(strings.Fields(s)) })

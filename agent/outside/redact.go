@@ -31,7 +31,7 @@ func Redact(f *File) (*File, error) {
 func lessen(f *File) error {
 	list, err := edited(f.Answers, editor{value: shown, key: shownKey, call: shownCall, names: true})
 	if err != nil {
-		return fmt.Errorf("not a file of outside: %w", err)
+		return fmt.Errorf("this is not a file that ssm-doctor outside wrote: %w", err)
 	}
 	f.Answers = list
 	return nil

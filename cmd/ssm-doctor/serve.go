@@ -141,7 +141,7 @@ func (s *serve) merged(ctx context.Context, env *gather.Env, o engine.Options) (
 		why = "it does not hold this node"
 	}
 	if before := s.left.Swap(why); why != "" && before != why {
-		s.log.Warn("the file of --outside is left out", "reason", why)
+		s.log.Warn("the file of --outside is not used; the report holds what this host sees alone", "reason", why)
 	}
 	return r, f
 }
@@ -182,7 +182,7 @@ func (s *serve) run(ctx context.Context) error {
 		return c, err
 	}
 	if err := makeStateDir(cfg.StateDir); err != nil {
-		log.Warn("state directory cannot be made", "err", err)
+		log.Warn("the state directory cannot be made; the history is lost when the daemon stops", "err", err)
 	}
 	host, _ := os.Hostname()
 	o := daemon.Options{Load: load, Env: env, Log: log, Getenv: s.a.getenv, Reload: reload, Eager: s.demo != "", Host: host, Quiet: daemon.GiveBack}

@@ -31,7 +31,7 @@ func (s *systemd) noteAccounts(made ...string) error {
 		text += what + "\n"
 	}
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), safefile.Replace(path, 0o644, []byte(text))); err != nil {
-		return fmt.Errorf("note what was made: %w", err)
+		return fmt.Errorf("write down which accounts were created: %w", err)
 	}
 	return nil
 }

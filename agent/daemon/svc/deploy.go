@@ -391,7 +391,7 @@ func (d *Deployment) validate(ctx context.Context) error {
 	}
 	switch {
 	case !d.arguments.service && d.own(program):
-		return errors.New("there is a service, and none was asked for")
+		return errors.New("there is a service, although SSM_DOCTOR_SERVICE says no")
 	case d.arguments.service && !d.noStart:
 		if err := d.call(ctx, d.bin(), "service", "verify"); err != nil {
 			return errors.Join(err, errors.New("the service is not as it was installed"))

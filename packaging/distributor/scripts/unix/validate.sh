@@ -25,7 +25,7 @@ if [ "$service" = yes ]; then
     [ "$ptrace" = no ] || set -- "$@" --ptrace
     [ "$no_start" = yes ] || call "$bin" "$@" || fail "the service is not as it was installed"
 elif [ "$(unit_program)" = "${bin#"$root"}" ]; then
-    fail "there is a service, and none was asked for"
+    fail "there is a service, although SSM_DOCTOR_SERVICE says no"
 fi
 # An update that was cut off leaves copies.
 rm -f "$bin.new" "$bin.prev"
