@@ -115,7 +115,7 @@ func TestControlPoliciesThatDoNotReach(t *testing.T) {
 		cause  string
 		says   string
 	}{
-		{"a member", func(*cloudtest.Cloud) {}, "iam-explicit-deny", "6 policies on 3 levels"},
+		{"a member", func(*cloudtest.Cloud) {}, "iam-explicit-deny", "6 policies read, attached on 3 levels"},
 		{"the account that manages it", func(c *cloudtest.Cloud) { c.Organization.Manager = c.Account }, "", "manages its organization"},
 		{"none", func(c *cloudtest.Cloud) { c.Organization = nil }, "", "in no organization"},
 		{"for billing alone", func(c *cloudtest.Cloud) { c.Organization.Billing = true }, "", "consolidated billing"},
