@@ -17,7 +17,7 @@ var AgentBackoff = register(Check{
 	Needs:  []*Check{AgentStable, CredentialsFresh},
 	Causes: []string{"agent-backoff-wait"},
 	Doc: "After a refusal the agent sleeps up to 30 minutes, after other errors up to 60, or as long as its configuration allows, and from the fourth failure on its log says nothing at the default level. When nothing stands in the way any more, " +
-		"a restart makes it try at once. Whether the retry will be accepted is known only after it.",
+		"a restart makes it try at once. Only the retry shows whether the node is accepted then.",
 	Eval: func(n *node.Node) Finding {
 		switch {
 		case n.Agent.Core == node.No:

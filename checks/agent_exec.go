@@ -149,7 +149,7 @@ func withExecSteps(n *node.Node, fd Finding, e node.Ending) Finding {
 	for _, ev := range fd.Evidence {
 		switch {
 		case ev.What == "SELinux audit" && strings.HasSuffix(ev.Seen, "mode enforcing") && len(steps) == 0:
-			steps = append(steps, step("Set the SELinux labels back to the policy's", "restorecon -Rv {agent} {data}"),
+			steps = append(steps, step("Restore the SELinux labels that the policy sets", "restorecon -Rv {agent} {data}"),
 				step("Check what is still denied; a local policy module can be made from it", "ausearch -m AVC,USER_AVC -ts recent"))
 		case strings.HasSuffix(ev.Seen, "by its mode"):
 			steps = append(steps, step("Give the programs back the mode of their package", "chmod 0755 {agent}"))

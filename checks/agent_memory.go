@@ -22,7 +22,7 @@ var AgentMemory = register(Check{
 	ID: "agent-memory", Group: "agent", Title: "The agent is not killed for lack of memory",
 	Station: AtAgent,
 	Causes:  []string{"out-of-memory"},
-	Doc: "Why the service manager says that the agent ended, how often the kernel killed a process in its control group, and what kernel and service manager logged of that. " +
+	Doc: "Why the service manager says that the agent ended, how often the kernel killed a process in its control group, and what kernel and service manager logged about it. " +
 		"A killed command or session of the agent, which runs in the same control group, does not count. Memory in use is not measured.",
 	Eval: func(n *node.Node) Finding {
 		u, e := n.Agent.Unit, n.Ending()

@@ -15,7 +15,7 @@ var AgentRegression = register(Check{
 	Station: AtAgent, Behind: AtAcceptance,
 	Causes: []string{"agent-version-regression"},
 	Doc: "Compares the versions that started, from audit files and log, with the last accepted call: an older version that was accepted, followed by another that never was and keeps ending, " +
-		"points at the update. It needs the history on this host. That others report trouble with a release makes this likely and never proves it; that list says as of which day it is.",
+		"points at the update. It needs the history on this host. Reports of trouble with a release make this likely and never prove it; the list of such reports carries its date.",
 	Eval: func(n *node.Node) Finding {
 		versions := n.Facts.Agent.Versions
 		before, first := lastUpdate(versions.Some())

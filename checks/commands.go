@@ -11,8 +11,8 @@ import (
 var Commands = register(Check{
 	ID: "commands", Group: "agent", Title: "Commands to this node are run",
 	Causes: []string{"command-failing"},
-	Doc: "What the agent and its document worker logged in the last day of commands and associations that failed before their steps ran: a worker that does not start or does not answer in time, " +
-		"a document that this agent or system cannot run, an interpreter or plug-in that is missing, a folder that cannot be written, output that is not taken. A command that ran later takes it back. " +
+	Doc: "What the agent and its document worker logged in the last day about commands and associations that failed before their steps ran: a worker that does not start or does not answer in time, " +
+		"a document that this agent or system cannot run, an interpreter or plug-in that is missing, a folder that cannot be written, output that is not taken. A command that runs later clears it. " +
 		"A step that ran and failed by itself is not judged.",
 	Eval: func(n *node.Node) Finding {
 		if n.Agent.Installed == node.No {

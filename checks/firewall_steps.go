@@ -30,7 +30,7 @@ func letRootThrough(n *node.Node, tool string, r facts.FirewallRule, iptables, n
 		return nil
 	}
 	return []causes.Step{
-		linuxStep(true, "Put a rule before it that lets root, which the agent runs as, through; others stay blocked", command),
+		linuxStep(true, "Put a rule before it that lets root through; the agent runs as root, others stay blocked", command),
 		linuxStep(false, "Write the same where the firewall of this host is configured, or it is gone at the next boot", "grep -rlE '(OUTPUT|output)' /etc/iptables /etc/sysconfig/iptables /etc/nftables.conf /etc/nftables /etc/ufw /etc/firewalld 2>/dev/null"),
 		restartLinux, causes.Again,
 	}

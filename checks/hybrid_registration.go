@@ -13,7 +13,7 @@ var HybridRegistration = register(Check{
 	Station: AtAgent, Behind: AtCredentials,
 	Needs:  []*Check{AgentInstalled, Activation, Region, RegistrationStore},
 	Causes: []string{"hybrid-not-registered"},
-	Doc: "Outside EC2 the agent's only identity is the hybrid registration in its vault. Whether this is an EC2 instance is told by the firmware and the metadata service. " +
+	Doc: "Outside EC2 the agent's only identity is the hybrid registration in its vault. The firmware and the metadata service tell whether this is an EC2 instance. " +
 		"The file named registration proves nothing: the agent never reads it and leaves it behind.",
 	Eval: func(n *node.Node) Finding {
 		r := n.Facts.Registration.Hybrid

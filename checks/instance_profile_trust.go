@@ -16,7 +16,7 @@ var InstanceProfileTrust = register(Check{
 	Station: AtCredentials,
 	Causes:  []string{"instance-profile-trust-broken"},
 	Doc: "The metadata service reports a Code beside a role's credentials. Anything but Success means that EC2 could not assume the role: its trust policy does not name ec2.amazonaws.com, " +
-		"or role or profile were deleted. Credentials that had ended when they were given out are not renewed either; those that AWS does not know belong to a role that was deleted, and perhaps made again under its name. The trust policy itself cannot be read here.",
+		"or role or profile were deleted. Credentials that had already expired when EC2 gave them out are not renewed either; those that AWS does not know belong to a role that was deleted, and perhaps made again under its name. The trust policy itself cannot be read here.",
 	Eval: func(n *node.Node) Finding {
 		profile, role := n.Facts.IMDS.Profile, n.Facts.IMDS.Role
 		switch {

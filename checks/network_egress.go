@@ -473,8 +473,8 @@ func blameOutside(n *node.Node, e facts.Endpoint, up []facts.Endpoint) Finding {
 	p, _ := n.Facts.Network.ShellProxy.Get()
 	switch {
 	case len(up) > 0 && !private && up[0].Scope == "private":
-		return blocks("vpce-service-missing", Proven, "there is no VPC endpoint for %s: %s resolves to the public address %s, which %s, while %s is reached over a VPC endpoint",
-			e.Service, e.Host, at.Address, tcpWord(at), up[0].Host)
+		return blocks("vpce-service-missing", Proven, "there is no VPC endpoint for %s: its name resolves to the public address %s, which %s, while %s is reached over a VPC endpoint",
+			e.Service, at.Address, tcpWord(at), up[0].Service)
 	case len(up) > 0 && !private:
 		return blocks("network-no-egress", Likely, "%s:443 cannot be reached (%s %s) although %s can: a firewall on the way lets only some names through", e.Host, at.Address, tcpWord(at), up[0].Host)
 	case at.Outcome == facts.NoRoute: // the kernel's word: a security group only drops

@@ -114,7 +114,7 @@ func TestNetworkEgress(t *testing.T) {
 
 		// Outside.
 		{name: "no VPC endpoint for the channel", fault: netAll(netPrivate("ssm"), netTimeout("ssmmessages")), want: want{status: Fail, effect: Ends, cause: "vpce-service-missing", confidence: Proven,
-			says: "there is no VPC endpoint for ssmmessages: " + channel + " resolves to the public address 52.119.181.21, which timed out, while " + ssm + " is reached over a VPC endpoint", saw: "connect to " + ssm + ":443: connected", value: "service=ssmmessages"}},
+			says: "there is no VPC endpoint for ssmmessages: its name resolves to the public address 52.119.181.21, which timed out, while ssm is reached over a VPC endpoint", saw: "connect to " + ssm + ":443: connected", value: "service=ssmmessages"}},
 		{name: "no VPC endpoint, commands by ec2messages", fault: netAll(netMessages, netPrivate("ssm"), netTimeout("ssmmessages")), want: want{status: Warn, effect: Breaks, cause: "vpce-service-missing", says: "commands come over ec2messages, sessions do not work"}},
 		{name: "one name is let through", fault: netTimeout("ssmmessages"), want: later("network-no-egress", channel+":443 cannot be reached (52.119.181.21 timed out) although "+ssm+" can: a firewall on the way lets only some names through")},
 		{name: "no route", fault: netAll(egressNoRoute, egressRoutes(true, false)), want: named("network-no-egress", Proven, ssm+" (52.119.180.20) cannot be reached on port 443: connect: network is unreachable; this host has no route to it", "")},

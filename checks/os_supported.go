@@ -12,7 +12,7 @@ var OSSupported = register(Check{
 	Station:  AtAgent,
 	Profiles: []Profile{ProfileHost, ProfileImage},
 	Causes:   []string{"os-unsupported"},
-	Doc: "Compares the distribution of os-release, and those it is made of, with the systems for which AWS builds the agent, and the processor with those it is built for. " +
+	Doc: "Compares the distribution of os-release, and those it is derived from, with the systems for which AWS builds the agent, and the processor with those it is built for. " +
 		"Looks only where no agent is installed: one that somebody built may work elsewhere. Which releases of a distribution are supported is not looked at.",
 	Eval: func(n *node.Node) Finding {
 		p := n.Platform()

@@ -9,7 +9,7 @@ var RegistrationIdentity = register(Check{
 	ID: "registration-identity", Group: "identity", Title: "An EC2 instance uses its EC2 identity",
 	Station: AtAgent,
 	Causes:  []string{"hybrid-registration-on-ec2"},
-	Doc: "A complete hybrid registration wins over the EC2 identity: the node appears as mi-… and its i-… id looks lost. On purpose this is rare; most often it came with an image " +
+	Doc: "A complete hybrid registration wins over the EC2 identity: the node appears as mi-… and its i-… id looks lost. This is seldom intended; most often the registration came with an image " +
 		"or a script that registers every machine.",
 	Eval: func(n *node.Node) Finding {
 		switch {

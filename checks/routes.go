@@ -245,7 +245,7 @@ func addressSteps(n *node.Node, device string) []causes.Step {
 	}
 	steps = append(steps, looks...)
 	if !known {
-		steps = append(steps, linuxStep(true, "Ask for an address again, by what this host has", "networkctl reconfigure {interface} || nmcli device connect {interface} || dhclient -v {interface} || dhcpcd {interface}"))
+		steps = append(steps, linuxStep(true, "Ask for an address again with the DHCP client of this host", "networkctl reconfigure {interface} || nmcli device connect {interface} || dhclient -v {interface} || dhcpcd {interface}"))
 	}
 	return append(steps,
 		causes.Step{Text: "Ask for an address again", Command: "ipconfig set {interface} DHCP", Where: causes.OnHost, Root: true, GOOS: "darwin"},

@@ -15,7 +15,7 @@ var Sessions = register(Check{
 	ID: "sessions", Group: "agent", Title: "Sessions to this node open and keep their logs",
 	Causes: []string{"session-failing", "client-side-problem"},
 	Doc: "What the agent's session worker logged in the last day: a RunAs user that is missing, a shell or terminal that does not start, a key that cannot be used, " +
-		"a log group or bucket that is missing or not encrypted, no program to write the log with, a data channel that does not open. A session that opened later takes it back. " +
+		"a log group or bucket that is missing or not encrypted, no program to write the log with, a data channel that does not open. A session that opens later clears it. " +
 		"What a session that opened does, and what a forwarded port answers, is not judged. Without an attempt in the last day nothing is known of sessions, and the check does not apply.",
 	Eval: func(n *node.Node) Finding {
 		if n.Agent.Installed == node.No {

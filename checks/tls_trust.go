@@ -72,7 +72,7 @@ func judgeCertificate(n *node.Node, e facts.Endpoint, t facts.TLS) (Finding, boo
 var (
 	expiredSteps = []causes.Step{
 		{Text: "See whose certificate it is and when it ends", Command: "openssl s_client -connect {endpoint}:443 -servername {endpoint} </dev/null | openssl x509 -noout -subject -issuer -dates", Where: causes.OnHost, GOOS: "linux darwin"},
-		{Text: "Check who answers there", Command: "$c = New-Object Net.Sockets.TcpClient; $c.Connect('{endpoint}', 443); $s = New-Object Net.Security.SslStream($c.GetStream(), $false, {$true}); $s.AuthenticateAsClient('{endpoint}', $null, 'Tls12', $false); New-Object Security.Cryptography.X509Certificates.X509Certificate2 $s.RemoteCertificate | Format-List Subject,Issuer,NotAfter,DnsNameList", Where: causes.OnHost, GOOS: "windows"},
+		{Text: "See what answers there", Command: "$c = New-Object Net.Sockets.TcpClient; $c.Connect('{endpoint}', 443); $s = New-Object Net.Security.SslStream($c.GetStream(), $false, {$true}); $s.AuthenticateAsClient('{endpoint}', $null, 'Tls12', $false); New-Object Security.Cryptography.X509Certificates.X509Certificate2 $s.RemoteCertificate | Format-List Subject,Issuer,NotAfter,DnsNameList", Where: causes.OnHost, GOOS: "windows"},
 		{Text: "Renew it on the device that shows it (a proxy or firewall that inspects TLS), or exempt the Systems Manager endpoints from inspection; the name to give", Command: "echo {endpoint}:443", Where: causes.OnHost},
 	}
 	otherNameSteps = []causes.Step{

@@ -26,7 +26,7 @@ var UpdatePath = register(Check{
 	ID: "update-path", Group: "agent", Title: "New releases of the agent can reach this host",
 	Systems: []string{"linux"},
 	Causes:  []string{"agent-update-blocked"},
-	Doc: "What may keep newer releases away: keys of the agent's packages that have all ended, holds and version locks of dpkg, apt, yum, dnf, zypper and snap, refusals in the logs of package managers, " +
+	Doc: "What may keep newer releases away: signing keys of the agent's packages that have all expired, holds and version locks of dpkg, apt, yum, dnf, zypper and snap, refusals in the logs of package managers, " +
 		"a lock that the agent's updater left behind. Whether a newer release exists is not asked here, nor whether the bucket of the Region can be reached.",
 	Eval: func(n *node.Node) Finding {
 		u := &n.Facts.Agent.Update

@@ -313,26 +313,28 @@ func writeMarkdown(w io.Writer, s *Summary) error {
 	if len(s.Clusters) > 0 {
 		b.WriteString("\n## What to do\n\n")
 		for i, c := range s.Clusters[:min(len(s.Clusters), textClusters)] {
-			fmt.Fprintf(&b, "%d. **%s**: %s, %s", i+1, mark(cmp.Or(c.Cause, "cause unknown")), mark(c.Title), mark(c.mends()))
+			number := fmt.Sprintf("%d. ", i+1)
+			in := strings.Repeat(" ", len(number)) // what belongs to an item stands below its text
+			fmt.Fprintf(&b, "%s**%s**: %s, %s", number, mark(cmp.Or(c.Cause, "cause unknown")), mark(c.Title), mark(c.mends()))
 			if len(c.Where) > 0 {
 				fmt.Fprintf(&b, " at %s", mark(c.place()))
 			}
-			fmt.Fprintf(&b, "\n   - hosts: %s\n", mark(names(c.Nodes, textNodes, c.Hosts)))
+			fmt.Fprintf(&b, "\n%s- hosts: %s\n", in, mark(names(c.Nodes, textNodes, c.Hosts)))
 			for _, d := range c.Differ[:min(len(c.Differ), 3)] {
-				fmt.Fprintf(&b, "   - differs: %s\n", mark(d.says()))
+				fmt.Fprintf(&b, "%s- differs: %s\n", in, mark(d.says()))
 			}
 			for _, step := range c.Fix[:min(len(c.Fix), 1)] {
-				fmt.Fprintf(&b, "   - \\[%s\\] %s\n", mark(where(step)), mark(step.Text))
+				fmt.Fprintf(&b, "%s- \\[%s\\] %s\n", in, mark(where(step)), mark(step.Text))
 				if step.Command != "" {
 					fence := "```"
 					for strings.Contains(step.Command, fence) {
 						fence += "`"
 					}
-					fmt.Fprintf(&b, "\n     %ssh\n", fence)
+					fmt.Fprintf(&b, "\n%s  %ssh\n", in, fence)
 					for l := range strings.SplitSeq(step.Command, "\n") {
-						fmt.Fprintf(&b, "     %s\n", report.Printable(l))
+						fmt.Fprintf(&b, "%s  %s\n", in, report.Printable(l))
 					}
-					fmt.Fprintf(&b, "     %s\n\n", fence)
+					fmt.Fprintf(&b, "%s  %s\n\n", in, fence)
 				}
 			}
 		}

@@ -107,27 +107,29 @@ func mdSteps(b *strings.Builder, head string, fix []Step, t *screen) {
 	if head != "" {
 		fmt.Fprintf(b, "### %s\n\n", head)
 	}
-	n := 0
+	n, indent := 0, ""
 	for _, s := range fix {
-		number := "or"
-		if !s.Alternative {
+		if s.Alternative && n > 0 { // part of the step whose place it takes
+			fmt.Fprintf(b, "\n%sor %s %s\n", indent, mdText(t.place(s)), mdText(s.words()))
+		} else {
 			n++
-			number = fmt.Sprintf("%d.", n)
+			number := fmt.Sprintf("%d. ", n)
+			indent = strings.Repeat(" ", len(number))
+			fmt.Fprintf(b, "%s%s %s\n", number, mdText(t.place(s)), mdText(s.words()))
 		}
-		fmt.Fprintf(b, "%s %s %s\n", number, mdText(t.place(s)), mdText(s.words()))
 		if s.Command.IsZero() {
 			continue
 		}
 		fence := mdFence(s.Command.String())
-		fmt.Fprintf(b, "   %s\n", fence)
+		fmt.Fprintf(b, "%s%s\n", indent, fence)
 		for l := range strings.SplitSeq(strings.TrimRight(s.Command.String(), "\n"), "\n") {
-			fmt.Fprintf(b, "   %s\n", Printable(strings.TrimSuffix(l, "\r")))
+			fmt.Fprintf(b, "%s%s\n", indent, Printable(strings.TrimSuffix(l, "\r")))
 		}
-		fmt.Fprintf(b, "   %s\n", fence)
+		fmt.Fprintf(b, "%s%s\n", indent, fence)
 	}
 	b.WriteString("\n")
 	if note := blankNote(t.r, fix); note != "" {
-		fmt.Fprintf(b, "%s\n\n", mdText(sentence(capital(note))))
+		fmt.Fprintf(b, "%s\n\n", mdNote(sentence(capital(note))))
 	}
 }
 
@@ -135,7 +137,7 @@ func mdEvidence(b *strings.Builder, list []Evidence) {
 	if len(list) == 0 {
 		return
 	}
-	b.WriteString("| Seen | |\n|---|---|\n")
+	b.WriteString("| Asked | Answer |\n|---|---|\n")
 	for _, e := range list {
 		what := mdText(e.What)
 		if e.At != "" {
@@ -156,7 +158,7 @@ func mdChecks(b *strings.Builder, r *Report) {
 			}
 		}
 	}
-	fmt.Fprintf(b, "<details><summary>%d checks passed, %d failed, %d to look at, %d not known, %d skipped</summary>\n\n", n["pass"], n["fail"], n["warn"], n["unknown"], n["skip"])
+	fmt.Fprintf(b, "<details><summary>%d checks passed, %d failed, %d with a warning, %d not known, %d skipped</summary>\n\n", n["pass"], n["fail"], n["warn"], n["unknown"], n["skip"])
 	if len(rows) > 0 {
 		b.WriteString("| Status | Check | Result |\n|---|---|---|\n")
 	}
@@ -171,6 +173,19 @@ var mdEscapes = strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, 
 // mdText is text in which no sign is markup. An @
 // calls nobody.
 func mdText(s string) string { return mdEscapes.Replace(Printable(s)) }
+
+// mdNote is text of ours in which commands stand between backticks.
+func mdNote(s string) string {
+	parts := strings.Split(s, "`")
+	for i, p := range parts {
+		if i%2 == 1 && i < len(parts)-1 {
+			parts[i] = mdCode(p)
+		} else {
+			parts[i] = mdText(p)
+		}
+	}
+	return strings.Join(parts, "")
+}
 
 // mdCode is an id as code.
 func mdCode(s string) string { return "`" + strings.ReplaceAll(Printable(s), "`", "'") + "`" }

@@ -65,7 +65,7 @@ var agentCauses = []Cause{
 		ID: "os-unsupported", Group: "agent", Severity: Critical, Title: "no SSM Agent for this operating system",
 		Meaning: "AWS builds and supports the SSM Agent only for the systems on its list, and this host runs another.",
 		Fix: []Step{
-			operator("Run the workload on an operating system that AWS supports; for example, these images of Amazon Linux bring the agent",
+			operator("Run the workload on an operating system that AWS supports; these images of Amazon Linux include the agent",
 				"aws ssm get-parameters-by-path --region {region} --path /aws/service/ami-amazon-linux-latest --query Parameters[].Name"),
 			or(linux.onHost)("Or build the agent from its public source, which AWS does not support here: it needs git, make and Go", "git clone https://github.com/aws/amazon-ssm-agent && cd amazon-ssm-agent && make build-linux"),
 			onHost("Once an agent runs, check again", verify.Command),
@@ -120,7 +120,7 @@ var agentCauses = []Cause{
 		ID: "agent-exec-blocked", Group: "agent", Severity: Critical, Title: "execution of the agent is blocked",
 		Meaning: "A noexec mount, SELinux, AppArmor, fapolicyd or a file mode keeps the agent, its workers or its scripts from being executed.",
 		Fix: []Step{
-			linux.asRoot("Set the SELinux labels back to the policy's", "restorecon -Rv {agent} {data}"),
+			linux.asRoot("Restore the SELinux labels that the policy sets", "restorecon -Rv {agent} {data}"),
 			linux.asRoot("Check what is still denied; a local policy module can be made from it", "ausearch -m AVC,USER_AVC -ts recent"),
 			linux.asRoot("Where the mount {mount} is noexec, allow execution there or move the agent's directory", "mount -o remount,exec {mount}"),
 			mac.onHost("Check whether the file may be executed", "ls -le {agent}"),

@@ -35,7 +35,7 @@ var credentialsCauses = []Cause{
 		Fix: []Step{
 			operator("Check what grants ssm:UpdateInstanceInformation to {role}", "aws iam list-attached-role-policies --role-name {role}; aws iam list-role-policies --role-name {role}"),
 			operator("Remove the policy that grants it, to use Default Host Management", "aws iam detach-role-policy --role-name {role} --policy-arn POLICY_ARN"),
-			or(operator)("Or stay with the role and give it the rest: attach AmazonSSMManagedInstanceCore", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
+			or(operator)("Or keep the role and give it what it lacks: attach AmazonSSMManagedInstanceCore", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
 			restartFailed, verify,
 		},
 		Docs: []string{docDHMC},
@@ -45,7 +45,7 @@ var credentialsCauses = []Cause{
 		Meaning: "The node is managed with the role of Default Host Management. What Systems Manager runs there does not have the permissions of the attached instance profile.",
 		Fix: []Step{
 			operator("If the profile's role is meant to be used, attach AmazonSSMManagedInstanceCore to {role}; the agent uses it within {refusedwait}", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
-			operator("If Default Host Management is meant to be used, grant what is missing to its role, knowing that every instance of the account and Region gets it", "aws ssm get-service-setting --region {region} --setting-id {dhmcsetting} --query ServiceSetting.SettingValue"),
+			operator("If Default Host Management is meant to be used, grant what is missing to its role; every instance of the account and Region gets it", "aws ssm get-service-setting --region {region} --setting-id {dhmcsetting} --query ServiceSetting.SettingValue"),
 			restart, verify,
 		},
 		Docs: []string{docDHMC},
@@ -65,7 +65,7 @@ var credentialsCauses = []Cause{
 	},
 	Cause{
 		ID: "shared-credentials-shadow", Group: "credentials", Severity: Warning, Title: "credentials file takes the role's place",
-		Meaning: "The shared credentials file of root (SYSTEM on Windows) holds a default profile. What the agent starts finds those keys before the role of this node.",
+		Meaning: "The shared credentials file of root (SYSTEM on Windows) holds a default profile. Programs that the agent starts use those keys instead of the role of this node.",
 		Fix: []Step{
 			unix.asRoot("Look at the profile names in {path}", "grep -n '^\\[' {path}"),
 			unix.asRoot("If nobody needs them, move the file away", "mv {path} {path}.disabled"),
@@ -105,7 +105,7 @@ var credentialsCauses = []Cause{
 		Fix: []Step{
 			operator("Look at the trust policy of the service role", "aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument"),
 			operator("Let ssm.amazonaws.com assume it: set this trust policy", "aws iam update-assume-role-policy --role-name {role} --policy-document '"+trustSSM+"'"),
-			or(operator)("Or give the node another one that has AmazonSSMManagedInstanceCore, if the role is gone", "aws ssm update-managed-instance-role --region {region} --instance-id {node} --iam-role OTHER_ROLE_NAME"),
+			or(operator)("Or give the node another role that has AmazonSSMManagedInstanceCore, if this one is gone", "aws ssm update-managed-instance-role --region {region} --instance-id {node} --iam-role OTHER_ROLE_NAME"),
 			restartRefused, verify,
 		},
 		Docs: []string{docHybridRole},

@@ -109,9 +109,9 @@ var identityCauses = []Cause{
 		Fix: []Step{
 			unix.onHost("Check where a Region is set", "grep -ni region {config} {data}/registration"),
 			windows.onHost("Check where a Region is set", "Select-String -Path {config},(Join-Path {data} registration) -Pattern region"),
-			linux.asRoot("Take the Region out of the configuration: the agent takes it from the metadata, or from its registration", WithoutKeys("Agent.Region", "Mgs.Region")),
-			mac.asRoot("Take the Region out of the configuration: the agent takes it from the metadata, or from its registration", WithoutKeysMac("Agent.Region", "Mgs.Region")),
-			windows.asRoot("Take the Region out of the configuration: the agent takes it from the metadata, or from its registration", "$c = Get-Content {config} -Raw | ConvertFrom-Json; foreach ($s in $c.Agent, $c.Mgs) { if ($s) { $s.PSObject.Properties.Remove('Region') } }; $c | ConvertTo-Json -Depth 9 | Set-Content {config}"),
+			linux.asRoot("Remove the Region from the configuration; the agent then uses that of the metadata or of its registration", WithoutKeys("Agent.Region", "Mgs.Region")),
+			mac.asRoot("Remove the Region from the configuration; the agent then uses that of the metadata or of its registration", WithoutKeysMac("Agent.Region", "Mgs.Region")),
+			windows.asRoot("Remove the Region from the configuration; the agent then uses that of the metadata or of its registration", "$c = Get-Content {config} -Raw | ConvertFrom-Json; foreach ($s in $c.Agent, $c.Mgs) { if ($s) { $s.PSObject.Properties.Remove('Region') } }; $c | ConvertTo-Json -Depth 9 | Set-Content {config}"),
 			restart, verify,
 		},
 		Ways: [][]Step{RegisterInRegion},

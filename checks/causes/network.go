@@ -14,7 +14,7 @@ const (
 )
 
 // AllowAgentOut lets the agent's programs, and no others, through the firewall of Windows.
-var AllowAgentOut = windows.asRoot("Let the agent's programs out, to metadata (80) and AWS (443); where a group policy closes it, there", `foreach ($p in 'amazon-ssm-agent', 'ssm-agent-worker', 'ssm-session-worker', 'ssm-document-worker') { New-NetFirewallRule -DisplayName "SSM Agent: $p" -Direction Outbound -Program "$env:ProgramFiles\Amazon\SSM\$p.exe" -Protocol TCP -RemotePort 80,443 -Action Allow }`)
+var AllowAgentOut = windows.asRoot("Allow the agent's programs out to metadata (80) and AWS (443). If a group policy blocks them, change it there", `foreach ($p in 'amazon-ssm-agent', 'ssm-agent-worker', 'ssm-session-worker', 'ssm-document-worker') { New-NetFirewallRule -DisplayName "SSM Agent: $p" -Direction Outbound -Program "$env:ProgramFiles\Amazon\SSM\$p.exe" -Protocol TCP -RemotePort 80,443 -Action Allow }`)
 
 // NAT64 lets a host that has only IPv6 reach endpoints that have only IPv4.
 var NAT64 = []Step{
@@ -45,7 +45,7 @@ var networkCauses = []Cause{
 	},
 	Cause{
 		ID: "vpce-service-missing", Group: "network", Severity: Critical, Title: "VPC endpoint missing for a service",
-		Meaning: "Some Systems Manager service is reached over a VPC endpoint while another that the agent needs has none, and there is no other way out.",
+		Meaning: "One Systems Manager service is reached over a VPC endpoint, another that the agent needs is not, and there is no other way out.",
 		Fix: []Step{
 			operator("Create the VPC endpoint for {service}", newEndpoint),
 			or(inTerraform)("Or in Terraform", "resource \"aws_vpc_endpoint\" \"{service}\" {\n  vpc_id              = \"{vpc}\"\n  vpc_endpoint_type   = \"Interface\"\n  service_name        = \"com.amazonaws.{region}.{service}\"\n  subnet_ids          = [\"{subnet}\"]\n  security_group_ids  = data.aws_vpc_endpoint.other.security_group_ids # of an endpoint the VPC has\n  private_dns_enabled = true\n}"),
@@ -101,7 +101,7 @@ var networkCauses = []Cause{
 		Fix: []Step{
 			unix.onHost("Check what the hosts file says of the endpoints", "grep -nE '{pinned}' /etc/hosts"),
 			unix.asRoot("Remove the names; a copy stays in /etc/hosts.bak", "sed -i.bak -E -e 's/[[:space:]]+({pinned})([[:space:]]|$)/\\2/g' -e 's/[[:space:]]+({pinned})([[:space:]]|$)/\\2/g' -e '/^[0-9A-Fa-f.:]+[[:space:]]*$/d' /etc/hosts"),
-			windows.onHost("Look at the line", `Select-String -Path C:\Windows\System32\drivers\etc\hosts -Pattern '{pinned}'`),
+			windows.onHost("See the lines of the hosts file", `Select-String -Path C:\Windows\System32\drivers\etc\hosts -Pattern '{pinned}'`),
 			windows.asRoot("Remove the lines; a copy stays beside it", `$h = "$env:windir\System32\drivers\etc\hosts"; Copy-Item $h "$h.bak"; (Get-Content $h) -notmatch '\s({pinned})(\s|$)' | Set-Content $h`),
 			restartFailed, verify,
 		},
@@ -112,7 +112,7 @@ var networkCauses = []Cause{
 		Meaning: "A firewall on this host itself refuses or drops connections to the Systems Manager endpoints on port 443.",
 		Fix: []Step{
 			linux.asRoot("Find the rule", "nft list ruleset | grep -nE '443|drop|reject'; iptables -S OUTPUT"),
-			linux.asRoot("Put a rule before it that lets root, which the agent runs as, out on 443 (make it permanent where your firewall is configured)", "iptables -I OUTPUT 1 -p tcp --dport 443 -m owner --uid-owner 0 -j ACCEPT"),
+			linux.asRoot("Put a rule before it that lets root out on 443; the agent runs as root. Make it permanent where your firewall is configured", "iptables -I OUTPUT 1 -p tcp --dport 443 -m owner --uid-owner 0 -j ACCEPT"),
 			mac.asRoot("Find the rule and remove it from /etc/pf.conf or the anchor it is in", "pfctl -sr | grep -n block"),
 			windows.asRoot("Find a rule that blocks; it wins over rules that allow", "Get-NetFirewallRule -Direction Outbound -Action Block -Enabled True | Format-Table Name,DisplayName"),
 			AllowAgentOut,
@@ -138,13 +138,13 @@ var networkCauses = []Cause{
 		ID: "route-wrong-interface", Group: "network", Severity: Critical, Title: "traffic leaves by the wrong interface",
 		Meaning: "Routing sends traffic for the endpoints out of an interface from which they cannot be reached, while another interface could.",
 		Fix: []Step{
-			linux.onHost("Check which way is chosen and what the alternatives are", "ip route get {address}; ip route show table all | grep default; ip rule"),
-			linux.asRoot("Route {address} by the interface that works; its gateway stands after via in its default route (leave via out where {address} lies in the interface's own network)", "ip route replace {address} via GATEWAY dev {interface}"),
-			linux.asRoot("Make it permanent, for example with a lower metric of the right interface", "nmcli connection modify CONNECTION ipv4.route-metric 50"),
-			mac.onHost("Check which way is chosen and what the alternatives are", "route -n get {address}; netstat -rn -f inet"),
-			mac.asRoot("Route {address} by the gateway of the interface that works", "route -n add -host {address} GATEWAY"),
-			windows.onHost("Check which way is chosen and what the alternatives are", "Find-NetRoute -RemoteIPAddress {address}; Get-NetRoute -DestinationPrefix 0.0.0.0/0 | Format-Table InterfaceAlias,NextHop,RouteMetric"),
-			windows.asRoot("Route {address} by the gateway (NextHop) of the interface that works, permanently", "route -p add {address} mask 255.255.255.255 GATEWAY"),
+			linux.onHost("See which route is chosen, and which others there are", "ip route get {address}; ip route show table all | grep default; ip rule"),
+			linux.asRoot("Send traffic for {address} through the interface that works. Its gateway is the address after via in its default route; leave via out if {address} is in the interface's own network", "ip route replace {address} via GATEWAY dev {interface}"),
+			linux.asRoot("Make it permanent, for example with a lower metric on the right interface", "nmcli connection modify CONNECTION ipv4.route-metric 50"),
+			mac.onHost("See which route is chosen, and which others there are", "route -n get {address}; netstat -rn -f inet"),
+			mac.asRoot("Send traffic for {address} through the gateway of the interface that works", "route -n add -host {address} GATEWAY"),
+			windows.onHost("See which route is chosen, and which others there are", "Find-NetRoute -RemoteIPAddress {address}; Get-NetRoute -DestinationPrefix 0.0.0.0/0 | Format-Table InterfaceAlias,NextHop,RouteMetric"),
+			windows.asRoot("Send traffic for {address} through the gateway (NextHop) of the interface that works, permanently", "route -p add {address} mask 255.255.255.255 GATEWAY"),
 			restartFailed, verify,
 		},
 		Docs: []string{docTroubleshoot},
@@ -153,9 +153,9 @@ var networkCauses = []Cause{
 		ID: "websocket-blocked", Group: "network", Severity: Critical, Title: "websocket does not get through",
 		Meaning: "HTTPS to ssmmessages works, but the websocket upgrade is refused or cut by a proxy or inspection device. Without it there are no sessions, and commands only over the older channel.",
 		Fix: []Step{
-			unix.onHost("Try an upgrade by the same way", "curl -si -m 5 --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' https://{endpoint}/v1/control-channel/{node}"),
-			windows.onHost("Try an upgrade by the same way", "[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; $w = New-Object Net.WebSockets.ClientWebSocket; try { $w.ConnectAsync('wss://{endpoint}/v1/control-channel/{node}', [Threading.CancellationToken]::None).Wait(5000) } catch { $_.Exception.GetBaseException().Message }"),
-			onHost("Let the administrator of the proxy or firewall allow wss (websocket upgrade) to {endpoint}, without inspection and with an idle time of at least 10 min; the name to give", "echo {endpoint}:443"),
+			unix.onHost("Try a websocket upgrade over the same path", "curl -si -m 5 --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' https://{endpoint}/v1/control-channel/{node}"),
+			windows.onHost("Try a websocket upgrade over the same path", "[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; $w = New-Object Net.WebSockets.ClientWebSocket; try { $w.ConnectAsync('wss://{endpoint}/v1/control-channel/{node}', [Threading.CancellationToken]::None).Wait(5000) } catch { $_.Exception.GetBaseException().Message }"),
+			onHost("Ask the administrator of the proxy or firewall to allow wss (websocket upgrade) to {endpoint}, without inspection and with an idle time of at least 10 min", "echo {endpoint}:443"),
 			restart, verify,
 		},
 		Docs: []string{docMessageAPI, docProxy},
@@ -167,7 +167,7 @@ var networkCauses = []Cause{
 			unix.onHost("Check how it fails", "grep -iE 'control ?channel|websocket' {log}/amazon-ssm-agent.log | tail -n 20"),
 			windows.onHost("Check how it fails", `Select-String -Path (Join-Path {log} ssm-agent-worker.log) -Pattern 'control ?channel|websocket' | Select-Object -Last 20`),
 			asRoot("Restart the agent: it opens the channel again", "{restart}"),
-			onHost("If its handshake is refused again, let the administrator of the proxy or firewall allow wss (websocket upgrade) to {endpoint}, without inspection; the name to give", "echo {endpoint}:443"),
+			onHost("If its handshake is refused again, ask the administrator of the proxy or firewall to allow wss (websocket upgrade) to {endpoint}, without inspection", "echo {endpoint}:443"),
 			operator("If the service answers with a status of 500 or more, check for a service event in this Region", serviceEvents),
 			verify,
 		},
@@ -190,7 +190,7 @@ var networkCauses = []Cause{
 		Meaning: "A service that registration does not need, but a feature in use does (logs, s3, kms, monitoring), cannot be reached. That feature fails or becomes slow.",
 		Fix: []Step{
 			operator("Create the VPC endpoint for {service}", newEndpoint),
-			operator("If the host is to reach {endpoint} in another way, let it through firewall and NAT on 443; or switch off the feature that uses it, for sessions their logging", "aws ssm get-document --region {region} --name SSM-SessionManagerRunShell --query Content --output text"),
+			operator("If the host should reach {endpoint} another way, allow 443 through firewall and NAT; or switch off the feature that uses it, for sessions their logging", "aws ssm get-document --region {region} --name SSM-SessionManagerRunShell --query Content --output text"),
 			verify,
 		},
 		Docs: []string{docEndpoints, docSession},

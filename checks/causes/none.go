@@ -13,7 +13,7 @@ var noneCauses = []Cause{
 		Meaning: "The node is managed and its channel is open; whoever cannot start a session or send a command uses another Region or endpoint, lacks permissions, or does not have the Session Manager plug-in. With just-in-time node access callers do not have ssm:StartSession; they ask for access first.",
 		Unseen:  "A node shows nothing of what a caller does, except a session that no plug-in took up. This cause remains when the node is healthy and somebody still cannot reach it.",
 		Fix: []Step{
-			operator("Ask in the node's own Region, and without an endpoint override (AWS_ENDPOINT_URL, --endpoint-url)", "aws ssm describe-instance-information --region {region} --filters Key=InstanceIds,Values={node}"),
+			operator("Call the node's own Region, without an endpoint override (AWS_ENDPOINT_URL, --endpoint-url)", "aws ssm describe-instance-information --region {region} --filters Key=InstanceIds,Values={node}"),
 			operator("Check which identity you use and whether it may start sessions", "aws sts get-caller-identity; aws iam simulate-principal-policy --policy-source-arn YOUR_ARN --action-names ssm:StartSession ssm:SendCommand"),
 			operator("Check that the Session Manager plug-in is installed", "session-manager-plugin --version"),
 		},

@@ -40,7 +40,7 @@ var permissionsCauses = []Cause{
 		Meaning: "A service control policy (SCP), resource control policy, permissions boundary, session policy or a Deny statement refuses an action that the node needs. Attaching more policies to the role does not help.",
 		Fix: []Step{
 			operator("Find the SCP or RCP from the organization's management account, and exempt the node roles or the action there. Most service control policies are attached to a parent OU: run the same command for each parent, up to the root", listSCPs),
-			operator("For a permissions boundary or a Deny in the role: see both", "aws iam get-role --role-name {role} --query Role.PermissionsBoundary; aws iam list-attached-role-policies --role-name {role}; aws iam list-role-policies --role-name {role}"),
+			operator("See the role's permissions boundary and its policies: either may hold the Deny", "aws iam get-role --role-name {role} --query Role.PermissionsBoundary; aws iam list-attached-role-policies --role-name {role}; aws iam list-role-policies --role-name {role}"),
 			operator("Simulate the call: it names the statement of the role or its boundary that denies it, unless it is an SCP", "aws iam simulate-principal-policy --policy-source-arn \"$(aws iam get-role --role-name {role} --query Role.Arn --output text)\" --action-names {action}"),
 			restartRefused, verify,
 		},
@@ -74,7 +74,7 @@ var permissionsCauses = []Cause{
 			onHost("Check which replacements the features in use need", "ssm-doctor permissions --table; ssm-doctor permissions --minimal"),
 			operator("Attach the replacement first", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
 			onHost("Check again with the new policy in place", "ssm-doctor check"),
-			operator("Then detach the old one; it may not be attachable again", "aws iam detach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/service-role/AmazonEC2RoleforSSM"),
+			operator("Then detach the old one; AWS may not let you attach it again", "aws iam detach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/service-role/AmazonEC2RoleforSSM"),
 			verify,
 		},
 		Docs: []string{docProfile},

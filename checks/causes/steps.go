@@ -156,7 +156,7 @@ var replaceVault = []Step{
 var (
 	LiftMemoryLimit = linux.asRoot("Take the limit off the agent's service: its own memory limit (MemoryMax) was met, not that of the host", `mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nMemoryMax=infinity\nMemoryLimit=infinity\n' >/etc/systemd/system/{unit}.d/90-memory-limit.conf && systemctl daemon-reload`)
 	AddSwap         = linux.asRoot("Give the host more memory: a larger instance type, or swap now", "dd if=/dev/zero of=/swapfile bs=1M count=1024 && chmod 600 /swapfile && mkswap /swapfile && swapon /swapfile && echo '/swapfile none swap sw 0 0' >>/etc/fstab")
-	ProtectFromOOM  = linux.asRoot("Keep the kernel from choosing the agent, and systemd from stopping it when a command it runs is killed; agents from 3.3.4364 on bring that in their unit",
+	ProtectFromOOM  = linux.asRoot("Protect the agent from the kernel's out-of-memory killer, and keep systemd from stopping it when one of its commands is killed; agents from 3.3.4364 on have this in their unit",
 		`mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nOOMScoreAdjust=-900\nOOMPolicy=continue\n' >/etc/systemd/system/{unit}.d/50-memory.conf && systemctl daemon-reload`)
 )
 
@@ -170,7 +170,7 @@ var (
 
 // RunAsRoot takes back a User= of the agent's service, wherever it stands; it needs systemctl
 // daemon-reload and a start.
-var RunAsRoot = linux.asRoot("Let the service run as root: a drop-in that is read last takes back what another file says", `mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nUser=root\n' > /etc/systemd/system/{unit}.d/zz-root.conf`)
+var RunAsRoot = linux.asRoot("Let the service run as root: this drop-in is read last and overrides the other files", `mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nUser=root\n' > /etc/systemd/system/{unit}.d/zz-root.conf`)
 
 // Again is the look that ends a remedy.
 var Again = verify
@@ -184,5 +184,5 @@ var RunAsSystem = windows.asRoot("Let the service run as the local system accoun
 // OwnAgain gives what an access list of Windows keeps from the agent back to it: an entry
 // that denies something wins over one that allows it, and only who owns a thing, or may take
 // it, changes its list.
-var OwnAgain = windows.asRoot("Make administrators the owner of what the agent is kept from, take away what denies it and its groups anything, and give the system account and administrators all rights",
+var OwnAgain = windows.asRoot("Let Administrators own the files that the agent cannot use, remove their deny entries, and give SYSTEM and Administrators full control",
 	"takeown.exe /F {path} /R /A; icacls.exe {path} /remove:d '*S-1-5-18' '*S-1-5-32-544' '*S-1-1-0' '*S-1-5-11' /T; icacls.exe {path} /grant '*S-1-5-18:(OI)(CI)F' '*S-1-5-32-544:(OI)(CI)F' /T")

@@ -59,7 +59,7 @@ var (
 
 	// EndpointLacks is for the policy of a VPC endpoint that does not allow the action.
 	EndpointLacks = steps(
-		operator("Let the endpoint policy of {service} allow it to this account: one statement more, the rest stays",
+		operator("Add a statement to the endpoint policy of {service} that allows it to this account; the rest stays",
 			endpointText+"\n"+
 				`aws ec2 describe-vpc-endpoints --region {region} --vpc-endpoint-ids "$id" --query 'VpcEndpoints[0].PolicyDocument' --output text | jq -c '.Statement |= ([.] | flatten + [`+coreStatement+` + {"Principal": {"AWS": "arn:{partition}:iam::{account}:root"}}])' > endpoint.json`+"\n"+
 				`aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id "$id" --policy-document file://endpoint.json`),

@@ -15,8 +15,8 @@ var (
 		windows.operator("Send a command: this finding goes away once one runs", "aws ssm send-command --region {region} --instance-ids {node} --document-name AWS-RunPowerShellScript --parameters commands=date"),
 	}
 	readWorkers = []Step{
-		unix.asRoot("Read what the workers of sessions and commands say", "grep -hE 'ssm-(session|document)-worker' {log}/amazon-ssm-agent.log | grep -E 'ERROR|WARN' | tail -n 20"),
-		windows.asRoot("Read what the workers of sessions and commands say", `Select-String -Path C:\ProgramData\Amazon\SSM\Logs\*.log -Pattern 'ssm-(session|document)-worker.*(ERROR|WARN)|(ERROR|WARN).*ssm-(session|document)-worker' | Select-Object -Last 20`),
+		unix.asRoot("Read the logs of the session and command workers", "grep -hE 'ssm-(session|document)-worker' {log}/amazon-ssm-agent.log | grep -E 'ERROR|WARN' | tail -n 20"),
+		windows.asRoot("Read the logs of the session and command workers", `Select-String -Path C:\ProgramData\Amazon\SSM\Logs\*.log -Pattern 'ssm-(session|document)-worker.*(ERROR|WARN)|(ERROR|WARN).*ssm-(session|document)-worker' | Select-Object -Last 20`),
 	}
 	preferences = operator("Look at the preferences of Session Manager in this Region", "aws ssm get-document --region {region} --name SSM-SessionManagerRunShell --document-format JSON --query Content --output text")
 )
@@ -200,7 +200,7 @@ var workCauses = []Cause{
 	},
 	Cause{
 		ID: "command-failing", Group: "agent", Severity: Warning, Title: "commands fail before they run",
-		Meaning: "The node is managed, but commands and associations fail before their steps run, or lose their output, for a reason that the agent or its document worker wrote down. A step that ran and failed by itself is not meant.",
+		Meaning: "The node is managed, but commands and associations fail before their steps run, or lose their output, for a reason that the agent or its document worker wrote down. A step that ran and failed is another matter.",
 		Fix:     steps(readWorkers, tryCommand, verify),
 		Ways:    [][]Step{DocumentWorkerMissing, WorkerNoMemory, WorkerSlow, DocumentSchema, DocumentPlatform, DocumentPlugin, ScriptInterpreter, CommandFolder, CommandOutput, DocumentContent},
 		Docs:    []string{docRunCommand, docAgentLog},
@@ -210,9 +210,9 @@ var workCauses = []Cause{
 		Meaning: "The agent's processes hold as many open files as they may, or the whole system does. The agent cannot start workers or open files: commands and sessions fail, while heartbeats over open connections may go on.",
 		Fix: steps(
 			linux.asRoot("Check how many files the agent's processes hold, before a restart frees them", "for p in $(pgrep 'amazon-ssm|ssm-agent'); do echo \"$(cat /proc/$p/comm): $(ls /proc/$p/fd | wc -l) of $(awk '/Max open files/ {print $4}' /proc/$p/limits)\"; done"),
-			linux.asRoot("Allow it more from its next start on: LimitNOFILE in a drop-in of its service", "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nLimitNOFILE=65536\\n' > /etc/systemd/system/{unit}.d/60-files.conf && systemctl daemon-reload"),
+			linux.asRoot("Raise its limit from the next start on: LimitNOFILE in a drop-in of its service", "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nLimitNOFILE=65536\\n' > /etc/systemd/system/{unit}.d/60-files.conf && systemctl daemon-reload"),
 			asRoot("Restart the agent, which frees them", "{restart}"),
-			asRoot("If they fill up again, update the agent: files that it never closes are a fault of its release", "{reinstall}"),
+			asRoot("If they fill up again, update the agent: a release that never closes files has a bug", "{reinstall}"),
 			verify),
 		Ways: [][]Step{DescriptorsOfSystem},
 		Docs: []string{docAgentLog},

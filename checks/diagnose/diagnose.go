@@ -95,7 +95,7 @@ func diagnose(n *node.Node, found Findings, image bool) Answer {
 		if a.Root == nil && (c.Severity != causes.Info || c.Cause.LastResort && a.State == NotManaged) {
 			a.Root = &list[i]
 			if c.Cause.LastResort {
-				a.Root.Summary = text.New("nothing else is in the agent's way: ").Append(c.Summary)
+				a.Root.Summary = text.New("nothing else that stops the agent was found: ").Append(c.Summary)
 			}
 			continue
 		}

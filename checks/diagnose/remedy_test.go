@@ -284,7 +284,7 @@ func TestImageRemedies(t *testing.T) {
 // that is the answer.
 func TestBackoffIsTheLastWord(t *testing.T) {
 	t.Parallel()
-	const nothing = "nothing else is in the agent's way"
+	const nothing = "nothing else that stops the agent was found"
 	f := faulty(t, "agent-backoff-wait")
 	a := judge(f)
 	if a.Root == nil || !strings.HasPrefix(a.Root.Summary.String(), nothing) {
