@@ -80,7 +80,7 @@ func TestOf(t *testing.T) {
 		}, []report.Step{restart}, "", 1},
 		{"restart of an agent outside its unit", func(f *facts.Facts) { runs(f); f.Agent.Units.Value[0].Active = "inactive" }, []report.Step{restart}, "", 1},
 		{"somebody edits first", runs, []report.Step{says("Correct the address", "systemctl edit amazon-ssm-agent.service"), restart}, "", 1},
-		{"somebody else is asked first", runs, []report.Step{says("Let the administrator of the proxy allow it; the name to give", "echo ssm.eu-central-1.amazonaws.com"), restart}, "", 1},
+		{"somebody else is asked first", runs, []report.Step{says("Ask the administrator of the proxy to allow it", "echo ssm.eu-central-1.amazonaws.com"), restart}, "", 1},
 		{"somebody deletes first", runs, []report.Step{says("Remove files nobody needs, then see what is free", "df -i /"), restart}, "", 1},
 		{"looks, and more is asked", runs, []report.Step{says("Check which unit that is, and mend it", "systemctl list-dependencies amazon-ssm-agent"), restart}, "", 1},
 		{"a look by an operator", runs, []report.Step{{Text: text.New("Check the policies"), Command: text.Plain("aws iam list-attached-role-policies --role-name R"), Where: causes.OperatorCLI}, restart}, "", 1},

@@ -4,7 +4,7 @@ import "strings"
 
 // Looks reports whether whoever carries a remedy out may pass by a step, because it only
 // looks: its command changes nothing, and its words ask a person for nothing else either. A
-// step such as "Let the administrator allow it; the names to give" has a command that
+// step such as "Ask the administrator to allow these names" has a command that
 // changes nothing, and is not done by running it.
 func Looks(says, command, where string) bool {
 	changes, known := ChangesOf(command, where)
@@ -19,6 +19,9 @@ func Looks(says, command, where string) bool {
 		if strings.Contains(rest, more) {
 			return false
 		}
+	}
+	if strings.Contains(rest, "administrator") { // a person is asked, who has to act
+		return false
 	}
 	return looking[strings.ToLower(verb)]
 }

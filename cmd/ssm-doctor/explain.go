@@ -64,7 +64,7 @@ func newExplainCmd(a *app) *cobra.Command {
 			if len(args) > 1 {
 				return usagef("these words are not known as a symptom; quote a line of a log, give one id, or search the pages: explain --search %s", strings.Join(args, " "))
 			}
-			return usagef("no check, cause or symptom %q%s; explain lists all, explain --search %s searches them", args[0], didYouMean(args[0], append(checkIDs(), causeIDs()...), ""), args[0])
+			return usagef("no check, cause or symptom %q%s; explain lists all, explain --search %s searches them", args[0], didYouMean(args[0], slices.Concat(checkIDs(), causeIDs(), symptomWords()), ""), args[0])
 		},
 	}
 	outputFlag(cmd, &format, "text", "markdown", "json")
@@ -257,4 +257,15 @@ func listText(list []entry, markdown bool) string {
 		b.WriteString("\n\"ssm-doctor explain ID\" prints a page.\n")
 	}
 	return b.String()
+}
+
+// symptomWords are the symptoms of one word, such as TargetNotConnected.
+func symptomWords() []string {
+	var out []string
+	for _, s := range symptoms.Table {
+		if !strings.Contains(s.Words[0], " ") {
+			out = append(out, s.Words[0])
+		}
+	}
+	return out
 }

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -133,7 +134,17 @@ func message(err error) string {
 			return message(in)
 		}
 	}
-	return strings.ReplaceAll(report.Printable(err.Error()), `\n  | `, "\n  | ")
+	return strings.ReplaceAll(report.Printable(withoutCall(err)), `\n  | `, "\n  | ")
+}
+
+// withoutCall is an error without the call of the system that a file was looked at with:
+// "a.json: no such file or directory".
+func withoutCall(err error) string {
+	var at *fs.PathError
+	if errors.As(err, &at) && slices.Contains([]string{"open", "openat", "stat", "lstat"}, at.Op) {
+		return strings.Replace(err.Error(), at.Op+" "+at.Path+": ", at.Path+": ", 1)
+	}
+	return err.Error()
 }
 
 // printableLines is text of several lines of ours with foreign words in them.

@@ -192,7 +192,7 @@ func TestUpgradeDaemon(t *testing.T) {
 		if strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR") {
 			t.Error(line)
 		}
-		if strings.Contains(line, `msg="first verdict"`) {
+		if strings.Contains(line, `msg="first verdict since the start"`) {
 			metrics := get(t, "http://"+address+"/metrics")
 			m := regexp.MustCompile(`(?m)^ssm_doctor_node_state_since_timestamp_seconds (\S+)$`).FindStringSubmatch(metrics)
 			if m == nil {
