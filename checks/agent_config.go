@@ -153,8 +153,7 @@ func judgeOrder(n *node.Node, path string, c facts.Config) Finding {
 	}
 	const key, leaves = "Identity.ConsumptionOrder", ": it leaves out the identity of this host"
 	return configInvalid(n, path, Proven, key+" in "+path, order, inOrder+", but what this host has is %s", path, order, has).
-		fix(causes.Step{Text: "Remove " + key + " from {config}" + leaves, Command: causes.WithoutKeys(key), Where: causes.OnHost, Root: true, GOOS: "linux"},
-			causes.Step{Text: "Remove " + key + " from {config}" + leaves, Command: causes.WithoutKeysMac(key), Where: causes.OnHost, Root: true, GOOS: "darwin"},
+		fix(causes.Step{Text: "Remove " + key + " from {config}" + leaves, Command: causes.WithoutKeys(key), Where: causes.OnHost, Root: true, GOOS: "linux darwin"},
 			causes.Step{Text: "Remove " + key + " from {config} in an editor" + leaves, Command: "Select-String -Path {config} -Pattern ConsumptionOrder -Context 0,6", Where: causes.OnHost, Root: true, GOOS: "windows"}).
 		fix(causes.Reload...)
 }

@@ -78,6 +78,9 @@ var AgentStable = register(Check{
 		}
 		if bus.Yes() && strings.Contains(bus.Text, "address in use") {
 			usual := causes.Get(fd.Cause).Fix
+			if n.Identity.InECS == node.Yes { // a task has its own, unless a volume keeps it
+				return fd.fix(causes.NewTask...)
+			}
 			fd = fd.fix(usual[0], causes.StaleBus).fix(usual[1:]...)
 		}
 		u := n.Agent.Unit

@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/causes"
@@ -31,7 +32,7 @@ func denial(n *node.Node, r node.Refusal, missing string) Finding {
 	fd := blocks(text.Or(d.Cause, missing), c, "%s may not call %s: %s", who, action, how)
 	fd.Answered = true
 	_, policy, _ := strings.Cut(r.PolicyARN, "_control_policy/")
-	return fd.sawAt(action, "denied: "+text.Cut(r.Text, 400), r.From, r.At).fix(undoDenial(d, policy != "")...).
+	return fd.sawAt(action, "denied: "+text.Cut(r.Text, 400), r.From, r.At).fix(ofSessions(action, undoDenial(d, policy != ""))...).
 		with("policyid", policy, "action", action, "role", n.RoleOf(r), "resource", grantedOn(action, r.Resource), "policy", r.PolicyARN, "service", serviceOf(action))
 }
 
@@ -97,4 +98,13 @@ func principalName(n *node.Node, r node.Refusal) text.Text {
 func serviceOf(action string) string {
 	s, _, _ := strings.Cut(action, ":")
 	return s
+}
+
+// ofSessions are the steps of a refusal by its action: each session asks for a data channel
+// of its own, so that the agent need not be restarted, and the next session shows the change.
+func ofSessions(action string, steps []causes.Step) []causes.Step {
+	if len(steps) < 2 || !strings.HasSuffix(action, "DataChannel") {
+		return steps
+	}
+	return append(slices.Clone(steps[:len(steps)-2]), causes.TrySession, causes.Again)
 }

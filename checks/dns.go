@@ -75,7 +75,7 @@ func blameResolver(n *node.Node, bad []facts.Endpoint) Finding {
 	case works && dead:
 		fd = fd.fix(useVPCResolver(n)...).with("interface", n.MainDevice())
 	case works:
-		fd = fd.fix(forwardSteps(n)...)
+		fd = fd.fix(forwardSteps(n, vpcResolver)...)
 	case unknown == len(bad) && e.DNS.Outcome == facts.NXDomain && n.Identity.OnEC2 == node.Yes:
 		fd = fd.fix(causes.NamesMissing...)
 	}

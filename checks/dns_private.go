@@ -58,7 +58,7 @@ func blameForwarding(n *node.Node, e facts.Endpoint, v facts.View) Finding {
 		saw("DNS "+e.Host+" at "+text.Or(used, "the host's resolver"), strings.Join(e.DNS.A, " ")+" (public)", "resolver:"+used).
 		saw("DNS "+e.Host+" at "+v.Server, strings.Join(v.A, " ")+" (private)", "resolver:"+v.Server).
 		saw("connect to "+e.Host+":443", tcpState(e), "connect").
-		with("resolver", used, "service", e.Service, "endpoint", e.Host, "address", firstOf(v.A)).fix(forwardSteps(n)...)
+		with("resolver", used, "service", e.Service, "endpoint", e.Host, "address", firstOf(v.A)).fix(forwardSteps(n, v.Server)...)
 }
 
 // judgeOtherResolvers tells whether resolvers besides the host's own were asked for

@@ -90,7 +90,12 @@ func blameSilence(n *node.Node, up []facts.Endpoint) (Finding, bool) {
 			fd = judgeStall(n, e, unanswered(e), false).saw("GET https://"+e.Host+"/", httpWord(h), e.HTTP.From)
 		case shown && t.OK && asked && !h.AWS:
 			fd = stops(n, "network-no-egress", Likely, "TLS to %s works, but AWS does not answer there: %s; something on the way answers in its place or drops the request", e.Host, httpWord(h)).
-				saw("GET https://"+e.Host+"/", httpWord(h), e.HTTP.From).fix(silenceSteps...)
+				saw("GET https://"+e.Host+"/", httpWord(h), e.HTTP.From)
+			if stalls { // what is larger than the handshake may be lost
+				fd = fd.fix(silenceSteps(n, e)...)
+			} else {
+				fd = fd.fix(filterSteps(n, e)...)
+			}
 		default:
 			continue
 		}
@@ -127,9 +132,9 @@ func judgeStall(n *node.Node, e facts.Endpoint, what text.Text, handshake bool) 
 	case measured && s.Small == facts.OK && s.Unacked+s.Retransmits > 0:
 		fd = stops(n, "path-mtu-blackhole", Proven, "%s accepts connections on 443, but a %s %s; with segments of %d bytes it works: larger packets do not arrive (MTU)", e.Host, part, what, facts.SmallSegment)
 	case measured && s.Small != "" && s.Small != facts.OK:
-		fd = stops(n, "network-no-egress", Likely, "%s accepts connections on 443, but a %s %s, with small packets neither: a firewall or inspection device on the way drops it", e.Host, part, what).fix(silenceSteps...)
+		fd = stops(n, "network-no-egress", Likely, "%s accepts connections on 443, but a %s %s, with small packets neither: a firewall or inspection device on the way drops it", e.Host, part, what).fix(filterSteps(n, e)...)
 	default:
-		fd = stops(n, "network-no-egress", Likely, "%s accepts connections on 443, but a %s %s: a firewall on the way, or packets that are too large for the path (MTU)", e.Host, part, what).fix(silenceSteps...)
+		fd = stops(n, "network-no-egress", Likely, "%s accepts connections on 443, but a %s %s: a firewall on the way, or packets that are too large for the path (MTU)", e.Host, part, what).fix(silenceSteps(n, e)...)
 	}
 	if !measured {
 		return fd
@@ -146,15 +151,24 @@ func judgeStall(n *node.Node, e facts.Endpoint, what text.Text, handshake bool) 
 	return fd
 }
 
-// silenceSteps are for connections that open, and on which AWS is not heard.
-var silenceSteps = []causes.Step{
-	{Text: "Rule out that large packets are lost: the MTU of the device, and the largest size that gets through", Command: "ip link show dev {interface} | grep -o 'mtu [0-9]*'; tracepath -n {address}", Where: causes.OnHost, GOOS: "linux"},
-	{Text: "If a size below the MTU is the limit, try a smaller one", Command: "ip link set dev {interface} mtu 1400", Where: causes.OnHost, Root: true, GOOS: "linux"},
-	{Text: "Rule out that large packets are lost: try a smaller MTU", Command: "networksetup -setMTU {interface} 1400", Where: causes.OnHost, Root: true, GOOS: "darwin"},
-	{Text: "Rule out that large packets are lost: the MTU of the device, and whether 1400 bytes get through", Command: "netsh interface ipv4 show subinterfaces; ping -f -l 1372 {address}", Where: causes.OnHost, GOOS: "windows"},
-	{Text: "Otherwise let the administrator of the firewall or proxy on the way let TLS to this name and port pass, without inspection", Command: "echo {endpoint}:443", Where: causes.OnHost},
-	{Text: "Restart the agent, which tries again at once; left alone it waits up to 60 min after a failure", Command: "{restart}", Where: causes.OnHost, Root: true},
-	causes.Again,
+// silenceSteps are for connections that open, and on which AWS is not heard, where it may
+// be for the size of packets.
+func silenceSteps(n *node.Node, e facts.Endpoint) []causes.Step {
+	return append([]causes.Step{
+		{Text: "Rule out that large packets are lost: the MTU of the device, and the largest size that gets through", Command: "ip link show dev {interface} | grep -o 'mtu [0-9]*'; tracepath -n {address}", Where: causes.OnHost, GOOS: "linux"},
+		{Text: "If a size below the MTU is the limit, try a smaller one", Command: "ip link set dev {interface} mtu 1400", Where: causes.OnHost, Root: true, GOOS: "linux"},
+		{Text: "If large packets are lost, try a smaller MTU", Command: "networksetup -setMTU {interface} 1400", Where: causes.OnHost, Root: true, GOOS: "darwin"},
+		{Text: "Rule out that large packets are lost: the MTU of the device, and whether 1400 bytes get through", Command: "netsh interface ipv4 show subinterfaces; ping -f -l 1372 {address}", Where: causes.OnHost, GOOS: "windows"},
+	}, filterSteps(n, e)...)
+}
+
+// filterSteps are for what is stopped on the way, whatever its size.
+func filterSteps(n *node.Node, e facts.Endpoint) []causes.Step {
+	return append(append([]causes.Step{
+		{Text: "Let the administrator of the firewall or inspection device on the way let TLS to this name and port pass, without inspection; the name to give", Command: "echo {endpoint}:443", Where: causes.OnHost},
+	}, goAround(n, e)...),
+		causes.Step{Text: "Restart the agent, which tries again at once; left alone it waits up to {failedwait} after a failure", Command: "{restart}", Where: causes.OnHost, Root: true},
+		causes.Again)
 }
 
 // explainClosed names why connections to open endpoints end before they begin, or says
@@ -397,15 +411,13 @@ var (
 func switchSteps(n *node.Node) []causes.Step {
 	const says = "Let the agent use the dual-stack endpoints: set Agent.UseDualStackEndpoint to true"
 	// An object that is put ahead of one of the same name, the agent reads as one.
-	linux := `sed -E -z -i.bak -e '/"UseDualStackEndpoint"/I!s/\{/{"Agent": {"UseDualStackEndpoint": true},/' -e 's/(\{"Agent": \{"UseDualStackEndpoint": true\}),([[:space:]]*\})/\1\2/' -e 's/("UseDualStackEndpoint"[[:space:]]*:[[:space:]]*)false/\1true/I' {config}`
-	mac := `jq '.Agent.UseDualStackEndpoint = true' {config} > {config}.new && mv {config}.new {config}`
+	edit := causes.EditConfig(`/"`+causes.AnyCase("UseDualStackEndpoint")+`"/!s/\{/{"Agent": {"UseDualStackEndpoint": true},/`,
+		`s/(\{"Agent": \{"UseDualStackEndpoint": true\}),([[:space:]]*\})/\1\2/`, `s/("`+causes.AnyCase("UseDualStackEndpoint")+`"[[:space:]]*:[[:space:]]*)false/\1true/`)
 	if n.Facts.Agent.Config.Absent() { // what the file does not say keeps its default
-		linux = `echo '{"Agent": {"UseDualStackEndpoint": true}}' > {config}`
-		mac = linux
+		edit = `echo '{"Agent": {"UseDualStackEndpoint": true}}' > {config}`
 	}
 	return []causes.Step{
-		{Text: says, Command: linux, Where: causes.OnHost, Root: true, GOOS: "linux"},
-		{Text: says, Command: mac, Where: causes.OnHost, Root: true, GOOS: "darwin"},
+		{Text: says, Command: edit, Where: causes.OnHost, Root: true, GOOS: "linux darwin"},
 		{Text: says, Command: "if (-not (Test-Path {config})) { '{}' | Set-Content {config} }; $c = Get-Content {config} -Raw | ConvertFrom-Json; if (-not $c.Agent) { $c | Add-Member Agent ([pscustomobject]@{}) }; $c.Agent | Add-Member UseDualStackEndpoint $true -Force; $c | ConvertTo-Json -Depth 9 | Set-Content {config}", Where: causes.OnHost, Root: true, GOOS: "windows"},
 		{Text: "Policies that name IPv4 addresses (aws:SourceIp) need those of IPv6 too; see what this host will come from", Command: "ip -6 -br addr show scope global", Where: causes.OnHost, GOOS: "linux"},
 	}

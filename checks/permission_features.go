@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
 	"ssm-doctor/checks/node"
@@ -102,6 +103,11 @@ func transferRefused(n *node.Node, m node.Entry, t transfer) Finding {
 		with("action", t.action, "role", n.RoleOf(node.Refusal{}), "service", "s3")
 	if t.stops != "" {
 		fd = fd.halts(t.stops)
+	}
+	if usual := causes.Get(fd.Cause).Fix; t.mended == "" {
+		again := causes.Again
+		again.Text = "Check again: the agent does not log a download that works, so this entry counts for a day"
+		fd = fd.fix(usual[:len(usual)-1]...).fix(again)
 	}
 	bucket := ""
 	if b := node.BucketRE.FindStringSubmatch(m.Text); b != nil {

@@ -79,18 +79,18 @@ func judgeProxy(n *node.Node, p facts.ProxyProbe) Finding {
 	case facts.Untrusted:
 		return judgeProxyCertificate(n, p, where, saw)
 	case facts.WantsLogin:
-		return saw(blocks("proxy-refuses", Proven, "the proxy %s asks for a login (407), and %s holds none or a wrong one", where, variable))
+		return saw(blocks("proxy-refuses", Proven, "the proxy %s asks for a login (407), and %s holds none or a wrong one", where, variable)).fix(loginSteps(n, p)...)
 	case facts.Forbidden:
-		return saw(blocks("proxy-refuses", Proven, "the proxy %s refuses to connect to the Systems Manager endpoint (HTTP %d)", where, p.Status))
+		return saw(blocks("proxy-refuses", Proven, "the proxy %s refuses to connect to the Systems Manager endpoint (HTTP %d)", where, p.Status)).fix(allowSteps(n)...)
 	case facts.NoName:
 		if fd, ok := blameRouteToResolver(n, "the name of the proxy", firstOf(n.Facts.Host.Resolver.Value.Servers), p.Lookup, p.Error); ok {
 			return saw(fd)
 		}
-		return saw(blocks("proxy-unreachable", Proven, "the name of the proxy %s cannot be resolved", where))
+		return otherProxy(n, saw(blocks("proxy-unreachable", Proven, "the name of the proxy %s cannot be resolved", where)))
 	case facts.Refused, facts.Timeout, facts.NoRoute:
-		return saw(blocks("proxy-unreachable", Proven, "the proxy %s cannot be reached: %s", where, text.Or(p.Error, string(p.Outcome))))
+		return otherProxy(n, saw(blocks("proxy-unreachable", Proven, "the proxy %s cannot be reached: %s", where, text.Or(p.Error, string(p.Outcome)))))
 	case facts.Silent:
-		return saw(stops(n, "proxy-unreachable", Likely, "the proxy %s accepts connections, and does not answer a CONNECT in time: it hangs, or what is sent does not reach it", where))
+		return otherProxy(n, saw(stops(n, "proxy-unreachable", Likely, "the proxy %s accepts connections, and does not answer a CONNECT in time: it hangs, or what is sent does not reach it", where)))
 	case facts.Reset:
 		return saw(stops(n, "proxy-refuses", Likely, "the proxy %s closes connections without an answer to CONNECT", where))
 	}
@@ -113,7 +113,7 @@ func judgeProxyCertificate(n *node.Node, p facts.ProxyProbe, where string, saw f
 	case facts.NoRoots:
 		return of(blocks(cause, Proven, "this host has no trusted CA certificates at all, and the proxy %s is reached by https://", where))
 	case facts.WrongName:
-		return of(blocks(cause, Proven, "the certificate of the proxy %s is for another name (%s)", where, text.Quote(t.Subject))).fix(proxyNameSteps...).fix(causes.Reload...)
+		return of(blocks(cause, Proven, "the certificate of the proxy %s is for another name (%s)", where, text.Quote(t.Subject))).with("proxy", urlOf("https", nameIn(t.Subject), p.Port)).fix(proxyNameSteps(n, p, t)...).fix(causes.Reload...)
 	case facts.Expired, facts.NotYetValid:
 		is := "expired"
 		if t.Kind == facts.NotYetValid {
@@ -141,14 +141,72 @@ var (
 		{Text: "See when it ends", Command: "$u = [uri]'{proxy}'; $c = New-Object Net.Sockets.TcpClient; $c.Connect($u.Host, $u.Port); $s = New-Object Net.Security.SslStream($c.GetStream(), $false, {$true}); $s.AuthenticateAsClient($u.Host, $null, 'Tls12', $false); New-Object Security.Cryptography.X509Certificates.X509Certificate2 $s.RemoteCertificate | Format-List Subject,Issuer,NotAfter,DnsNameList", Where: causes.OnHost, GOOS: "windows"},
 		{Text: "Let the proxy's administrator renew it; the proxy to name", Command: "echo {address}", Where: causes.OnHost},
 	}
-	proxyNameSteps = []causes.Step{
-		{Text: "Check which names it is for", Command: "openssl s_client -connect {address} </dev/null | openssl x509 -noout -subject -ext subjectAltName", Where: causes.OnHost, GOOS: "linux darwin"},
-		{Text: "Check which names it is for", Command: "$u = [uri]'{proxy}'; $c = New-Object Net.Sockets.TcpClient; $c.Connect($u.Host, $u.Port); $s = New-Object Net.Security.SslStream($c.GetStream(), $false, {$true}); $s.AuthenticateAsClient($u.Host, $null, 'Tls12', $false); New-Object Security.Cryptography.X509Certificates.X509Certificate2 $s.RemoteCertificate | Format-List Subject,Issuer,NotAfter,DnsNameList", Where: causes.OnHost, GOOS: "windows"},
-		{Text: "Write the proxy with one of these names in the settings of the service, or let its administrator add the name in use; what the service has now", Command: "systemctl show amazon-ssm-agent snap.amazon-ssm-agent.amazon-ssm-agent -p Environment -p EnvironmentFiles", Where: causes.OnHost, GOOS: "linux"},
-		{Text: "Write the proxy with one of these names in the network settings, or let its administrator add the name in use", Command: "scutil --proxy", Where: causes.OnHost, GOOS: "darwin"},
-		{Text: "Write the proxy with one of these names, or let its administrator add the name in use; what the service has now", Command: `Get-ItemProperty HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent -Name Environment; netsh winhttp show proxy`, Where: causes.OnHost, GOOS: "windows"},
-	}
 )
+
+// proxyNameSteps are for a certificate that is for other names than the one in use: the
+// proxy is written by one of those.
+func proxyNameSteps(n *node.Node, p facts.ProxyProbe, t facts.TLS) []causes.Step {
+	ask := causes.Step{Text: "Let the proxy's administrator put the name {address} into its certificate; the proxy to name", Command: "echo {address}", Where: causes.OnHost}
+	if nameIn(t.Subject) == "" {
+		return []causes.Step{ask}
+	}
+	out := causes.WriteProxy("Write the proxy by a name that its certificate holds, {proxy}")
+	ask.Text, ask.Alternative = "Or let"+strings.TrimPrefix(ask.Text, "Let"), true
+	return append(out, ask)
+}
+
+// nameIn is the first of the names of a certificate that is one host's; empty: none.
+func nameIn(subject string) string {
+	for w := range strings.FieldsFuncSeq(subject, func(r rune) bool { return r == ',' || r == ' ' }) {
+		if w = strings.TrimPrefix(w, "CN="); strings.Contains(w, ".") && !strings.ContainsAny(w, "*=:") && causes.Safe(w) {
+			return w
+		}
+	}
+	return ""
+}
+
+// urlOf is the URL of a proxy; empty: it has no name.
+func urlOf(scheme, name string, port int) string {
+	if name == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s://%s:%d", scheme, name, port)
+}
+
+// allowSteps are for a proxy whose rules do not let an endpoint through: the names that this
+// agent needs are for its administrator.
+func allowSteps(n *node.Node) []causes.Step {
+	names := ""
+	for _, e := range n.Endpoints.Core {
+		if causes.Safe(e.Host) {
+			names += " " + e.Host
+		}
+	}
+	fix := causes.Get("proxy-refuses").Fix
+	if names == "" {
+		return fix
+	}
+	out := []causes.Step{{Text: "Let the proxy's administrator allow CONNECT to port 443 of these names, without login for this host; the names to give", Command: "echo" + names, Where: causes.OnHost}}
+	return append(out, fix[len(fix)-2:]...)
+}
+
+// loginSteps are for a proxy that asks for a login.
+func loginSteps(n *node.Node, p facts.ProxyProbe) []causes.Step {
+	ask := allowSteps(n)[0]
+	ask.Text, ask.Alternative = "Or let"+strings.TrimPrefix(ask.Text, "Let"), true
+	scheme, _, _ := strings.Cut(p.URL, "://")
+	return append(append(causes.LogInToProxy(scheme, p.Host, p.Port), ask), causes.Reload...)
+}
+
+// otherProxy is the remedy of a proxy that cannot be reached, where the one of users can.
+func otherProxy(n *node.Node, fd Finding) Finding {
+	p, ok := n.Facts.Network.ShellProxy.Get()
+	if !ok || p.Outcome != facts.OK || p.URL == "" {
+		return fd
+	}
+	return fd.add("; the proxy of users, %s, connects", p.URL).saw("proxy of users "+p.URL, "connects", n.Facts.Network.ShellProxy.From).with("proxy", p.URL).
+		fix(causes.Get("proxy-not-applied-to-agent").Fix...)
+}
 
 // blameTunnel finds an endpoint the node needs to which the proxy of the service does
 // not connect, whatever it answers for another one; false: there is none.
@@ -176,6 +234,9 @@ func blameTunnel(n *node.Node) (Finding, bool) {
 				return by, true
 			}
 			fd = blocks(cause, sure, "the agent's proxy does not connect to %s: %s", e.Host, seen).with("endpoint", e.Host)
+			if cause == "proxy-refuses" && e.Proxy.Status != 407 {
+				fd = fd.fix(allowSteps(n)...)
+			}
 			if p, ok := n.Facts.Agent.ServiceProxy.Get(); ok {
 				fd = fd.saw("proxy of the service", p.HTTPS, p.From).with("proxy", p.HTTPS)
 			}

@@ -25,7 +25,7 @@ var Region = register(Check{
 		registered := key.Known() && key.Value.Complete()
 		if registered && !facts.IsRegion(key.Value.Region) {
 			return stops(n, "region-mismatch", Proven, "the hybrid registration holds %s as its Region, which is not a Region", text.Quote(key.Value.Region)).
-				saw("region of RegistrationKey", text.Quote(key.Value.Region), key.From).fix(causes.RegisterInRegion...)
+				saw("region of RegistrationKey", text.Quote(key.Value.Region), key.From).with("region", regionIn(key.Value.Region)).fix(causes.RegisterInRegion...)
 		}
 		if fd, ok := loggedRegion(n, registered); ok {
 			return fd
@@ -59,13 +59,25 @@ func loggedRegion(n *node.Node, registered bool) (Finding, bool) {
 			if strings.Contains(r, "%e2%80") || strings.Contains(r, "xn--") {
 				why = "which is not a Region: typographic quotes were pasted with it"
 			}
-			return stops(n, "region-mismatch", Likely, "the agent was told to register in the Region %s, %s", text.Quote(g[1]), why).logged(m).fix(causes.RegisterInRegion...), true
+			return stops(n, "region-mismatch", Likely, "the agent was told to register in the Region %s, %s", text.Quote(g[1]), why).logged(m).with("region", regionIn(g[1])).fix(causes.RegisterInRegion...), true
 		}
 	}
 	if m := n.Log.Current(facts.SigRegionInvalid); m.Yes() {
 		return stops(n, "region-mismatch", Likely, "the Region text the agent was given is malformed").logged(m).fix(causes.RegisterInRegion...), true
 	}
 	return Finding{}, false
+}
+
+// reRegionIn is a Region within other text: quotes around it, or a zone.
+var reRegionIn = pattern.New(`[a-z]{2,4}(?:-[a-z]+){1,2}-[0-9]`)
+
+// regionIn is the Region that is meant by text that is none; empty: nobody can tell.
+func regionIn(s string) string {
+	list := reRegionIn.FindAllString(strings.ToLower(s), -1)
+	if len(list) != 1 || !facts.IsRegion(list[0]) {
+		return ""
+	}
+	return list[0]
 }
 
 // overriddenRegion finds a Region in the configuration that is not the node's.

@@ -105,8 +105,8 @@ func judgeWMI(n *node.Node) (Finding, bool) {
 // copiedRegistration finds a registration that came from another machine.
 func copiedRegistration(n *node.Node, refused node.Entry) (Finding, bool) {
 	if m := n.Log.Current(facts.SigHardwareID); m.Yes() {
-		return stops(n, "registration-cloned-image", Likely, "the hardware ID differs from the registered one: this registration was copied from another machine with a disk image, clone or template").
-			logged(m, refused), true
+		return clearedOnEC2(n, stops(n, "registration-cloned-image", Likely, "the hardware ID differs from the registered one: this registration was copied from another machine with a disk image, clone or template").
+			logged(m, refused)), true
 	}
 	seen := n.Facts.Registration.Fingerprint
 	fp, known := seen.Get()
@@ -118,12 +118,12 @@ func copiedRegistration(n *node.Node, refused node.Entry) (Finding, bool) {
 	if n.Acceptance.Now == node.Yes && !refused.Yes() {
 		fd = fd.add("; the agent will be refused at its next start").as(Breaks)
 	}
-	return fd.standing(), true
+	return clearedOnEC2(n, fd.standing()), true
 }
 
 // driftedFingerprint is the finding of a fingerprint that is no longer accepted.
 func driftedFingerprint(n *node.Node, why string, entries ...node.Entry) Finding {
-	fd := stops(n, "fingerprint-mismatch", Likely, "%s", why).logged(entries...)
+	fd := clearedOnEC2(n, stops(n, "fingerprint-mismatch", Likely, "%s", why).logged(entries...))
 	seen := n.Facts.Registration.Fingerprint
 	switch fp, known := seen.Get(); {
 	case !known:

@@ -48,8 +48,8 @@ var RegistrationKnown = register(Check{
 		case registeredAgain(n, m.Match):
 			return notRestarted(n, m, "registration-orphaned")
 		}
-		return stops(n, "registration-orphaned", Likely, "the service does not know %s any more: the registration was deleted, or belongs to another account or Region", nameOf(n)).
-			logged(m).saw("registration in use", nameOf(n)+" "+n.Identity.Region, n.Facts.Registration.Hybrid.From)
+		return clearedOnEC2(n, stops(n, "registration-orphaned", Likely, "the service does not know %s any more: the registration was deleted, or belongs to another account or Region", nameOf(n)).
+			logged(m).saw("registration in use", nameOf(n)+" "+n.Identity.Region, n.Facts.Registration.Hybrid.From))
 	},
 })
 

@@ -39,15 +39,22 @@ func useVPCResolver(n *node.Node) []causes.Step {
 	return append(steps, linuxStep(false, "Make it permanent: find what writes that file, and set the resolver there", "ls -l /etc/resolv.conf; head -n 3 /etc/resolv.conf.bak"), restartLinux, causes.Again)
 }
 
-// forwardSteps are for a host that asks systemd-resolved: the names of its Region go to
-// the VPC resolver, and nothing else; nil: the catalogue's.
-func forwardSteps(n *node.Node) []causes.Step {
-	if r := n.Facts.Host.Resolver.Value; n.Facts.Host.GOOS != "linux" || !slices.Contains(r.Servers, "127.0.0.53") {
+// forwardSteps are for a host whose resolver does not know what that of the VPC does: with
+// systemd-resolved the names of its Region go to the VPC resolver, and nothing else; else all
+// do. Nil: the catalogue's.
+func forwardSteps(n *node.Node, server string) []causes.Step {
+	r, ok := n.Facts.Host.Resolver.Get()
+	if n.Facts.Host.GOOS != "linux" || !ok || server != vpcResolver {
 		return nil
 	}
-	return []causes.Step{
-		linuxStep(true, "Let systemd-resolved ask the VPC resolver for the names of this Region, and nothing else", `mkdir -p /etc/systemd/resolved.conf.d && printf '[Resolve]\nDNS=`+vpcResolver+`\nDomains=~{region}.{domain}\n' > /etc/systemd/resolved.conf.d/vpc.conf && systemctl restart systemd-resolved`),
-		causes.Step{Text: "Or let your resolver forward {region}.{domain} to an inbound Route 53 Resolver endpoint of the VPC", Command: "aws route53resolver list-resolver-endpoints --region {region}", Where: causes.OperatorCLI, Alternative: true},
-		restartLinux, causes.Again,
+	forward := causes.Step{Text: "Or let your resolver forward {region}.{domain} to the VPC resolver: to " + vpcResolver + " from inside the VPC, else to an inbound Route 53 Resolver endpoint; those that there are", Command: "aws route53resolver list-resolver-endpoints --region {region}", Where: causes.OperatorCLI, Alternative: true}
+	if slices.Contains(r.Servers, "127.0.0.53") || slices.Contains(r.Servers, "127.0.0.54") {
+		return []causes.Step{
+			linuxStep(true, "Let systemd-resolved ask the VPC resolver for the names of this Region, and nothing else", `mkdir -p /etc/systemd/resolved.conf.d && printf '[Resolve]\nDNS=`+vpcResolver+`\nDomains=~{region}.{domain}\n' > /etc/systemd/resolved.conf.d/vpc.conf && systemctl restart systemd-resolved`),
+			forward, restartLinux, causes.Again,
+		}
 	}
+	steps := useVPCResolver(n)
+	steps[0].Text = "Let this host ask the VPC resolver first, which does not know names that only {resolver} has; a copy stays in /etc/resolv.conf.bak"
+	return slices.Insert(steps, 1, forward)
 }

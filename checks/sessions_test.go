@@ -76,6 +76,8 @@ func TestSessions(t *testing.T) {
 		{name: "shell profile", fault: says(facts.SigSessionProfile, "Encountered an error while executing shell profile: write"), want: fails("the shell profile")},
 		{name: "folder", fault: says(facts.SigSessionFile, "encountered an error while creating file /var/lib/x: permission denied"), want: fails("their folder cannot be written")},
 		{name: "key gone", fault: says(facts.SigSessionKey, "Fetching data key failed: Unable to retrieve data key, Error when decrypting data key NotFoundException: Key 'arn:aws:kms:eu-central-1:111122223333:key/0a' does not exist"),
+			want: with(fails("the KMS key that encrypts them does not exist"), "key=arn:aws:kms:eu-central-1:111122223333:key/0a")},
+		{name: "key disabled", fault: says(facts.SigSessionKey, "Fetching data key failed: Unable to retrieve data key, Error when decrypting data key DisabledException: arn:aws:kms:eu-central-1:111122223333:key/0a is disabled."),
 			want: with(fails("the KMS key that encrypts them cannot be used"), "key=arn:aws:kms:eu-central-1:111122223333:key/0a")},
 		{name: "key refused", fault: says(facts.SigSessionKey, "Fetching data key failed: AccessDeniedException: no"), want: want{status: Skip}},
 		{name: "log group not encrypted", fault: says(facts.SigLogsUnencrypted, "Validation failed, err: We couldn't start the session because encryption is not set up on the selected CloudWatch Logs log group."), want: fails("must be encrypted")},

@@ -316,6 +316,25 @@ func notRestarted(n *node.Node, e node.Entry, cause string) Finding {
 		logged(e).saw("registration in the vault", nameOf(n)+" "+n.Identity.Region, n.Facts.Registration.Hybrid.From).fix(causes.RestartRegistered...)
 }
 
+// clearedOnEC2 is the remedy of a hybrid registration that is of no use on an EC2 instance,
+// which has an identity without it; elsewhere the catalogue's.
+func clearedOnEC2(n *node.Node, fd Finding) Finding {
+	if n.Identity.OnEC2 != node.Yes {
+		return fd
+	}
+	return fd.fix(causes.ClearRegistration...)
+}
+
+// goAround is another way for an instance whose way to the public addresses of the endpoints
+// leads through a device of somebody else: endpoints in its own VPC. None where it is not
+// known to have no such endpoints, or goes through a proxy all the same.
+func goAround(n *node.Node, e facts.Endpoint) []causes.Step {
+	if vpc, ok := n.Facts.IMDS.VPC.Get(); !ok || vpc.ID == "" || e.Scope != "public" || e.Proxy.Used {
+		return nil
+	}
+	return causes.GoAround
+}
+
 // nameOf is the node's id, or words for one that is not known.
 func nameOf(n *node.Node) string { return text.Or(n.Identity.ID, "this node's id") }
 

@@ -58,7 +58,7 @@ func judgeCertificate(n *node.Node, e facts.Endpoint, t facts.TLS) (Finding, boo
 			return withTimeSync(n, saw(blocks("clock-skew", Likely, "by this host's clock (%s) the certificate of %s is %s: the clock is wrong, or something in between shows its own certificate",
 				n.Now().UTC().Format("2006-01-02 15:04"), e.Host, is))), true
 		}
-		return saw(blocks("tls-untrusted-ca", Proven, "the certificate shown for %s, issued by %s, is %s", e.Host, text.Quote(t.Issuer), is)).fix(expiredSteps...).fix(causes.Reload...), true
+		return saw(blocks("tls-untrusted-ca", Proven, "the certificate shown for %s, issued by %s, is %s", e.Host, text.Quote(t.Issuer), is)).fix(expiredSteps...).fix(goAround(n, e)...).fix(causes.Reload...), true
 	case facts.WrongName:
 		return saw(blocks("tls-untrusted-ca", Proven, "what answers for %s shows a certificate for another name (%s, issued by %s)", e.Host, text.Quote(t.Subject), text.Quote(t.Issuer))).fix(otherNameSteps...).fix(causes.Reload...), true
 	case facts.NoTLS:

@@ -3,6 +3,7 @@ package checks
 import (
 	"strings"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
@@ -27,7 +28,7 @@ var Websocket = register(Check{
 		case asked && !w.AWS:
 			fd := blocks("websocket-blocked", Proven, "HTTPS to %s works, but a websocket upgrade does not get through: %s", e.Host, httpWord(w)).
 				saw("websocket upgrade to "+e.Host, httpWord(w), e.WebSocket.From).with("endpoint", e.Host)
-			return stopsAt(n, *e, fd.logged(m))
+			return stopsAt(n, *e, fd.logged(m)).fix(websocketSteps(n, *e)...)
 		case asked && m.Unread():
 			return unreadLog(n).say("AWS answers an unsigned upgrade request; whether the agent's own gets through was not read: %s", n.Log.Unseen().Reason())
 		case asked && m.Yes() && strings.Contains(m.Text, "bad handshake") && n.Age(m.Last) < n.Agent.HealthGap():
@@ -36,8 +37,20 @@ var Websocket = register(Check{
 		case asked:
 			return pass("AWS answers the upgrade request")
 		case m.Yes() && e.Connected():
-			return stops(n, "websocket-blocked", Likely, "the agent's websocket to %s fails although a connection can be made", e.Host).logged(m).with("endpoint", e.Host)
+			return stops(n, "websocket-blocked", Likely, "the agent's websocket to %s fails although a connection can be made", e.Host).logged(m).with("endpoint", e.Host).fix(websocketSteps(n, *e)...)
 		}
 		return unread("websocket", e.WebSocket)
 	}),
 })
+
+// websocketSteps are those of the cause, with another way where this host has one.
+func websocketSteps(n *node.Node, e facts.Endpoint) []causes.Step {
+	var out []causes.Step
+	for _, s := range causes.Get("websocket-blocked").Fix {
+		out = append(out, s)
+		if strings.HasPrefix(s.Command, "echo ") {
+			out = append(out, goAround(n, e)...)
+		}
+	}
+	return out
+}

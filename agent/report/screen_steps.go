@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/text"
 )
 
 // shortOf leaves out other ways to do a step, and what follows on them.
@@ -94,11 +95,17 @@ func (t *screen) stepNotes(shown []Step, left int, otherWays bool) []string {
 	if len(notes) == 0 {
 		return nil
 	}
-	lines := t.prose(t.show(strings.Join(notes, ". ")))
-	for i, l := range lines {
-		lines[i] = strings.ReplaceAll(l, "`", "")
+	var out []string
+	for _, l := range t.prose(t.show(strings.Join(notes, ". "))) {
+		if shown := strings.ReplaceAll(l, "`", ""); cells(shown) <= t.s.Width {
+			out = append(out, shown)
+			continue
+		}
+		_, command, _ := strings.Cut(l, "`") // which stands alone, broken like those of steps
+		command, _, _ = strings.Cut(command, "`")
+		out = append(out, t.command(Step{Command: text.New("%s", command), Where: causes.OperatorCLI})...)
 	}
-	return lines
+	return out
 }
 
 // place says where a step is carried out.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,6 +59,20 @@ func After(s Scenario, list []causes.Change) (Scenario, error) {
 	}
 	a.work()
 	return a.Scenario, nil
+}
+
+// CloneOf is a copy of a scenario that shares nothing with it.
+func CloneOf(s Scenario) (Scenario, error) { return s.clone() }
+
+// Aged lets a day pass for entries of a log that hold a text; empty: for none.
+func Aged(log []string, holds string) []string {
+	out := slices.Clone(log)
+	for i, l := range out {
+		if holds != "" && strings.Contains(l, holds) {
+			out[i] = earlier([]string{l}, 25*time.Hour)[0]
+		}
+	}
+	return out
 }
 
 // reTakenOut is a setting that a program of sed takes out of a unit.
@@ -127,7 +142,7 @@ func (a *aftermath) apply(c causes.Change) {
 	s := &a.Scenario
 	role := func() *Principal {
 		for _, p := range s.Principals {
-			if p.Name == c.On {
+			if p.Name == c.On || c.On == "ROLE_NAME" && p.Kind == KindTask { // which the reader looks up
 				return p
 			}
 		}
@@ -200,7 +215,7 @@ func (a *aftermath) apply(c causes.Change) {
 			if s.Files == nil {
 				s.Files = map[string]File{}
 			}
-			s.Files["/usr/bin/script"] = File{Mode: 0o755}
+			s.Files["/usr/bin/script"] = File{Mode: 0o755, Age: Duration(2 * time.Minute)}
 		}
 
 	case causes.ServiceRestarted, causes.ServiceStarted:
@@ -245,7 +260,7 @@ func (a *aftermath) apply(c causes.Change) {
 				return
 			}
 		}
-		if !a.activation || s.Agent.Hybrid || s.Agent.Core && !a.down {
+		if !a.activation || s.Agent.Hybrid {
 			return
 		}
 		s.Agent.Hybrid, s.Agent.Cloned, s.Agent.Fingerprint = true, false, nil
@@ -333,6 +348,13 @@ func (a *aftermath) apply(c causes.Change) {
 		}
 	case causes.SpaceFreed:
 		s.Host.DiskUsed = min(s.Host.DiskUsed, 70)
+	case causes.InodesFreed:
+		s.Host.InodesUsed = min(s.Host.InodesUsed, 70)
+	case causes.InstanceMoved: // whose new hardware has a metadata service that answers
+		if s.Kind == EC2 && (s.IMDS.Mode == "absent" || s.IMDS.Mode == "hang") {
+			s.IMDS.Mode = "required"
+		}
+		a.started, a.down = true, false
 	case causes.MemoryAdded:
 		delete(a.hidden, "memory")
 	case causes.LimitSet:
@@ -391,7 +413,7 @@ func (a *aftermath) apply(c causes.Change) {
 		}
 		if c.On == "443" {
 			each(open("timeout", "refuse", "not-permitted"))
-		} else if s.IMDS.Mode == "absent" || s.IMDS.Mode == "not-permitted" {
+		} else if s.IMDS.Mode == "absent" || s.IMDS.Mode == "not-permitted" || s.IMDS.Mode == "refuse" {
 			s.IMDS.Mode = "required"
 		}
 		s.Host.Rules = letThrough(s.Host.Rules, c.On)
@@ -535,7 +557,12 @@ func (a *aftermath) apply(c causes.Change) {
 				s.Endpoints[name] = e
 			}
 		}
+	case causes.KeyEnabled:
+		delete(a.hidden, "session key")
 	case causes.PreferenceSet:
+		if c.On == "kmsKeyId" {
+			delete(a.hidden, "session key")
+		}
 		a.runAsOff = a.runAsOff || c.On == "runAsEnabled" && c.To == "false"
 	case causes.SessionTried:
 		a.session = true
@@ -544,12 +571,16 @@ func (a *aftermath) apply(c causes.Change) {
 	}
 }
 
+// reAnyCase is a letter as sed is told it in any case.
+var reAnyCase = regexp.MustCompile(`\[([A-Z])[a-z]\]`)
+
 // editedConfig is the agent's configuration after an edit: the text that takes its
 // place, or keys that a filter of jq takes out.
 func editedConfig(old, edit string) string {
 	if strings.HasPrefix(edit, "{") {
 		return edit
 	}
+	edit = reAnyCase.ReplaceAllString(edit, "$1")
 	m := map[string]map[string]any{}
 	if old != "" && json.Unmarshal([]byte(old), &m) != nil {
 		return old
@@ -572,7 +603,7 @@ func editedConfig(old, edit string) string {
 			m["Identity"]["ConsumptionOrder"] = json.RawMessage(value)
 		}
 	}
-	if strings.Contains(edit, "UseDualStackEndpoint") && strings.Contains(edit, `\1true/`) {
+	if strings.Contains(edit, `"UseDualStackEndpoint": true`) {
 		if m["Agent"] == nil {
 			m["Agent"] = map[string]any{}
 		}
@@ -747,7 +778,7 @@ func (a *aftermath) live() error {
 	if set("ExecStart") != "" {
 		delete(a.hidden, "program")
 	}
-	if e := set("Environment"); e != "" {
+	if e := a.filled(set("Environment")); e != "" {
 		env := map[string]string{}
 		for k, v := range a.Agent.Environment {
 			env[k] = v
@@ -804,6 +835,25 @@ func (a *aftermath) live() error {
 	l := &starting{aftermath: a, h: h, w: h.world.Load()}
 	l.run()
 	return nil
+}
+
+// filled is a setting with what its reader knows: the proxy that is in use, which is the last
+// one of this world, and the login that a proxy asks for.
+func (a *aftermath) filled(setting string) string {
+	if len(a.Proxies) == 0 {
+		return setting
+	}
+	p := a.Proxies[len(a.Proxies)-1]
+	if strings.Contains(setting, "PROXY_USER:PROXY_PASSWORD@") {
+		a.Proxies[len(a.Proxies)-1].Login = basicLogin(url.UserPassword("host", "told-by-admin"))
+	}
+	return strings.NewReplacer("PROXY:PORT", net.JoinHostPort(p.Name, fmt.Sprint(p.Port)), "PROXY_USER:PROXY_PASSWORD@", "host:told-by-admin@").Replace(setting)
+}
+
+// basicLogin is what a client sends of a login.
+func basicLogin(u *url.Userinfo) string {
+	password, _ := u.Password()
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(u.Username()+":"+password))
 }
 
 // past makes of entries of the system what was logged some time ago.
@@ -943,7 +993,7 @@ func (l *starting) reach(service string) string {
 			return "proxyconnect tcp: " + err.Error()
 		}
 		for _, p := range l.Proxies {
-			if p.Name != u.Hostname() {
+			if p.Name != u.Hostname() && (p.TLS != "wrong-name" || u.Hostname() != foreignName) {
 				continue
 			}
 			switch {
@@ -951,9 +1001,9 @@ func (l *starting) reach(service string) string {
 				return "proxyconnect tcp: dial tcp: lookup " + p.Name + ": no such host"
 			case u.Scheme == "https" && p.TLS == "":
 				return "proxyconnect tcp: tls: first record does not look like a TLS handshake"
-			case p.TLS != "" && p.TLS != "trusted" && u.Scheme == "https":
+			case p.TLS != "" && p.TLS != "trusted" && u.Scheme == "https" && u.Hostname() != foreignName:
 				return "proxyconnect tcp: tls: failed to verify certificate: x509: certificate signed by unknown authority"
-			case p.Connect == 407:
+			case p.Connect == 407 && (p.Login == "" || u.User == nil || p.Login != basicLogin(u.User)):
 				return "Proxy Authentication Required"
 			case p.Connect == 403 || slices.Contains(p.Forbids, service):
 				return "Forbidden"
@@ -1070,7 +1120,7 @@ func (l *starting) run() {
 	onPrem := s.Agent.Hybrid && !strings.Contains(s.Agent.Config, `["EC2"]`)
 	if onPrem {
 		for _, f := range []string{"Vault", "Vault/Manifest", "Vault/Store/RegistrationKey"} {
-			if _, damaged := s.Files["/var/lib/amazon/ssm/"+f]; damaged {
+			if v, damaged := s.Files["/var/lib/amazon/ssm/"+f]; damaged && !v.Dir {
 				onPrem = false
 			}
 		}
@@ -1244,6 +1294,16 @@ func sortLog(log []string) {
 	slices.SortStableFunc(log, func(x, y string) int { return int(far(x) - far(y)) })
 }
 
+// mayOpenData reports whether the agent may open the data channel of a session.
+func (a *aftermath) mayOpenData() bool {
+	w, err := new(Host).build(a.Scenario)
+	if err != nil || a.Principals[a.Agent.Source] == nil {
+		return false
+	}
+	message, _ := w.authorize(a.Agent.Source, "ssmmessages", "ssmmessages:CreateDataChannel", "*")
+	return message == ""
+}
+
 // work is what a session or command leaves that was tried after the changes.
 func (a *aftermath) work() {
 	last := func(says string) string {
@@ -1257,15 +1317,19 @@ func (a *aftermath) work() {
 	}
 	if a.session && a.Agent.Worker {
 		a.Log = earlier(a.Log, time.Minute)
-		switch {
+		switch refused := last("Setting up data channel"); {
+		case refused != "" && !a.mayOpenData():
+			a.Log = append(a.Log, at(30*time.Second, refused)...)
 		case a.Host.NoUsers && !a.runAsOff:
 			a.Log = append(a.Log, at(30*time.Second, last("RunAs user"))...)
 		case a.hidden["key"], a.hidden["session key"]:
 			a.Log = append(a.Log, at(30*time.Second, last("data key"))...)
 		default:
 			a.Log = append(a.Log, at(30*time.Second, "INFO [ssm-session-worker] [ana-0a1b2c3d] [DataBackend] [pluginName=Standard_Stream] Plugin Standard_Stream started")...)
-			if a.Host.NoScript {
-				a.Log = append(a.Log, at(20*time.Second, last("transcript"))...)
+			if says := last("transcript"); a.Host.NoScript {
+				a.Log = append(a.Log, at(20*time.Second, says)...)
+			} else if says != "" { // its log is written, and sent where those go
+				a.Log = append(a.Log, at(20*time.Second, "INFO [ssm-session-worker] [ana-0a1b2c3d] [DataBackend] [pluginName=Standard_Stream] Successfully uploaded file to: s3")...)
 			}
 		}
 	}

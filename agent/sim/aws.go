@@ -46,6 +46,13 @@ func (c *call) action() string {
 // serveAWS plays all endpoints and sites, by the name of the handshake.
 func (h *Host) serveAWS(rw http.ResponseWriter, r *http.Request) {
 	w := h.world.Load()
+	h.mu.Lock()
+	t := h.targets[pairOfRequest(r)]
+	h.mu.Unlock()
+	if t.kind == "proxy" && t.proxy < len(w.Proxies) { // one that is reached by https://
+		h.serveProxy(w, w.Proxies[t.proxy], rw, r)
+		return
+	}
 	rw.Header().Set("Date", w.service().UTC().Format(http.TimeFormat))
 	name := strings.ToLower(r.TLS.ServerName)
 	service := w.serviceOf(name)

@@ -42,6 +42,9 @@ type answer struct {
 	err       string // as Endpoint.DNS
 }
 
+// foreignName is what certificates are for that are for another name.
+const foreignName = "other.corp.example"
+
 const (
 	imdsAddr = "169.254.169.254:80"
 	ecsAddr  = "169.254.170.2:80"
@@ -159,6 +162,9 @@ func (w *world) connect() error {
 			continue
 		}
 		say("", p.Name, answer{four: []string{p.Address}})
+		if p.TLS == "wrong-name" { // which is another name of it
+			say("", foreignName, answer{four: []string{p.Address}})
+		}
 		if err := at(p.Address, strconv.Itoa(p.Port), fate{target: target{"proxy", i}, tcp: p.TCP}); err != nil {
 			return err
 		}
@@ -479,7 +485,7 @@ func (h *Host) serveProxy(w *world, p Proxy, rw http.ResponseWriter, r *http.Req
 	}
 	name, _, _ := strings.Cut(r.Host, ":")
 	if r.Method == http.MethodConnect {
-		if status = p.Connect; status == 0 {
+		if status = p.Connect; status == 0 || p.Login != "" && r.Header.Get("Proxy-Authorization") == p.Login {
 			status = http.StatusOK
 		}
 		if slices.Contains(p.Forbids, w.serviceOf(strings.ToLower(name))) {

@@ -174,7 +174,7 @@ func TestPlanKeepsItsPromises(t *testing.T) {
 				return
 			}
 			r, p := planned(t, s, f.probes)
-			if mendedBy[f.name] != "" { // nothing can be promised
+			if held[f.name].who != "" { // nothing can be promised
 				p.Ways = slices.DeleteFunc(p.Ways, func(w report.Way) bool { return w.State == report.Unknown })
 			}
 			d.agrees(t, s, r, p, f.probes)

@@ -115,7 +115,7 @@ func (h *Host) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 	case "expired":
 		return h.ca.issue(name, from, today.AddDate(0, 0, -9))
 	case "wrong-name":
-		return h.ca.issue("other.corp.example", from, to)
+		return h.ca.issue(foreignName, from, to)
 	case "untrusted":
 		issuer := e.Issuer
 		if issuer == "" {

@@ -30,10 +30,10 @@ func TestRemediesOfPairs(t *testing.T) {
 		if r.RootCause.ID == b.cause {
 			first, other = b, a
 		}
-		if unproven[other.name] != "" || r.RootCause.ID != first.cause || mendedBy[first.name] != "" || notPlayed[first.name] != "" {
+		if unproven[other.name] != "" || r.RootCause.ID != first.cause || held[first.name].who != "" {
 			return // who mends it is another, or both are one: TestPairs
 		}
-		if o := then(t, s, r, first.cause, other.cause, ways(t, r.RootCause.Fix)[0], nil); !o.closed {
+		if o := then(t, s, r, first.cause, other.cause, "", ways(t, r.RootCause.Fix)[0], nil); !o.closed {
 			t.Errorf("%s: %s", first.cause, o.says)
 		}
 	})

@@ -312,6 +312,8 @@ type Proxy struct {
 	// TLS: it is reached by https:// and shows a certificate that is not accepted, as
 	// for endpoints.
 	TLS string `json:"tls,omitempty"`
+	// Login is the Proxy-Authorization with which it connects, whatever Connect says.
+	Login string `json:"login,omitempty"`
 }
 
 // Fault is an answer that no policy decides.

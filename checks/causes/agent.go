@@ -3,6 +3,11 @@ package causes
 // StaleBus removes the sockets of a message bus that nobody serves any more.
 var StaleBus = linux.asRoot("Remove the stale socket directory of the message bus, whose address is in use; in a container, redeploy it with its own {data}", "rm -rf {data}/ipc")
 
+// NewTask is for the agent of ECS Exec, whose state ends with its task.
+var NewTask = []Step{
+	operator("Redeploy: each new task begins with an empty {data}, unless a volume is mounted there, which must not be shared by tasks", "aws ecs update-service --region {region} --cluster {cluster} --service SERVICE --force-new-deployment"),
+}
+
 var agentCauses = []Cause{
 	Cause{
 		ID: "agent-not-installed", Group: "agent", Severity: Critical, Title: "SSM Agent not installed",
@@ -44,6 +49,7 @@ var agentCauses = []Cause{
 			asRoot("If it still exits, install the agent again over the present one; its registration stays", "{reinstall}"),
 			verify,
 		},
+		Ways: [][]Step{NewTask},
 		Docs: []string{docAgentLog},
 	},
 	Cause{

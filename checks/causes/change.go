@@ -44,6 +44,7 @@ const (
 	LabelsSet      Kind = "labels-set"               // On: path
 	Mounted        Kind = "mounted"                  // On: mount, To: rw, exec; empty: mounted
 	SpaceFreed     Kind = "space-freed"
+	InodesFreed    Kind = "inodes-freed"
 	VolumeGrown    Kind = "volume-grown"
 	MemoryAdded    Kind = "memory-added"
 	LimitSet       Kind = "limit-set" // On: its name, To: value
@@ -88,6 +89,7 @@ const (
 	AssociationMade  Kind = "association-made"
 	TaskStarted      Kind = "task-started" // To: execute-command, where it is switched on
 	ContainerSet     Kind = "container-set"
+	KeyEnabled       Kind = "key-enabled" // On: the key
 	BucketEncrypted  Kind = "bucket-encrypted"
 	LogsEncrypted    Kind = "logs-encrypted"
 	PreferenceSet    Kind = "session-preference-set" // On: key, To: value
@@ -119,7 +121,7 @@ var says = map[Kind]string{
 	UnitLoaded: "systemd reads its units again", UnitSet: "the agent's service gets settings in %[1]s", UnitUnset: "the agent's service loses the setting %[1]s", OtherService: "the service %[1]s is changed",
 	RegistrationCleared: "the hybrid registration is removed from this host", RegistrationMade: "this host is registered as a hybrid node", ActivationCreated: "a hybrid activation is created", NodeDeregistered: "the node %[1]s is deregistered", SimilarityLowered: "the fingerprint may differ more: %[2]s percent must match",
 	FileMoved: "%[1]s is moved away", FileRemoved: "%[1]s is removed", FileWritten: "%[1]s is written", FileEdited: "%[1]s is edited", OwnerSet: "%[1]s belongs to %[2]s", ModeSet: "%[1]s gets the mode %[2]s", RightsGranted: "rights to %[1]s are granted", LabelsSet: "SELinux labels are set back", ProfileRelaxed: "AppArmor only notes what %[1]s does against its profile", Mounted: "%[1]s is mounted %[2]s",
-	SpaceFreed: "disk space is freed", VolumeGrown: "the volume grows", MemoryAdded: "memory is added", LimitSet: "the limit %[1]s becomes %[2]s", UserCreated: "the user %[1]s is created", ShutDown: "Windows is generalized and shut down",
+	SpaceFreed: "disk space is freed", InodesFreed: "inodes are freed", VolumeGrown: "the volume grows", MemoryAdded: "memory is added", LimitSet: "the limit %[1]s becomes %[2]s", UserCreated: "the user %[1]s is created", ShutDown: "Windows is generalized and shut down",
 	HostsLine: "%[1]s is removed from the hosts file", ResolverSet: "this host asks the resolver %[2]s", CAAdded: "this host trusts the certificates of %[1]s", TrustUpdated: "the trust store is updated", ClockSet: "the clock is set, and kept right",
 	FirewallRule: "the firewall of this host lets root out to %[1]s", RouteRemoved: "the route to %[1]s is removed", RouteSet: "packets to %[1]s leave by %[2]s", RouteStopped: "packets to %[1]s are stopped", RoutingRule: "packets to %[1]s leave by the main routing table",
 	LinkUp: "the device %[1]s is switched on", MTUSet: "the MTU of %[1]s becomes %[2]s", AddressAsked: "%[1]s asks for an address", TunnelChanged: "%[1]s leaves this network alone",
@@ -127,7 +129,7 @@ var says = map[Kind]string{
 	PolicyAttached: "the role %[1]s gets the policy %[2]s", PolicyDetached: "the role %[1]s loses the policy %[2]s", PolicyPut: "the role %[1]s may call %[2]s", BoundaryRemoved: "the role %[1]s has no permissions boundary any more", Drafted: "the text of the policy is written to %[1]s",
 	PolicyReplaced: "the policy (%[1]s) gets the text of %[2]s", NodeRoleSet: "the node %[1]s gets the role %[2]s", RoleTagged: "the role %[1]s gets a tag", MetadataOption: "the instance metadata option %[1]s becomes %[2]s", InstanceMoved: "the instance %[1]s is stopped and started again, and all that runs on it",
 	EndpointCreated: "a VPC endpoint for %[1]s is created", EndpointNamed: "private DNS of the VPC endpoint is turned on", GroupOpened: "a security group lets 443 in", GroupCreated: "a security group is created", SubnetSet: "the subnet gets %[1]s", CloudRoute: "the route table gets a route to %[1]s",
-	AssociationMade: "a State Manager association is created", TaskStarted: "new tasks are started", ContainerSet: "the container gets another setting", BucketEncrypted: "the bucket %[1]s is encrypted", LogsEncrypted: "the log group is encrypted",
+	AssociationMade: "a State Manager association is created", TaskStarted: "new tasks are started", ContainerSet: "the container gets another setting", KeyEnabled: "the KMS key %[1]s is enabled", BucketEncrypted: "the bucket %[1]s is encrypted", LogsEncrypted: "the log group is encrypted",
 	PreferenceSet: "the preference %[1]s of Session Manager becomes %[2]s",
 	SessionTried:  "a session is started, and shows in the agent's log", CommandTried: "a command is run, and shows in the agent's log", SerialOpened: "the serial console takes a key for a minute", SourceBuilt: "the agent is built from source", DownloadReplaced: "%[1]s is downloaded again",
 }
@@ -153,6 +155,8 @@ func (c Change) Says() text.Text {
 		rest = "packets to %[1]s leave by another gateway"
 	case c.To == "" && c.Kind == ResolverSet:
 		rest = "this host asks another resolver"
+	case c.To == "" && c.Kind == PreferenceSet:
+		rest = "the preference %[1]s of Session Manager is emptied"
 	case c.To == "" && c.Kind == Mounted:
 		rest = "%[1]s is mounted"
 	}

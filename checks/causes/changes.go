@@ -274,6 +274,7 @@ func init() {
 		"ip6tables": firewallChanges,
 		"nft":       firewallChanges,
 		"mkdir":     nothing,
+		"tr":        func(_ []string, to string, _ []string) ([]Change, bool) { return written("", to) },
 		"cp":        copyChanges,
 		"cat": func(args []string, to string, _ []string) ([]Change, bool) {
 			return written(strings.Join(args, " "), to)
@@ -295,6 +296,13 @@ func init() {
 		"adduser":    onOperand(UserCreated, 0, -1),
 		"sysadminctl": func(args []string, _ string, _ []string) ([]Change, bool) {
 			return []Change{{UserCreated, option(args, "-addUser"), ""}}, true
+		},
+		"systemd-tmpfiles": always(Change{InodesFreed, "", ""}),
+		"find": func(args []string, to string, _ []string) ([]Change, bool) {
+			if slices.Contains(args, "-delete") {
+				return []Change{{InodesFreed, "", ""}}, true
+			}
+			return written("", to)
 		},
 		"journalctl": func(args []string, _ string, _ []string) ([]Change, bool) {
 			if strings.Contains(strings.Join(args, " "), "--vacuum") {

@@ -22,15 +22,17 @@ func jqChanges(args []string, to string, _ []string) ([]Change, bool) {
 	case strings.Contains(s, "ArnNotLike"):
 		how = "exempt " + between(s, `$p | "`, `"`) + " " + path.Base(between(s, `:role/`, `"`))
 	case strings.Contains(s, `"Effect": "Allow"`):
-		how = "allow " + strings.ReplaceAll(strings.ReplaceAll(between(s, `"Action": [`, "]"), `"`, ""), " ", "")
-	}
-	if key := between(s, ".inputs.", " = "); key != "" {
-		return []Change{{PreferenceSet, key, between(s, " = ", " ")}}, true
+		how = allowing(s)
 	}
 	if of := operands(args); len(of) > 1 {
 		how += " of " + of[1]
 	}
 	return []Change{{Drafted, to, how}}, how != ""
+}
+
+// allowing is how a policy is edited that gets a statement more.
+func allowing(s string) string {
+	return "allow " + strings.ReplaceAll(strings.ReplaceAll(between(s, `"Action": [`, "]"), `"`, ""), " ", "")
 }
 
 func between(s, from, to string) string {
@@ -137,6 +139,10 @@ func awsChanges(args []string, to string, services []string) ([]Change, bool) {
 			how = "execute-command"
 		}
 		return one(TaskStarted, "", how)
+	case "kms enable-key":
+		return one(KeyEnabled, option(args, "--key-id"), "")
+	case "kms cancel-key-deletion":
+		return nil, true // with the key that is enabled beside it
 	case "s3api put-bucket-encryption":
 		return one(BucketEncrypted, option(args, "--bucket"), "")
 	case "logs associate-kms-key":

@@ -132,7 +132,10 @@ func copyChanges(args []string, _ string, _ []string) ([]Change, bool) {
 	return []Change{{FileWritten, ops[1], ""}}, true
 }
 
-func sedChanges(args []string, _ string, _ []string) ([]Change, bool) {
+func sedChanges(args []string, to string, services []string) ([]Change, bool) {
+	if to != "" { // what comes from the command before it
+		return sedWrites(operands(args), to)
+	}
 	ops := operands(args)
 	if len(ops) == 0 {
 		return nil, false
@@ -148,6 +151,20 @@ func sedChanges(args []string, _ string, _ []string) ([]Change, bool) {
 		return []Change{{HostsLine, names, ""}}, true
 	}
 	return []Change{{FileEdited, file, strings.Join(ops[:len(ops)-1], " ")}}, true
+}
+
+// sedWrites are edits of a text that go into another file.
+func sedWrites(ops []string, to string) ([]Change, bool) {
+	program := strings.Join(ops, " ")
+	switch {
+	case strings.Contains(to, "/"):
+		return []Change{{FileEdited, to, program}}, true
+	case to == "preferences.json":
+		return []Change{{PreferenceSet, between(program, `("`, `"`), strings.Trim(between(program, `)/\1`, "/"), `"`)}}, true
+	case strings.Contains(program, `"Effect": "Allow"`):
+		return []Change{{Drafted, to, allowing(program) + " of " + ops[len(ops)-1]}}, true
+	}
+	return nil, false
 }
 
 func sysctlChanges(args []string, _ string, _ []string) ([]Change, bool) {

@@ -2,6 +2,7 @@ package causes
 
 import (
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -63,7 +64,7 @@ func TestKnownValuesAreFilledIn(t *testing.T) {
 			if commands[name] || !strings.Contains(s.Command, "{"+name+"}") || stand == "" || stand == v[name] || strings.Contains(s.Command, stand) {
 				continue
 			}
-			if strings.Contains(stand, "_") && strings.Contains(command, stand) {
+			if regexp.MustCompile(`\b`+regexp.QuoteMeta(stand)+`\b`).MatchString(command) && strings.ToUpper(stand) == stand {
 				t.Errorf("%s is left in %s", stand, command)
 			}
 		}

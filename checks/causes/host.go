@@ -20,7 +20,9 @@ var hostCauses = []Cause{
 		Meaning: "The file system on which the agent writes can hold no more files, although space is free. Nothing new can be created there.",
 		Fix: []Step{
 			linux.onHost("Find the directories on {mount} that hold the most files", "du -x --inodes --max-depth=3 {mount} | sort -n | tail -20"),
-			unix.asRoot("Remove files nobody needs there (session and mail spools, package caches), then see how many inodes are free", "df -i {mount}"),
+			linux.asRoot("Free inodes: temporary files past their age, and what the agent kept of commands for more than a week, are safe to drop first", "systemd-tmpfiles --clean; find {data} -xdev -type f -path '*/orchestration/*' -mtime +7 -delete"),
+			mac.asRoot("Free inodes: what the agent kept of commands for more than a week is safe to drop first", "find {data} -xdev -type f -path '*/orchestration/*' -mtime +7 -delete"),
+			unix.asRoot("If none are free then, remove files nobody needs there (session and mail spools, package caches)", "df -i {mount}"),
 			restart, verify,
 		},
 		Docs: []string{docAgentLog},

@@ -2,41 +2,65 @@ package causes
 
 import "strings"
 
+// EditConfig edits the agent's configuration by programs of sed that see it as one line, and
+// leaves a copy. Any sed knows them, also that of macOS and those before GNU's 4.2.2.
+func EditConfig(programs ...string) string {
+	out := "cp -p {config} {config}.bak && tr '\\n' ' ' < {config}.bak | sed -E"
+	for _, p := range programs {
+		out += " -e '" + p + "'"
+	}
+	return out + " > {config}"
+}
+
 // WithoutKeys sets keys of the agent's configuration back, such as Agent.Region, and leaves
 // the rest; a copy stays. The agent takes keys in any case, and so does this. A text that is
 // empty is one that is not set; an order of identities becomes the usual one.
 // Source: amazon-ssm-agent 3.3, amazon-ssm-agent.json.template, agent/appconfig.
 func WithoutKeys(keys ...string) string {
-	out := "sed -E -z -i.bak"
+	var list []string
 	for _, k := range keys {
 		section, key, _ := strings.Cut(k, ".")
 		if key == "ConsumptionOrder" {
-			out += ` -e 's/("ConsumptionOrder"[[:space:]]*:[[:space:]]*)\[[^]]*\]/\1["OnPrem", "EC2"]/Ig'`
+			list = append(list, orderOfIdentities(`"OnPrem", "EC2"`))
 			continue
 		}
-		out += ` -e 's/("` + section + `"[[:space:]]*:[[:space:]]*\{[^{}]*"` + key + `"[[:space:]]*:[[:space:]]*)"[^"]*"/\1""/Ig'`
+		list = append(list, `s/("`+AnyCase(section)+`"[[:space:]]*:[[:space:]]*\{[^{}]*"`+AnyCase(key)+`"[[:space:]]*:[[:space:]]*)"[^"]*"/\1""/g`)
 	}
-	return out + " {config}"
+	return EditConfig(list...)
 }
 
-// WithoutKeysMac is the same for macOS, whose sed knows only lines, and which has jq.
-func WithoutKeysMac(keys ...string) string {
-	filter := ""
-	for i, k := range keys {
-		if i > 0 {
-			filter += " or "
+// orderOfIdentities is a program of sed that sets the order of identities, also one that is null.
+func orderOfIdentities(order string) string {
+	return `s/("` + AnyCase("ConsumptionOrder") + `"[[:space:]]*:[[:space:]]*)(\[[^]]*\]|null)/\1[` + order + `]/g`
+}
+
+// AnyCase is a pattern of sed for a word in any case.
+func AnyCase(word string) string {
+	out := ""
+	for _, c := range word {
+		if c >= '0' && c <= '9' {
+			out += string(c)
+			continue
 		}
-		filter += `. == "` + strings.ToLower(k) + `"`
+		out += "[" + strings.ToUpper(string(c)) + strings.ToLower(string(c)) + "]"
 	}
-	return `cp -p {config} {config}.bak && jq 'delpaths([paths | select(map(tostring) | join(".") | ascii_downcase | ` + filter + `)])' {config}.bak > {config}.new && mv {config}.new {config}`
+	return out
 }
 
 // RegisterInRegion is for a Region that was given at registration and is none.
 var RegisterInRegion = []Step{
 	operator("Create a hybrid activation in the Region that is meant; it prints its id and code",
-		"aws ssm create-activation --region {region} --iam-role SERVICE_ROLE_NAME --registration-limit 1"),
+		"aws ssm create-activation --region {region} --iam-role {servicerole} --registration-limit 1"),
 	asRoot("Register with the Region in plain letters, without quote marks", "{agent} -register -y -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
 	restart, verify,
+}
+
+// ClearRegistration is for an EC2 instance whose hybrid registration is of no use: without it
+// the agent takes its EC2 identity.
+var ClearRegistration = []Step{
+	stopAgent,
+	asRoot("Clear the hybrid registration, so that the EC2 identity is used; nobody needs a new activation", "{agent} -register -clear"),
+	start, verify,
 }
 
 var identityCauses = []Cause{
@@ -45,7 +69,7 @@ var identityCauses = []Cause{
 		Meaning: "The host is not an EC2 instance and holds no hybrid registration, so the agent has no identity to work with.",
 		Fix: []Step{
 			operator("Create a hybrid activation; it prints its id and code",
-				"aws ssm create-activation --region {region} --iam-role SERVICE_ROLE_NAME --registration-limit 1"),
+				"aws ssm create-activation --region {region} --iam-role {servicerole} --registration-limit 1"),
 			asRoot("Register this host with the activation", "{agent} -register -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
 			restart, verify,
 		},
@@ -58,7 +82,7 @@ var identityCauses = []Cause{
 			operator("Look at the activations of the Region, with expiry and count",
 				"aws ssm describe-activations --region {region} --query 'ActivationList[].[ActivationId,Expired,ExpirationDate,RegistrationsCount,RegistrationLimit]' --output table"),
 			operator("Create a new activation",
-				"aws ssm create-activation --region {region} --iam-role SERVICE_ROLE_NAME --registration-limit 1 --expiration-date \"$(date -u -d '+7 days' +%FT%TZ)\""),
+				"aws ssm create-activation --region {region} --iam-role {servicerole} --registration-limit 1 --expiration-date \"$(date -u -d '+7 days' +%FT%TZ)\""),
 			asRoot("Register with the new activation id and code", "{agent} -register -y -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
 			restart, verify,
 		},
@@ -70,6 +94,7 @@ var identityCauses = []Cause{
 		Fix: append([]Step{
 			operator("Check whether the service knows the node", "aws ssm describe-instance-information --region {region} --filters Key=InstanceIds,Values={node}"),
 		}, registerAgain...),
+		Ways: [][]Step{ClearRegistration},
 		Docs: []string{docHybrid},
 	},
 	Cause{
@@ -77,6 +102,7 @@ var identityCauses = []Cause{
 		Meaning: "The registration was made on another machine and came here with a disk image, clone or template. Two machines cannot share one registration.",
 		Fix: append(append([]Step{}, registerAgain[:len(registerAgain)-1]...),
 			onHost("Check again. Then clean the template, on the template machine and not here, so that the next clone starts without a registration: ssm-doctor check --profile image says there what to remove", verify.Command)),
+		Ways: [][]Step{ClearRegistration},
 		Docs: []string{docHybrid},
 	},
 	Cause{
@@ -101,6 +127,7 @@ var identityCauses = []Cause{
 		ID: "fingerprint-mismatch", Group: "identity", Severity: Critical, Title: "hardware fingerprint changed",
 		Meaning: "The hardware and system values that the registration is bound to changed by more than its similarity threshold allows, as after an upgrade or a move of a virtual machine. The agent refuses to use the registration.",
 		Fix:     registerAgain, // a lower threshold comes too late: the agent has replaced the fingerprint that it was registered with
+		Ways:    [][]Step{ClearRegistration},
 		Docs:    []string{docHybrid},
 	},
 	Cause{
@@ -109,8 +136,7 @@ var identityCauses = []Cause{
 		Fix: []Step{
 			unix.onHost("Check where a Region is set", "grep -ni region {config} {data}/registration"),
 			windows.onHost("Check where a Region is set", "Select-String -Path {config},(Join-Path {data} registration) -Pattern region"),
-			linux.asRoot("Remove the Region from the configuration; the agent then uses that of the metadata or of its registration", WithoutKeys("Agent.Region", "Mgs.Region")),
-			mac.asRoot("Remove the Region from the configuration; the agent then uses that of the metadata or of its registration", WithoutKeysMac("Agent.Region", "Mgs.Region")),
+			unix.asRoot("Remove the Region from the configuration; the agent then uses that of the metadata or of its registration", WithoutKeys("Agent.Region", "Mgs.Region")),
 			windows.asRoot("Remove the Region from the configuration; the agent then uses that of the metadata or of its registration", "$c = Get-Content {config} -Raw | ConvertFrom-Json; foreach ($s in $c.Agent, $c.Mgs) { if ($s) { $s.PSObject.Properties.Remove('Region') } }; $c | ConvertTo-Json -Depth 9 | Set-Content {config}"),
 			restart, verify,
 		},

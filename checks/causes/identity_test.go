@@ -1,57 +1,71 @@
 package causes
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
 
-// TestWithoutKeysMac: keys are taken out in any case, as the agent takes them, and no others.
-func TestWithoutKeysMac(t *testing.T) {
+// TestWithoutKeys: keys are set back in any case, as the agent takes them, and no others. The
+// result is JSON for what was JSON.
+func TestWithoutKeys(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("jq"); err != nil {
-		t.Skip("no jq")
-	}
-	filter := between(WithoutKeysMac("Agent.Region", "Identity.ConsumptionOrder"), "'", "'")
 	for _, c := range [][2]string{
-		{`{"Agent":{"Region":"x","SelfUpdate":true}}`, `{"Agent":{"SelfUpdate":true}}`},
-		{`{"identity":{"consumptionOrder":["EC2"],"CustomIdentities":[{"Region":"x"}]},"Identity":{"CONSUMPTIONORDER":[]}}`, `{"identity":{"CustomIdentities":[{"Region":"x"}]},"Identity":{}}`},
+		{`{"Agent":{"Region":"x","SelfUpdate":true}}`, `{"Agent":{"Region":"","SelfUpdate":true}}`},
+		{"{\n  \"agent\": {\n    \"SelfUpdate\": true,\n    \"region\" : \"x\"\n  }\n}\n", `{"agent":{"SelfUpdate":true,"region":""}}`},
+		{`{"identity":{"CustomIdentities":[{"Region":"x"}],"consumptionOrder":["EC2"]}}`, `{"identity":{"CustomIdentities":[{"Region":"x"}],"consumptionOrder":["OnPrem","EC2"]}}`},
+		{"{\"Identity\":{\"ConsumptionOrder\":\n null}}", `{"Identity":{"ConsumptionOrder":["OnPrem","EC2"]}}`},
 		{`{"Mgs":{"Region":"x"},"Os":null}`, `{"Mgs":{"Region":"x"},"Os":null}`},
 		{`{}`, `{}`},
 	} {
-		cmd := exec.CommandContext(t.Context(), "jq", "-c", filter)
-		cmd.Stdin = strings.NewReader(c[0])
-		if out, err := cmd.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != c[1] {
-			t.Errorf("%s: %s, want %s (%v)", c[0], out, c[1], err)
+		command := WithoutKeys("Agent.Region", "Identity.ConsumptionOrder")
+		got := editedBy(t, command, c[0])
+		if !sameJSON(got, c[1]) {
+			t.Errorf("%s: %s, want %s", c[0], got, c[1])
 		}
 	}
 }
 
-// TestWithoutKeys: the same, by the sed of Linux: keys are set back.
-func TestWithoutKeys(t *testing.T) {
+// TestOnPremOnly: the order of identities is set wherever it stands, and where it does not.
+func TestOnPremOnly(t *testing.T) {
 	t.Parallel()
-	if err := exec.CommandContext(t.Context(), "sed", "-E", "-z", "p", os.DevNull).Run(); err != nil {
-		t.Skip("no GNU sed")
-	}
 	for _, c := range [][2]string{
-		{`{"Agent":{"Region":"x","SelfUpdate":true}}`, `{"Agent":{"Region":"","SelfUpdate":true}}`},
-		{"{\n  \"agent\": {\n    \"SelfUpdate\": true,\n    \"region\" : \"x\"\n  }\n}\n", "{\n  \"agent\": {\n    \"SelfUpdate\": true,\n    \"region\" : \"\"\n  }\n}\n"},
-		{`{"identity":{"CustomIdentities":[{"Region":"x"}],"consumptionOrder":["EC2"]}}`, `{"identity":{"CustomIdentities":[{"Region":"x"}],"consumptionOrder":["OnPrem", "EC2"]}}`},
-		{`{"Mgs":{"Region":"x"},"Os":null}`, `{"Mgs":{"Region":"x"},"Os":null}`},
-		{`{}`, `{}`},
+		{"", `{"Identity":{"ConsumptionOrder":["OnPrem"]}}`},
+		{"{ }\n", `{"Identity":{"ConsumptionOrder":["OnPrem"]}}`},
+		{`{"Agent":{"Region":"x"}}`, `{"Identity":{"ConsumptionOrder":["OnPrem"]},"Agent":{"Region":"x"}}`},
+		{"{\n\"identity\":{\"consumptionorder\":\n[\"EC2\",\n\"OnPrem\"]}}", `{"identity":{"consumptionorder":["OnPrem"]}}`},
+		{`{"Identity":{"ConsumptionOrder":null}}`, `{"Identity":{"ConsumptionOrder":["OnPrem"]}}`},
 	} {
-		config := filepath.Join(t.TempDir(), "config.json")
-		if err := os.WriteFile(config, []byte(c[0]), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		command := strings.ReplaceAll(WithoutKeys("Agent.Region", "Identity.ConsumptionOrder"), "{config}", config)
-		out, err := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput()
-		if got, readErr := os.ReadFile(config); err != nil || readErr != nil || string(got) != c[1] {
-			t.Errorf("%s: %s, want %s (%v, %s)", c[0], got, c[1], err, out)
+		if got := editedBy(t, onPremOnly, c[0]); !sameJSON(got, c[1]) {
+			t.Errorf("%s: %s, want %s", c[0], got, c[1])
 		}
 	}
+}
+
+// editedBy is a configuration after a command.
+func editedBy(t *testing.T, command, content string) string {
+	t.Helper()
+	config := filepath.Join(t.TempDir(), "config.json")
+	if err := os.WriteFile(config, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "sh", "-c", strings.ReplaceAll(command, "{config}", config)).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	got, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(got)
+}
+
+func sameJSON(a, b string) bool {
+	var x, y any
+	return json.Unmarshal([]byte(a), &x) == nil && json.Unmarshal([]byte(b), &y) == nil && reflect.DeepEqual(x, y)
 }
 
 // TestLastOfChain: the last certificate is kept, and where there is none, nothing is that

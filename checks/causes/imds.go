@@ -9,8 +9,8 @@ var (
 
 // onPremOnly sets the order of identities in the agent's configuration, which it makes where
 // there is none; an object that it puts ahead of one of the same name, the agent reads as one.
-const onPremOnly = `[ -s {config} ] || echo '{}' > {config}
-sed -E -z -i.bak -e '/"ConsumptionOrder"/I!s/\{/{"Identity": {"ConsumptionOrder": []},/' -e 's/(\{"Identity": \{"ConsumptionOrder": \[\]\}),([[:space:]]*\})/\1\2/' -e 's/("ConsumptionOrder"[[:space:]]*:[[:space:]]*)\[[^]]*\]/\1["OnPrem"]/I' {config}`
+var onPremOnly = "[ -s {config} ] || echo '{}' > {config}\n" + EditConfig(
+	`/"`+AnyCase("ConsumptionOrder")+`"/!s/\{/{"Identity": {"ConsumptionOrder": []},/`, `s/(\{"Identity": \{"ConsumptionOrder": \[\]\}),([[:space:]]*\})/\1\2/`, orderOfIdentities(`"OnPrem"`))
 
 var imdsCauses = []Cause{
 	Cause{
@@ -56,7 +56,7 @@ var imdsCauses = []Cause{
 			linux.asRoot("Remove the route", "ip route del 169.254.169.254 via {gateway}"),
 			mac.asRoot("Remove the route", "route -n delete 169.254.169.254 {gateway}"),
 			windows.asRoot("Remove the persistent route", "route delete 169.254.169.254"),
-			windows.asRoot("Let the launch agent write the right route", `if (Test-Path "$env:ProgramFiles\Amazon\EC2Launch\EC2Launch.exe") { & "$env:ProgramFiles\Amazon\EC2Launch\EC2Launch.exe" run } else { Import-Module C:\ProgramData\Amazon\EC2-Windows\Launch\Module\Ec2Launch.psm1; Add-Routes }`),
+			windows.asRoot("If metadata does not answer then, let the launch agent write the right route", `if (Test-Path "$env:ProgramFiles\Amazon\EC2Launch\EC2Launch.exe") { & "$env:ProgramFiles\Amazon\EC2Launch\EC2Launch.exe" run } else { Import-Module C:\ProgramData\Amazon\EC2-Windows\Launch\Module\Ec2Launch.psm1; Add-Routes }`),
 			restartFailed, verify,
 		},
 		Docs: []string{docIMDS, docTroubleshoot},
@@ -81,8 +81,7 @@ var imdsCauses = []Cause{
 			linux.onHost("See what answers at 169.254.169.254", "ip route get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head"),
 			mac.onHost("See what answers at 169.254.169.254", "route -n get 169.254.169.254; curl -si -m 2 http://169.254.169.254/ | head"),
 			windows.onHost("See what answers at 169.254.169.254", "route print 169.254*; $q = [Net.WebRequest]::Create('http://169.254.169.254/'); $q.Proxy = $null; $q.Timeout = 2000; try { $r = $q.GetResponse() } catch { $_.Exception.Message; $r = $_.Exception.InnerException.Response }; $r | Format-List StatusCode,Server"),
-			linux.asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", onPremOnly),
-			mac.asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", `{ cat {config} 2>/dev/null || echo '{}'; } | jq '.Identity.ConsumptionOrder = ["OnPrem"]' > {config}.new && mv {config}.new {config}`),
+			unix.asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", onPremOnly),
 			windows.asRoot("Make the agent use its hybrid registration only: set Identity.ConsumptionOrder to [\"OnPrem\"]", `if (-not (Test-Path {config})) { Copy-Item "$env:ProgramFiles\Amazon\SSM\amazon-ssm-agent.json.template" {config} }; Select-String -Path {config} -Pattern ConsumptionOrder`),
 			or(linux.asRoot)("Or block it on this host", "ip route add unreachable 169.254.169.254"),
 			or(windows.asRoot)("Or block it on this host", "New-NetFirewallRule -DisplayName 'No EC2 metadata' -Direction Outbound -RemoteAddress 169.254.169.254 -Action Block"),
@@ -116,12 +115,13 @@ var imdsCauses = []Cause{
 		ID: "imds-unreachable", Group: "imds", Severity: Critical, Title: "instance metadata does not answer",
 		Meaning: "This is an EC2 instance, but its metadata service does not answer, and nothing on the host explains why.",
 		Fix: []Step{
-			operator("Switch the metadata endpoint on; if it is on already, nothing changes",
+			operator("If the metadata endpoint is off, switch it on; if it is on, nothing changes",
 				"aws ec2 modify-instance-metadata-options --region {region} --instance-id {instance} --http-endpoint enabled"),
 			rulesLinux, rulesMac, rulesWindows,
 			operator("If nothing on this host stops the packets, stop and start the instance, which may come up on other hardware; a reboot is not enough. What instance stores hold is lost, and a public address changes unless it is an Elastic IP",
 				"aws ec2 stop-instances --region {region} --instance-ids {instance} && aws ec2 wait instance-stopped --region {region} --instance-ids {instance} && aws ec2 start-instances --region {region} --instance-ids {instance}"),
-			restartFailed, verify,
+			asRoot("If the instance was not stopped and started, restart the agent (left alone, it waits up to {failedwait})", "{restart}"),
+			verify,
 		},
 		Docs: []string{docIMDS},
 	},

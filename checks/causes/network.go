@@ -30,6 +30,11 @@ var NamesMissing = []Step{
 	restartFailed, verify,
 }
 
+// GoAround is another way for an instance whose own way to the endpoints somebody else closes.
+var GoAround = []Step{
+	or(operator)("Or go around it: create VPC endpoints for ssm and ssmmessages, which this instance reaches inside its VPC; AWS bills them by the hour", newEndpoints),
+}
+
 var networkCauses = []Cause{
 	Cause{
 		ID: "network-no-egress", Group: "network", Severity: Critical, Title: "no path to the Systems Manager endpoints",
@@ -153,8 +158,6 @@ var networkCauses = []Cause{
 		ID: "websocket-blocked", Group: "network", Severity: Critical, Title: "websocket does not get through",
 		Meaning: "HTTPS to ssmmessages works, but the websocket upgrade is refused or cut by a proxy or inspection device. Without it there are no sessions, and commands only over the older channel.",
 		Fix: []Step{
-			unix.onHost("Try a websocket upgrade over the same path", "curl -si -m 5 --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' https://{endpoint}/v1/control-channel/{node}"),
-			windows.onHost("Try a websocket upgrade over the same path", "[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; $w = New-Object Net.WebSockets.ClientWebSocket; try { $w.ConnectAsync('wss://{endpoint}/v1/control-channel/{node}', [Threading.CancellationToken]::None).Wait(5000) } catch { $_.Exception.GetBaseException().Message }"),
 			onHost("Ask the administrator of the proxy or firewall to allow wss (websocket upgrade) to {endpoint}, without inspection and with an idle time of at least 10 min", "echo {endpoint}:443"),
 			restart, verify,
 		},

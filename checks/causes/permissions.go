@@ -50,12 +50,9 @@ var permissionsCauses = []Cause{
 	Cause{
 		ID: "vpce-policy-deny", Group: "permissions", Severity: Critical, Title: "VPC endpoint policy denies the action",
 		Meaning: "The request went through a VPC endpoint whose policy does not allow this principal, action or resource. The policies of the role may be right.",
-		Fix: []Step{
-			EndpointLacks[0],
-			restartRefused, verify,
-		},
-		Ways: [][]Step{EndpointDenies},
-		Docs: []string{docEndpointPol},
+		Fix:     EndpointLacks,
+		Ways:    [][]Step{EndpointDenies},
+		Docs:    []string{docEndpointPol},
 	},
 	Cause{
 		ID: "kms-access-denied", Group: "permissions", Severity: Warning, Title: "key cannot be used by the node",

@@ -135,7 +135,7 @@ var stopAgent = asRoot("Stop the agent, so that it does not change its state", "
 // registerAgain replaces a hybrid registration by a new one.
 var registerAgain = []Step{
 	operator("Create a hybrid activation; it prints its id and code",
-		"aws ssm create-activation --region {region} --iam-role SERVICE_ROLE_NAME --registration-limit 1"),
+		"aws ssm create-activation --region {region} --iam-role {servicerole} --registration-limit 1"),
 	stopAgent,
 	asRoot("Clear the old registration", "{agent} -register -clear"),
 	asRoot("Register with the new activation (its id and code)", "{agent} -register -region {region} -id ACTIVATION_ID -code ACTIVATION_CODE"),
@@ -185,4 +185,4 @@ var RunAsSystem = windows.asRoot("Let the service run as the local system accoun
 // that denies something wins over one that allows it, and only who owns a thing, or may take
 // it, changes its list.
 var OwnAgain = windows.asRoot("Let Administrators own the files that the agent cannot use, remove their deny entries, and give SYSTEM and Administrators full control",
-	"takeown.exe /F {path} /R /A; icacls.exe {path} /remove:d '*S-1-5-18' '*S-1-5-32-544' '*S-1-1-0' '*S-1-5-11' /T; icacls.exe {path} /grant '*S-1-5-18:(OI)(CI)F' '*S-1-5-32-544:(OI)(CI)F' /T")
+	"if (Test-Path {path} -PathType Container) { takeown.exe /F {path} /R /A } else { takeown.exe /F {path} /A }; icacls.exe {path} /remove:d '*S-1-5-18' '*S-1-5-32-544' '*S-1-1-0' '*S-1-5-11' /T; icacls.exe {path} /grant '*S-1-5-18:(OI)(CI)F' '*S-1-5-32-544:(OI)(CI)F' /T")

@@ -1,5 +1,10 @@
 package causes
 
+import (
+	"fmt"
+	"strings"
+)
+
 // proxyDropIn writes the proxy of the agent's service.
 const proxyDropIn = "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nEnvironment=\"http_proxy={proxy}\" \"https_proxy={proxy}\" \"no_proxy={noproxy}\"\\n' > /etc/systemd/system/{unit}.d/zz-proxy.conf"
 
@@ -22,6 +27,28 @@ openssl x509 -noout -subject -issuer -fingerprint -sha256 -in ~root/your-ca.pem 
 // Reload is the remedy where the settings of the service are right and only the
 // running agent has others.
 var Reload = []Step{reload, restartMac, restartWindows, verify}
+
+// proxyDropInOf writes another proxy than {proxy}.
+func proxyDropInOf(url string) string { return strings.ReplaceAll(proxyDropIn, "{proxy}", url) }
+
+// WriteProxy gives the agent's service the proxy {proxy}.
+func WriteProxy(says string) []Step {
+	return []Step{linux.asRoot(says, proxyDropIn), proxyMac, proxyWindows}
+}
+
+// LogInToProxy gives the agent's service a login of its proxy.
+func LogInToProxy(scheme, host string, port int) []Step {
+	if scheme == "" || !Safe(host) {
+		scheme, host = "http", "PROXY"
+	}
+	url := fmt.Sprintf("%s://PROXY_USER:PROXY_PASSWORD@%s:%d", scheme, host, port)
+	const says = "Give the service a login of the proxy, which its administrator knows"
+	return []Step{
+		linux.asRoot(says+"; percent-encode special characters, and write %%%% for each percent sign", proxyDropInOf(url)+" && chmod 600 /etc/systemd/system/{unit}.d/zz-proxy.conf"),
+		proxyMac,
+		windows.asRoot(says+"; percent-encode special characters", strings.ReplaceAll(proxyWindows.Command, "{proxy}", url)),
+	}
+}
 
 var pathCauses = []Cause{
 	Cause{
@@ -75,10 +102,7 @@ var pathCauses = []Cause{
 		ID: "proxy-refuses", Group: "tls-proxy-clock", Severity: Critical, Title: "proxy refuses the connection",
 		Meaning: "The agent's proxy answers CONNECT to a Systems Manager endpoint with a refusal: it asks for a login (407), or its rules do not allow the name (403).",
 		Fix: []Step{
-			unix.onHost("See how the proxy answers this host", "curl -sv -m 10 -x {proxy} https://{endpoint}/ 2>&1 | grep -E '^[<>*] (CONNECT|HTTP|Proxy)'"),
-			windows.onHost("See how the proxy answers this host; AWS itself answers 404 there", "[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; Invoke-WebRequest -UseBasicParsing -TimeoutSec 10 -Proxy {proxy} https://{endpoint}/"),
-			onHost("Ask the proxy's administrator to allow CONNECT to port 443 of these names, without a login", "echo ssm.{region}.{domain} ssmmessages.{region}.{domain} ec2messages.{region}.{domain}"),
-			or(linux.asRoot)("Or give the service a login for the proxy: Environment=\"https_proxy=http://USER:PASSWORD@HOST:PORT\" below [Service], special characters percent-encoded", "systemctl edit {unit}"),
+			onHost("Ask the proxy's administrator to allow CONNECT to port 443 of these names, without a login", "echo ssm.{region}.{domain} ssmmessages.{region}.{domain}"),
 			restart, verify,
 		},
 		Docs: []string{docProxy},
@@ -87,10 +111,8 @@ var pathCauses = []Cause{
 		ID: "proxy-unreachable", Group: "tls-proxy-clock", Severity: Critical, Title: "proxy cannot be reached",
 		Meaning: "The proxy that the agent's service is told to use cannot be resolved or reached.",
 		Fix: []Step{
-			unix.onHost("See whether the proxy answers", "curl -sv -m 5 -x {proxy} https://ssm.{region}.{domain}/ 2>&1 | head -5"),
-			windows.onHost("See whether the proxy answers; AWS itself answers 404 there", "[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; Invoke-WebRequest -UseBasicParsing -TimeoutSec 5 -Proxy {proxy} https://ssm.{region}.{domain}/"),
-			linux.onHost("Check where the service gets it from", "systemctl show {unit} -p Environment -p DropInPaths"),
-			linux.asRoot("Correct the address, or remove the proxy where there is a direct way", "systemctl edit {unit}"),
+			linux.asRoot("Set the proxy that is in use now in place of {proxy}; its administrator knows which", proxyDropInOf("http://PROXY:PORT")),
+			or(linux.onHost)("Or ask its administrator to bring it back", "echo {proxy}"),
 			proxyMac,
 			windows.onHost("Check where the service gets it from: its own variables, then the settings of the machine", `Get-ItemProperty HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent -Name Environment; netsh winhttp show proxy`),
 			windows.asRoot("Correct the address there; where there is a direct way, remove the proxy", `Remove-ItemProperty HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent -Name Environment; netsh winhttp reset proxy`),

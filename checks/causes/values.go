@@ -24,16 +24,18 @@ var placeholders = map[string]string{
 	"domain":    "amazonaws.com",
 	"role":      "ROLE_NAME",    // of the identity in use
 	"profile":   "PROFILE_NAME", // instance profile
-	"unit":      "amazon-ssm-agent.service",
-	"agent":     "/usr/bin/amazon-ssm-agent",
-	"arch":      "amd64",
-	"restart":   "systemctl restart amazon-ssm-agent",
-	"stop":      "systemctl stop amazon-ssm-agent",
-	"start":     "systemctl start amazon-ssm-agent",
-	"enable":    "systemctl unmask amazon-ssm-agent.service && systemctl enable --now amazon-ssm-agent.service",
-	"journal":   "journalctl -u amazon-ssm-agent.service -n 50 --no-pager; tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log",
-	"reinstall": "yum install -y https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/linux_amd64/amazon-ssm-agent.rpm",
-	"install":   "yum install -y https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/linux_amd64/amazon-ssm-agent.rpm",
+	// Of a hybrid node: the role that its activation named.
+	"servicerole": "SERVICE_ROLE_NAME",
+	"unit":        "amazon-ssm-agent.service",
+	"agent":       "/usr/bin/amazon-ssm-agent",
+	"arch":        "amd64",
+	"restart":     "systemctl restart amazon-ssm-agent",
+	"stop":        "systemctl stop amazon-ssm-agent",
+	"start":       "systemctl start amazon-ssm-agent",
+	"enable":      "systemctl unmask amazon-ssm-agent.service && systemctl enable --now amazon-ssm-agent.service",
+	"journal":     "journalctl -u amazon-ssm-agent.service -n 50 --no-pager; tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log",
+	"reinstall":   "yum install -y https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/linux_amd64/amazon-ssm-agent.rpm",
+	"install":     "yum install -y https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/linux_amd64/amazon-ssm-agent.rpm",
 
 	"enableonly": "systemctl unmask amazon-ssm-agent.service && systemctl enable amazon-ssm-agent.service",
 	"repair":     "rpm -Uvh --force https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/linux_amd64/amazon-ssm-agent.rpm",

@@ -1,7 +1,9 @@
 package causes
 
-// Remedies of a refusal, by the layer that AWS names. Documents are changed with jq:
-// a statement is added, or one role exempted from a Deny; nothing is replaced.
+import "strings"
+
+// Remedies of a refusal, by the layer that AWS names. A statement is added to a document, or
+// one role exempted from a Deny, which takes jq; nothing is replaced.
 var (
 	// FindSCP is for a refusal that does not name the policy.
 	FindSCP = operator("Find the policy, from the organization's management account. An SCP or RCP is mostly attached to a parent OU: run the same command for each parent, up to the root; its id is the POLICY_ID below", listSCPs)
@@ -9,44 +11,40 @@ var (
 	// SCPDenies is for an explicit deny in a service or resource control policy.
 	SCPDenies = steps(
 		operator("Save the policy, as an administrator of the organization; the next steps exempt {role} in the statements of this service control policy (SCP or RCP) that deny {action}",
-			"aws organizations describe-policy --policy-id {policyid} --query Policy.Content --output text > policy.json"),
-		operator("Add the exception to each statement that denies {action}",
-			`jq -c '`+exempt+`' policy.json > changed.json`),
+			"aws organizations describe-policy --policy-id {policyid} --query Policy.Content --output text | "+inOneLine),
+		operator("Add the exception to each statement that denies {action}; AWS CloudShell has jq",
+			exemptIn),
 		operator("Apply the changed policy", "aws organizations update-policy --policy-id {policyid} --content file://changed.json"),
 		restartRefused, verify)
 
 	// SCPLacks is for service control policies of which none allows the action.
 	SCPLacks = steps(
 		operator("Show the SCPs of the account and its parent, as an administrator of the organization: at every level above the account, a service control policy has to allow {action}. Run the first command for the parent too", listSCPs),
-		operator("Add the actions to the policy that allows the rest",
-			`aws organizations describe-policy --policy-id {policyid} --query Policy.Content --output text | jq -c '.Statement |= ([.] | flatten + [`+coreStatement+`])' > changed.json`),
+		operator("Save the policy that allows the rest", "aws organizations describe-policy --policy-id {policyid} --query Policy.Content --output text | "+inOneLine),
+		operator("Add a statement with the actions to it", addStatement(coreStatement)),
 		operator("Apply the changed policy", "aws organizations update-policy --policy-id {policyid} --content file://changed.json"),
 		restartRefused, verify)
 
 	// BoundaryLacks is for a permissions boundary that does not allow the action.
 	BoundaryLacks = steps(
-		operator("Let the permissions boundary of {role} allow {action} and the message channel: a new version of it, with one statement more",
-			boundaryText+"\n"+
-				`aws iam get-policy-version --policy-arn "$arn" --version-id "$version" --query PolicyVersion.Document --output json | jq -c '.Statement |= ([.] | flatten + [`+coreStatement+`])' > boundary.json`+"\n"+
-				`aws iam create-policy-version --policy-arn "$arn" --policy-document file://boundary.json --set-as-default`),
+		saveBoundary,
+		operator("Let it allow {action} and the message channel: one statement more", addStatement(coreStatement)),
+		applyBoundary,
 		or(operator)("Or remove the boundary, if nothing requires one for this role", "aws iam delete-role-permissions-boundary --role-name {role}"),
 		restartRefused, verify)
 
 	// BoundaryDenies is for an explicit deny in a permissions boundary.
 	BoundaryDenies = steps(
-		operator("Look at the statements of the permissions boundary of {role} that deny",
-			boundaryText+"\n"+`aws iam get-policy-version --policy-arn "$arn" --version-id "$version" --query PolicyVersion.Document --output json | jq '[.Statement] | flatten[] | select(.Effect == "Deny")'`),
-		operator("Exempt {role} in those that deny {action}, in a new version of it",
-			boundaryText+"\n"+
-				`aws iam get-policy-version --policy-arn "$arn" --version-id "$version" --query PolicyVersion.Document --output json | jq -c '`+exempt+`' > boundary.json`+"\n"+
-				`aws iam create-policy-version --policy-arn "$arn" --policy-document file://boundary.json --set-as-default`),
+		saveBoundary,
+		operator("Exempt {role} in those of its statements that deny {action}; AWS CloudShell has jq", exemptIn),
+		applyBoundary,
 		restartRefused, verify)
 
 	// RoleDenies is for an explicit deny in a policy of the role.
 	RoleDenies = steps(
 		operator("Simulate the call: it names the policy of {role} that denies {action}",
 			"aws iam simulate-principal-policy --policy-source-arn \"$(aws iam get-role --role-name {role} --query Role.Arn --output text)\" --action-names {action} --query 'EvaluationResults[].MatchedStatements[].[SourcePolicyType,SourcePolicyId]' --output text"),
-		operator("Exempt {role} in the Deny statement of its inline policy",
+		operator("Exempt {role} in the Deny statement of its inline policy; AWS CloudShell has jq",
 			`aws iam get-role-policy --role-name {role} --policy-name POLICY_NAME --query PolicyDocument --output json | jq -c '`+exempt+`' > changed.json`+"\n"+
 				"aws iam put-role-policy --role-name {role} --policy-name POLICY_NAME --policy-document file://changed.json"),
 		or(operator)("Or in that of a managed policy, which other roles may have as well; detach it from this role if it is not meant for it", "aws iam detach-role-policy --role-name {role} --policy-arn {policy}"),
@@ -59,20 +57,30 @@ var (
 
 	// EndpointLacks is for the policy of a VPC endpoint that does not allow the action.
 	EndpointLacks = steps(
-		operator("Add a statement to the endpoint policy of {service} that allows it to this account; the rest stays",
-			endpointText+"\n"+
-				`aws ec2 describe-vpc-endpoints --region {region} --vpc-endpoint-ids "$id" --query 'VpcEndpoints[0].PolicyDocument' --output text | jq -c '.Statement |= ([.] | flatten + [`+coreStatement+` + {"Principal": {"AWS": "arn:{partition}:iam::{account}:root"}}])' > endpoint.json`+"\n"+
-				`aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id "$id" --policy-document file://endpoint.json`),
+		saveEndpoint,
+		operator("Add a statement that allows {action} to this account; the rest stays",
+			addStatement(strings.Replace(coreStatement, `{"Effect"`, `{"Principal": {"AWS": "arn:{partition}:iam::{account}:root"}, "Effect"`, 1))),
+		applyEndpoint,
 		restartRefused, verify)
 
 	// EndpointDenies is for an explicit deny in the policy of a VPC endpoint.
 	EndpointDenies = steps(
-		operator("Exempt {role} in the Deny of the endpoint policy of {service}; the rest stays",
-			endpointText+"\n"+
-				`aws ec2 describe-vpc-endpoints --region {region} --vpc-endpoint-ids "$id" --query 'VpcEndpoints[0].PolicyDocument' --output text | jq -c '`+exempt+`' > endpoint.json`+"\n"+
-				`aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id "$id" --policy-document file://endpoint.json`),
+		saveEndpoint,
+		operator("Exempt {role} in the Deny of it; the rest stays. AWS CloudShell has jq", exemptIn),
+		applyEndpoint,
 		restartRefused, verify)
+
+	saveBoundary  = operator("Save the permissions boundary of {role}", boundaryText+"\n"+`aws iam get-policy-version --policy-arn "$arn" --version-id "$version" --query PolicyVersion.Document --output json | `+inOneLine)
+	applyBoundary = operator("Apply the changed boundary: a new version of it", boundaryOf+"\n"+`aws iam create-policy-version --policy-arn "$arn" --policy-document file://changed.json --set-as-default`)
+	saveEndpoint  = operator("Save the VPC endpoint policy of {service}", endpointText+"\n"+`aws ec2 describe-vpc-endpoints --region {region} --vpc-endpoint-ids "$id" --query 'VpcEndpoints[0].PolicyDocument' --output text | `+inOneLine)
+	applyEndpoint = operator("Apply the changed endpoint policy", endpointText+"\n"+`aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id "$id" --policy-document file://changed.json`)
 )
+
+// addStatement adds one to the policy that was saved, whether it has a list of them or one.
+func addStatement(statement string) string {
+	const key = `("Statement"[[:space:]]*:[[:space:]]*)`
+	return `sed -E -e 's/` + key + `(\{.*\})([[:space:]]*(,[^{}]*)?\}[[:space:]]*)$/\1[\2]\3/' -e 's/` + key + `\[/\1[` + statement + `, /' policy.json > changed.json`
+}
 
 const (
 	// coreStatement allows what AmazonSSMManagedInstanceCore does, where that policy does
@@ -84,7 +92,9 @@ const (
 	exempt = `def covers: [.] | flatten | any(ascii_downcase | gsub("[?]"; ".") | gsub("[*]"; ".*") | . as $p | "{action}" | ascii_downcase | test("^" + $p + "$")); ` +
 		`. as $old | .Statement |= ([.] | flatten | map(if .Effect == "Deny" and ((.Action // [] | covers) or (.NotAction and (.NotAction | covers | not))) then .Condition.ArnNotLike["aws:PrincipalArn"] |= ([. // []] | flatten + ["arn:{partition}:iam::{account}:role/{role}", "arn:{partition}:iam::{account}:role/*/{role}"] | unique) else . end)) | ` +
 		`if .Statement == ([$old.Statement] | flatten) then error("no statement here denies {action}") else . end`
-	boundaryText = `arn=$(aws iam get-role --role-name {role} --query Role.PermissionsBoundary.PermissionsBoundaryArn --output text)` + "\n" +
-		`version=$(aws iam get-policy --policy-arn "$arn" --query Policy.DefaultVersionId --output text)`
+	exemptIn     = `jq -c '` + exempt + `' policy.json > changed.json`
+	inOneLine    = `tr '\n' ' ' > policy.json`
+	boundaryText = boundaryOf + "\n" + `version=$(aws iam get-policy --policy-arn "$arn" --query Policy.DefaultVersionId --output text)`
+	boundaryOf   = `arn=$(aws iam get-role --role-name {role} --query Role.PermissionsBoundary.PermissionsBoundaryArn --output text)`
 	endpointText = `id=$(aws ec2 describe-vpc-endpoints --region {region} --filters Name=vpc-id,Values={vpc} Name=service-name,Values=com.amazonaws.{region}.{service} --query 'VpcEndpoints[0].VpcEndpointId' --output text)`
 )

@@ -1,9 +1,7 @@
 package causes
 
 import (
-	"encoding/json"
 	"os/exec"
-	"reflect"
 	"strings"
 	"testing"
 )
@@ -23,10 +21,6 @@ func TestPolicyFilters(t *testing.T) {
 		return string(out), err
 	}
 	const exempted = `"Condition":{"ArnNotLike":{"aws:PrincipalArn":["arn:aws:iam::111122223333:role/*/Web","arn:aws:iam::111122223333:role/Web"]}}`
-	same := func(a, b string) bool {
-		var x, y any
-		return json.Unmarshal([]byte(a), &x) == nil && json.Unmarshal([]byte(b), &y) == nil && reflect.DeepEqual(x, y)
-	}
 	for _, c := range []struct{ name, filter, in, out string }{
 		{"by name", exempt, `{"Statement":[{"Effect":"Deny","Action":["ssm:UpdateInstanceInformation","s3:PutObject"],"Resource":"*"}]}`,
 			`{"Statement":[{"Effect":"Deny","Action":["ssm:UpdateInstanceInformation","s3:PutObject"],"Resource":"*",` + exempted + `}]}`},
@@ -37,12 +31,28 @@ func TestPolicyFilters(t *testing.T) {
 		{"others stay", exempt, `{"Statement":[{"Effect":"Deny","Action":"ssm:*","Resource":"*"},{"Effect":"Deny","Action":"ssmmessages:*","Resource":"*"},{"Effect":"Deny","NotAction":"ssm:*","Resource":"*"},{"Effect":"Allow","Action":"*","Resource":"*"}]}`,
 			`{"Statement":[{"Effect":"Deny","Action":"ssm:*","Resource":"*",` + exempted + `},{"Effect":"Deny","Action":"ssmmessages:*","Resource":"*"},{"Effect":"Deny","NotAction":"ssm:*","Resource":"*"},{"Effect":"Allow","Action":"*","Resource":"*"}]}`},
 		{"none denies it", exempt, `{"Statement":[{"Effect":"Deny","Action":"ec2:*","Resource":"*"}]}`, ""},
-		{"a statement more", `.Statement |= ([.] | flatten + [` + coreStatement + `])`, `{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}`,
-			`{"Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},` + strings.ReplaceAll(coreStatement, "{action}", v["action"]) + `]}`},
 	} {
 		got, err := run(c.filter, c.in)
-		if (err != nil) != (c.out == "") || c.out != "" && !same(got, c.out) {
+		if (err != nil) != (c.out == "") || c.out != "" && !sameJSON(got, c.out) {
 			t.Errorf("%s: %v\n%s", c.name, err, got)
+		}
+	}
+}
+
+// A statement is added to policies as they are written, by what every host has.
+func TestAddStatement(t *testing.T) {
+	t.Parallel()
+	const more = `{"Effect": "Allow", "Action": ["ssm:*"], "Resource": "*"}`
+	for in, want := range map[string]string{
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`:                    `{"Version":"2012-10-17","Statement":[` + more + `,{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`,
+		"{\n  \"Statement\" : [\n    {\"Effect\":\"Deny\",\"Action\":\"s3:*\",\"Resource\":\"*\"}\n  ]\n}\n":          `{"Statement":[` + more + `,{"Effect":"Deny","Action":"s3:*","Resource":"*"}]}`,
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"a":{}}}}`: `{"Version":"2012-10-17","Statement":[` + more + `,{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"a":{}}}]}`,
+		"{\"Statement\": {\"Effect\":\"Allow\"},\n \"Version\": \"2008-10-17\"}":                                      `{"Statement":[` + more + `,{"Effect":"Allow"}],"Version":"2008-10-17"}`,
+	} {
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", inOneLine+" && "+addStatement(more)+" && cat changed.json")
+		cmd.Stdin, cmd.Dir = strings.NewReader(in), t.TempDir()
+		if got, err := cmd.Output(); err != nil || !sameJSON(string(got), want) {
+			t.Errorf("%s: %v\n%s", in, err, got)
 		}
 	}
 }

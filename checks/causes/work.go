@@ -21,9 +21,12 @@ var (
 	preferences = operator("Look at the preferences of Session Manager in this Region", "aws ssm get-document --region {region} --name SSM-SessionManagerRunShell --document-format JSON --query Content --output text")
 )
 
+// TrySession shows whether sessions open.
+var TrySession = trySession
+
 // setPreference changes one of the preferences of Session Manager, and leaves the others.
 func setPreference(key, value string) string {
-	return "aws ssm get-document --region {region} --name SSM-SessionManagerRunShell --document-format JSON --query Content --output text | jq -c '.inputs." + key + " = " + value + "' > preferences.json\n" +
+	return "aws ssm get-document --region {region} --name SSM-SessionManagerRunShell --document-format JSON --query Content --output text | sed -E 's/(\"" + key + `"[[:space:]]*:[[:space:]]*)("[^"]*"|true|false)/\1` + value + "/' > preferences.json\n" +
 		"aws ssm update-document --region {region} --name SSM-SessionManagerRunShell --document-version '$LATEST' --content file://preferences.json"
 }
 
@@ -101,7 +104,13 @@ var (
 		unix.asRoot("Give it back to root, with the mode the agent uses", "chown -R 0:0 {data} && chmod 700 {data}"),
 		windows.asRoot("Check that the agent can write there", "Get-Acl {data} | Format-List"),
 		restart, verify)
+	SessionKeyGone = steps(
+		operator("The key does not exist in this Region any more: let sessions do without it (kmsKeyId of the preferences becomes empty); they stay encrypted by TLS", setPreference("kmsKeyId", `""`)),
+		or(operator)("Or name another key that {role} may use with kms:Decrypt", setPreference("kmsKeyId", `"KEY_ARN"`)),
+		trySession, verify)
 	SessionKey = steps(
+		operator("If the key is disabled, enable it; one that waits for its deletion is taken back first",
+			"aws kms cancel-key-deletion --region {region} --key-id {key}\naws kms enable-key --region {region} --key-id {key}"),
 		operator("Check whether the key exists in this Region, is enabled and is symmetric", "aws kms describe-key --region {region} --key-id {key} --query 'KeyMetadata.[KeyState,Enabled,KeySpec,MultiRegion]'"),
 		operator("Check what its policy lets the role {role} of this node do: sessions need kms:Decrypt", "aws kms get-key-policy --region {region} --key-id {key} --policy-name default --output text"),
 		or(operator)("Or name another key, or none, in the preferences", preferences.Command),
@@ -195,7 +204,7 @@ var workCauses = []Cause{
 		Meaning: "The node is managed, but sessions do not open, or lose their logs, for a reason that the agent's session worker wrote down: the user they run as, the shell, the key, the log destination, the data channel.",
 		Fix:     steps(readWorkers, preferences, trySession, verify),
 		Ways: [][]Step{SessionUserMissing, SessionUserUnset, SessionUserNotAllowed, SessionAgentNotRoot, SessionUserNotMade, SessionUserUnreadable, SessionNoSudo, SessionOnDomainController, SessionNoShell, SessionNoTerminal,
-			SessionNoMemory, SessionFolder, SessionKey, SessionLogsEncryption, SessionBucketEncryption, SessionLogGroup, SessionLogBucket, SessionScript, SessionDataChannel, SessionWorkerMissing},
+			SessionNoMemory, SessionFolder, SessionKey, SessionKeyGone, SessionLogsEncryption, SessionBucketEncryption, SessionLogGroup, SessionLogBucket, SessionScript, SessionDataChannel, SessionWorkerMissing},
 		Docs: []string{docSession, docRunAs, docSessionLog, docSessionKey},
 	},
 	Cause{

@@ -7,6 +7,7 @@ import (
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/pattern"
 	"ssm-doctor/checks/text"
 )
 
@@ -18,7 +19,7 @@ func values(n *node.Node) causes.Values {
 	f := n.Facts
 	v := causes.Values{
 		"goos": f.Host.GOOS, "manager": f.Agent.Manager.Value, "arch": f.Host.Arch,
-		"node": n.Identity.ID, "region": n.Identity.Region, "account": n.Identity.Account, "partition": n.Identity.Partition,
+		"node": n.Identity.ID, "region": regionOf(n), "account": n.Identity.Account, "partition": n.Identity.Partition,
 		"role": roleInUse(n), "domain": f.Network.Domain, "config": f.Agent.ConfigPath, "cluster": f.ECS.Task.Value.Cluster,
 	}
 	if id, ok := f.IMDS.InstanceID.Get(); ok {
@@ -28,6 +29,9 @@ func values(n *node.Node) causes.Values {
 	}
 	if p, ok := f.IMDS.Profile.Get(); ok {
 		v["profile"] = p.Name
+	}
+	if n.Identity.Hybrid == node.Yes {
+		v["servicerole"] = n.Identity.Role
 	}
 	if vpc, ok := f.IMDS.VPC.Get(); ok {
 		v["vpc"], v["subnet"], v["cidr"], v["sg"] = vpc.ID, vpc.Subnet, vpc.CIDR, first(vpc.SecurityGroups)
@@ -60,6 +64,55 @@ func values(n *node.Node) causes.Values {
 	serviceCommands(n, v)
 	return v
 }
+
+// regionOf is the Region that the commands of steps name: that of the node, or else what its
+// surroundings say. Nothing else is concluded from that.
+func regionOf(n *node.Node) string {
+	if n.Identity.Region != "" {
+		return n.Identity.Region
+	}
+	f := n.Facts
+	if part := strings.Split(f.ECS.Task.Value.Cluster, ":"); len(part) > 3 && part[0] == "arn" { // arn:aws:ecs:REGION:…
+		return part[3]
+	}
+	if i, ok := f.Registration.Informational.Get(); ok && facts.IsRegion(i.Region) {
+		return i.Region
+	}
+	if c, ok := f.Agent.Config.Get(); ok && facts.IsRegion(c.Region) {
+		return c.Region
+	}
+	if n.Identity.OnEC2 == node.Yes { // its VPC names domains and hosts for it, unless its DHCP options say otherwise
+		for _, name := range append([]string{f.Host.Hostname.Value}, f.Host.Resolver.Value.Search...) {
+			if r := internalRegion(name); r != "" {
+				return r
+			}
+		}
+	}
+	for _, m := range f.Log.Matches.Some() {
+		if g := reRegional.FindStringSubmatch(m.Text); g != nil && facts.IsRegion(g[1]) {
+			return g[1]
+		}
+	}
+	return ""
+}
+
+// internalRegion is the Region of a name as VPCs give it: ip-10-0-0-1.REGION.compute.internal;
+// in us-east-1 it is ec2.internal. Source: Amazon VPC user guide, "DNS attributes".
+func internalRegion(name string) string {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if rest, ok := strings.CutSuffix(name, ".compute.internal"); ok {
+		if r := rest[strings.LastIndex(rest, ".")+1:]; facts.IsRegion(r) {
+			return r
+		}
+	}
+	if name == "ec2.internal" || strings.HasSuffix(name, ".ec2.internal") {
+		return "us-east-1"
+	}
+	return ""
+}
+
+// reRegional is the name of an endpoint in an entry of the agent's log.
+var reRegional = pattern.New(`\b(?:ssm|ssmmessages|ec2messages)\.([a-z0-9-]+)\.(?:amazonaws\.com|api\.aws)`)
 
 // reach is what else a stop of the agent touches, where something on this host signs
 // with its credentials or keeps it; empty: nothing that was seen.

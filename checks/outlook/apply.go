@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
@@ -82,6 +83,15 @@ func (m *model) apply(c causes.Change) {
 		}
 		m.settled[facts.SigNoSpace] = true
 		m.once("space", "whether that is enough space", c)
+		m.doubt(ofAgent, "whether the agent starts", c)
+	case causes.InodesFreed:
+		for i := range f.Host.FileSystems.Value {
+			if u := &f.Host.FileSystems.Value[i].Usage; u.Known() && u.Value.FreeInodes < u.Value.TotalInodes/5 {
+				u.Value.FreeInodes = u.Value.TotalInodes / 5
+			}
+		}
+		m.settled[facts.SigNoSpace] = true
+		m.once("space", "whether those are enough inodes", c)
 		m.doubt(ofAgent, "whether the agent starts", c)
 	case causes.MemoryAdded:
 		m.once("memory", "whether that is enough memory", c)
@@ -247,6 +257,15 @@ func (m *model) proxySet(c causes.Change) {
 	seen := m.f.IMDS.InstanceID.Known()
 	for _, e := range m.f.Network.Endpoints.Some() {
 		seen = seen && (e.Need != facts.NeedCore || e.Usable())
+	}
+	if p, ok := m.f.Network.ShellProxy.Get(); ok && p.Outcome == facts.OK && strings.Contains(c.To, p.URL) && !m.accepted.IsZero() && !m.channelOpened().IsZero() {
+		for service, at := range map[string]time.Time{"ssm": m.accepted, "ssmmessages": m.channelOpened()} { // which the node used, by whatever way
+			m.back[ofNetwork+service] = true
+			m.rest(at)
+		}
+		m.touched = true
+		m.once("proxy", "whether the proxy, which connects to ssm, connects to ssmmessages too", c)
+		return
 	}
 	if seen { // without the proxy, which is in the way of the metadata service alone
 		m.doubt(ofAgent, "whether the agent gets on", c)
