@@ -79,7 +79,7 @@ func judgeProxy(n *node.Node, p facts.ProxyProbe) Finding {
 	case facts.Untrusted:
 		return judgeProxyCertificate(n, p, where, saw)
 	case facts.WantsLogin:
-		return saw(blocks("proxy-refuses", Proven, "the proxy %s asks for a login (407), and %s holds none or a wrong one", where, variable)).fix(loginSteps(n, p)...)
+		return saw(blocks("proxy-refuses", Proven, "the proxy %s asks for a login (407), and %s holds none or a wrong one", where, variable)).fix(loginSteps(n)...)
 	case facts.Forbidden:
 		return saw(blocks("proxy-refuses", Proven, "the proxy %s refuses to connect to the Systems Manager endpoint (HTTP %d)", where, p.Status)).fix(allowSteps(n)...)
 	case facts.NoName:
@@ -191,11 +191,10 @@ func allowSteps(n *node.Node) []causes.Step {
 }
 
 // loginSteps are for a proxy that asks for a login.
-func loginSteps(n *node.Node, p facts.ProxyProbe) []causes.Step {
+func loginSteps(n *node.Node) []causes.Step {
 	ask := allowSteps(n)[0]
 	ask.Text, ask.Alternative = "Or let"+strings.TrimPrefix(ask.Text, "Let"), true
-	scheme, _, _ := strings.Cut(p.URL, "://")
-	return append(append(causes.LogInToProxy(scheme, p.Host, p.Port), ask), causes.Reload...)
+	return append(append(causes.LogInToProxy(), ask), causes.Reload...)
 }
 
 // otherProxy is the remedy of a proxy that cannot be reached, where the one of users can.

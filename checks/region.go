@@ -71,9 +71,12 @@ func loggedRegion(n *node.Node, registered bool) (Finding, bool) {
 // reRegionIn is a Region within other text: quotes around it, or a zone.
 var reRegionIn = pattern.New(`[a-z]{2,4}(?:-[a-z]+){1,2}-[0-9]`)
 
+// reEscapes are characters as URLs write them.
+var reEscapes = pattern.New(`%[0-9A-Fa-f]{2}`)
+
 // regionIn is the Region that is meant by text that is none; empty: nobody can tell.
 func regionIn(s string) string {
-	list := reRegionIn.FindAllString(strings.ToLower(s), -1)
+	list := reRegionIn.FindAllString(strings.ToLower(reEscapes.ReplaceAllString(s, " ")), -1)
 	if len(list) != 1 || !facts.IsRegion(list[0]) {
 		return ""
 	}

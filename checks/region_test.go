@@ -95,3 +95,15 @@ func TestRegion(t *testing.T) {
 	judge(t, Region, table)
 	judgeUnread(t, Region, table)
 }
+
+func TestRegionIn(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{
+		"%E2%80%9Cus-east-1%E2%80%9D": "us-east-1", "eu-central-1a": "eu-central-1", "'us-gov-west-1'": "us-gov-west-1",
+		"frankfurt": "", "us-east-1 eu-west-1": "", "": "",
+	} {
+		if got := regionIn(s); got != want {
+			t.Errorf("%q: %q, want %q", s, got, want)
+		}
+	}
+}

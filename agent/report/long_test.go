@@ -17,7 +17,7 @@ const mostLines = 16
 func TestCommandsAreShort(t *testing.T) {
 	t.Parallel()
 	looksUp := regexp.MustCompile("`[a-z-]+ [^`]+`")
-	chosen := []string{"NEW_SIZE_GIB", "ACTIVATION_ID", "ACTIVATION_CODE", "RULE_NAME", "POLICY_NAME", "IMAGE", "KEY", "YOUR-CA", "PROXY", "PORT", "PROXY_USER", "PROXY_PASSWORD"} // or printed by the step before
+	chosen := []string{"NEW_SIZE_GIB", "ACTIVATION_ID", "ACTIVATION_CODE", "RULE_NAME", "POLICY_NAME", "IMAGE", "KEY", "YOUR-CA", "PROXY", "PORT", "PROXY_URL"} // or printed by the step before
 	for _, goos := range []string{"linux", "windows", "darwin"} {
 		v := causes.Values{"goos": goos}
 		for _, name := range []string{"instance", "node", "region", "account", "role", "profile", "servicerole", "vpc", "subnet", "sg", "cidr", "cluster", "service", "endpoint", "address", "action", "resource", "policy", "policyid", "proxy", "noproxy",

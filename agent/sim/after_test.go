@@ -844,10 +844,10 @@ func (a *aftermath) filled(setting string) string {
 		return setting
 	}
 	p := a.Proxies[len(a.Proxies)-1]
-	if strings.Contains(setting, "PROXY_USER:PROXY_PASSWORD@") {
+	if strings.Contains(setting, "PROXY_URL") {
 		a.Proxies[len(a.Proxies)-1].Login = basicLogin(url.UserPassword("host", "told-by-admin"))
 	}
-	return strings.NewReplacer("PROXY:PORT", net.JoinHostPort(p.Name, fmt.Sprint(p.Port)), "PROXY_USER:PROXY_PASSWORD@", "host:told-by-admin@").Replace(setting)
+	return strings.NewReplacer("PROXY:PORT", net.JoinHostPort(p.Name, fmt.Sprint(p.Port)), "PROXY_URL", "http://host:told-by-admin@"+net.JoinHostPort(p.Name, fmt.Sprint(p.Port))).Replace(setting)
 }
 
 // basicLogin is what a client sends of a login.

@@ -1,9 +1,6 @@
 package causes
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // proxyDropIn writes the proxy of the agent's service.
 const proxyDropIn = "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nEnvironment=\"http_proxy={proxy}\" \"https_proxy={proxy}\" \"no_proxy={noproxy}\"\\n' > /etc/systemd/system/{unit}.d/zz-proxy.conf"
@@ -36,17 +33,14 @@ func WriteProxy(says string) []Step {
 	return []Step{linux.asRoot(says, proxyDropIn), proxyMac, proxyWindows}
 }
 
-// LogInToProxy gives the agent's service a login of its proxy.
-func LogInToProxy(scheme, host string, port int) []Step {
-	if scheme == "" || !Safe(host) {
-		scheme, host = "http", "PROXY"
-	}
-	url := fmt.Sprintf("%s://PROXY_USER:PROXY_PASSWORD@%s:%d", scheme, host, port)
-	const says = "Give the service a login of the proxy, which its administrator knows"
+// LogInToProxy gives the agent's service a login of its proxy. The whole URL is left to the
+// reader: what stands between // and @ is taken out of all that is printed.
+func LogInToProxy() []Step {
+	const says = "Give the service a login of the proxy, which its administrator knows; percent-encode special characters in it"
 	return []Step{
-		linux.asRoot(says+"; percent-encode special characters, and write %%%% for each percent sign", proxyDropInOf(url)+" && chmod 600 /etc/systemd/system/{unit}.d/zz-proxy.conf"),
+		linux.asRoot(says+", and write %%%% for each percent sign", proxyDropInOf("PROXY_URL")+" && chmod 600 /etc/systemd/system/{unit}.d/zz-proxy.conf"),
 		proxyMac,
-		windows.asRoot(says+"; percent-encode special characters", strings.ReplaceAll(proxyWindows.Command, "{proxy}", url)),
+		windows.asRoot(says, strings.ReplaceAll(proxyWindows.Command, "{proxy}", "PROXY_URL")),
 	}
 }
 

@@ -134,7 +134,8 @@ func (y Symptom) name() string { return y.Place + "\x00" + strings.Join(y.Words,
 // one that the agent writes it for.
 func inLine(line string, sig facts.Signature, known bool) []Found {
 	var out []Found
-	if known && (sig.Kind == facts.KindNoise || sig.Kind == facts.KindSuccess || sig.Kind == facts.KindInfo) {
+	// The fault of a caller's plug-in is information to the node, and what whoever pastes it asks for.
+	if known && (sig.Kind == facts.KindNoise || sig.Kind == facts.KindSuccess || sig.Kind == facts.KindInfo && sig.ID != facts.SigSessionClient) {
 		return nil
 	}
 	for _, y := range Table {

@@ -36,18 +36,16 @@ var (
 
 // mustMend are the causes that nobody mends from the host or from its account, and who does.
 var mustMend = map[string]string{
-	"websocket-blocked":    "who runs the proxy or firewall on the way",
-	"vpce-private-dns-off": "who runs the resolver that this host asks",
-	"os-unsupported":       "who chooses the operating system",
-	"proxy-refuses":        "who runs the proxy",
-	"proxy-unreachable":    "who runs the proxy",
+	"websocket-blocked": "who runs the proxy or firewall on the way",
+	"os-unsupported":    "who chooses the operating system",
+	"proxy-refuses":     "who runs the proxy",
+	"proxy-unreachable": "who runs the proxy",
 }
 
 // staysOpen are situations that do not close here, and why.
 var staysOpen = map[string]string{
 	"host-root-filesystem-full":                   "who knows which files nobody needs: the box has no journals that could be dropped",
 	"net-resolver-does-not-answer":                "who runs the resolvers, of which none answers",
-	"wild-large-packets-are-lost":                 "nobody: the box loses packets of every size, not the large ones",
 	"perm-online-node-agent-update-patch-buckets": "the next download, which nothing tries here: its refusal counts for a day",
 	"wild-scp-denies-the-data-channel-only":       "the next session, which nothing tries here: its refusal counts for a day",
 }
