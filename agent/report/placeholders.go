@@ -85,8 +85,18 @@ func blanksIn(fix []Step) []string {
 // blankNote says what goes in place of the words in capitals; empty: there are none.
 func blankNote(r *Report, fix []Step) string {
 	var parts []string
-	for _, w := range blanksIn(fix) {
-		parts = append(parts, w+": "+blanks[w])
+	words := blanksIn(fix)
+	for i, w := range words {
+		if slices.ContainsFunc(words[:i], func(o string) bool { return blanks[o] == blanks[w] }) {
+			continue // said with the other
+		}
+		same := w
+		for _, o := range words[i+1:] {
+			if blanks[o] == blanks[w] {
+				same += ", " + o
+			}
+		}
+		parts = append(parts, same+": "+blanks[w])
 	}
 	note := strings.Join(parts, "; ")
 	if !r.Redacted { // the commands that look values up are filled in as far as this host knows

@@ -83,7 +83,11 @@ func (t *screen) stepCommand(s Step) []string {
 // stepNotes say what goes in place of words in capitals, and what is not shown.
 func (t *screen) stepNotes(shown []Step, left int, otherWays bool) []string {
 	var notes []string
-	if n := blankNote(t.r, shown); n != "" {
+	n := blankNote(t.r, shown)
+	if n != "" && t.cut.long {
+		n = strings.Join(blanksIn(shown), ", ") + ": `where to find them: -v`"
+	}
+	if n != "" {
 		notes = append(notes, capital(n))
 	}
 	if left > 0 {

@@ -119,7 +119,7 @@ func TestPanicBlamesNobody(t *testing.T) {
 		if b.asked.Load() < b.n.Load() {
 			return // asked less often this time
 		}
-		if !slices.ContainsFunc(f.Sources, func(s facts.Source) bool { return s.Error == "panic: boom" }) {
+		if !slices.ContainsFunc(f.Sources, func(s facts.Source) bool { return s.Error == "an error in ssm-doctor: boom" }) {
 			t.Errorf("%s: no source tells of it", at)
 		}
 		if r.State != report.Unknown || r.RootCause != nil || len(r.Also) > 0 {

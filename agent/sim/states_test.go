@@ -289,7 +289,7 @@ var startHistories = []history{
 		s.Agent.Source = "hybrid" // it stored them before the network failed
 		s.Agent.Age, s.Principals["hybrid"].Life = sim.Duration(3*time.Hour), sim.Duration(-2*time.Hour)
 	}},
-	{"sessions-revoked", "unknown", "", "profile", func(s *sim.Scenario) {
+	{"keys-unknown-to-aws", "not-managed", "instance-profile-trust-broken", "profile", func(s *sim.Scenario) {
 		s.Principals["profile"].Revoked = true
 		sim.Refused(s, sim.Skipped+"UnrecognizedClientException: The security token included in the request is invalid."+sim.RequestID)
 	}},

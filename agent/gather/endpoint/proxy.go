@@ -92,6 +92,9 @@ func (p *Prober) connectProxy(ctx context.Context, u *url.URL, host string) (net
 			}
 		}
 	}
+	if out.c.Outcome == facts.Other && out.c.Error == noTimeLeft && begun >= silentTries {
+		out.c.Outcome = facts.Silent // on none of them, until no time was left
+	}
 	cancel()
 	wg.Wait()
 	for ; ended < begun; ended++ {
@@ -101,6 +104,10 @@ func (p *Prober) connectProxy(ctx context.Context, u *url.URL, host string) (net
 	}
 	return out.conn, out.c, out.shown
 }
+
+// silentTries is how many connections to a proxy, all without an answer when the time of an
+// endpoint ends, make it silent where packets are lost.
+const silentTries = 3
 
 // tryProxy is one try of connectProxy.
 func (p *Prober) tryProxy(ctx context.Context, u *url.URL, host string) tunnelled {

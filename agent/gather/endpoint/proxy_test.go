@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"bufio"
+	"context"
 	"encoding/base64"
 	"io"
 	"net"
@@ -183,7 +184,9 @@ func TestProxyIsHeard(t *testing.T) {
 				var f facts.Facts
 				e := facts.Endpoint{Service: "ssm", Host: gathertest.Regional("ssm"), Need: facts.NeedCore}
 				start := time.Now()
-				conn := NewProber(run, &f).Connect(t.Context(), &e)
+				ctx, cancel := context.WithTimeout(t.Context(), maxEndpoint) // as for each endpoint
+				defer cancel()
+				conn := NewProber(run, &f).Connect(ctx, &e)
 				if (conn != nil) != (c.want == facts.OK) || e.Proxy.Outcome != c.want {
 					t.Errorf("%v, %+v", conn, e.Proxy)
 				}
