@@ -144,6 +144,9 @@ func TestNoSecretOfPolicies(t *testing.T) {
 	}
 	for p, place := range slices.Sorted(maps.Keys(places)) {
 		for i, form := range foreignForms {
+			if i%3 != p%3 && os.Getenv("SSM_DOCTOR_SECRETS") != "all" {
+				continue
+			}
 			if strings.Contains("role name sid all: role all: policy all: profile all: sid", place) && (strings.HasPrefix(form, "pass=") || !strings.ContainsAny(form, " :'\"=;#?<")) {
 				continue // a name as IAM takes it
 			}

@@ -52,7 +52,7 @@ func TestServeOutsidePage(t *testing.T) {
 			if m := regexp.MustCompile(`msg=listening address=(\S+)`).FindStringSubmatch(lines.Text()); m != nil {
 				address = m[1]
 			}
-			if !strings.Contains(lines.Text(), `msg="first verdict"`) {
+			if !strings.Contains(lines.Text(), `msg="first verdict since the start"`) {
 				continue
 			}
 			for _, page := range []string{"/", "/report.html"} {
