@@ -131,8 +131,10 @@ func judgeStall(n *node.Node, e facts.Endpoint, what text.Text, handshake bool) 
 		return unread(e.Host+" accepts connections on 443 and then falls silent, and whether it is for the size of packets was not read", e.Stall).failing(Blocks)
 	case measured && s.Small == facts.OK && s.Unacked+s.Retransmits > 0:
 		fd = stops(n, "path-mtu-blackhole", Proven, "%s accepts connections on 443, but a %s %s; with segments of %d bytes it works: larger packets do not arrive (MTU)", e.Host, part, what, facts.SmallSegment)
-	case measured && s.Small != "" && s.Small != facts.OK:
-		fd = stops(n, "network-no-egress", Likely, "%s accepts connections on 443, but a %s %s, with small packets neither: a firewall or inspection device on the way drops it", e.Host, part, what).fix(filterSteps(n, e)...)
+	case measured && s.Small != "" && s.Small != facts.OK && s.Small != facts.Other:
+		steps := filterSteps(n, e)
+		steps[0].Text = strings.Replace(steps[0].Text, ", without inspection;", ", without inspection; the size of packets (MTU) is not the reason, since small ones are not answered either;", 1)
+		fd = stops(n, "network-no-egress", Likely, "%s accepts connections on 443, but a %s %s, with small packets neither: a firewall or inspection device on the way drops it", e.Host, part, what).fix(steps...)
 	default:
 		fd = stops(n, "network-no-egress", Likely, "%s accepts connections on 443, but a %s %s: a firewall on the way, or packets that are too large for the path (MTU)", e.Host, part, what).fix(silenceSteps(n, e)...)
 	}

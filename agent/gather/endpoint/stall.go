@@ -3,6 +3,7 @@ package endpoint
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"time"
 
@@ -75,6 +76,9 @@ func (p *Prober) small(ctx context.Context, address, host string) facts.Outcome 
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	tc := tls.Client(conn, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, InsecureSkipVerify: true})
 	if err := tc.HandshakeContext(ctx); err != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) { // which closed the connection
+			return facts.Timeout
+		}
 		return TCPOutcome(err)
 	}
 	h, _ := p.get(ctx, tc, gather.NewAnswerReader(tc), host, "/", nil)
