@@ -145,8 +145,8 @@ func TestNoSecretComesOut(t *testing.T) {
 		forms := secretForms // all of them with all places: 4 min
 		if os.Getenv("SSM_DOCTOR_SECRETS") != "all" {
 			forms = nil
-			for i := range 6 {
-				forms = append(forms, secretForms[(p*6+i)%len(secretForms)])
+			for i := range 10 {
+				forms = append(forms, secretForms[(p*10+i)%len(secretForms)])
 			}
 		}
 		planted += len(forms)
