@@ -63,7 +63,7 @@ const (
 // last letter. A short one has to be a word of its own.
 var secretNames = func() (in [256][]secretName) {
 	for _, n := range []secretName{
-		{"password", certain, false}, {"passwd", certain, false}, {"passphrase", certain, false}, {"passcode", certain, false}, {"pass", certain, false}, {"passw", certain, false},
+		{"password", certain, false}, {"passwd", certain, false}, {"passphrase", certain, false}, {"passcode", certain, false}, {"pass", certain, false}, {"passw", certain, false}, {"passwort", certain, false}, {"kennwort", certain, false},
 		{"pwd", directory, false}, {"pw", certain, true}, {"psk", certain, true}, {"otp", certain, true}, {"tokencode", certain, false}, {"mfacode", certain, false},
 		{"secret", certain, false}, {"secretkey", certain, false}, {"secretaccesskey", certain, false}, {"accesskey", certain, false}, {"apikey", certain, false},
 		{"sharedkey", certain, false}, {"accountkey", certain, false}, {"masterkey", certain, false}, {"signingkey", certain, false}, {"encryptionkey", certain, false}, {"privatekey", maybe, false},
@@ -113,6 +113,12 @@ func nameKind(s string, from, to int) secretKind {
 		buf[n], at[n] = c, i
 	}
 	low := buf[n:]
+	if strings.Contains(string(low), "secretkey") || strings.Contains(string(low), "secretaccesskey") { // SECRET_KEY_BASE
+		return certain
+	}
+	if name == "passwd" && from > 0 && s[from-1] == '/' { // /etc/passwd: permission denied
+		return maybe
+	}
 	for range 2 {
 		if len(low) < 2 {
 			return noSecret
@@ -196,6 +202,13 @@ func secretBehind(s string, from, i int, kind secretKind) (a, z int) {
 	}
 	a = skipBlanks(s, j)
 	spaced := a > j || said
+	below := false // on the next line
+	if a < len(s) && (s[a] == '\n' || s[a] == '\r') && sep != "" && sep != "," {
+		below = true
+		for a < len(s) && (s[a] == '\n' || s[a] == '\r' || s[a] == ' ' || s[a] == '\t') {
+			a++
+		}
+	}
 	if a == len(s) || strings.HasPrefix(s[a:], removed) {
 		return 0, 0
 	}
@@ -207,7 +220,7 @@ func secretBehind(s string, from, i int, kind secretKind) (a, z int) {
 	switch {
 	case quote != "":
 		z = endOfQuoted(s, a, quote)
-	case a < len(s) && s[a] == '{': // what is in it has names of its own
+	case a < len(s) && s[a] == '{' && membersAt(s, a+1): // what is in it has names of its own
 		return 0, 0
 	case a < len(s) && s[a] == '[' && (named != "" || sep == "="):
 		a++
@@ -219,10 +232,19 @@ func secretBehind(s string, from, i int, kind secretKind) (a, z int) {
 	default:
 		z = endOfWord(s, a, encoded)
 	}
-	if v := s[a:z]; v == "" || isNoSecret(s[:from], v, kind, spaced && quote == "" && (sep == ":" || said), said, isOption && sep == "") {
+	if v := s[a:z]; v == "" || isNoSecret(s[:from], v, kind, below || spaced && quote == "" && (sep == ":" || said), said, isOption && sep == "") {
 		return 0, 0
 	}
 	return a, z
+}
+
+// membersAt reports whether an object of JSON goes on at i.
+func membersAt(s string, i int) bool {
+	for i < len(s) && s[i] <= ' ' {
+		i++
+	}
+	_, quote := quoteAt(s, i)
+	return quote != "" || i == len(s) || s[i] == '}'
 }
 
 // assigning are the signs that stand between a name and its value. The longer ones come first.
@@ -267,15 +289,22 @@ func skipBlanks(s string, i int) int {
 	return i
 }
 
-// endOfQuoted is where the quotation ends that begins at i.
+// endOfQuoted is where the quotation ends that begins at i. With n backslashes before the
+// marks, one within has n+1 more, and each backslash of the value is 2(n+1) of them.
 func endOfQuoted(s string, i int, quote string) int {
+	mark := strings.TrimLeft(quote, "\\")
+	n, run := len(quote)-len(mark), 0
 	for z := i; z < len(s); z++ {
 		switch {
 		case s[z] == '\n' || s[z] == '\r':
 			return z
-		case strings.HasPrefix(s[z:], quote) && (quote[0] == '\\' || s[z-1] != '\\'):
-			return z
+		case s[z] == '\\':
+			run++
+			continue
+		case strings.HasPrefix(s[z:], mark) && run%(2*(n+1)) == n:
+			return z - n
 		}
+		run = 0
 	}
 	return len(s)
 }
@@ -286,7 +315,7 @@ func endOfWord(s string, i int, encoded bool) int {
 	z := i
 	for z < len(s) {
 		switch c := s[z]; {
-		case c <= ' ' || c == '"' || c == '\'' || c == '`' || c == '<':
+		case c <= ' ' || c == '"' || c == '\'' || c == '`' || strings.HasPrefix(s[z:], "</"):
 			return z
 		case c == '\\' && z+1 < len(s) && strings.IndexByte(`"'\`, s[z+1]) >= 0:
 			return z
@@ -324,7 +353,7 @@ func isNoSecret(before, v string, kind secretKind, loose, said, isOption bool) b
 	switch {
 	case v == "" || isOption && v[0] == '-':
 		return true
-	case len(v) >= 16 && hasAnyPrefix(v, []string{"AKIA", "ASIA", "ABIA", "ACCA"}): // the id of a key, of which its kind is shown
+	case reKeyID.MatchString(v): // its kind is shown
 		return true
 	case loose && reErrorName.MatchString(v), rePlaceholder.MatchString(v):
 		return true
@@ -348,7 +377,7 @@ var settings = map[string]bool{"optional": true, "basic": true, "digest": true, 
 // inARN reports whether the last word of text begins an ARN, of which "secret" is a part.
 func inARN(s string) bool {
 	i := strings.LastIndex(s[max(0, len(s)-100):], "arn:aws")
-	return i >= 0 && !strings.ContainsAny(s[max(0, len(s)-100)+i:], " \t\n\"'")
+	return i >= 0 && !strings.ContainsAny(s[max(0, len(s)-100)+i:], " \t\n\"',;&")
 }
 
 // isKnown reports whether all of a value is recognised as in a line of a log.
@@ -365,6 +394,7 @@ func otherOption(before string) bool {
 }
 
 var (
+	reKeyID       = pattern.New(`^(?:AKIA|ASIA|ABIA|ACCA)(?:[A-Z0-9]{12,}|…)$`)
 	reOtherOption = pattern.New(`\b(?:mkdir|cp|install|ps|pgrep|pidof|ssh|scp|nc|ncat|nmap|journalctl|iptables|ip6tables|tar|useradd|perl|python3?|make|patch|docker run|podman run|ss|lsof|kill|taskset|git|touch|read|unzip|sysctl|systemctl|tcpdump)\b`)
 	rePorts       = pattern.New(`^[0-9.]+(?:[:/-][0-9a-z]+)*$`)
 	// What a reader has to fill in: ACTIVATION_CODE, <code>, $CODE.
