@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -26,6 +27,19 @@ func TestNodeManaged(t *testing.T) {
 		{name: "throttled since, and connected", fault: func(f *facts.Facts) {
 			refuse(f, facts.SigHealthFailed, time.Minute, "ThrottlingException", "Rate exceeded")
 		}, want: want{status: Warn, says: "accepted by its channel; its heartbeats are answered ThrottlingException, last 60 s ago"}},
+		{name: "refused, then throttled, and connected", fault: func(f *facts.Facts) {
+			refuse(f, facts.SigHealthFailed, 2*time.Minute, "AccessDeniedException", "not authorized")
+			refuse(f, facts.SigHealthFailed, time.Minute, "ThrottlingException", "Rate exceeded")
+			last := len(f.Log.Matches.Value) - 1 // of one entry the log keeps the latest
+			f.Log.Matches.Value = slices.Delete(f.Log.Matches.Value, last-1, last)
+		}, want: want{status: Unknown, says: "followed by a failure"}},
+		{name: "only heartbeats, throttled, and connected", fault: func(f *facts.Facts) {
+			f.Credentials.Runtime = facts.Absent[facts.Runtime]("no file", "")
+			f.Log.Matches.Value = slices.DeleteFunc(f.Log.Matches.Value, func(m facts.Match) bool {
+				return m.ID != facts.SigStart && m.ID != facts.SigHealthOK
+			})
+			refuse(f, facts.SigHealthFailed, time.Minute, "ThrottlingException", "Rate exceeded")
+		}, want: want{status: Unknown, says: "no accepted call is on record"}},
 		{name: "refused since, and connected", fault: func(f *facts.Facts) {
 			refuse(f, facts.SigHealthFailed, time.Minute, "AccessDeniedException", "not authorized")
 		}, want: want{status: Unknown, says: "followed by a failure"}},

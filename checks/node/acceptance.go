@@ -58,7 +58,10 @@ func lastFailure(n *Node) facts.Match {
 		case m.ID == facts.SigRegisterFailed && n.Identity.HybridMeant == No:
 			// somebody tried to register an EC2 instance, which needs none
 		case m.ID == facts.SigHealthFailed && n.Channel.Connected == Yes && IsServiceError(n.CodeOf(m)):
-			// its channel says more than an answer that is no refusal
+			// its channel says more than an answer that is no refusal, if none was before
+			if r := n.refusedBefore(m); r.Last.After(last.Last) && !isAhead(n.Facts, r.Last) {
+				last = r
+			}
 		case slices.Contains(ofRenewal, m.ID) && n.Agent.Worker != No && m.Last.After(held.Since) && held.Valid(m.Last):
 		case saysNodeFailed(m.ID) && m.Last.After(last.Last) && !isAhead(n.Facts, m.Last):
 			last = m
@@ -87,6 +90,18 @@ func (n *Node) CodeOf(m facts.Match) string {
 		}
 	}
 	return ""
+}
+
+// refusedBefore is an entry at the latest time at which it quotes a refusal, and no service
+// error; the time is zero where none was seen.
+func (n *Node) refusedBefore(m facts.Match) facts.Match {
+	m.Last = time.Time{}
+	for _, r := range n.Facts.Log.Refusals.Some() {
+		if r.Match == m.ID && r.At.After(m.Last) && r.Code != "" && !IsServiceError(r.Code) {
+			m.Last, m.Text = r.At, r.Text
+		}
+	}
+	return m
 }
 
 // ofRenewal are the entries of a renewal of credentials that failed.
@@ -124,7 +139,8 @@ func workerStarted(n *Node) Proof {
 
 // successTime is the latest occurrence of a success that may count; zero: none.
 // The line of a heartbeat comes before its call, and only a failure follows it: a
-// heartbeat counts once its answer is due, if no failure came with or after it.
+// heartbeat counts once its answer is due, if no failure came with or after it, not even one
+// that says nothing of the node.
 // Source: amazon-ssm-agent, agent/health/healthcheck.go.
 func successTime(n *Node, m facts.Match, failed facts.Match) time.Time {
 	at := m.Last
@@ -132,7 +148,7 @@ func successTime(n *Node, m facts.Match, failed facts.Match) time.Time {
 		if n.Age(at) <= answerDue(n, failed) {
 			at = m.Before
 		}
-		if n.Age(at) <= answerDue(n, failed) || !failed.Last.Before(at) {
+		if n.Age(at) <= answerDue(n, failed) || !failed.Last.Before(at) || !at.After(unanswered(n)) {
 			return time.Time{}
 		}
 	}
@@ -140,6 +156,14 @@ func successTime(n *Node, m facts.Match, failed facts.Match) time.Time {
 		return time.Time{}
 	}
 	return at
+}
+
+// unanswered is when a heartbeat last failed, whatever that says of the node.
+func unanswered(n *Node) time.Time {
+	if m := n.Log.Last(facts.SigHealthFailed); !isAhead(n.Facts, m.Last) {
+		return m.Last
+	}
+	return time.Time{}
 }
 
 // answerDue is how long the answer to a heartbeat may take here.
