@@ -160,7 +160,7 @@ func sedWrites(ops []string, to string) ([]Change, bool) {
 	case strings.Contains(to, "/"):
 		return []Change{{FileEdited, to, program}}, true
 	case to == "preferences.json":
-		return []Change{{PreferenceSet, between(program, `("`, `"`), strings.Trim(between(program, `)/\1`, "/"), `"`)}}, true
+		return []Change{{PreferenceSet, between(program, `("`, `"`), strings.Trim(between(program, `)#\1`, "#"), `"`)}}, true
 	case strings.Contains(program, `"Effect": "Allow"`):
 		return []Change{{Drafted, to, allowing(program) + " of " + ops[len(ops)-1]}}, true
 	}

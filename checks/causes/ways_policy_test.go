@@ -56,3 +56,27 @@ func TestAddStatement(t *testing.T) {
 		}
 	}
 }
+
+// TestSetPreference: one preference is changed, also to a value with slashes in it, which is
+// what the ARN of a key has.
+func TestSetPreference(t *testing.T) {
+	t.Parallel()
+	const in = `{"schemaVersion":"1.0","inputs":{"kmsKeyId" : "gone","runAsEnabled":true}}`
+	for _, c := range []struct{ key, value, put, want string }{
+		{"kmsKeyId", `"KEY_ARN"`, "arn:aws:kms:eu-central-1:111122223333:key/0a", `{"schemaVersion":"1.0","inputs":{"kmsKeyId":"arn:aws:kms:eu-central-1:111122223333:key/0a","runAsEnabled":true}}`},
+		{"kmsKeyId", `""`, "", `{"schemaVersion":"1.0","inputs":{"kmsKeyId":"","runAsEnabled":true}}`},
+		{"runAsEnabled", "false", "", `{"schemaVersion":"1.0","inputs":{"kmsKeyId":"gone","runAsEnabled":false}}`},
+	} {
+		command := strings.ReplaceAll(setPreference(c.key, c.value), "KEY_ARN", c.put)
+		if changes, known := ChangesOf(command, string(OperatorCLI)); !known || len(changes) == 0 || changes[0].On != c.key {
+			t.Errorf("%s: %v", c.key, changes)
+		}
+		_, edit, _ := strings.Cut(command, "| ")
+		edit, _, _ = strings.Cut(edit, " > ")
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", edit)
+		cmd.Stdin = strings.NewReader(in)
+		if got, err := cmd.Output(); err != nil || !sameJSON(string(got), c.want) {
+			t.Errorf("%s: %v\n%s", command, err, got)
+		}
+	}
+}
