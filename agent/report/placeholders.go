@@ -48,7 +48,7 @@ var blanks = map[string]string{
 	"PORT":              "the port of the proxy",
 	"PROFILE_NAME":      "one whose role has AmazonSSMManagedInstanceCore (`aws iam list-instance-profiles --query 'InstanceProfiles[].[InstanceProfileName,Roles[0].RoleName]'`)",
 	"PROXY_URL":         "the URL of the proxy with a login in it: user, colon, password and @ before its host",
-	"PROXY":             "the URL of the proxy, such as http://proxy.example:3128",
+	"PROXY":             "the host name of the proxy, such as proxy.example",
 	"REGION":            "the Region of the node, such as eu-central-1 (`aws configure get region` prints yours)",
 	"RESOLVER":          "a DNS server",
 	"RESOURCE_ARN":      "what was refused",
