@@ -90,7 +90,7 @@ func judgeProxy(n *node.Node, p facts.ProxyProbe) Finding {
 	case facts.Refused, facts.Timeout, facts.NoRoute:
 		return otherProxy(n, saw(blocks("proxy-unreachable", Proven, "the proxy %s cannot be reached: %s", where, text.Or(p.Error, string(p.Outcome)))))
 	case facts.Silent:
-		return otherProxy(n, saw(stops(n, "proxy-unreachable", Likely, "the proxy %s accepts connections, and does not answer a CONNECT in time: it hangs, or what is sent does not reach it", where)))
+		return otherProxy(n, saw(stops(n, "proxy-unreachable", Likely, "the proxy %s accepts connections, and does not answer a CONNECT in time: it hangs, or takes longer than a second", where)))
 	case facts.Reset:
 		return saw(stops(n, "proxy-refuses", Likely, "the proxy %s closes connections without an answer to CONNECT", where))
 	}
