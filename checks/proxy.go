@@ -3,6 +3,7 @@ package checks
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/causes"
@@ -92,10 +93,10 @@ func judgeProxy(n *node.Node, p facts.ProxyProbe) Finding {
 	case facts.Silent:
 		return otherProxy(n, saw(stops(n, "proxy-unreachable", Likely, "the proxy %s accepts connections, and does not answer a CONNECT in time: it hangs, or takes longer than a second", where)))
 	case facts.Reset:
-		return saw(stops(n, "proxy-refuses", Likely, "the proxy %s closes connections without an answer to CONNECT", where))
+		return saw(stops(n, "proxy-refuses", Likely, "the proxy %s closes connections without an answer to CONNECT", where)).fix(allowSteps(n)...)
 	}
 	if p.Status >= 400 {
-		return saw(blocks("proxy-refuses", Likely, "the proxy %s answers CONNECT with HTTP %d", where, p.Status))
+		return saw(blocks("proxy-refuses", Likely, "the proxy %s answers CONNECT with HTTP %d", where, p.Status)).fix(allowSteps(n)...)
 	}
 	return unknown("proxy %s: %s", where, text.Or(p.Error, string(p.Outcome))).failing(Blocks)
 }
@@ -182,18 +183,17 @@ func allowSteps(n *node.Node) []causes.Step {
 			names += " " + e.Host
 		}
 	}
-	fix := causes.Get("proxy-refuses").Fix
-	if names == "" {
-		return fix
+	fix := slices.Clone(causes.AskForConnect)
+	if names != "" {
+		fix[0].Text, fix[0].Command = "Let the proxy's administrator allow CONNECT to port 443 of these names, without login for this host; the names to give", "echo"+names
 	}
-	out := []causes.Step{{Text: "Let the proxy's administrator allow CONNECT to port 443 of these names, without login for this host; the names to give", Command: "echo" + names, Where: causes.OnHost}}
-	return append(out, fix[len(fix)-2:]...)
+	return fix
 }
 
 // loginSteps are for a proxy that asks for a login.
 func loginSteps(n *node.Node) []causes.Step {
 	ask := allowSteps(n)[0]
-	ask.Text, ask.Alternative = "Or let"+strings.TrimPrefix(ask.Text, "Let"), true
+	ask.Text, ask.Alternative = "Or "+strings.ToLower(ask.Text[:1])+ask.Text[1:], true
 	return append(append(causes.LogInToProxy(), ask), causes.Reload...)
 }
 
@@ -233,7 +233,11 @@ func blameTunnel(n *node.Node) (Finding, bool) {
 				return by, true
 			}
 			fd = blocks(cause, sure, "the agent's proxy does not connect to %s: %s", e.Host, seen).with("endpoint", e.Host)
-			if cause == "proxy-refuses" && e.Proxy.Status != 407 {
+			switch {
+			case cause != "proxy-refuses":
+			case e.Proxy.Status == 407:
+				fd = fd.fix(loginSteps(n)...)
+			default:
 				fd = fd.fix(allowSteps(n)...)
 			}
 			if p, ok := n.Facts.Agent.ServiceProxy.Get(); ok {

@@ -1,9 +1,12 @@
 package checks
 
 import (
+	"strings"
 	"testing"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/factstest"
+	"ssm-doctor/checks/node"
 )
 
 // proxyEnds is a proxy of the service that answers so.
@@ -88,4 +91,41 @@ func TestProxy(t *testing.T) {
 	}
 	judge(t, Proxy, table)
 	judgeUnread(t, Proxy, table)
+}
+
+// TestProxyRefusalSteps: the first step is a login where the proxy asks for one, and else
+// the proxy's administrator; what the probe has seen is not asked again.
+func TestProxyRefusalSteps(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		fault func(*facts.Facts)
+		login bool
+	}{
+		{"login", proxyEnds(facts.WantsLogin, 407, ""), true},
+		{"login for the channel only", netAll(proxyEnds(facts.OK, 200, ""), netProxied(facts.Connect{Outcome: facts.WantsLogin, Status: 407}, "ssmmessages", "ec2messages")), true},
+		{"forbidden", proxyEnds(facts.Forbidden, 403, ""), false},
+		{"forbidden for the channel only", netAll(proxyEnds(facts.OK, 200, ""), netProxied(facts.Connect{Outcome: facts.Forbidden, Status: 403}, "ssmmessages", "ec2messages")), false},
+		{"fails", proxyEnds(facts.Other, 503, ""), false},
+		{"hangs up", netAll(neverAccepted, proxyEnds(facts.Reset, 0, "")), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := factstest.Healthy(t, "profile")
+			tt.fault(f)
+			fd := Proxy.Judge(node.Of(f))
+			if fd.Cause != "proxy-refuses" || len(fd.Fix) == 0 {
+				t.Fatalf("%s, %d steps", fd.Cause, len(fd.Fix))
+			}
+			asks := strings.Contains(fd.Fix[0].Text, "administrator allow") || strings.Contains(fd.Fix[0].Text, "administrator to allow")
+			if login := strings.Contains(fd.Fix[0].Command, "PROXY_URL"); login != tt.login || asks == tt.login {
+				t.Errorf("first step: %s", fd.Fix[0].Text)
+			}
+			for _, s := range fd.Fix {
+				if strings.HasPrefix(s.Text, "If it") || strings.Contains(s.Text, "the proxy answers") {
+					t.Errorf("asks what was seen: %s", s.Text)
+				}
+			}
+		})
+	}
 }

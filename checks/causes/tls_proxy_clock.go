@@ -44,6 +44,25 @@ func LogInToProxy() []Step {
 	}
 }
 
+// AskForConnect is the remedy where the rules of a proxy do not let an endpoint through.
+var AskForConnect = []Step{
+	onHost("Ask the proxy's administrator to allow CONNECT to port 443 of these names, without a login", "echo ssm.{region}.{domain} ssmmessages.{region}.{domain}"),
+	restart, verify,
+}
+
+// refusedByProxy is for readers of the cause alone. A report knows which of the two it is.
+func refusedByProxy() []Step {
+	steps := LogInToProxy()
+	for i := range steps {
+		steps[i].Text = "If it asks for a login (407): " + lowerFirst(steps[i].Text)
+	}
+	ask := AskForConnect[0]
+	ask.Text = "If its rules refuse the names (403): " + lowerFirst(ask.Text)
+	return append(append(steps, ask), Reload...)
+}
+
+func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
+
 var pathCauses = []Cause{
 	Cause{
 		ID: "tls-untrusted-ca", Group: "tls-proxy-clock", Severity: Critical, Title: "certificate not trusted",
@@ -95,11 +114,8 @@ var pathCauses = []Cause{
 	Cause{
 		ID: "proxy-refuses", Group: "tls-proxy-clock", Severity: Critical, Title: "proxy refuses the connection",
 		Meaning: "The agent's proxy answers CONNECT to a Systems Manager endpoint with a refusal: it asks for a login (407), or its rules do not allow the name (403).",
-		Fix: []Step{
-			onHost("Ask the proxy's administrator to allow CONNECT to port 443 of these names, without a login", "echo ssm.{region}.{domain} ssmmessages.{region}.{domain}"),
-			restart, verify,
-		},
-		Docs: []string{docProxy},
+		Fix:     refusedByProxy(),
+		Docs:    []string{docProxy},
 	},
 	Cause{
 		ID: "proxy-unreachable", Group: "tls-proxy-clock", Severity: Critical, Title: "proxy cannot be reached",
