@@ -99,3 +99,18 @@ func TestWrapped(t *testing.T) { // alone, since it measures
 		t.Errorf("%d MiB were taken", n>>20)
 	}
 }
+
+// TestMarkNoLinks: an address in the name of a host is no link in a ticket.
+func TestMarkNoLinks(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"https://evil.example":  `https:\//evil.example`,
+		"www.evil.example":      `www\.evil.example`,
+		"<ftp://evil.example>":  `\<ftp:\//evil.example\>`,
+		"arn:aws:ssm:a/b 14:05": "arn:aws:ssm:a/b 14:05",
+	} {
+		if got := mark(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}

@@ -283,7 +283,7 @@ func writeCSV(w io.Writer, s *Summary) error {
 	return c.Error()
 }
 
-// mark is a foreign text in Markdown: nothing of it is taken for a sign.
+// mark is a foreign text in Markdown: nothing of it is taken for a sign or becomes a link.
 func mark(s string) string {
 	var b strings.Builder
 	for _, r := range report.Printable(s) {
@@ -292,8 +292,11 @@ func mark(s string) string {
 		}
 		b.WriteRune(r)
 	}
-	return b.String()
+	return noLinks.Replace(b.String())
 }
+
+// noLinks takes addresses apart that a renderer would make links of by itself.
+var noLinks = strings.NewReplacer("://", `:\//`, "www.", `www\.`, "WWW.", `WWW\.`)
 
 func writeMarkdown(w io.Writer, s *Summary) error {
 	var b strings.Builder

@@ -168,10 +168,10 @@ func mdChecks(b *strings.Builder, r *Report) {
 	b.WriteString("\n</details>\n\n")
 }
 
-var mdEscapes = strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "`", "\\`", "<", "&lt;", ">", "&gt;", "[", `\[`, "]", `\]`, "#", `\#`, "~", `\~`, "&", "&amp;", "!", `\!`, "@", "&#64;")
+var mdEscapes = strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "`", "\\`", "<", "&lt;", ">", "&gt;", "[", `\[`, "]", `\]`, "#", `\#`, "~", `\~`, "&", "&amp;", "!", `\!`, "@", "&#64;", "://", `:\//`, "www.", `www\.`, "WWW.", `WWW\.`)
 
-// mdText is text in which no sign is markup. An @
-// calls nobody.
+// mdText is text in which no sign is markup. An @ calls nobody, and an address is no link:
+// most that stand in a report were written by others.
 func mdText(s string) string { return mdEscapes.Replace(Printable(s)) }
 
 // mdNote is text of ours in which commands stand between backticks.
