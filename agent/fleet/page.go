@@ -159,7 +159,9 @@ func (s *Summary) pageClusters() *html.Node {
 				}
 				steps.AppendChild(x)
 			}
-			li.AppendChild(report.Folded("Remedy, as "+c.FixOf+" says it", steps))
+			remedy := report.Folded("Remedy, as "+c.FixOf+" says it", steps)
+			remedy.Attr = append(remedy.Attr, html.Attribute{Key: "class", Val: "remedy"}) // is printed too
+			li.AppendChild(remedy)
 		}
 		list.AppendChild(li)
 	}
