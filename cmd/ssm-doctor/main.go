@@ -18,6 +18,7 @@ import (
 	"syscall"
 
 	promversion "github.com/prometheus/common/version"
+	"github.com/spf13/cobra"
 
 	"ssm-doctor/agent/daemon"
 	"ssm-doctor/agent/report"
@@ -93,6 +94,9 @@ func (a *app) run(ctx context.Context, stopSignals func(), args []string) int {
 		args = []string{"version"} // no flag: SSM_DOCTOR_VERSION would set it
 	}
 	root := newRootCmd(a)
+	if len(args) > 0 && args[0] == cobra.ShellCompRequestCmd {
+		plainUsages(root)
+	}
 	root.SetArgs(pasted(args))
 	err := root.ExecuteContext(ctx)
 	var exit *exitError

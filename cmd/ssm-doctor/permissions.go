@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"ssm-doctor/agent/engine"
 	"ssm-doctor/agent/gather/awsapi"
@@ -88,7 +89,7 @@ func newPermissionsCmd(a *app) *cobra.Command {
 	fs.StringVar(&p.node.Directory, "directory", "", "directory `id` for domain-join")
 	fs.BoolVar(&p.node.Conditional, "conditional", false, "--minimal also grants what is needed in some situations only")
 	fs.StringVar(&p.failOn, "fail-on", "denied", "`when` the exit code is not 0: denied, never")
-	for flag, values := range map[string][]string{"output": report.PermissionFormats, "trust": iam.TrustKinds, "kind": {"ec2", "dhmc", "hybrid"}, "fail-on": {"denied", "never"}, "feature": featureChoices(), "probe": awsapi.ProbeFamilies} {
+	for flag, values := range map[string][]string{"output": report.PermissionFormats, "trust": iam.TrustKinds, "kind": {"ec2", "dhmc", "hybrid"}, "fail-on": {"denied", "never"}, "feature": featureChoices(), "probe": awsapi.ProbeFamilies, "partition": {"aws", "aws-cn", "aws-us-gov"}} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, choices(values))
 	}
 	return cmd
@@ -143,7 +144,7 @@ func (p *permissionFlags) validate(cmd *cobra.Command, args []string) error {
 	given := p.node
 	given.Region = p.region
 	if _, bad := given.Clean(); len(bad) > 0 && !slices.Equal(bad, []string{p.region}) {
-		return usagef("%q cannot go into a policy", bad)
+		return notForPolicy(cmd, bad)
 	}
 	for _, other := range []string{"boundary", "session-policy", "scp", "rcp", "endpoint-policy", "role", "all"} {
 		if cmd.Flags().Changed(other) && len(p.policies) == 0 && !p.diff {
@@ -151,6 +152,27 @@ func (p *permissionFlags) validate(cmd *cobra.Command, args []string) error {
 		}
 	}
 	return nil
+}
+
+// policyValues are the flags whose values go into policies, and what such a value looks like.
+var policyValues = [][2]string{
+	{"partition", "aws, aws-cn or aws-us-gov"}, {"account", "111122223333"}, {"bucket", "my-bucket/prefix"}, {"log-group", "/aws/ssm/output"},
+	{"parameter-path", "/app/prod"}, {"kms-key", "an id or ARN of a key"}, {"directory", "d-0123456789"},
+}
+
+// notForPolicy says which flag holds the first of the bad values.
+func notForPolicy(cmd *cobra.Command, bad []string) error {
+	for _, v := range policyValues {
+		f := cmd.Flags().Lookup(v[0])
+		given := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			given = list.GetSlice()
+		}
+		if slices.Contains(given, bad[0]) {
+			return usagef("--%s: %q cannot go into a policy; it looks like %s", f.Name, bad[0], v[1])
+		}
+	}
+	return usagef("%q cannot go into a policy", bad[0])
 }
 
 // run prints what was asked for.

@@ -143,7 +143,9 @@ func TestPermissionsUsage(t *testing.T) {
 		{[]string{"--trust", "lambda"}, "--trust must be one of ec2, hybrid, dhmc"},
 		{[]string{"--kind", "on-prem"}, "--kind must be one of"},
 		{[]string{"-o", "junit"}, "--output must be one of text, wide, json, csv"},
-		{[]string{"--account", "*", "--trust", "hybrid"}, "cannot go into a policy"},
+		{[]string{"--account", "*", "--trust", "hybrid"}, `--account: "*" cannot go into a policy; it looks like 111122223333`},
+		{[]string{"--partition", "china", "--trust", "hybrid"}, `--partition: "china" cannot go into a policy; it looks like aws,`},
+		{[]string{"--bucket", "fine,Not_Fine", "--minimal", "--feature", "core"}, `--bucket: "Not_Fine" cannot go into a policy`},
 		{[]string{"--minimal", "--region", "eu-west-1", "--account", "111122223333"}, "--minimal needs --feature"},
 	} {
 		code, out, errs := cli(t, append([]string{"permissions"}, c.args...)...)

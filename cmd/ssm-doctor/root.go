@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -70,6 +71,15 @@ func newRootCmd(a *app) *cobra.Command {
 		return usagef("%w (-h for help)", err)
 	})
 	return root
+}
+
+// plainUsages takes the marks of value names out of the flags' texts: help reads them, a
+// shell that completes flags shows them as they are.
+func plainUsages(cmd *cobra.Command) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Usage = strings.ReplaceAll(f.Usage, "`", "") })
+	for _, c := range cmd.Commands() {
+		plainUsages(c)
+	}
 }
 
 // noSuchCommand refuses words after the program's name that are not a command.
