@@ -27,8 +27,8 @@ const HistoryFile = "history.jsonl"
 // History is the list of changes of the node's state, oldest first. It lives
 // in memory and, when a file can be written, in that file: one line per change,
 // each with its checksum, so that a line torn by a crash is ignored and the
-// rest stays. A file that cannot be read or written costs the memory of the
-// past, nothing else; Err says so.
+// rest stays. When the file cannot be read or written, only the earlier
+// changes are lost; Err says why.
 type History struct {
 	mu    sync.Mutex
 	path  string // empty: in memory only

@@ -13,7 +13,7 @@ import (
 
 // Trim unmaps the pages of the program's own code and constants; those that are still
 // used come back from the page cache when they are. Most code runs at start and with
-// a run only, and the kernel maps it in generous pieces. They are never written
+// a run only, and the kernel maps more of it at a time than is used. They are never written
 // to, so nothing is lost; constants that a loader may have relocated are left alone.
 func Trim() {
 	maps, err := os.ReadFile("/proc/self/maps")

@@ -2,5 +2,5 @@
 
 package daemon
 
-// Trim does nothing: there is no plain way here.
+// Trim does nothing: this system has no simple way to unmap a program's own pages.
 func Trim() {}

@@ -208,7 +208,7 @@ func gatherOne(ctx context.Context, run *gather.Run, s gather.Source, f *facts.F
 	return r
 }
 
-// Judge only judges; it needs no host.
+// Judge makes a report of facts that were gathered before; it needs no host.
 func Judge(f *facts.Facts, o Options) *report.Report {
 	n := node.Of(f)
 	found := evaluate(n, o)

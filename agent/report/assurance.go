@@ -13,7 +13,7 @@ const (
 	Concluded      = "conclusion" // follows from what was seen, without being seen itself
 )
 
-// Sayers are all of them.
+// Sayers are all values of a cause's said_by.
 var Sayers = []string{SaidByHost, SaidByOperator, SaidByAWS, SaidByLog, Concluded}
 
 // saidBy tells whose word a cause is; empty where nothing is claimed.

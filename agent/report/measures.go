@@ -51,7 +51,7 @@ const (
 	OtherFailure = "other"
 )
 
-// FailureReasons are all of them.
+// FailureReasons are all reasons of failed requests.
 var FailureReasons = []string{AccessDenied, Throttled, NoAnswer, OtherFailure}
 
 // CallFailure counts the failed requests of one action in this run.

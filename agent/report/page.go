@@ -129,7 +129,7 @@ func part(id string, n *html.Node) *html.Node {
 	return n
 }
 
-// folded is what a click opens.
+// folded hides parts of a page until a click on the summary.
 func folded(summary any, parts ...any) *html.Node {
 	return tag("details", append([]any{tag("summary", summary)}, parts...)...)
 }

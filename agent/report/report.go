@@ -230,7 +230,8 @@ type Endpoint struct {
 	Need      string  `json:"need"` // core, fallback, feature
 }
 
-// Source is how one gatherer fared.
+// Source says whether one gatherer could read its part of the host, how long that took,
+// and why it could not.
 type Source struct {
 	Name     string  `json:"name"`
 	Success  bool    `json:"success"`

@@ -7,8 +7,8 @@ import (
 )
 
 // Terminal reports whether f is a console that understands escape sequences,
-// switching that on, and how many cells wide it is. A console that refuses is
-// treated as none: no colour, no glyphs outside ASCII.
+// switching that on, and how many cells wide it is. A console that refuses
+// counts as no terminal: no colour, no glyphs outside ASCII.
 func Terminal(f *os.File) (tty bool, width int) {
 	h := windows.Handle(f.Fd())
 	var mode uint32

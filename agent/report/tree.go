@@ -11,13 +11,13 @@ import (
 // Attr is an attribute of an element.
 type Attr = prop
 
-// Tag makes an element; see tag.
+// Tag makes an element of attributes, texts, elements and lists of them.
 func Tag(name string, parts ...any) *html.Node { return tag(name, parts...) }
 
 // Section is a part of a page with its heading.
 func Section(id, heading string, parts ...any) *html.Node { return section(id, heading, parts...) }
 
-// Folded is what a click opens.
+// Folded hides parts of a page until a click on the summary.
 func Folded(summary string, parts ...any) *html.Node { return folded(summary, parts...) }
 
 // Table has a caption and names its columns.
@@ -34,7 +34,7 @@ func Row(name any, cells ...any) *html.Node {
 	return r
 }
 
-// Command is one to copy.
+// Command is a command with a button that copies it.
 func Command(c string) *html.Node { return command(c) }
 
 // Heading is the head of a page: a verdict with its sign, in the colour of a state, and

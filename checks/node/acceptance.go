@@ -79,7 +79,7 @@ func lastFailure(n *Node) facts.Match {
 var serviceErrors = []string{"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown",
 	"InternalServerError", "InternalServerException", "InternalFailure", "InternalError", "ServiceUnavailable", "ServiceUnavailableException", "ServiceException"}
 
-// IsServiceError reports whether a code is one of those.
+// IsServiceError reports whether an error code says that the service could not answer now.
 func IsServiceError(code string) bool { return slices.Contains(serviceErrors, code) }
 
 // CodeOf is the error code of AWS that the latest of an entry quotes; empty: none was seen.

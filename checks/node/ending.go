@@ -201,7 +201,7 @@ func (n *Node) MemoryNotes() []facts.SystemNote {
 	return out
 }
 
-// RecentMemoryNotes are those of the last day, and those that do not say when.
+// RecentMemoryNotes are the MemoryNotes of the last day, and those without a time.
 func (n *Node) RecentMemoryNotes() []facts.SystemNote {
 	var out []facts.SystemNote
 	for _, m := range n.MemoryNotes() {

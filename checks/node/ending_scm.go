@@ -67,7 +67,7 @@ var scmErrors = map[uint32]ended{
 	0xC0000428: {"STATUS_INVALID_IMAGE_HASH", EndExec, "Code Integrity does not accept the signature of the program", []Step{scmPolicy, Reinstall}},
 }
 
-// StepsAgainst are the steps against who refuses the agent's program.
+// StepsAgainst are the steps that let the agent's program run again, by what blocks it.
 func StepsAgainst(by string) []Step {
 	if by == facts.ByDefender {
 		return []Step{scmScan}

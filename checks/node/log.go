@@ -41,7 +41,8 @@ type Entry struct {
 // Yes reports whether the entry is there.
 func (e Entry) Yes() bool { return e.Found == Yes }
 
-// Unread reports whether it may be there all the same.
+// Unread reports whether the log was not read well enough to say that the entry is not
+// there.
 func (e Entry) Unread() bool { return e.Found == Unknown }
 
 func logOf(f *facts.Facts) Log {

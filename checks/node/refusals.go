@@ -42,7 +42,7 @@ type Refusals struct {
 	Changed time.Time
 }
 
-// Outdated reports whether a refusal is of before a change of the policy.
+// Outdated reports whether a refusal was logged before the policy last changed.
 func (r Refusals) Outdated(at time.Time) bool { return !at.After(r.Changed) }
 
 func refusalsOf(n *Node) Refusals {
