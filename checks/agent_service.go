@@ -56,6 +56,9 @@ func judgeUnit(n *node.Node, u *facts.Unit) Finding {
 	named := func(format string, a ...any) Finding {
 		fd := stops(n, "agent-service-stopped", Proven, format, a...).
 			sawAt("state of "+u.Name, state.String(), n.ServiceManager(u.Name), u.StoppedSince).with("unit", u.Name)
+		if n.Agent.Core == node.Yes { // started by hand: it may be accepted, until the next boot
+			fd = fd.as(Breaks).add("; an agent runs outside of this service").saw("process table", "amazon-ssm-agent runs", n.Facts.Agent.Processes.From)
+		}
 		return sawEnd(n, fd, u, e)
 	}
 	heldBack := u.ExitStatus == exitReboot && (u.Active == "failed" || u.Active == "inactive" && slices.Contains(u.NoRestart, exitReboot))

@@ -51,6 +51,13 @@ func TestAgentService(t *testing.T) {
 		}
 	}
 	stop := serviceIs(func(*facts.Unit) {})
+	outside := func(change func(*facts.Unit)) func(*facts.Facts) { // an agent that was started by hand
+		return func(f *facts.Facts) {
+			runs := f.Agent.Processes
+			serviceIs(change)(f)
+			f.Agent.Processes = runs
+		}
+	}
 	image := func(enabled string) func(*facts.Facts) {
 		return func(f *facts.Facts) {
 			f.Root = "/mnt/image"
@@ -148,6 +155,10 @@ func TestAgentService(t *testing.T) {
 
 		{name: "stopped", fault: stop, want: named(unit+" is stopped (inactive (dead), enabled)", "state of "+unit+": inactive (dead), enabled (systemd:"+unit+")")},
 		{name: "disabled", fault: serviceIs(func(u *facts.Unit) { u.Enabled = "disabled" }), want: named(unit+" is disabled and not running", "")},
+		{name: "stopped, and an agent runs outside of it", fault: outside(func(*facts.Unit) {}),
+			want: want{status: Warn, effect: Breaks, cause: "agent-service-stopped", says: "; an agent runs outside of this service", saw: "process table: amazon-ssm-agent runs"}},
+		{name: "disabled, and an agent runs outside of it", fault: outside(func(u *facts.Unit) { u.Enabled = "disabled" }),
+			want: want{status: Warn, effect: Breaks, cause: "agent-service-stopped", says: "is disabled and not running; an agent runs outside of this service"}},
 		{name: "masked", fault: serviceIs(func(u *facts.Unit) { u.Load = "masked" }), want: named(unit+" is masked: it cannot be started", "")},
 		{name: "ended", fault: serviceIs(func(u *facts.Unit) { u.ExitStatus = 1 }), want: named("is stopped", "last end of "+unit+": exit status 1 (systemd:"+unit+")")},
 		{name: "held back after a reboot code", fault: serviceIs(func(u *facts.Unit) { u.ExitStatus = 194 }), want: named("ended with code 194 (a command asked for a reboot that did not happen) and is kept from restarting", "status 194")},

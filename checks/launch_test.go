@@ -57,6 +57,7 @@ func TestLaunchAgents(t *testing.T) {
 	disabled := launched(facts.LaunchAgent{Kind: facts.LaunchV2, Service: service("disabled")})
 	judge(t, AgentService, []row{{name: "disabled", kind: "windows", fault: func(f *facts.Facts) {
 		neverAccepted(f)
+		f.Agent.Processes = facts.Known(facts.Processes{}, "process list")
 		u := &f.Agent.Units.Value[0]
 		u.Active, u.Sub, u.Enabled = "stopped", "stopped", "disabled"
 		disabled(f)
