@@ -96,7 +96,7 @@ func TestFix(t *testing.T) {
 		{"a script names another", "agent-stopped", "", fixFlags{apply: true, yes: "clock-skew"}, nil, 0, 2, "", "nothing was changed: the cause is agent-service-stopped, not clock-skew"},
 		{"a script, and nothing is wrong", "healthy-profile", "", fixFlags{apply: true, yes: "clock-skew"}, nil, 0, 0, "", "no cause was found, not clock-skew"},
 		{"an operator's remedy", "no-credential-source", "y\n", apply, nil, 0, 2, "not done by this program: it is not done on this host", ""},
-		{"a login that a person has to know", "proxy-refuses", "y\n", apply, nil, 0, 2, "not done by this program: it is not among the steps that this program does", ""},
+		{"a login that only its proxy's administrator knows", "proxy-refuses", "y\n", apply, nil, 0, 2, "not done by this program: it is not among the steps that this program does", ""},
 		{"managed", "healthy-profile", "y\n", apply, nil, 0, 0, "There is no remedy to carry out.", ""},
 		{"no terminal", "agent-stopped", "y\n", apply, func(f *fixer) { f.terminal = false }, 0, 64, "", "there is no terminal to ask on"},
 		{"no root", "agent-stopped", "y\n", apply, func(f *fixer) { f.root = false }, 0, 64, "", "--apply needs root"},
