@@ -1,6 +1,7 @@
 package agentsvc
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -71,7 +72,11 @@ func FuzzEnded(f *testing.F) {
 func FuzzProcesses(f *testing.F) {
 	gathertest.AddSeeds(f, gathertest.ProcFiles...)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, s := range parseTCP(b, 443) {
+		list, err := tcpTable(bytes.NewReader(b), 443, nil)
+		if err != nil || len(list) > maxSockets {
+			t.Errorf("%d connections, %v", len(list), err)
+		}
+		for _, s := range list {
 			if s.remote.Port() != 443 || s.txQueue < 0 || s.retransmits < 0 {
 				t.Errorf("%+v", s)
 			}

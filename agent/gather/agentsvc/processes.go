@@ -6,7 +6,10 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net/netip"
 	"path"
 	"slices"
@@ -154,41 +157,115 @@ type socket struct {
 
 const tcpEstablished = 1
 
-// parseTCP reads established connections to port from /proc/net/tcp or tcp6; at most 1000.
-func parseTCP(b []byte, port uint16) []socket {
+// inodeColumn is where a line of /proc/net/tcp has the inode of the socket.
+const inodeColumn = 9
+
+// socketOf is an established connection to port of the words of a line.
+func socketOf(f [][]byte, port uint16) (socket, bool) {
+	if len(f) <= inodeColumn {
+		return socket{}, false
+	}
+	if st, err := strconv.ParseUint(string(f[3]), 16, 8); err != nil || st != tcpEstablished {
+		return socket{}, false
+	}
+	remote, err := procAddr(string(f[2]))
+	if err != nil || remote.Port() != port {
+		return socket{}, false
+	}
+	local, err := procAddr(string(f[1]))
+	if err != nil {
+		return socket{}, false
+	}
+	uid, err := strconv.ParseUint(string(f[7]), 10, 32)
+	if err != nil {
+		return socket{}, false
+	}
+	s := socket{local: local, remote: remote, state: tcpEstablished, uid: int(uid), inode: string(f[inodeColumn])}
+	if q, _, ok := strings.Cut(string(f[4]), ":"); ok {
+		n, _ := strconv.ParseUint(q, 16, 31)
+		s.txQueue = int(n)
+	}
+	n, _ := strconv.ParseUint(string(f[6]), 16, 31)
+	s.retransmits = int(n)
+	return s, true
+}
+
+// maxTCPTable bounds what is read of a table of connections.
+const maxTCPTable = 8 << 20
+
+// connections reads the established connections to port of this system. The kernel walks
+// its whole table of hundreds of thousands of places each time that it is read to its end,
+// and once more to say that this was the end: where all that is wanted are certain sockets,
+// reading ends with the last of them. wanted is emptied; nil: all are.
+func connections(fsys gather.FileSystem, port uint16, wanted map[string]bool) ([]socket, error) {
 	var out []socket
+	var unread error
+	if len(wanted) > 0 { // the agent's processes talk over sockets of files; few hosts have many
+		forgetUnix(fsys, wanted)
+	}
+	for _, name := range []string{"proc/net/tcp", "proc/net/tcp6"} {
+		if wanted != nil && len(wanted) == 0 {
+			break
+		}
+		f, err := fsys.Open(name)
+		if gather.Missing(err) {
+			continue
+		}
+		if err == nil {
+			var list []socket
+			list, err = tcpTable(f, port, wanted)
+			f.Close()
+			out = append(out, list...)
+		}
+		if err != nil {
+			unread = err
+		}
+	}
+	return out, unread
+}
+
+// forgetUnix takes the sockets that /proc/net/unix lists out of a set.
+func forgetUnix(fsys gather.FileSystem, wanted map[string]bool) {
+	const inodeColumn = 6
+	b, _ := gather.ReadFile(fsys, "proc/net/unix", gather.MaxSmall)
 	gather.Lines(b, func(l []byte) bool {
-		f := strings.Fields(string(l))
-		if len(f) < 10 || len(out) >= 1000 {
-			return true
+		if words := bytes.Fields(l); len(words) > inodeColumn {
+			delete(wanted, string(words[inodeColumn]))
 		}
-		st, err := strconv.ParseUint(f[3], 16, 8)
-		if err != nil || st != tcpEstablished {
-			return true
-		}
-		remote, err := procAddr(f[2])
-		if err != nil || remote.Port() != port {
-			return true
-		}
-		local, err := procAddr(f[1])
-		if err != nil {
-			return true
-		}
-		uid, err := strconv.ParseUint(f[7], 10, 32)
-		if err != nil {
-			return true
-		}
-		s := socket{local: local, remote: remote, state: int(st), uid: int(uid), inode: f[9]}
-		if q, _, ok := strings.Cut(f[4], ":"); ok {
-			n, _ := strconv.ParseUint(q, 16, 31)
-			s.txQueue = int(n)
-		}
-		n, _ := strconv.ParseUint(f[6], 16, 31)
-		s.retransmits = int(n)
-		out = append(out, s)
 		return true
 	})
-	return out
+}
+
+// tcpTable reads one table of connections; at most maxSockets.
+func tcpTable(f io.Reader, port uint16, wanted map[string]bool) ([]socket, error) {
+	var out []socket
+	buf := make([]byte, 16<<10)
+	for have, all := 0, 0; all < maxTCPTable; {
+		n, err := f.Read(buf[have:])
+		have, all = have+n, all+n
+		whole := bytes.LastIndexByte(buf[:have], '\n') + 1
+		if whole == 0 && have == len(buf) || err != nil {
+			whole = have // no such line is a connection; or the last has no end
+		}
+		gather.Lines(buf[:whole], func(l []byte) bool {
+			words := bytes.Fields(l)
+			if s, ok := socketOf(words, port); ok && len(out) < maxSockets {
+				out = append(out, s)
+			}
+			if len(words) > inodeColumn {
+				delete(wanted, string(words[inodeColumn]))
+			}
+			return true
+		})
+		have = copy(buf, buf[whole:have])
+		switch {
+		case errors.Is(err, io.EOF) || wanted != nil && len(wanted) == 0:
+			return out, nil
+		case err != nil:
+			return out, err
+		}
+	}
+	return out, gather.ErrTooLarge
 }
 
 // procAddr reads ADDRESS:PORT of /proc/net/tcp: 32-bit words in host order, in hex.
@@ -255,26 +332,25 @@ func Channel(ctx context.Context, env *gather.Env, ps facts.Seen[facts.Processes
 		return facts.Known(out, from)
 	}
 	var unread error
-	var tables []socket
 	mine := map[string]bool{} // of this program, which connects to the same addresses meanwhile
 	if denied != nil {
 		unread = sockets(env.FS, "self", mine)
 	}
-	for _, name := range []string{"proc/net/tcp", "proc/net/tcp6"} {
-		b, err := gather.ReadFile(env.FS, name, 8<<20)
-		if err != nil && !gather.Missing(err) {
-			unread = err
-		}
-		tables = append(tables, parseTCP(b, 443)...)
+	var wanted map[string]bool
+	if denied == nil {
+		wanted = maps.Clone(owned)
+		maps.DeleteFunc(wanted, func(_ string, connects bool) bool { return !connects })
 	}
+	tables, err := connections(env.FS, 443, wanted)
+	unread = cmp.Or(err, unread)
 	if denied != nil && unread == nil {
 		unread = sockets(env.FS, "self", mine)
 	}
 	unsure := false
 	for _, s := range tables {
 		x := facts.Socket{Local: s.local.String(), Remote: s.remote.String(), Retransmits: s.retransmits, Unacked: s.txQueue}
-		if !owned[s.inode] {
-			if mine[s.inode] || !hidden[s.uid] && !hidden[anyUser] {
+		if _, ok := owned[s.inode]; !ok {
+			if _, ours := mine[s.inode]; ours || !hidden[s.uid] && !hidden[anyUser] {
 				continue
 			}
 			x.Unsure, unsure = true, true
@@ -291,8 +367,8 @@ func Channel(ctx context.Context, env *gather.Env, ps facts.Seen[facts.Processes
 // anyUser stands for a user that was not read.
 const anyUser = -1
 
-// sockets adds the inodes of the sockets that a process holds. A process that has ended
-// holds none.
+// sockets adds the inodes of the sockets that a process holds: true, but for those that it
+// has only as standard streams, which lead to the journal. A process that has ended holds none.
 func sockets(fsys gather.FileSystem, pid string, into map[string]bool) error {
 	dir := "proc/" + pid + "/fd"
 	es, err := fsys.ReadDir(dir)
@@ -308,7 +384,8 @@ func sockets(fsys gather.FileSystem, pid string, into map[string]bool) error {
 			err = unread // it may be a connection
 		}
 		if i, ok := strings.CutPrefix(l, "socket:["); ok {
-			into[strings.TrimSuffix(i, "]")] = true
+			i = strings.TrimSuffix(i, "]")
+			into[i] = into[i] || !slices.Contains([]string{"0", "1", "2"}, e.Name())
 		}
 	}
 	return err

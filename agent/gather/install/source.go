@@ -31,11 +31,19 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	env := run.Env
 	a := &f.Agent
 
-	// The service manager answers slowest: it is asked beside the files.
+	// Other programs answer slowest: they are asked first, beside the files.
 	var manager facts.Seen[string]
 	var units facts.Seen[[]facts.Unit]
+	var installed facts.Seen[[]facts.Installation]
+	var update facts.Update
+	var channel facts.Seen[[]facts.Socket]
 	var wg gather.Workers
 	wg.Go(func() { manager, units = agentsvc.Units(ctx, env) })
+	wg.Go(func() {
+		var keys facts.Seen[[]facts.SigningKey]
+		installed, keys = installations(ctx, env)
+		update = updates(env, installed.Value, keys)
+	})
 
 	config := ConfigFile(env)
 	a.ConfigPath = "/" + config
@@ -50,16 +58,13 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	run.SetConfig(a.Config)
 	a.Folders = folders(env)
 	a.Processes = agentsvc.Processes(ctx, env)
-	a.Channel = agentsvc.Channel(ctx, env, a.Processes)
+	wg.Go(func() { channel = agentsvc.Channel(ctx, env, a.Processes) })
 	a.Sealed = agentsvc.Sealed(env, a.Processes)
 	gatherStarts(ctx, env, a)
-	var keys facts.Seen[[]facts.SigningKey]
-	a.Installations, keys = installations(ctx, env)
-	a.Update = updates(env, a.Installations.Value, keys)
 	a.Around = around(env)
 	wg.Wait()
-	a.Manager, a.Units = manager, units
-	a.Installations = withUnits(env.Windows, a.Installations, units)
+	a.Manager, a.Units, a.Update, a.Channel = manager, units, update, channel
+	a.Installations = withUnits(env.Windows, installed, units)
 	a.Notes = agentsvc.Notes(ctx, env, a.Units, a.Processes)
 	a.Units = agentsvc.WithTimes(a.Units, a.Notes)
 	a.Installed = installedVersion(a)
