@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"net"
 	"net/netip"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -99,10 +100,52 @@ func (env *Env) Roots() func() (*x509.CertPool, error) {
 
 func systemRoots() (*x509.CertPool, error) { return x509.SystemCertPool() }
 
-// LoadRoots reads the host's trusted certificates, which takes some 20 ms once
+// Bundle yields the certificates of the host's bundle alone, where it has one; nil: all must
+// be read. A host that has a bundle mostly has the same certificates in a folder as well, and
+// reads each twice for a pool of all: who is trusted by the bundle is trusted.
+func (env *Env) Bundle() *x509.CertPool {
+	if env.RootCAs != nil {
+		return nil
+	}
+	return bundle()
+}
+
+// bundles are where Go looks for one on Linux. Source: crypto/x509, root_linux.go.
+var bundles = []string{
+	"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
+	"/etc/pki/tls/cacert.pem", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/cert.pem",
+}
+
+var bundle = sync.OnceValue(func() *x509.CertPool {
+	if runtime.GOOS != "linux" {
+		return nil
+	}
+	names := bundles
+	if own := os.Getenv("SSL_CERT_FILE"); own != "" {
+		names = []string{own}
+	}
+	return firstBundle(names)
+})
+
+// firstBundle is the first file of a list that can be read; nil: it has no certificate.
+func firstBundle(names []string) *x509.CertPool {
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		if pool := x509.NewCertPool(); pool.AppendCertsFromPEM(b) {
+			return pool
+		}
+		break
+	}
+	return nil
+}
+
+// LoadRoots reads the host's trusted certificates, which takes some 10 ms once
 // per process, so that no handshake waits for them.
 func (env *Env) LoadRoots() {
-	if env.RootCAs == nil && !env.Offline {
+	if env.RootCAs == nil && !env.Offline && env.Bundle() == nil {
 		_, _ = systemRoots()
 	}
 }

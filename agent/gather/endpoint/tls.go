@@ -18,7 +18,7 @@ import (
 // refuses. It returns nil when there is no TLS connection at all.
 func (p *Prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn) *tls.Conn {
 	from := "tls:" + e.Host + ":443"
-	roots, err := p.Roots()
+	roots, err := p.someRoots()
 	if err != nil {
 		e.TLS = facts.Known(facts.TLS{Kind: facts.NoRoots, Error: gather.Why(err)}, from)
 		return nil
@@ -36,6 +36,14 @@ func (p *Prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 		return nil
 	}
 	return tc
+}
+
+// someRoots are those to try first.
+func (p *Prober) someRoots() (*x509.CertPool, error) {
+	if some := p.env.Bundle(); some != nil {
+		return some, nil
+	}
+	return p.Roots()
 }
 
 // noTimeLeft: the run ended before the peer's time to answer was over.
@@ -58,7 +66,14 @@ func (p *Prober) shake(ctx context.Context, conn net.Conn, host string, roots *x
 			inter.AddCert(c)
 		}
 		t.Seconds = time.Since(start).Seconds()
-		chains, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: inter, DNSName: host, CurrentTime: p.env.Now()})
+		o := x509.VerifyOptions{Roots: roots, Intermediates: inter, DNSName: host, CurrentTime: p.env.Now()}
+		chains, err := leaf.Verify(o)
+		if err != nil || firstExpiry(chains).Before(leaf.NotAfter) { // another root may be better
+			if all, unread := p.Roots(); unread == nil && roots == p.env.Bundle() {
+				o.Roots = all
+				chains, err = leaf.Verify(o)
+			}
+		}
 		t.OK = err == nil
 		t.FirstExpiry = firstExpiry(chains)
 		t.Kind, t.Error = certKind(err, leaf, p.env.Now())
@@ -94,7 +109,7 @@ func (p *Prober) shake(ctx context.Context, conn net.Conn, host string, roots *x
 
 // Trusted shakes hands with who proves to be host; the connection is closed otherwise.
 func (p *Prober) Trusted(ctx context.Context, conn net.Conn, host string) (*Peer, facts.TLS, error) {
-	roots, err := p.Roots()
+	roots, err := p.someRoots()
 	if err != nil {
 		conn.Close()
 		return nil, facts.TLS{Kind: facts.NoRoots, Error: gather.Why(err)}, err
