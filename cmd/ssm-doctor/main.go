@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -62,17 +61,12 @@ func usagef(format string, a ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, a...)}
 }
 
-// gcPercent trades a little time for memory: the hosts are small. GOGC wins.
-const gcPercent = 30
-
 func main() { os.Exit(program()) }
 
 // program is the program as the system starts it.
 func program() int {
 	runtime.MemProfileRate = 0 // nobody reads that profile, and its table takes memory
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	collectLate(os.Getenv)
 	log.SetOutput(io.Discard) // libraries print there what peers sent; ours have loggers of their own
 	promversion.Version = versionString()
 	if r := revision(); r != "" {

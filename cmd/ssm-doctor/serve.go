@@ -159,6 +159,7 @@ func (s *serve) run(ctx context.Context) error {
 	}
 	s.log = log
 	if s.a.getenv("GOMEMLIMIT") == "" {
+		collectUsually()
 		debug.SetMemoryLimit(memoryLimit)
 	}
 	env := hostEnv
