@@ -8,6 +8,7 @@ import (
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/pattern"
 	"ssm-doctor/checks/text"
 )
 
@@ -173,12 +174,33 @@ func withExecSteps(n *node.Node, fd Finding, e node.Ending) Finding {
 		steps = withNew(steps, node.Reinstall)
 	}
 	if len(steps) == 0 {
+		steps = logExecSteps(n, fd)
+	}
+	if len(steps) == 0 {
 		return fd
 	}
 	if n.Agent.Core == node.Yes && n.Acceptance.Now == node.Yes { // what it starts is executed anew each time
 		return fd.fix(steps...).fix(causes.Again)
 	}
 	return fd.fix(steps...).fix(causes.Step{Text: "Start the agent", Command: "{restart}", Where: causes.OnHost, Root: true}).fix(causes.Again)
+}
+
+// refusedProgram finds the program that an entry of the log says was not executed.
+var refusedProgram = pattern.New(`fork/exec /usr/bin/(amazon-ssm-agent|ssm-(?:agent|document|session)-worker|ssm-session-logger): permission denied`)
+
+// logExecSteps are the steps where only the log tells, on a Linux whose SELinux refuses
+// nothing: what is left that a host does by itself is the mode of the program.
+func logExecSteps(n *node.Node, fd Finding) []causes.Step {
+	se := n.Facts.Host.SELinux
+	if n.Facts.Host.GOOS != "linux" || se.Unknown() || se.Value.Mode == "enforcing" {
+		return nil
+	}
+	for _, ev := range fd.Evidence {
+		if m := refusedProgram.FindStringSubmatch(ev.Seen); m != nil {
+			return []causes.Step{{Text: "Give the program back the mode of its package", Command: "chmod 0755 /usr/bin/" + m[1], Where: causes.OnHost, Root: true, GOOS: "linux"}}
+		}
+	}
+	return nil
 }
 
 // withNew adds the steps of an end that are not among those of a remedy yet.

@@ -215,6 +215,15 @@ func TestAgentExec(t *testing.T) {
 	judgeUnread(t, AgentExec, table)
 }
 
+func noSELinux(f *facts.Facts) { f.Host.SELinux = facts.Absent[facts.SELinux]("not enabled", "") }
+
+// execLogged is a program that the log of the agent says may not be executed.
+func execLogged(path string) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		log(f, facts.SigExecDenied, time.Minute, "fork/exec "+path+": permission denied")
+	}
+}
+
 // TestExecSteps: who refused the program does not take the place of what brings it back.
 func TestExecSteps(t *testing.T) {
 	t.Parallel()
@@ -237,6 +246,9 @@ func TestExecSteps(t *testing.T) {
 		faults     []func(*facts.Facts)
 		want       []string // those before the look whether it is well
 	}{
+		{"a worker's mode, no SELinux", "profile", []func(*facts.Facts){neverAccepted, execLogged("/usr/bin/ssm-agent-worker"), noSELinux}, []string{"chmod 0755 /usr/bin/ssm-agent-worker", start}},
+		{"a worker, SELinux unread", "profile", []func(*facts.Facts){neverAccepted, execLogged("/usr/bin/ssm-agent-worker"), func(f *facts.Facts) { f.Host.SELinux = facts.Seen[facts.SELinux]{} }}, []string{}},
+		{"a program of somebody else", "profile", []func(*facts.Facts){neverAccepted, execLogged("/opt/x;reboot"), noSELinux}, []string{}},
 		{"removed, and Defender tells", "windows", []func(*facts.Facts){execWindows(226), refused(facts.ByDefender)}, []string{scan, again, start}},
 		{"gone, and Defender tells", "windows", []func(*facts.Facts){execWindows(2), refused(facts.ByDefender), gone}, []string{scan, again, start}},
 		{"taken for a virus, and gone", "windows", []func(*facts.Facts){execWindows(225), gone}, []string{scan, again, start}},

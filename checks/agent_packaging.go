@@ -7,6 +7,7 @@ import (
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
+	"ssm-doctor/checks/pattern"
 	"ssm-doctor/checks/text"
 )
 
@@ -39,13 +40,15 @@ var AgentPackaging = register(Check{
 				return unknown("Windows did not let the program be executed (%s): see agent-exec", n.Ending().How)
 			}
 		}
-		faults := append(packageFaults(list.Some()), unitFaults(n, units.Some())...)
+		faults := append(append(packageFaults(list.Some()), unitFaults(n, units.Some())...), workerFaults(n)...)
 		if len(faults) == 0 {
 			switch {
 			case list.Unknown():
 				return unread("installations", list)
 			case units.Unknown():
 				return unread("service units", units)
+			case lacksWorker(n) && n.Log.Current(facts.SigWorkerStart).Unread():
+				return unreadLog(n)
 			}
 			return pass("installed as %s, and nothing of it is broken", strings.Join(kinds, " and "))
 		}
@@ -190,4 +193,21 @@ func unitFaults(n *node.Node, units []facts.Unit) []packagingFault {
 		}
 	}
 	return out
+}
+
+// missingWorker finds the worker that the core did not find.
+var missingWorker = pattern.New(`failed to start worker .*fork/exec (/\S{1,200}/ssm-agent-worker): no such file or directory`)
+
+// workerFaults are a worker that the core looked for and did not find, while none runs.
+func workerFaults(n *node.Node) []packagingFault {
+	e := n.Log.Current(facts.SigWorkerStart)
+	m := missingWorker.FindStringSubmatch(e.Text)
+	if !e.Yes() || m == nil || n.Log.StartedAfter(e.Match) || !lacksWorker(n) {
+		return nil
+	}
+	return []packagingFault{{"program", text.New("the agent's worker %s does not exist: neither commands nor sessions reach this node", m[1]), Finding{}.logged(e).Evidence}}
+}
+
+func lacksWorker(n *node.Node) bool {
+	return n.Agent.Core == node.Yes && n.Agent.Worker == node.No && n.Agent.Separate == node.Yes
 }

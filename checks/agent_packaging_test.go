@@ -2,6 +2,7 @@ package checks
 
 import (
 	"testing"
+	"time"
 
 	"ssm-doctor/checks/facts"
 )
@@ -11,6 +12,13 @@ func packagingStopped(f *facts.Facts) {
 	neverAccepted(f)
 	f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc")
 	f.Agent.Units.Value[0].Active, f.Agent.Units.Value[0].Sub = "failed", "failed"
+}
+
+// workerMissing is a core that does not find its worker.
+func workerMissing(f *facts.Facts) {
+	neverAccepted(f)
+	f.Agent.Processes.Value.Worker = nil
+	log(f, facts.SigWorkerStart, time.Minute, "ERROR failed to start worker ssm-agent-worker, fork/exec /usr/bin/ssm-agent-worker: no such file or directory")
 }
 
 func TestAgentPackaging(t *testing.T) {
@@ -44,6 +52,12 @@ func TestAgentPackaging(t *testing.T) {
 		{name: "task", kind: "task", want: want{status: Skip, says: "no installation found"}},
 		{name: "a copied executable beside the package", fault: add(facts.Installation{Kind: "binary", Dir: "/usr/local/bin"}), want: want{status: Pass, says: "installed as rpm and binary"}},
 
+		{name: "no worker", fault: workerMissing, want: named(Warn, Breaks, "the agent's worker /usr/bin/ssm-agent-worker does not exist", "agent log: ERROR failed to start worker ssm-agent-worker, fork/exec /usr/bin/ssm-agent-worker: no such file or directory")},
+		{name: "no worker, but it runs since", fault: func(f *facts.Facts) {
+			had := f.Agent.Processes.Value.Worker
+			workerMissing(f)
+			f.Agent.Processes.Value.Worker = had
+		}, want: want{status: Pass}},
 		{name: "twice, running", fault: twice, want: named(Warn, Breaks, "the agent is installed twice, as snap and deb", "deb package: 3.3.987.0 install ok installed (file:/var/lib/dpkg/status)")},
 		{name: "twice, stopped", fault: stopped(twice), want: named(Fail, Blocks, "the agent is installed twice, as snap and deb", "systemctl show amazon-ssm-agent.service: failed (failed) (systemd:amazon-ssm-agent.service)")},
 		{name: "broken", fault: stopped(broken), want: named(Fail, Blocks, "the rpm package is broken: dpkg: install ok half-configured", "rpm package: install ok half-configured dpkg: install ok half-configured (rpm -q)")},

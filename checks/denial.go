@@ -32,16 +32,21 @@ func denial(n *node.Node, r node.Refusal, missing string) Finding {
 	fd := blocks(text.Or(d.Cause, missing), c, "%s may not call %s: %s", who, action, how)
 	fd.Answered = true
 	_, policy, _ := strings.Cut(r.PolicyARN, "_control_policy/")
-	return fd.sawAt(action, "denied: "+text.Cut(r.Text, 400), r.From, r.At).fix(ofSessions(action, undoDenial(d, policy != ""))...).
+	return fd.sawAt(action, "denied: "+text.Cut(r.Text, 400), r.From, r.At).fix(ofSessions(action, undoDenial(d, serviceOf(action), policy != ""))...).
 		with("policyid", policy, "action", action, "role", n.RoleOf(r), "resource", grantedOn(action, r.Resource), "policy", r.PolicyARN, "service", serviceOf(action))
 }
 
 // undoDenial is the remedy of a refusal by the layer that AWS names; none: the layer is
 // not told, or the usual remedy of the cause is for it. named: AWS names the policy too.
-func undoDenial(d iam.Denial, named bool) []causes.Step {
+func undoDenial(d iam.Denial, service string, named bool) []causes.Step {
 	switch {
 	case d.Cause == "vpce-policy-deny" && d.Explicit:
 		return causes.EndpointDenies
+	case d.Cause == "vpce-policy-deny":
+		if way := causes.EndpointLacksOf[service]; way != nil {
+			return way
+		}
+		return causes.EndpointLacksOf[""]
 	case d.Cause != "iam-explicit-deny":
 	case d.Layer == iam.LayerSCP && d.Explicit, d.Layer == iam.LayerRCP:
 		if !named {

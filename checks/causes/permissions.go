@@ -51,7 +51,7 @@ var permissionsCauses = []Cause{
 		ID: "vpce-policy-deny", Group: "permissions", Severity: Critical, Title: "VPC endpoint policy denies the action",
 		Meaning: "The request went through a VPC endpoint whose policy does not allow this principal, action or resource. The policies of the role may be right.",
 		Fix:     EndpointLacks,
-		Ways:    [][]Step{EndpointDenies},
+		Ways:    [][]Step{EndpointDenies, EndpointLacksOf["ssm"], EndpointLacksOf["ssmmessages"], EndpointLacksOf["ec2messages"], EndpointLacksOf[""]},
 		Docs:    []string{docEndpointPol},
 	},
 	Cause{

@@ -55,13 +55,13 @@ var (
 		operator("The session policy is given by whoever assumes {role} for this host, and has to allow {action} there; see who may assume it", "aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument"),
 		restartRefused, verify)
 
-	// EndpointLacks is for the policy of a VPC endpoint that does not allow the action.
-	EndpointLacks = steps(
-		saveEndpoint,
-		operator("Add a statement that allows {action} to this account; the rest stays",
-			addStatement(strings.Replace(coreStatement, `{"Effect"`, `{"Principal": {"AWS": "arn:{partition}:iam::{account}:root"}, "Effect"`, 1))),
-		applyEndpoint,
-		restartRefused, verify)
+	// EndpointLacks is for the policy of a VPC endpoint that does not allow the action, where
+	// its service is not known.
+	EndpointLacks = endpointLacks(func(string) bool { return true })
+
+	// EndpointLacksOf is EndpointLacks by the service: no call of another one goes through
+	// its endpoint.
+	EndpointLacksOf = map[string][]Step{"ssm": endpointLacksOf("ssm"), "ssmmessages": endpointLacksOf("ssmmessages"), "ec2messages": endpointLacksOf("ec2messages"), "": endpointLacksOf("")}
 
 	// EndpointDenies is for an explicit deny in the policy of a VPC endpoint.
 	EndpointDenies = steps(
@@ -76,6 +76,27 @@ var (
 	applyEndpoint = operator("Apply the changed endpoint policy", endpointText+"\n"+`aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id "$id" --policy-document file://changed.json`)
 )
 
+// endpointLacksOf is EndpointLacks for a service; "": for one whose endpoint the agent needs
+// for the action that was refused alone.
+func endpointLacksOf(service string) []Step {
+	return endpointLacks(func(action string) bool { return strings.HasPrefix(action, service+":") })
+}
+
+func endpointLacks(with func(action string) bool) []Step {
+	list := []string{`"{action}"`}
+	for _, a := range coreActions {
+		if with(a) {
+			list = append(list, `"`+a+`"`)
+		}
+	}
+	return steps(
+		saveEndpoint,
+		operator("Add a statement that allows {action} to this account; the rest stays",
+			addStatement(`{"Principal": {"AWS": "arn:{partition}:iam::{account}:root"}, "Effect": "Allow", "Action": [`+strings.Join(list, ", ")+`], "Resource": "*"}`)),
+		applyEndpoint,
+		restartRefused, verify)
+}
+
 // addStatement adds one to the policy that was saved, whether it has a list of them or one.
 func addStatement(statement string) string {
 	const key = `("Statement"[[:space:]]*:[[:space:]]*)`
@@ -83,10 +104,6 @@ func addStatement(statement string) string {
 }
 
 const (
-	// coreStatement allows what AmazonSSMManagedInstanceCore does, where that policy does
-	// not count: these policies grant nothing, and a node whose documents are refused is
-	// of no use.
-	coreStatement = `{"Effect": "Allow", "Action": ["{action}", "ssm:DescribeAssociation", "ssm:DescribeDocument", "ssm:GetDeployablePatchSnapshotForInstance", "ssm:GetDocument", "ssm:GetManifest", "ssm:GetParameter", "ssm:GetParameters", "ssm:ListAssociations", "ssm:ListInstanceAssociations", "ssm:PutComplianceItems", "ssm:PutConfigurePackageResult", "ssm:PutInventory", "ssm:UpdateAssociationStatus", "ssm:UpdateInstanceAssociationStatus", "ssm:UpdateInstanceInformation", "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel", "ec2messages:*"], "Resource": "*"}`
 	// exempt takes the role out of each statement that denies the action, by its name, by a
 	// pattern or because NotAction does not hold it; it fails where there is none.
 	exempt = `def covers: [.] | flatten | any(ascii_downcase | gsub("[?]"; ".") | gsub("[*]"; ".*") | . as $p | "{action}" | ascii_downcase | test("^" + $p + "$")); ` +
@@ -98,3 +115,13 @@ const (
 	boundaryOf   = `arn=$(aws iam get-role --role-name {role} --query Role.PermissionsBoundary.PermissionsBoundaryArn --output text)`
 	endpointText = `id=$(aws ec2 describe-vpc-endpoints --region {region} --filters Name=vpc-id,Values={vpc} Name=service-name,Values=com.amazonaws.{region}.{service} --query 'VpcEndpoints[0].VpcEndpointId' --output text)`
 )
+
+// coreActions are what AmazonSSMManagedInstanceCore allows.
+var coreActions = strings.Fields(`
+	ssm:DescribeAssociation ssm:DescribeDocument ssm:GetDeployablePatchSnapshotForInstance ssm:GetDocument ssm:GetManifest ssm:GetParameter ssm:GetParameters ssm:ListAssociations ssm:ListInstanceAssociations ssm:PutComplianceItems ssm:PutConfigurePackageResult ssm:PutInventory ssm:UpdateAssociationStatus ssm:UpdateInstanceAssociationStatus ssm:UpdateInstanceInformation
+	ssmmessages:CreateControlChannel ssmmessages:CreateDataChannel ssmmessages:OpenControlChannel ssmmessages:OpenDataChannel
+	ec2messages:*`)
+
+// coreStatement allows them where that policy does not count: these policies grant nothing,
+// and a node whose documents are refused is of no use.
+var coreStatement = `{"Effect": "Allow", "Action": ["{action}", "` + strings.Join(coreActions, `", "`) + `"], "Resource": "*"}`

@@ -245,6 +245,16 @@ func (a *account) ec2(op string, form url.Values) (string, error) {
 			return tag("iamInstanceProfileAssociationSet"), nil
 		}
 		return tag("iamInstanceProfileAssociationSet", tag("item", text("associationId", "iip-assoc-0123456789abcdef0"), text("instanceId", instance), text("state", "associated"))), nil
+	case "ReplaceIamInstanceProfileAssociation":
+		p, _ := sub(a.world, "principals")[str(imds, "profile")].(object)
+		if form.Get("AssociationId") != "iip-assoc-0123456789abcdef0" || p == nil {
+			return "", fail("InvalidAssociationID.NotFound", "The association ID '%s' does not exist", form.Get("AssociationId"))
+		}
+		for _, k := range []string{"expires_in_seconds", "revoked"} { // EC2 gives out new ones
+			delete(p, k)
+		}
+		a.changed = true
+		return tag("iamInstanceProfileAssociation", text("associationId", "iip-assoc-0123456789abcdef1"), text("instanceId", instance), text("state", "associating")), nil
 	case "ModifyInstanceMetadataOptions":
 		mode := str(imds, "mode")
 		if form.Get("HttpEndpoint") == "enabled" && mode == "disabled" {
