@@ -25,7 +25,7 @@ var DiskInodes = register(Check{
 			fd := breaks("inode-exhausted", Proven, "no inodes left on %s, which holds %s; %s of space are free", fs.Mount, fs.Dir, text.Size(u.FreeBytes)).
 				saw("statfs "+fs.Dir, seen, "statfs:"+fs.Dir).with("mount", fs.Mount, "path", fs.Dir).
 				logged(n.Log.Recent(facts.SigNoSpace), n.Log.Recent(facts.SigCredsWrite))
-			if n.Log.Current(facts.SigCredsWrite).Yes() {
+			if n.Log.Current(facts.SigCredsWrite).Yes() || startLacksSpace(n) {
 				fd = fd.as(Blocks)
 			}
 			return fd, true

@@ -22,6 +22,16 @@ func TestDiskInodes(t *testing.T) {
 			usage(3, 65536)(f)
 			log(f, facts.SigCredsWrite, time.Minute, "Failed to write credentials to disk: no space left on device")
 		}, want: want{status: Fail, effect: Blocks, cause: "inode-exhausted"}},
+		{name: "the agent cannot start for it", fault: func(f *facts.Facts) {
+			neverAccepted(f)
+			usage(0, 3000)(f)
+			log(f, facts.SigBusStart, time.Minute, "failed to start message bus, mkdir /var/lib/amazon/ssm/i-1/channels: no space left on device")
+		}, want: want{status: Fail, effect: Blocks, cause: "inode-exhausted"}},
+		{name: "it cannot start for something else", fault: func(f *facts.Facts) {
+			neverAccepted(f)
+			usage(0, 3000)(f)
+			log(f, facts.SigBusStart, time.Minute, "failed to start message bus, address in use")
+		}, want: want{status: Warn, effect: Breaks, cause: "inode-exhausted"}},
 		{name: "nobody looked", fault: func(f *facts.Facts) { f.Host.FileSystems = facts.Seen[[]facts.FileSystem]{} }, want: want{status: Unknown, says: "not looked at"}},
 	})
 }

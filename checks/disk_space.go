@@ -3,8 +3,8 @@ package checks
 import (
 	"fmt"
 	"slices"
-	"ssm-doctor/checks/causes"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
@@ -35,7 +35,7 @@ func diskFull(n *node.Node, fs facts.FileSystem, u facts.Usage) Finding {
 	fd := breaks("disk-full", Proven, "disk full: no space left %s", placeOf(n, fs)).
 		saw("statfs "+fs.Dir, freeSpace(fs, u).String(), "statfs:"+fs.Dir).with("mount", text.Or(fs.Mount, fs.Dir), "path", fs.Dir).
 		logged(n.Log.Recent(facts.SigNoSpace), n.Log.Recent(facts.SigCredsWrite), n.Log.Recent(facts.SigStream))
-	if n.Log.Current(facts.SigCredsWrite).Yes() {
+	if n.Log.Current(facts.SigCredsWrite).Yes() || startLacksSpace(n) {
 		return fd.as(Blocks)
 	}
 	if n.Acceptance.Now == node.Yes { // it writes again by itself

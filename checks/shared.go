@@ -476,3 +476,14 @@ func disableRule(r facts.FirewallRule) (causes.Step, bool) {
 	}
 	return step, false
 }
+
+// startLacksSpace reports whether the last start of the agent ended for want of space or
+// inodes.
+func startLacksSpace(n *node.Node) bool {
+	for _, id := range []string{facts.SigBusStart, facts.SigStartFailed} {
+		if e := n.Log.Current(id); e.Yes() && n.Acceptance.Now != node.Yes && strings.Contains(strings.ToLower(e.Text), "no space left on device") {
+			return true
+		}
+	}
+	return false
+}
