@@ -97,9 +97,20 @@ func removeRoute(n *node.Node, r facts.Route, to string) []causes.Step {
 	if n.Facts.Host.GOOS != "linux" || !ok || !causes.Safe(to) {
 		return nil
 	}
+	remove := linuxStep(true, "Remove the route", del)
+	if rule, ok := n.NullRule(r, to); ok {
+		ip := "ip rule del"
+		if rule.Family == "inet6" {
+			ip = "ip -6 rule del"
+		}
+		_, what, _ := strings.Cut(rule.Text, "from all ")
+		remove = linuxStep(true, "Remove the routing rule that discards them", fmt.Sprintf("%s priority %d %s", ip, rule.Priority, what))
+		if w := strings.Fields(what); len(w) > 1 {
+			r.Destination = w[1]
+		}
+	}
 	return []causes.Step{
-		lookStep(to),
-		linuxStep(true, "Remove the route", del),
+		lookStep(to), remove,
 		linuxStep(false, "Find what sets it, so that it does not come back", "grep -rnE '"+kindPattern(r)+"' /etc/netplan /etc/systemd/network /etc/NetworkManager /etc/sysconfig/network-scripts /etc/network /etc/rc.local /etc/cron* /usr/local 2>/dev/null"),
 		restartLinux, causes.Again,
 	}

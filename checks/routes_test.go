@@ -54,6 +54,11 @@ func TestOwnRoutes(t *testing.T) {
 	}{
 		"endpoint by a tunnel": {NetworkEgress, func(f *facts.Facts) { ended(f, facts.Timeout, known(tunnelled(f))) }, "route-wrong-interface", "the tunnel wg0", "lookup main priority 32763"},
 		"endpoint dropped":     {NetworkEgress, func(f *facts.Facts) { ended(f, facts.Invalid, known(blackhole)) }, "route-wrong-interface", "a blackhole route", "ip route del blackhole default"},
+		"endpoint dropped by a rule": {NetworkEgress, func(f *facts.Facts) {
+			to := f.Network.Endpoint("ssm").TCP[0].Address
+			ended(f, facts.NotPermitted, known(facts.Route{Destination: to + "/32", Kind: "prohibit"}))
+			f.Host.Rules = facts.Known([]facts.RoutingRule{{Priority: 50, Family: "inet", Text: "from all to " + to + " prohibit"}, {Priority: 32766, Family: "inet", Table: facts.MainTable, Text: "from all lookup main"}}, "rtnetlink")
+		}, "route-wrong-interface", "a prohibit route", "ip rule del priority 50 to "},
 		"endpoint without way": {NetworkEgress, func(f *facts.Facts) { ended(f, facts.NoRoute, none) }, "host-network-down", "no route for them", "networkctl reconfigure"},
 		"endpoint, ordinary":   {NetworkEgress, func(f *facts.Facts) { ended(f, facts.Timeout, known(out)) }, "network-no-egress", "timed out", ""},
 		"resolver by a tunnel": {Dns, func(f *facts.Facts) { toResolver(f, known(tunnelled(f))); unanswered(f, facts.Timeout, "i/o timeout") }, "route-wrong-interface", "the tunnel wg0", "AllowedIPs"},

@@ -41,6 +41,8 @@ func ipChanges(args []string, _ string, _ []string) ([]Change, bool) {
 			return []Change{{RouteStopped, w[3], ""}}, true
 		}
 		return []Change{{RouteSet, w[2], device}}, true
+	case "rule del":
+		return []Change{{RouteRemoved, option(w, "to"), ""}}, true
 	case "rule add":
 		return []Change{{RoutingRule, option(w, "to"), ""}}, true
 	case "link set":

@@ -197,6 +197,31 @@ func (n *Node) RuleOf(r facts.Route, to string) (facts.RoutingRule, bool) {
 	return facts.RoutingRule{}, false
 }
 
+// NullRule is the rule by which the kernel discards packets to an address, where no route
+// of that kind does; false: none was read.
+func (n *Node) NullRule(r facts.Route, to string) (facts.RoutingRule, bool) {
+	address, err := netip.ParseAddr(to)
+	if err != nil || r.Kind == "unicast" || r.Kind == "" {
+		return facts.RoutingRule{}, false
+	}
+	for _, x := range n.Facts.Host.Rules.Some() {
+		w := strings.Fields(x.Text)
+		if x.Table != 0 || x.Priority == 0 || (x.Family == "inet6") != address.Is6() || len(w) < 3 || w[0] != "from" || w[1] != "all" || w[len(w)-1] != r.Kind {
+			continue
+		}
+		if len(w) == 3 {
+			return x, true
+		}
+		if len(w) != 5 || w[2] != "to" {
+			continue // for some packets only
+		}
+		if p, err := netip.ParsePrefix(w[3]); err == nil && p.Contains(address) || w[3] == to {
+			return x, true
+		}
+	}
+	return facts.RoutingRule{}, false
+}
+
 // RouteText is a route as "ip route" writes it, with the rule that leads to it.
 func (n *Node) RouteText(r facts.Route, to string) string {
 	s := r.Destination
@@ -221,7 +246,11 @@ func (n *Node) RouteText(r facts.Route, to string) string {
 	if r.MTU != 0 {
 		s += fmt.Sprintf(" mtu %d", r.MTU)
 	}
-	if rule, ok := n.RuleOf(r, to); ok {
+	rule, ok := n.RuleOf(r, to)
+	if !ok {
+		rule, ok = n.NullRule(r, to)
+	}
+	if ok {
 		s += fmt.Sprintf(" (rule %d: %s)", rule.Priority, rule.Text)
 	}
 	return s
