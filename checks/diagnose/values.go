@@ -193,10 +193,14 @@ func serviceCommands(n *node.Node, v causes.Values) {
 		unit := text.Or(safe(n.Agent.UnitName()), "amazon-ssm-agent.service")
 		name := strings.TrimSuffix(unit, ".service")
 		v["unit"], v["restart"], v["stop"], v["start"] = unit, "systemctl restart "+name, "systemctl stop "+name, "systemctl start "+name
-		v["enable"] = "systemctl unmask " + unit + " && systemctl enable --now " + unit
-		v["enableonly"] = "systemctl enable " + unit
-		if u := n.Agent.Unit; u != nil && strings.HasPrefix(u.Enabled, "masked") {
-			v["enableonly"] = "systemctl unmask " + unit + " && systemctl enable " + unit
+		v["enable"], v["enableonly"] = "systemctl enable --now "+unit, "systemctl enable "+unit
+		u := n.Agent.Unit
+		switch masked := u != nil && strings.HasPrefix(u.Enabled, "masked"); {
+		case masked:
+			v["enableonly"] = "systemctl unmask " + unit + " && " + v["enableonly"]
+			fallthrough
+		case u == nil || u.Enabled == "": // where it is not masked this changes nothing
+			v["enable"] = "systemctl unmask " + unit + " && " + v["enable"]
 		}
 		switch f.Agent.Manager.Value {
 		case "openrc":
