@@ -181,6 +181,10 @@ func unitFaults(n *node.Node, units []facts.Unit) []packagingFault {
 		e := n.EndingOf(u)
 		switch {
 		case u.Program.Absent() && !slices.ContainsFunc(n.Facts.Agent.Installations.Some(), func(in facts.Installation) bool { return strings.Contains(in.Broken, u.Exec) }):
+			if there := programElsewhere(n, u.Exec); there != "" {
+				add("unit", text.New("%s starts %s, which does not exist; the agent is %s", u.Name, u.Exec, there), "program "+u.Exec, "no such file", u.Program.From)
+				continue
+			}
 			add("program", text.New("%s starts %s, which does not exist", u.Name, u.Exec), "program "+u.Exec, "no such file", u.Program.From)
 		case known && u.Active != "active":
 			if what, seen := brokenProgram(n, u, p); what != "" {
@@ -193,6 +197,17 @@ func unitFaults(n *node.Node, units []facts.Unit) []packagingFault {
 		}
 	}
 	return out
+}
+
+// programElsewhere is the agent's program of a whole installation, other than the one that
+// a unit starts; empty: none is there.
+func programElsewhere(n *node.Node, exec string) string {
+	for _, in := range n.Facts.Agent.Installations.Some() {
+		if program := in.Dir + "/amazon-ssm-agent"; slices.Contains([]string{"deb", "rpm", "binary"}, in.Kind) && in.Broken == "" && in.Dir != "" && in.Version.Known() && program != exec {
+			return program
+		}
+	}
+	return ""
 }
 
 // missingWorker finds the worker that the core did not find.

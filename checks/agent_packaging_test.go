@@ -63,6 +63,9 @@ func TestAgentPackaging(t *testing.T) {
 		{name: "broken", fault: stopped(broken), want: named(Fail, Blocks, "the rpm package is broken: dpkg: install ok half-configured", "rpm package: install ok half-configured dpkg: install ok half-configured (rpm -q)")},
 		{name: "a link that dangles", fault: stopped(dangling), want: named(Fail, Blocks, "the link that starts amazon-ssm-agent.service at boot points nowhere", "wants link of amazon-ssm-agent.service: dangling")},
 		{name: "another executable", fault: stopped(other), want: named(Fail, Blocks, "amazon-ssm-agent.service starts /opt/wrapper.sh instead of amazon-ssm-agent", "executable of amazon-ssm-agent.service: /opt/wrapper.sh (systemd:amazon-ssm-agent.service)")},
+		{name: "a program that is elsewhere", fault: stopped(func(f *facts.Facts) {
+			f.Agent.Units.Value[0].Exec, f.Agent.Units.Value[0].Program = "/opt/aws/amazon-ssm-agent", facts.Absent[facts.Program]("no such file", "")
+		}), want: named(Fail, Blocks, "amazon-ssm-agent.service starts /opt/aws/amazon-ssm-agent, which does not exist; the agent is /usr/bin/amazon-ssm-agent", "program /opt/aws/amazon-ssm-agent: no such file")},
 		{name: "another executable of a unit that is not loaded", fault: func(f *facts.Facts) {
 			other(f)
 			f.Agent.Units.Value[0].Load = "masked"
