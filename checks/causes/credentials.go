@@ -33,9 +33,9 @@ var credentialsCauses = []Cause{
 		ID: "profile-shadows-dhmc", Group: "credentials", Severity: Critical, Title: "instance profile hides Default Host Management",
 		Meaning: "The attached role may call ssm:UpdateInstanceInformation, so the agent takes it and never tries Default Host Management; but the role lacks the rest of what a managed node needs.",
 		Fix: []Step{
-			operator("Check what grants ssm:UpdateInstanceInformation to {role}", "aws iam list-attached-role-policies --role-name {role}; aws iam list-role-policies --role-name {role}"),
-			operator("Remove the policy that grants it, to use Default Host Management", "aws iam detach-role-policy --role-name {role} --policy-arn POLICY_ARN"),
-			or(operator)("Or keep the role and give it what it lacks: attach AmazonSSMManagedInstanceCore", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
+			operator("Give the role {role} what it lacks: attach AmazonSSMManagedInstanceCore", "aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"),
+			or(operator)("Or use Default Host Management: remove the policy that grants ssm:UpdateInstanceInformation to {role}; the first two list those that are attached and those in the role itself, which delete-role-policy removes",
+				"aws iam list-attached-role-policies --role-name {role}\naws iam list-role-policies --role-name {role}\naws iam detach-role-policy --role-name {role} --policy-arn POLICY_ARN"),
 			restartFailed, verify,
 		},
 		Docs: []string{docDHMC},
