@@ -55,7 +55,7 @@ type compressed struct {
 }
 
 func (s *scrapes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	format := expfmt.NegotiateIncludingOpenMetrics(r.Header)
+	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	if r.Method != http.MethodGet || r.URL.RawQuery != "" || !takesGzip(r.Header) || format.FormatType() == expfmt.TypeProtoDelim {
 		s.other.ServeHTTP(w, r)
 		return
