@@ -58,7 +58,8 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	run.SetConfig(a.Config)
 	a.Folders = folders(env)
 	a.Processes = agentsvc.Processes(ctx, env)
-	wg.Go(func() { channel = agentsvc.Channel(ctx, env, a.Processes) })
+	processes := a.Processes // a source that panics is reset while this goes on
+	wg.Go(func() { channel = agentsvc.Channel(ctx, env, processes) })
 	a.Sealed = agentsvc.Sealed(env, a.Processes)
 	gatherStarts(ctx, env, a)
 	a.Around = around(env)
