@@ -5,3 +5,6 @@ var LookupBy = lookupBy
 
 // SetImage is setImage.
 var SetImage = setImage
+
+// FirstBundle is for tests.
+var FirstBundle = firstBundle
