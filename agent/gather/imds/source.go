@@ -114,7 +114,7 @@ type tcpKey struct{}
 // metadataClient is an HTTP client without proxy. A metadata token that the SDK
 // attaches leaves with it to the metadata addresses only.
 func metadataClient(run *gather.Run) *http.Client {
-	s := &spares{run: run}
+	s := newSpares(run)
 	once := &oneToken{RoundTripper: repeater{gather.BoundedTransport(metadataTransport(run, s.dial), maxMetadata), run}, tokens: map[string][]byte{}, spares: s}
 	return client(tokenGuard{once, []string{run.IMDS, run.IMDS6}})
 }

@@ -15,25 +15,46 @@ const spareCount = 5
 
 // spares are connections to the metadata service that nobody uses yet.
 type spares struct {
-	run *gather.Run
+	run   *gather.Run
+	ready chan net.Conn // of spareCount; nil: could not be opened
 
 	mu    sync.Mutex
 	begun bool
 	ended bool
 	to    string
-	conns []net.Conn
+	left  int // those that nobody was promised
 }
 
-// dial is one of them or a new one. The first that is answered opens the others.
+func newSpares(run *gather.Run) *spares {
+	return &spares{run: run, ready: make(chan net.Conn, spareCount)}
+}
+
+// dial is one of them, though it be on its way only, or a new one. The first that is
+// answered opens the others.
 func (s *spares) dial(ctx context.Context, addr string) (net.Conn, error) {
 	s.mu.Lock()
-	if n := len(s.conns); n > 0 && s.to == addr {
-		conn := s.conns[n-1]
-		s.conns = s.conns[:n-1]
-		s.mu.Unlock()
-		return conn, nil
+	promised, ended := s.left > 0 && s.to == addr, s.ended
+	if promised {
+		s.left--
 	}
 	s.mu.Unlock()
+	if ended {
+		return nil, net.ErrClosed
+	}
+	if promised {
+		select {
+		case conn := <-s.ready:
+			if conn != nil {
+				return conn, nil
+			}
+			return s.dial(ctx, addr)
+		case <-ctx.Done():
+			s.mu.Lock()
+			s.left++
+			s.mu.Unlock()
+			return nil, ctx.Err()
+		}
+	}
 	conn, err := s.run.Connect(ctx, addr, netip.Addr{}) // ends by itself: a transport lets a dial go on after its request
 	if err == nil {
 		s.more(ctx, addr)
@@ -47,20 +68,21 @@ func (s *spares) more(ctx context.Context, addr string) {
 	if s.begun || s.ended {
 		return
 	}
-	s.begun, s.to = true, addr
+	s.begun, s.to, s.left = true, addr, spareCount
 	for range spareCount {
 		go func() {
 			conn, err := s.run.Connect(context.WithoutCancel(ctx), addr, netip.Addr{})
-			if err != nil {
-				return
-			}
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			if s.ended {
+			switch {
+			case err != nil:
+				s.ready <- nil
+			case s.ended:
 				conn.Close()
-				return
+				s.ready <- nil
+			default:
+				s.ready <- conn
 			}
-			s.conns = append(s.conns, conn)
 		}()
 	}
 }
@@ -69,8 +91,14 @@ func (s *spares) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended = true
-	for _, c := range s.conns {
-		c.Close()
+	for {
+		select {
+		case conn := <-s.ready:
+			if conn != nil {
+				conn.Close()
+			}
+		default:
+			return
+		}
 	}
-	s.conns = nil
 }
