@@ -200,8 +200,8 @@ chmod 700 /var/lib/amazon/ssm /var/lib/amazon/ssm/*
 printf 'inventory: {enabled: true}\ntextfile: %s\n' $textfile >/etc/ssm-doctor/ssm-doctor.yml
 systemctl restart ssm-doctor
 logged() { journalctl -u ssm-doctor -o cat --no-pager | grep -q "$1"; }
-must "files: no textfile without the drop-in" within 30 logged "textfile not written"
-must "files: no inventory without the drop-in" within 5 logged "inventory item not written"
+must "files: no textfile without the drop-in" within 30 logged "the textfile was not written"
+must "files: no inventory without the drop-in" within 5 logged "the inventory item was not written"
 must "files: the commands of daemon.md" sh -ec "$(sed -n '/^## Files for others/,/^## What/{/^```sh/,/^```/{/^```/!p}}' /ci/daemon.md)"
 must "files: textfile" within 30 grep -q ssm_doctor_node_state $textfile
 must "files: inventory" within 5 grep -q Custom:SSMDoctor $item
