@@ -453,11 +453,17 @@ func TestGoldenRemedies(t *testing.T) {
 	// resolver does not answer.
 	var wg sync.WaitGroup
 	turns := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for _, f := range repairables(t) {
+	for i, f := range repairables(t) {
+		if testing.Short() && i%8 != 0 {
+			continue
+		}
 		turns <- struct{}{}
 		wg.Go(func() { one(f); <-turns })
 	}
 	wg.Wait()
+	if testing.Short() {
+		return // the page is of all
+	}
 	var b strings.Builder
 	b.WriteString("# Remedies, proven by what would be\n\n" +
 		"Each situation is a simulated host with one fault. The steps that the program prints are carried out in the world from which the host is simulated, " +
