@@ -1,6 +1,7 @@
 package agentlog
 
 import (
+	"math"
 	"math/bits"
 	"slices"
 	"strings"
@@ -9,85 +10,78 @@ import (
 	"ssm-doctor/checks/facts"
 )
 
-// matcher finds many fragments in one pass over bytes, without regard to ASCII
-// case (Aho-Corasick over a compressed alphabet).
+const (
+	// gram is how many bytes of a fragment are looked for. No fragment is shorter.
+	gram     = 3
+	gramMask = 1<<(8*gram) - 1
+	// places is in how many bits it is kept which grams are those of a fragment: with the
+	// hundreds that there are, one of a hundred others looks like them.
+	places = 1 << 16
+)
+
+// matcher finds many fragments in one pass over bytes, without regard to ASCII case. Of
+// each fragment it looks for one gram, that which the fewest others have, and compares the
+// whole fragment where that is. To make it takes no longer than to read the fragments.
 type matcher struct {
-	class   [256]uint8 // byte to column; 0: in no fragment
-	columns int
-	next    []uint16 // state*columns+class
-	out     [][]uint16
+	fragments []string // in lower case
+	likely    [places / 64]uint64
+	first     map[uint32]int32 // by gram, the anchor of which fragment it is
+	next      []int32          // by fragment: the next one with the same anchor; -1: none
+	offset    []uint16         // by fragment: where in it the anchor ends
 }
 
 func newMatcher(fragments []string) *matcher {
-	m := &matcher{}
+	m := &matcher{fragments: fragments, first: make(map[uint32]int32, len(fragments)), next: make([]int32, len(fragments)), offset: make([]uint16, len(fragments))}
+	seen := make([]uint8, places) // how many grams share a place
 	for _, f := range fragments {
-		for i := range len(f) {
-			c := lower(f[i])
-			if m.class[c] == 0 {
-				m.columns++
-				m.class[c] = uint8(m.columns)
-				if c >= 'a' && c <= 'z' {
-					m.class[c-32] = uint8(m.columns)
-				}
+		grams(f, func(_ int, g uint32) {
+			if at := place(g); seen[at] < math.MaxUint8 {
+				seen[at]++
 			}
-		}
+		})
 	}
-	m.columns++
-	length := 1
-	for _, f := range fragments {
-		length += len(f)
-	}
-	states := make([]uint16, length*m.columns) // enough for all: most fragments share only a few letters
-	addState := func() uint16 {
-		m.next = states[:len(m.next)+m.columns]
-		m.out = append(m.out, nil)
-		return uint16(len(m.out) - 1)
-	}
-	m.out = make([][]uint16, 0, length)
-	addState()
 	for n, f := range fragments {
-		s := uint16(0)
-		for i := range len(f) {
-			at := int(s)*m.columns + int(m.class[f[i]])
-			if m.next[at] == 0 {
-				t := addState()
-				m.next[at] = t
+		var anchor uint32
+		least := math.MaxInt
+		grams(f, func(end int, g uint32) {
+			if of := int(seen[place(g)]); of < least {
+				least, anchor, m.offset[n] = of, g, uint16(end)
 			}
-			s = m.next[at]
+		})
+		m.next[n] = -1
+		if other, ok := m.first[anchor]; ok {
+			m.next[n] = other
 		}
-		m.out[s] = append(m.out[s], uint16(n))
-	}
-	fail := make([]uint16, len(m.out))
-	var queue []uint16
-	for c := range m.columns {
-		if s := m.next[c]; s != 0 {
-			queue = append(queue, s)
-		}
-	}
-	for len(queue) > 0 {
-		s := queue[0]
-		queue = queue[1:]
-		for c := range m.columns {
-			at := int(s)*m.columns + c
-			over := m.next[int(fail[s])*m.columns+c]
-			if t := m.next[at]; t != 0 {
-				fail[t] = over
-				m.out[t] = append(m.out[t], m.out[over]...)
-				queue = append(queue, t)
-			} else {
-				m.next[at] = over
-			}
-		}
+		m.first[anchor] = int32(n)
+		at := place(anchor)
+		m.likely[at/64] |= 1 << (at % 64)
 	}
 	return m
 }
 
-func lower(c byte) byte {
-	if c >= 'A' && c <= 'Z' {
-		return c + 32
+// grams calls f for each gram of a text with where it ends.
+func grams(text string, f func(end int, g uint32)) {
+	var g uint32
+	for i := range len(text) {
+		if g = (g<<8 | uint32(text[i])) & gramMask; i >= gram-1 {
+			f(i+1, g)
+		}
 	}
-	return c
 }
+
+// place is the bit of a gram.
+func place(g uint32) uint32 { return g * 0x9e3779b1 / (1 << 32 / places) }
+
+// lower are all bytes, letters of ASCII as small ones.
+var lower = func() (t [256]byte) {
+	for c := range t {
+		t[c] = byte(c)
+	}
+	for c := 'A'; c <= 'Z'; c++ {
+		t[c] += 'a' - 'A'
+	}
+	return t
+}()
 
 // hits is a set of fragments.
 type hits [maxFragments / 64]uint64
@@ -110,17 +104,39 @@ func (h *hits) all(f func(n int)) {
 
 // scan adds the fragments of b to h and reports whether any is in it.
 func (m *matcher) scan(b []byte, h *hits) bool {
-	s, any := 0, false
-	for _, c := range b {
-		s = int(m.next[s*m.columns+int(m.class[c])])
-		if s != 0 && m.out[s] != nil {
+	var g uint32
+	any := false
+	for i, c := range b {
+		g = (g<<8 | uint32(lower[c])) & gramMask
+		if at := place(g); m.likely[at/64]&(1<<(at%64)) != 0 && i >= gram-1 && m.at(b, i+1, g, h) {
 			any = true
-			for _, n := range m.out[s] {
-				h.add(n)
-			}
 		}
 	}
 	return any
+}
+
+// at adds the fragments whose anchor ends in b at end.
+func (m *matcher) at(b []byte, end int, g uint32, h *hits) (any bool) {
+	n, ok := m.first[g]
+	for ; ok && n >= 0; n = m.next[n] {
+		f := m.fragments[n]
+		from := end - int(m.offset[n])
+		if from >= 0 && len(b)-from >= len(f) && same(b[from:from+len(f)], f) {
+			h.add(uint16(n))
+			any = true
+		}
+	}
+	return any
+}
+
+// same reports whether b is f, which is in lower case.
+func same(b []byte, f string) bool {
+	for i, c := range b {
+		if lower[c] != f[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // Fragments beside those of facts.Signatures.
