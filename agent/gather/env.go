@@ -108,7 +108,7 @@ type Limits struct {
 
 	// NotEC2 is how long metadata is waited for on a machine that is not an EC2 instance
 	// by its firmware. What answers on such a one is near: the service of another cloud, or
-	// that of the instance around a virtual machine. 0: 50 ms.
+	// that of the instance around a virtual machine. 0: 20 ms.
 	NotEC2 time.Duration
 
 	IMDS, Connect, TLS, HTTP, DNS, Exec time.Duration

@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	// elsewhereWait is the default of Limits.NotEC2.
-	elsewhereWait = 50 * time.Millisecond
+	// elsewhereWait is the default of Limits.NotEC2. Who answers at this address is on the
+	// same link, or in the machine itself.
+	elsewhereWait = 20 * time.Millisecond
 	// ipv6After is how long the IPv4 address may be silent before that of IPv6 is asked
 	// beside it, and ipv6Wait how long that may be.
 	ipv6After = 300 * time.Millisecond
