@@ -3,6 +3,7 @@ package awsapi
 import (
 	"context"
 	"encoding/xml"
+	"slices"
 	"strings"
 
 	"ssm-doctor/agent/gather"
@@ -32,7 +33,6 @@ func (Identities) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) e
 	warm, done := ready(ctx, run, f)
 	defer done()
 	region, _ := endpoint.Region(env, endpoint.Known(ctx, run, f))
-	run.Await(ctx, "imds") // for its keys
 	if region == "" {
 		p.Identities = facts.Unknown[[]facts.Identity]("no Region is known", "")
 		return nil
@@ -42,27 +42,43 @@ func (Identities) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) e
 		who = callerIn(ctx, run, f, region)
 	}
 	defer who.hangUp()
-	var sources []string
-	for _, s := range []string{facts.SourceProfile, facts.SourceDHMC, facts.SourceHybrid, facts.SourceShared} {
-		if _, ok := run.KeysOf(s); ok && relevant(f, s) {
-			sources = append(sources, s)
-		}
-	}
-	ctx, signed := run.Signing(ctx)
-	defer signed()
-	out := make([]facts.Identity, len(sources))
+	// Keys that are on this host are asked about while the metadata service may still be
+	// being asked for those of the instance profile.
+	var here, profile []facts.Identity
 	var wg gather.Workers
-	for i, s := range sources {
-		k, _ := run.KeysOf(s)
-		wg.Go(func() { out[i] = who.whoAmI(ctx, s, k) })
+	wg.Go(func() { here = who.identities(ctx, f, facts.SourceDHMC, facts.SourceHybrid, facts.SourceShared) })
+	if run.Await(ctx, "imds") {
+		profile = who.identities(ctx, f, facts.SourceProfile)
 	}
 	wg.Wait()
+	out := slices.Concat([]facts.Identity{}, profile, here)
 	p.Identities = facts.Known(out, "sts:GetCallerIdentity")
 	if unread := unreadKeys(f); unread.Unknown() {
 		p.Identities = facts.Partly(out, unread.Reason(), "sts:GetCallerIdentity").Because(unread.Obstacle())
 	}
-	p.Calls[callerIdentity.action] = len(sources)
+	p.Calls[callerIdentity.action] = len(out)
 	return nil
+}
+
+// identities asks sts, all at once, who those of the sources are that have keys.
+func (c *caller) identities(ctx context.Context, f *facts.Facts, sources ...string) []facts.Identity {
+	sources = slices.DeleteFunc(sources, func(s string) bool {
+		_, ok := c.run.KeysOf(s)
+		return !ok || !relevant(f, s)
+	})
+	if len(sources) == 0 {
+		return nil
+	}
+	ctx, signed := c.run.Signing(ctx)
+	defer signed()
+	out := make([]facts.Identity, len(sources))
+	var wg gather.Workers
+	for i, s := range sources {
+		k, _ := c.run.KeysOf(s)
+		wg.Go(func() { out[i] = c.whoAmI(ctx, s, k) })
+	}
+	wg.Wait()
+	return out
 }
 
 // callerIn is a caller for a Region that the network source may not have told yet.
