@@ -8,3 +8,9 @@ var SetImage = setImage
 
 // FirstBundle is for tests.
 var FirstBundle = firstBundle
+
+// What tests need of a bundle.
+var (
+	NewBundle = newBundle
+	SubjectOf = subjectOf
+)

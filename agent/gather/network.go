@@ -103,7 +103,7 @@ func systemRoots() (*x509.CertPool, error) { return x509.SystemCertPool() }
 // Bundle yields the certificates of the host's bundle alone, where it has one; nil: all must
 // be read. A host that has a bundle mostly has the same certificates in a folder as well, and
 // reads each twice for a pool of all: who is trusted by the bundle is trusted.
-func (env *Env) Bundle() *x509.CertPool {
+func (env *Env) Bundle() *Bundle {
 	if env.RootCAs != nil {
 		return nil
 	}
@@ -116,7 +116,7 @@ var bundles = []string{
 	"/etc/pki/tls/cacert.pem", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/cert.pem",
 }
 
-var bundle = sync.OnceValue(func() *x509.CertPool {
+var bundle = sync.OnceValue(func() *Bundle {
 	if runtime.GOOS != "linux" {
 		return nil
 	}
@@ -128,22 +128,18 @@ var bundle = sync.OnceValue(func() *x509.CertPool {
 })
 
 // firstBundle is the first file of a list that can be read; nil: it has no certificate.
-func firstBundle(names []string) *x509.CertPool {
+func firstBundle(names []string) *Bundle {
 	for _, name := range names {
 		b, err := os.ReadFile(name)
 		if err != nil {
 			continue
 		}
-		if pool := x509.NewCertPool(); pool.AppendCertsFromPEM(b) {
-			return pool
-		}
-		break
+		return newBundle(b)
 	}
 	return nil
 }
 
-// LoadRoots reads the host's trusted certificates, which takes some 10 ms once
-// per process, so that no handshake waits for them.
+// LoadRoots reads the host's trusted certificates, once per process, so that no handshake waits for them.
 func (env *Env) LoadRoots() {
 	if env.RootCAs == nil && !env.Offline && env.Bundle() == nil {
 		_, _ = systemRoots()

@@ -38,12 +38,27 @@ func (p *Prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 	return tc
 }
 
-// someRoots are those to try first.
-func (p *Prober) someRoots() (*x509.CertPool, error) {
+// someRoots are those to try first: of the bundle, where the host has one.
+func (p *Prober) someRoots() (*roots, error) {
 	if some := p.env.Bundle(); some != nil {
-		return some, nil
+		return &roots{bundle: some}, nil
 	}
-	return p.Roots()
+	all, err := p.Roots()
+	return &roots{all: all}, err
+}
+
+// roots are trusted certificates: a bundle, or all.
+type roots struct {
+	bundle *gather.Bundle
+	all    *x509.CertPool
+}
+
+// of are those to judge what a peer shows by.
+func (r *roots) of(shown []*x509.Certificate) *x509.CertPool {
+	if r.bundle != nil {
+		return r.bundle.For(shown)
+	}
+	return r.all
 }
 
 // noTimeLeft: the run ended before the peer's time to answer was over.
@@ -55,7 +70,7 @@ var errCertificate = errors.New("the certificate is not accepted")
 // shake shakes hands with who should be host and judges the certificate. With must a
 // handshake fails when that is not accepted, so that nothing is sent. Without, only
 // what is no secret may be sent.
-func (p *Prober) shake(ctx context.Context, conn net.Conn, host string, roots *x509.CertPool, must bool) (*tls.Conn, facts.TLS, error) {
+func (p *Prober) shake(ctx context.Context, conn net.Conn, host string, trusted *roots, must bool) (*tls.Conn, facts.TLS, error) {
 	var t facts.TLS
 	start := time.Now()
 	tc := tls.Client(conn, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, VerifyConnection: func(s tls.ConnectionState) error { // verified here, against the same roots
@@ -66,10 +81,10 @@ func (p *Prober) shake(ctx context.Context, conn net.Conn, host string, roots *x
 			inter.AddCert(c)
 		}
 		t.Seconds = time.Since(start).Seconds()
-		o := x509.VerifyOptions{Roots: roots, Intermediates: inter, DNSName: host, CurrentTime: p.env.Now()}
+		o := x509.VerifyOptions{Roots: trusted.of(s.PeerCertificates), Intermediates: inter, DNSName: host, CurrentTime: p.env.Now()}
 		chains, err := leaf.Verify(o)
 		if err != nil || firstExpiry(chains).Before(leaf.NotAfter) { // another root may be better
-			if all, unread := p.Roots(); unread == nil && roots == p.env.Bundle() {
+			if all, unread := p.Roots(); unread == nil && trusted.bundle != nil {
 				o.Roots = all
 				chains, err = leaf.Verify(o)
 			}
