@@ -32,10 +32,8 @@ func measures(n *node.Node, r *report.Report) *report.Measures {
 	}
 	for _, ft := range r.Features {
 		total := 0
-		for _, known := range iam.Features() {
-			if known.ID == ft.ID {
-				total = len(known.Of(iam.Mandatory, iam.Forbidden))
-			}
+		if known, ok := iam.FeatureByID(ft.ID); ok {
+			total = len(known.Of(iam.Mandatory, iam.Forbidden))
 		}
 		denied, unknown := len(ft.Denied)+len(ft.Forbidden), len(ft.Unknown)
 		m.Features = append(m.Features, report.FeatureRights{ID: ft.ID, Allowed: max(0, total-denied-unknown), Denied: denied, Unknown: unknown})

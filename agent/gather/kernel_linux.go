@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -47,6 +48,9 @@ const fromNetlink = "rtnetlink"
 // maxDump bounds what is read of a dump: some thousand devices or routes.
 const maxDump = 4 << 20
 
+// answerBuffers are for one answer each: a run asks some twenty questions.
+var answerBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
 // ask sends a request to the kernel and hands the parts of its answer to read,
 // until that says that there is no more. The kernel answers at once; the limit of
 // time is only a guard.
@@ -62,7 +66,9 @@ func ask(request []byte, read func([]byte) (done bool, err error)) error {
 	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return unasked(err)
 	}
-	buf := make([]byte, 32<<10)
+	lent := answerBuffers.Get().(*[32 << 10]byte)
+	defer answerBuffers.Put(lent)
+	buf := lent[:]
 	for total := 0; ; {
 		n, from, err := unix.Recvfrom(fd, buf, 0)
 		if err != nil {
