@@ -1,9 +1,11 @@
 package checks
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/factstest"
 	"ssm-doctor/checks/iam"
@@ -122,5 +124,106 @@ func TestPrincipalName(t *testing.T) {
 	}
 	if got := principalName(node.Of(&facts.Facts{}), node.Refusal{}).String(); got != "the role of this node" {
 		t.Errorf("nothing known: %s", got)
+	}
+}
+
+// TestLacking: a policy gets what it was seen to lack, and the rest of a service only where
+// nothing of that was allowed.
+func TestLacking(t *testing.T) {
+	t.Parallel()
+	const head = "User: arn:aws:sts::111122223333:assumed-role/WebServerRole/i-0a1b2c3d4e5f60718 is not authorized to perform: "
+	refusal := func(action, layer string) node.Refusal {
+		return node.Refusal{Refusal: iam.ParseRefusal("AccessDeniedException", head+action+" on resource: x because no "+layer+" allows the "+action+" action")}
+	}
+	const scp, endpoint = "service control policy", "VPC endpoint policy"
+	read := func(action, verdict string, refused iam.Refusal) facts.Permission {
+		return facts.Permission{Action: action, Identity: facts.SourceProfile, Verdict: verdict, Refused: refused, From: "ssm"}
+	}
+	for _, c := range []struct {
+		name    string
+		refused node.Refusal
+		fault   func(*facts.Facts)
+		count   int
+		has     []string
+		not     []string
+	}{
+		{"accepted, one action of a feature", refusal("ssm:PutInventory", scp), nil, 1, []string{"ssm:PutInventory"}, nil},
+		{"nothing of the service was allowed", refusal(node.Heartbeat, scp), neverAccepted, 15, []string{node.Heartbeat, "ssm:GetDocument"}, []string{"ssmmessages:CreateControlChannel", "ssm:*"}},
+		{"reads of it were allowed", refusal(node.Heartbeat, scp), func(f *facts.Facts) {
+			neverAccepted(f)
+			f.Permissions.Actions = facts.Known([]facts.Permission{read("ssm:GetDocument", facts.AllowedProven, iam.Refusal{})}, "ssm")
+		}, 1, []string{node.Heartbeat}, []string{"ssm:GetDocument"}},
+		{"another of it was refused by the same layer", refusal("ssm:PutInventory", scp), func(f *facts.Facts) {
+			f.Permissions.Actions = facts.Known([]facts.Permission{read("ssm:DescribeDocument", facts.AllowedProven, iam.Refusal{}), read("ssm:GetDocument", facts.DeniedProven, refusal("ssm:GetDocument", scp).Refusal)}, "ssm")
+		}, 2, []string{"ssm:PutInventory", "ssm:GetDocument"}, nil},
+		{"another of it was refused by another layer", refusal("ssm:PutInventory", scp), func(f *facts.Facts) {
+			f.Permissions.Actions = facts.Known([]facts.Permission{read("ssm:DescribeDocument", facts.AllowedProven, iam.Refusal{}), read("ssm:GetDocument", facts.DeniedProven, refusal("ssm:GetDocument", endpoint).Refusal)}, "ssm")
+		}, 1, nil, []string{"ssm:GetDocument"}},
+		{"a session, beside an open channel", refusal("ssmmessages:CreateDataChannel", endpoint), nil, 2, []string{"ssmmessages:CreateDataChannel", "ssmmessages:OpenDataChannel"}, nil},
+		{"a channel that was never open", refusal("ssmmessages:CreateControlChannel", endpoint), neverAccepted, 4, []string{"ssmmessages:OpenDataChannel"}, []string{node.Heartbeat}},
+		{"a service that nodes need nothing of", refusal("s3:PutObject", scp), nil, 1, []string{"s3:PutObject"}, nil},
+	} {
+		f := factstest.Healthy(t, "profile")
+		f.Permissions.Actions = facts.Known([]facts.Permission{}, "ssm")
+		if c.fault != nil {
+			c.fault(f)
+		}
+		got, known := lacking(node.Of(f), c.refused)
+		if len(got) != c.count || known == "" {
+			t.Errorf("%s: %q, %s", c.name, got, known)
+		}
+		for _, a := range c.has {
+			if !slices.Contains(got, a) {
+				t.Errorf("%s: no %s in %q", c.name, a, got)
+			}
+		}
+		for _, a := range c.not {
+			if slices.Contains(got, a) {
+				t.Errorf("%s: %s in %q", c.name, a, got)
+			}
+		}
+	}
+}
+
+// TestOfSessions: the agent is restarted for a session only where the channel that
+// brought it does not stand any more.
+func TestOfSessions(t *testing.T) {
+	t.Parallel()
+	restarts := func(steps []causes.Step) (n int) {
+		for _, s := range steps {
+			if s.Restarts() {
+				n++
+			}
+		}
+		return n
+	}
+	for _, c := range []struct {
+		name     string
+		fault    func(*facts.Facts)
+		action   string
+		restarts int
+	}{
+		{"the channel stands", nil, "ssmmessages:CreateDataChannel", 0},
+		{"the channel was refused since", func(f *facts.Facts) {
+			at := f.CollectedAt.Add(-time.Second)
+			f.Log.Matches.Value = append(f.Log.Matches.Value, facts.Match{ID: facts.SigChannelToken, Count: 1, First: at, Last: at, Text: "AccessDeniedException"})
+		}, "ssmmessages:CreateDataChannel", 1},
+		{"the log was not read", func(f *facts.Facts) { f.Log.Matches = facts.Unknown[[]facts.Match]("permission denied", "") }, "ssmmessages:CreateDataChannel", 1},
+		{"another action", nil, "ssmmessages:CreateControlChannel", 1},
+	} {
+		f := factstest.Healthy(t, "profile")
+		if c.fault != nil {
+			c.fault(f)
+		}
+		n := node.Of(f)
+		for _, steps := range [][]causes.Step{causes.SCPLacks, causes.BoundaryDenies, nil} {
+			got := ofSessions(n, f.CollectedAt.Add(-time.Minute), c.action, "iam-missing-channel-action", steps)
+			if len(steps) == 0 && c.restarts == 1 && len(got) == 0 {
+				continue // the usual remedy of the cause
+			}
+			if restarts(got) != c.restarts || got[len(got)-1] != causes.Again {
+				t.Errorf("%s: %d restarts of %d steps", c.name, restarts(got), len(got))
+			}
+		}
 	}
 }

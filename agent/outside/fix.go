@@ -2,6 +2,7 @@ package outside
 
 import (
 	"fmt"
+	"strings"
 
 	"ssm-doctor/agent/report"
 	"ssm-doctor/checks/causes"
@@ -93,18 +94,48 @@ func (v *View) completeShadow(role string) []report.Step {
 	return then(step("Give the role the whole of AmazonSSMManagedInstanceCore, or take ssm:UpdateInstanceInformation from it", "aws iam attach-role-policy --role-name %s --policy-arn %s", role, v.core()))
 }
 
-func (v *View) openEndpointPolicy(endpoint, action string) []report.Step {
-	return then(step("Allow "+action+" in the policy of "+endpoint+": one statement more, the rest stays",
-		"aws ec2 describe-vpc-endpoints --region %[1]s --vpc-endpoint-ids %[2]s --query 'VpcEndpoints[0].PolicyDocument' --output text | jq -c '.Statement |= ([.] | flatten + [{\"Effect\": \"Allow\", \"Principal\": {\"AWS\": \"arn:%[3]s:iam::%[4]s:root\"}, \"Action\": [\"ssm:*\", \"ssmmessages:*\", \"ec2messages:*\"], \"Resource\": \"*\"}])' > endpoint.json\naws ec2 modify-vpc-endpoint --region %[1]s --vpc-endpoint-id %[2]s --policy-document file://endpoint.json", v.File.Region, endpoint, v.Partition, v.Account))
+// openEndpointPolicy adds the actions to the policy of an endpoint that it was seen to deny.
+func (v *View) openEndpointPolicy(endpoint string, actions []string) []report.Step {
+	return then(step("Allow what the policy of "+endpoint+" denies of what a node calls there: one statement more, the rest stays. AWS CloudShell has jq",
+		"aws ec2 describe-vpc-endpoints --region %[1]s --vpc-endpoint-ids %[2]s --query 'VpcEndpoints[0].PolicyDocument' --output text | jq -c '.Statement |= ([.] | flatten + [{\"Effect\": \"Allow\", \"Principal\": {\"AWS\": \"arn:%[3]s:iam::%[4]s:root\"}, \"Action\": [%[5]s], \"Resource\": \"*\"}])' > endpoint.json\naws ec2 modify-vpc-endpoint --region %[1]s --vpc-endpoint-id %[2]s --policy-document file://endpoint.json", v.File.Region, endpoint, v.Partition, v.Account, words(causes.ActionList(actions))))
 }
 
-// changePolicy is for a deny, or a layer that allows too little: who may change it, and which.
-func (v *View) changePolicy(p report.Permission) []report.Step {
-	if p.Layer == iam.LayerSCP {
-		return then(step("Ask the organization's administrator to let "+p.Action+" through: "+p.Evidence, "aws organizations list-policies-for-target --target-id %s --filter SERVICE_CONTROL_POLICY", v.Account))
+// changePolicy is for a deny, or a layer that allows too little: the steps that the
+// catalogue has for that layer.
+func (v *View) changePolicy(p report.Permission, role string, explicit bool, i instance, actions []string) []report.Step {
+	var list []causes.Step
+	switch {
+	case p.Layer == iam.LayerEndpoint:
+		list = causes.EndpointDenies
+	case p.Layer == iam.LayerSCP && explicit, p.Layer == iam.LayerRCP:
+		list = append([]causes.Step{causes.FindSCP}, causes.SCPDenies...)
+	case p.Layer == iam.LayerSCP:
+		list = causes.SCPLacks
+	case p.Layer == iam.LayerBoundary && explicit:
+		list = causes.BoundaryDenies
+	case p.Layer == iam.LayerBoundary:
+		list = causes.BoundaryLacks
+	case p.Layer == iam.LayerIdentity:
+		list = causes.RoleDenies
+	default:
+		return then(step("Change the policy so that it lets "+p.Action+" through: "+p.Evidence, ""))
 	}
-	where := map[string]string{iam.LayerBoundary: "permissions boundary", iam.LayerIdentity: "policy of the role"}[p.Layer]
-	return then(step("Change the "+text.Or(where, "policy")+" so that it lets "+p.Action+" through: "+p.Evidence, ""))
+	service, _, _ := strings.Cut(p.Action, ":")
+	values := causes.Values{"region": v.File.Region, "account": v.Account, "partition": v.Partition, "role": role, "action": p.Action, "service": service, "vpc": i.VpcId,
+		"actions": causes.ActionList(actions), "lacks": strings.Join(actions, ", ")}
+	endpoint := v.endpointOf(i, service).VpcEndpointId
+	var out []report.Step
+	for _, s := range list {
+		if s.Where == causes.OnHost {
+			continue // the restart: see then
+		}
+		if first, rest, ok := strings.Cut(s.Command, "\n"); ok && strings.HasPrefix(first, "id=$(") && strings.HasPrefix(endpoint, "vpce-") && causes.Safe(endpoint) {
+			s.Command = "id=" + endpoint + "\n" + rest // which was seen, and need not be asked for
+		}
+		f := s.Fill(values)
+		out = append(out, report.Step{Text: f.Text, Command: f.Command, Where: f.Where, Alternative: f.Alternative})
+	}
+	return then(out...)
 }
 
 func openACL(region, subnet string) []report.Step {

@@ -3,6 +3,7 @@ package outside
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -287,19 +288,32 @@ func (j *Judgement) denied(p report.Permission, role string, heartbeat, dhmc boo
 		lacking = "iam-missing-registration-action"
 	}
 	explicit := strings.HasPrefix(p.Evidence, "explicit deny")
+	service, _, _ := strings.Cut(p.Action, ":")
 	summary := "the role " + role + " may not call " + p.Action + ": " + p.Evidence
 	switch {
+	case p.Layer == iam.LayerEndpoint && explicit:
+		j.name("permissions", "vpce-policy-deny", "the policy of the VPC endpoint for "+service+" denies "+p.Action+" to the role "+role, p.Evidence, "ec2 describe-vpc-endpoints", v.changePolicy(p, role, explicit, i, nil)...)
 	case p.Layer == iam.LayerEndpoint:
-		service, _, _ := strings.Cut(p.Action, ":")
 		e := v.endpointOf(i, service)
-		j.name("permissions", "vpce-policy-deny", "the policy of the VPC endpoint "+e.VpcEndpointId+" does not let the role "+role+" call "+p.Action, p.Evidence, "ec2 describe-vpc-endpoints", v.openEndpointPolicy(e.VpcEndpointId, p.Action)...)
+		j.name("permissions", "vpce-policy-deny", "the policy of the VPC endpoint "+e.VpcEndpointId+" does not let the role "+role+" call "+p.Action, p.Evidence, "ec2 describe-vpc-endpoints", v.openEndpointPolicy(e.VpcEndpointId, j.deniedBy(iam.LayerEndpoint, service))...)
 	case p.Layer == iam.LayerIdentity && !explicit && dhmc && !heartbeat:
 		j.name("permissions", "profile-shadows-dhmc", "the profile's role "+role+" allows the heartbeat and nothing else, which keeps Default Host Management away", p.Evidence, "iam get-policy-version", v.completeShadow(role)...)
 	case p.Layer == iam.LayerIdentity && !explicit:
 		j.name("permissions", lacking, summary, p.Evidence, "iam get-policy-version", v.attachCore(role)...)
 	default:
-		j.name("permissions", "iam-explicit-deny", summary, p.Evidence, readBy[p.Layer], v.changePolicy(p)...)
+		j.name("permissions", "iam-explicit-deny", summary, p.Evidence, readBy[p.Layer], v.changePolicy(p, role, explicit, i, append(j.deniedBy(p.Layer, "ssm"), j.deniedBy(p.Layer, "ssmmessages")...))...)
 	}
+}
+
+// deniedBy are the actions of a service that a node calls, and a layer denies.
+func (j *Judgement) deniedBy(layer, service string) []string {
+	var out []string
+	for _, p := range j.Rights {
+		if p.Layer == layer && p.Verdict == facts.DeniedPredicted && slices.Contains(causes.CoreActions(service), p.Action) {
+			out = append(out, p.Action)
+		}
+	}
+	return out
 }
 
 func (j *Judgement) scp() {

@@ -30,9 +30,14 @@ func jqChanges(args []string, to string, _ []string) ([]Change, bool) {
 	return []Change{{Drafted, to, how}}, how != ""
 }
 
-// allowing is how a policy is edited that gets a statement more.
+// allowing is how a policy is edited that gets statements more.
 func allowing(s string) string {
-	return "allow " + strings.ReplaceAll(strings.ReplaceAll(between(s, `"Action": [`, "]"), `"`, ""), " ", "")
+	var list []string
+	for _, part := range strings.Split(s, `"Action": [`)[1:] {
+		actions, _, _ := strings.Cut(part, "]")
+		list = append(list, strings.NewReplacer(`"`, "", " ", "").Replace(actions))
+	}
+	return "allow " + strings.Join(list, ",")
 }
 
 func between(s, from, to string) string {

@@ -44,14 +44,14 @@ var permissionsCauses = []Cause{
 			operator("Simulate the call: it names the statement of the role or its boundary that denies it, unless it is an SCP", "aws iam simulate-principal-policy --policy-source-arn \"$(aws iam get-role --role-name {role} --query Role.Arn --output text)\" --action-names {action}"),
 			restartRefused, verify,
 		},
-		Ways: [][]Step{SCPDenies, SCPLacks, BoundaryDenies, BoundaryLacks, RoleDenies, SessionRefuses},
+		Ways: [][]Step{SCPDenies, SCPLacks, SCPLacksNode, BoundaryDenies, BoundaryLacks, BoundaryLacksNode, RoleDenies, SessionRefuses},
 		Docs: []string{docDenied, docSCP},
 	},
 	Cause{
 		ID: "vpce-policy-deny", Group: "permissions", Severity: Critical, Title: "VPC endpoint policy denies the action",
 		Meaning: "The request went through a VPC endpoint whose policy does not allow this principal, action or resource. The policies of the role may be right.",
 		Fix:     EndpointLacks,
-		Ways:    [][]Step{EndpointDenies, EndpointLacksOf["ssm"], EndpointLacksOf["ssmmessages"], EndpointLacksOf["ec2messages"], EndpointLacksOf[""]},
+		Ways:    [][]Step{EndpointDenies},
 		Docs:    []string{docEndpointPol},
 	},
 	Cause{

@@ -89,6 +89,9 @@ var (
 	restartFailed  = asRoot("Restart the agent (left alone, it waits up to {failedwait})", "{restart}")
 )
 
+// Restarts reports whether a step restarts the agent, and does nothing else.
+func (s Step) Restarts() bool { return s.Command == "{restart}" }
+
 // AttachProfile gives an EC2 instance credentials by a role of its own.
 var AttachProfile = []Step{
 	operator("Attach an instance profile with AmazonSSMManagedInstanceCore",

@@ -64,7 +64,9 @@ var placeholders = map[string]string{
 	"service":     "SERVICE",  // ssm, ssmmessages
 	"endpoint":    "ENDPOINT", // host name
 	"address":     "ADDRESS",
-	"action":      "ACTION", // ssm:UpdateInstanceInformation
+	"action":      "ACTION",   // ssm:UpdateInstanceInformation
+	"actions":     `"ACTION"`, // as policies list them
+	"lacks":       "the action that was refused",
 	"resource":    "RESOURCE_ARN",
 	"policy":      "POLICY_ARN",
 	"policyid":    "POLICY_ID", // of the organization, p-...
@@ -127,7 +129,7 @@ var safeWindows = pattern.New(`^[A-Za-z0-9 ._:\\()-]+$`)
 var commands = map[string]bool{
 	"restart": true, "stop": true, "start": true, "enable": true, "enableonly": true, "journal": true,
 	"reinstall": true, "install": true, "repair": true, "downgrade": true, "adduser": true, "installscript": true, "imagecheck": true,
-	"trustca": true, "refreshca": true, "pinned": true,
+	"trustca": true, "refreshca": true, "pinned": true, "actions": true,
 }
 
 // paths are placeholders that hold a path, quoted in commands of Windows.

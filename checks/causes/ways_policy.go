@@ -17,21 +17,15 @@ var (
 		operator("Apply the changed policy", "aws organizations update-policy --policy-id {policyid} --content file://changed.json"),
 		restartRefused, verify)
 
-	// SCPLacks is for service control policies of which none allows the action.
-	SCPLacks = steps(
-		operator("Show the SCPs of the account and its parent, as an administrator of the organization: at every level above the account, a service control policy has to allow {action}. Run the first command for the parent too", listSCPs),
-		operator("Save the policy that allows the rest", "aws organizations describe-policy --policy-id {policyid} --query Policy.Content --output text | "+inOneLine),
-		operator("Add a statement with the actions to it", addStatement(coreStatement)),
-		operator("Apply the changed policy", "aws organizations update-policy --policy-id {policyid} --content file://changed.json"),
-		restartRefused, verify)
+	// SCPLacks is for service control policies of which none allows the action, and
+	// SCPLacksNode for one that a node needs to be one, which came to no channel yet.
+	SCPLacks     = scpLacks("Add a statement to it that allows what it lacks: {lacks}", addStatement(missingStatement))
+	SCPLacksNode = scpLacks(addsChannel, addStatement(missingStatement, channelStatement))
 
-	// BoundaryLacks is for a permissions boundary that does not allow the action.
-	BoundaryLacks = steps(
-		saveBoundary,
-		operator("Let it allow {action} and the message channel: one statement more", addStatement(coreStatement)),
-		applyBoundary,
-		or(operator)("Or remove the boundary, if nothing requires one for this role", "aws iam delete-role-permissions-boundary --role-name {role}"),
-		restartRefused, verify)
+	// BoundaryLacks is for a permissions boundary that does not allow the action, and
+	// BoundaryLacksNode for one that a node needs to be one, which came to no channel yet.
+	BoundaryLacks     = boundaryLacks("Add a statement to it that allows what it lacks: {lacks}", addStatement(missingStatement))
+	BoundaryLacksNode = boundaryLacks(addsChannel, addStatement(missingStatement, channelStatement))
 
 	// BoundaryDenies is for an explicit deny in a permissions boundary.
 	BoundaryDenies = steps(
@@ -55,13 +49,13 @@ var (
 		operator("The session policy is given by whoever assumes {role} for this host, and has to allow {action} there; see who may assume it", "aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument"),
 		restartRefused, verify)
 
-	// EndpointLacks is for the policy of a VPC endpoint that does not allow the action, where
-	// its service is not known.
-	EndpointLacks = endpointLacks(func(string) bool { return true })
-
-	// EndpointLacksOf is EndpointLacks by the service: no call of another one goes through
-	// its endpoint.
-	EndpointLacksOf = map[string][]Step{"ssm": endpointLacksOf("ssm"), "ssmmessages": endpointLacksOf("ssmmessages"), "ec2messages": endpointLacksOf("ec2messages"), "": endpointLacksOf("")}
+	// EndpointLacks is for the policy of a VPC endpoint that does not allow the action.
+	EndpointLacks = steps(
+		saveEndpoint,
+		operator("Add a statement that allows this account what it lacks, and leave the rest: {lacks}",
+			addStatement(`{"Principal": {"AWS": "arn:{partition}:iam::{account}:root"}, "Effect": "Allow", "Action": [{actions}], "Resource": "*"}`)),
+		applyEndpoint,
+		restartRefused, verify)
 
 	// EndpointDenies is for an explicit deny in the policy of a VPC endpoint.
 	EndpointDenies = steps(
@@ -76,31 +70,53 @@ var (
 	applyEndpoint = operator("Apply the changed endpoint policy", endpointText+"\n"+`aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id "$id" --policy-document file://changed.json`)
 )
 
-// endpointLacksOf is EndpointLacks for a service; "": for one whose endpoint the agent needs
-// for the action that was refused alone.
-func endpointLacksOf(service string) []Step {
-	return endpointLacks(func(action string) bool { return strings.HasPrefix(action, service+":") })
-}
+const addsChannel = "Add a statement to it that allows what it lacks: {lacks}. A second one is for the message channel: it is added where the policy names no action of ssmmessages"
 
-func endpointLacks(with func(action string) bool) []Step {
-	list := []string{`"{action}"`}
-	for _, a := range coreActions {
-		if with(a) {
-			list = append(list, `"`+a+`"`)
-		}
-	}
+func scpLacks(says, add string) []Step {
 	return steps(
-		saveEndpoint,
-		operator("Add a statement that allows {action} to this account; the rest stays",
-			addStatement(`{"Principal": {"AWS": "arn:{partition}:iam::{account}:root"}, "Effect": "Allow", "Action": [`+strings.Join(list, ", ")+`], "Resource": "*"}`)),
-		applyEndpoint,
+		operator("Show the SCPs of the account and its parent, as an administrator of the organization: at every level above the account, a service control policy has to allow {action}. Run the first command for the parent too", listSCPs),
+		operator("Save the policy that allows the rest", "aws organizations describe-policy --policy-id {policyid} --query Policy.Content --output text | "+inOneLine),
+		operator(says, add),
+		operator("Apply the changed policy", "aws organizations update-policy --policy-id {policyid} --content file://changed.json"),
 		restartRefused, verify)
 }
 
-// addStatement adds one to the policy that was saved, whether it has a list of them or one.
-func addStatement(statement string) string {
+func boundaryLacks(says, add string) []Step {
+	return steps(
+		saveBoundary, operator(says, add), applyBoundary,
+		or(operator)("Or remove the boundary, if nothing requires one for this role", "aws iam delete-role-permissions-boundary --role-name {role}"),
+		restartRefused, verify)
+}
+
+// addStatement adds one to the policy that was saved, whether it has a list of them, an empty
+// one or one statement alone. Of anything else it makes nothing, and says so: AWS takes no
+// policy without text. channel are those for the message channel, which are added to a policy
+// that names no action of it.
+func addStatement(statement string, channel ...string) string {
 	const key = `("Statement"[[:space:]]*:[[:space:]]*)`
-	return `sed -E -e 's/` + key + `(\{.*\})([[:space:]]*(,[^{}]*)?\}[[:space:]]*)$/\1[\2]\3/' -e 's/` + key + `\[/\1[` + statement + `, /' policy.json > changed.json`
+	list := []string{`s/` + key + `(\{.*\})([[:space:]]*(,[^{}]*)?\}[[:space:]]*)$/\1[\2]\3/`}
+	for _, c := range channel {
+		list = append(list, `/"ssmmessages:/!s/`+key+`\[/\1[`+c+`, /`)
+	}
+	return editOrSay("policy.json has no Statement to add to", append(list, `s/`+key+`\[/\1[`+statement+`, /`), `s/\},[[:space:]]*\]/}]/`) + " policy.json > changed.json"
+}
+
+// editOrSay edits a text of one line by programs of sed. Where the last does not find its
+// place, nothing is written, and what is wrong is said. then are for what was edited. Any sed
+// knows them.
+func editOrSay(wrong string, programs []string, then ...string) string {
+	out := "sed -E"
+	for i, p := range programs {
+		if i > 0 && i == len(programs)-1 {
+			out += " -e ta -e :a" // what was found so far does not count
+		}
+		out += " -e '" + p + "'"
+	}
+	out += " -e tb -e 's/.*/" + wrong + "/w /dev/stderr' -e d -e :b"
+	for _, p := range then {
+		out += " -e '" + p + "'"
+	}
+	return out
 }
 
 const (
@@ -116,12 +132,37 @@ const (
 	endpointText = `id=$(aws ec2 describe-vpc-endpoints --region {region} --filters Name=vpc-id,Values={vpc} Name=service-name,Values=com.amazonaws.{region}.{service} --query 'VpcEndpoints[0].VpcEndpointId' --output text)`
 )
 
-// coreActions are what AmazonSSMManagedInstanceCore allows.
-var coreActions = strings.Fields(`
-	ssm:DescribeAssociation ssm:DescribeDocument ssm:GetDeployablePatchSnapshotForInstance ssm:GetDocument ssm:GetManifest ssm:GetParameter ssm:GetParameters ssm:ListAssociations ssm:ListInstanceAssociations ssm:PutComplianceItems ssm:PutConfigurePackageResult ssm:PutInventory ssm:UpdateAssociationStatus ssm:UpdateInstanceAssociationStatus ssm:UpdateInstanceInformation
-	ssmmessages:CreateControlChannel ssmmessages:CreateDataChannel ssmmessages:OpenControlChannel ssmmessages:OpenDataChannel
-	ec2messages:*`)
+// missingStatement allows what a policy lacks that grants nothing itself.
+const missingStatement = `{"Effect": "Allow", "Action": [{actions}], "Resource": "*"}`
 
-// coreStatement allows them where that policy does not count: these policies grant nothing,
-// and a node whose documents are refused is of no use.
-var coreStatement = `{"Effect": "Allow", "Action": ["{action}", "` + strings.Join(coreActions, `", "`) + `"], "Resource": "*"}`
+// channelStatement allows the message channel there.
+var channelStatement = `{"Effect": "Allow", "Action": [` + ActionList(CoreActions("ssmmessages")) + `], "Resource": "*"}`
+
+// coreActions are what AmazonSSMManagedInstanceCore allows, by service.
+var coreActions = map[string]string{
+	"ssm": "DescribeAssociation DescribeDocument GetDeployablePatchSnapshotForInstance GetDocument GetManifest GetParameter GetParameters ListAssociations ListInstanceAssociations " +
+		"PutComplianceItems PutConfigurePackageResult PutInventory UpdateAssociationStatus UpdateInstanceAssociationStatus UpdateInstanceInformation",
+	"ssmmessages": "CreateControlChannel CreateDataChannel OpenControlChannel OpenDataChannel",
+	"ec2messages": "AcknowledgeMessage DeleteMessage FailMessage GetEndpoint GetMessages SendReply",
+}
+
+// CoreActions are the actions of a service that AmazonSSMManagedInstanceCore allows; none: it
+// is not about that service.
+func CoreActions(service string) []string {
+	var out []string
+	for name := range strings.FieldsSeq(coreActions[service]) {
+		out = append(out, service+":"+name)
+	}
+	return out
+}
+
+// ActionList are actions as policies list them; those that no command may hold are left out.
+func ActionList(actions []string) string {
+	var out []string
+	for _, a := range actions {
+		if Safe(a) {
+			out = append(out, `"`+a+`"`)
+		}
+	}
+	return strings.Join(out, ", ")
+}

@@ -26,7 +26,8 @@ var TrySession = trySession
 
 // setPreference changes one of the preferences of Session Manager, and leaves the others.
 func setPreference(key, value string) string {
-	return "aws ssm get-document --region {region} --name SSM-SessionManagerRunShell --document-format JSON --query Content --output text | sed -E 's#(\"" + key + `"[[:space:]]*:[[:space:]]*)("[^"]*"|true|false)#\1` + value + "#' > preferences.json\n" +
+	return "aws ssm get-document --region {region} --name SSM-SessionManagerRunShell --document-format JSON --query Content --output text | tr '\\n' ' ' | " +
+		editOrSay("the preferences hold no "+key, []string{"s#(\"" + key + `"[[:space:]]*:[[:space:]]*)("[^"]*"|true|false|null)#\1` + value + "#"}) + " > preferences.json\n" +
 		"aws ssm update-document --region {region} --name SSM-SessionManagerRunShell --document-version '$LATEST' --content file://preferences.json"
 }
 

@@ -218,7 +218,7 @@ func acceptedNow(n *Node, a Acceptance) (Answer, Proof) {
 	}
 	heartbeat := n.Agent.HealthGap()
 	windows := map[string]time.Duration{facts.SigHealthOK: heartbeat}
-	if n.channelOpen() {
+	if n.ChannelOpen() {
 		windows[facts.SigChannelUp] = heartbeat
 		if n.Channel.Connected == Yes && !a.Silent {
 			windows[facts.SigChannelUp] = RecentWindow

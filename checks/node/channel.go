@@ -44,11 +44,16 @@ func notAhead(n *Node, e Entry) Entry {
 	return e
 }
 
-// channelOpen reports whether the channel stands: opened by this agent, and neither lost nor
+// ChannelOpen reports whether the channel stands: opened by this agent, and neither lost nor
 // refused since.
-func (n *Node) channelOpen() bool {
-	c := n.Channel
-	return c.Opened.Yes() && !c.Lost.Yes() && !c.Fallback.Yes() && !lastStart(n).After(c.Opened.Last) &&
+func (n *Node) ChannelOpen() bool {
+	return n.Channel.Opened.Yes() && n.ChannelOpenSince(n.Channel.Opened.Last)
+}
+
+// ChannelOpenSince reports whether a channel that stood at a time still does: it was neither
+// lost nor refused, and this agent runs since before.
+func (n *Node) ChannelOpenSince(at time.Time) bool {
+	return !n.Channel.Lost.Yes() && !n.Channel.Fallback.Yes() && !lastStart(n).After(at) && n.Log.Read() == Yes &&
 		!n.Log.CurrentChannel(facts.SigChannelToken, facts.SigChannelFailed, facts.SigWebSocketFailed).Yes()
 }
 
