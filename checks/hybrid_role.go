@@ -3,11 +3,8 @@ package checks
 import (
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
-	"ssm-doctor/checks/pattern"
+	"ssm-doctor/checks/text"
 )
-
-// roleInEntry finds the role's name, without its path, which no command takes.
-var roleInEntry = pattern.New(`(?i)assume (?:the )?role:? (?:arn:\S*?:role/)?(?:[^\s:/]+/)*([A-Za-z0-9+=,.@_-]{0,63}[A-Za-z0-9+=@_-])`)
 
 // HybridRole is hybrid-role.
 var HybridRole = register(Check{
@@ -34,8 +31,8 @@ var HybridRole = register(Check{
 				continue
 			}
 			fd := blocks("hybrid-role-broken", Likely, "the service role of this hybrid node cannot be assumed: it was deleted or does not trust ssm.amazonaws.com").logged(m)
-			if r := roleInEntry.FindStringSubmatch(m.Text); r != nil {
-				fd = fd.say("the service role %s of this hybrid node cannot be assumed: it was deleted or does not trust ssm.amazonaws.com", r[1]).with("role", r[1])
+			if role := text.Or(node.RoleInEntry(m.Text), n.RoleInUse()); role != "" {
+				fd = fd.say("the service role %s of this hybrid node cannot be assumed: it was deleted or does not trust ssm.amazonaws.com", role).with("role", role)
 			}
 			return endsWithCredentials(n, fd)
 		}

@@ -38,7 +38,11 @@ func TestHybridRole(t *testing.T) {
 		{name: "by its ARN, with a path", kind: "hybrid", fault: creds("ERROR ValidationException: Systems Manager was unable to assume role arn:aws-us-gov:iam::111122223333:role/service-role/SSMServiceRole: not trusted"), want: broken(named, "", "role=SSMServiceRole")},
 		{name: "by its ARN, without the account", kind: "hybrid", fault: creds("ERROR Cannot assume role: arn:aws:iam::{account}:role/SSMServiceRole."), want: broken(named, "", "role=SSMServiceRole")},
 		{name: "with a path", kind: "hybrid", fault: creds("ERROR Unable to assume the role service-role/SSMServiceRole\n\tstatus code: 400"), want: broken(named, "", "role=SSMServiceRole")},
-		{name: "not named", kind: "hybrid", fault: creds("ERROR AccessDeniedException: sts:AssumeRole"), want: broken("the service role of this hybrid node cannot be assumed", "agent log: ERROR AccessDeniedException: sts:AssumeRole", "role=")},
+		{name: "not named, but to this run", kind: "hybrid", fault: creds("ERROR AccessDeniedException: sts:AssumeRole"), want: broken(named, "agent log: ERROR AccessDeniedException: sts:AssumeRole", "role=SSMServiceRole")},
+		{name: "not named", kind: "hybrid", fault: func(f *facts.Facts) {
+			creds("ERROR AccessDeniedException: sts:AssumeRole")(f)
+			f.Permissions.Identities = facts.Known([]facts.Identity{}, "")
+		}, want: broken("the service role of this hybrid node cannot be assumed", "agent log: ERROR AccessDeniedException: sts:AssumeRole", "role=")},
 		{name: "hibernates", kind: "hybrid", fault: hybridRoleRefused(facts.SigHibernate, "INFO Entering SSM Agent hibernate - AccessDeniedException: Unable to assume role SSMServiceRole"), want: broken(named, "agent log: INFO Entering SSM Agent hibernate", "role=SSMServiceRole")},
 		{name: "heartbeat refused", kind: "hybrid", fault: hybridRoleRefused(facts.SigHealthFailed, "ERROR Health ping failed with AccessDeniedException: Unable to assume role SSMServiceRole"), want: broken(named, "agent log: ERROR Health ping failed", "role=SSMServiceRole")},
 		{name: "the second entry says it", kind: "hybrid", fault: func(f *facts.Facts) {

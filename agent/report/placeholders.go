@@ -69,6 +69,20 @@ var blanks = map[string]string{
 	"YOUR-CA":           "the certificate of your inspection CA",
 }
 
+// ofHybrid are those of a node that works by a hybrid registration.
+var ofHybrid = map[string]string{
+	"ROLE_NAME":         "the service role of the node (`aws ssm describe-instance-information --region REGION --filters Key=InstanceIds,Values=NODE_ID --query 'InstanceInformationList[].IamRole' --output text`)",
+	"SERVICE_ROLE_NAME": "the service role of the node (`aws ssm describe-instance-information --region REGION --filters Key=InstanceIds,Values=NODE_ID --query 'InstanceInformationList[].IamRole' --output text`)",
+}
+
+// goesFor is what goes in the place of a word.
+func goesFor(r *Report, word string) string {
+	if s := ofHybrid[word]; s != "" && strings.HasPrefix(r.Node.ID, "mi-") {
+		return s
+	}
+	return blanks[word]
+}
+
 // blanksIn are the words to replace in the commands of steps, in order.
 func blanksIn(fix []Step) []string {
 	var out []string
@@ -87,22 +101,22 @@ func blankNote(r *Report, fix []Step) string {
 	var parts []string
 	words := blanksIn(fix)
 	for i, w := range words {
-		if slices.ContainsFunc(words[:i], func(o string) bool { return blanks[o] == blanks[w] }) {
+		if slices.ContainsFunc(words[:i], func(o string) bool { return goesFor(r, o) == goesFor(r, w) }) {
 			continue // said with the other
 		}
 		same := w
 		for _, o := range words[i+1:] {
-			if blanks[o] == blanks[w] {
+			if goesFor(r, o) == goesFor(r, w) {
 				same += ", " + o
 			}
 		}
-		parts = append(parts, same+": "+blanks[w])
+		parts = append(parts, same+": "+goesFor(r, w))
 	}
 	note := strings.Join(parts, "; ")
 	if !r.Redacted { // the commands that look values up are filled in as far as this host knows
 		for _, k := range []struct{ option, word, value string }{
 			{"--role-name ", "ROLE_NAME", r.Credentials.Role}, {"--region ", "REGION", r.Node.Region}, {"--target-id ", "ACCOUNT_ID", r.Node.Account},
-			{"Values=", "INSTANCE_ID", instanceOf(r)}, {"--instance-ids ", "INSTANCE_ID", instanceOf(r)},
+			{"Values=", "INSTANCE_ID", instanceOf(r)}, {"--instance-ids ", "INSTANCE_ID", instanceOf(r)}, {"Values=", "NODE_ID", r.Node.ID},
 		} {
 			if causes.Safe(k.value) {
 				note = strings.ReplaceAll(note, k.option+k.word, k.option+k.value)

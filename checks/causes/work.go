@@ -44,6 +44,8 @@ func steps(list ...any) []Step {
 	return out
 }
 
+const enableKey = "aws kms enable-key --region {region} --key-id {key}"
+
 const encryptBucket = `aws s3api put-bucket-encryption --bucket {bucket} --server-side-encryption-configuration '{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}'`
 
 // Remedies of sessions that fail, by what the log says.
@@ -109,10 +111,18 @@ var (
 		operator("The key does not exist in this Region any more: let sessions do without it (kmsKeyId of the preferences becomes empty); they stay encrypted by TLS", setPreference("kmsKeyId", `""`)),
 		or(operator)("Or name another key that {role} may use with kms:Decrypt", setPreference("kmsKeyId", `"KEY_ARN"`)),
 		trySession, verify)
+	SessionKeyDisabled = steps(
+		operator("Enable the key", enableKey),
+		or(operator)("Or name another key, or none, in the preferences", preferences.Command),
+		trySession, verify)
+	SessionKeyPending = steps(
+		operator("The key waits for its deletion: take that back, and enable it", "aws kms cancel-key-deletion --region {region} --key-id {key}\n"+enableKey),
+		or(operator)("Or name another key, or none, in the preferences", preferences.Command),
+		trySession, verify)
 	SessionKey = steps(
-		operator("If the key is disabled, enable it; one that waits for its deletion is taken back first",
-			"aws kms cancel-key-deletion --region {region} --key-id {key}\naws kms enable-key --region {region} --key-id {key}"),
 		operator("Check whether the key exists in this Region, is enabled and is symmetric", "aws kms describe-key --region {region} --key-id {key} --query 'KeyMetadata.[KeyState,Enabled,KeySpec,MultiRegion]'"),
+		operator("If it is Disabled, enable it", enableKey),
+		operator("If it is PendingDeletion, take that back first", "aws kms cancel-key-deletion --region {region} --key-id {key}\n"+enableKey),
 		operator("Check what its policy lets the role {role} of this node do: sessions need kms:Decrypt", "aws kms get-key-policy --region {region} --key-id {key} --policy-name default --output text"),
 		or(operator)("Or name another key, or none, in the preferences", preferences.Command),
 		trySession, verify)
@@ -205,7 +215,7 @@ var workCauses = []Cause{
 		Meaning: "The node is managed, but sessions do not open, or lose their logs, for a reason that the agent's session worker wrote down: the user they run as, the shell, the key, the log destination, the data channel.",
 		Fix:     steps(readWorkers, preferences, trySession, verify),
 		Ways: [][]Step{SessionUserMissing, SessionUserUnset, SessionUserNotAllowed, SessionAgentNotRoot, SessionUserNotMade, SessionUserUnreadable, SessionNoSudo, SessionOnDomainController, SessionNoShell, SessionNoTerminal,
-			SessionNoMemory, SessionFolder, SessionKey, SessionKeyGone, SessionLogsEncryption, SessionBucketEncryption, SessionLogGroup, SessionLogBucket, SessionScript, SessionDataChannel, SessionWorkerMissing},
+			SessionNoMemory, SessionFolder, SessionKey, SessionKeyDisabled, SessionKeyPending, SessionKeyGone, SessionLogsEncryption, SessionBucketEncryption, SessionLogGroup, SessionLogBucket, SessionScript, SessionDataChannel, SessionWorkerMissing},
 		Docs: []string{docSession, docRunAs, docSessionLog, docSessionKey},
 	},
 	Cause{

@@ -20,7 +20,7 @@ func values(n *node.Node) causes.Values {
 	v := causes.Values{
 		"goos": f.Host.GOOS, "manager": f.Agent.Manager.Value, "arch": f.Host.Arch,
 		"node": n.Identity.ID, "region": regionOf(n), "account": n.Identity.Account, "partition": n.Identity.Partition,
-		"role": roleInUse(n), "domain": f.Network.Domain, "config": f.Agent.ConfigPath, "cluster": f.ECS.Task.Value.Cluster,
+		"role": n.RoleInUse(), "domain": f.Network.Domain, "config": f.Agent.ConfigPath, "cluster": f.ECS.Task.Value.Cluster,
 	}
 	if id, ok := f.IMDS.InstanceID.Get(); ok {
 		v["instance"] = id
@@ -31,7 +31,7 @@ func values(n *node.Node) causes.Values {
 		v["profile"] = p.Name
 	}
 	if n.Identity.Hybrid == node.Yes {
-		v["servicerole"] = n.Identity.Role
+		v["servicerole"] = n.RoleInUse()
 	}
 	if vpc, ok := f.IMDS.VPC.Get(); ok {
 		v["vpc"], v["subnet"], v["cidr"], v["sg"] = vpc.ID, vpc.Subnet, vpc.CIDR, first(vpc.SecurityGroups)
@@ -128,18 +128,6 @@ func reach(n *node.Node) string {
 		if len(n.Dependents(t.kind)) > 0 {
 			return t.says
 		}
-	}
-	return ""
-}
-
-// roleInUse is the role of the instance profile. A task of ECS has a role of
-// its own, and what the metadata service names is that of the container instance.
-func roleInUse(n *node.Node) string {
-	if n.Identity.Kind != node.KindECS {
-		return n.Identity.Role
-	}
-	if id := n.Called(facts.SourceTask); id != nil {
-		return id.Role
 	}
 	return ""
 }

@@ -1,9 +1,11 @@
 package node
 
 import (
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 )
 
 // Kind is what sort of node a host is.
@@ -284,4 +286,54 @@ func (n *Node) Called(source string) *facts.Identity {
 		}
 	}
 	return nil
+}
+
+// reAssumed finds the name of a role that cannot be assumed, without its path, which no
+// command takes.
+var reAssumed = pattern.New(`(?i)assume (?:the )?role:? (?:arn:\S*?:role/)?(?:[^\s:/]+/)*([A-Za-z0-9+=,.@_-]{0,63}[A-Za-z0-9+=@_-])`)
+
+// RoleInEntry is the role that an entry of the log says cannot be assumed; empty: it names none.
+func RoleInEntry(entry string) string {
+	if m := reAssumed.FindStringSubmatch(entry); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// RoleInUse is the role whose credentials the agent signs with, or would: as AWS named it to
+// this run, in a refusal of the log, or in the entry of a role that cannot be assumed. Empty:
+// nothing names it.
+func (n *Node) RoleInUse() string {
+	source := n.Credentials.Source
+	if n.Identity.Hybrid == Yes {
+		source = facts.SourceHybrid
+	}
+	if id := n.Called(source); id != nil && id.Role != "" {
+		return id.Role
+	}
+	switch source {
+	case facts.SourceHybrid, facts.SourceDHMC:
+	case facts.SourceTask:
+		return ""
+	default:
+		return n.Identity.Role
+	}
+	for _, r := range slices.Backward(n.Facts.Log.Refusals.Some()) {
+		_, rest, _ := strings.Cut(r.Principal, ":assumed-role/")
+		role, session, _ := strings.Cut(rest, "/")
+		if session != "" && session == n.Identity.ID && (source == facts.SourceHybrid || role != n.Identity.Role) && role != "aws:ec2-instance" {
+			return role
+		}
+	}
+	if source != facts.SourceHybrid {
+		return ""
+	}
+	for _, id := range []string{facts.SigCredsFailed, facts.SigHibernate, facts.SigHealthFailed} {
+		if m := n.Log.Last(id); m.Yes() {
+			if role := RoleInEntry(m.Text); role != "" {
+				return role
+			}
+		}
+	}
+	return ""
 }

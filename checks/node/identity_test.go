@@ -2,8 +2,10 @@ package node
 
 import (
 	"testing"
+	"time"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/factstest"
 )
 
 // nowhere is a machine about which neither firmware nor metadata tell anything.
@@ -262,5 +264,50 @@ func TestCalled(t *testing.T) {
 	}
 	if id := n.Called(facts.SourceShared); id != nil {
 		t.Errorf("nobody asked who %+v is", id)
+	}
+}
+
+// TestRoleInUse: the role is that of what the agent signs with, by whatever named it.
+func TestRoleInUse(t *testing.T) {
+	t.Parallel()
+	unasked := func(f *facts.Facts) { f.Permissions.Identities = facts.Known([]facts.Identity{}, "") }
+	refused := func(principal string) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			unasked(f)
+			r := facts.Refusal{At: f.CollectedAt.Add(-time.Hour), Match: facts.SigHealthFailed}
+			r.Principal, r.Action, r.Denied = principal, Heartbeat, true
+			f.Log.Refusals = facts.Known([]facts.Refusal{r}, "")
+		}
+	}
+	entry := func(text string) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			unasked(f)
+			at := f.CollectedAt.Add(-time.Hour)
+			f.Log.Matches.Value = append(f.Log.Matches.Value, facts.Match{ID: facts.SigCredsFailed, Count: 1, First: at, Last: at, Text: text})
+		}
+	}
+	session := Of(factstest.Healthy(t, "hybrid")).Identity.ID
+	for _, c := range []struct {
+		name, kind string
+		fault      func(*facts.Facts)
+		want       string
+	}{
+		{"profile", "profile", nil, "WebServerRole"},
+		{"profile, not asked", "profile", unasked, "WebServerRole"},
+		{"hybrid", "hybrid", nil, "SSMServiceRole"},
+		{"hybrid, not asked", "hybrid", unasked, ""},
+		{"hybrid, a refusal names it", "hybrid", refused("arn:aws:sts::111122223333:assumed-role/Plant/" + session), "Plant"},
+		{"hybrid, a refusal of another node", "hybrid", refused("arn:aws:sts::111122223333:assumed-role/Plant/mi-00000000000000000"), ""},
+		{"hybrid, an entry names it", "hybrid", entry("ERROR ValidationException: Systems Manager was unable to assume role arn:aws:iam::111122223333:role/service-role/Plant: not trusted"), "Plant"},
+		{"host management", "dhmc", nil, "AWSSystemsManagerDefaultEC2InstanceManagementRole"},
+		{"host management, not asked", "dhmc", unasked, ""},
+	} {
+		f := factstest.Healthy(t, c.kind)
+		if c.fault != nil {
+			c.fault(f)
+		}
+		if got := Of(f).RoleInUse(); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
 	}
 }

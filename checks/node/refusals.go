@@ -193,13 +193,7 @@ func (n *Node) RoleOf(r Refusal) string {
 		name, _, _ := strings.Cut(r.Principal[i+len("assumed-role/"):], "/")
 		return name
 	}
-	if id := n.Called(n.Credentials.Source); id != nil && id.Role != "" {
-		return id.Role
-	}
-	if n.Credentials.Source == facts.SourceProfile {
-		return n.Identity.Role
-	}
-	return ""
+	return n.RoleInUse()
 }
 
 // ChannelRefused is the latest refusal of the message channel that no later success
