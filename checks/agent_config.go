@@ -32,7 +32,7 @@ var AgentConfig = register(Check{
 			{"Agent.Region", c.Region}, {"Mgs.Region", c.MgsRegion},
 		} {
 			if o.value != "" && !facts.IsRegion(o.value) {
-				return configInvalid(n, path, Proven, o.key+" in "+path, text.Quote(o.value), "%s sets %s to %s, which is not a Region", path, o.key, text.Quote(o.value))
+				return configInvalid(n, path, Proven, o.key+" in "+path, text.Quote(o.value), "%s sets %s to %s, which is not a Region", path, o.key, text.Quote(o.value)).fix(withoutKey(o.key, "")...)
 			}
 		}
 		endpoints := judgeOverrides(n, path, c)
@@ -99,17 +99,25 @@ func judgeOverrides(n *node.Node, path string, c facts.Config) Finding {
 			continue
 		}
 		regional := strings.Contains(e.Host, ".amazonaws.")
-		what := text.Text{}
+		const overrides = "%s overrides %s with %s, which %s"
+		what, elsewhere := text.Text{}, false
 		switch tls, _ := e.TLS.Get(); {
 		case regional && region != "" && !strings.Contains(e.Host, region):
-			what = text.New("belongs to another Region than %s", region)
-		case e.DNS.Outcome == facts.NXDomain, tls.Kind == facts.WrongName:
+			what, elsewhere = text.New("belongs to another Region than %s", region), true
+		case e.DNS.Outcome == facts.NXDomain:
 			what = text.New("does not exist")
+		case tls.Kind == facts.WrongName:
+			what = text.New("shows a certificate for another name")
 		default:
 			undecided = undecided || e.DNS.Outcome == "" && !e.Tried() || regional && region == ""
 			continue
 		}
-		return configInvalid(n, path, Proven, e.Configured+" in "+path, e.Host, "%s overrides %s with %s, which %s", path, e.Configured, e.Host, what).with("endpoint", e.Host)
+		fd := configInvalid(n, path, Proven, e.Configured+" in "+path, e.Host, overrides, path, e.Configured, e.Host, what).
+			with("endpoint", e.Host).fix(withoutKey(e.Configured, "")...)
+		if elsewhere {
+			return fd
+		}
+		return stopsAt(n, e, fd) // as dns and tls-trust say of the same name, whose reason this is
 	}
 	overrides := c.SSMEndpoint != "" || c.MgsEndpoint != "" || c.MgsRegion != "" || c.ServiceDomain != ""
 	switch {
@@ -151,9 +159,16 @@ func judgeOrder(n *node.Node, path string, c facts.Config) Finding {
 	case !registered && n.Identity.OnEC2 == node.No:
 		return fine // this host has none that the order could leave out
 	}
-	const key, leaves = "Identity.ConsumptionOrder", ": it leaves out the identity of this host"
+	const key = "Identity.ConsumptionOrder"
 	return configInvalid(n, path, Proven, key+" in "+path, order, inOrder+", but what this host has is %s", path, order, has).
-		fix(causes.Step{Text: "Remove " + key + " from {config}" + leaves, Command: causes.WithoutKeys(key), Where: causes.OnHost, Root: true, GOOS: "linux darwin"},
-			causes.Step{Text: "Remove " + key + " from {config} in an editor" + leaves, Command: "Select-String -Path {config} -Pattern ConsumptionOrder -Context 0,6", Where: causes.OnHost, Root: true, GOOS: "windows"}).
-		fix(causes.Reload...)
+		fix(withoutKey(key, ": it leaves out the identity of this host")...)
+}
+
+// withoutKey are the steps that set one key of a configuration back that can be parsed.
+func withoutKey(key, why string) []causes.Step {
+	_, word, _ := strings.Cut(key, ".")
+	return append([]causes.Step{
+		{Text: "Remove " + key + " from {config}" + why, Command: causes.WithoutKeys(key), Where: causes.OnHost, Root: true, GOOS: "linux darwin"},
+		{Text: "Remove " + key + " from {config} in an editor" + why, Command: "Select-String -Path {config} -Pattern " + word + " -Context 0,6", Where: causes.OnHost, Root: true, GOOS: "windows"},
+	}, causes.Reload...)
 }

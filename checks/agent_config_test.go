@@ -76,6 +76,7 @@ func TestAgentConfig(t *testing.T) {
 		return want{status: Warn, effect: Breaks, cause: cause, confidence: Proven, says: says, saw: saw, value: "config=" + configPath}
 	}
 	blocked := func(w want) want { w.status, w.effect = Fail, Blocks; return w }
+	ending := func(w want) want { w.status, w.effect = Fail, Ends; return w }
 	is := func(s Status, says string) want { return want{status: s, says: says} }
 	table := []row{
 		{name: "profile", want: is(Pass, "no file, built-in defaults")},
@@ -106,8 +107,13 @@ func TestAgentConfig(t *testing.T) {
 		{name: "a Region", fault: configIs(facts.Config{Region: "eu-central-1"}), want: is(Pass, "parses")},
 
 		{name: "an endpoint of another Region", fault: configOverride("ssm.us-east-1.amazonaws.com"), want: named(configPath+" overrides Ssm.Endpoint with ssm.us-east-1.amazonaws.com, which belongs to another Region than eu-central-1", "Ssm.Endpoint in "+configPath+": ssm.us-east-1.amazonaws.com")},
-		{name: "an endpoint without a name", fault: configAll(configOverride("vpce-1.ssm.example"), nxdomain), want: named("overrides Ssm.Endpoint with vpce-1.ssm.example, which does not exist", "")},
-		{name: "an endpoint with the certificate of another", fault: configAll(configOverride("ssm.example.com"), wrongName), want: named("which does not exist", "")},
+		{name: "an endpoint without a name", fault: configAll(configOverride("vpce-1.ssm.example"), nxdomain), want: ending(named("overrides Ssm.Endpoint with vpce-1.ssm.example, which does not exist; its channel still stands", ""))},
+		{name: "an endpoint without a name, and not accepted", fault: configAll(neverAccepted, configOverride("vpce-1.ssm.example"), nxdomain), want: blocked(named("overrides Ssm.Endpoint with vpce-1.ssm.example, which does not exist", ""))},
+		{name: "an endpoint of the channel without a name", fault: configAll(configIs(facts.Config{MgsEndpoint: "ssmmessages.example"}), func(f *facts.Facts) {
+			e := f.Network.Endpoint("ssmmessages")
+			e.Host, e.Configured, e.DNS = "ssmmessages.example", "Mgs.Endpoint", facts.DNS{Outcome: facts.NXDomain}
+		}), want: ending(named("overrides Mgs.Endpoint with ssmmessages.example, which does not exist; the node is still accepted, but neither sessions nor commands reach it", ""))},
+		{name: "an endpoint with the certificate of another", fault: configAll(configOverride("ssm.example.com"), wrongName), want: ending(named("which shows a certificate for another name; its channel still stands", ""))},
 		{name: "an endpoint that works", fault: configOverride("vpce-1.ssm.eu-central-1.vpce.amazonaws.com"), want: is(Pass, "parses")},
 		{name: "an override of a feature", fault: func(f *facts.Facts) {
 			configIs(facts.Config{S3Endpoint: "s3.us-east-1.amazonaws.com"})(f)

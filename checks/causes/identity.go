@@ -14,7 +14,8 @@ func EditConfig(programs ...string) string {
 
 // WithoutKeys sets keys of the agent's configuration back, such as Agent.Region, and leaves
 // the rest; a copy stays. The agent takes keys in any case, and so does this. A text that is
-// empty is one that is not set; an order of identities becomes the usual one.
+// empty is one that is not set, so is a switch that is false; an order of identities becomes
+// the usual one.
 // Source: amazon-ssm-agent 3.3, amazon-ssm-agent.json.template, agent/appconfig.
 func WithoutKeys(keys ...string) string {
 	var list []string
@@ -24,7 +25,11 @@ func WithoutKeys(keys ...string) string {
 			list = append(list, orderOfIdentities(`"OnPrem", "EC2"`))
 			continue
 		}
-		list = append(list, `s/("`+AnyCase(section)+`"[[:space:]]*:[[:space:]]*\{[^{}]*"`+AnyCase(key)+`"[[:space:]]*:[[:space:]]*)"[^"]*"/\1""/g`)
+		set, unset := `"[^"]*"`, `""`
+		if key == "UseDualStackEndpoint" {
+			set, unset = "true", "false"
+		}
+		list = append(list, `s/("`+AnyCase(section)+`"[[:space:]]*:[[:space:]]*\{[^{}]*"`+AnyCase(key)+`"[[:space:]]*:[[:space:]]*)`+set+`/\1`+unset+`/g`)
 	}
 	return EditConfig(list...)
 }

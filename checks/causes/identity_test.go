@@ -20,9 +20,10 @@ func TestWithoutKeys(t *testing.T) {
 		{`{"identity":{"CustomIdentities":[{"Region":"x"}],"consumptionOrder":["EC2"]}}`, `{"identity":{"CustomIdentities":[{"Region":"x"}],"consumptionOrder":["OnPrem","EC2"]}}`},
 		{"{\"Identity\":{\"ConsumptionOrder\":\n null}}", `{"Identity":{"ConsumptionOrder":["OnPrem","EC2"]}}`},
 		{`{"Mgs":{"Region":"x"},"Os":null}`, `{"Mgs":{"Region":"x"},"Os":null}`},
+		{`{"agent":{"UseDualStackEndpoint": true,"Region":""}}`, `{"agent":{"UseDualStackEndpoint":false,"Region":""}}`},
 		{`{}`, `{}`},
 	} {
-		command := WithoutKeys("Agent.Region", "Identity.ConsumptionOrder")
+		command := WithoutKeys("Agent.Region", "Identity.ConsumptionOrder", "Agent.UseDualStackEndpoint")
 		got := editedBy(t, command, c[0])
 		if !sameJSON(got, c[1]) {
 			t.Errorf("%s: %s, want %s", c[0], got, c[1])
