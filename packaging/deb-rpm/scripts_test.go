@@ -110,6 +110,8 @@ func (h *host) try(release, script string, args ...string) error {
 	for _, dir := range []string{"/etc/", "/usr/share/", "/var/lib/", "/run/systemd/", "/opt/", "/usr/local/", "/usr/lib/"} {
 		text = strings.ReplaceAll(text, dir, h.root+dir)
 	}
+	// What is above the root is not the host's.
+	text = strings.ReplaceAll(text, `while [ -n "$at" ]`, `while [ "$at" != "`+h.root+`" ]`)
 	cmd := exec.CommandContext(h.t.Context(), "sh", append([]string{"-c", text, script}, args...)...)
 	cmd.Env = []string{"PATH=" + filepath.Join(h.root, "stub") + ":/usr/bin:/bin", "RELEASE=" + release, "USERGROUPS=" + h.userGroups}
 	out, err := cmd.CombinedOutput()
@@ -323,6 +325,29 @@ func TestOtherRouteFirst(t *testing.T) {
 					if _, err := os.Lstat(filepath.Join(h.root, f)); err == nil {
 						t.Errorf("%s hides the package", f)
 					}
+				}
+			})
+		}
+		for name, spoil := range map[string]func(path string) error{
+			"program of others":    func(path string) error { return os.Chmod(path, 0o777) },
+			"folder of others":     func(path string) error { return os.Chmod(filepath.Dir(path), 0o777) },
+			"folder with a sticky": func(path string) error { return os.Chmod(filepath.Dir(path), 0o777|os.ModeSticky) },
+			"a link": func(path string) error {
+				return errors.Join(os.Rename(path, path+".real"), os.Symlink(path+".real", path))
+			},
+		} {
+			t.Run(kind+", "+name, func(t *testing.T) {
+				h := newHost(t)
+				h.put("srv/ssm-doctor", "#!/bin/sh\n: >"+filepath.Join(h.root, "ran")+"\necho 'ssm-doctor 9.9.9 (go1.26, linux/amd64)'\n")
+				h.put(unit, svc.Unit(filepath.Join(h.root, "srv/ssm-doctor"), 252))
+				if err := spoil(filepath.Join(h.root, "srv/ssm-doctor")); err != nil {
+					t.Fatal(err)
+				}
+				if err := p.install(h); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := os.Stat(filepath.Join(h.root, "ran")); err == nil {
+					t.Error("root has run what others could have put there")
 				}
 			})
 		}

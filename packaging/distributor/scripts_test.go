@@ -591,9 +591,10 @@ func TestMounts(t *testing.T) {
 		t.Skip("no mount namespaces here: ", err)
 	}
 	for name, tt := range map[string]struct{ options, want string }{
-		"noexec":    {"noexec", "mounted noexec"},
-		"read-only": {"ro", "read-only"},
-		"full":      {"size=4k", "read-only or full"},
+		"noexec":    {"noexec,mode=755", "mounted noexec"},
+		"read-only": {"ro,mode=755", "read-only"},
+		"full":      {"size=4k,mode=755", "read-only or full"},
+		"sticky":    {"mode=1777", "others than root may write there"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -611,6 +612,55 @@ func TestMounts(t *testing.T) {
 			text, after, ok := strings.Cut(string(out), "code 1\n")
 			if !ok || !strings.Contains(text, tt.want) || after != "" {
 				t.Errorf("%v: got %q, want code 1, nothing left, and %q", err, out, tt.want)
+			}
+		})
+	}
+}
+
+// What others could have replaced is not run by root, wherever it lies.
+func TestProgramsOfOthersAreNotRun(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		path string // of what is spoilt
+		mode os.FileMode
+		link bool
+		says string
+	}{
+		"program of a service by hand": {"srv/ssm-doctor", 0o777, false, "others than root could have replaced"},
+		"its folder":                   {"srv", 0o777, false, "others than root could have replaced"},
+		"a link":                       {"srv/ssm-doctor", 0, true, "others than root could have replaced"},
+		"home":                         {"opt/ssm-doctor", 0o777, false, "others than root may write there"},
+		"the folder of the home":       {"opt", 0o777 | os.ModeSticky, false, "others than root may write there"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := newNode(t)
+			n.publish("1.0.0", program("1.0.0", 0, ""))
+			for _, dir := range []string{"srv", "opt/ssm-doctor/bin"} {
+				if err := os.MkdirAll(filepath.Join(n.root, dir), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if strings.HasPrefix(tt.path, "srv") {
+				n.write("srv/ssm-doctor", "#!/bin/sh\n: >\"$DOCTOR_TEST_ROOT/ran\"\necho 'ssm-doctor 0.9.0 (go, linux/amd64)'\n", 0o755)
+				n.write("etc/systemd/system/ssm-doctor.service", "ExecStart=/srv/ssm-doctor serve\n", 0o644)
+			}
+			spoilt := filepath.Join(n.root, tt.path)
+			var err error
+			if tt.link {
+				err = errors.Join(os.Rename(spoilt, spoilt+".real"), os.Symlink(spoilt+".real", spoilt))
+			} else {
+				err = os.Chmod(spoilt, tt.mode)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.want(false, n.configure("1.0.0", true))
+			if !strings.Contains(n.out, tt.says) {
+				t.Errorf("%q lacks %q", n.out, tt.says)
+			}
+			if n.exists("ran") || n.exists("opt/ssm-doctor/bin/ssm-doctor") {
+				t.Error("root has run what others could have put there, or put its own program among it")
 			}
 		})
 	}

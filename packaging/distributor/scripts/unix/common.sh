@@ -14,7 +14,8 @@
 # The root file system, another folder in tests. Not a name that the agent lets
 # additional arguments set: those begin with SSM_.
 root=${DOCTOR_TEST_ROOT-}
-PATH=${root:+$root/stub:}/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin
+# Without /usr/local, which belongs to a group on some hosts.
+PATH=${root:+$root/stub:}/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
 umask 022
@@ -116,8 +117,25 @@ older() {
     return 1
 }
 
-# release_of PROGRAM: the release it says it is.
-release_of() { "$1" version 2>/dev/null | sed -n 's/^ssm-doctor \([^ ]*\).*/\1/p'; }
+# only_ours PATH: nobody but root could have put something else there. Neither it nor a
+# folder on the way is a link, belongs to somebody else, or can be written to by others.
+only_ours() {
+    [ "$(readlink -f "$1" 2>/dev/null)" = "$1" ] || return 1
+    at=$1
+    while :; do
+        # Owner, group and mode: no group but root's, and nobody else, may write.
+        case $(stat -c '%u %g %a' "${at:-/}" 2>/dev/null) in
+        "$(id -u) 0 "*[0145] | "$(id -u) "*[0145][0145]) ;;
+        *) return 1 ;;
+        esac
+        [ "$at" != "$root" ] || return 0
+        at=${at%/*}
+    done
+}
+
+# release_of PROGRAM: the release it says it is; nothing where it is not run, since
+# others could have replaced it.
+release_of() { ! only_ours "$1" || "$1" version 2>/dev/null | sed -n 's/^ssm-doctor \([^ ]*\).*/\1/p'; }
 
 # unit_program: what the unit of another install than a package's starts.
 unit_program() { sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$unit" 2>/dev/null | head -n 1; }
@@ -176,6 +194,9 @@ yield_by_hand() {
         return 0
         ;;
     esac
+    if [ -e "$root$other" ] && ! only_ours "$root$other"; then
+        fail "the service starts $other, which others than root could have replaced; it is not run here: remove that service, or make file and folders root's alone, and run this again"
+    fi
     theirs=$(release_of "$root$other")
     if older "$release" "${theirs:-0}"; then
         fail "$other, release $theirs, was installed by hand and is newer than this release, $release: run \"$other service uninstall\" first"
@@ -204,6 +225,10 @@ hash() {
 
 # runs PROGRAM: whether this host can execute it. What it says instead goes to $said.
 runs() {
+    only_ours "$1" || {
+        said="others than root could have replaced it"
+        return 1
+    }
     said=$("$1" version 2>&1) || return 1
     case $said in
     "ssm-doctor "*) return 0 ;;
@@ -227,6 +252,7 @@ service_install() {
 put() {
     new=$bin.new
     mkdir -p "$home/bin" || fail "cannot make $home/bin: is the file system read-only or full?"
+    only_ours "$home/bin" || fail "$home/bin is not taken: others than root may write there or have made it"
     chmod 755 "$home" "$home/bin" || fail "cannot change $home"
     rm -f "$new" || fail "cannot write to $home/bin: is the file system read-only?"
     if ! cp "$1" "$new" || ! chmod 755 "$new"; then
