@@ -64,6 +64,7 @@ const (
 var secretNames = func() (in [256][]secretName) {
 	for _, n := range []secretName{
 		{"password", certain, false}, {"passwd", certain, false}, {"passphrase", certain, false}, {"passcode", certain, false}, {"pass", certain, false}, {"passw", certain, false}, {"passwort", certain, false}, {"kennwort", certain, false},
+		{"passe", certain, true}, {"contraseña", certain, false}, {"contrasena", certain, false}, {"senha", certain, true}, {"wachtwoord", certain, false},
 		{"pwd", directory, false}, {"pw", certain, true}, {"psk", certain, true}, {"otp", certain, true}, {"tokencode", certain, false}, {"mfacode", certain, false},
 		{"secret", certain, false}, {"secretkey", certain, false}, {"secretaccesskey", certain, false}, {"accesskey", certain, false}, {"apikey", certain, false},
 		{"sharedkey", certain, false}, {"accountkey", certain, false}, {"masterkey", certain, false}, {"signingkey", certain, false}, {"encryptionkey", certain, false}, {"privatekey", maybe, false},
@@ -213,7 +214,15 @@ func secretBehind(s string, from, i int, kind secretKind) (a, z int) {
 		return 0, 0
 	}
 	encoded := sep != "" && sep[0] == '%'
+	if s[a] == '$' { // $'…' of a shell
+		if _, quote := quoteAt(s, a+1); quote != "" {
+			a++
+		}
+	}
 	a, quote := quoteAt(s, a)
+	if quote != "" && strings.HasPrefix(s[a:], quote+quote) { // """…"""
+		a += 2 * len(quote)
+	}
 	if sep == "," && quote == "" || strings.HasPrefix(s[a:], removed) {
 		return 0, 0
 	}
@@ -229,13 +238,42 @@ func secretBehind(s string, from, i int, kind secretKind) (a, z int) {
 		if strings.Contains(s[a:z], removed) {
 			return 0, 0
 		}
+	case sep == ":" && blockAt(s, a) > 0:
+		a = blockAt(s, a)
+		for z = a; z < len(s) && (s[z] == ' ' || s[z] == '\t' || s[z] == '\n' || s[z] == '\r'); {
+			for z < len(s) && s[z] != '\n' {
+				z++
+			}
+			z = min(z+1, len(s))
+		}
+		for z > a && (s[z-1] == '\n' || s[z-1] == '\r') {
+			z--
+		}
+		return a, z
 	default:
 		z = endOfWord(s, a, encoded)
+		if kind == certain && sep != "" && sep != "," {
+			z = endOfPhrase(s, a, z)
+		}
 	}
 	if v := s[a:z]; v == "" || isNoSecret(s[:from], v, kind, below || spaced && quote == "" && (sep == ":" || said), said, isOption && sep == "") {
 		return 0, 0
 	}
 	return a, z
+}
+
+// blockAt is where the lines of a YAML block begin whose sign, such as |- or >, is at i; 0:
+// there is none.
+func blockAt(s string, i int) int {
+	if i == len(s) || s[i] != '|' && s[i] != '>' {
+		return 0
+	}
+	for i++; i < len(s) && strings.IndexByte("+-123456789 \t\r", s[i]) >= 0; i++ {
+	}
+	if i == len(s) || s[i] != '\n' || i+1 == len(s) || s[i+1] != ' ' && s[i+1] != '\t' || strings.HasPrefix(strings.TrimLeft(s[i+1:], " \t"), removed) {
+		return 0
+	}
+	return i + 1
 }
 
 // membersAt reports whether an object of JSON goes on at i.
@@ -333,6 +371,28 @@ func endOfWord(s string, i int, encoded bool) int {
 		z++
 	}
 	return z
+}
+
+// endOfPhrase is where a value ends that may hold blanks: with the line, or where another
+// name and its value, an option or another command begins. What is recognised as words of a
+// log is a sentence, of which the value is the first word.
+func endOfPhrase(s string, a, z int) int {
+	end := z
+	for end < len(s) {
+		from := skipBlanks(s, end)
+		to := endOfWord(s, from, false)
+		if from == end || to == from || s[from] == '-' || s[from] == '|' || s[from] == '[' || s[from] == '<' {
+			break
+		}
+		if strings.ContainsAny(s[from:to], "=:") || to < len(s) && strings.IndexByte("\"'`", s[to]) >= 0 {
+			break
+		}
+		end = to
+	}
+	if end == z || isKnown(s[a:end]) || isKnown(strings.TrimSpace(s[z:end])) {
+		return z
+	}
+	return end
 }
 
 var encodedEnds = []string{"%26", "%22", "%27", "%2C", "%2c", "%7D", "%7d", "%20", "%3B", "%3b"}

@@ -30,7 +30,7 @@ var secretPatterns = []secretPattern{
 	{hints: []string{"//", "@"}, re: pattern.New(`(?i)((?:\b[a-z][a-z0-9+.-]*:)?//)[^\s/?#"'<>@\[]+(?:@[^\s/?#"'<>@\[]+)*@`), to: "${1}" + removed + "@", word: true},
 	// A password with a slash in it; what is a port is none.
 	{hints: []string{"://", "@"}, re: pattern.New(`(?i)([a-z][a-z0-9+.-]*://)[^\s/@:"'<>\[\]]+:(?:[^\s0-9/@"'<>\[\]]|[0-9]+[^\s0-9/:@?#"'<>\[\]])[^\s"'<>\[\]]*@`), to: "${1}" + removed + "@", word: true},
-	{hints: []string{":", "@"}, re: pattern.New(`[^\s/@:"'\[\]=,;(]+:[^\s/@"'\[\]]+@([A-Za-z0-9.-]+:[0-9]{1,5}\b|(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}\b)`), to: removed + "@${1}", word: true},
+	{hints: []string{":", "@"}, re: pattern.New(`[^\s/@:"'\[\]=,;(]+:[^\s/@"'\[\]]+@([A-Za-z0-9.-]+:[0-9]{1,5}\b|(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}\b|(?:tcp[46]?|udp|unix)\()`), to: removed + "@${1}", word: true},
 	// The sign before the host, encoded once or more often.
 	{hints: []string{"://", "40", "%"}, re: pattern.New(`(?i)([a-z][a-z0-9+.-]*://)[^\s"'<>]*?%(?:25)*40`), to: "${1}" + removed + "@", word: true},
 	{hints: []string{"40", "%"}, re: pattern.New(`(?i)[^\s/@:"'\[\]=,;(]+(?::|%(?:25)*3a)[^\s/@"'\[\]]+%(?:25)*40([A-Za-z0-9.-]+:[0-9]{1,5}\b)`), to: removed + "@${1}", word: true},
@@ -39,6 +39,7 @@ var secretPatterns = []secretPattern{
 	{hints: []string{"-u", "%"}, re: pattern.New(`(\bsmb(?:client|get|cacls)\b[^\n|;]*\s-U\s*["']?[^\s%"'\[]+%)[^\s"'\[]+`), to: "${1}" + removed},
 	{hints: []string{" -p"}, exact: []string{"mysql", "mariadb", "sshpass", "7z"}, re: pattern.New(`(\b(?:mysql\w*|mariadb[\w-]*|sshpass|7za?)\b[^\n|;]*?\s-p)[^\s"'=\[][^\s]*`), to: "${1}" + removed},
 	{exact: []string{"ldap", "redis-cli", "ipmitool"}, re: pattern.New(`(\b(?:ldap\w*\b[^\n|;]*?\s-w|redis-cli\b[^\n|;]*?\s-a|ipmitool\b[^\n|;]*?\s-P)\s*["']?)[^\s"'\[-][^\s"']*`), to: "${1}" + removed},
+	{hints: []string{"securestring"}, re: pattern.New(`(?i)(\bConvertTo-SecureString\s+(?:-String\s+)?\\*["']?)[^\s"'\\\[$(-][^"'\r\n]*`), to: "${1}" + removed},
 	{hints: []string{"authorization"}, re: pattern.New(`(?i)(\bauthorization(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)(?:(?:basic|bearer|negotiate|ntlm|digest|aws4-[a-z0-9-]+)\s+)?[^\s"'\[][^"'\r\n\[]*`), to: "${1}" + removed},
 	{hints: []string{"bearer "}, re: pattern.New(`(?i)\b(bearer)\s+[A-Za-z0-9+/=._~-]{12,}`), to: "${1} " + removed},
 	{hints: []string{"basic "}, re: pattern.New(`(?i)\b(basic)\s+[A-Za-z0-9+/=]{8,}`), to: "${1} " + removed, keep: plainWord},
@@ -84,6 +85,12 @@ func stripSecrets(s string) string {
 	if len(s) < 6 || clean.has(s) {
 		return s
 	}
+	if reUnseen.MatchString(s) {
+		seen := reUnseen.ReplaceAllString(wide.Replace(s), "")
+		if stripped := stripSecrets(seen); stripped != seen {
+			return stripped // a secret whose name or form they had split
+		}
+	}
 	for range maxStrips {
 		next := stripOnce(s)
 		if next == s {
@@ -94,6 +101,12 @@ func stripSecrets(s string) string {
 	}
 	return removed
 }
+
+var wide = strings.NewReplacer("：", ":", "＝", "=")
+
+// reUnseen are signs that are not seen where text is shown, and full-width ones that look
+// like another, also escaped: colours of a terminal, zeros, spaces without width.
+var reUnseen = pattern.New(`(?:\x1b|\\x1b|\\u001b)\[[0-9;]*[A-Za-z]|\x00|\\x00|\\u0000|[\x{200b}-\x{200f}\x{2060}\x{feff}\x{ad}]|\\u(?:200[b-f]|2060|feff|00ad)|\\xad|\x{ff1a}|\x{ff1d}`)
 
 // clean are texts in which nothing was found. A report holds most of its texts several
 // times, and is looked through again when it is written.
