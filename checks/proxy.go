@@ -199,12 +199,36 @@ func loginSteps(n *node.Node) []causes.Step {
 
 // otherProxy is the remedy of a proxy that cannot be reached, where the one of users can.
 func otherProxy(n *node.Node, fd Finding) Finding {
+	fd, direct := sawDirect(n, fd)
+	switch {
+	case direct == node.Yes && n.Facts.Host.GOOS == "linux" && n.Facts.Agent.Manager.Value == "systemd":
+		return fd.add("; the endpoints can be reached without it").fix(causes.WithoutProxy(n.Facts.Agent.ProxyFiles.Some())...).fix(causes.Reload...)
+	case direct == node.Yes:
+		fd = fd.add("; the endpoints can be reached without it")
+	}
 	p, ok := n.Facts.Network.ShellProxy.Get()
 	if !ok || p.Outcome != facts.OK || p.URL == "" {
 		return fd
 	}
 	return fd.add("; the proxy of users, %s, connects", p.URL).saw("proxy of users "+p.URL, "connects", n.Facts.Network.ShellProxy.From).with("proxy", p.URL).
 		fix(causes.Get("proxy-not-applied-to-agent").Fix...)
+}
+
+// sawDirect shows how the endpoints that the node needs fare without the proxy, and says
+// whether all can be reached.
+func sawDirect(n *node.Node, fd Finding) (Finding, node.Answer) {
+	direct, ok := n.Facts.Network.Direct.Get()
+	if !ok || len(direct) == 0 {
+		return fd, node.Unknown
+	}
+	all := node.Yes
+	for _, d := range direct {
+		fd = fd.saw(d.Host+" without the proxy", d.Outcome.With(d.Error), n.Facts.Network.Direct.From)
+		if d.Outcome != facts.OK {
+			all = node.No
+		}
+	}
+	return fd, all
 }
 
 // blameTunnel finds an endpoint the node needs to which the proxy of the service does

@@ -129,3 +129,59 @@ func TestProxyRefusalSteps(t *testing.T) {
 		})
 	}
 }
+
+// directly makes the endpoints fare so without the proxy of the service.
+func directly(list ...facts.Outcome) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		f.Network.Direct = facts.Known([]facts.DirectProbe{}, "connect")
+		for i, o := range list {
+			f.Network.Direct.Value = append(f.Network.Direct.Value, facts.DirectProbe{Host: []string{"ssm.eu-central-1.amazonaws.com", "ssmmessages.eu-central-1.amazonaws.com"}[i], Outcome: o})
+		}
+	}
+}
+
+// TestDeadProxySteps: a proxy that is gone is taken away where it is set, if the endpoints can
+// be reached without it, and else it is the proxy that is mended.
+func TestDeadProxySteps(t *testing.T) {
+	t.Parallel()
+	const dropIn = "/etc/systemd/system/amazon-ssm-agent.service.d/proxy.conf"
+	from := func(files ...facts.ProxyFile) func(*facts.Facts) {
+		return func(f *facts.Facts) { f.Agent.ProxyFiles = facts.Known(files, "unit files") }
+	}
+	gone := proxyEnds(facts.Refused, 0, "connect: connection refused")
+	for _, tt := range []struct {
+		name  string
+		fault func(*facts.Facts)
+		first string
+		not   string
+	}{
+		{"a drop-in of its own", netAll(gone, directly(facts.OK, facts.OK), from(facts.ProxyFile{Path: dropIn, Kind: facts.ProxyDropIn, Alone: true, Lines: true})), "mv " + dropIn + " " + dropIn + ".off", "PROXY:PORT"},
+		{"lines of a drop-in", netAll(gone, directly(facts.OK, facts.OK), from(facts.ProxyFile{Path: dropIn, Kind: facts.ProxyDropIn, Lines: true})), "sed -i.off -E '/^[[:space:]]*Environment", "mv "},
+		{"a line with more", netAll(gone, directly(facts.OK, facts.OK), from(facts.ProxyFile{Path: dropIn, Kind: facts.ProxyDropIn})), "zz-proxy.conf", "sed"},
+		{"a file of variables", netAll(gone, directly(facts.OK, facts.OK), from(facts.ProxyFile{Path: "/etc/sysconfig/proxy", Kind: facts.ProxyEnvironment, Lines: true})), "sed -i.off -E '/^(export )?(http|https)_proxy=/Id' /etc/sysconfig/proxy", "zz-proxy"},
+		{"the package's unit", netAll(gone, directly(facts.OK, facts.OK), from(facts.ProxyFile{Path: "/lib/systemd/system/amazon-ssm-agent.service", Kind: facts.ProxyUnit, Lines: true})), `"https_proxy="`, "/lib/"},
+		{"all services", netAll(gone, directly(facts.OK, facts.OK), from(facts.ProxyFile{Path: "/etc/systemd/system.conf", Kind: facts.ProxyManager, Lines: true})), `"https_proxy="`, "system.conf"},
+		{"a name that a shell would read", netAll(gone, directly(facts.OK, facts.OK), from(facts.ProxyFile{Path: "/etc/x;reboot", Kind: facts.ProxyDropIn, Alone: true, Lines: true})), `"https_proxy="`, "reboot"},
+		{"no file", netAll(gone, directly(facts.OK, facts.OK)), `"https_proxy="`, "PROXY:PORT"},
+		{"a name that is gone", netAll(proxyEnds(facts.NoName, 0, ""), directly(facts.OK, facts.OK)), `"https_proxy="`, "PROXY:PORT"},
+		{"it hangs", netAll(neverAccepted, proxyEnds(facts.Silent, 0, ""), directly(facts.OK, facts.OK)), `"https_proxy="`, "PROXY:PORT"},
+		{"one endpoint only", netAll(gone, directly(facts.OK, facts.Timeout)), "PROXY:PORT", `"https_proxy="`},
+		{"no way without it", netAll(gone, directly(facts.Timeout, facts.Timeout)), "PROXY:PORT", `"https_proxy="`},
+		{"who answers is not AWS", netAll(gone, directly(facts.Untrusted, facts.Untrusted)), "PROXY:PORT", `"https_proxy="`},
+		{"not tried", gone, "PROXY:PORT", `"https_proxy="`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := factstest.Healthy(t, "profile")
+			tt.fault(f)
+			fd := remedied(Proxy.Judge(node.Of(f)))
+			all := ""
+			for _, s := range fd.Fix {
+				all += s.Command + "\n"
+			}
+			if fd.Cause != "proxy-unreachable" || !strings.Contains(fd.Fix[0].Command, tt.first) || strings.Contains(all, tt.not) {
+				t.Errorf("%s: %s", fd.Cause, all)
+			}
+		})
+	}
+}

@@ -1,6 +1,10 @@
 package causes
 
-import "strings"
+import (
+	"strings"
+
+	"ssm-doctor/checks/facts"
+)
 
 // proxyDropIn writes the proxy of the agent's service.
 const proxyDropIn = "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nEnvironment=\"http_proxy={proxy}\" \"https_proxy={proxy}\" \"no_proxy={noproxy}\"\\n' > /etc/systemd/system/{unit}.d/zz-proxy.conf"
@@ -31,6 +35,37 @@ func proxyDropInOf(url string) string { return strings.ReplaceAll(proxyDropIn, "
 // WriteProxy gives the agent's service the proxy {proxy}.
 func WriteProxy(says string) []Step {
 	return []Step{linux.asRoot(says, proxyDropIn), proxyMac, proxyWindows}
+}
+
+// noProxyDropIn takes the proxies away that other files of the service's give it, whatever
+// systemd's release; a file of variables that the unit names is read after it.
+var noProxyDropIn = linux.asRoot("Take the proxy away from the agent's service alone; this drop-in is read last",
+	"mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nEnvironment=\"http_proxy=\" \"https_proxy=\" \"HTTP_PROXY=\" \"HTTPS_PROXY=\"\n' > /etc/systemd/system/{unit}.d/zz-proxy.conf")
+
+// WithoutProxy takes the proxy of the agent's service away where it is set: in the files that
+// are its own the lines, or the file if that is for nothing else; what is there for other
+// services as well, or is part of a package, is left and overridden.
+func WithoutProxy(files []facts.ProxyFile) []Step {
+	var out []Step
+	override := len(files) == 0
+	for _, f := range files {
+		switch {
+		case !Safe(f.Path) || !strings.HasPrefix(f.Path, "/etc/") || f.Kind == facts.ProxyUnit || f.Kind == facts.ProxyManager:
+			override = true
+		case f.Kind == facts.ProxyEnvironment:
+			out = append(out, linux.asRoot("Take the proxy out of the file of variables that the service reads", "sed -i.off -E '/^(export )?(http|https)_proxy=/Id' "+f.Path))
+		case f.Alone:
+			out = append(out, linux.asRoot("Take the proxy away: this drop-in sets nothing else", "mv "+f.Path+" "+f.Path+".off"))
+		case f.Lines:
+			out = append(out, linux.asRoot("Take the proxy out of the drop-in; the file as it was stays beside it, with .off at the end", "sed -i.off -E '/^[[:space:]]*Environment[[:space:]]*=.*(http|https)_proxy=/Id' "+f.Path))
+		default:
+			override = true
+		}
+	}
+	if override {
+		out = append(out, noProxyDropIn)
+	}
+	return out
 }
 
 // LogInToProxy gives the agent's service a login of its proxy. The whole URL is left to the

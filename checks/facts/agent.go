@@ -36,6 +36,10 @@ type Agent struct {
 	// has another: it applies from the next start on.
 	PendingProxy Seen[Proxy] `json:"pending_proxy"`
 
+	// ProxyFiles are the files of systemd that set a proxy of the service, in the order in
+	// which they are read; absent: it has none of a file.
+	ProxyFiles Seen[[]ProxyFile] `json:"proxy_files"`
+
 	// Metadata is what the environment of the agent's service says of the metadata
 	// service; absent: nothing.
 	Metadata Seen[MetadataEnv] `json:"metadata_environment"`
@@ -353,6 +357,26 @@ type Proxy struct {
 	// TakesMetadata: requests to the metadata service go to it.
 	TakesMetadata bool `json:"takes_metadata,omitempty"`
 }
+
+// ProxyFile is a file of systemd that sets a proxy of the agent's service.
+type ProxyFile struct {
+	Path string `json:"path"`
+	// Kind: drop-in of the service, environment file that it reads, unit, or manager for
+	// one that is for all services.
+	Kind string `json:"kind"`
+	// Alone: it sets proxies and nothing else. Lines: each of its lines that does is for
+	// nothing else.
+	Alone bool `json:"alone"`
+	Lines bool `json:"lines"`
+}
+
+// Kinds of files that set a proxy.
+const (
+	ProxyDropIn      = "drop-in"
+	ProxyEnvironment = "environment-file"
+	ProxyUnit        = "unit"
+	ProxyManager     = "manager"
+)
 
 // Setter is what of Windows gives a service a variable or a proxy.
 type Setter string

@@ -14,6 +14,9 @@ type Network struct {
 	// that of its unit's files, its own where no_proxy takes the endpoints from it,
 	// or that of users.
 	ShellProxy Seen[ProxyProbe] `json:"shell_proxy"`
+	// Direct is how the endpoints that the node needs fare without the proxy of the service:
+	// asked only where that does not connect.
+	Direct Seen[[]DirectProbe] `json:"direct"`
 	// Skew is server time minus host time in seconds, from the Date header of an AWS answer.
 	Skew Seen[float64] `json:"clock_skew_seconds"`
 	// Others are addresses reachable from another interface than the one the kernel chose.
@@ -109,6 +112,14 @@ type ProxyProbe struct {
 	Lookup Outcome `json:"lookup,omitempty"`
 	// Excluded are the entries of no_proxy that take the ssm endpoint from it.
 	Excluded []string `json:"excluded_by"`
+}
+
+// DirectProbe is a try to reach an endpoint without the proxy of the service: OK where who
+// answered proved to be it.
+type DirectProbe struct {
+	Host    string  `json:"host"`
+	Outcome Outcome `json:"outcome"`
+	Error   string  `json:"error"`
 }
 
 // ProxyOwner tells whose a proxy is.

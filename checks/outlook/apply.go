@@ -18,6 +18,10 @@ import (
 // apply makes one change. What the facts do not hold of it is asked for.
 func (m *model) apply(c causes.Change) {
 	f := m.f
+	if c.On != "" && slices.ContainsFunc(f.Agent.ProxyFiles.Some(), func(p facts.ProxyFile) bool { return p.Path == c.On }) {
+		m.proxySet(c)
+		return
+	}
 	switch c.Kind {
 	case causes.ServiceStopped:
 		m.stopped, m.started = true, false
@@ -388,6 +392,7 @@ func (m *model) way(c causes.Change) {
 	h.DefaultIPv4, h.DefaultIPv6 = facts.Unknown[bool](notDone, ""), facts.Unknown[bool](notDone, "")
 	h.Resolver, h.Firewall = facts.Unknown[facts.Resolver](notDone, ""), facts.Unknown[facts.Firewall](notDone, "")
 	n.Proxy, n.ShellProxy = facts.Unknown[facts.ProxyProbe](notDone, ""), facts.Unknown[facts.ProxyProbe](notDone, "")
+	n.Direct = facts.Unknown[[]facts.DirectProbe](notDone, "")
 	n.Others = facts.Unknown[[]facts.InterfaceProbe](notDone, "")
 	if c.Kind == causes.LinkUp || c.Kind == causes.AddressAsked {
 		m.metadata(c)

@@ -16,6 +16,8 @@ type Environment struct {
 	Vars map[string]string
 	From string
 	Err  error
+	// Files are the files of systemd that set a proxy, in the order in which they are read.
+	Files []facts.ProxyFile
 	// By tells of each variable what of Windows sets it; empty on other systems.
 	By map[string]Origin
 	// Unread are variables that may be set, or set otherwise, in a place that was not read.
@@ -84,6 +86,7 @@ func unitEnvironment(fsys gather.FileSystem) Environment {
 		if err != nil {
 			continue
 		}
+		e.setsProxy(file, facts.ProxyManager, b)
 		for _, kv := range unitValues(b, "Manager") {
 			if kv[0] == "DefaultEnvironment" {
 				for _, a := range unquoteUnit(kv[1]) {
@@ -104,6 +107,7 @@ func unitEnvironment(fsys gather.FileSystem) Environment {
 				}
 				continue
 			}
+			e.setsProxy(file, kindOfUnitFile(file), b)
 			for _, kv := range unitValues(b, "Service") {
 				switch kv[0] {
 				case "Environment":
@@ -124,6 +128,7 @@ func unitEnvironment(fsys gather.FileSystem) Environment {
 							b = nil
 						}
 						given[name] = hostfile.ShellAssignments(b)
+						e.setsProxy(name, facts.ProxyEnvironment, b)
 					}
 					for _, kv := range given[name] {
 						e.set(kv[0], kv[1], "/"+name)
@@ -151,4 +156,59 @@ func (e *Environment) set(k, v, from string) {
 			e.From = from
 		}
 	}
+}
+
+// kindOfUnitFile tells a drop-in of a unit from its file.
+func kindOfUnitFile(name string) string {
+	if strings.HasSuffix(path.Dir(name), ".d") {
+		return facts.ProxyDropIn
+	}
+	return facts.ProxyUnit
+}
+
+// setsProxy notes a file that sets a proxy, and what else its lines do.
+func (e *Environment) setsProxy(name, kind string, b []byte) {
+	f := facts.ProxyFile{Path: "/" + gather.OneLine(name, 300), Kind: kind, Alone: true, Lines: true}
+	sets, continued := false, false
+	gather.Lines(b, func(l []byte) bool {
+		s := strings.TrimSpace(string(l))
+		if s == "" || s[0] == '#' || s[0] == ';' || s[0] == '[' {
+			return true
+		}
+		proxies, others := proxiesOf(s, kind)
+		sets = sets || proxies > 0
+		f.Alone = f.Alone && others == 0
+		f.Lines = f.Lines && (proxies == 0 || others == 0)
+		continued = continued || strings.HasSuffix(s, `\`)
+		return true
+	})
+	if !sets || len(e.Files) >= maxEnvironmentFiles {
+		return
+	}
+	f.Alone, f.Lines = f.Alone && !continued, f.Lines && !continued
+	e.Files = append(e.Files, f)
+}
+
+// proxiesOf counts the proxies that a line sets, no_proxy among them only beside another
+// one, and what else it sets.
+func proxiesOf(line, kind string) (proxies, others int) {
+	words := []string{strings.TrimPrefix(line, "export ")}
+	if kind != facts.ProxyEnvironment {
+		key, value, _ := strings.Cut(line, "=")
+		if key = strings.TrimSpace(key); key != "Environment" && key != "DefaultEnvironment" {
+			return 0, 1
+		}
+		words = unquoteUnit(value)
+	}
+	for _, w := range words {
+		name, _, _ := strings.Cut(w, "=")
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "http_proxy", "https_proxy":
+			proxies++
+		case "no_proxy", "all_proxy", "ftp_proxy": // without a proxy these do nothing to the agent
+		default:
+			others++
+		}
+	}
+	return proxies, others
 }

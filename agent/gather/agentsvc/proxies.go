@@ -25,6 +25,7 @@ func GatherProxies(ctx context.Context, run *gather.Run, a *facts.Agent) {
 	a.PendingProxy = facts.Absent[facts.Proxy]("the service has what its unit gives it", "")
 	e := ReadEnvironment(ctx, env)
 	a.Metadata = metadataOf(e)
+	a.ProxyFiles = facts.Absent[[]facts.ProxyFile]("no file of systemd sets a proxy of the service", "unit files")
 	if e.Err != nil {
 		a.ServiceProxy = gather.Unknown[facts.Proxy](e.Err, e.From)
 	} else {
@@ -36,6 +37,11 @@ func GatherProxies(ctx context.Context, run *gather.Run, a *facts.Agent) {
 		if service.HTTPS != "" || service.HTTP != "" {
 			a.ServiceProxy = facts.Known(service.Fact(e.From), e.From)
 			a.ServiceProxy.Value.TakesMetadata = service.ForPlain("http://"+gather.IMDSIP.String()+"/") != nil
+			if files, err := proxyFiles(env, e); err != nil {
+				a.ProxyFiles = gather.Unknown[[]facts.ProxyFile](err, "unit files")
+			} else if len(files) > 0 {
+				a.ProxyFiles = facts.Known(files, "unit files")
+			}
 			for _, name := range []string{"http_proxy", "https_proxy"} {
 				if o := e.By[name]; o.By != "" {
 					a.ServiceProxy.Value.By = o.By
@@ -65,6 +71,14 @@ func GatherProxies(ctx context.Context, run *gather.Run, a *facts.Agent) {
 		}
 	}
 	run.SetProxies(service, unit, shell)
+}
+
+// proxyFiles are the files that set the proxies of an environment.
+func proxyFiles(env *gather.Env, e Environment) ([]facts.ProxyFile, error) {
+	if e.From == fromProcess {
+		e = unitEnvironment(env.FS)
+	}
+	return e.Files, e.Err
 }
 
 // metadataOf takes the variables about the metadata service out of an environment.

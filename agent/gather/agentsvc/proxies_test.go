@@ -54,6 +54,36 @@ func TestProxySources(t *testing.T) {
 	}
 }
 
+// TestProxyFiles: the files that set a proxy of the service, and what else they do.
+func TestProxyFiles(t *testing.T) {
+	t.Parallel()
+	const unit, dropIn = "lib/systemd/system/amazon-ssm-agent.service", "etc/systemd/system/amazon-ssm-agent.service.d/p.conf"
+	for _, c := range []struct {
+		name  string
+		files map[string]string
+		want  []facts.ProxyFile
+	}{
+		{"none", map[string]string{unit: "[Service]\nExecStart=/usr/bin/amazon-ssm-agent\n", dropIn: "[Service]\nEnvironment=A=1 no_proxy=x\n"}, nil},
+		{"alone", map[string]string{dropIn: "# ours\n[Service]\nEnvironment=\"https_proxy=http://p:1\" \"no_proxy=x\"\n"}, []facts.ProxyFile{{Path: "/" + dropIn, Kind: facts.ProxyDropIn, Alone: true, Lines: true}}},
+		{"lines", map[string]string{dropIn: "[Service]\nEnvironment=HTTP_PROXY=http://p:1\nLimitNOFILE=9\n"}, []facts.ProxyFile{{Path: "/" + dropIn, Kind: facts.ProxyDropIn, Lines: true}}},
+		{"a line with more", map[string]string{dropIn: "[Service]\nEnvironment=http_proxy=http://p:1 A=1\n"}, []facts.ProxyFile{{Path: "/" + dropIn, Kind: facts.ProxyDropIn}}},
+		{"a continued line", map[string]string{dropIn: "[Service]\nEnvironment=http_proxy=http://p:1 \\\n  no_proxy=x\n"}, []facts.ProxyFile{{Path: "/" + dropIn, Kind: facts.ProxyDropIn}}},
+		{"a file of variables", map[string]string{dropIn: "[Service]\nEnvironmentFile=-/etc/default/p\n", "etc/default/p": "export https_proxy=http://p:1\nA=1\n"}, []facts.ProxyFile{{Path: "/etc/default/p", Kind: facts.ProxyEnvironment, Lines: true}}},
+		{"unit and manager", map[string]string{"etc/systemd/system.conf": "[Manager]\nDefaultEnvironment=https_proxy=http://p:1\n", unit: "[Service]\nEnvironment=https_proxy=http://p:1\nExecStart=/usr/bin/amazon-ssm-agent\n"},
+			[]facts.ProxyFile{{Path: "/etc/systemd/system.conf", Kind: facts.ProxyManager, Alone: true, Lines: true}, {Path: "/" + unit, Kind: facts.ProxyUnit, Lines: true}}},
+	} {
+		files := map[string][]byte{}
+		for k, v := range c.files {
+			files[k] = []byte(v)
+		}
+		env, f := gathertest.InMemory(files), &facts.Facts{}
+		GatherProxies(t.Context(), env.Begin(), &f.Agent)
+		if d := cmp.Diff(c.want, f.Agent.ProxyFiles.Some()); d != "" || f.Agent.ProxyFiles.Absent() != (c.want == nil) {
+			t.Errorf("%s: %s", c.name, d)
+		}
+	}
+}
+
 // TestTakesMetadata: by the exceptions of a proxy, as Go's clients read them.
 func TestTakesMetadata(t *testing.T) {
 	t.Parallel()

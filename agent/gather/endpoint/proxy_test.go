@@ -142,6 +142,64 @@ func TestProxy(t *testing.T) {
 	}
 }
 
+// TestDirect: the endpoints are tried without the proxy of the service only where that does
+// not connect, at once, and in no more time than a dead proxy takes.
+func TestDirect(t *testing.T) {
+	t.Parallel()
+	ca := gathertest.NewAuthority(t, "Test Root")
+	for _, c := range []struct {
+		name string
+		do   func(n *gathertest.Network)
+		want []facts.Outcome // of ssm and ssmmessages; none: not tried
+		took time.Duration
+	}{
+		{"a proxy that works", func(*gathertest.Network) {}, nil, 0},
+		{"a proxy that is gone", func(n *gathertest.Network) { delete(n.At, "10.0.0.9:3128") }, []facts.Outcome{facts.OK, facts.OK}, 0},
+		{"a proxy that is silent", func(n *gathertest.Network) { n.Silent["10.0.0.9"] = true }, []facts.Outcome{facts.OK, facts.OK}, time.Second},
+		{"no names", func(n *gathertest.Network) {
+			n.Silent["10.0.0.9"] = true
+			for _, s := range services {
+				delete(n.Names[""], gathertest.Regional(s.name))
+			}
+		}, []facts.Outcome{facts.NXDomain, facts.NXDomain}, time.Second},
+		{"no way", func(n *gathertest.Network) {
+			n.Silent["10.0.0.9"] = true
+			n.Silent[n.Names[""][gathertest.Regional("ssmmessages")][0]] = true
+		}, []facts.Outcome{facts.OK, facts.Timeout}, 1050 * time.Millisecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := regionNet(t, ca)
+				n.Names["proxy"] = map[string][]string{}
+				for _, s := range services {
+					n.Names["proxy"][gathertest.Regional(s.name)] = n.Names[""][gathertest.Regional(s.name)]
+				}
+				n.Names[""]["proxy.corp"] = []string{"10.0.0.9"}
+				n.At["10.0.0.9:3128"] = connectProxy(n, 200, "")
+				c.do(n)
+				start := time.Now()
+				f := gatherNetwork(t, n, ca, func(run *gather.Run, _ *facts.Facts) {
+					run.SetProxies(gather.ProxyVars{HTTPS: "http://proxy.corp:3128"}, gather.ProxyVars{}, gather.ProxyVars{})
+				})
+				if took := time.Since(start); took != c.took {
+					t.Errorf("took %v, want %v", took, c.took)
+				}
+				d := f.Network.Direct
+				if d.Known() != (c.want != nil) || len(d.Some()) != len(c.want) {
+					t.Fatalf("%+v", d)
+				}
+				for i, want := range c.want {
+					if d.Value[i].Outcome != want {
+						t.Errorf("%+v, want %s", d.Value[i], want)
+					}
+				}
+				time.Sleep(time.Minute)
+			})
+		})
+	}
+}
+
 // TestProxyIsHeard: where packets are lost a proxy is asked over more connections before it
 // is called silent.
 func TestProxyIsHeard(t *testing.T) {

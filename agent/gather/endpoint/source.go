@@ -100,6 +100,7 @@ func ask(ctx context.Context, run *gather.Run, f *facts.Facts, region string) (n
 	dual := c.DualStack && run.Await(ctx, "agent") && node.UsesDualStack(f) == node.Yes
 	endpoints := make([]facts.Endpoint, len(services))
 	skews := make([]facts.Seen[float64], len(services))
+	var hosts []string // that the node needs
 	var wg gather.Workers
 	for i, s := range services {
 		e := &endpoints[i]
@@ -107,10 +108,13 @@ func ask(ctx context.Context, run *gather.Run, f *facts.Facts, region string) (n
 		if name := DualName(s.name, n.Region); dual && e.Configured == "default" && name != "" {
 			e.Host, e.Configured = name, "Agent.UseDualStackEndpoint"
 		}
+		if s.need == facts.NeedCore {
+			hosts = append(hosts, e.Host)
+		}
 		wg.Go(func() { skews[i] = p.endpoint(ctx, e) })
 	}
 	core := endpoints[0].Host
-	wg.Go(func() { n.Proxy, n.ShellProxy = p.proxies(ctx, core) })
+	wg.Go(func() { p.proxiesAndDirect(ctx, &n, core, hosts) })
 	wg.Wait()
 	n.Endpoints = facts.Known(endpoints, "")
 	n.Skew = facts.Unknown[float64]("no endpoint answered with its time", "")
@@ -127,6 +131,7 @@ func notAsked(n *facts.Network, why string, code facts.Reason) {
 	n.Endpoints = facts.Unknown[[]facts.Endpoint](why, "").Because(code)
 	n.Proxy = facts.Unknown[facts.ProxyProbe](why, "").Because(code)
 	n.ShellProxy = facts.Unknown[facts.ProxyProbe](why, "").Because(code)
+	n.Direct = facts.Unknown[[]facts.DirectProbe](why, "").Because(code)
 	n.Skew = facts.Unknown[float64](why, "").Because(code)
 	n.Others = facts.Unknown[[]facts.InterfaceProbe](why, "").Because(code)
 }
