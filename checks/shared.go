@@ -384,7 +384,7 @@ func withoutVariable(n *node.Node, m facts.MetadataEnv, name string) []causes.St
 		again.Text += "; a service may keep the machine's variables until the next boot"
 	}
 	return []causes.Step{
-		step("linux", "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nUnsetEnvironment="+name+"\\n' >/etc/systemd/system/{unit}.d/90-metadata.conf && systemctl daemon-reload"),
+		step("linux", "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nUnsetEnvironment="+name+"\\n' >/etc/systemd/system/{unit}.d/zz-metadata.conf && systemctl daemon-reload"),
 		{Text: "Or, before systemd 235, empty it; where an EnvironmentFile sets it, take it out there", Command: "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nEnvironment=\"" + name + "=\"\\n' >/etc/systemd/system/{unit}.d/zz-metadata.conf && systemctl daemon-reload", Where: causes.OnHost, Root: true, GOOS: "linux", Alternative: true},
 		step("darwin", "launchctl unsetenv "+name),
 		windows, again, causes.Again,

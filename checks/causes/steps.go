@@ -157,10 +157,10 @@ var replaceVault = []Step{
 
 // Steps of a lack of memory, of which a finding leaves out what its host does not need.
 var (
-	LiftMemoryLimit = linux.asRoot("Take the limit off the agent's service: its own memory limit (MemoryMax) was met, not that of the host", `mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nMemoryMax=infinity\nMemoryLimit=infinity\n' >/etc/systemd/system/{unit}.d/90-memory-limit.conf && systemctl daemon-reload`)
+	LiftMemoryLimit = linux.asRoot("Take the limit off the agent's service: its own memory limit (MemoryMax) was met, not that of the host", `mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nMemoryMax=infinity\nMemoryLimit=infinity\n' >/etc/systemd/system/{unit}.d/zz-memory-limit.conf && systemctl daemon-reload`)
 	AddSwap         = linux.asRoot("Give the host more memory: a larger instance type, or swap now", "dd if=/dev/zero of=/swapfile bs=1M count=1024 && chmod 600 /swapfile && mkswap /swapfile && swapon /swapfile && echo '/swapfile none swap sw 0 0' >>/etc/fstab")
 	ProtectFromOOM  = linux.asRoot("Protect the agent from the kernel's out-of-memory killer, and keep systemd from stopping it when one of its commands is killed; agents from 3.3.4364 on have this in their unit",
-		`mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nOOMScoreAdjust=-900\nOOMPolicy=continue\n' >/etc/systemd/system/{unit}.d/50-memory.conf && systemctl daemon-reload`)
+		`mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nOOMScoreAdjust=-900\nOOMPolicy=continue\n' >/etc/systemd/system/{unit}.d/zz-memory.conf && systemctl daemon-reload`)
 )
 
 // Steps that make a service start at boot, without starting it now.

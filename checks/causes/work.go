@@ -230,7 +230,7 @@ var workCauses = []Cause{
 		Meaning: "The agent's processes hold as many open files as they may, or the whole system does. The agent cannot start workers or open files: commands and sessions fail, while heartbeats over open connections may go on.",
 		Fix: steps(
 			linux.asRoot("Check how many files the agent's processes hold, before a restart frees them", "for p in $(pgrep 'amazon-ssm|ssm-agent'); do echo \"$(cat /proc/$p/comm): $(ls /proc/$p/fd | wc -l) of $(awk '/Max open files/ {print $4}' /proc/$p/limits)\"; done"),
-			linux.asRoot("Raise its limit from the next start on: LimitNOFILE in a drop-in of its service", "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nLimitNOFILE=65536\\n' > /etc/systemd/system/{unit}.d/60-files.conf && systemctl daemon-reload"),
+			linux.asRoot("Raise its limit from the next start on: LimitNOFILE in a drop-in of its service", "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nLimitNOFILE=65536\\n' > /etc/systemd/system/{unit}.d/zz-files.conf && systemctl daemon-reload"),
 			asRoot("Restart the agent, which frees them", "{restart}"),
 			asRoot("If they fill up again, update the agent: a release that never closes files has a bug", "{reinstall}"),
 			verify),
