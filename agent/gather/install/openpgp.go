@@ -89,6 +89,7 @@ func unarmored(b []byte) [][]byte {
 		}
 		block, rest, _ = strings.Cut(block, end)
 		var text strings.Builder
+		text.Grow(len(block))
 		for line := range strings.Lines(block) {
 			line = strings.TrimSpace(line)
 			if strings.Contains(line, ":") || strings.HasPrefix(line, "=") { // a header, the checksum
