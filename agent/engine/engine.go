@@ -96,9 +96,6 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 	run.Sources(await)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	if !o.Waves.SkipNetwork && o.Recorded == nil {
-		wg.Go(env.LoadRoots)
-	}
 	done, results := 0, make([]facts.Source, len(steps))
 	waiting := make([]string, len(steps))
 	for i, s := range steps {
@@ -126,6 +123,9 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 				o.Progress(slices.Clone(waiting), done, len(steps))
 			}
 		})
+	}
+	if !o.Waves.SkipNetwork && o.Recorded == nil { // last: no source waits for it until one shakes hands
+		wg.Go(env.LoadRoots)
 	}
 	wg.Wait()
 	f.Sources = append(f.Sources, results...)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -39,6 +40,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	var channel facts.Seen[[]facts.Socket]
 	var wg gather.Workers
 	wg.Go(func() { manager, units = agentsvc.Units(ctx, env) })
+	runtime.Gosched() // that one goes on until its program runs
 	wg.Go(func() {
 		var keys facts.Seen[[]facts.SigningKey]
 		installed, keys = installations(ctx, env)
