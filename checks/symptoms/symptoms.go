@@ -149,8 +149,17 @@ func inLine(line string, sig facts.Signature, known bool) []Found {
 			out = append(out, Found{Symptom: y, Broad: len(out) > 0 && len(list) > 1, ofNode: ofNode[sig.Kind]})
 		}
 	}
+	// Where the line names another layer than the role's policies, that is why.
+	if slices.ContainsFunc(out, func(f Found) bool { return slices.Contains(layers, f.Causes[0]) }) {
+		for i := range out {
+			out[i].Broad = out[i].Broad || strings.HasPrefix(out[i].Causes[0], "iam-missing-")
+		}
+	}
 	return out
 }
+
+// layers are the causes that a refusal names by the layer that refuses.
+var layers = []string{"iam-explicit-deny", "vpce-policy-deny"}
 
 // covers reports whether a symptom says all that another one says, and more.
 func (y Symptom) covers(o Symptom) bool {

@@ -130,3 +130,39 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestPasted: what people paste leads to what it says first, whichever program wrote it.
+func TestPasted(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		`Could not connect to the endpoint URL: "https://ssm.eu-central-1.amazonaws.com/"`:                                                                                                                       "network-no-egress",
+		`botocore.exceptions.ConnectTimeoutError: Connect timeout on endpoint URL: "https://ssm.eu-central-1.amazonaws.com/"`:                                                                                    "network-no-egress",
+		`SSL validation failed for https://ssm.eu-central-1.amazonaws.com/ [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self signed`:                                                              "tls-untrusted-ca",
+		`javax.net.ssl.SSLHandshakeException: PKIX path building failed: unable to find valid certification path to requested target`:                                                                            "tls-untrusted-ca",
+		`x509: certificate has expired or is not yet valid: current time 2026-11-22T09:00:00Z is before 2027-01-01T00:00:00Z`:                                                                                    "clock-skew",
+		`botocore.exceptions.NoCredentialsError: Unable to locate credentials`:                                                                                                                                   "client-side-problem",
+		`NoCredentialProviders: no valid providers in chain. Deprecated.`:                                                                                                                                        "no-credential-source",
+		`EC2MetadataError: failed to make EC2Metadata request status code: 404`:                                                                                                                                  "no-credential-source",
+		`operation error SSM: SendCommand, https response error StatusCode: 400, RequestID: 0a, InvalidInstanceId: `:                                                                                             "client-side-problem",
+		`Amazon.SimpleSystemsManagement.Model.InvalidInstanceIdException: the id`:                                                                                                                                "client-side-problem",
+		`Error: creating SSM Association: InvalidInstanceId: The following instance id is not valid: i-0a1b`:                                                                                                     "client-side-problem",
+		`Encountered error while initiating handshake. KMSEncryption failed on client with status 2 error: Failed to process action KMSEncryption: Error calling KMS GenerateDataKey API: AccessDeniedException`: "client-side-problem",
+		`Setting up data channel with id bob-0a failed: failed to create websocket for datachannel with error: CreateDataChannel failed with no output or error: createDataChannel request failed: unexpected response from the service <AccessDeniedException></AccessDeniedException>`: "iam-missing-channel-action",
+		`Error: creating SSM Activation: ValidationException: Nonexistent role or missing ssm service principal in trust policy: arn:aws:iam::111122223333:role/ssm`:                                                                                                                     "hybrid-role-broken",
+		`fatal: [i-0a1b]: UNREACHABLE! => {"msg": "Failed to connect to the host via aws_ssm: SSM connection timeout"}`:                                                                                                                                                                  "agent-service-stopped",
+		`ssh: connect to host i-0a1b2c3d4e5f60718 port 22: Connection timed out`:                                                                                                                                                                                                         "client-side-problem",
+		`{"eventName":"UpdateInstanceInformation","errorCode":"AccessDenied","errorMessage":"User: x is not authorized to perform: ssm:UpdateInstanceInformation on resource: y with an explicit deny in a service control policy"}`:                                                     "iam-explicit-deny",
+		`AccessDeniedException: User: x is not authorized to perform: ssm:UpdateInstanceInformation on resource: y because no permissions boundary allows the ssm:UpdateInstanceInformation action`:                                                                                      "iam-explicit-deny",
+		`AccessDeniedException: User: x is not authorized to perform: ssmmessages:CreateControlChannel on resource: y with an explicit deny in a VPC endpoint policy`:                                                                                                                    "vpce-policy-deny",
+		`AccessDeniedException: User: x is not authorized to perform: ssmmessages:CreateControlChannel on resource: y because no identity-based policy allows the ssmmessages:CreateControlChannel action`:                                                                               "iam-missing-channel-action",
+		`error: snap "amazon-ssm-agent" not found`: "agent-not-installed",
+		`"note": "No credentials available"`:       "no-credential-source",
+		`but the instance is not configured for use with AWS Systems Manager. Verify that the IAM instance profile attached to the instance includes the required permissions.`: "no-credential-source",
+		`2026-11-22 09:00:00 ERROR [HealthCheck] error when calling AWS APIs. InvalidInstanceId: Not existing InstanceId`:                                                       "registration-orphaned",
+	} {
+		a, err := Read(strings.NewReader(line))
+		if err != nil || len(a.Causes) == 0 || a.Causes[0] != want {
+			t.Errorf("%s\n%v, want %s first", line, a.Causes, want)
+		}
+	}
+}

@@ -2,6 +2,13 @@ package symptoms
 
 import "ssm-doctor/checks/facts"
 
+const noSuchNode = "no managed node with that id is known in this account and Region, or it is not in a state for this"
+
+var (
+	notANode    = []string{"client-side-problem", "agent-not-installed", "no-credential-source", "network-no-egress", "registration-orphaned", "region-mismatch"}
+	unreachable = []string{"network-no-egress", "dns-resolution-failed", "vpce-sg-blocked", "proxy-not-applied-to-agent", "client-side-problem"}
+)
+
 // Table are the symptoms that words alone name, the more telling ones first. Sources:
 // AWS Systems Manager User Guide (troubleshooting of managed nodes, Session Manager and
 // Run Command), AWS Systems Manager API Reference (errors, statuses of commands), and
@@ -12,8 +19,27 @@ var Table = []Symptom{
 		[]string{"agent-service-stopped", "agent-not-installed", "no-credential-source", "iam-missing-channel-action", "network-no-egress", "channel-down", "websocket-blocked", "registration-orphaned", "client-side-problem"}},
 	{[]string{"is not connected"}, Caller, "the service has no open channel to such a node in this account and Region",
 		[]string{"agent-service-stopped", "agent-not-installed", "no-credential-source", "iam-missing-channel-action", "network-no-egress", "channel-down", "websocket-blocked", "client-side-problem"}},
-	{[]string{"InvalidInstanceId", "when calling the"}, Caller, "no managed node with that id is known in this account and Region, or it is not in a state for this",
-		[]string{"client-side-problem", "agent-not-installed", "no-credential-source", "network-no-egress", "registration-orphaned", "region-mismatch"}},
+	{[]string{"InvalidInstanceId", "when calling the"}, Caller, noSuchNode, notANode},
+	{[]string{"failed on client"}, Caller, "the caller's own machine could not do its part of the handshake, such as asking KMS for a key: who opens the session needs kms:GenerateDataKey", []string{"client-side-problem"}},
+	{[]string{"KMSEncryption failed on client"}, Caller, "who opens the session may not use its key", []string{"client-side-problem"}},
+	{[]string{"createDataChannel", "AccessDenied"}, Agent, "the node may not open the channel of a session", []string{"iam-missing-channel-action"}},
+	{[]string{"InvalidInstanceId", "operation error SSM"}, Caller, noSuchNode, notANode},
+	{[]string{"InvalidInstanceIdException"}, Caller, noSuchNode, notANode},
+	{[]string{"InvalidInstanceId", "Errors::"}, Caller, noSuchNode, notANode},
+	{[]string{"InvalidInstanceId", "instance id is not valid"}, Caller, noSuchNode, notANode},
+	{[]string{"DoesNotExistException", "Session"}, Caller, "the session is over, or never was; the node need not be at fault", []string{"client-side-problem"}},
+	{[]string{"Unable to locate credentials"}, Caller, "the program that says so found no credentials of its own: the caller's, or those of a program on the node", []string{"client-side-problem", "no-credential-source", "imds-unreachable"}},
+	{[]string{"via aws_ssm"}, Caller, "Ansible got no session to the node", []string{"agent-service-stopped", "no-credential-source", "iam-missing-channel-action", "network-no-egress", "channel-down", "client-side-problem"}},
+	{[]string{"connect to host i-"}, Caller, "ssh took the id for a host name: no ProxyCommand of Session Manager is set for it", []string{"client-side-problem"}},
+	{[]string{"connect to host mi-"}, Caller, "ssh took the id for a host name: no ProxyCommand of Session Manager is set for it", []string{"client-side-problem"}},
+	{[]string{"Could not resolve hostname i-"}, Caller, "ssh took the id for a host name: no ProxyCommand of Session Manager is set for it", []string{"client-side-problem"}},
+	{[]string{"Could not resolve hostname mi-"}, Caller, "ssh took the id for a host name: no ProxyCommand of Session Manager is set for it", []string{"client-side-problem"}},
+	{[]string{"SSM Association", "unexpected state"}, Caller, "an association ran on the node and failed, or did not run", []string{"command-failing", "no-credential-source", "client-side-problem"}},
+	{[]string{"missing ssm service principal in trust policy"}, Caller, "the service role of an activation is missing, or does not trust ssm.amazonaws.com", []string{"hybrid-role-broken"}},
+	{[]string{"InvalidPlatform"}, Caller, "the document is for another operating system than the node's", []string{"client-side-problem", "command-failing"}},
+	{[]string{"Invalid Platform"}, Console, "the document is for another operating system than the node's", []string{"client-side-problem", "command-failing"}},
+	{[]string{"is not configured for use with AWS Systems Manager"}, Console, "the node was never accepted", []string{"no-credential-source", "iam-missing-registration-action", "agent-service-stopped", "network-no-egress"}},
+	{[]string{"have the required Systems Manager permissions"}, Console, "the role of the instance profile lacks what a node needs", []string{"iam-missing-registration-action", "iam-missing-channel-action"}},
 	{[]string{"not in a valid state for account"}, Caller, "no managed node with that id is known in this account and Region, or it is not in a state for this",
 		[]string{"no-credential-source", "agent-not-installed", "agent-service-stopped", "network-no-egress", "client-side-problem"}},
 	{[]string{"AccessDenied", "StartSession"}, Caller, "the caller may not open sessions; the node need not be at fault", []string{"client-side-problem"}},
@@ -54,7 +80,12 @@ var Table = []Symptom{
 
 	// What AWS answers, wherever it is quoted.
 	{[]string{"instance management role is not configured"}, AnyLog, "no instance profile gave credentials, and Default Host Management is off in this account and Region", []string{"no-credential-source"}},
-	{[]string{"explicit deny"}, AnyLog, "a policy names the action and denies it; the words behind it say which", []string{"iam-explicit-deny", "vpce-policy-deny"}},
+	{[]string{"explicit deny in a VPC endpoint policy"}, AnyLog, "the policy of the VPC endpoint denies the action", []string{"vpce-policy-deny"}},
+	{[]string{"explicit deny"}, AnyLog, "a policy names the action and denies it, so that more policies for the role do not help; the words behind it say which", []string{"iam-explicit-deny"}},
+	{[]string{"because no service control policy allows"}, AnyLog, "the service control policies of the organization lack the action", []string{"iam-explicit-deny"}},
+	{[]string{"because no resource control policy allows"}, AnyLog, "the resource control policies of the organization lack the action", []string{"iam-explicit-deny"}},
+	{[]string{"because no permissions boundary allows"}, AnyLog, "the permissions boundary of the role lacks the action", []string{"iam-explicit-deny"}},
+	{[]string{"because no session policy allows"}, AnyLog, "the session policy lacks the action", []string{"iam-explicit-deny"}},
 	{[]string{"because no VPC endpoint policy allows"}, AnyLog, "the policy of the VPC endpoint lacks the action", []string{"vpce-policy-deny"}},
 	{[]string{"not authorized to perform: ssmmessages:"}, AnyLog, "the role may not open the message channel", []string{"iam-missing-channel-action", "iam-explicit-deny", "ecs-task-role-missing"}},
 	{[]string{"not authorized to perform: ssm:UpdateInstanceInformation"}, AnyLog, "the role may not register the node", []string{"iam-missing-registration-action", "profile-shadows-dhmc", "iam-explicit-deny"}},
@@ -86,6 +117,20 @@ var Table = []Symptom{
 	{[]string{"InvalidClientTokenId"}, AnyLog, "AWS does not know the access key", []string{"shared-credentials-shadow", "credentials-stale", "instance-profile-trust-broken", "region-mismatch"}},
 
 	// What the network says.
+	{[]string{"Could not connect to the endpoint URL"}, AnyLog, "a program in Python, such as the AWS CLI, reached no endpoint: where it ran has no way there, or its Region has no such endpoint", unreachable},
+	{[]string{"timeout on endpoint URL"}, AnyLog, "a program in Python, such as the AWS CLI, got no answer of an endpoint where it ran", unreachable},
+	{[]string{"connection timed out for", "amazonaws"}, AnyLog, "ssm-cli got no connection to an endpoint", unreachable},
+	{[]string{"CERTIFICATE_VERIFY_FAILED"}, AnyLog, "somebody inspects TLS, or certificates of authorities are missing, where that program ran; Python and the agent use other stores", []string{"tls-untrusted-ca", "clock-skew"}},
+	{[]string{"SSL validation failed"}, AnyLog, "a certificate is not accepted where that program ran", []string{"tls-untrusted-ca"}},
+	{[]string{"unable to get local issuer certificate"}, AnyLog, "somebody inspects TLS, or certificates of authorities are missing", []string{"tls-untrusted-ca"}},
+	{[]string{"PKIX path building failed"}, AnyLog, "somebody inspects TLS, or certificates of authorities are missing, where that Java program ran", []string{"tls-untrusted-ca"}},
+	{[]string{"not yet valid", "is before"}, AnyLog, "the clock of this host is behind", []string{"clock-skew"}},
+	{[]string{"EC2MetadataError", "404"}, AnyLog, "the metadata service does not have what was asked for, mostly since no instance profile is attached", []string{"no-credential-source", "imds-impostor"}},
+	{[]string{"no valid providers in chain"}, AnyLog, "no source gave credentials", []string{"no-credential-source", "imds-unreachable", "imds-disabled", "registration-orphaned"}},
+	{[]string{"No credentials available"}, AnyLog, "ssm-cli found no credentials of the agent", []string{"no-credential-source", "agent-service-stopped"}},
+	{[]string{"failed to query instance id from IMDS"}, AnyLog, "ssm-cli got no answer of the metadata service", []string{"imds-unreachable", "imds-disabled", "imds-hop-limit"}},
+	{[]string{"instance id request timeout"}, AnyLog, "ssm-cli got no answer of the metadata service", []string{"imds-unreachable", "imds-hop-limit", "imds-blocked-by-host"}},
+	{[]string{"snap \"amazon-ssm-agent\" not found"}, AnyLog, "there is no such snap on this host, or its store cannot be reached", []string{"agent-not-installed", "agent-packaging-conflict"}},
 	{[]string{"failed to get IMDSv2 token"}, AnyLog, "the metadata service gave no token", []string{"imds-disabled", "imds-hop-limit", "imds-unreachable", "imds-blocked-by-host", "imds-route-wrong", "imds-via-proxy"}},
 	{[]string{"connection reset by peer"}, AnyLog, "something on the way, or AWS, cut the connection", []string{"network-no-egress", "websocket-blocked", "channel-stale-connection", "path-mtu-blackhole"}},
 	{[]string{"first record does not look like a TLS handshake"}, AnyLog, "what answers does not speak TLS, such as a proxy that is given with https://", []string{"proxy-scheme-mismatch", "tls-untrusted-ca"}},
