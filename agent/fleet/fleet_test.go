@@ -247,6 +247,8 @@ func TestReadForms(t *testing.T) {
 		{"other JSON", `{"a":1}`, "", "in: neither a report nor facts"},
 		{"another state", strings.Replace(b, `"state":"managed"`, `"state":"splendid"`, 1), "", "in: it names no state of a node"},
 		{"an image", strings.Replace(b, `"state":"managed"`, `"profile":"image","state":"managed"`, 1), "", "in: the report judges a machine image, not a host"},
+		{"a later format", strings.Replace(b, "ssm-doctor/report/v1", "ssm-doctor/report/v2", 1), "", "in: " + errOther.Error()},
+		{"a member of another type", strings.Replace(b, `"clock_skew_seconds":null`, `"clock_skew_seconds":"x"`, 1), "", "in: its member clock_skew_seconds has not the form that a report gives it"},
 		{"no id", strings.Replace(b, two, "", 1), "in managed \n", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -295,6 +297,34 @@ func TestLatestCounts(t *testing.T) {
 		s := table.Summarize(Options{Now: start})
 		if s.Hosts != 1 || s.Reports != 2 || s.States[report.Managed] != 1 {
 			t.Errorf("got %d hosts, %d reports, %v", s.Hosts, s.Reports, s.States)
+		}
+	}
+}
+
+// TestWrongClocks: of two reports the later by AWS counts, and a clock that nobody has
+// measured is told where it is seen.
+func TestWrongClocks(t *testing.T) {
+	t.Parallel()
+	ahead := func(skew string) string {
+		b := jsonOf(one, "111122223333", "", "managed", start.Add(-time.Hour).AddDate(1, 0, 0))
+		return strings.Replace(b, `"clock_skew_seconds":null`, `"clock_skew_seconds":`+skew, 1)
+	}
+	for skew, want := range map[string]struct {
+		state string
+		noted bool
+	}{
+		"31536000": {report.NotManaged, false}, // a year
+		"null":     {report.Managed, true},
+		"1e300":    {report.Managed, true},
+	} {
+		table := NewTable()
+		if err := table.Read("in", strings.NewReader(ahead(skew)+jsonOf(one, "111122223333", "disk-full", "not-managed", start)), nil); err != nil {
+			t.Fatal(err)
+		}
+		s := table.Summarize(Options{Now: start.Add(time.Minute)})
+		noted := slices.ContainsFunc(s.notes(), func(n string) bool { return strings.Contains(n, "the clock of a host, or of this one, is wrong") })
+		if s.Reports != 2 || s.States[want.state] != 1 || noted != want.noted {
+			t.Errorf("skew %s: %d reports, %v, noted %v", skew, s.Reports, s.States, noted)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -97,6 +98,7 @@ func (h *Host) healthy() bool { return h.State == report.Managed }
 var (
 	errNotReport = errors.New("neither a report nor facts")
 	errImage     = errors.New("the report judges a machine image, not a host")
+	errOther     = errors.New("a report in a format that this release does not read: use the release of ssm-doctor that wrote it, or a newer one")
 )
 
 // bounds of one host's record.
@@ -135,7 +137,7 @@ func hostsOf(d Document, judge Judge, wrapped int) ([]Host, []Document) {
 	var schema string
 	_ = json.Unmarshal(parts["schema"], &schema)
 	switch {
-	case strings.HasPrefix(schema, "ssm-doctor/report/"), schema == report.VerdictSchema:
+	case schema == report.Schema, schema == report.VerdictSchema:
 		h, err := hostOf(parts, true)
 		if err != nil {
 			return fail(err)
@@ -151,6 +153,8 @@ func hostsOf(d Document, judge Judge, wrapped int) ([]Host, []Document) {
 			return fail(err)
 		}
 		return []Host{named(h, d)}, nil
+	case strings.HasPrefix(schema, "ssm-doctor/report/"), strings.HasPrefix(schema, "ssm-doctor/verdict/"):
+		return fail(errOther)
 	case schema == "":
 		if wrapped == maxWrapped {
 			return fail(errNotReport)
@@ -249,16 +253,17 @@ type wire struct {
 	}
 	at, agent, state, profile string
 	redacted                  bool
+	skew                      float64 // of the host's clock, in seconds
 }
 
 // hostOf reads a report. One of somebody else's may hold any command as its remedy.
 func hostOf(parts map[string][]byte, foreign bool) (Host, error) {
 	var w wire
 	for key, into := range map[string]any{"node": &w.node, "root_cause": &w.cause, "also": &w.also, "checks": &w.list, "path": &w.path, "credentials": &w.credentials, "endpoints": &w.endpoints,
-		"measures": &w.measures, "history": &w.history, "generated_at": &w.at, "agent_version": &w.agent, "state": &w.state, "profile": &w.profile, "redacted": &w.redacted} {
+		"measures": &w.measures, "history": &w.history, "generated_at": &w.at, "agent_version": &w.agent, "state": &w.state, "profile": &w.profile, "redacted": &w.redacted, "clock_skew_seconds": &w.skew} {
 		if b := parts[key]; b != nil {
 			if err := json.Unmarshal(b, into); err != nil {
-				return Host{}, fmt.Errorf("%s: %w", key, err)
+				return Host{}, fmt.Errorf("its member %s has not the form that a report gives it", key)
 			}
 		}
 	}
@@ -269,7 +274,9 @@ func hostOf(parts map[string][]byte, foreign bool) (Host, error) {
 		return Host{}, errors.New("it names no state of a node")
 	}
 	h := Host{ID: clip(w.node.ID), Kind: clip(w.node.Kind), State: w.state, Redacted: w.redacted, Broken: -1}
-	h.At, _ = time.Parse(time.RFC3339, w.at)
+	if at, err := time.Parse(time.RFC3339, w.at); err == nil {
+		h.At = trueTime(at, w.skew)
+	}
 	h.Of = [dimensions]string{clip(w.node.Account), clip(w.node.Region), clip(w.node.VPC), clip(w.node.Subnet), clip(strings.Join(slices.Sorted(slices.Values(w.node.SecurityGroups)), " ")), clip(w.node.Image), clip(w.node.OS),
 		clip(w.credentials.Role), clip(w.agent)}
 	if c := w.cause; c != nil && (causes.Get(c.ID) != nil || shapedLikeID(c.ID)) {
@@ -301,6 +308,19 @@ func hostOf(parts map[string][]byte, foreign bool) (Host, error) {
 	}
 	h.Traits = w.traits(&h)
 	return h, nil
+}
+
+// maxSkew is more than the clock of a host is wrong, in seconds: one that begins in 1970 is
+// ahead by less in 2070. minSkew is what is no more than the time that a run takes.
+const maxSkew, minSkew = 100 * 366 * 86400, 60
+
+// trueTime is the time of a report by AWS, where the host has measured its clock: of two
+// reports the later counts, and a clock that is ahead would make an old one the last word.
+func trueTime(at time.Time, skew float64) time.Time {
+	if s := math.Abs(skew); s < minSkew || s > maxSkew {
+		return at
+	}
+	return at.Add(-time.Duration(skew) * time.Second)
 }
 
 // recognised are the steps of a remedy in the words of the catalogue, with values that do

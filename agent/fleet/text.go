@@ -56,11 +56,18 @@ func hosts(n int) string {
 	return strconv.Itoa(n) + " hosts"
 }
 
+// aheadBy is how far the clocks of two machines may differ.
+const aheadBy = 10 * time.Minute
+
 // notes say how far the summary can be trusted.
 func (s *Summary) notes() []string {
 	var out []string
 	if s.Unreadable > 0 {
-		out = append(out, fmt.Sprintf("%d inputs hold no report that can be read: their hosts are not in this summary", s.Unreadable))
+		inputs := "1 input holds no report that can be read: its host is"
+		if s.Unreadable > 1 {
+			inputs = fmt.Sprintf("%d inputs hold no report that can be read: their hosts are", s.Unreadable)
+		}
+		out = append(out, inputs+" not in this summary")
 	}
 	if len(s.Missing) > 0 {
 		out = append(out, fmt.Sprintf("%s expected, without a report: nothing is known of them", hosts(len(s.Missing))))
@@ -70,6 +77,9 @@ func (s *Summary) notes() []string {
 	}
 	if !s.Oldest.IsZero() && s.Newest.Sub(s.Oldest) > 48*time.Hour {
 		out = append(out, "the reports lie more than two days apart: the oldest are of "+day(s.Oldest)+" UTC and may be out of date")
+	}
+	if !s.GeneratedAt.IsZero() && s.Newest.After(s.GeneratedAt.Add(aheadBy)) {
+		out = append(out, "the latest report is of "+day(s.Newest)+" UTC, and it is "+day(s.GeneratedAt)+": the clock of a host, or of this one, is wrong; of a host with several reports an old one may count")
 	}
 	if s.Redacted > 0 {
 		out = append(out, fmt.Sprintf("the reports of %s are redacted: two accounts may look alike, and roles are the same only among hosts that share SSM_DOCTOR_PSEUDONYM_KEY", hosts(s.Redacted)))
