@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -81,10 +82,19 @@ func Parse(b []byte) (*Facts, error) {
 	}
 	var f Facts
 	if err := json.Unmarshal(b, &f); err != nil {
-		if !json.Valid(b) {
-			return nil, fmt.Errorf("%w: it is not JSON", errNotFacts)
+		var head struct {
+			Schema string `json:"schema"`
 		}
-		return nil, fmt.Errorf("%w: %w", errNotFacts, err)
+		wrong := new(json.UnmarshalTypeError)
+		switch {
+		case !json.Valid(b):
+			return nil, fmt.Errorf("%w: it is not JSON", errNotFacts)
+		case json.Unmarshal(b, &head) == nil && strings.HasPrefix(head.Schema, "ssm-doctor/report/"):
+			return nil, fmt.Errorf("%w: it is a report, which summary and compare read; ssm-doctor collect writes facts", errNotFacts)
+		case errors.As(err, &wrong) && wrong.Field != "":
+			return nil, fmt.Errorf("%w: its member %s has not the form that collect gives it", errNotFacts, wrong.Field)
+		}
+		return nil, fmt.Errorf("%w: its members have not the form that collect gives them", errNotFacts)
 	}
 	if f.Schema != Schema {
 		return nil, fmt.Errorf("%w: schema is %q, want %q", errNotFacts, f.Schema, Schema)
