@@ -11,6 +11,8 @@ func TestRefusal(t *testing.T) {
 		{"second SDK", "[HealthCheck] error when calling AWS APIs. error details - operation error SSM: UpdateInstanceInformation, https response error StatusCode: 400, RequestID: 0f8f, api error AccessDeniedException: " + message, "AccessDeniedException", "ssm:UpdateInstanceInformation"},
 		{"second SDK, no action", "[HealthCheck] error when calling AWS APIs. error details - operation error SSM: UpdateInstanceInformation, https response error StatusCode: 400, RequestID: 0f8f, api error ExpiredTokenException: The security token included in the request is expired", "ExpiredTokenException", ""},
 		{"second SDK, no exception", "operation error SSM: UpdateInstanceInformation, https response error StatusCode: 400, RequestID: 0f8f, InvalidInstanceId: x", "InvalidInstanceId", ""},
+		{"error of the service", "[HealthCheck] error when calling AWS APIs. error details - InternalServerError: \n\tstatus code: 500, request id: 0f8f", "InternalServerError", ""},
+		{"error of the service, second SDK", "[HealthCheck] error when calling AWS APIs. error details - operation error SSM: UpdateInstanceInformation, https response error StatusCode: 500, RequestID: 0f8f, InternalServerError: An error occurred", "InternalServerError", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

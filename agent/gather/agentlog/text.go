@@ -148,7 +148,9 @@ func (q quote) parse() facts.Refusal {
 func quotedError(text string) (code, message string) {
 	for start, at := range codes(text) {
 		c := text[start:at]
-		if notCodes[c] || strings.HasSuffix(c, "Error") && !strings.HasPrefix(c, "EC2Role") {
+		// Those that end so are of the SDK, but for EC2RoleRequestError, and
+		// InternalServerError and InternalError, which are codes of services.
+		if notCodes[c] || strings.HasSuffix(c, "Error") && !strings.HasPrefix(c, "EC2Role") && !strings.HasPrefix(c, "Internal") {
 			continue
 		}
 		code, message = c, text[at+len(": "):]
