@@ -19,7 +19,8 @@ var AgentExec = register(Check{
 	Needs:   []*Check{AgentPackaging}, // a package without its program ends in 203/EXEC too
 	Causes:  []string{"agent-exec-blocked"},
 	Doc: "Whether the service manager could execute the agent (status 203/EXEC of systemd, what Windows and launchd say), the mode of the program, SELinux denials, what AppArmor and fapolicyd refused, " +
-		"noexec on file systems the agent executes from, and \"permission denied\" on exec in its log. Other security products are seen only through the service manager and the log. A program that is missing is judged by agent-packaging.",
+		"noexec on file systems the agent executes from, and \"permission denied\" on exec in its log. Other security products are seen only through the service manager and the log. A program that is missing is judged by agent-packaging. " +
+		"Also whether a drop-in of the unit keeps an agent that has no connection from the network: PrivateNetwork, RestrictAddressFamilies, IPAddressDeny.",
 	Eval: func(n *node.Node) Finding {
 		if n.Agent.Installed == node.No {
 			return skip("no agent is installed")
@@ -47,6 +48,14 @@ var AgentExec = register(Check{
 			fd = fd.say("an executable of the agent may not be executed").sure(Likely)
 		}
 		fd = addNoExec(n, fd.logged(log))
+		if o, ok := overrideBy(n, func(o facts.Override) bool { return o.Key == "NoExecPaths" && o.Value != "" }); ok && !fd.Summary.IsZero() && log.Yes() {
+			return withUnit(n, fd.add(": %s in %s", o.Key+"="+o.Value, o.File).saw(o.File, o.Key+"="+o.Value, "file:"+o.File)).fix(takeOut(o)...)
+		}
+		if fd.Summary.IsZero() {
+			if by, ok := blameIsolation(n); ok {
+				return withUnit(n, by)
+			}
+		}
 		switch {
 		case fd.Summary.IsZero() && undecided.Status != "":
 			return undecided

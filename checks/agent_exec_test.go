@@ -2,6 +2,7 @@ package checks
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -276,5 +277,48 @@ func TestExecSteps(t *testing.T) {
 				t.Errorf("%s %s: steps %q, want %q", fd.Cause, fd.Summary, got, c.want)
 			}
 		})
+	}
+}
+
+// overridden gives the agent's unit a setting of a drop-in, and the agent these connections.
+func overridden(key, value string, single bool, sockets ...facts.Socket) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		f.Agent.Units.Value[0].Overrides = []facts.Override{{Key: key, Value: value, File: "/etc/systemd/system/amazon-ssm-agent.service.d/hard.conf", Single: single}}
+		f.Agent.Channel = facts.Known(append([]facts.Socket{}, sockets...), "ss")
+	}
+}
+
+// TestIsolation: settings of a drop-in that keep the agent alone from the network.
+func TestIsolation(t *testing.T) {
+	t.Parallel()
+	open := facts.Socket{Local: "10.0.0.10:50000", Remote: "52.1.1.1:443"}
+	for _, tt := range []struct {
+		name  string
+		fault func(*facts.Facts)
+		step  string // none: it is not blamed
+	}{
+		{"private network", overridden("PrivateNetwork", "yes", true), "sed -i.off -e '/^[[:space:]]*PrivateNetwork"},
+		{"not private", overridden("PrivateNetwork", "no", true), ""},
+		{"all addresses denied", overridden("IPAddressDeny", "any", true), "sed -i.off -e '/^[[:space:]]*IPAddressDeny"},
+		{"some addresses denied", overridden("IPAddressDeny", "10.0.0.0/8", true), ""},
+		{"denied, and connected all the same", overridden("IPAddressDeny", "any", true, open), ""},
+		{"sockets of the host only", overridden("RestrictAddressFamilies", "AF_UNIX AF_NETLINK", true), "sed"},
+		{"with the internet's", overridden("RestrictAddressFamilies", "AF_UNIX AF_INET", true), ""},
+		{"all but the internet's", overridden("RestrictAddressFamilies", "~AF_INET AF_INET6", true), "sed"},
+		{"all but others", overridden("RestrictAddressFamilies", "~AF_PACKET", true), ""},
+		{"emptied", overridden("RestrictAddressFamilies", "", true), ""},
+		{"not in one line", overridden("PrivateNetwork", "yes", false), "restorecon"},
+		{"connections not read", netAll(overridden("PrivateNetwork", "yes", true), func(f *facts.Facts) { f.Agent.Channel = facts.Unknown[[]facts.Socket]("permission denied", "") }), ""},
+	} {
+		f := factstest.Healthy(t, "profile")
+		tt.fault(f)
+		fd := AgentExec.Judge(node.Of(f))
+		if (fd.Cause == "agent-exec-blocked") != (tt.step != "") {
+			t.Errorf("%s: %q, %s", tt.name, fd.Cause, fd.Summary)
+			continue
+		}
+		if tt.step != "" && !strings.Contains(remedied(fd).Fix[0].Command, tt.step) {
+			t.Errorf("%s: %s", tt.name, remedied(fd).Fix[0].Command)
+		}
 	}
 }

@@ -23,7 +23,7 @@ const (
 var AgentStable = register(Check{
 	ID: "agent-stable", Group: "agent", Title: "The agent stays up once started",
 	Station: AtAgent, Behind: AtAcceptance,
-	Needs:  []*Check{AgentRegression, AgentMemory},
+	Needs:  []*Check{AgentRegression, AgentMemory, AgentExec},
 	Causes: []string{"agent-crash-loop"},
 	Doc: "Restarts counted by the service manager, how it says that the service ended, starts in the audit files, and entries that end a start: a message bus address in use, a crash. " +
 		"The agent exits with code 0 on fatal start errors, so the service manager may count each of these exits as clean.",

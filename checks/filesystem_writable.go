@@ -45,7 +45,10 @@ var FilesystemWritable = register(Check{
 					fd := stops(n, "filesystem-readonly", Proven, "%s is mounted writable, but not for the agent: its service has a read-only mount of its own at %s", fs.Dir, m).
 						saw("mounts of the agent", m+" ro", n.Facts.Agent.Sealed.From).with("mount", m, "path", fs.Dir).fix(unsealSteps...)
 					if o, ok := sealedBy(n, fs.Dir); ok {
-						fd = fd.saw(o.File, o.Key+"="+o.Value, "")
+						fd = withUnit(n, fd.saw(o.File, o.Key+"="+o.Value, ""))
+						if steps := unseal(n, o); len(steps) > 0 {
+							fd.Fix = steps
+						}
 					}
 					return fd
 				}
@@ -64,6 +67,10 @@ var FilesystemWritable = register(Check{
 		}
 		if units := n.Facts.Agent.Units; !n.Facts.Agent.Sealed.Known() && units.Unknown() && units.Obstacle() != facts.NotAskable {
 			return unread("units of the agent", units)
+		}
+		if start := n.Log.Current(facts.SigBusStart); sealed.Key != "" && n.Agent.Core == node.No && start.Yes() && strings.Contains(start.Text, "read-only file system") {
+			return withUnit(n, stops(n, "filesystem-readonly", Likely, "%s is mounted writable, but not for the agent: %s in %s", at, sealed.Key+"="+sealed.Value, sealed.File).
+				saw(sealed.File, sealed.Key+"="+sealed.Value, "").logged(start).fix(unseal(n, sealed)...))
 		}
 		if sealed.Key != "" {
 			return unknown("%s is mounted writable, but %s in %s gives the agent mounts of its own, which were not read", at, sealed.Key+"="+sealed.Value, sealed.File)

@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/causes"
@@ -14,8 +15,8 @@ import (
 // nobody else. Nil where the tool is not known, or not Linux's: then the catalogue's.
 func letRootThrough(n *node.Node, tool string, r facts.FirewallRule, iptables, nft string) []causes.Step {
 	command := ""
-	if tool == "nft" && r.Table == "ip filter" && r.Chain == strings.ToUpper(r.Chain) { // chains that iptables made and reads
-		tool, r.Table = "iptables", "filter"
+	if table, ok := strings.CutPrefix(r.Table, "ip "); tool == "nft" && ok && slices.Contains(tablesOfIptables, table) && r.Chain == strings.ToUpper(r.Chain) { // chains that iptables made and reads
+		tool, r.Table = "iptables", table
 	}
 	switch {
 	case n.Facts.Host.GOOS != "linux":
@@ -35,6 +36,9 @@ func letRootThrough(n *node.Node, tool string, r facts.FirewallRule, iptables, n
 		restartLinux, causes.Again,
 	}
 }
+
+// tablesOfIptables are its tables that see what this host sends. Source: iptables(8).
+var tablesOfIptables = []string{"filter", "mangle", "raw", "nat", "security"}
 
 // nftName is a table or chain as nft and iptables write it: "inet filter", "output".
 var nftName = pattern.New(`^[a-z0-9_]+( [A-Za-z0-9_-]+)?$`)

@@ -26,6 +26,9 @@ var StateDirAccess = register(Check{
 		if outlived(n, refused) {
 			refused = node.Entry{Found: node.No}
 		}
+		if fd, ok := blameObstacle(n); ok {
+			return fd
+		}
 		locked, shut := lockedPaths(n)
 		why := text.New("the agent is refused access to %s, which must belong to %s", dir, n.Layout().Account)
 		otherUser := u != nil && !mayOwnState(n, u.User) && n.Ending().Class != node.EndSetup // that user does not exist
@@ -56,6 +59,11 @@ var StateDirAccess = register(Check{
 			if fd.Values["path"] == "" {
 				fd = fd.with("path", dir)
 			}
+			if o, ok := overrideBy(n, func(o facts.Override) bool {
+				return o.Key == "DynamicUser" && slices.Contains(yes, strings.ToLower(o.Value))
+			}); ok && otherUser && len(takeOut(o)) > 0 {
+				return fd.saw(o.File, o.Key+"="+o.Value, "file:"+o.File).fix(takeOut(o)...)
+			}
 			return withOwnershipSwitch(n, fd.logged(refused), refused.Yes() || len(locked)+len(shut) > 0)
 		}
 		if n.EnforcesOwnership() == node.No && n.Facts.Agent.Config.Value.OwnershipOff {
@@ -78,6 +86,76 @@ var StateDirAccess = register(Check{
 		return pass("%s", why)
 	},
 })
+
+// blameObstacle finds what stands in the place of a folder that the agent needs, or a flag that
+// keeps it from making what it needs in one; false: there is neither.
+func blameObstacle(n *node.Node) (Finding, bool) {
+	again := []causes.Step{restartLinux, causes.Again}
+	if n.Facts.Host.GOOS != "linux" {
+		return Finding{}, false
+	}
+	var at facts.PathInfo
+	for _, p := range n.Facts.Registration.Paths.Some() {
+		if is := obstacle(n, p); is != "" && (at.Path == "" || len(p.Path) < len(at.Path)) {
+			at = p
+		}
+	}
+	if at.Path != "" && causes.Safe(at.Path) {
+		fd := stops(n, "state-dir-permissions", Proven, "%s is %s, where the agent needs a folder", at.Path, obstacle(n, at))
+		if isLogFolder(n, at.Path) { // it runs without a log
+			fd = breaks("state-dir-permissions", Proven, "%s is %s, where the agent needs a folder: it runs without a log, so that nothing tells how it fares", at.Path, obstacle(n, at))
+		}
+		return fd.saw(at.Path, text.Or(at.Mode, at.Error), "file:"+at.Path).with("path", at.Path).
+			fix(linuxStep(true, "Move it away; the agent makes the folder at its start", "mv "+at.Path+" "+at.Path+".moved")).fix(again...).standing(), true
+	}
+	fd := stops(n, "state-dir-permissions", Proven, "")
+	var flagged []string
+	for _, e := range []node.Entry{n.Log.Current(facts.SigBusStart), n.Log.Current(facts.SigStartFailed), n.Log.Current(facts.SigVaultPermission)} {
+		if !e.Yes() || outlived(n, e) || !strings.Contains(e.Text, "operation not permitted") {
+			continue
+		}
+		for _, p := range n.Facts.Registration.Paths.Some() {
+			if p.Flag == "" || !causes.Safe(p.Path) || !strings.Contains(e.Text, p.Path) || slices.Contains(flagged, p.Path) {
+				continue
+			}
+			if len(flagged) == 0 {
+				fd = fd.say("%s is %s: not even root may change it, and the agent cannot make what it needs there", p.Path, p.Flag).with("path", p.Path).logged(e)
+			}
+			flagged = append(flagged, p.Path)
+			fd = fd.saw("flag of "+p.Path, p.Flag, "file:"+p.Path)
+		}
+	}
+	if len(flagged) == 0 {
+		return Finding{}, false
+	}
+	for _, p := range n.Facts.Registration.Paths.Some() { // which would come next
+		if p.Flag != "" && causes.Safe(p.Path) && !slices.Contains(flagged, p.Path) && strings.HasPrefix(p.Path, n.Layout().Data) {
+			flagged = append(flagged, p.Path)
+		}
+	}
+	return fd.fix(linuxStep(true, "Take the flags away that keep files from being changed", "chattr -i -a "+strings.Join(flagged, " "))).fix(again...).standing(), true
+}
+
+// obstacle is what stands in the place of a folder that this agent needs; empty: nothing else.
+func obstacle(n *node.Node, p facts.PathInfo) string {
+	data, base := n.Layout().Data, path.Base(p.Path)
+	switch {
+	case !p.Folder, strings.HasPrefix(p.Path, data+"/Vault"): // registration-store judges that
+		return ""
+	case strings.HasPrefix(p.Path, data+"/") && (strings.HasPrefix(base, "i-") || strings.HasPrefix(base, "mi-")) && base != n.Identity.ID:
+		return "" // of another node
+	case p.Exists && !strings.HasPrefix(p.Mode, "d"):
+		return "a file"
+	case p.Error == "dangling link":
+		return "a link that leads to nothing"
+	}
+	return ""
+}
+
+// isLogFolder reports whether a folder is for the agent's log only.
+func isLogFolder(n *node.Node, name string) bool {
+	return strings.HasPrefix(n.Layout().Log+"/", name+"/") && !strings.HasPrefix(n.Layout().Data+"/", name+"/")
+}
 
 // withOwnershipSwitch adds what newer agents do about the owner of their workspace: they
 // make it root's at every start. A container that may not change owners can say that

@@ -184,3 +184,54 @@ func TestStateDirRemedyOfWindows(t *testing.T) {
 		t.Error(causes.OwnAgain.Command)
 	}
 }
+
+// TestObstacles: what stands in the place of a folder of the agent, or has a flag, and the step
+// that takes just that away.
+func TestObstacles(t *testing.T) {
+	t.Parallel()
+	const data = "/var/lib/amazon/ssm"
+	is := func(p facts.PathInfo) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			p.Owner = facts.Known(0, "")
+			if p.Error != "" {
+				p.Owner = facts.Absent[int]("no such file", "")
+			}
+			f.Registration.Paths.Value = append([]facts.PathInfo{p}, f.Registration.Paths.Value...)
+		}
+	}
+	file := func(name string) facts.PathInfo {
+		return facts.PathInfo{Path: name, Folder: true, Exists: true, Mode: "-rw-r--r--"}
+	}
+	flagged := facts.PathInfo{Path: data, Folder: true, Exists: true, Mode: "drwxr-xr-x", Flag: facts.Immutable}
+	refused := func(f *facts.Facts) {
+		log(f, facts.SigBusStart, time.Minute, "failed to create IPC folder, mkdir /var/lib/amazon/ssm/ipc/: operation not permitted")
+	}
+	for _, tt := range []struct {
+		name  string
+		fault func(*facts.Facts)
+		step  string // none: nothing is blamed
+	}{
+		{"a file", is(file(data)), "mv /var/lib/amazon/ssm /var/lib/amazon/ssm.moved"},
+		{"above it", netAll(is(file(data)), is(file("/var/lib/amazon"))), "mv /var/lib/amazon /var/lib/amazon.moved"},
+		{"a link", is(facts.PathInfo{Path: data, Folder: true, Error: "dangling link"}), "mv /var/lib/amazon/ssm /var/lib/amazon/ssm.moved"},
+		{"of the log", is(file("/var/log/amazon/ssm")), "mv /var/log/amazon/ssm /var/log/amazon/ssm.moved"},
+		{"the vault", is(file(data + "/Vault")), ""}, // see registration-store
+		{"of another node", is(file(data + "/i-0ffffffffffffffff")), ""},
+		{"a folder", is(facts.PathInfo{Path: data, Folder: true, Exists: true, Mode: "drwxr-xr-x"}), ""},
+		{"a file that has to be one", is(facts.PathInfo{Path: data + "/registration", Exists: true, Mode: "-rw-------"}), ""},
+		{"immutable", netAll(is(flagged), refused, neverAccepted), "chattr -i -a /var/lib/amazon/ssm"},
+		{"immutable, and nothing is refused", is(flagged), ""},
+		{"refused without a flag", netAll(refused, neverAccepted), ""},
+		{"a flag elsewhere", netAll(is(facts.PathInfo{Path: "/var/log/amazon/ssm", Folder: true, Exists: true, Mode: "drwxr-xr-x", Flag: facts.Immutable}), refused, neverAccepted), ""},
+	} {
+		f := factstest.Healthy(t, "profile")
+		tt.fault(f)
+		fd := StateDirAccess.Judge(node.Of(f))
+		switch {
+		case (fd.Cause == "state-dir-permissions") != (tt.step != ""):
+			t.Errorf("%s: %q, %s", tt.name, fd.Cause, fd.Summary)
+		case tt.step != "" && (len(fd.Fix) != 3 || fd.Fix[0].Command != tt.step):
+			t.Errorf("%s: %+v", tt.name, fd.Fix)
+		}
+	}
+}

@@ -271,3 +271,20 @@ func (f *rootFS) real(name string) (string, error) {
 	}
 	return path.Join(f.dir, p), nil
 }
+
+// Flag is the flag of a file that keeps everybody from changing it, see FlagOf.
+func (f *rootFS) Flag(name string) string {
+	if !f.live {
+		return ""
+	}
+	return flagOf(f.host(name))
+}
+
+// FlagOf is immutable or append-only for a file that not even root may change; empty: it has
+// no such flag, or the file system does not tell.
+func FlagOf(fsys FileSystem, name string) string {
+	if f, ok := fsys.(interface{ Flag(name string) string }); ok {
+		return f.Flag(name)
+	}
+	return ""
+}

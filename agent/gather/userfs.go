@@ -31,6 +31,8 @@ func (u userFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	return es, refusedToUser(err)
 }
 
+func (u userFS) Flag(name string) string { return FlagOf(u.FileSystem, name) }
+
 func (u userFS) Stat(name string) (fs.FileInfo, error) {
 	fi, err := u.FileSystem.Stat(name)
 	return fi, refusedToUser(err)

@@ -124,7 +124,7 @@ var agentCauses = []Cause{
 	},
 	Cause{
 		ID: "agent-exec-blocked", Group: "agent", Severity: Critical, Title: "execution of the agent is blocked",
-		Meaning: "A noexec mount, SELinux, AppArmor, fapolicyd or a file mode keeps the agent, its workers or its scripts from being executed.",
+		Meaning: "A noexec mount, SELinux, AppArmor, fapolicyd, a file mode or a setting of its unit keeps the agent, its workers or its scripts from being executed, or from the network.",
 		Fix: []Step{
 			linux.asRoot("Restore the SELinux labels that the policy sets", "restorecon -Rv {agent} {data}"),
 			linux.asRoot("Check what is still denied; a local policy module can be made from it", "ausearch -m AVC,USER_AVC -ts recent"),

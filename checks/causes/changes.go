@@ -285,6 +285,7 @@ func init() {
 		"rm":         removeChanges,
 		"chown":      onOperand(OwnerSet, 1, 0),
 		"chmod":      onOperand(ModeSet, 1, 0),
+		"chattr":     flagChanges,
 		"restorecon": onOperand(LabelsSet, 0, -1),
 		"sed":        sedChanges,
 		"sysctl":     sysctlChanges,

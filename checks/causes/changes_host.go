@@ -93,6 +93,17 @@ func agentChanges(args []string, _ string, _ []string) ([]Change, bool) {
 	return nil, false
 }
 
+// flagChanges are those of chattr with one flag that is taken away.
+func flagChanges(args []string, _ string, _ []string) ([]Change, bool) {
+	var out []Change
+	for _, a := range args {
+		if strings.HasPrefix(a, "/") || strings.HasPrefix(a, "{") {
+			out = append(out, Change{FlagCleared, a, ""})
+		}
+	}
+	return out, len(out) > 0
+}
+
 func printed(args []string, to string, _ []string) ([]Change, bool) {
 	switch {
 	case strings.HasSuffix(to, "/etc/fstab"):

@@ -173,7 +173,12 @@ func nameCauses(n *node.Node, found Findings, follows map[string]string, image b
 			list = append(list, named(v, id, more, image)...)
 		}
 	}
-	return distinct(list)
+	list = distinct(list)
+	flags := flagsOf(n)
+	for i := range list {
+		list[i].Fix = withoutFlags(list[i].Fix, flags)
+	}
+	return list
 }
 
 // followers tells, for each check that failed or could not be told only because of

@@ -459,8 +459,25 @@ type PathInfo struct {
 	Mode   string    `json:"mode"`  // ls form, such as drw-------
 	Owner  Seen[int] `json:"owner"` // user id; absent where the system has none
 	Error  string    `json:"error"` // why it could not be looked at
+	// Folder: the agent needs a folder there.
+	Folder bool `json:"folder,omitempty"`
+	// Flag is Immutable or AppendOnly where the file system keeps everybody from changing it.
+	Flag string `json:"flag,omitempty"`
 	// Access is whose it is on Windows, and whether the agent's account may use it.
 	Access Seen[Access] `json:"access,omitzero"`
+}
+
+// Flags of files that keep everybody, root included, from changing them. A file that is
+// append-only may grow, a folder take new files.
+const (
+	Immutable  = "immutable"
+	AppendOnly = "append-only"
+)
+
+// FileFlag is a file with such a flag.
+type FileFlag struct {
+	Path string `json:"path"`
+	Flag string `json:"flag"`
 }
 
 // Access is what the owner and the access list of a file of Windows say.

@@ -45,6 +45,8 @@ type Host struct {
 	// PersistentRoutes are routes to 169.254.169.254 kept in configuration (they travel with an image).
 	PersistentRoutes Seen[[]Route] `json:"persistent_routes"`
 
+	// Flagged are files that steps may have to change, and that nobody may as they are.
+	Flagged Seen[[]FileFlag] `json:"flagged"`
 	// NetworkSetup is what the files say of the network at the next start.
 	NetworkSetup Seen[NetworkSetup] `json:"network_setup"`
 

@@ -92,7 +92,7 @@ var codes = withUnitSteps(map[int]ended{
 	222: {"STDERR", EndSetup, "StandardError= could not be opened", nil},
 	224: {"PAM", EndSetup, "PAMName= of the unit refused the session", nil},
 	225: {"NETWORK", EndSetup, "PrivateNetwork= or NetworkNamespacePath= could not be set up", nil},
-	226: {"NAMESPACE", EndSetup, "a path of ReadWritePaths=, ReadOnlyPaths=, InaccessiblePaths=, BindPaths=, ProtectSystem= or PrivateTmp= is not there or could not be mounted", nil},
+	226: {"NAMESPACE", EndSetup, "a path of RootDirectory=, ReadWritePaths=, ReadOnlyPaths=, InaccessiblePaths=, BindPaths=, ProtectSystem= or PrivateTmp= is not there or could not be mounted", nil},
 	227: {"NO_NEW_PRIVILEGES", EndSetup, "NoNewPrivileges= could not be set", nil},
 	228: {"SECCOMP", EndSetup, "SystemCallFilter= could not be applied", nil},
 	229: {"SELINUX_CONTEXT", EndSetup, "SELinuxContext= is no context of this host's policy", nil},

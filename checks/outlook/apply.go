@@ -63,7 +63,7 @@ func (m *model) apply(c causes.Change) {
 		} else {
 			m.elsewhere("what changes", c)
 		}
-	case causes.OwnerSet, causes.ModeSet:
+	case causes.OwnerSet, causes.ModeSet, causes.FlagCleared:
 		m.pathSet(c)
 	case causes.Mounted:
 		for i := range f.Host.FileSystems.Value {
@@ -293,11 +293,23 @@ func (m *model) fileGone(c causes.Change) {
 	case c.On == f.Credentials.RootFile.Value.Path && c.On != "":
 		f.Credentials.RootFile = facts.Absent[facts.SharedFile](notDone, "file:"+c.On)
 		m.elsewhere("what the agent signs with", c)
+	case m.folderGone(c.On):
+		m.doubt(ofAgent, "whether the agent makes the folder again and starts", c)
 	case strings.Contains(c.On, ".service.d/"), strings.HasSuffix(c.On, "/ipc"), strings.HasSuffix(c.On, "/identity_config.json"):
 		m.doubt(ofAgent, "whether the agent keeps running", c) // what it writes again, or ran without
 	default:
 		m.elsewhere("what the agent does", c)
 	}
+}
+
+// folderGone takes what stands in the place of a folder of the agent's away; false: it is none.
+func (m *model) folderGone(name string) (gone bool) {
+	for i := range m.f.Registration.Paths.Value {
+		if p := &m.f.Registration.Paths.Value[i]; p.Path == name && p.Folder && (p.Error != "" || p.Exists && !strings.HasPrefix(p.Mode, "d")) {
+			p.Exists, p.Mode, p.Error, gone = false, "", "", true
+		}
+	}
+	return gone
 }
 
 func (m *model) pathSet(c causes.Change) {
@@ -307,6 +319,8 @@ func (m *model) pathSet(c causes.Change) {
 		case p.Path != c.On:
 		case c.Kind == causes.OwnerSet:
 			p.Owner = facts.Known(0, notDone)
+		case c.Kind == causes.FlagCleared:
+			p.Flag = ""
 		default:
 			if bits, err := strconv.ParseUint(c.To, 8, 12); err == nil && len(p.Mode) == 10 {
 				p.Mode = p.Mode[:1] + modeText(bits)

@@ -99,6 +99,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	}
 	h.NetworkSetup = netconfig.Read(env)
 	h.FileSystems = facts.Known(fileSystems(env), "")
+	h.Flagged = flagged(env)
 	h.SELinux = selinux(env)
 	h.FApolicyd = fapolicyd(env)
 	h.Firewall = firewall.List(ctx, env)

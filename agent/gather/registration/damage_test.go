@@ -134,9 +134,9 @@ func TestModesAndOwners(t *testing.T) {
 	const v = "/var/lib/amazon/ssm/"
 	for _, want := range []facts.PathInfo{
 		{Path: v + "Vault/Store/RegistrationKey", Exists: true, Mode: "-rw-r--r--", Owner: facts.Known(1000, "")},
-		{Path: v + "Vault/Store", Exists: true, Mode: "drwxr-xr-x", Owner: facts.Unknown[int]("the file system does not tell", "")},
+		{Path: v + "Vault/Store", Folder: true, Exists: true, Mode: "drwxr-xr-x", Owner: facts.Unknown[int]("the file system does not tell", "")},
 		{Path: v + "Vault/Manifest", Owner: facts.Absent[int]("no such file", "")},
-		{Path: v + "runtimeconfig", Owner: facts.Absent[int]("no such file", ""), Error: "dangling link"},
+		{Path: v + "runtimeconfig", Folder: true, Owner: facts.Absent[int]("no such file", ""), Error: "dangling link"},
 	} {
 		if d := cmp.Diff(want, got[want.Path]); d != "" {
 			t.Error(d)

@@ -368,6 +368,21 @@ func nodeFolders(fsys gather.FileSystem, data string) facts.Seen[[]string] {
 	return facts.Known(ids, gather.FileURL(data))
 }
 
+// nodePaths are what stands for single nodes in the data directory, folders or not.
+func nodePaths(fsys gather.FileSystem, data string) []string {
+	es, err := fsys.ReadDir(data)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, e := range es {
+		if nodeRE.MatchString(e.Name()) && len(out) < 10 {
+			out = append(out, path.Join(data, e.Name()))
+		}
+	}
+	return out
+}
+
 // statePaths looks at owner and mode of what the agent must be able to use.
 func statePaths(env *gather.Env, d gather.Dirs) facts.Seen[[]facts.PathInfo] {
 	v := path.Join(d.Data, "Vault")
@@ -377,10 +392,16 @@ func statePaths(env *gather.Env, d gather.Dirs) facts.Seen[[]facts.PathInfo] {
 		path.Join(d.Data, "registration"), path.Join(d.Data, "credentials"), path.Join(d.Data, "ipc"),
 		d.Runtime, path.Join(d.Runtime, "identity_config.json"), d.Log, path.Join(d.Log, "amazon-ssm-agent.log"), d.Config,
 	}
+	folders := []string{d.Data, v, path.Join(v, "Store"), path.Join(d.Data, "ipc"), d.Runtime, d.Log}
+	if env.GOOS == "linux" {
+		above := []string{path.Dir(d.Data), path.Dir(d.Log)}
+		own := nodePaths(env.FS, d.Data)
+		names, folders = append(append(names, above...), own...), append(append(folders, above...), own...)
+	}
 	out := make([]facts.PathInfo, 0, len(names))
 	var unread error
 	for _, name := range names {
-		p := facts.PathInfo{Path: "/" + gather.Clean(name), Owner: facts.Absent[int]("no such file", "")}
+		p := facts.PathInfo{Path: "/" + gather.Clean(name), Owner: facts.Absent[int]("no such file", ""), Folder: slices.Contains(folders, name), Flag: gather.FlagOf(env.FS, name)}
 		fi, err := env.FS.Stat(name)
 		switch {
 		case err == nil:
