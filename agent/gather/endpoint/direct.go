@@ -16,7 +16,7 @@ import (
 // by, and one that does not answer is not waited for.
 const (
 	directAfter = 150 * time.Millisecond
-	directFor   = 900 * time.Millisecond
+	directFor   = 800 * time.Millisecond
 )
 
 // proxiesAndDirect probes the proxies, and the way without the one of the service where that

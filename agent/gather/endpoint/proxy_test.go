@@ -165,7 +165,7 @@ func TestDirect(t *testing.T) {
 		{"no way", func(n *gathertest.Network) {
 			n.Silent["10.0.0.9"] = true
 			n.Silent[n.Names[""][gathertest.Regional("ssmmessages")][0]] = true
-		}, []facts.Outcome{facts.OK, facts.Timeout}, 1050 * time.Millisecond},
+		}, []facts.Outcome{facts.OK, facts.Timeout}, time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
