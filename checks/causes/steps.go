@@ -125,7 +125,7 @@ var RestartRegistered = []Step{asRoot("Restart the agent: it uses the new regist
 // grantCore attaches the managed policy that the identity in use needs:
 // AmazonSSMManagedInstanceCore, or the default policy on a Default Host
 // Management role, so that a remedy does not move a node from the one to the other.
-var grantCore = operator("Attach the policy with the core actions to the role {role} (AmazonSSMManagedInstanceCore; AmazonSSMManagedEC2InstanceDefaultPolicy for a Default Host Management role)",
+var grantCore = operator("Attach the policy with the core actions to the role {role}",
 	"aws iam attach-role-policy --role-name {role} --policy-arn {corepolicy}")
 
 // dhmcOn turns Default Host Management on.
