@@ -119,7 +119,10 @@ func judgeOverrides(n *node.Node, path string, c facts.Config) Finding {
 		}
 		return stopsAt(n, e, fd) // as dns and tls-trust say of the same name, whose reason this is
 	}
-	overrides := c.SSMEndpoint != "" || c.MgsEndpoint != "" || c.MgsRegion != "" || c.ServiceDomain != ""
+	if e := n.Endpoints.Of("ec2messages"); e != nil && e.Configured == "Mds.Endpoint" && e.DNS.Outcome == facts.NXDomain {
+		return warns("%s overrides %s with %s, which does not exist; only an agent that is refused ssmmessages asks there", path, e.Configured, e.Host)
+	}
+	overrides := c.SSMEndpoint != "" || c.MdsEndpoint != "" || c.MgsEndpoint != "" || c.MgsRegion != "" || c.ServiceDomain != ""
 	switch {
 	case !overrides || !undecided || !n.Facts.Live():
 		return pass("%s parses", path)

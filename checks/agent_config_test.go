@@ -115,6 +115,11 @@ func TestAgentConfig(t *testing.T) {
 		}), want: ending(named("overrides Mgs.Endpoint with ssmmessages.example, which does not exist; the node is still accepted, but neither sessions nor commands reach it", ""))},
 		{name: "an endpoint with the certificate of another", fault: configAll(configOverride("ssm.example.com"), wrongName), want: ending(named("which shows a certificate for another name; its channel still stands", ""))},
 		{name: "an endpoint that works", fault: configOverride("vpce-1.ssm.eu-central-1.vpce.amazonaws.com"), want: is(Pass, "parses")},
+		{name: "the other channel without a name", fault: func(f *facts.Facts) {
+			configIs(facts.Config{MdsEndpoint: "ec2messages.example"})(f)
+			e := f.Network.Endpoint("ec2messages")
+			e.Host, e.Configured, e.DNS = "ec2messages.example", "Mds.Endpoint", facts.DNS{Outcome: facts.NXDomain}
+		}, want: is(Warn, "overrides Mds.Endpoint with ec2messages.example, which does not exist; only an agent that is refused ssmmessages asks there")},
 		{name: "an override of a feature", fault: func(f *facts.Facts) {
 			configIs(facts.Config{S3Endpoint: "s3.us-east-1.amazonaws.com"})(f)
 			e := f.Network.Endpoint("s3")
