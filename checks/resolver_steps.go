@@ -16,6 +16,12 @@ const vpcResolver = "169.254.169.253"
 // dhcpcd.conf.
 func useVPCResolver(n *node.Node) []causes.Step {
 	r, ok := n.Facts.Host.Resolver.Get()
+	if n.Facts.Host.GOOS == "linux" && n.Facts.Host.Resolver.Absent() { // no such file, or a link that leads to none
+		return []causes.Step{
+			linuxStep(true, "This host has no /etc/resolv.conf, or a link to a file that is not there, and the VPC resolver answers: write one", "mv -f /etc/resolv.conf /etc/resolv.conf.moved 2>/dev/null; echo nameserver "+vpcResolver+" > /etc/resolv.conf"),
+			restartLinux, causes.Again,
+		}
+	}
 	if n.Facts.Host.GOOS != "linux" || !ok {
 		return nil
 	}
