@@ -58,6 +58,28 @@ func exeOf(fsys gather.FileSystem, pid string) (exe string, deleted bool) {
 	return "", false
 }
 
+// asking reports of a process whether this program has started it, to ask an executable of
+// the agent for its version: it is gone in a moment, and is no agent.
+func asking(fsys gather.FileSystem) func(pid string) bool {
+	self, err := fsys.Readlink("proc/self")
+	return func(pid string) bool {
+		if err != nil {
+			return false
+		}
+		b, err := gather.ReadFile(fsys, "proc/"+pid+"/stat", gather.MaxSmall)
+		return err == nil && parentOf(b) == self
+	}
+}
+
+// parentOf reads the id of a process's parent from /proc/PID/stat; empty: it has none.
+func parentOf(b []byte) string {
+	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:]) // the name may hold anything
+	if len(f) < 2 {
+		return ""
+	}
+	return string(f[1])
+}
+
 // coreProcesses lists the process ids of the core agent.
 func coreProcesses(env *gather.Env) []string {
 	ps, err := hostfile.PIDs(env.FS)
@@ -66,9 +88,10 @@ func coreProcesses(env *gather.Env) []string {
 	}
 	var out []string
 	around := sync.OnceValue(func() surroundings { return surroundingsOf(env) })
+	ours := asking(env.FS)
 	for _, p := range ps {
 		exe, _ := exeOf(env.FS, p)
-		if path.Base(exe) != ExeCore || len(out) >= 10 {
+		if path.Base(exe) != ExeCore || len(out) >= 10 || ours(p) {
 			continue
 		}
 		if _, other := around().foreign(p, exe, hostfile.Owner(env.FS, p)); !other {
@@ -100,10 +123,11 @@ func Processes(ctx context.Context, env *gather.Env) facts.Seen[facts.Processes]
 	out := facts.Processes{Core: []facts.Process{}, Worker: []facts.Process{}, Others: []facts.OtherProcess{}}
 	n := 0
 	around := sync.OnceValue(func() surroundings { return surroundingsOf(env) })
+	ours := asking(env.FS)
 	for _, pid := range all {
 		exe, deleted := exeOf(env.FS, pid)
 		list := processList(&out, path.Base(exe))
-		if list == nil || n >= maxProcesses {
+		if list == nil || n >= maxProcesses || ours(pid) {
 			continue
 		}
 		n++
