@@ -34,7 +34,6 @@ const (
 var unread = map[string]string{
 	"Attempt.Source":       bySource,
 	"Config.KmsEndpoint":   bySource,
-	"Config.MdsEndpoint":   bySource,
 	"Config.S3Endpoint":    bySource,
 	"Config.ShareProfile":  bySource,
 	"Line.Module":          "the page of log lines shows it",
