@@ -126,7 +126,7 @@ func TestStateDirAccess(t *testing.T) {
 			want: want{status: Fail, effect: Blocks, cause: cause, saw: "agent 3.3.5226.0: makes root the owner of its workspace at every start"}},
 
 		{name: "no state yet", fault: stateNowhere, want: want{status: Skip, says: "no state directory yet"}},
-		{name: "a dangling link", fault: both(stateNowhere, func(f *facts.Facts) { f.Registration.Paths.Value[0].Error = "dangling link" }), want: want{status: Unknown, says: "/var/lib/amazon/ssm: dangling link"}},
+		{name: "a dangling link", fault: both(stateNowhere, func(f *facts.Facts) { f.Registration.Paths.Value[0].Error = "dangling link" }), want: want{status: Warn, effect: Breaks, cause: cause, says: "/var/lib/amazon/ssm is a link that leads to nothing"}},
 		{name: "may not look", fault: both(stateNowhere, func(f *facts.Facts) {
 			f.Registration.Paths.Value[1].Error = "permission denied"
 			f.Registration.Paths.Value[1].Owner = facts.Unknown[int]("permission denied", "").Because(facts.NeedsRoot)
