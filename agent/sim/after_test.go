@@ -467,6 +467,11 @@ func (a *aftermath) apply(c causes.Change) {
 		}
 	case causes.ManagementOn:
 		s.Principals[dhmc] = &Principal{Kind: KindDHMC, Name: "AWSSystemsManagerDefaultEC2InstanceManagementRole", Path: "/service-role/", Policies: []Policy{"AmazonSSMManagedEC2InstanceDefaultPolicy"}}
+	case causes.ProfileCreated: // beside the role that is put into it
+	case causes.RoleInProfile:
+		if p := role(); p != nil && p.Code == "AssumeRoleUnauthorizedAccess" {
+			p.Code, p.Message = "", ""
+		}
 	case causes.RoleCreated:
 		if a.hidden["role"] && s.Principals[dhmc] == nil && s.Kind == EC2 {
 			s.Principals[dhmc] = &Principal{Kind: KindDHMC, Name: c.On, Path: "/service-role/"}

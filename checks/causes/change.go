@@ -70,6 +70,8 @@ const (
 	ProfileAgain     Kind = "profile-attached-again" // To: profile; its credentials are new
 	ManagementOn     Kind = "host-management-on"     // Default Host Management
 	RoleCreated      Kind = "role-created"           // On: role
+	ProfileCreated   Kind = "profile-created"        // On: profile
+	RoleInProfile    Kind = "role-in-profile"        // On: profile, To: role
 	TrustSet         Kind = "trust-policy-set"       // On: role, To: service
 	PolicyAttached   Kind = "policy-attached"        // On: role, To: policy
 	PolicyDetached   Kind = "policy-detached"        // On: role, To: policy
@@ -126,7 +128,7 @@ var says = map[Kind]string{
 	HostsLine: "%[1]s is removed from the hosts file", ResolverSet: "this host asks the resolver %[2]s", CAAdded: "this host trusts the certificates of %[1]s", TrustUpdated: "the trust store is updated", ClockSet: "the clock is set, and kept right",
 	FirewallRule: "the firewall of this host lets root out to %[1]s", RouteRemoved: "the route to %[1]s is removed", RouteSet: "packets to %[1]s leave by %[2]s", RouteStopped: "packets to %[1]s are stopped", RoutingRule: "packets to %[1]s leave by the main routing table",
 	LinkUp: "the device %[1]s is switched on", MTUSet: "the MTU of %[1]s becomes %[2]s", AddressAsked: "%[1]s asks for an address", TunnelChanged: "%[1]s leaves this network alone",
-	ProfileAttached: "the instance profile %[2]s is attached", ProfileAgain: "the instance profile %[2]s is attached again", ManagementOn: "Default Host Management is turned on for the account and Region", RoleCreated: "the role %[1]s is created", TrustSet: "%[2]s may assume the role %[1]s",
+	ProfileAttached: "the instance profile %[2]s is attached", ProfileAgain: "the instance profile %[2]s is attached again", ManagementOn: "Default Host Management is turned on for the account and Region", RoleCreated: "the role %[1]s is created", ProfileCreated: "the instance profile %[1]s is created", RoleInProfile: "the instance profile %[1]s gets the role %[2]s", TrustSet: "%[2]s may assume the role %[1]s",
 	PolicyAttached: "the role %[1]s gets the policy %[2]s", PolicyDetached: "the role %[1]s loses the policy %[2]s", PolicyPut: "the role %[1]s may call %[2]s", BoundaryRemoved: "the role %[1]s has no permissions boundary any more", Drafted: "the text of the policy is written to %[1]s",
 	PolicyReplaced: "the policy (%[1]s) gets the text of %[2]s", NodeRoleSet: "the node %[1]s gets the role %[2]s", RoleTagged: "the role %[1]s gets a tag", MetadataOption: "the instance metadata option %[1]s becomes %[2]s", InstanceMoved: "the instance %[1]s is stopped and started again, and all that runs on it",
 	EndpointCreated: "a VPC endpoint for %[1]s is created", EndpointNamed: "private DNS of the VPC endpoint is turned on", GroupOpened: "a security group lets 443 in", GroupCreated: "a security group is created", SubnetSet: "the subnet gets %[1]s", CloudRoute: "the route table gets a route to %[1]s",

@@ -120,6 +120,10 @@ func awsChanges(args []string, to string, services []string) ([]Change, bool) {
 		return one(TrustSet, role, between(option(args, "--policy-document"), `"Service":"`, `"`))
 	case "iam create-role":
 		return one(RoleCreated, role, between(option(args, "--assume-role-policy-document"), `"Service":"`, `"`))
+	case "iam create-instance-profile":
+		return one(ProfileCreated, option(args, "--instance-profile-name"), "")
+	case "iam add-role-to-instance-profile":
+		return one(RoleInProfile, option(args, "--instance-profile-name"), role)
 	case "iam tag-role":
 		return one(RoleTagged, role, "")
 	case "ssm update-service-setting":

@@ -112,3 +112,18 @@ func TestChangesOfBarePrograms(t *testing.T) {
 		t.Errorf("an unknown program: %v", list)
 	}
 }
+
+// TestChangesOfProfiles: what makes an instance profile, or the role of one, is known.
+func TestChangesOfProfiles(t *testing.T) {
+	t.Parallel()
+	v := Values{"role": "Web", "profile": "WebProfile"}
+	list, known := ChangesOf(MakeRoleAgain.Fill(v).Command.String(), OperatorCLI)
+	want := []Change{{RoleCreated, "Web", "ec2.amazonaws.com"}, {PolicyAttached, "Web", "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"}, {RoleInProfile, "WebProfile", "Web"}}
+	if !known || !slices.Equal(list, want) {
+		t.Errorf("%v", list)
+	}
+	list, known = ChangesOf("aws iam create-instance-profile --instance-profile-name P", OperatorCLI)
+	if !known || !slices.Equal(list, []Change{{ProfileCreated, "P", ""}}) {
+		t.Errorf("%v", list)
+	}
+}

@@ -103,8 +103,12 @@ func (m *model) apply(c causes.Change) {
 	case causes.RightsGranted, causes.LabelsSet, causes.ProfileRelaxed, causes.PackagesSettled:
 		m.doubt(ofAgent, "whether the agent starts", c)
 	case causes.LimitSet:
-		if n, err := strconv.Atoi(c.To); err == nil && c.On == "fs.inotify.max_user_watches" {
-			f.Host.Inotify.Value.MaxWatches = n
+		if n, err := strconv.Atoi(c.To); err == nil && strings.HasPrefix(c.On, "fs.inotify.") {
+			if c.On == "fs.inotify.max_user_watches" {
+				f.Host.Inotify.Value.MaxWatches = n
+			} else {
+				f.Host.Inotify.Value.MaxInstances = n
+			}
 			return
 		}
 		if strings.HasPrefix(c.On, "net.") {
@@ -129,7 +133,7 @@ func (m *model) apply(c causes.Change) {
 			return e.DNS.Pinned != "" && (err != nil || names.MatchString(e.Host))
 		})
 	case causes.RouteRemoved, causes.RouteSet, causes.RoutingRule, causes.RouteStopped:
-		if strings.HasPrefix(c.On, "169.254.169.254") {
+		if strings.HasPrefix(c.On, "169.254.") { // also that to all link-local addresses
 			m.metadata(c)
 			f.Host.PersistentRoutes.Value = slices.DeleteFunc(f.Host.PersistentRoutes.Value, func(r facts.Route) bool { return c.Kind == causes.RouteRemoved && r.From == c.On })
 			return
@@ -169,7 +173,7 @@ func (m *model) apply(c causes.Change) {
 		f.IMDS.Role = facts.Unknown[facts.Role](notDone, "")
 		m.sameRole()
 		m.once(ofIdentity, "whether the role is still there, and the node gets credentials of it", c)
-	case causes.RoleCreated, causes.NodeRoleSet, causes.RoleTagged:
+	case causes.RoleCreated, causes.RoleInProfile, causes.NodeRoleSet, causes.RoleTagged:
 		f.IMDS.Role = facts.Unknown[facts.Role](notDone, "")
 		m.forgetRights()
 		m.once(ofIdentity, "whether the node gets credentials of the role", c)
@@ -199,6 +203,9 @@ func (m *model) apply(c causes.Change) {
 	case causes.RegistrationCleared, causes.RegistrationMade:
 		m.identity(c)
 
+	case causes.UserCreated, causes.PackageInstalled, causes.PreferenceSet, causes.KeyEnabled, causes.BucketEncrypted, causes.LogsEncrypted:
+		m.once(ofSessions, "whether a session starts, and is logged", c) // nothing shows that before one is tried
+
 	default:
 		if !c.Lasts() && !harmless[c.Kind] {
 			m.elsewhere("what changes", c)
@@ -207,7 +214,7 @@ func (m *model) apply(c causes.Change) {
 }
 
 // harmless are changes without an effect of their own on the way to a managed node.
-var harmless = map[causes.Kind]bool{causes.UnitLoaded: true, causes.ActivationCreated: true, causes.GroupCreated: true, causes.KeyImported: true, causes.ServiceEnabled: true}
+var harmless = map[causes.Kind]bool{causes.UnitLoaded: true, causes.ActivationCreated: true, causes.ProfileCreated: true, causes.SessionTried: true, causes.CommandTried: true, causes.GroupCreated: true, causes.KeyImported: true, causes.ServiceEnabled: true}
 
 // elsewhere is a change of something that the facts do not hold.
 func (m *model) elsewhere(what string, c causes.Change) {
@@ -236,6 +243,10 @@ func (m *model) unitSet(c causes.Change) {
 			m.units(func(u *facts.Unit) { u.MemoryMax = 0 })
 		case key == "User" && value == "root":
 			m.units(func(u *facts.Unit) { u.User = "" })
+		case key == "ExecStart" && value != "":
+			m.units(func(u *facts.Unit) {
+				u.Exec, u.Program = value, facts.Unknown[facts.Program](notDone, "")
+			})
 		case (key == "UnsetEnvironment" || strings.Contains(line, "METADATA")) && m.f.Agent.Metadata.Known():
 			m.f.Agent.Metadata.Value = facts.MetadataEnv{From: m.f.Agent.Metadata.Value.From}
 		}
@@ -258,6 +269,14 @@ func (m *model) unitSet(c causes.Change) {
 
 // proxySet is a proxy for the agent's service, or another list of what it does not serve.
 func (m *model) proxySet(c causes.Change) {
+	if _, no, ok := strings.Cut(c.To, "no_proxy="); ok && strings.Contains(no, "169.254.169.254") && m.f.IMDS.ViaProxy.Known() {
+		no, _, _ = strings.Cut(no, `"`)
+		m.f.Agent.ServiceProxy.Value.No, m.f.Agent.ServiceProxy.Value.TakesMetadata = no, false
+		m.f.IMDS.ViaProxy = facts.Absent[facts.Exchange](notDone, "")
+	}
+	if slices.ContainsFunc(m.f.Agent.ProxyFiles.Some(), func(p facts.ProxyFile) bool { return p.Kind == facts.ProxyEnvironment && p.Path != c.On }) {
+		m.once("systemd", "whether no EnvironmentFile sets a proxy again", c) // it comes after the variables of the unit
+	}
 	seen := m.f.IMDS.InstanceID.Known()
 	for _, e := range m.f.Network.Endpoints.Some() {
 		seen = seen && (e.Need != facts.NeedCore || e.Usable())
@@ -295,7 +314,10 @@ func (m *model) fileGone(c causes.Change) {
 		m.elsewhere("what the agent signs with", c)
 	case m.folderGone(c.On):
 		m.doubt(ofAgent, "whether the agent makes the folder again and starts", c)
-	case strings.Contains(c.On, ".service.d/"), strings.HasSuffix(c.On, "/ipc"), strings.HasSuffix(c.On, "/identity_config.json"):
+	case strings.HasSuffix(c.On, "/identity_config.json"):
+		f.Credentials.Runtime = facts.Absent[facts.Runtime](notDone, "file:"+c.On)
+		m.doubt(ofAgent, "whether the agent keeps running", c)
+	case strings.Contains(c.On, ".service.d/"), strings.HasSuffix(c.On, "/ipc"):
 		m.doubt(ofAgent, "whether the agent keeps running", c) // what it writes again, or ran without
 	default:
 		m.elsewhere("what the agent does", c)
@@ -350,7 +372,7 @@ func modeText(bits uint64) string {
 // the node was accepted by. What others lead to was never tried.
 var givesBack = map[causes.Kind]bool{
 	causes.HostsLine: true, causes.RouteRemoved: true, causes.RouteSet: true, causes.RoutingRule: true, causes.FirewallRule: true, causes.LinkUp: true, causes.AddressAsked: true,
-	causes.MTUSet: true, causes.LimitSet: true, causes.GroupOpened: true, causes.MetadataOption: true,
+	causes.TunnelChanged: true, causes.MTUSet: true, causes.LimitSet: true, causes.GroupOpened: true, causes.MetadataOption: true,
 }
 
 // endpoints forgets what was seen of the way to some endpoints.

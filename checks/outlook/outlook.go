@@ -123,6 +123,7 @@ const (
 	ofRights    = "rights"
 	ofPolicies  = "policies"
 	ofLog       = "log"
+	ofSessions  = "sessions"
 	ofSomething = "" // and what is changed
 )
 
@@ -185,6 +186,7 @@ func (m *model) runs() {
 	core := []facts.Process{{PID: 1000, Owner: facts.Known(0, notDone), Started: at}}
 	m.f.Agent.Processes = facts.Known(facts.Processes{Core: core, Worker: core}, notDone)
 	m.f.Agent.Channel = facts.Unknown[[]facts.Socket](notDone, "")
+	m.f.Work.Descriptors = facts.Unknown[[]facts.Descriptors](notDone, "") // those of the process that ended
 	m.f.Agent.Notes = facts.Absent[[]facts.SystemNote](notDone, "")
 }
 
@@ -287,7 +289,7 @@ func (m *model) over(x facts.Match) bool {
 		return clock && max(skew, -skew) < 60
 	case saysAny(x.Text, "no space left on device", "read-only file system"):
 		return m.settled[facts.SigReadOnly] || m.settled[facts.SigNoSpace]
-	case saysAny(x.Text, "operation not permitted", "permission denied", "address in use", "Core Agent crashed"):
+	case !strings.Contains(x.Text, "dial tcp") && saysAny(x.Text, "operation not permitted", "permission denied", "address in use", "Core Agent crashed"):
 		return m.back[ofAgent]
 	}
 	return ofTheWay(x.Text)

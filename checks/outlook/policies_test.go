@@ -226,3 +226,58 @@ func TestRestsOn(t *testing.T) {
 		}
 	}
 }
+
+// TestGivesBackWhatItTook: a change that takes the fault away is not asked about.
+func TestGivesBackWhatItTook(t *testing.T) {
+	t.Parallel()
+	start := causes.Change{Kind: causes.ServiceStarted}
+	const record, dropIn = "/var/lib/amazon/ssm/runtimeconfig/identity_config.json", "/etc/systemd/system/amazon-ssm-agent.service.d/zz.conf"
+	logged := func(text string) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			at := f.CollectedAt.Add(-time.Second)
+			f.Log.Matches.Value = append(f.Log.Matches.Value, facts.Match{ID: facts.SigHealthFailed, Count: 1, First: at, Last: at, Text: text})
+		}
+	}
+	proxied := func(kind string) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			f.Agent.ServiceProxy = facts.Known(facts.Proxy{HTTP: "http://proxy:3128", TakesMetadata: true}, "")
+			f.IMDS.ViaProxy = facts.Known(facts.Exchange{Status: 403}, "")
+			f.Agent.ProxyFiles = facts.Known([]facts.ProxyFile{{Path: "/etc/default/agent", Kind: kind}}, "")
+		}
+	}
+	noProxy := causes.Change{Kind: causes.UnitSet, On: dropIn, To: `[Service]\nEnvironment="no_proxy=169.254.169.254"`}
+	for _, c := range []struct {
+		name   string
+		fault  func(*facts.Facts)
+		change causes.Change
+		open   string
+	}{
+		{"a damaged record", func(f *facts.Facts) {
+			f.Credentials.Runtime = facts.Unknown[facts.Runtime]("not JSON", "")
+		}, causes.Change{Kind: causes.FileMoved, On: record}, ""},
+		{"a firewall", logged("RequestError: send request failed: dial tcp 10.0.0.1:443: connect: operation not permitted"), causes.Change{Kind: causes.FirewallRule, On: "169.254.169.254"}, ""},
+		{"a file that may not be opened", logged("open x: operation not permitted"), causes.Change{Kind: causes.FirewallRule, On: "169.254.169.254"}, "is over"},
+		{"metadata by the proxy", proxied(facts.ProxyDropIn), noProxy, ""},
+		{"the same, where a file of variables comes last", proxied(facts.ProxyEnvironment), noProxy, "EnvironmentFile"},
+		{"another program", func(f *facts.Facts) { f.Agent.Units.Value[0].Exec = "/usr/bin/other" }, causes.Change{Kind: causes.UnitSet, On: dropIn, To: `[Service]\nExecStart=\nExecStart=/usr/bin/amazon-ssm-agent`}, ""},
+		{"a user that sessions run as", nil, causes.Change{Kind: causes.UserCreated, On: "ssm-user"}, "whether a session starts"},
+	} {
+		f := stopped(t, "profile")
+		if c.fault != nil {
+			c.fault(f)
+		}
+		o, err := After(f, []causes.Change{c.change, start})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if says := fmt.Sprint(o.Open); (c.open == "") != (len(o.Open) == 0) || !strings.Contains(says, c.open) {
+			t.Errorf("%s: open %s", c.name, says)
+		}
+		if p, ok := o.Facts.IMDS.ViaProxy.Get(); ok && c.change.Kind == causes.UnitSet {
+			t.Errorf("%s: metadata requests still go to the proxy: %+v", c.name, p)
+		}
+		if u := o.Facts.Agent.Units.Value[0]; u.Exec == "/usr/bin/other" {
+			t.Errorf("%s: the unit starts %s", c.name, u.Exec)
+		}
+	}
+}
