@@ -173,5 +173,5 @@ func withoutKey(key, why string) []causes.Step {
 	return append([]causes.Step{
 		{Text: "Remove " + key + " from {config}" + why, Command: causes.WithoutKeys(key), Where: causes.OnHost, Root: true, GOOS: "linux darwin"},
 		{Text: "Remove " + key + " from {config} in an editor" + why, Command: "Select-String -Path {config} -Pattern " + word + " -Context 0,6", Where: causes.OnHost, Root: true, GOOS: "windows"},
-	}, causes.Reload...)
+	}, causes.Restart...)
 }

@@ -168,7 +168,7 @@ func TestAgentConfigOrderFix(t *testing.T) {
 	f := factstest.Healthy(t, "profile")
 	configOrder("OnPrem")(f)
 	fix := AgentConfig.Judge(node.Of(f)).Fix
-	if len(fix) != 2+len(causes.Reload) {
+	if len(fix) != 2+len(causes.Restart) {
 		t.Fatalf("%d steps: %+v", len(fix), fix)
 	}
 	for i, system := range []string{"linux darwin", "windows"} {

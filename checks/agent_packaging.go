@@ -108,7 +108,7 @@ func withPackagingSteps(n *node.Node, fd Finding, faults []packagingFault) Findi
 	}
 	if is["unit"] {
 		steps = append(steps, causes.Step{Text: "Check which file says so", Command: "systemctl cat {unit}", Where: causes.OnHost, GOOS: "linux"},
-			step("Let the unit start the agent again: a drop-in that is read last takes back what another file says", `mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nExecStart=\nExecStart={agent}\n' > /etc/systemd/system/{unit}.d/zz-agent.conf && systemctl daemon-reload`))
+			step("Let the unit start the agent again: a drop-in that is read last takes back what another file says", causes.DropIn(`[Service]\nExecStart=\nExecStart={agent}\n`, "zz-agent.conf")+"\nsystemctl daemon-reload"))
 	}
 	if is["link"] {
 		steps = append(steps, step("Make the link that starts the service at boot again", "systemctl reenable {unit}"))

@@ -86,7 +86,7 @@ func wrongThen(refusal string) string {
 	signed, err := time.Parse("20060102T150405Z", at[0])
 	server, err2 := time.Parse("20060102T150405Z", at[2])
 	switch d := server.Sub(signed); {
-	case err != nil || err2 != nil:
+	case err != nil || err2 != nil || d == 0:
 		return ""
 	case d > 0:
 		return " (it was " + text.Span(d) + " slow)"

@@ -29,11 +29,11 @@ func timeSteps(n *node.Node) []causes.Step {
 	chrony, ntp := has("chronyd", "chrony"), has("ntpd", "ntp", "ntpsec", "openntpd")
 	switch {
 	case chrony != "":
-		set, see = linuxStep(true, step, "systemctl enable --now "+chrony+" && chronyc makestep"), linuxStep(false, look, "chronyc tracking")
+		set, see = linuxStep(true, step, "systemctl enable --now "+chrony+"\nchronyc makestep"), linuxStep(false, look, "chronyc tracking")
 	case has("systemd-timesyncd") != "":
-		set, see = linuxStep(true, step, "timedatectl set-ntp true && systemctl restart systemd-timesyncd"), linuxStep(false, look, "timedatectl timesync-status")
+		set, see = linuxStep(true, step, "timedatectl set-ntp true\nsystemctl restart systemd-timesyncd"), linuxStep(false, look, "timedatectl timesync-status")
 	case ntp == "openntpd":
-		set, see = linuxStep(true, step, "systemctl enable --now openntpd && systemctl restart openntpd"), linuxStep(false, look, "ntpctl -s status")
+		set, see = linuxStep(true, step, "systemctl enable --now openntpd\nsystemctl restart openntpd"), linuxStep(false, look, "ntpctl -s status")
 	case ntp != "":
 		set, see = linuxStep(true, step, "systemctl stop "+ntp+"\nntpd -gq\nsystemctl enable --now "+ntp), linuxStep(false, look, "ntpq -pn")
 	default:

@@ -103,7 +103,7 @@ func judgeSearchList(n *node.Node) (Finding, bool) {
 			fd = fd.saw("resolv.conf", "search "+strings.Join(r.Search, " ")+"; options "+strings.Join(r.Options, " "), n.Facts.Host.Resolver.From)
 		}
 		return fd.saw("connect to "+e.Host+":443", tcpState(e), "connect").
-			with("endpoint", e.Host, "address", firstOf(e.DNS.A)).fix(searchSteps...).fix(causes.Reload...), true
+			with("endpoint", e.Host, "address", firstOf(e.DNS.A)).fix(searchSteps...).fix(causes.Restart...), true
 	}
 	return Finding{}, false
 }

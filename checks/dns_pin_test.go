@@ -93,7 +93,7 @@ func TestDnsPinFix(t *testing.T) {
 	dnsSearched(f)
 	netTimeout()(f)
 	fix := DnsPin.Judge(node.Of(f)).Fix
-	if len(fix) != 2+len(causes.Reload) || !strings.Contains(fix[1].Text, "Remove the wildcard record") || !strings.Contains(fix[0].Command, "{endpoint}.") {
+	if len(fix) != 2+len(causes.Restart) || !strings.Contains(fix[1].Text, "Remove the wildcard record") || !strings.Contains(fix[0].Command, "{endpoint}.") {
 		t.Errorf("%+v", fix)
 	}
 	f = factstest.Healthy(t, "profile")

@@ -83,7 +83,7 @@ var FilesystemWritable = register(Check{
 var unsealSteps = []causes.Step{
 	linuxStep(false, "See which settings of the service make it so, and which files hold them", "systemctl show amazon-ssm-agent snap.amazon-ssm-agent.amazon-ssm-agent -p ProtectSystem -p ReadOnlyPaths -p InaccessiblePaths -p ReadWritePaths -p DropInPaths"),
 	linuxStep(false, "Take them out there, or add ReadWritePaths= with the folders of the agent's state and log; these are", "echo {data} {log}"),
-	linuxStep(true, "Restart the agent", "systemctl daemon-reload && {restart}"),
+	linuxStep(true, "Restart the agent", "systemctl daemon-reload\n{restart}"),
 	causes.Again,
 }
 

@@ -129,7 +129,7 @@ func judgeProxyCertificate(n *node.Node, p facts.ProxyProbe, where string, saw f
 		if !measured && !known { // nobody else tells the time
 			return unread("time service, and by this host's clock the certificate of the proxy is "+is, n.Facts.Host.NTPSynchronized)
 		}
-		return withTimeSync(n, of(blocks(cause, Proven, "the certificate of the proxy %s is %s, by this host's clock (%s)", where, is, n.Now().UTC().Format("2006-01-02 15:04")))).fix(proxyExpiredSteps...).fix(causes.Reload...)
+		return withTimeSync(n, of(blocks(cause, Proven, "the certificate of the proxy %s is %s, by this host's clock (%s)", where, is, n.Now().UTC().Format("2006-01-02 15:04")))).fix(proxyExpiredSteps...).fix(causes.Restart...)
 	}
 	return of(blocks(cause, Likely, "the certificate of the proxy %s is not accepted: %s", where, text.Or(t.Error, p.Error)))
 }

@@ -27,7 +27,9 @@ func useVPCResolver(n *node.Node) []causes.Step {
 	}
 	if slices.Contains(r.Servers, "127.0.0.53") || slices.Contains(r.Servers, "127.0.0.54") {
 		return []causes.Step{
-			linuxStep(true, "The VPC resolver answers: let systemd-resolved use it", `mkdir -p /etc/systemd/resolved.conf.d && printf '[Resolve]\nDNS=`+vpcResolver+`\nDomains=~.\n' > /etc/systemd/resolved.conf.d/vpc.conf && systemctl restart systemd-resolved`),
+			linuxStep(true, "The VPC resolver answers: let systemd-resolved use it", `mkdir -p /etc/systemd/resolved.conf.d
+printf '[Resolve]\nDNS=`+vpcResolver+`\nDomains=~.\n' > /etc/systemd/resolved.conf.d/vpc.conf
+systemctl restart systemd-resolved`),
 			restartLinux, causes.Again,
 		}
 	}
@@ -56,7 +58,9 @@ func forwardSteps(n *node.Node, server string) []causes.Step {
 	forward := causes.Step{Text: "Or let your resolver forward {region}.{domain} to the VPC resolver: to " + vpcResolver + " from inside the VPC, else to an inbound Route 53 Resolver endpoint; those that there are", Command: "aws route53resolver list-resolver-endpoints --region {region}", Where: causes.OperatorCLI, Alternative: true}
 	if slices.Contains(r.Servers, "127.0.0.53") || slices.Contains(r.Servers, "127.0.0.54") {
 		return []causes.Step{
-			linuxStep(true, "Let systemd-resolved ask the VPC resolver for the names of this Region, and nothing else", `mkdir -p /etc/systemd/resolved.conf.d && printf '[Resolve]\nDNS=`+vpcResolver+`\nDomains=~{region}.{domain}\n' > /etc/systemd/resolved.conf.d/vpc.conf && systemctl restart systemd-resolved`),
+			linuxStep(true, "Let systemd-resolved ask the VPC resolver for the names of this Region, and nothing else", `mkdir -p /etc/systemd/resolved.conf.d
+printf '[Resolve]\nDNS=`+vpcResolver+`\nDomains=~{region}.{domain}\n' > /etc/systemd/resolved.conf.d/vpc.conf
+systemctl restart systemd-resolved`),
 			forward, restartLinux, causes.Again,
 		}
 	}

@@ -128,7 +128,7 @@ func endSteps(u *facts.Unit, e node.Ending) []causes.Step {
 	for i, s := range steps {
 		if s.Command == node.EditUnit.Command && take != "" {
 			steps[i].Text = "Take the setting out of its drop-in, and start the agent; the file as it was stays beside it, with .off at the end"
-			steps[i].Command = take + " && systemctl daemon-reload && systemctl restart {unit}"
+			steps[i].Command = take + "\nsystemctl daemon-reload\nsystemctl restart {unit}"
 		}
 	}
 	return steps
@@ -384,8 +384,8 @@ func withoutVariable(n *node.Node, m facts.MetadataEnv, name string) []causes.St
 		again.Text += "; a service may keep the machine's variables until the next boot"
 	}
 	return []causes.Step{
-		step("linux", "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nUnsetEnvironment="+name+"\\n' >/etc/systemd/system/{unit}.d/zz-metadata.conf && systemctl daemon-reload"),
-		{Text: "Or, before systemd 235, empty it; where an EnvironmentFile sets it, take it out there", Command: "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nEnvironment=\"" + name + "=\"\\n' >/etc/systemd/system/{unit}.d/zz-metadata.conf && systemctl daemon-reload", Where: causes.OnHost, Root: true, GOOS: "linux", Alternative: true},
+		step("linux", causes.DropIn(`[Service]\nUnsetEnvironment=`+name+`\n`, "zz-metadata.conf")+"\nsystemctl daemon-reload"),
+		{Text: "Or, before systemd 235, empty it; where an EnvironmentFile sets it, take it out there", Command: causes.DropIn(`[Service]\nEnvironment="`+name+`="\n`, "zz-metadata.conf") + "\nsystemctl daemon-reload", Where: causes.OnHost, Root: true, GOOS: "linux", Alternative: true},
 		step("darwin", "launchctl unsetenv "+name),
 		windows, again, causes.Again,
 	}

@@ -55,7 +55,7 @@ func TestSettingTakenOut(t *testing.T) {
 			}
 			want := node.EditUnit.Command
 			if c.takes != "" {
-				want = "sed -i.off -e '/^[[:space:]]*" + c.takes + "[[:space:]]*=/d' " + file + " && systemctl daemon-reload && systemctl restart {unit}"
+				want = "sed -i.off -e '/^[[:space:]]*" + c.takes + "[[:space:]]*=/d' " + file + "\nsystemctl daemon-reload\nsystemctl restart {unit}"
 			}
 			if got := strings.Join(commands, "\n"); got != "systemctl cat {unit}\n"+want {
 				t.Errorf("steps:\n%s\nwant the last: %s", got, want)

@@ -46,7 +46,7 @@ var blanks = map[string]string{
 	"POLICY_ID":         "the policy (`aws organizations list-policies-for-target --target-id ACCOUNT_ID --filter SERVICE_CONTROL_POLICY --query 'Policies[].[Id,Name]'`)",
 	"POLICY_NAME":       "the name that the command before prints",
 	"PORT":              "the port of the proxy",
-	"PROFILE_NAME":      "one whose role has AmazonSSMManagedInstanceCore (`aws iam list-instance-profiles --query 'InstanceProfiles[].[InstanceProfileName,Roles[0].RoleName]'`)",
+	"PROFILE_NAME":      "one whose role has AmazonSSMManagedInstanceCore (`for r in $(aws iam list-entities-for-policy --policy-arn arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore --query 'PolicyRoles[].RoleName' --output text); do aws iam list-instance-profiles-for-role --role-name $r --query 'InstanceProfiles[].InstanceProfileName' --output text; done`)",
 	"PROXY_URL":         "the URL of the proxy with a login in it: user, colon, password and @ before its host",
 	"PROXY":             "the host name of the proxy, such as proxy.example",
 	"REGION":            "the Region of the node, such as eu-central-1 (`aws configure get region` prints yours)",
@@ -124,6 +124,9 @@ func blankNote(r *Report, fix []Step) string {
 		}
 	}
 	note = strings.ReplaceAll(note, " --region REGION", "")
+	if causes.Safe(r.Node.Partition) {
+		note = strings.ReplaceAll(note, "arn:aws:", "arn:"+r.Node.Partition+":")
+	}
 	if r.Redacted && standsIn(fix) {
 		note += ". Names were left out; `--no-redact` fills in those of this host"
 	}

@@ -35,7 +35,7 @@ var agentCauses = []Cause{
 		Image: []Step{
 			windows.asRoot("Let the service start at boot", "Set-Service AmazonSSMAgent -StartupType Automatic"),
 			mac.asRoot("Let the service start at boot", "launchctl enable system/com.amazon.aws.ssm"),
-			linux.asRoot("Let the service start at boot, but not now: it would write its state into the image", "{chroot}systemctl unmask {unit} && {chroot}systemctl enable {unit}"),
+			linux.asRoot("Let the service start at boot, but not now: it would write its state into the image", "{chroot}systemctl unmask {unit}\n{chroot}systemctl enable {unit}"),
 			ImageAgain,
 		},
 		Docs: []string{docAgentStart},

@@ -252,7 +252,14 @@ func init() {
 			return nil, strings.HasPrefix(s, "-l") || strings.HasPrefix(s, "-s") || strings.HasPrefix(s, "-V")
 		},
 		"snap": byWord(map[string]reader{"list": nothing, "changes": nothing, "remove": always(Change{AgentRemoved, "snap", ""}), "install": always(Change{AgentInstalled, "", ""}),
-			"revert": always(Change{AgentInstalled, "", "before"}), "start": always(Change{ServiceStarted, "", ""}), "stop": always(Change{ServiceStopped, "", ""}), "restart": always(Change{ServiceRestarted, "", ""}),
+			"revert": always(Change{AgentInstalled, "", "before"}), "stop": always(Change{ServiceStopped, "", ""}), "restart": always(Change{ServiceRestarted, "", ""}),
+			"start": func(args []string, _ string, _ []string) ([]Change, bool) {
+				out := []Change{{ServiceStarted, "", ""}}
+				if slices.Contains(args, "--enable") {
+					out = append(out, Change{ServiceEnabled, "", ""})
+				}
+				return out, true
+			},
 			"refresh": func(args []string, _ string, _ []string) ([]Change, bool) {
 				switch s := strings.Join(args, " "); {
 				case strings.Contains(s, "--time"):

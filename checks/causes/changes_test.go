@@ -127,3 +127,24 @@ func TestChangesOfProfiles(t *testing.T) {
 		t.Errorf("%v", list)
 	}
 }
+
+// TestAppliesToPlace: what only an instance has is not printed for a host elsewhere, but
+// for the endpoints of a VPC that it may reach.
+func TestAppliesToPlace(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		command   string
+		elsewhere bool
+	}{
+		{"aws ec2 stop-instances --instance-ids {instance}", false},
+		{"aws ec2 describe-network-acls --filters Name=association.subnet-id,Values={subnet}", false},
+		{"aws ec2 describe-security-groups --group-ids {sg}", false},
+		{"aws ec2 create-vpc-endpoint --vpc-id {vpc} --subnet-ids {subnet}", true},
+		{"aws ssm describe-instance-information --filters Key=InstanceIds,Values={node}", true},
+	} {
+		s := Step{Command: c.command, Where: OperatorCLI}
+		if !s.Applies(Values{}) || s.Applies(Values{"ec2": "no"}) != c.elsewhere {
+			t.Errorf("%s: on an instance %v, elsewhere %v", c.command, s.Applies(Values{}), s.Applies(Values{"ec2": "no"}))
+		}
+	}
+}

@@ -11,7 +11,7 @@ var credentialsCauses = []Cause{
 		ID: "no-credential-source", Group: "credentials", Severity: Critical, Title: "no source of credentials",
 		Meaning: "The agent has nothing to sign with: no usable instance profile is attached, and Default Host Management Configuration is not on for this account and Region.",
 		Fix: []Step{
-			AttachProfile[0],
+			AttachProfile[0], makeProfile,
 			or(inTerraform)("Or attach the profile in Terraform", "resource \"aws_iam_role_policy_attachment\" \"ssm_core\" {\n  role       = aws_iam_role.node.name\n  policy_arn = \"arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore\"\n}\n# and on aws_instance: iam_instance_profile = aws_iam_instance_profile.node.name"),
 			dhmcOn,
 			restartRefused, verify,

@@ -53,9 +53,9 @@ var hostCauses = []Cause{
 		Meaning: "The agent does not run as root, or files in its state directory belong to somebody else or cannot be written. It then cannot read its registration or store credentials.",
 		Fix: []Step{
 			RunAsRoot,
-			linux.asRoot("Make root the owner of the state directory again", "chown -R root:root {data} && chmod 700 {data}"),
-			linux.asRoot("Restart the agent", "systemctl daemon-reload && {restart}"),
-			mac.asRoot("Make root the owner of the state directory again", "chown -R root:wheel {data} && chmod 700 {data}"),
+			linux.asRoot("Make root the owner of the state directory again", "chown -R root:root {data}\nchmod 700 {data}"),
+			linux.asRoot("Restart the agent", "systemctl daemon-reload\n{restart}"),
+			mac.asRoot("Make root the owner of the state directory again", "chown -R root:wheel {data}\nchmod 700 {data}"),
 			RunAsSystem, OwnAgain,
 			restartMac, restartWindows,
 			verify,

@@ -66,7 +66,7 @@ var imdsCauses = []Cause{
 		Meaning: "The agent's service has an http_proxy and its no_proxy does not list 169.254.169.254, so metadata requests go to the proxy instead of the instance.",
 		Fix: []Step{
 			linux.asRoot("Add the metadata addresses to no_proxy of the service",
-				"mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nEnvironment=\"no_proxy={noproxy}\"\\n' > /etc/systemd/system/{unit}.d/zz-no-proxy.conf"),
+				DropIn(`[Service]\nEnvironment="no_proxy={noproxy}"\n`, "zz-no-proxy.conf")),
 			proxyMac,
 			windows.asRoot("Add the metadata addresses to no_proxy of the service, and keep its other variables",
 				`$k = 'HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent'; $e = @((Get-ItemProperty $k).Environment | Where-Object { $_ -and $_ -notmatch '^no_proxy=' }); Set-ItemProperty $k -Name Environment -Type MultiString -Value ($e + 'no_proxy={noproxy}')`),
@@ -96,7 +96,7 @@ var imdsCauses = []Cause{
 			asRoot("Restart the agent", "{restart}"),
 			windows.asRoot("For the next boot, start it later", "sc.exe config AmazonSSMAgent start= delayed-auto"),
 			linux.asRoot("For the next boot, start it after network-online.target and let systemd restart it",
-				"mkdir -p /etc/systemd/system/{unit}.d && printf '[Unit]\\nWants=network-online.target\\nAfter=network-online.target\\n[Service]\\nRestart=always\\nRestartSec=90\\n' > /etc/systemd/system/{unit}.d/boot.conf && systemctl daemon-reload"),
+				DropIn(`[Unit]\nWants=network-online.target\nAfter=network-online.target\n[Service]\nRestart=always\nRestartSec=90\n`, "boot.conf")+"\nsystemctl daemon-reload"),
 			verify,
 		},
 		Docs: []string{docAgentStart},

@@ -41,7 +41,7 @@ var networkCauses = []Cause{
 		Meaning: "Connections to the regional Systems Manager endpoints on port 443 do not get out of the network of this host.",
 		Fix: []Step{
 			operator("Check that the subnet has a route 0.0.0.0/0 to a NAT gateway. If the first answer is empty, the second applies (main route table of the VPC)",
-				"aws ec2 describe-route-tables --region {region} --filters Name=association.subnet-id,Values={subnet} --query 'RouteTables[].Routes'; aws ec2 describe-route-tables --region {region} --filters Name=vpc-id,Values={vpc} Name=association.main,Values=true --query 'RouteTables[].Routes'"),
+				"aws ec2 describe-route-tables --region {region} --filters Name=association.subnet-id,Values={subnet} --query 'RouteTables[].Routes'\naws ec2 describe-route-tables --region {region} --filters Name=vpc-id,Values={vpc} Name=association.main,Values=true --query 'RouteTables[].Routes'"),
 			operator("Check whether the security group allows 443 out", "aws ec2 describe-security-groups --region {region} --group-ids {sg} --query 'SecurityGroups[].IpPermissionsEgress'"),
 			operator("Add what is missing there; or, for a private subnet without internet access, create VPC endpoints for ssm and ssmmessages (agents before 3.3.40.0 need one for ec2messages as well)", newEndpoints),
 			restartFailed, verify,
@@ -90,7 +90,7 @@ var networkCauses = []Cause{
 		Meaning: "The resolver of this host does not answer, or does not know the names of the Systems Manager endpoints.",
 		Fix: []Step{
 			unix.onHost("Ask the resolver, then the VPC resolver", "dig {endpoint} @{resolver}; dig {endpoint} @169.254.169.253"),
-			linux.asRoot("If only the VPC resolver answers, use it: for systemd-resolved", "mkdir -p /etc/systemd/resolved.conf.d && printf '[Resolve]\\nDNS=169.254.169.253\\n' > /etc/systemd/resolved.conf.d/vpc.conf && systemctl restart systemd-resolved"),
+			linux.asRoot("If only the VPC resolver answers, use it: for systemd-resolved", "mkdir -p /etc/systemd/resolved.conf.d\nprintf '[Resolve]\\nDNS=169.254.169.253\\n' > /etc/systemd/resolved.conf.d/vpc.conf\nsystemctl restart systemd-resolved"),
 			or(linux.onHost)("Or see what writes /etc/resolv.conf and correct it there", "ls -l /etc/resolv.conf; cat /etc/resolv.conf; resolvectl status"),
 			mac.onHost("If only the VPC resolver answers, correct the DNS servers of the network service", "scutil --dns; networksetup -listallnetworkservices"),
 			windows.onHost("Ask the resolver, then the VPC resolver", "Resolve-DnsName {endpoint} -Server {resolver}; Resolve-DnsName {endpoint} -Server 169.254.169.253"),

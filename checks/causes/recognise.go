@@ -139,7 +139,7 @@ var serviceCommands = func() map[string]*pattern.Pattern {
 	const name = `(?:snap\.amazon-ssm-agent\.)?amazon-ssm-agent(?:\.service)?`
 	one := `(?:systemctl (?:restart|stop|start) ` + name + `|snap (?:restart|stop|start) amazon-ssm-agent|rc-service amazon-ssm-agent (?:restart|stop|start)|/etc/init\.d/amazon-ssm-agent (?:restart|stop|start)|initctl (?:restart|stop|start) amazon-ssm-agent)`
 	control := pattern.New(`^` + one + `(?:; ` + one + `)?$`)
-	enable := pattern.New(`^(?:systemctl unmask ` + name + ` && )?(?:systemctl enable (?:--now )?` + name + `|rc-update add amazon-ssm-agent default|rm -f /etc/init/amazon-ssm-agent\.override|update-rc\.d amazon-ssm-agent defaults \|\| chkconfig --add amazon-ssm-agent)(?:(?:;| &&) ` + one + `)?$`)
+	enable := pattern.New(`^(?:systemctl unmask ` + name + `(?: &&|\n) ?)?(?:systemctl enable (?:--now )?` + name + `|rc-update add amazon-ssm-agent default|rm -f /etc/init/amazon-ssm-agent\.override|update-rc\.d amazon-ssm-agent defaults \|\| chkconfig --add amazon-ssm-agent)(?:(?:; | && |\n)` + one + `)?$|^snap start --enable amazon-ssm-agent$`)
 	return map[string]*pattern.Pattern{"restart": control, "stop": control, "start": control, "enable": enable, "enableonly": enable,
 		"journal": pattern.New(`^(?:journalctl -u ` + name + ` -n [0-9]{1,3} --no-pager; )?tail -n [0-9]{1,3} /var/log/amazon/ssm/amazon-ssm-agent\.log$`)}
 }()

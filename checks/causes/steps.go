@@ -96,13 +96,27 @@ func (s Step) Restarts() bool { return s.Command == "{restart}" }
 var AttachProfile = []Step{
 	operator("Attach an instance profile with AmazonSSMManagedInstanceCore",
 		"aws ec2 associate-iam-instance-profile --region {region} --instance-id {instance} --iam-instance-profile Name=PROFILE_NAME"),
-	restartFailed, verify,
+	makeProfile, restartFailed, verify,
 }
 
 const serviceEvents = "aws health describe-events --region us-east-1 --filter services=SSM,regions={region},eventStatusCodes=open"
 
 // ServiceEvents asks whether Systems Manager itself is in trouble.
 var ServiceEvents = operator("See whether the service has an open event in this Region; without one, too many calls of this account are the likely reason", serviceEvents)
+
+// DropIn writes lines, as printf takes them, into a drop-in of the agent's unit.
+func DropIn(lines, name string) string {
+	const dir = "/etc/systemd/system/{unit}.d"
+	return "mkdir -p " + dir + "\nprintf '" + lines + "' > " + dir + "/" + name
+}
+
+// makeProfile is for an account that has no instance profile to attach.
+var makeProfile = or(operator)("Or make a role and a profile of the name ssm-managed-node, where the account has none, and attach it; EC2 knows a new profile after some seconds, so repeat the last command if it is refused",
+	"aws iam create-role --role-name ssm-managed-node --assume-role-policy-document '"+trustEC2+"'\n"+
+		"aws iam attach-role-policy --role-name ssm-managed-node --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore\n"+
+		"aws iam create-instance-profile --instance-profile-name ssm-managed-node\n"+
+		"aws iam add-role-to-instance-profile --instance-profile-name ssm-managed-node --role-name ssm-managed-node\n"+
+		"aws ec2 associate-iam-instance-profile --region {region} --instance-id {instance} --iam-instance-profile Name=ssm-managed-node")
 
 // MakeRoleAgain makes the role of an instance profile, where it is gone.
 var MakeRoleAgain = operator("If the role {role} was deleted and is not there again, make it, with what a managed node needs",
@@ -118,6 +132,9 @@ var AttachProfileAgain = []Step{
 
 const associateAgain = "association=$(aws ec2 describe-iam-instance-profile-associations --region {region} --filters Name=instance-id,Values={instance} --query 'IamInstanceProfileAssociations[0].AssociationId' --output text)\n" +
 	"aws ec2 replace-iam-instance-profile-association --region {region} --association-id \"$association\" --iam-instance-profile Name={profile}"
+
+// Restart ends a remedy after which nothing has to be loaded.
+var Restart = []Step{restartFailed, verify}
 
 // RestartRegistered makes an agent use the registration that was made while it ran.
 var RestartRegistered = []Step{asRoot("Restart the agent: it uses the new registration only from its start on", "{restart}"), verify}
@@ -157,10 +174,10 @@ var replaceVault = []Step{
 
 // Steps of a lack of memory, of which a finding leaves out what its host does not need.
 var (
-	LiftMemoryLimit = linux.asRoot("Take the limit off the agent's service: its own memory limit (MemoryMax) was met, not that of the host", `mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nMemoryMax=infinity\nMemoryLimit=infinity\n' >/etc/systemd/system/{unit}.d/zz-memory-limit.conf && systemctl daemon-reload`)
+	LiftMemoryLimit = linux.asRoot("Take the limit off the agent's service: its own memory limit (MemoryMax) was met, not that of the host", DropIn(`[Service]\nMemoryMax=infinity\nMemoryLimit=infinity\n`, "zz-memory-limit.conf")+"\nsystemctl daemon-reload")
 	AddSwap         = linux.asRoot("Give the host more memory: a larger instance type, or swap now", "dd if=/dev/zero of=/swapfile bs=1M count=1024 && chmod 600 /swapfile && mkswap /swapfile && swapon /swapfile && echo '/swapfile none swap sw 0 0' >>/etc/fstab")
 	ProtectFromOOM  = linux.asRoot("Protect the agent from the kernel's out-of-memory killer, and keep systemd from stopping it when one of its commands is killed; agents from 3.3.4364 on have this in their unit",
-		`mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nOOMScoreAdjust=-900\nOOMPolicy=continue\n' >/etc/systemd/system/{unit}.d/zz-memory.conf && systemctl daemon-reload`)
+		DropIn(`[Service]\nOOMScoreAdjust=-900\nOOMPolicy=continue\n`, "zz-memory.conf")+"\nsystemctl daemon-reload")
 )
 
 // Steps that make a service start at boot, without starting it now.
@@ -173,7 +190,7 @@ var (
 
 // RunAsRoot takes back a User= of the agent's service, wherever it stands; it needs systemctl
 // daemon-reload and a start.
-var RunAsRoot = linux.asRoot("Let the service run as root: this drop-in is read last and overrides the other files", `mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nUser=root\n' > /etc/systemd/system/{unit}.d/zz-root.conf`)
+var RunAsRoot = linux.asRoot("Let the service run as root: this drop-in is read last and overrides the other files", DropIn(`[Service]\nUser=root\n`, "zz-root.conf"))
 
 // Again is the look that ends a remedy.
 var Again = verify

@@ -7,7 +7,7 @@ import (
 )
 
 // proxyDropIn writes the proxy of the agent's service.
-const proxyDropIn = "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nEnvironment=\"http_proxy={proxy}\" \"https_proxy={proxy}\" \"no_proxy={noproxy}\"\\n' > /etc/systemd/system/{unit}.d/zz-proxy.conf"
+var proxyDropIn = DropIn(`[Service]\nEnvironment="http_proxy={proxy}" "https_proxy={proxy}" "no_proxy={noproxy}"\n`, "zz-proxy.conf")
 
 // Where the agent takes its proxy from: AWS Systems Manager user guide,
 // "Configuring SSM Agent to use a proxy".
@@ -15,7 +15,7 @@ var (
 	proxyWindows = windows.asRoot("Set the service's own proxy to {proxy}, with a no_proxy that lists the metadata addresses; this replaces the variables that are set there",
 		`Set-ItemProperty HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent -Name Environment -Type MultiString -Value 'http_proxy={proxy}','https_proxy={proxy}','no_proxy={noproxy}'`)
 	proxyMac = mac.onHost("The agent takes the proxy of the network settings: correct it there, with the metadata address among the exceptions (no_proxy)", "scutil --proxy")
-	reload   = linux.asRoot("Load it and restart", "systemctl daemon-reload && {restart}")
+	reload   = linux.asRoot("Load it and restart", "systemctl daemon-reload\n{restart}")
 	// Where nothing has to be loaded.
 	restartMac, restartWindows = on(mac, restart), on(windows, restart)
 )
@@ -40,7 +40,7 @@ func WriteProxy(says string) []Step {
 // noProxyDropIn takes the proxies away that other files of the service's give it, whatever
 // systemd's release; a file of variables that the unit names is read after it.
 var noProxyDropIn = linux.asRoot("Take the proxy away from the agent's service alone; this drop-in is read last",
-	"mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nEnvironment=\"http_proxy=\" \"https_proxy=\" \"HTTP_PROXY=\" \"HTTPS_PROXY=\"\n' > /etc/systemd/system/{unit}.d/zz-proxy.conf")
+	DropIn(`[Service]\nEnvironment="http_proxy=" "https_proxy=" "HTTP_PROXY=" "HTTPS_PROXY="\n`, "zz-proxy.conf"))
 
 // WithoutProxy takes the proxy of the agent's service away where it is set: in the files that
 // are its own the lines, or the file if that is for nothing else; what is there for other
@@ -73,7 +73,7 @@ func WithoutProxy(files []facts.ProxyFile) []Step {
 func LogInToProxy() []Step {
 	const says = "Give the service a login of the proxy, which its administrator knows; percent-encode special characters in it"
 	return []Step{
-		linux.asRoot(says+", and write %%%% for each percent sign", proxyDropInOf("PROXY_URL")+" && chmod 600 /etc/systemd/system/{unit}.d/zz-proxy.conf"),
+		linux.asRoot(says+", and write %%%% for each percent sign", proxyDropInOf("PROXY_URL")+"\nchmod 600 /etc/systemd/system/{unit}.d/zz-proxy.conf"),
 		proxyMac,
 		windows.asRoot(says, strings.ReplaceAll(proxyWindows.Command, "{proxy}", "PROXY_URL")),
 	}
@@ -171,7 +171,7 @@ var pathCauses = []Cause{
 		Fix: []Step{
 			asRoot("Restart the agent: it signs with the right time now", "{restart}"),
 			linux.asRoot("For the next boot, let it start only after the clock was set",
-				"mkdir -p /etc/systemd/system/{unit}.d && printf '[Unit]\\nWants=time-sync.target\\nAfter=time-sync.target\\n' > /etc/systemd/system/{unit}.d/time.conf && systemctl daemon-reload"),
+				DropIn(`[Unit]\nWants=time-sync.target\nAfter=time-sync.target\n`, "time.conf")+"\nsystemctl daemon-reload"),
 			linux.asRoot("Enable the service that waits for the clock: chrony-wait with chrony, systemd-time-wait-sync with systemd-timesyncd", "systemctl enable chrony-wait.service || systemctl enable systemd-time-wait-sync.service"),
 			windows.asRoot("For the next boot, start it later", "sc.exe config AmazonSSMAgent start= delayed-auto"),
 			verify,

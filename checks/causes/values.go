@@ -32,12 +32,12 @@ var placeholders = map[string]string{
 	"restart":     "systemctl restart amazon-ssm-agent",
 	"stop":        "systemctl stop amazon-ssm-agent",
 	"start":       "systemctl start amazon-ssm-agent",
-	"enable":      "systemctl unmask amazon-ssm-agent.service && systemctl enable --now amazon-ssm-agent.service",
+	"enable":      "systemctl unmask amazon-ssm-agent.service\nsystemctl enable --now amazon-ssm-agent.service",
 	"journal":     "journalctl -u amazon-ssm-agent.service -n 50 --no-pager; tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log",
 	"reinstall":   "yum install -y https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/linux_amd64/amazon-ssm-agent.rpm",
 	"install":     "yum install -y https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/linux_amd64/amazon-ssm-agent.rpm",
 
-	"enableonly": "systemctl unmask amazon-ssm-agent.service && systemctl enable amazon-ssm-agent.service",
+	"enableonly": "systemctl unmask amazon-ssm-agent.service\nsystemctl enable amazon-ssm-agent.service",
 	"repair":     "rpm -Uvh --force https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/linux_amd64/amazon-ssm-agent.rpm",
 
 	"downgrade": "yum downgrade -y", // a file or URL follows
@@ -138,8 +138,11 @@ var paths = map[string]bool{"data": true, "runtime": true, "log": true, "config"
 // Safe reports whether a value may stand in a command without quoting.
 func Safe(s string) bool { return len(s) <= 300 && safe.MatchString(s) }
 
+// ofInstance is what only an EC2 instance has.
+var ofInstance = pattern.New(`\{(instance|subnet|sg)\}`)
+
 // Applies reports whether a step is for a host with these values: for its
-// system, and with no command that the host is known not to have.
+// system and place, and with no command that the host is known not to have.
 func (s Step) Applies(v Values) bool {
 	goos := v["goos"]
 	if goos == "" {
@@ -149,6 +152,9 @@ func (s Step) Applies(v Values) bool {
 		return false
 	}
 	if m := v["manager"]; goos == "linux" && m != "" && m != "systemd" && strings.Contains(s.Command, "systemctl ") {
+		return false
+	}
+	if v["ec2"] == "no" && ofInstance.MatchString(s.Command) && !strings.Contains(s.Command, "{vpc}") {
 		return false
 	}
 	for _, m := range rePlaceholder.FindAllString(s.Command, -1) {

@@ -64,7 +64,7 @@ var (
 		trySession, verify)
 	SessionAgentNotRoot = steps(
 		RunAsRoot,
-		linux.asRoot("Restart the agent", "systemctl daemon-reload && {restart}"),
+		linux.asRoot("Restart the agent", "systemctl daemon-reload\n{restart}"),
 		mac.asRoot("Make sure the agent runs as root, then restart it", "{restart}"),
 		trySession, verify)
 	SessionUserNotMade = steps(
@@ -79,8 +79,12 @@ var (
 		or(unix.operator)("Or let sessions run as a local user: runAsDefaultUser in the preferences", preferences.Command),
 		trySession, verify)
 	SessionNoSudo = steps(
-		linux.asRoot("Write the rule that the agent could not write, and check it", `printf 'ssm-user ALL=(ALL) NOPASSWD:ALL\n' > /etc/sudoers.d/ssm-agent-users && chmod 440 /etc/sudoers.d/ssm-agent-users && visudo -c`),
-		mac.asRoot("Write the rule that the agent could not write, and check it", `printf 'ssm-user ALL=(ALL) NOPASSWD:ALL\n' > /etc/sudoers.d/ssm-agent-users && chmod 440 /etc/sudoers.d/ssm-agent-users && visudo -c`),
+		linux.asRoot("Write the rule that the agent could not write, and check it", `printf 'ssm-user ALL=(ALL) NOPASSWD:ALL\n' > /etc/sudoers.d/ssm-agent-users
+chmod 440 /etc/sudoers.d/ssm-agent-users
+visudo -c`),
+		mac.asRoot("Write the rule that the agent could not write, and check it", `printf 'ssm-user ALL=(ALL) NOPASSWD:ALL\n' > /etc/sudoers.d/ssm-agent-users
+chmod 440 /etc/sudoers.d/ssm-agent-users
+visudo -c`),
 		operator("Start a session and try sudo -l in it; the agent does not log it again, and its entry counts for a day", trySession.Command), verify)
 	SessionOnDomainController = steps(
 		windows.asRoot("On a domain controller the agent makes no local user: create ssm-user as an administrator of the domain, by hand", "New-ADUser -Name ssm-user -SamAccountName ssm-user -Enabled $false; Add-ADGroupMember -Identity Administrators -Members ssm-user"),
@@ -104,7 +108,7 @@ var (
 		trySession, verify)
 	SessionFolder = steps(
 		unix.asRoot("Check that the agent can write there: owner, mode, space, mount", "ls -ld {data} {data}/*; df -h {data}; df -i {data}"),
-		unix.asRoot("Give it back to root, with the mode the agent uses", "chown -R 0:0 {data} && chmod 700 {data}"),
+		unix.asRoot("Give it back to root, with the mode the agent uses", "chown -R 0:0 {data}\nchmod 700 {data}"),
 		windows.asRoot("Check that the agent can write there", "Get-Acl {data} | Format-List"),
 		restart, verify)
 	SessionKeyGone = steps(
@@ -192,7 +196,7 @@ var (
 		tryCommand, verify)
 	CommandFolder = steps(
 		unix.asRoot("Look at the folder in which documents run: owner, mode, space, mount. Nothing may delete it while a command runs", "ls -ld {data} {data}/*/document/orchestration; df -h {data}; df -i {data}; grep -rlE 'amazon/ssm' /etc/tmpfiles.d /etc/cron* 2>/dev/null"),
-		unix.asRoot("Give it back to root, with the mode the agent uses", "chown -R 0:0 {data} && chmod 700 {data}"),
+		unix.asRoot("Give it back to root, with the mode the agent uses", "chown -R 0:0 {data}\nchmod 700 {data}"),
 		windows.asRoot("Check that the agent can write there", "Get-Acl {data} | Format-List"),
 		restart, tryCommand, verify)
 	CommandOutput = steps(
@@ -205,7 +209,7 @@ var (
 		tryCommand, verify)
 	DescriptorsOfSystem = steps(
 		linux.asRoot("Check which processes hold the most files", "for p in /proc/[0-9]*; do echo \"$(ls $p/fd 2>/dev/null | wc -l) $(cat $p/comm 2>/dev/null)\"; done | sort -n | tail -15"),
-		linux.asRoot("Allow more, now and after a reboot", "sysctl -w fs.file-max=2097152 && printf 'fs.file-max=2097152\\n' > /etc/sysctl.d/60-file-max.conf"),
+		linux.asRoot("Allow more, now and after a reboot", "sysctl -w fs.file-max=2097152\nprintf 'fs.file-max=2097152\\n' > /etc/sysctl.d/60-file-max.conf"),
 		restart, verify)
 )
 
@@ -230,7 +234,7 @@ var workCauses = []Cause{
 		Meaning: "The agent's processes hold as many open files as they may, or the whole system does. The agent cannot start workers or open files: commands and sessions fail, while heartbeats over open connections may go on.",
 		Fix: steps(
 			linux.asRoot("Check how many files the agent's processes hold, before a restart frees them", "for p in $(pgrep 'amazon-ssm|ssm-agent'); do echo \"$(cat /proc/$p/comm): $(ls /proc/$p/fd | wc -l) of $(awk '/Max open files/ {print $4}' /proc/$p/limits)\"; done"),
-			linux.asRoot("Raise its limit from the next start on: LimitNOFILE in a drop-in of its service", "mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\\nLimitNOFILE=65536\\n' > /etc/systemd/system/{unit}.d/zz-files.conf && systemctl daemon-reload"),
+			linux.asRoot("Raise its limit from the next start on: LimitNOFILE in a drop-in of its service", DropIn(`[Service]\nLimitNOFILE=65536\n`, "zz-files.conf")+"\nsystemctl daemon-reload"),
 			asRoot("Restart the agent, which frees them", "{restart}"),
 			asRoot("If they fill up again, update the agent: a release that never closes files has a bug", "{reinstall}"),
 			verify),

@@ -154,8 +154,8 @@ func TestRemedyFitsTheHost(t *testing.T) {
 		{"runs, but is masked", "agent-service-stopped", func(f *facts.Facts) {
 			u := &f.Agent.Units.Value[0]
 			u.Active, u.Sub, u.Enabled = "active", "running", "masked"
-		}, "systemctl unmask amazon-ssm-agent.service && systemctl enable amazon-ssm-agent.service", "--now|restart"},
-		{"OpenRC", "agent-service-stopped", initService("openrc"), "rc-update add amazon-ssm-agent default && rc-service amazon-ssm-agent start", "systemctl|journalctl"},
+		}, "systemctl unmask amazon-ssm-agent.service\nsystemctl enable amazon-ssm-agent.service", "--now|restart"},
+		{"OpenRC", "agent-service-stopped", initService("openrc"), "rc-update add amazon-ssm-agent default\nrc-service amazon-ssm-agent start", "systemctl|journalctl"},
 		{"System V", "agent-service-stopped", initService("sysv"), "/etc/init.d/amazon-ssm-agent start", "systemctl|journalctl"},
 		{"hung up", "agent-service-stopped", func(f *facts.Facts) {
 			u := &f.Agent.Units.Value[0]
@@ -187,7 +187,7 @@ func TestRemedyFitsTheHost(t *testing.T) {
 		{"the configuration is not cut", "region-mismatch", func(*facts.Facts) {}, `cp -p /etc/amazon/ssm/amazon-ssm-agent.json /etc/amazon/ssm/amazon-ssm-agent.json.bak && tr '\n' ' ' <`, "jq|/d'|sed -E -z"},
 		{"the configuration is not cut on macOS", "region-mismatch", func(f *facts.Facts) { f.Host.GOOS = "darwin" }, `json.bak | sed -E -e 's/("[Aa]`, "jq|-register"},
 		{"dual stack", "ipv6-no-endpoint", func(*facts.Facts) {}, "describe-subnets", "assign-private-ip-addresses"},
-		{"the drop-in's directory", "dns-resolution-failed", func(*facts.Facts) {}, "mkdir -p /etc/systemd/resolved.conf.d && ", "operator"},
+		{"the drop-in's directory", "dns-resolution-failed", func(*facts.Facts) {}, "mkdir -p /etc/systemd/resolved.conf.d\n", "operator"},
 		{"a new management role", "dhmc-role-broken", func(*facts.Facts) {}, "create-role --path /service-role/ --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole ", "sed"},
 		{"the template is left alone", "registration-cloned-image", func(*facts.Facts) {}, "systemctl start amazon-ssm-agent", "rm -rf"},
 

@@ -33,6 +33,9 @@ func values(n *node.Node) causes.Values {
 	if n.Identity.Hybrid == node.Yes {
 		v["servicerole"] = n.RoleInUse()
 	}
+	if n.Identity.OnEC2 == node.No {
+		v["ec2"] = "no"
+	}
 	if vpc, ok := f.IMDS.VPC.Get(); ok {
 		v["vpc"], v["subnet"], v["cidr"], v["sg"] = vpc.ID, vpc.Subnet, vpc.CIDR, first(vpc.SecurityGroups)
 	}
@@ -114,11 +117,15 @@ func internalRegion(name string) string {
 // reRegional is the name of an endpoint in an entry of the agent's log.
 var reRegional = pattern.New(`\b(?:ssm|ssmmessages|ec2messages)\.([a-z0-9-]+)\.(?:amazonaws\.com|api\.aws)`)
 
-// reach is what else a stop of the agent touches, where something on this host signs
-// with its credentials or keeps it; empty: nothing that was seen.
+// reach is what else a stop of the agent touches: what signs with its credentials or keeps
+// it, and what runs by it on a node that is accepted; empty: nothing that was seen.
 func reach(n *node.Node) string {
+	runs := ""
+	if n.Acceptance.Now == node.Yes && n.Agent.Core == node.Yes {
+		runs = "commands and sessions that run now are interrupted"
+	}
 	if n.Identity.Hybrid != node.Yes {
-		return ""
+		return runs
 	}
 	for _, t := range []struct{ kind, says string }{
 		{facts.AroundEKS, "the kubelet of this EKS hybrid node signs with the agent's credentials: a restart is short, but a new registration is another node to the cluster, so let nodeadm make it"},
@@ -129,7 +136,7 @@ func reach(n *node.Node) string {
 			return t.says
 		}
 	}
-	return ""
+	return runs
 }
 
 // executable is the agent's program in a folder.
@@ -185,31 +192,35 @@ func serviceCommands(n *node.Node, v causes.Values) {
 		u := n.Agent.Unit
 		switch masked := u != nil && strings.HasPrefix(u.Enabled, "masked"); {
 		case masked:
-			v["enableonly"] = "systemctl unmask " + unit + " && " + v["enableonly"]
+			v["enableonly"] = "systemctl unmask " + unit + "\n" + v["enableonly"]
 			fallthrough
+		case u == nil && n.Agent.Installed == node.No: // its package brings the unit
 		case u == nil || u.Enabled == "": // where it is not masked this changes nothing
-			v["enable"] = "systemctl unmask " + unit + " && " + v["enable"]
+			v["enable"] = "systemctl unmask " + unit + "\n" + v["enable"]
 		}
 		switch f.Agent.Manager.Value {
 		case "openrc":
 			v["restart"], v["stop"], v["start"] = "rc-service "+name+" restart", "rc-service "+name+" stop", "rc-service "+name+" start"
 			v["enableonly"] = "rc-update add " + name + " default"
-			v["enable"] = v["enableonly"] + " && " + v["start"]
+			v["enable"] = v["enableonly"] + "\n" + v["start"]
 		case "upstart":
 			v["stop"], v["start"] = "initctl stop "+name, "initctl start "+name
 			v["restart"] = v["stop"] + "; " + v["start"]
 			v["enableonly"] = "rm -f /etc/init/" + name + ".override"
-			v["enable"] = v["enableonly"] + "; " + v["start"]
+			v["enable"] = v["enableonly"] + "\n" + v["start"]
 		case "sysv":
 			v["restart"], v["stop"], v["start"] = "/etc/init.d/"+name+" restart", "/etc/init.d/"+name+" stop", "/etc/init.d/"+name+" start"
 			v["enableonly"] = "update-rc.d " + name + " defaults || chkconfig --add " + name
-			v["enable"] = v["enableonly"] + "; " + v["start"]
+			v["enable"] = v["enableonly"] + "\n" + v["start"]
 		}
 		v["journal"] = "journalctl -u " + unit + " -n 50 --no-pager; tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log"
 		if m := f.Agent.Manager.Value; m == "openrc" || m == "sysv" || m == "upstart" {
 			v["journal"] = "tail -n 50 /var/log/amazon/ssm/amazon-ssm-agent.log"
 		}
 		v["install"] = installOnLinux(n, bucket, v["root"])
+		if n.Agent.Installed == node.No && strings.HasPrefix(v["install"], "snap ") { // whose unit has another name
+			v["enable"] = "snap start --enable amazon-ssm-agent"
+		}
 		if strings.HasPrefix(unit, "host-containers@") {
 			v["enable"], v["enableonly"] = "apiclient set host-containers.control.enabled=true", "apiclient set host-containers.control.enabled=true"
 			v["journal"] = "journalctl -u " + unit + " -n 100 --no-pager"

@@ -93,7 +93,7 @@ func endingOfSystemd(u *facts.Unit) Ending {
 
 // keepRunning makes systemd start the agent again after every end, as its packages do.
 var keepRunning = Step{"Let systemd start the agent again after every end (Restart=always), as the unit of its package does",
-	`mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nRestart=always\nRestartSec=90\n' >/etc/systemd/system/{unit}.d/50-restart.conf && systemctl daemon-reload && systemctl restart {unit}`, false}
+	"mkdir -p /etc/systemd/system/{unit}.d\nprintf '[Service]\\nRestart=always\\nRestartSec=90\\n' > /etc/systemd/system/{unit}.d/50-restart.conf\nsystemctl daemon-reload\nsystemctl restart {unit}", false}
 
 // endedProcess is how the main process of a unit ended. systemd before 228, and facts
 // of an older program, do not tell signals from codes; the result then does.
