@@ -14,8 +14,8 @@ var Dns = register(Check{
 	ID: "dns", Group: "network", Title: "The endpoint names resolve",
 	Station: AtDNS,
 	Needs:   []*Check{AgentConfig, Region, Proxy, ProxyApplied},
-	Causes:  []string{"dns-resolution-failed", "route-wrong-interface", "host-network-down"},
-	Doc:     "Resolves the ssm and ssmmessages endpoints as the agent does, hosts file included, and says which resolver was asked and how it failed. With a proxy the names are resolved there and this is skipped. When this host's own kernel does not send the query, its route is named and not the resolver.",
+	Causes:  []string{"dns-resolution-failed", "route-wrong-interface", "host-network-down", "host-firewall-egress"},
+	Doc:     "Resolves the ssm and ssmmessages endpoints as the agent does, hosts file included, and says which resolver was asked and how it failed. With a proxy the names are resolved there and this is skipped. When this host's own kernel does not send the query, its route or firewall is named and not the resolver.",
 	Eval: asAgent(func(n *node.Node) Finding {
 		var bad []facts.Endpoint
 		good, proxied := 0, 0
@@ -51,6 +51,9 @@ func blameResolver(n *node.Node, bad []facts.Endpoint) Finding {
 	if fd, ok := blameRouteToResolver(n, e.Host, asked, e.DNS.Outcome, e.DNS.Error); ok {
 		for _, e := range bad {
 			fd = fd.saw("DNS "+e.Host, e.DNS.Outcome.With(e.DNS.Error), "resolver:"+text.Or(e.DNS.Server, asked))
+		}
+		if fd.Cause == "host-firewall-egress" {
+			return stopsAt(n, e, fd)
 		}
 		return fd
 	}

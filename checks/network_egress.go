@@ -280,14 +280,18 @@ func blameHost(n *node.Node, open []facts.Endpoint) (Finding, bool) {
 	case someEnded(open, facts.NotPermitted):
 		fd = blocks("host-firewall-egress", Proven, "a firewall on this host itself refuses connections to %s on 443 (%s)", e.Host, tcpWord(e.TCP[0]))
 	case known && rule.Action != "block" && someEnded(open, stoppedByRule...): // Windows says that it forbids it
-		fd = blocks("host-firewall-egress", Likely, "%s:443 cannot be reached, and a %s rule on this host %ss outbound HTTPS: %s", e.Host, tool, rule.Action, text.Cut(rule.Text, 160))
+		what := "outbound HTTPS"
+		if rule.Hook != "" {
+			what = "the answers of HTTPS"
+		}
+		fd = blocks("host-firewall-egress", Likely, "%s:443 cannot be reached, and a %s rule on this host %ss %s: %s", e.Host, tool, rule.Action, what, text.Cut(rule.Text, 160))
 	default:
 		return Finding{}, false
 	}
 	if known {
 		fd = sawRule(fd, in, rule)
 	}
-	return fd.fix(letRootThrough(n, tool, rule, httpsOfIptables, httpsOfNft)...), true
+	return fd.fix(letThrough(n, tool, rule, toHTTPS)...), true
 }
 
 // blameRuleForAgent finds a rule of this host that stops the agent's programs, and not
@@ -529,12 +533,12 @@ var portSteps = []causes.Step{
 }
 
 // firewallRule is the first rule of this host's firewall that stops HTTPS to one
-// of the endpoints by the way it was tried.
+// of the endpoints by the way it was tried. Where answers are stopped nothing is heard.
 func firewallRule(fw facts.Firewall, open []facts.Endpoint) (facts.FirewallRule, bool) {
 	for _, r := range fw.Rules {
 		for _, e := range open {
 			for _, t := range e.TCP {
-				if r.HTTPS && t.Outcome != facts.OK && node.RuleHits(r, t.Address, t.Interface) {
+				if r.HTTPS && t.Outcome != facts.OK && (r.Hook == "" || t.Outcome == facts.Timeout) && node.RuleHits(r, t.Address, t.Interface) {
 					return r, true
 				}
 			}

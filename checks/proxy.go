@@ -17,7 +17,7 @@ var Proxy = register(Check{
 	ID: "proxy", Group: "tls-proxy-clock", Title: "The proxy of the agent's service works",
 	Station: AtTCP, Behind: AtDNS,
 	Needs:  []*Check{HostNetwork},
-	Causes: []string{"proxy-scheme-mismatch", "proxy-certificate-untrusted", "proxy-refuses", "proxy-unreachable", "clock-skew", "route-wrong-interface", "host-network-down"},
+	Causes: []string{"proxy-scheme-mismatch", "proxy-certificate-untrusted", "proxy-refuses", "proxy-unreachable", "clock-skew", "route-wrong-interface", "host-network-down", "host-firewall-egress"},
 	Doc: "The proxy variables of the agent's own service, not those of a login shell: the proxy's name and port, whether it speaks the scheme its URL says, the certificate of one that is reached by https:// (a login is sent only if that is trusted), and its answer to a CONNECT to each endpoint the node needs. " +
 		"Proxy auto-configuration is not supported by the agent.",
 	Eval: agentsNames(func(n *node.Node) Finding {

@@ -271,6 +271,7 @@ func blameRouteToResolver(n *node.Node, name, asked string, end facts.Outcome, s
 	to := text.Or(p.To, firstAddress(asked))
 	r, known := p.Route.Get()
 	fd := Finding{}
+	wall, firewalled := blameFirewallForNames(n, name, asked, to, end, says)
 	switch kernel := slices.Contains(keptByKernel, end); {
 	case ok && known && node.IsNull(r) && (kernel || end == facts.Timeout || end == facts.ServFail):
 		fd = blocks("route-wrong-interface", Proven, "%s cannot be resolved: %s on this host keeps packets from the resolver %s", name, nullWord(r), to).fix(removeRoute(n, r, to)...)
@@ -278,6 +279,8 @@ func blameRouteToResolver(n *node.Node, name, asked string, end facts.Outcome, s
 		fd = blocks("route-wrong-interface", Likely, "%s cannot be resolved: packets for the resolver %s leave by the %s, and nothing comes back", name, to, leadsTo(n, r)).fix(leadBack(n, r, to)...)
 	case ok && p.Route.Absent() && kernel:
 		fd = blocks("host-network-down", Proven, "%s cannot be resolved: this host has no route to the resolver %s (%s)", name, to, says)
+	case end != facts.NoLocalAddress && firewalled:
+		return wall.with("resolver", to, "endpoint", name), true
 	case end == facts.NoLocalAddress:
 		return unknown("%s cannot be resolved: this host has no local port or address left to ask from (%s)", name, says), true
 	case kernel && ok && known:

@@ -70,7 +70,7 @@ func TestOwnRoutes(t *testing.T) {
 		"resolver not sent to": {Dns, func(f *facts.Facts) {
 			toResolver(f, known(out))
 			unanswered(f, facts.NotPermitted, "operation not permitted")
-		}, "", "this host itself does not send", ""},
+		}, "host-firewall-egress", "a firewall on this host itself refuses queries to the resolver", "iptables -I OUTPUT 1 -d 10.0.0.2 -p udp --dport 53 -j ACCEPT"},
 		"resolver, route unread": {Dns, func(f *facts.Facts) {
 			f.Host.Paths = facts.Seen[[]facts.Path]{}
 			unanswered(f, facts.NoRoute, "network is unreachable")

@@ -114,7 +114,7 @@ var networkCauses = []Cause{
 	},
 	Cause{
 		ID: "host-firewall-egress", Group: "network", Severity: Critical, Title: "host firewall blocks outbound 443",
-		Meaning: "A firewall on this host itself refuses or drops connections to the Systems Manager endpoints on port 443.",
+		Meaning: "A firewall on this host itself refuses or drops connections to the Systems Manager endpoints on port 443, queries to the resolver, or what comes back.",
 		Fix: []Step{
 			linux.asRoot("Find the rule", "nft list ruleset | grep -nE '443|drop|reject'; iptables -S OUTPUT"),
 			linux.asRoot("Put a rule before it that lets root out on 443; the agent runs as root. Make it permanent where your firewall is configured", "iptables -I OUTPUT 1 -p tcp --dport 443 -m owner --uid-owner 0 -j ACCEPT"),

@@ -204,10 +204,14 @@ type FirewallRule struct {
 	Table  string `json:"table"`
 	Chain  string `json:"chain"`
 	Text   string `json:"text"`
-	Action string `json:"action"` // drop, reject, block
-	IMDS   bool   `json:"imds"`   // it can match 169.254.169.254
-	HTTPS  bool   `json:"https"`  // it can match outbound TCP 443
-	Policy bool   `json:"policy"` // the chain's default, not a rule
+	Action string `json:"action"`        // drop, reject, block
+	IMDS   bool   `json:"imds"`          // it can match 169.254.169.254
+	HTTPS  bool   `json:"https"`         // it can match outbound TCP 443
+	DNS    bool   `json:"dns,omitempty"` // it can match a query to a resolver
+	Policy bool   `json:"policy"`        // the chain's default, not a rule
+	// Hook is where it stops what comes back to this host, input or prerouting, and surely
+	// does; empty: it stops what this host sends.
+	Hook string `json:"hook,omitempty"`
 	// To are the addresses, prefixes and ranges that it is for, or not for; Out
 	// the interfaces, which may end in * or +. Empty: all.
 	To     []string `json:"to"`

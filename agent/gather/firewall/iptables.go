@@ -20,7 +20,7 @@ func parseIptables(b []byte) []facts.FirewallRule {
 		if len(chains) >= maxChains {
 			return nil
 		}
-		c := &chain{table: table, name: gather.OneLine(name, 100), output: name == "OUTPUT"}
+		c := &chain{table: table, name: gather.OneLine(name, 100), hook: iptablesHooks[name]}
 		byName[name] = c
 		chains = append(chains, c)
 		return c
@@ -38,7 +38,7 @@ func parseIptables(b []byte) []facts.FirewallRule {
 		case len(f) > 2 && f[0] == "-A":
 			if c := get(f[1]); c != nil {
 				if rules++; rules <= maxChainRules {
-					c.rules = append(c.rules, iptablesRule(s, f[2:]))
+					c.add(func(back bool) fwRule { return iptablesRule(s, f[2:], back) })
 				}
 			}
 		}
@@ -47,10 +47,20 @@ func parseIptables(b []byte) []facts.FirewallRule {
 	return blocking(chains)
 }
 
+// iptablesHooks are the chains that see the packets of this host.
+var iptablesHooks = map[string]string{"OUTPUT": "output", "INPUT": "input", "PREROUTING": "prerouting"}
+
+// iptablesBack are options about what comes back by those about what is sent that say the same of the other end.
+var iptablesBack = map[string]string{
+	"-s": "-d", "--source": "-d", "-d": "", "--destination": "", "-i": "-o", "--in-interface": "-o", "-o": "", "--out-interface": "", "--uid-owner": "",
+	"--sport": "--dport", "--sports": "--dport", "--source-port": "--dport", "--dport": "own", "--dports": "own", "--destination-port": "own",
+}
+
 // iptablesOptions are the options that are understood. Each takes a value.
 var iptablesOptions = map[string]func(r *fwRule, val string, not bool){
 	"-d": iptablesTo, "--destination": iptablesTo,
 	"-p": iptablesProtocol, "--protocol": iptablesProtocol,
+	"own":     func(r *fwRule, val string, not bool) { r.ownPorts(strings.Split(val, ","), not) },
 	"--dport": iptablesPorts, "--dports": iptablesPorts, "--destination-port": iptablesPorts,
 	"--uid-owner": func(r *fwRule, val string, not bool) {
 		r.onlyIf(val == "0" || val == "root" || strings.HasPrefix(val, "0-"), not)
@@ -66,18 +76,9 @@ func iptablesOut(r *fwRule, val string, not bool) {
 	r.throughInterfaces(strings.Split(val, ","), not)
 }
 
-func iptablesState(r *fwRule, val string, not bool) {
-	r.onlyIf(slices.Contains(strings.Split(val, ","), "NEW"), not)
-}
+func iptablesState(r *fwRule, val string, not bool) { r.states(strings.Split(val, ","), not) }
 
-func iptablesProtocol(r *fwRule, val string, not bool) {
-	switch {
-	case not:
-		r.never = r.never || val == "tcp"
-	case val != "all":
-		r.proto = val
-	}
-}
+func iptablesProtocol(r *fwRule, val string, not bool) { r.protocols([]string{val}, not) }
 
 func iptablesTarget(r *fwRule, val string, _ bool) {
 	switch val {
@@ -93,8 +94,8 @@ func iptablesTarget(r *fwRule, val string, _ bool) {
 var iptablesNotes = []string{"-m", "--match", "--reject-with", "--comment", "--log-prefix", "--log-level"}
 
 // iptablesRule reads one rule; f are its words after the chain.
-func iptablesRule(s string, f []string) fwRule {
-	r := fwRule{text: gather.OneLine(s, 300)}
+func iptablesRule(s string, f []string, back bool) fwRule {
+	r := fwRule{text: gather.OneLine(s, 300), back: back}
 	not := false
 	for len(f) > 0 {
 		word := f[0]
@@ -102,8 +103,13 @@ func iptablesRule(s string, f []string) fwRule {
 			not = true
 			continue
 		}
+		if as, swap := iptablesBack[word]; back && swap {
+			word = as
+		}
 		option := iptablesOptions[word]
 		switch {
+		case word == "": // of this host's own end
+			r.other, f = true, f[min(1, len(f)):]
 		case option != nil:
 			val := ""
 			if len(f) > 0 {

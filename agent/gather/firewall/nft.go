@@ -45,15 +45,20 @@ func (p *nftParser) line(s string) {
 		return
 	}
 	if strings.HasPrefix(s, "type ") {
-		// IPv6-only, bridge and netdev tables cannot stop IPv4.
-		p.cur.output = strings.Contains(s, "hook output") && (strings.HasPrefix(p.table, "ip ") || strings.HasPrefix(p.table, "inet "))
+		p.cur.hook = ""
+		for _, hook := range []string{"output", "input", "prerouting"} {
+			// IPv6-only and bridge tables cannot stop IPv4.
+			if strings.Contains(s, "hook "+hook+" ") && (strings.HasPrefix(p.table, "ip ") || strings.HasPrefix(p.table, "inet ")) {
+				p.cur.hook = hook
+			}
+		}
 		if strings.Contains(s, "policy drop") {
 			p.cur.policy = "drop"
 		}
 		return
 	}
 	if p.rules++; p.rules <= maxChainRules {
-		p.cur.rules = append(p.cur.rules, nftRule(s))
+		p.cur.add(func(back bool) fwRule { return nftRule(s, back) })
 	}
 }
 
@@ -73,22 +78,31 @@ func (p *nftParser) open(f []string) {
 var nftMatches = map[string]func(r *fwRule, vals []string, not bool){
 	"ip daddr": (*fwRule).toAddresses,
 	"tcp dport": func(r *fwRule, vals []string, not bool) {
-		r.proto = "tcp"
+		r.protos = []string{"tcp"}
 		r.toPorts(vals, not)
 	},
+	"udp dport": func(r *fwRule, vals []string, not bool) {
+		r.protos = []string{"udp"}
+		r.toPorts(vals, not)
+	},
+	"own port": (*fwRule).ownPorts, // these three are of nftBack
+	"tcp own": func(r *fwRule, vals []string, not bool) {
+		r.protos = []string{"tcp"}
+		r.ownPorts(vals, not)
+	},
+	"udp own": func(r *fwRule, vals []string, not bool) {
+		r.protos = []string{"udp"}
+		r.ownPorts(vals, not)
+	},
 	"th dport":     (*fwRule).toPorts,
-	"ip protocol":  nftProtocol,
-	"meta l4proto": nftProtocol,
+	"ip protocol":  (*fwRule).protocols,
+	"meta l4proto": (*fwRule).protocols,
 	"meta nfproto": func(r *fwRule, vals []string, not bool) { r.onlyIf(slices.Contains(vals, "ipv4"), not) },
 	"ct state": func(r *fwRule, vals []string, not bool) {
-		r.onlyIf(slices.Contains(strings.Split(strings.Join(vals, ","), ","), "new"), not)
+		r.states(strings.Split(strings.Join(vals, ","), ","), not)
 	},
 	"skuid": nftUser, "meta skuid": nftUser,
 	"oif": nftInterface, "oifname": nftInterface, "meta oif": nftInterface, "meta oifname": nftInterface,
-}
-
-func nftProtocol(r *fwRule, vals []string, not bool) {
-	r.onlyIf(slices.Contains(vals, "tcp") || slices.Contains(vals, "6"), not)
 }
 
 func nftUser(r *fwRule, vals []string, not bool) {
@@ -105,12 +119,25 @@ func nftInterface(r *fwRule, vals []string, not bool) {
 // nftOptions are words that take a value, by the statement they belong to.
 var nftOptions = map[string][]string{"counter": {"packets", "bytes"}, "log": {"prefix", "level", "flags", "group"}}
 
+// nftBack are the conditions on what comes back by those on what is sent that say the same
+// of the other end.
+var nftBack = map[string]string{
+	"ip saddr": "ip daddr", "ip daddr": "", "tcp sport": "tcp dport", "tcp dport": "tcp own", "udp sport": "udp dport", "udp dport": "udp own", "th sport": "th dport", "th dport": "own port",
+	"iif": "oif", "iifname": "oif", "meta iif": "oif", "meta iifname": "oif", "oif": "", "oifname": "", "meta oif": "", "meta oifname": "", "skuid": "", "meta skuid": "",
+}
+
 // nftRule reads one rule.
-func nftRule(s string) fwRule {
-	r := fwRule{text: gather.OneLine(s, 300)}
+func nftRule(s string, back bool) fwRule {
+	r := fwRule{text: gather.OneLine(s, 300), back: back}
 	for f := nftFields(s); len(f) > 0; {
-		if match, rest := nftMatch(f); match != nil {
+		if match, rest := nftMatch(f, back); match != nil {
 			vals, not, rest := nftValues(rest)
+			if len(vals) == 1 && vals[0] == "vmap" {
+				vals, _, rest = nftValues(rest)
+				r.verdicts(vals)
+				f = rest
+				continue
+			}
 			match(&r, vals, not)
 			f = rest
 			continue
@@ -121,13 +148,33 @@ func nftRule(s string) fwRule {
 }
 
 // nftMatch is the condition that words begin with, and the words after its name.
-func nftMatch(f []string) (match func(*fwRule, []string, bool), rest []string) {
-	if len(f) > 1 {
-		if m := nftMatches[f[0]+" "+f[1]]; m != nil {
-			return m, f[2:]
+func nftMatch(f []string, back bool) (match func(*fwRule, []string, bool), rest []string) {
+	for n := min(2, len(f)); n > 0; n-- {
+		name := strings.Join(f[:n], " ")
+		as, swap := nftBack[name]
+		switch {
+		case !back || !swap:
+			as = name
+		case as == "": // of this host's own end
+			return func(r *fwRule, _ []string, _ bool) { r.other = true }, f[n:]
+		}
+		if m := nftMatches[as]; m != nil {
+			return m, f[n:]
 		}
 	}
-	return nftMatches[f[0]], f[1:]
+	return nil, f[1:]
+}
+
+// verdicts takes the verdict on ours out of a map of verdicts by state. What maps of other
+// conditions come to is not known.
+func (r *fwRule) verdicts(vals []string) {
+	for i, v := range vals {
+		if r.ourState(v) && i+2 < len(vals) && vals[i+1] == ":" && slices.Contains([]string{"accept", "drop", "return"}, vals[i+2]) {
+			r.verdict = vals[i+2]
+			return
+		}
+	}
+	r.verdict, r.other = "perhaps", true
 }
 
 // nftValues reads the value of a condition, one word or a set, with the operator
@@ -153,7 +200,9 @@ func nftValues(f []string) (vals []string, not bool, rest []string) {
 // belongs to it.
 func nftStatement(r *fwRule, word string, rest []string) []string {
 	switch word {
-	case "udp", "icmp", "icmpv6", "ip6", "arp":
+	case "udp", "tcp":
+		r.protos, r.other = []string{word}, true
+	case "icmp", "icmpv6", "ip6", "arp":
 		r.never = true
 	case "counter", "log":
 		for len(rest) > 1 && slices.Contains(nftOptions[word], rest[0]) {

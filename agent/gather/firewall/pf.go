@@ -92,7 +92,7 @@ func parsePF(b []byte) []facts.FirewallRule {
 		return n < maxChainRules
 	})
 	slices.Reverse(others)
-	return blocking([]*chain{{table: "pf", name: "out", output: true, policy: "accept", rules: append(quick, others...)}})
+	return blocking([]*chain{{table: "pf", name: "out", hook: "output", policy: "accept", rules: append(quick, others...)}})
 }
 
 // pfWords splits a line; braces, commas and signs of negation are words of their own.
@@ -184,9 +184,7 @@ func pfLimit(r *fwRule, word string, vals []string, not, destination bool) {
 		}
 		r.out, r.outNot = printable(vals), not
 	case "proto":
-		if !slices.Contains(vals, "tcp") {
-			r.never = r.never || !not
-		}
+		r.protocols(vals, not)
 	case "from":
 		r.other = true
 	case "to":
