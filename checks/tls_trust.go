@@ -1,7 +1,9 @@
 package checks
 
 import (
+	"fmt"
 	"math"
+	"strings"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
@@ -46,7 +48,7 @@ func judgeCertificate(n *node.Node, e facts.Endpoint, t facts.TLS) (Finding, boo
 	}
 	switch t.Kind {
 	case facts.UnknownAuthority:
-		return saw(blocks("tls-untrusted-ca", Proven, "the certificate of %s was issued by %s, which this host does not trust", e.Host, text.Quote(t.Issuer))), true
+		return saw(blameStore(n, e, t)), true
 	case facts.NoRoots:
 		return saw(blocks("tls-untrusted-ca", Proven, "this host has no trusted CA certificates at all")), true
 	case facts.Expired, facts.NotYetValid:
@@ -65,6 +67,62 @@ func judgeCertificate(n *node.Node, e facts.Endpoint, t facts.TLS) (Finding, boo
 		return saw(blocks("tls-untrusted-ca", Likely, "what answers for %s does not speak TLS", e.Host)), true
 	}
 	return Finding{}, false
+}
+
+// wholeStore is how many certificates of authorities a store has at least that is not a part
+// of one: those of distributions have 120 to 150.
+const wholeStore = 20
+
+// blameStore tells whether a certificate is not accepted for who issued it, or for what the
+// agent's service trusts.
+func blameStore(n *node.Node, e facts.Endpoint, t facts.TLS) Finding {
+	s, counted := t.Store.Get()
+	public := strings.Contains(t.Issuer, "O=Amazon") || strings.Contains(t.Issuer, "O=Starfield")
+	fd := blocks("tls-untrusted-ca", Proven, "the certificate of %s was issued by %s, which this host does not trust", e.Host, text.Quote(t.Issuer))
+	switch {
+	case counted && s.Variables != "" && (s.Host || s.Certificates < wholeStore):
+		fd = blocks("tls-untrusted-ca", Proven, "the certificate of %s was issued by %s, which the agent does not trust: its service has %s, with %s", e.Host, text.Quote(t.Issuer), text.Cut(s.Variables, 200), storeWord(s))
+		if s.Host {
+			fd = fd.add("; this host itself trusts it")
+		}
+		return withUnit(n, fd.saw("environment of the agent's service", s.Variables, n.Facts.Agent.Metadata.From).saw("certificates that the agent trusts", storeWord(s), t.Store.From)).fix(ownStoreAway(n)...)
+	case counted && s.Variables == "" && s.Certificates < wholeStore:
+		return blocks("tls-untrusted-ca", Proven, "this host trusts %s, and not %s, who issued the certificate of %s: its trust store is empty, or a part of one", storeWord(s), text.Quote(t.Issuer), e.Host).
+			saw("certificates that this host trusts", storeWord(s), t.Store.From).fix(rebuildStore(n)...)
+	case counted && s.Variables == "" && public:
+		return fd.add("; it is a public authority: the trust store is old, or lacks it").sure(Likely).fix(rebuildStore(n)...)
+	}
+	return fd
+}
+
+func storeWord(s facts.Store) string {
+	if s.Certificates == 0 {
+		return "no certificate of an authority"
+	}
+	return fmt.Sprintf("%d certificates of authorities", s.Certificates)
+}
+
+// ownStoreAway are the steps that let the agent trust what its host does, whatever sets the
+// variables; nil: the catalogue's.
+func ownStoreAway(n *node.Node) []causes.Step {
+	if n.Facts.Host.GOOS != "linux" || n.Agent.Unit == nil {
+		return nil
+	}
+	return append([]causes.Step{
+		linuxStep(true, "Let the agent trust what this host trusts: a drop-in takes the variables out of its environment", `mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nUnsetEnvironment=SSL_CERT_FILE SSL_CERT_DIR\n' >/etc/systemd/system/{unit}.d/zz-trust.conf`),
+	}, causes.Reload...)
+}
+
+// rebuildStore are the steps for a trust store that lacks what it should have; nil: the
+// catalogue's.
+func rebuildStore(n *node.Node) []causes.Step {
+	if n.Facts.Host.GOOS != "linux" {
+		return nil
+	}
+	return []causes.Step{
+		linuxStep(true, "Install the package of the trust store again, which builds it anew", "{rebuildca}"),
+		restartLinux, causes.Again,
+	}
 }
 
 // Trusting one more authority does not help against a certificate that is

@@ -22,6 +22,7 @@ type Run struct {
 	signing              time.Duration   // that signed requests have taken
 	keys                 map[string]Keys // by source of credentials, facts.Source constants
 	service, unit, shell ProxyVars
+	trust                Trust // of the service
 	asked                map[string]*question
 	left                 map[string]io.Closer
 	ended                map[string]<-chan struct{} // by source; see Await
@@ -212,6 +213,20 @@ func (r *Run) Proxies() (service, unit, shell ProxyVars) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.service, r.unit, r.shell
+}
+
+// SetTrust leaves where the agent's service looks for the certificates that it trusts.
+func (r *Run) SetTrust(t Trust) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.trust = t
+}
+
+// Trust returns what SetTrust left.
+func (r *Run) Trust() Trust {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.trust
 }
 
 // SetKeys leaves the credentials of a source, a facts.Source constant.

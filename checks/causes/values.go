@@ -46,6 +46,7 @@ var placeholders = map[string]string{
 	"installscript": "yum install -y util-linux",
 	"trustca":       "cp ~root/your-ca.pem /etc/pki/ca-trust/source/anchors/ && update-ca-trust",
 	"refreshca":     "yum update -y ca-certificates",
+	"rebuildca":     "yum update -y ca-certificates && yum reinstall -y ca-certificates",
 
 	"pinned": "ENDPOINT", // names in a hosts file, of host names with | between them
 	// Of a mounted root file system: its directory, and what runs a command in
@@ -129,7 +130,7 @@ var safeWindows = pattern.New(`^[A-Za-z0-9 ._:\\()-]+$`)
 var commands = map[string]bool{
 	"restart": true, "stop": true, "start": true, "enable": true, "enableonly": true, "journal": true,
 	"reinstall": true, "install": true, "repair": true, "downgrade": true, "adduser": true, "installscript": true, "imagecheck": true,
-	"trustca": true, "refreshca": true, "pinned": true, "actions": true,
+	"trustca": true, "refreshca": true, "rebuildca": true, "pinned": true, "actions": true,
 }
 
 // paths are placeholders that hold a path, quoted in commands of Windows.

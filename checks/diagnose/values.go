@@ -230,14 +230,17 @@ func serviceCommands(n *node.Node, v causes.Values) {
 	case d.ID == "alpine":
 		v["adduser"], v["installscript"] = "adduser -D", "apk add util-linux-misc"
 		v["trustca"], v["refreshca"] = trustDebian, "apk upgrade ca-certificates"
+		v["rebuildca"] = "apk fix --reinstall ca-certificates"
 	case family == "deb", family == "ubuntu":
 		v["installscript"] = "apt-get install -y bsdutils"
 		v["trustca"], v["refreshca"] = trustDebian, "apt-get update && apt-get install -y ca-certificates"
+		v["rebuildca"] = "apt-get update && apt-get install -y --reinstall ca-certificates"
 	case d.ID == "fedora":
 		v["installscript"] = "dnf install -y util-linux-script"
 	case family == "zypper":
 		v["installscript"] = "zypper --non-interactive install util-linux"
 		v["trustca"], v["refreshca"] = "cp ~root/your-ca.pem /etc/pki/trust/anchors/ && update-ca-certificates", "zypper --non-interactive update ca-certificates ca-certificates-mozilla"
+		v["rebuildca"] = "zypper --non-interactive install --force ca-certificates ca-certificates-mozilla"
 	}
 	v["reinstall"], v["repair"] = v["install"], repairOnLinux(n, bucket, v["install"])
 	for _, in := range f.Agent.Installations.Some() {

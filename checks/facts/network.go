@@ -141,7 +141,18 @@ type TLS struct {
 	Error   string   `json:"error"`
 	// FirstExpiry is when the first certificate of the verified chain expires.
 	FirstExpiry time.Time `json:"first_expiry,omitzero"`
-	Seconds     float64   `json:"seconds"`
+	// Store is what the agent's service trusts, where by that it was not accepted.
+	Store   Seen[Store] `json:"store,omitzero"`
+	Seconds float64     `json:"seconds"`
+}
+
+// Store are certificates of authorities that are trusted.
+type Store struct {
+	// Variables of the service's environment name it, as they are written there; empty: it
+	// is this host's.
+	Variables    string `json:"variables"`
+	Certificates int    `json:"certificates"` // how many it has
+	Host         bool   `json:"host_trusts"`  // this host's own accepts what that does not
 }
 
 // Stall is a connection that opened, and on which nothing came back.

@@ -25,6 +25,11 @@ func GatherProxies(ctx context.Context, run *gather.Run, a *facts.Agent) {
 	a.PendingProxy = facts.Absent[facts.Proxy]("the service has what its unit gives it", "")
 	e := ReadEnvironment(ctx, env)
 	a.Metadata = metadataOf(e)
+	if env.GOOS == "linux" {
+		t := gather.TrustFrom(e.Vars)
+		t.Err = e.Err
+		run.SetTrust(t)
+	}
 	a.ProxyFiles = facts.Absent[[]facts.ProxyFile]("no file of systemd sets a proxy of the service", "unit files")
 	if e.Err != nil {
 		a.ServiceProxy = gather.Unknown[facts.Proxy](e.Err, e.From)

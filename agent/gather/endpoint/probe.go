@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"ssm-doctor/agent/gather"
@@ -32,6 +33,8 @@ type Prober struct {
 	// Roots yields the trusted certificates.
 	Roots func() (*x509.CertPool, error)
 
+	trust                gather.Trust     // of the service
+	own                  bool             // that is not this program's
 	service, unit, shell gather.ProxyVars // see gather.Run
 	others               others
 }
@@ -41,6 +44,13 @@ type Prober struct {
 func NewProber(run *gather.Run, f *facts.Facts) *Prober {
 	p := &Prober{run: run, env: run.Env, f: f, Roots: run.Roots()}
 	p.service, p.unit, p.shell = run.Proxies()
+	if p.trust = run.Trust(); p.trust != run.OwnTrust() {
+		p.own = true
+		p.Roots = sync.OnceValues(func() (*x509.CertPool, error) {
+			s, err := run.StoreOf(p.trust)
+			return s.Pool, err
+		})
+	}
 	return p
 }
 

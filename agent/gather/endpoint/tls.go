@@ -19,7 +19,11 @@ import (
 func (p *Prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn) *tls.Conn {
 	from := "tls:" + e.Host + ":443"
 	roots, err := p.someRoots()
-	if err != nil {
+	switch {
+	case err != nil && p.own:
+		e.TLS = gather.Unknown[facts.TLS](err, from)
+		return nil
+	case err != nil:
 		e.TLS = facts.Known(facts.TLS{Kind: facts.NoRoots, Error: gather.Why(err)}, from)
 		return nil
 	}
@@ -40,7 +44,7 @@ func (p *Prober) handshake(ctx context.Context, e *facts.Endpoint, conn net.Conn
 
 // someRoots are those to try first: of the bundle, where the host has one.
 func (p *Prober) someRoots() (*roots, error) {
-	if some := p.env.Bundle(); some != nil {
+	if some := p.env.Bundle(); some != nil && !p.own {
 		return &roots{bundle: some}, nil
 	}
 	all, err := p.Roots()
@@ -90,6 +94,9 @@ func (p *Prober) shake(ctx context.Context, conn net.Conn, host string, trusted 
 			}
 		}
 		t.OK = err == nil
+		if _, distrusted := errors.AsType[x509.UnknownAuthorityError](err); distrusted {
+			t.Store = p.store(leaf, o)
+		}
 		t.FirstExpiry = firstExpiry(chains)
 		t.Kind, t.Error = certKind(err, leaf, p.env.Now())
 		if must && err != nil {
@@ -120,6 +127,26 @@ func (p *Prober) shake(ctx context.Context, conn net.Conn, host string, trusted 
 		}
 	}
 	return tc, t, err
+}
+
+// store is what the agent's service trusts, by which a certificate is not accepted.
+func (p *Prober) store(leaf *x509.Certificate, o x509.VerifyOptions) facts.Seen[facts.Store] {
+	const from = "trusted certificates"
+	s, err := p.env.StoreOf(p.trust)
+	if err != nil {
+		return gather.Unknown[facts.Store](err, from)
+	}
+	host := false
+	if p.trust.Variables() != "" {
+		hosts, err := p.env.StoreOf(gather.Trust{})
+		if err != nil {
+			return gather.Unknown[facts.Store](err, from)
+		}
+		o.Roots = hosts.Pool
+		_, err = leaf.Verify(o)
+		host = err == nil
+	}
+	return facts.Known(s.Shown(p.trust, host), from)
 }
 
 // Trusted shakes hands with who proves to be host; the connection is closed otherwise.
