@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"slices"
 	"strings"
 
 	"ssm-doctor/checks/causes"
@@ -104,6 +105,8 @@ func judgeOverrides(n *node.Node, path string, c facts.Config) Finding {
 		switch tls, _ := e.TLS.Get(); {
 		case regional && region != "" && !strings.Contains(e.Host, region):
 			what, elsewhere = text.New("belongs to another Region than %s", region), true
+		case e.DNS.Outcome == facts.NXDomain && (e.Host == e.Service+"."+region+"."+n.Facts.Network.Domain || !othersResolve(list, e)):
+			continue // taking it out would change nothing, or the resolver knows no name
 		case e.DNS.Outcome == facts.NXDomain:
 			what = text.New("does not exist")
 		case tls.Kind == facts.WrongName:
@@ -130,6 +133,11 @@ func judgeOverrides(n *node.Node, path string, c facts.Config) Finding {
 		return unread("endpoints that "+path+" overrides", n.Endpoints.Unseen())
 	}
 	return unknown("%s overrides an endpoint; its name was not asked for, or the Region of this node is not known", path)
+}
+
+// othersResolve reports whether the name of another endpoint than e resolves.
+func othersResolve(list []facts.Endpoint, e facts.Endpoint) bool {
+	return slices.ContainsFunc(list, func(o facts.Endpoint) bool { return o.Host != e.Host && o.DNS.Outcome == facts.OK })
 }
 
 // judgeOrder looks for an Identity.ConsumptionOrder that names no identity that this

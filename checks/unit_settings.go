@@ -59,16 +59,33 @@ func isolates(o facts.Override) bool {
 }
 
 // blameIsolation finds a drop-in that keeps the agent's service, and nothing else of this
-// host, from the network; false: there is none, or the agent has connections all the same.
+// host, from the network; false: there is none, or nothing shows it. An agent that does not
+// run shows nothing, and where a setting stands more than once, or addresses are allowed
+// beside it, what systemd makes of them is not judged here.
 func blameIsolation(n *node.Node) (Finding, bool) {
 	o, ok := overrideBy(n, isolates)
 	channel := n.Facts.Agent.Channel
-	if !ok || n.Agent.Core == node.Unknown || n.Agent.Core == node.Yes && (!channel.LookedAt() || channel.Unknown() || len(channel.Some()) > 0) {
+	if !ok || n.Agent.Core != node.Yes || !channel.LookedAt() || channel.Unknown() || len(channel.Some()) > 0 {
+		return Finding{}, false
+	}
+	same := 0
+	for _, u := range n.Facts.Agent.Units.Some() {
+		for _, x := range u.Overrides {
+			if x.Key == o.Key {
+				same++
+			}
+			if x.Key == "IPAddressAllow" && o.Key == "IPAddressDeny" {
+				return Finding{}, false
+			}
+		}
+	}
+	out := takeOut(o)
+	if same > 1 || out == nil {
 		return Finding{}, false
 	}
 	return stops(n, "agent-exec-blocked", Likely, "%s in %s keeps the agent's service, and nothing else of this host, from the network", o.Key+"="+o.Value, o.File).
 		saw(o.File, o.Key+"="+o.Value, "file:"+o.File).
-		saw("connections of the agent to port 443", "none", text.Or(channel.From, n.Facts.Agent.Processes.From)).fix(takeOut(o)...).standing(), true
+		saw("connections of the agent to port 443", "none", text.Or(channel.From, n.Facts.Agent.Processes.From)).fix(out...).standing(), true
 }
 
 // unseal are the steps for a setting that keeps the agent from writing to its folders: these

@@ -295,21 +295,21 @@ func (j *Judgement) denied(p report.Permission, role string, heartbeat, dhmc boo
 		j.name("permissions", "vpce-policy-deny", "the policy of the VPC endpoint for "+service+" denies "+p.Action+" to the role "+role, p.Evidence, "ec2 describe-vpc-endpoints", v.changePolicy(p, role, explicit, i, nil)...)
 	case p.Layer == iam.LayerEndpoint:
 		e := v.endpointOf(i, service)
-		j.name("permissions", "vpce-policy-deny", "the policy of the VPC endpoint "+e.VpcEndpointId+" does not let the role "+role+" call "+p.Action, p.Evidence, "ec2 describe-vpc-endpoints", v.openEndpointPolicy(e.VpcEndpointId, j.deniedBy(iam.LayerEndpoint, service))...)
+		j.name("permissions", "vpce-policy-deny", "the policy of the VPC endpoint "+e.VpcEndpointId+" does not let the role "+role+" call "+p.Action, p.Evidence, "ec2 describe-vpc-endpoints", v.openEndpointPolicy(e.VpcEndpointId, j.deniedBy(p, service))...)
 	case p.Layer == iam.LayerIdentity && !explicit && dhmc && !heartbeat:
 		j.name("permissions", "profile-shadows-dhmc", "the profile's role "+role+" allows the heartbeat and nothing else, which keeps Default Host Management away", p.Evidence, "iam get-policy-version", v.completeShadow(role)...)
 	case p.Layer == iam.LayerIdentity && !explicit:
 		j.name("permissions", lacking, summary, p.Evidence, "iam get-policy-version", v.attachCore(role)...)
 	default:
-		j.name("permissions", "iam-explicit-deny", summary, p.Evidence, readBy[p.Layer], v.changePolicy(p, role, explicit, i, append(j.deniedBy(p.Layer, "ssm"), j.deniedBy(p.Layer, "ssmmessages")...))...)
+		j.name("permissions", "iam-explicit-deny", summary, p.Evidence, readBy[p.Layer], v.changePolicy(p, role, explicit, i, j.deniedBy(p, "ssm", "ssmmessages"))...)
 	}
 }
 
-// deniedBy are the actions of a service that a node calls, and a layer denies.
-func (j *Judgement) deniedBy(layer, service string) []string {
-	var out []string
+// deniedBy are an action and those of services that a node calls and the same layer denies.
+func (j *Judgement) deniedBy(first report.Permission, services ...string) []string {
+	out := []string{first.Action}
 	for _, p := range j.Rights {
-		if p.Layer == layer && p.Verdict == facts.DeniedPredicted && slices.Contains(causes.CoreActions(service), p.Action) {
+		if p.Action != first.Action && p.Layer == first.Layer && p.Verdict == facts.DeniedPredicted && slices.ContainsFunc(services, func(s string) bool { return slices.Contains(causes.CoreActions(s), p.Action) }) {
 			out = append(out, p.Action)
 		}
 	}

@@ -1,6 +1,7 @@
 package causes
 
 import (
+	"path"
 	"strings"
 
 	"ssm-doctor/checks/facts"
@@ -37,10 +38,10 @@ func WriteProxy(says string) []Step {
 	return []Step{linux.asRoot(says, proxyDropIn), proxyMac, proxyWindows}
 }
 
-// noProxyDropIn takes the proxies away that other files of the service's give it, whatever
-// systemd's release; a file of variables that the unit names is read after it.
+// noProxyDropIn takes the proxies away that other files give the service: from systemd 235
+// on whichever file it is, before that if it is not a file of variables, which is read later.
 var noProxyDropIn = linux.asRoot("Take the proxy away from the agent's service alone; this drop-in is read last",
-	DropIn(`[Service]\nEnvironment="http_proxy=" "https_proxy=" "HTTP_PROXY=" "HTTPS_PROXY="\n`, "zz-proxy.conf"))
+	DropIn(`[Service]\nUnsetEnvironment=http_proxy https_proxy HTTP_PROXY HTTPS_PROXY\nEnvironment="http_proxy=" "https_proxy=" "HTTP_PROXY=" "HTTPS_PROXY="\n`, "zz-proxy.conf"))
 
 // WithoutProxy takes the proxy of the agent's service away where it is set: in the files that
 // are its own the lines, or the file if that is for nothing else; what is there for other
@@ -50,10 +51,10 @@ func WithoutProxy(files []facts.ProxyFile) []Step {
 	override := len(files) == 0
 	for _, f := range files {
 		switch {
-		case !Safe(f.Path) || !strings.HasPrefix(f.Path, "/etc/") || f.Kind == facts.ProxyUnit || f.Kind == facts.ProxyManager:
+		case !Safe(f.Path) || !strings.HasPrefix(f.Path, "/etc/") || f.Kind == facts.ProxyUnit || f.Kind == facts.ProxyManager || f.Kind == facts.ProxyEnvironment && !strings.Contains(path.Base(f.Path), "ssm"):
 			override = true
 		case f.Kind == facts.ProxyEnvironment:
-			out = append(out, linux.asRoot("Take the proxy out of the file of variables that the service reads", "sed -i.off -E '/^(export )?(http|https)_proxy=/Id' "+f.Path))
+			out = append(out, linux.asRoot("Take the proxy out of the file of variables that the service reads", "sed -i.off -E '/^[[:space:]]*(export[[:space:]]+)?(http|https)_proxy[[:space:]]*=/Id' "+f.Path))
 		case f.Alone:
 			out = append(out, linux.asRoot("Take the proxy away: this drop-in sets nothing else", "mv "+f.Path+" "+f.Path+".off"))
 		case f.Lines:

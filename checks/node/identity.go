@@ -313,7 +313,7 @@ func (n *Node) RoleInUse() string {
 	}
 	switch source {
 	case facts.SourceHybrid, facts.SourceDHMC:
-	case facts.SourceTask:
+	case facts.SourceTask, facts.SourceShared:
 		return ""
 	default:
 		return n.Identity.Role

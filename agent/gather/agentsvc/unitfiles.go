@@ -64,7 +64,7 @@ var overridden = []string{
 	"User", "Group", "DynamicUser", "ExecStart", "ExecStartPre", "ExecCondition", "WorkingDirectory", "RootDirectory", "Type", "Restart", "RestartPreventExitStatus",
 	"MemoryMax", "MemoryLimit", "MemoryHigh", "LimitAS", "LimitCPU", "LimitFSIZE", "LimitNOFILE", "TasksMax", "OOMPolicy", "OOMScoreAdjust", "TimeoutStartSec", "WatchdogSec", "RuntimeMaxSec",
 	"ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateNetwork", "NoNewPrivileges", "ReadOnlyPaths", "ReadWritePaths", "InaccessiblePaths", "NoExecPaths", "BindPaths",
-	"SystemCallFilter", "CapabilityBoundingSet", "RestrictAddressFamilies", "IPAddressDeny", "AppArmorProfile", "SELinuxContext", "StandardOutput", "StandardError", "Slice",
+	"SystemCallFilter", "CapabilityBoundingSet", "RestrictAddressFamilies", "IPAddressAllow", "IPAddressDeny", "AppArmorProfile", "SELinuxContext", "StandardOutput", "StandardError", "Slice",
 	"StateDirectory", "LogsDirectory", "RuntimeDirectory", "PAMName", "LoadCredential", "CPUAffinity",
 	"Requires", "Requisite", "BindsTo", "PartOf", "Conflicts", "StartLimitIntervalSec", "StartLimitBurst",
 }

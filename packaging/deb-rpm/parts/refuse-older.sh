@@ -5,9 +5,10 @@ only_ours() {
 	[ "$(readlink -f "$1")" = "$1" ] || return 1
 	at=$1
 	while [ -n "$at" ]; do
-		# Owner, group and mode: no group but root's, and nobody else, may write.
-		case $(stat -c '%u %g %a' "$at") in
-		"$(id -u) 0 "*[0145] | "$(id -u) "*[0145][0145]) ;;
+		# Owner and mode: no group and nobody else may write; with an access list the group's
+		# bits are the most that it gives.
+		case $(stat -c '%u %a' "$at") in
+		"$(id -u) "*[0145][0145]) ;;
 		*) return 1 ;;
 		esac
 		at=${at%/*}

@@ -123,9 +123,10 @@ only_ours() {
     [ "$(readlink -f "$1" 2>/dev/null)" = "$1" ] || return 1
     at=$1
     while :; do
-        # Owner, group and mode: no group but root's, and nobody else, may write.
-        case $(stat -c '%u %g %a' "${at:-/}" 2>/dev/null) in
-        "$(id -u) 0 "*[0145] | "$(id -u) "*[0145][0145]) ;;
+        # Owner and mode: no group and nobody else may write; with an access list the group's
+        # bits are the most that it gives.
+        case $(stat -c '%u %a' "${at:-/}" 2>/dev/null) in
+        "$(id -u) "*[0145][0145]) ;;
         *) return 1 ;;
         esac
         [ "$at" != "$root" ] || return 0
@@ -252,7 +253,7 @@ service_install() {
 put() {
     new=$bin.new
     mkdir -p "$home/bin" || fail "cannot make $home/bin: is the file system read-only or full?"
-    only_ours "$home/bin" || fail "$home/bin is not taken: others than root may write there or have made it"
+    only_ours "$home/bin" || fail "$home/bin is not taken: others than root may write there or have made it, or a link leads there"
     chmod 755 "$home" "$home/bin" || fail "cannot change $home"
     rm -f "$new" || fail "cannot write to $home/bin: is the file system read-only?"
     if ! cp "$1" "$new" || ! chmod 755 "$new"; then
