@@ -88,6 +88,9 @@ func damagedCredentials(n *node.Node) (Finding, bool) {
 		return Finding{}, false
 	}
 	path := strings.TrimPrefix(from, "file:")
+	if mount, full := fullAt(n, from); full { // what is written there is cut off
+		return unknown("%s cannot be read (%s), as it goes on the full %s: what is damaged beside that is seen once there is space", path, strings.TrimPrefix(what, "damaged: "), mount).saw("read "+path, what, from), true
+	}
 	return stops(n, "credentials-file-damaged", Likely, "%s cannot be read (%s), so that the agent cannot renew its credentials", path, strings.TrimPrefix(what, "damaged: ")).
 		saw("read "+path, what, from).logged(n.Log.Current(facts.SigCredsWrite)).with("path", path), true
 }

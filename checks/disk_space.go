@@ -35,7 +35,9 @@ func diskFull(n *node.Node, fs facts.FileSystem, u facts.Usage) Finding {
 	fd := breaks("disk-full", Proven, "disk full: no space left %s", placeOf(n, fs)).
 		saw("statfs "+fs.Dir, freeSpace(fs, u).String(), "statfs:"+fs.Dir).with("mount", text.Or(fs.Mount, fs.Dir), "path", fs.Dir).
 		logged(n.Log.Recent(facts.SigNoSpace), n.Log.Recent(facts.SigCredsWrite), n.Log.Recent(facts.SigStream))
-	if n.Log.Current(facts.SigCredsWrite).Yes() || startLacksSpace(n) {
+	record := n.Facts.Credentials.Runtime
+	cut := record.Obstacle() == facts.Damaged && holderOf(n, record.From).Dir == fs.Dir && n.Acceptance.Now != node.Yes
+	if cut || n.Log.Current(facts.SigCredsWrite).Yes() || startLacksSpace(n) {
 		return fd.as(Blocks)
 	}
 	if n.Acceptance.Now == node.Yes { // it writes again by itself

@@ -142,12 +142,13 @@ type TLS struct {
 	// FirstExpiry is when the first certificate of the verified chain expires.
 	FirstExpiry time.Time `json:"first_expiry,omitzero"`
 	// Store is what the agent's service trusts, where by that it was not accepted.
-	Store   Seen[Store] `json:"store,omitzero"`
-	Seconds float64     `json:"seconds"`
+	Store   Store   `json:"store,omitzero"`
+	Seconds float64 `json:"seconds"`
 }
 
 // Store are certificates of authorities that are trusted.
 type Store struct {
+	Counted bool `json:"counted"` // it was read
 	// Variables of the service's environment name it, as they are written there; empty: it
 	// is this host's.
 	Variables    string `json:"variables"`

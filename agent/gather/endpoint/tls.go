@@ -130,23 +130,17 @@ func (p *Prober) shake(ctx context.Context, conn net.Conn, host string, trusted 
 }
 
 // store is what the agent's service trusts, by which a certificate is not accepted.
-func (p *Prober) store(leaf *x509.Certificate, o x509.VerifyOptions) facts.Seen[facts.Store] {
-	const from = "trusted certificates"
+func (p *Prober) store(leaf *x509.Certificate, o x509.VerifyOptions) facts.Store {
 	s, err := p.env.StoreOf(p.trust)
-	if err != nil {
-		return gather.Unknown[facts.Store](err, from)
-	}
-	host := false
-	if p.trust.Variables() != "" {
+	out := facts.Store{Counted: err == nil, Variables: p.trust.Variables(), Certificates: s.N}
+	if err == nil && out.Variables != "" {
 		hosts, err := p.env.StoreOf(gather.Trust{})
-		if err != nil {
-			return gather.Unknown[facts.Store](err, from)
-		}
 		o.Roots = hosts.Pool
-		_, err = leaf.Verify(o)
-		host = err == nil
+		if _, no := leaf.Verify(o); err == nil {
+			out.Host = no == nil
+		}
 	}
-	return facts.Known(s.Shown(p.trust, host), from)
+	return out
 }
 
 // Trusted shakes hands with who proves to be host; the connection is closed otherwise.
