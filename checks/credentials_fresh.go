@@ -231,17 +231,6 @@ func fullAt(n *node.Node, file string) (mount string, full bool) {
 	return text.Or(fs.Mount, fs.Dir), ok && (u.FreeBytes < fullBytes || lacksInodes(u))
 }
 
-// holderOf is the file system of the innermost directory that was asked for and holds
-// a file. That of identity_config.json is asked for itself on Linux only.
-func holderOf(n *node.Node, file string) (out facts.FileSystem) {
-	for _, fs := range n.Facts.Host.FileSystems.Some() {
-		if strings.HasPrefix(file, "file:"+strings.TrimSuffix(fs.Dir, "/")+"/") && len(fs.Dir) > len(out.Dir) {
-			out = fs
-		}
-	}
-	return out
-}
-
 // saysOnlyExpired reports whether a failure says no more than that the credentials
 // are expired.
 func saysOnlyExpired(m facts.Match) bool {

@@ -144,3 +144,21 @@ func TestCredentialsFreshFullDisk(t *testing.T) {
 		t.Errorf("steps %+v", fix)
 	}
 }
+
+// What is cut off on a full disk is written anew once there is space: that is the cause.
+func TestDamagedOnFullDisk(t *testing.T) {
+	t.Parallel()
+	for _, full := range []bool{false, true} {
+		f := factstest.Healthy(t, "profile")
+		const from = "file:/var/lib/amazon/ssm/runtimeconfig/identity_config.json"
+		f.Credentials.Runtime = facts.Unknown[facts.Runtime]("damaged: the file is empty", from).Because(facts.Damaged)
+		if full {
+			credentialsFreshFull(f)
+		}
+		n := node.Of(f)
+		fd, disk := CredentialsFresh.Judge(n), DiskSpace.Judge(n)
+		if full && (fd.Cause != "" || disk.Cause != "disk-full") || !full && (fd.Cause != "credentials-file-damaged" || disk.Cause != "") {
+			t.Errorf("full %v: %q %s, %q", full, fd.Cause, fd.Summary, disk.Cause)
+		}
+	}
+}

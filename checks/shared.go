@@ -487,3 +487,14 @@ func startLacksSpace(n *node.Node) bool {
 	}
 	return false
 }
+
+// holderOf is the file system of the innermost directory that was asked for and holds
+// a file. That of identity_config.json is asked for itself on Linux only.
+func holderOf(n *node.Node, file string) (out facts.FileSystem) {
+	for _, fs := range n.Facts.Host.FileSystems.Some() {
+		if strings.HasPrefix(file, "file:"+strings.TrimSuffix(fs.Dir, "/")+"/") && len(fs.Dir) > len(out.Dir) {
+			out = fs
+		}
+	}
+	return out
+}

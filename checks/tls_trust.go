@@ -69,10 +69,6 @@ func judgeCertificate(n *node.Node, e facts.Endpoint, t facts.TLS) (Finding, boo
 	return Finding{}, false
 }
 
-// wholeStore is how many certificates of authorities a store has at least that is not a part
-// of one: those of distributions have 120 to 150.
-const wholeStore = 20
-
 // blameStore tells whether a certificate is not accepted for who issued it, or for what the
 // agent's service trusts.
 func blameStore(n *node.Node, e facts.Endpoint, t facts.TLS) Finding {
@@ -80,14 +76,14 @@ func blameStore(n *node.Node, e facts.Endpoint, t facts.TLS) Finding {
 	public := strings.Contains(t.Issuer, "O=Amazon") || strings.Contains(t.Issuer, "O=Starfield")
 	fd := blocks("tls-untrusted-ca", Proven, "the certificate of %s was issued by %s, which this host does not trust", e.Host, text.Quote(t.Issuer))
 	switch {
-	case s.Counted && s.Variables != "" && (s.Host || s.Certificates < wholeStore):
+	case s.Counted && s.Variables != "" && (s.Host || s.Certificates == 0):
 		fd = blocks("tls-untrusted-ca", Proven, "the certificate of %s was issued by %s, which the agent does not trust: its service has %s, with %s", e.Host, text.Quote(t.Issuer), text.Cut(s.Variables, 200), storeWord(s))
 		if s.Host {
 			fd = fd.add("; this host itself trusts it")
 		}
 		return withUnit(n, fd.saw("environment of the agent's service", s.Variables, n.Facts.Agent.Metadata.From).saw("certificates that the agent trusts", storeWord(s), "trusted certificates")).fix(ownStoreAway(n)...)
-	case s.Counted && s.Variables == "" && s.Certificates < wholeStore:
-		return blocks("tls-untrusted-ca", Proven, "this host trusts %s, and not %s, who issued the certificate of %s: its trust store is empty, or a part of one", storeWord(s), text.Quote(t.Issuer), e.Host).
+	case s.Counted && s.Variables == "" && s.Certificates == 0:
+		return blocks("tls-untrusted-ca", Proven, "this host trusts %s, and not %s, who issued the certificate of %s: its trust store is empty", storeWord(s), text.Quote(t.Issuer), e.Host).
 			saw("certificates that this host trusts", storeWord(s), "trusted certificates").fix(rebuildStore(n)...)
 	case s.Counted && s.Variables == "" && public:
 		return fd.add("; it is a public authority: the trust store is old, or lacks it").sure(Likely).fix(rebuildStore(n)...)

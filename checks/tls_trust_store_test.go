@@ -25,7 +25,7 @@ func TestBlameStore(t *testing.T) {
 		"that names nothing":           {amazon, store(facts.Store{Variables: "SSL_CERT_FILE=/gone SSL_CERT_DIR=/gone", Host: true}), "no certificate of an authority; this host itself trusts it", "UnsetEnvironment"},
 		"whole, and neither trusts it": {corporate, store(facts.Store{Variables: "SSL_CERT_FILE=/etc/corp.pem", Certificates: 140}), "which this host does not trust", "openssl s_client"},
 		"an empty store":               {corporate, store(facts.Store{}), "its trust store is empty", "{rebuildca}"},
-		"a part of a store":            {amazon, store(facts.Store{Certificates: 3}), "this host trusts 3 certificates", "{rebuildca}"},
+		"a part of a store":            {amazon, store(facts.Store{Certificates: 3}), "it is a public authority", "{rebuildca}"},
 		"an old store":                 {amazon, store(facts.Store{Certificates: 120}), "it is a public authority", "{rebuildca}"},
 		"a device that inspects":       {corporate, store(facts.Store{Certificates: 140}), "which this host does not trust", "openssl s_client"},
 		"what is trusted was not read": {amazon, facts.Store{Variables: "SSL_CERT_FILE=/etc/corp.pem"}, "which this host does not trust", "openssl s_client"},
