@@ -288,6 +288,13 @@ func overridden(key, value string, single bool, sockets ...facts.Socket) func(*f
 	}
 }
 
+func also(key, value string) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		u := &f.Agent.Units.Value[0]
+		u.Overrides = append(u.Overrides, facts.Override{Key: key, Value: value, File: "/etc/systemd/system/amazon-ssm-agent.service.d/z.conf", Single: true})
+	}
+}
+
 // TestIsolation: settings of a drop-in that keep the agent alone from the network.
 func TestIsolation(t *testing.T) {
 	t.Parallel()
@@ -307,7 +314,10 @@ func TestIsolation(t *testing.T) {
 		{"all but the internet's", overridden("RestrictAddressFamilies", "~AF_INET AF_INET6", true), "sed"},
 		{"all but others", overridden("RestrictAddressFamilies", "~AF_PACKET", true), ""},
 		{"emptied", overridden("RestrictAddressFamilies", "", true), ""},
-		{"not in one line", overridden("PrivateNetwork", "yes", false), "restorecon"},
+		{"not in one line", overridden("PrivateNetwork", "yes", false), ""},
+		{"set again in another file", netAll(overridden("PrivateNetwork", "yes", true), also("PrivateNetwork", "no")), ""},
+		{"some are allowed", netAll(overridden("IPAddressDeny", "any", true), also("IPAddressAllow", "10.0.0.0/8 169.254.169.254")), ""},
+		{"an agent that does not run", netAll(overridden("IPAddressDeny", "any", true), func(f *facts.Facts) { f.Agent.Processes = facts.Known(facts.Processes{}, "/proc") }), ""},
 		{"connections not read", netAll(overridden("PrivateNetwork", "yes", true), func(f *facts.Facts) { f.Agent.Channel = facts.Unknown[[]facts.Socket]("permission denied", "") }), ""},
 	} {
 		f := factstest.Healthy(t, "profile")
