@@ -2,8 +2,10 @@ package report
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/iam"
+	"ssm-doctor/packaging/gen/golden"
 )
 
 type schema map[string]any
@@ -21,10 +24,35 @@ type schema map[string]any
 func loadSchema(t *testing.T) schema {
 	t.Helper()
 	var s schema
-	if err := json.Unmarshal(SchemaJSON, &s); err != nil {
+	b, err := SchemaJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &s); err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// TestGoldenSchema: what is printed is schema.json.
+func TestGoldenSchema(t *testing.T) {
+	t.Parallel()
+	want, err := os.ReadFile("schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if have, err := SchemaJSON(); err == nil && bytes.Equal(have, want) {
+		return
+	}
+	var b bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if _, err := z.Write(want); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	golden.File(t, "schema.json.gz", b.Bytes())
 }
 
 // Every field of the Go types is in the schema with its type, and nothing else is.

@@ -71,7 +71,10 @@ func newVersionCmd(a *app) *cobra.Command {
 			}
 			switch {
 			case schema:
-				_, err := a.out.Write(report.SchemaJSON)
+				b, err := report.SchemaJSON()
+				if err == nil {
+					_, err = a.out.Write(b)
+				}
 				return err
 			case format == "json":
 				return report.WriteJSON(a.out, map[string]string{"version": versionString(), "commit": revision(), "date": date, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH, "schema": report.Schema}, "  ")
