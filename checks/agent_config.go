@@ -105,8 +105,9 @@ func judgeOverrides(n *node.Node, path string, c facts.Config) Finding {
 		switch tls, _ := e.TLS.Get(); {
 		case regional && region != "" && !strings.Contains(e.Host, region):
 			what, elsewhere = text.New("belongs to another Region than %s", region), true
-		case e.DNS.Outcome == facts.NXDomain && (e.Host == e.Service+"."+region+"."+n.Facts.Network.Domain || !othersResolve(list, e)):
-			continue // taking it out would change nothing, or the resolver knows no name
+		case e.DNS.Outcome == facts.NXDomain && regional && (ofRegion(e, n.Facts.Network.Domain) || !othersResolve(list, e)):
+			undecided = undecided || region == ""
+			continue // taking it out would change nothing, or the resolver knows no name of AWS
 		case e.DNS.Outcome == facts.NXDomain:
 			what = text.New("does not exist")
 		case tls.Kind == facts.WrongName:
@@ -133,6 +134,13 @@ func judgeOverrides(n *node.Node, path string, c facts.Config) Finding {
 		return unread("endpoints that "+path+" overrides", n.Endpoints.Unseen())
 	}
 	return unknown("%s overrides an endpoint; its name was not asked for, or the Region of this node is not known", path)
+}
+
+// ofRegion reports whether the name of an endpoint is the one that a Region gives it.
+func ofRegion(e facts.Endpoint, domain string) bool {
+	rest, ok := strings.CutPrefix(e.Host, e.Service+".")
+	region, ends := strings.CutSuffix(rest, "."+domain)
+	return ok && ends && !strings.Contains(region, ".")
 }
 
 // othersResolve reports whether the name of another endpoint than e resolves.

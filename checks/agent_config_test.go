@@ -107,6 +107,13 @@ func TestAgentConfig(t *testing.T) {
 		{name: "a Region", fault: configIs(facts.Config{Region: "eu-central-1"}), want: is(Pass, "parses")},
 
 		{name: "an endpoint of another Region", fault: configOverride("ssm.us-east-1.amazonaws.com"), want: named(configPath+" overrides Ssm.Endpoint with ssm.us-east-1.amazonaws.com, which belongs to another Region than eu-central-1", "Ssm.Endpoint in "+configPath+": ssm.us-east-1.amazonaws.com")},
+		{name: "the Region's own name, which the resolver does not know", fault: configAll(configOverride("ssm.eu-central-1.amazonaws.com"), nxdomain), want: is(Pass, "")},
+		{name: "a name of AWS, and the resolver knows none", fault: configAll(configOverride("ssm-fips.eu-central-1.amazonaws.com"), nxdomain, func(f *facts.Facts) {
+			for i := range f.Network.Endpoints.Value {
+				f.Network.Endpoints.Value[i].DNS = facts.DNS{Outcome: facts.NXDomain, Server: "10.0.0.2:53"}
+			}
+		}), want: is(Pass, "")},
+		{name: "a name of AWS that is none", fault: configAll(neverAccepted, configOverride("ssm-x.eu-central-1.amazonaws.com"), nxdomain), want: blocked(named("overrides Ssm.Endpoint with ssm-x.eu-central-1.amazonaws.com, which does not exist", ""))},
 		{name: "an endpoint without a name", fault: configAll(configOverride("vpce-1.ssm.example"), nxdomain), want: ending(named("overrides Ssm.Endpoint with vpce-1.ssm.example, which does not exist; its channel still stands", ""))},
 		{name: "an endpoint without a name, and not accepted", fault: configAll(neverAccepted, configOverride("vpce-1.ssm.example"), nxdomain), want: blocked(named("overrides Ssm.Endpoint with vpce-1.ssm.example, which does not exist", ""))},
 		{name: "an endpoint of the channel without a name", fault: configAll(configIs(facts.Config{MgsEndpoint: "ssmmessages.example"}), func(f *facts.Facts) {

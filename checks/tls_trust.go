@@ -116,7 +116,7 @@ func rebuildStore(n *node.Node) []causes.Step {
 		return nil
 	}
 	return []causes.Step{
-		linuxStep(true, "Install the package of the trust store again, which builds it anew", "{rebuildca}"),
+		linuxStep(true, "Install the package of the trust store again: it writes the store", "{rebuildca}"),
 		restartLinux, causes.Again,
 	}
 }
