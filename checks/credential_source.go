@@ -75,7 +75,7 @@ func tooOldForDHMC(n *node.Node) Finding {
 	p := n.Facts.IMDS.Profile
 	steps := causes.Get("no-credential-source").Fix
 	restart := slices.IndexFunc(steps, func(s causes.Step) bool { return s.Where == causes.OnHost })
-	steps = slices.Insert(slices.Clone(steps), restart, causes.Step{Text: "Where Default Host Management is turned on, update the agent too: it needs {version} or later", Command: "{reinstall}", Where: causes.OnHost, Root: true})
+	steps = slices.Insert(slices.Clone(steps), restart, causes.Step{Text: "For Default Host Management update the agent too: it needs {version} or later", Command: "{reinstall}", Where: causes.OnHost, Root: true})
 	fd := blocks("no-credential-source", Proven, "no credentials: no instance profile is attached, and agent %s cannot use Default Host Management, which needs %s", n.Agent.Version, leastDHMC).
 		saw("imds GET iam/info", text.Or(p.Reason(), "404")+", no instance profile attached", p.From).
 		saw("agent version", n.Agent.Version, text.Or(n.Facts.Agent.Running.From, n.Facts.Agent.Installed.From)).
