@@ -105,7 +105,7 @@ func ownStoreAway(n *node.Node) []causes.Step {
 		return nil
 	}
 	return append([]causes.Step{
-		linuxStep(true, "Let the agent trust what this host trusts: a drop-in takes the variables out of its environment", `mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nUnsetEnvironment=SSL_CERT_FILE SSL_CERT_DIR\n' >/etc/systemd/system/{unit}.d/zz-trust.conf`),
+		linuxStep(true, "Let the agent trust what this host trusts: a drop-in takes the variables out of its environment", causes.DropIn(`[Service]\nUnsetEnvironment=SSL_CERT_FILE SSL_CERT_DIR\nEnvironment="SSL_CERT_FILE=" "SSL_CERT_DIR="\n`, "zz-trust.conf")),
 	}, causes.Reload...)
 }
 

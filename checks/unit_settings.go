@@ -96,7 +96,7 @@ func unseal(n *node.Node, o facts.Override) []causes.Step {
 		return p == n.Layout().Data || p == n.Layout().Log || strings.HasPrefix(p, n.Layout().Data+"/") || strings.HasPrefix(p, n.Layout().Log+"/")
 	}) {
 		return append([]causes.Step{
-			linuxStep(true, "Let the service write to the folders of the agent's state, log and configuration; "+o.Key+"= stays for all else", `mkdir -p /etc/systemd/system/{unit}.d && printf '[Service]\nReadWritePaths=-{data} -{log} -`+path.Dir(n.Layout().Config)+`\n' >/etc/systemd/system/{unit}.d/zz-write.conf`),
+			linuxStep(true, "Let the service write to the folders of the agent's state, log and configuration; "+o.Key+"= stays for all else", causes.DropIn(`[Service]\nReadWritePaths=-{data} -{log} -`+path.Dir(n.Layout().Config)+`\n`, "zz-write.conf")),
 		}, causes.Reload...)
 	}
 	return takeOut(o)
