@@ -51,4 +51,7 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
-replace github.com/mwitkow/go-conntrack => ./packaging/conntrack
+replace (
+	github.com/mwitkow/go-conntrack => ./packaging/conntrack
+	go.yaml.in/yaml/v2 => ./packaging/yaml2
+)

@@ -6,22 +6,15 @@ import (
 	"net/url"
 	"strings"
 
-	"golang.org/x/net/http/httpproxy"
-
 	"ssm-doctor/checks/facts"
 )
 
 // ForHost is the proxy for an https request to a host, by Go's rules, which are the agent's.
 func (p ProxyVars) ForHost(host string) *url.URL {
-	if p.HTTPS == "" {
+	if excepted(p.No, host, "443") {
 		return nil
 	}
-	cfg := httpproxy.Config{HTTPProxy: p.HTTP, HTTPSProxy: p.HTTPS, NoProxy: p.No}
-	u, err := cfg.ProxyFunc()(&url.URL{Scheme: "https", Host: host + ":443"})
-	if err != nil {
-		return nil
-	}
-	return u
+	return proxyURL(p.HTTPS)
 }
 
 // ExcludedBy lists the entries of no_proxy that take a host from the proxy.
@@ -40,19 +33,11 @@ func (p ProxyVars) Variable() string { return cmp.Or(p.name, "https_proxy") }
 
 // ForPlain is the proxy for a plain http URL, by the same rules.
 func (p ProxyVars) ForPlain(target string) *url.URL {
-	if p.HTTP == "" {
-		return nil
-	}
 	t, err := url.Parse(target)
-	if err != nil {
+	if err != nil || t.Scheme != "http" || excepted(p.No, t.Hostname(), cmp.Or(t.Port(), "80")) {
 		return nil
 	}
-	cfg := httpproxy.Config{HTTPProxy: p.HTTP, HTTPSProxy: p.HTTPS, NoProxy: p.No}
-	u, err := cfg.ProxyFunc()(t)
-	if err != nil {
-		return nil
-	}
-	return u
+	return proxyURL(p.HTTP)
 }
 
 // ProxyVars are proxy variables as they stand, with user and password.

@@ -146,7 +146,7 @@ func TestNotices(t *testing.T) {
 	var list []notice
 	for line := range strings.Lines(string(out)) {
 		f := strings.Fields(line)
-		if len(f) < 3 || f[2] == "true" || strings.Contains(f[1], "packaging/conntrack") || slices.ContainsFunc(list, func(n notice) bool { return n.module == f[0] }) {
+		if len(f) < 3 || f[2] == "true" || strings.Contains(f[1], "/packaging/") || slices.ContainsFunc(list, func(n notice) bool { return n.module == f[0] }) {
 			continue
 		}
 		n, err := folderNotice(f[0], f[1])
