@@ -1,6 +1,19 @@
 package agentlog
 
-import "testing"
+import (
+	"testing"
+
+	"ssm-doctor/checks/facts"
+)
+
+// parseRefusal reads an entry as of a full log the latest is read.
+func parseRefusal(text string) (r facts.Refusal, ok bool) {
+	q, ok := quotedIn([]byte(text))
+	if !ok {
+		return r, false
+	}
+	return quote{code: string(q.code), action: string(q.action), text: []byte(text)}.parse(), true
+}
 
 // TestRefusal: the same refusal in the words of both SDKs.
 func TestRefusal(t *testing.T) {

@@ -56,10 +56,12 @@ type ending struct {
 func (s *logScan) clone() *logScan {
 	c := *s
 	c.quotes, c.backoffs, c.shape = slices.Clone(s.quotes), slices.Clone(s.backoffs), nil
-	c.matches = make(map[string]*facts.Match, len(s.matches))
+	for i := range c.quotes {
+		c.quotes[i].text = bytes.Clone(c.quotes[i].text)
+	}
+	c.matches = make(map[string]*matched, len(s.matches))
 	for id, m := range s.matches {
-		x := *m
-		c.matches[id] = &x
+		c.matches[id] = &matched{m.Match, bytes.Clone(m.text)}
 	}
 	c.shapes = make(map[string]*shapeCount, len(s.shapes))
 	for shape, n := range s.shapes {

@@ -17,13 +17,19 @@ import (
 	"ssm-doctor/checks/sorting"
 )
 
+// matched is a signature that occurred, with its latest entry as it stands.
+type matched struct {
+	facts.Match
+	text []byte
+}
+
 // logScan collects what the entries of several files say.
 type logScan struct {
 	zone     *time.Location
 	now      time.Time
 	whole    bool // lines are kept as they are
 	table    *logTable
-	matches  map[string]*facts.Match
+	matches  map[string]*matched
 	quotes   []quote
 	backoffs []facts.Backoff
 	shapes   map[string]*shapeCount // of warnings and errors of the last day that no row knows
@@ -52,7 +58,7 @@ func newLogScan(zone *time.Location, now time.Time) *logScan {
 	if zone == nil {
 		zone = time.UTC
 	}
-	return &logScan{zone: zone, now: now, table: signatureTable(), matches: map[string]*facts.Match{}, shapes: map[string]*shapeCount{}}
+	return &logScan{zone: zone, now: now, table: signatureTable(), matches: map[string]*matched{}, shapes: map[string]*shapeCount{}}
 }
 
 // file reads the end of one file.
@@ -227,9 +233,9 @@ func (s *logScan) line(b []byte, e *entry) bool {
 }
 
 // ParseStamp reads the time and level of an entry; ok is false for another form.
-func ParseStamp(b []byte, zone *time.Location) (at time.Time, rest string, ok bool) {
+func ParseStamp(b []byte, zone *time.Location) (at time.Time, rest []byte, ok bool) {
 	if !stamped(b) {
-		return at, "", false
+		return at, nil, false
 	}
 	end := stampLen
 	for end < len(b) && b[end] != ' ' {
@@ -237,12 +243,12 @@ func ParseStamp(b []byte, zone *time.Location) (at time.Time, rest string, ok bo
 	}
 	at, err := time.ParseInLocation("2006-01-02 15:04:05", string(b[:end]), zone) // a fraction is accepted
 	if err != nil || end > stampLen+10 {
-		return time.Time{}, "", false
+		return time.Time{}, nil, false
 	}
 	if at = gather.SaneTime(at); at.IsZero() {
-		return at, "", false
+		return at, nil, false
 	}
-	return at, strings.TrimSpace(string(b[end:])), true
+	return at, bytes.TrimSpace(b[end:]), true
 }
 
 // flush judges a complete entry.
@@ -270,8 +276,8 @@ func (s *logScan) flush(e *entry) {
 }
 
 // entry takes what an entry says. h are the fragments in it, level its level if it is
-// a warning or worse.
-func (s *logScan) entry(h *hits, level string, at time.Time, text string) {
+// a warning or worse. text is the caller's: what is kept of it is copied.
+func (s *logScan) entry(h *hits, level string, at time.Time, text []byte) {
 	id, explained := "", false
 	switch i := s.table.row(h); {
 	case i < 0:
@@ -304,19 +310,16 @@ func (s *logScan) entry(h *hits, level string, at time.Time, text string) {
 
 // ofCommand reports whether an entry is of a worker for one command or session,
 // whose errors are those of what it runs, not of the node.
-func ofCommand(file, text string) bool {
-	for _, worker := range []string{"ssm-document-worker", "ssm-session-worker"} {
-		if strings.Contains(text, "["+worker+"]") || strings.HasPrefix(path.Base(file), worker+".log") {
-			return true
-		}
-	}
-	return false
+func ofCommand(file string, text []byte) bool {
+	base := path.Base(file)
+	return bytes.Contains(text, []byte("[ssm-document-worker]")) || bytes.Contains(text, []byte("[ssm-session-worker]")) ||
+		strings.HasPrefix(base, "ssm-document-worker.log") || strings.HasPrefix(base, "ssm-session-worker.log")
 }
 
-func (s *logScan) match(id, kind string, at time.Time, text string) {
+func (s *logScan) match(id, kind string, at time.Time, text []byte) {
 	m := s.matches[id]
 	if m == nil {
-		m = &facts.Match{ID: id, First: at}
+		m = &matched{Match: facts.Match{ID: id, First: at}}
 		s.matches[id] = m
 	}
 	m.Count++
@@ -325,7 +328,8 @@ func (s *logScan) match(id, kind string, at time.Time, text string) {
 	}
 	switch {
 	case !s.known(at).Before(s.known(m.Last)):
-		m.Before, m.Last, m.Text, m.File = m.Last, at, text, s.path // made printable once it is the latest of all
+		m.Before, m.Last, m.File = m.Last, at, s.path
+		m.text = append(m.text[:0], text...) // made printable once it is the latest of all
 	case s.known(at).After(s.known(m.Before)):
 		m.Before = at
 	}
@@ -338,7 +342,7 @@ func (s *logScan) match(id, kind string, at time.Time, text string) {
 			s.start = at
 		}
 	case facts.SigSleeping:
-		if d, ok := sleepOf(text); ok {
+		if d, ok := sleepOf(string(text)); ok {
 			s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds(), Until: at.Add(d)})
 		}
 	case facts.SigHibernate:
@@ -358,8 +362,8 @@ func (s *logScan) known(at time.Time) time.Time {
 	return at
 }
 
-func (s *logScan) healthBackoff(at time.Time, text string) {
-	if d, ok := everyOf(text); ok {
+func (s *logScan) healthBackoff(at time.Time, text []byte) {
+	if d, ok := everyOf(string(text)); ok {
 		s.backoffs = append(keepLast(s.backoffs), facts.Backoff{Since: at, Seconds: d.Seconds()}) // Until: see sleep
 	}
 }
@@ -374,23 +378,22 @@ func keepLast(b []facts.Backoff) []facts.Backoff {
 
 // refusal takes the AWS error that an entry quotes and reports whether it says which
 // action was refused, which the checks of permissions judge.
-func (s *logScan) refusal(at time.Time, id, text string) (named bool) {
-	q, ok := quoteRefusal(text)
+func (s *logScan) refusal(at time.Time, id string, text []byte) (named bool) {
+	q, ok := quotedIn(text)
 	if !ok {
 		return false
 	}
-	q.at, q.match, q.file = at, id, s.path
-	named = q.action != ""
-	for i, x := range s.quotes {
-		if x.code == q.code && x.action == q.action && x.match == q.match {
+	named = len(q.action) > 0
+	for i := range s.quotes {
+		if x := &s.quotes[i]; x.code == string(q.code) && x.action == string(q.action) && x.match == id {
 			if !s.known(at).Before(s.known(x.at)) {
-				s.quotes[i] = q
+				x.at, x.file, x.text = at, s.path, append(x.text[:0], text...)
 			}
 			return named
 		}
 	}
 	if len(s.quotes) < maxRefusals {
-		s.quotes = append(s.quotes, q)
+		s.quotes = append(s.quotes, quote{string(q.code), string(q.action), bytes.Clone(text), at, id, s.path})
 	}
 	return named
 }
@@ -408,8 +411,8 @@ func (s *logScan) endGroup() {
 func (s *logScan) fill(l *facts.Log, from string) {
 	matches := make([]facts.Match, 0, len(s.matches))
 	for _, m := range s.matches {
-		m.Text = s.shown(gather.OneLine(scrub(m.Text), maxMatch))
-		matches = append(matches, *m)
+		m.Text = s.shown(gather.OneLine(scrub(string(m.text)), maxMatch))
+		matches = append(matches, m.Match)
 	}
 	sorting.By(matches, func(a, b facts.Match) int { return cmp.Or(a.Last.Compare(b.Last), cmp.Compare(a.ID, b.ID)) })
 	refusals := make([]facts.Refusal, 0, len(s.quotes))

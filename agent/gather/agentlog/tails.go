@@ -92,7 +92,7 @@ func tail(b []byte, zone *time.Location, whole bool) (lines []string, left int) 
 func shownLine(l string, zone *time.Location, whole bool) string {
 	stamp, rest := "    ", l
 	if at, after, ok := ParseStamp([]byte(l), zone); ok {
-		stamp, rest = at.UTC().Format("2006-01-02T15:04:05Z "), after
+		stamp, rest = at.UTC().Format("2006-01-02T15:04:05Z "), string(after)
 	}
 	rest = gather.OneLine(scrub(rest[:min(len(rest), 2*maxEntry)]), tailWidth)
 	if whole {

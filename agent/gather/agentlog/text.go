@@ -1,7 +1,9 @@
 package agentlog
 
 import (
+	"bytes"
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,34 +47,63 @@ func everyOf(text string) (time.Duration, bool) {
 	return d, err == nil && d > 0 && d <= maxSleep
 }
 
-// Texts that identify or authorise and never belong into a fact.
+// Texts that identify or authorise and never belong into a fact. may tells of a text at
+// little cost whether the expression could match: few texts hold anything of the kind, and
+// to make the expressions takes more memory than all the rest of reading a log.
 var scrubs = []struct {
+	may  func(s string) bool
 	re   *pattern.Pattern
 	with string
 }{
-	{pattern.New(`(?i)([a-z][a-z0-9+.-]*://)[^\s/@"']*:(?:[^\s/"']*|[^\s0-9/"'][^\s"']*)@`), `${1}***@`},
-	{pattern.New(`(?i)((?:https?|all)_proxy["']?\s*[:=]\s*)[^\s@"']+@`), `${1}***@`},
-	{pattern.New(`\b(A[A-Z]{3})[A-Z0-9]{12,}\b`), `${1}***`},
-	{pattern.New(`(?i)(the hardware id) \([^)]*\)(.*?)\([^)]*\)`), `${1} (***)${2}(***)`},
-	{pattern.New(`(?i)\b[0-9a-f]{32}\b`), `***`},
-	{pattern.New(`(?i)\b(basic|bearer) [A-Za-z0-9+/=._~-]*[A-Z0-9=+/][A-Za-z0-9+/=._~-]{7,}`), `${1} ***`},
-	{pattern.New(`(?i)((?:signature|security-token|sessiontoken|session_token|secretaccesskey|secret_access_key|secret access key|activationcode|tokenvalue|password|passwd)(?:\\*["'])?\s*[:=>]\s*(?:\\*["'])?)[^\s"'&,;]+`), `${1}***`},
-	{pattern.New(`\b[A-Za-z0-9+/]{100,}={0,2}`), `***`},
+	{has("://"), pattern.New(`(?i)([a-z][a-z0-9+.-]*://)[^\s/@"']*:(?:[^\s/"']*|[^\s0-9/"'][^\s"']*)@`), `${1}***@`},
+	{has("_proxy"), pattern.New(`(?i)((?:https?|all)_proxy["']?\s*[:=]\s*)[^\s@"']+@`), `${1}***@`},
+	{hasRun(16, func(c byte) bool { return isUpper(c) || isDigit(c) }), pattern.New(`\b(A[A-Z]{3})[A-Z0-9]{12,}\b`), `${1}***`},
+	{has("hardware id"), pattern.New(`(?i)(the hardware id) \([^)]*\)(.*?)\([^)]*\)`), `${1} (***)${2}(***)`},
+	{hasRun(32, func(c byte) bool { return isDigit(c) || c|0x20 >= 'a' && c|0x20 <= 'f' }), pattern.New(`(?i)\b[0-9a-f]{32}\b`), `***`},
+	{has("basic ", "bearer "), pattern.New(`(?i)\b(basic|bearer) [A-Za-z0-9+/=._~-]*[A-Z0-9=+/][A-Za-z0-9+/=._~-]{7,}`), `${1} ***`},
+	{has("signature", "token", "secret", "activationcode", "passw"), pattern.New(`(?i)((?:signature|security-token|sessiontoken|session_token|secretaccesskey|secret_access_key|secret access key|activationcode|tokenvalue|password|passwd)(?:\\*["'])?\s*[:=>]\s*(?:\\*["'])?)[^\s"'&,;]+`), `${1}***`},
+	{hasRun(100, func(c byte) bool { return isLetter(c) || isDigit(c) || c == '+' || c == '/' }), pattern.New(`\b[A-Za-z0-9+/]{100,}={0,2}`), `***`},
+}
+
+// has tells of a text whether one of some words, in small letters, is in it in any case. To
+// an expression without regard to case the long s is an s.
+func has(words ...string) func(s string) bool {
+	return func(s string) bool {
+		s = strings.ReplaceAll(strings.ToLower(s), "ſ", "s")
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, w) })
+	}
+}
+
+// hasRun tells of a text whether so many such bytes follow each other in it.
+func hasRun(least int, is func(c byte) bool) func(s string) bool {
+	return func(s string) bool {
+		n := 0
+		for i := range len(s) {
+			if n++; !is(s[i]) {
+				n = 0
+			}
+			if n == least {
+				return true
+			}
+		}
+		return false
+	}
 }
 
 // scrub removes secrets and machine ids from text of the log.
 func scrub(s string) string {
 	for _, x := range scrubs {
-		s = x.re.ReplaceAllString(s, x.with)
+		if x.may(s) {
+			s = x.re.ReplaceAllString(s, x.with)
+		}
 	}
 	return s
 }
 
 var (
-	tagRE    = pattern.New(`<(?:Code>)?([A-Z][A-Za-z]{3,60}(?:Exception|Denied|Request))`)
-	actionRE = pattern.New(`not authorized to perform: ([a-z0-9-]{1,40}:[A-Za-z0-9*]{1,80})`)
-	messRE   = pattern.New(`(?s)<[Mm]essage>(.*?)</[Mm]essage>`)
-	tailRE   = pattern.New(`(?i)[\s,]+(status code: \d|request id: |RequestID: )`)
+	tagRE  = pattern.New(`<(?:Code>)?([A-Z][A-Za-z]{3,60}(?:Exception|Denied|Request))`)
+	messRE = pattern.New(`(?s)<[Mm]essage>(.*?)</[Mm]essage>`)
+	tailRE = pattern.New(`(?i)[\s,]+(status code: \d|request id: |RequestID: )`)
 )
 
 // notCodes are words before a colon that are no error codes of AWS; the code
@@ -84,56 +115,77 @@ var notCodes = map[string]bool{
 	"SSM": true, "StatusCode": true, "RequestID": true, "HostID": true,
 }
 
-// parseRefusal reads an AWS error that a log entry quotes: its code, the action
-// it names and its message without request id. ok is false when it quotes none.
-func parseRefusal(text string) (r facts.Refusal, ok bool) {
-	q, ok := quoteRefusal(text)
-	if !ok {
-		return r, false
-	}
-	return q.parse(), true
-}
-
-// quote is an AWS error as an entry quotes it, not yet parsed: of the thousands
-// in a full log only the latest of each kind is.
+// quote is an entry that quotes an AWS error, not yet parsed: of the thousands in a full
+// log only the latest of each kind is.
 type quote struct {
-	code, action, message string
-	text                  string // all of the entry
+	code, action string
+	text         []byte // all of the entry
 
 	at    time.Time
 	match string // signature
 	file  string
 }
 
-func saysUnauthorized(text string) bool {
-	return strings.Contains(strings.ToLower(text), fragUnauth)
+func saysUnauthorized(text []byte) bool {
+	return bytes.Contains(bytes.ToLower(text), []byte(fragUnauth))
 }
 
-// quoteRefusal finds the error that an entry quotes.
-func quoteRefusal(text string) (q quote, ok bool) {
-	code, message := quotedError(text)
-	action := ""
-	if m := actionRE.FindStringSubmatch(text); m != nil {
-		action = m[1]
-		if code == "" {
-			at := strings.Index(text, m[0])
-			if who := strings.LastIndex(text[:at], "User: "); who >= 0 {
-				at = who // the sentence begins with whom it is about
-			}
-			code, message = "AccessDeniedException", text[at:]
+// quoted is the error that an entry quotes, in parts of that entry.
+type quoted struct{ code, action, message []byte }
+
+var accessDenied = []byte("AccessDeniedException")
+
+// quotedIn finds the error that an entry quotes.
+func quotedIn(text []byte) (q quoted, ok bool) {
+	q.code, q.message = quotedError(text)
+	action, at := actionIn(text)
+	if q.action = action; len(action) > 0 && len(q.code) == 0 {
+		if who := bytes.LastIndex(text[:at], []byte("User: ")); who >= 0 {
+			at = who // the sentence begins with whom it is about
 		}
+		q.code, q.message = accessDenied, text[at:]
 	}
-	if code == "" {
+	if len(q.code) == 0 {
 		if !saysUnauthorized(text) {
 			return q, false
 		}
-		message = text
+		q.message = text
 	}
-	return quote{code: code, action: action, message: message, text: text}, true
+	return q, true
+}
+
+// actionIn is the action that a refusal names, and where the words before it begin.
+func actionIn(text []byte) (action []byte, at int) {
+	before := []byte("not authorized to perform: ")
+	for from := 0; ; {
+		i := bytes.Index(text[from:], before)
+		if i < 0 {
+			return nil, 0
+		}
+		at, from = from+i, from+i+len(before)
+		rest := text[from:]
+		service := span(rest, 41, func(c byte) bool { return isSmall(c) || isDigit(c) || c == '-' })
+		if service == 0 || service > 40 || service == len(rest) || rest[service] != ':' {
+			continue
+		}
+		if n := span(rest[service+1:], 80, func(c byte) bool { return isLetter(c) || isDigit(c) || c == '*' }); n > 0 {
+			return rest[:service+1+n], at
+		}
+	}
+}
+
+// span is how many bytes text begins with that are such, at most so many.
+func span(text []byte, most int, is func(byte) bool) int {
+	n := 0
+	for n < len(text) && n < most && is(text[n]) {
+		n++
+	}
+	return n
 }
 
 func (q quote) parse() facts.Refusal {
-	message := q.message
+	in, _ := quotedIn(q.text)
+	message := string(in.message)
 	if i := tailRE.FindStringIndex(message); i != nil {
 		message = message[:i[0]]
 	}
@@ -145,24 +197,24 @@ func (q quote) parse() facts.Refusal {
 }
 
 // quotedError is the code and the message of the first AWS error in an entry.
-func quotedError(text string) (code, message string) {
+func quotedError(text []byte) (code, message []byte) {
 	for start, at := range codes(text) {
 		c := text[start:at]
 		// Those that end so are of the SDK, but for EC2RoleRequestError, and
 		// InternalServerError and InternalError, which are codes of services.
-		if notCodes[c] || strings.HasSuffix(c, "Error") && !strings.HasPrefix(c, "EC2Role") && !strings.HasPrefix(c, "Internal") {
+		if notCodes[string(c)] || bytes.HasSuffix(c, []byte("Error")) && !bytes.HasPrefix(c, []byte("EC2Role")) && !bytes.HasPrefix(c, []byte("Internal")) {
 			continue
 		}
 		code, message = c, text[at+len(": "):]
 		break
 	}
-	if code == "" {
-		if m := tagRE.FindStringSubmatch(text); m != nil {
+	if len(code) == 0 {
+		if m := tagRE.FindSubmatch(text); m != nil {
 			code, message = m[1], text
 		}
 	}
-	if strings.Contains(text, "essage>") {
-		if m := messRE.FindStringSubmatch(text); m != nil {
+	if bytes.Contains(text, []byte("essage>")) {
+		if m := messRE.FindSubmatch(text); m != nil {
 			message = m[1]
 		}
 	}
@@ -175,11 +227,11 @@ const maxCodes = 8
 // codes yields where words of the form of a code begin and end that a colon and a blank
 // follow: ThrottlingException, or Client.UnauthorizedOperation. It is what a full log is
 // read with, where an expression would take most of the time.
-func codes(text string) func(yield func(start, end int) bool) {
+func codes(text []byte) func(yield func(start, end int) bool) {
 	return func(yield func(start, end int) bool) {
 		n := 0
 		for at := 0; n < maxCodes; at++ {
-			i := strings.Index(text[at:], ": ")
+			i := bytes.Index(text[at:], []byte(": "))
 			if i < 0 {
 				return
 			}
@@ -190,7 +242,7 @@ func codes(text string) func(yield func(start, end int) bool) {
 					start = s
 				}
 			}
-			if !isCode(text, start, at) && !(start < at && strings.IndexByte(text[start:at], '.') > 0) {
+			if !isCode(text, start, at) && !(start < at && bytes.IndexByte(text[start:at], '.') > 0) {
 				continue
 			}
 			if n++; !yield(start, at) {
@@ -204,7 +256,7 @@ func codes(text string) func(yield func(start, end int) bool) {
 const maxCode = 61
 
 // wordStart is where the letters before the end begin, not too far back.
-func wordStart(text string, end int) int {
+func wordStart(text []byte, end int) int {
 	start := end
 	for start > 0 && end-start <= maxCode && isLetter(text[start-1]) {
 		start--
@@ -213,7 +265,7 @@ func wordStart(text string, end int) int {
 }
 
 // isCode reports whether text[start:end], which is of letters, is a word of the form of a code.
-func isCode(text string, start, end int) bool {
+func isCode(text []byte, start, end int) bool {
 	if n := end - start; n < 3 || n > maxCode || !isUpper(text[start]) {
 		return false
 	}
@@ -221,7 +273,11 @@ func isCode(text string, start, end int) bool {
 		return true
 	}
 	b := text[start-1]
-	return !isLetter(b) && b != '_' && (b < '0' || b > '9')
+	return !isLetter(b) && b != '_' && !isDigit(b)
 }
 
 func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
+
+func isSmall(c byte) bool { return c >= 'a' && c <= 'z' }
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }

@@ -46,11 +46,11 @@ func levelOf(entry []byte) string {
 }
 
 // unexplained notes a warning or error that no row of the tables knows.
-func (s *logScan) unexplained(level string, at time.Time, text string) {
+func (s *logScan) unexplained(level string, at time.Time, text []byte) {
 	if at.Before(s.now.Add(-unknownWindow)) || s.known(at).IsZero() {
 		return
 	}
-	s.shape = shapeOf(s.shape[:0], text[len(level):])
+	s.shape = shapeOf(s.shape[:0], string(text[len(level):min(len(text), len(level)+shapeRead)]))
 	c := s.shapes[string(s.shape)]
 	if c == nil {
 		if len(s.shapes) >= maxShapes {
