@@ -23,7 +23,6 @@ type step struct {
 
 // plan lists the sources. A new one is one line here.
 func plan(w Waves) []step {
-	local := []string{"host", "agent", "registration", "credentials", "log", "uses", "ecs"}
 	steps := []step{
 		{opsys.Source{}, nil}, {install.Source{}, nil}, {registration.Source{}, nil}, {registration.Credentials{}, nil}, {agentlog.Source{}, nil}, {install.Uses{}, []string{"agent"}}, {ecs.Source{}, nil},
 		{imds.Source{}, nil},
@@ -38,7 +37,7 @@ func plan(w Waves) []step {
 		return steps
 	}
 	identity := step{awsapi.Identities{}, []string{"host", "registration", "credentials"}}
-	return append(steps, identity, step{awsapi.Permissions{}, append(local, "imds", "work", "network", "imds-proxy", "identity")})
+	return append(steps, identity, step{awsapi.Permissions{}, []string{"host", "registration", "credentials", "log", "ecs", "network"}})
 }
 
 // Sources are the names of all sources, in the order of a report.

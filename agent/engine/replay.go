@@ -24,14 +24,20 @@ var fromNetwork = map[string]func(to, from *facts.Facts){
 	awsapi.Permissions{}.Name(): func(to, from *facts.Facts) { to.Permissions = from.Permissions },
 }
 
+// sameSection are sources that fill a section after another has.
+var sameSection = map[string]string{
+	imds.ViaProxy{}.Name():      imds.Source{}.Name(),
+	awsapi.Permissions{}.Name(): awsapi.Identities{}.Name(),
+}
+
 // replayed makes the sources of the network give what was recorded. Each fills a whole
 // section, so that the one of which another fills a part ends before that one begins.
 func replayed(steps []step, recorded *facts.Facts) {
 	for i, s := range steps {
 		if fill, ok := fromNetwork[s.Name()]; ok {
 			steps[i].Source = replay{s.Source, fill, recorded}
-			if s.Name() == (imds.ViaProxy{}).Name() {
-				steps[i].after = append(slices.Clone(s.after), imds.Source{}.Name())
+			if first := sameSection[s.Name()]; first != "" {
+				steps[i].after = append(slices.Clone(s.after), first)
 			}
 		}
 	}

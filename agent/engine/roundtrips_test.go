@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"strings"
@@ -89,18 +90,20 @@ func TestRoundTrips(t *testing.T) {
 		rtt   time.Duration
 		do    func(n *gathertest.Network)
 		most  time.Duration
-		reads int // of rights
+		reads int           // of rights
+		slow  time.Duration // that the service manager takes to answer
 	}{
-		{"healthy", config, rtt, nil, 8 * rtt, 3},
-		{"nothing names the Region before metadata", nil, rtt, nil, 12 * rtt, 3},
-		{"metadata names another Region", other, rtt, nil, 12 * rtt, 3},
-		{"near", config, 0, nil, 0, 3},
-		{"metadata is dropped", config, 0, silent("imds"), time.Second, 0},
-		{"ssm is dropped", config, 0, silent("ssm"), time.Second, 0},
-		{"sts is dropped", config, 0, silent("sts"), time.Second, 3},
-		{"one that a feature needs is dropped", config, 0, silent("kms"), time.Second, 3},
-		{"all are dropped", config, 0, silent("imds", "ssm", "ssmmessages", "ec2messages", "sts", "s3", "kms", "logs", "monitoring"), time.Second, 0},
-		{"the resolver is", config, 0, func(n *gathertest.Network) { n.SilentDNS[""], n.SilentDNS["169.254.169.253"] = true, true }, time.Second, 0},
+		{"healthy", config, rtt, nil, 8 * rtt, 3, 0},
+		{"the service manager is slow", config, rtt, nil, 10 * rtt, 3, 10 * rtt},
+		{"nothing names the Region before metadata", nil, rtt, nil, 12 * rtt, 3, 0},
+		{"metadata names another Region", other, rtt, nil, 12 * rtt, 3, 0},
+		{"near", config, 0, nil, 0, 3, 0},
+		{"metadata is dropped", config, 0, silent("imds"), time.Second, 0, 0},
+		{"ssm is dropped", config, 0, silent("ssm"), time.Second, 0, 0},
+		{"sts is dropped", config, 0, silent("sts"), time.Second, 3, 0},
+		{"one that a feature needs is dropped", config, 0, silent("kms"), time.Second, 3, 0},
+		{"all are dropped", config, 0, silent("imds", "ssm", "ssmmessages", "ec2messages", "sts", "s3", "kms", "logs", "monitoring"), time.Second, 0, 0},
+		{"the resolver is", config, 0, func(n *gathertest.Network) { n.SilentDNS[""], n.SilentDNS["169.254.169.253"] = true, true }, time.Second, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -114,6 +117,14 @@ func TestRoundTrips(t *testing.T) {
 				env.Now, env.Dial, env.Lookup, env.RootCAs = time.Now, far.Dial, far.Lookup, ca.Pem()
 				env.SourceAddr = func(string) string { return gathertest.FakeSource }
 				env.IMDS, env.IMDS6, env.UserAgent, env.Memory = "http://169.254.169.254", "http://[fd00:ec2::254]", "ssm-doctor/test", &gather.Memory{}
+				if c.slow > 0 {
+					env.Exec = func(_ context.Context, name string, _ ...string) ([]byte, error) {
+						if name == "systemctl" {
+							time.Sleep(c.slow)
+						}
+						return nil, gather.ErrNoProgram
+					}
+				}
 				start := time.Now()
 				f := Collect(t.Context(), env, Options{})
 				if took := time.Since(start); took > c.most {

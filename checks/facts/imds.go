@@ -34,6 +34,13 @@ type IMDS struct {
 	IdentityRole Seen[Role]    `json:"identity_role"` // identity-credentials/ec2/security-credentials/ec2-instance
 }
 
+// Direct is what was asked without a proxy.
+func (i *IMDS) Direct() IMDS {
+	return IMDS{Token: i.Token, Bare: i.Bare, IPv6: i.IPv6, V1Allowed: i.V1Allowed, IdentitySeconds: i.IdentitySeconds, RoleSeconds: i.RoleSeconds,
+		InstanceID: i.InstanceID, Region: i.Region, Account: i.Account, Partition: i.Partition, VPC: i.VPC, Image: i.Image, InstanceType: i.InstanceType,
+		Profile: i.Profile, Role: i.Role, IdentityRole: i.IdentityRole}
+}
+
 // Exchange is one metadata request and how it ended.
 type Exchange struct {
 	Status      int     `json:"status"` // HTTP status; 0: no answer

@@ -26,8 +26,8 @@ var (
 	nodeName   = pattern.New(`^m?i-[0-9a-f]{8,17}$`)
 )
 
-// Permissions sends harmless reads with the identity in use. It reads the sections
-// of all earlier waves.
+// Permissions sends harmless reads with the identity in use. It reads the sections of
+// all earlier waves, but waits for no more of them than it needs to begin.
 type Permissions struct{}
 
 func (Permissions) Name() string { return "permissions" }
@@ -45,6 +45,16 @@ func (Permissions) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) 
 		notSent(p, facts.Unknown[[]facts.Permission]("no Region is known", ""))
 		return nil
 	}
+	early := ahead(ctx, run, f)
+	for _, source := range []string{"agent", "uses", "imds", "work", "imds-proxy", "identity"} {
+		run.Await(context.WithoutCancel(ctx), source) // each ends, by its deadlines or by ctx
+	}
+	if p.Calls == nil {
+		p.Calls = map[string]int{}
+	}
+	for _, o := range early.orders {
+		p.Calls[o.action]++
+	}
 	c := newCaller(run, f)
 	c.node = node.Of(f)
 	k, held := c.mayAsk(run)
@@ -53,18 +63,70 @@ func (Permissions) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) 
 		notSent(p, held)
 		return nil
 	}
-	if p.Calls == nil {
-		p.Calls = map[string]int{}
-	}
-	ctx, done := run.Signing(ctx)
-	defer done()
 	defer c.hangUp()
-	answers := c.askAll(ctx, c.rows(), k)
+	rows := c.rows()
+	answers := early.answers
+	if orders := c.orders(rows); early.keys != k || !slices.Equal(early.orders, orders) {
+		for _, o := range orders {
+			p.Calls[o.action]++
+		}
+		answers = c.askAll(ctx, rows, k)
+	}
+	for i := range answers {
+		answers[i].Identity, answers[i].Principal = c.node.Credentials.Source, c.principal(c.node.Credentials.Source)
+	}
 	if slices.Contains(run.Probes, "simulator") {
+		ctx, done := run.Signing(ctx)
+		defer done()
 		answers = append(answers, c.simulate(ctx, c.node.Credentials.Source, k)...)
 	}
 	p.Actions = facts.Known(answers, "")
 	return nil
+}
+
+// order is what is sent of a row: where, and what. Equal ones have the same answer.
+type order struct{ action, host, path, body string }
+
+func (c *caller) orders(rows []row) []order {
+	fill := c.filler()
+	var out []order
+	for _, r := range rows {
+		out = append(out, order{r.action, c.host(r), fill(r.path), fill(r.body)})
+	}
+	return out
+}
+
+// reads are requests that were sent before all was known, and their answers.
+type reads struct {
+	keys    gather.Keys
+	orders  []order
+	answers []facts.Permission
+}
+
+// ahead sends the reads of every run as soon as it is known who signs them: by a
+// registration, or by what the agent stored, before the metadata service has answered,
+// else before all is known of the agent, whose manager may be slow to answer. Its caller
+// compares what they went by with what is known in the end.
+func ahead(ctx context.Context, run *gather.Run, f *facts.Facts) (out reads) {
+	if len(run.Probes) > 0 {
+		return out // those go by traces of features that were used
+	}
+	known := &facts.Facts{CollectedAt: f.CollectedAt, Root: f.Root, Host: f.Host, Registration: f.Registration, Credentials: f.Credentials, Network: f.Network, Log: f.Log, ECS: f.ECS}
+	known.Agent.Config = run.Config(ctx, f)
+	c := newCaller(run, known)
+	c.node = node.Of(known)
+	k, held := c.mayAsk(run)
+	if held.Unknown() && run.Hold == "" && run.Await(ctx, "imds") {
+		known.IMDS = f.IMDS.Direct() // the proxy may still be being asked
+		c.node = node.Of(known)
+		k, held = c.mayAsk(run)
+	}
+	if held.Unknown() {
+		return out
+	}
+	defer c.hangUp()
+	rows := c.rows()
+	return reads{k, c.orders(rows), c.askAll(ctx, rows, k)}
 }
 
 // notSent says why no read was sent, unless answers of an earlier run are kept.
@@ -114,8 +176,10 @@ const (
 	turn = 150 * time.Millisecond
 )
 
-// askAll sends rows, some at a time, and counts them.
+// askAll sends rows, some at a time.
 func (c *caller) askAll(ctx context.Context, rows []row, k gather.Keys) []facts.Permission {
+	ctx, done := c.run.Signing(ctx)
+	defer done()
 	fill := c.filler()
 	out := make([][]facts.Permission, len(rows))
 	var wg gather.Workers
@@ -132,7 +196,7 @@ func (c *caller) askAll(ctx context.Context, rows []row, k gather.Keys) []facts.
 						<-slots
 						close(answered)
 					}()
-					out[i] = c.ask(ctx, rows[i], c.node.Credentials.Source, k, fill)
+					out[i] = c.ask(ctx, rows[i], k, fill)
 				})
 				timer := time.NewTimer(turn)
 				select {
@@ -145,9 +209,6 @@ func (c *caller) askAll(ctx context.Context, rows []row, k gather.Keys) []facts.
 		})
 	}
 	wg.Wait()
-	for _, r := range rows {
-		c.f.Permissions.Calls[r.action]++
-	}
 	return slices.Concat(out...)
 }
 
@@ -187,9 +248,9 @@ func document(goos string) string {
 
 // ask sends one row and reads what the answer proves. A refusal that names
 // another action proves something of that one.
-func (c *caller) ask(ctx context.Context, r row, source string, k gather.Keys, fill func(string) string) []facts.Permission {
+func (c *caller) ask(ctx context.Context, r row, k gather.Keys, fill func(string) string) []facts.Permission {
 	rep := c.signAndSend(ctx, r, k, fill)
-	out := facts.Permission{Action: r.action, Identity: source, Principal: c.principal(source), Resource: fill(r.resource), Invented: r.invented, From: r.service + ":" + r.action[strings.Index(r.action, ":")+1:], At: rep.at}
+	out := facts.Permission{Action: r.action, Resource: fill(r.resource), Invented: r.invented, From: r.service + ":" + r.action[strings.Index(r.action, ":")+1:], At: rep.at}
 	switch {
 	case rep.network != nil:
 		out.Verdict, out.Message = facts.Unreachable, gather.Why(rep.network)
