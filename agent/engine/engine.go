@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -103,6 +104,14 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 	}
 	if o.Progress != nil {
 		o.Progress(slices.Clone(waiting), done, len(steps))
+	}
+	for _, s := range steps {
+		if b, ok := s.Source.(interface {
+			Begin(context.Context, *gather.Run)
+		}); ok {
+			b.Begin(ctx, run)
+			runtime.Gosched() // what it began goes on until its program runs
+		}
 	}
 	for i, s := range steps {
 		wg.Go(func() {

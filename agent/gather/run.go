@@ -127,31 +127,15 @@ type question struct {
 	panicked *Panic
 }
 
+// BeginOnce begins to ask a question that Once will be asked, and does not wait.
+func (r *Run) BeginOnce(ctx context.Context, key string, ask func(context.Context) any) {
+	r.question(ctx, key, ask)
+}
+
 // Once asks a question once in a run, whoever wants the answer. It is asked to its end, also
 // when who asked first no longer wants to know: others would have waited in vain.
 func (r *Run) Once(ctx context.Context, key string, ask func(context.Context) any) any {
-	r.mu.Lock()
-	q := r.asked[key]
-	if q == nil {
-		q = &question{done: make(chan struct{})}
-		var whole context.Context
-		whole, q.give = context.WithCancel(context.WithoutCancel(ctx))
-		r.asked[key] = q
-		go func() {
-			defer func() {
-				if v := recover(); v != nil {
-					var ok bool
-					if q.panicked, ok = v.(*Panic); !ok { // of workers that ask had
-						q.panicked = &Panic{v, debug.Stack()}
-					}
-				}
-				q.give()
-				close(q.done)
-			}()
-			q.answer = ask(whole)
-		}()
-	}
-	r.mu.Unlock()
+	q := r.question(ctx, key, ask)
 	select {
 	case <-q.done:
 		if q.panicked != nil {
@@ -161,6 +145,33 @@ func (r *Run) Once(ctx context.Context, key string, ask func(context.Context) an
 	case <-ctx.Done():
 		return ask(ctx)
 	}
+}
+
+func (r *Run) question(ctx context.Context, key string, ask func(context.Context) any) *question {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	q := r.asked[key]
+	if q != nil {
+		return q
+	}
+	q = &question{done: make(chan struct{})}
+	var whole context.Context
+	whole, q.give = context.WithCancel(context.WithoutCancel(ctx))
+	r.asked[key] = q
+	go func() {
+		defer func() {
+			if v := recover(); v != nil {
+				var ok bool
+				if q.panicked, ok = v.(*Panic); !ok { // of workers that ask had
+					q.panicked = &Panic{v, debug.Stack()}
+				}
+			}
+			q.give()
+			close(q.done)
+		}()
+		q.answer = ask(whole)
+	}()
+	return q
 }
 
 // privileged reports whether this process is known to have root rights.

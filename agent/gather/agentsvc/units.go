@@ -24,7 +24,21 @@ func unitsOf(fsys gather.FileSystem) []string {
 	if gather.IsBottlerocket(fsys) {
 		return []string{gather.BottlerocketUnit}
 	}
+	if !snaps(fsys) {
+		return unitNames[:1]
+	}
 	return unitNames
+}
+
+// snaps reports whether a host may have snaps: it has a place for them, or a unit of the
+// agent's. Without, systemd needs not look for that unit, and tells nothing of it.
+func snaps(fsys gather.FileSystem) bool {
+	for _, place := range []string{"snap", "var/lib/snapd"} {
+		if _, err := fsys.Stat(place); !gather.Missing(err) {
+			return true
+		}
+	}
+	return len(unitFiles(fsys, unitNames[1])) > 0
 }
 
 // unitDirs are systemd's directories, the most binding first.
@@ -35,8 +49,32 @@ const unitProperties = "Id,LoadState,ActiveState,SubState,UnitFileState,Result,E
 	"RestartPreventExitStatus,ActiveEnterTimestamp,InactiveEnterTimestamp,ExecMainStartTimestamp,ExecMainExitTimestamp," +
 	"ExecMainCode,Restart,LoadError,WantedBy,RequiredBy,UpheldBy,TriggeredBy,ConditionResult,ConditionTimestamp,MemoryMax,MemoryLimit,OOMPolicy"
 
-// Units asks the service manager for itself and for the agent's units.
-func Units(ctx context.Context, env *gather.Env) (manager facts.Seen[string], units facts.Seen[[]facts.Unit]) {
+// Units is what the service manager says of itself and of the agent's units. It is asked
+// once in a run.
+func Units(ctx context.Context, run *gather.Run) (manager facts.Seen[string], units facts.Seen[[]facts.Unit]) {
+	a := run.Once(ctx, unitsKey, unitsOfManager(run)).(managed)
+	return a.manager, a.units
+}
+
+// AskUnits begins to ask, and does not wait.
+func AskUnits(ctx context.Context, run *gather.Run) { run.BeginOnce(ctx, unitsKey, unitsOfManager(run)) }
+
+const unitsKey = "units"
+
+// managed is what Units says.
+type managed struct {
+	manager facts.Seen[string]
+	units   facts.Seen[[]facts.Unit]
+}
+
+func unitsOfManager(run *gather.Run) func(context.Context) any {
+	return func(ctx context.Context) any {
+		manager, units := askUnits(ctx, run.Env)
+		return managed{manager, units}
+	}
+}
+
+func askUnits(ctx context.Context, env *gather.Env) (manager facts.Seen[string], units facts.Seen[[]facts.Unit]) {
 	switch {
 	case env.GOOS == "windows" && env.Windows != nil:
 		return windowsUnits(env)

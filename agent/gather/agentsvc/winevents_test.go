@@ -117,7 +117,7 @@ func TestWindowsNotes(t *testing.T) {
 	ask := func() (facts.Seen[[]facts.SystemNote], facts.Unit) {
 		env := gathertest.WindowsEnv(t, w, nil, map[string]string{"SystemDrive": "C:"})
 		env.Live = true
-		_, units := Units(t.Context(), env)
+		_, units := Units(t.Context(), env.Begin())
 		notes := Notes(t.Context(), env, units, Processes(t.Context(), env))
 		return notes, WithTimes(units, notes).Value[0]
 	}
@@ -189,7 +189,7 @@ func TestWindowsRestarts(t *testing.T) {
 			}
 			env := gathertest.WindowsEnv(t, w, nil, map[string]string{"SystemDrive": "C:"})
 			env.Live = true
-			_, units := Units(t.Context(), env)
+			_, units := Units(t.Context(), env.Begin())
 			if u := WithTimes(units, Notes(t.Context(), env, units, Processes(t.Context(), env))).Value[0]; u.Restarts != c.want {
 				t.Errorf("%s: %d restarts, want %d", u.Active, u.Restarts, c.want)
 			}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"path"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -28,19 +27,21 @@ func (Source) Reset(f *facts.Facts) {
 	f.Agent = facts.Agent{Uses: f.Agent.Uses, Output: f.Agent.Output}
 }
 
+// Begin asks the service manager, which answers slowest of all, before any source begins.
+func (Source) Begin(ctx context.Context, run *gather.Run) { agentsvc.AskUnits(ctx, run) }
+
 func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error {
 	env := run.Env
 	a := &f.Agent
 
-	// Other programs answer slowest: they are asked first, beside the files.
+	// Other programs answer slowly: they are asked beside the files.
 	var manager facts.Seen[string]
 	var units facts.Seen[[]facts.Unit]
 	var installed facts.Seen[[]facts.Installation]
 	var update facts.Update
 	var channel facts.Seen[[]facts.Socket]
 	var wg gather.Workers
-	wg.Go(func() { manager, units = agentsvc.Units(ctx, env) })
-	runtime.Gosched() // that one goes on until its program runs
+	wg.Go(func() { manager, units = agentsvc.Units(ctx, run) })
 	wg.Go(func() {
 		var keys facts.Seen[[]facts.SigningKey]
 		installed, keys = installations(ctx, env)
