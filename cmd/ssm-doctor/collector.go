@@ -15,7 +15,7 @@ const (
 	// on a healthy host takes in all, less than what is allowed at the peak of one that reads
 	// a log full of errors. Without it, a quarter of a short run's processor time is spent on
 	// marking what is in use anyway. GOMEMLIMIT wins.
-	firstCollection = 16 << 20
+	firstCollection = 13 << 20
 )
 
 var usual sync.Once
