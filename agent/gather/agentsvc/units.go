@@ -57,7 +57,9 @@ func Units(ctx context.Context, run *gather.Run) (manager facts.Seen[string], un
 }
 
 // AskUnits begins to ask, and does not wait.
-func AskUnits(ctx context.Context, run *gather.Run) { run.BeginOnce(ctx, unitsKey, unitsOfManager(run)) }
+func AskUnits(ctx context.Context, run *gather.Run) {
+	run.BeginOnce(ctx, unitsKey, unitsOfManager(run))
+}
 
 const unitsKey = "units"
 
