@@ -38,6 +38,9 @@ func denial(n *node.Node, r node.Refusal, missing string) Finding {
 		fd = fd.with("actions", causes.ActionList(lacks), "lacks", known)
 	}
 	toChannel := serviceOf(action) == "ssm" && !slices.ContainsFunc(lacks, isOfChannel) && !passes(n, "ssmmessages")
+	if d.Layer == iam.LayerRCP {
+		fd = fd.with("policytype", "RESOURCE_CONTROL_POLICY")
+	}
 	return fd.sawAt(action, "denied: "+text.Cut(r.Text, 400), r.From, r.At).fix(ofSessions(n, r.At, action, fd.Cause, undoDenial(d, policy != "", toChannel))...).
 		with("policyid", policy, "action", action, "role", n.RoleOf(r), "resource", grantedOn(action, r.Resource), "policy", r.PolicyARN, "service", serviceOf(action))
 }

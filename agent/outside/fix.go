@@ -123,6 +123,9 @@ func (v *View) changePolicy(p report.Permission, role string, explicit bool, i i
 	service, _, _ := strings.Cut(p.Action, ":")
 	values := causes.Values{"region": v.File.Region, "account": v.Account, "partition": v.Partition, "role": role, "action": p.Action, "service": service, "vpc": i.VpcId,
 		"actions": causes.ActionList(actions), "lacks": strings.Join(actions, ", ")}
+	if p.Layer == iam.LayerRCP {
+		values["policytype"] = "RESOURCE_CONTROL_POLICY"
+	}
 	endpoint := v.endpointOf(i, service).VpcEndpointId
 	var out []report.Step
 	for _, s := range list {

@@ -5,79 +5,105 @@ import (
 	"strings"
 
 	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/pattern"
 )
 
 // reBlank is a word of a command that a reader replaces.
-var reBlank = pattern.New(`(?:^|[^A-Za-z0-9_$%{-])([A-Z][A-Z0-9]*(?:[_-][A-Z0-9]+)+|REGION|ENDPOINT|ACTION|CLUSTER|ADDRESS|RESOLVER|GATEWAY|INTERFACE|IMAGE|PROXY|PORT|PACKAGE|VERSION|ISSUER|MOUNT|NAME|SERVICE|CONNECTION|KEY)\b`)
+var reBlank = pattern.New(`(?:^|[^A-Za-z0-9_$%{-])([A-Z][A-Z0-9]*(?:[_-][A-Z0-9]+)+|REGION|ENDPOINT|ACTION|CLUSTER|ADDRESS|RESOLVER|GATEWAY|INTERFACE|IMAGE|PROXY|PORT|PACKAGE|VERSION|ISSUER|MOUNT|NAME|SERVICE|CONNECTION|PATH|KEY)\b`)
 
-// blanks are the words of commands that a reader replaces, with what goes there and
-// where to find it.
+// blanks are the words of commands that a reader replaces, with what goes there and the
+// command that prints it.
 var blanks = map[string]string{
-	"ACCOUNT_ID":        "the account (`aws sts get-caller-identity`)",
-	"ACTION":            "the action that was refused",
+	"ACCOUNT_ID":        "the account (`aws sts get-caller-identity --query Account --output text`)",
+	"ACTION":            "the action that was refused (`ssm-doctor permissions`)",
 	"ACTIVATION_CODE":   "printed by create-activation",
 	"ACTIVATION_ID":     "printed by create-activation",
-	"ADDRESS":           "the IP address (`--no-redact` shows it)",
-	"BUCKET_NAME":       "the S3 bucket of the association or of Session Manager's preferences",
-	"CLUSTER":           "the ECS cluster (`aws ecs list-clusters`)",
+	"ADDRESS":           "the IP address (`ssm-doctor check -v --no-redact`)",
+	"BUCKET_NAME":       "the S3 bucket of the command, or of Session Manager's preferences (" + preference("s3BucketName") + ")",
+	"CALLER_ROLE":       "the role of who starts the session (`aws sts get-caller-identity --query Arn --output text`)",
+	"CLUSTER":           "the ECS cluster (`aws ecs list-clusters --region REGION --query clusterArns --output text`)",
+	"CONNECTION":        "that of the device (`nmcli -g GENERAL.CONNECTION device show INTERFACE`)",
+	"EC2_ROLE_NAME":     "a role that ec2.amazonaws.com may assume (`aws iam list-roles --query \"Roles[?contains(to_string(@),'ec2.amazonaws.com')].RoleName\" --output text`)",
 	"ENDPOINT":          "a name such as ssm.REGION.amazonaws.com",
-	"GATEWAY":           "the router of the subnet (`ip route show default`); in a VPC the first address of the subnet",
-	"HOST_NAME":         "the name of the host",
-	"IMAGE":             "the container image",
-	"INSTANCE_ID":       "the instance (`aws ec2 describe-instances --region REGION --query 'Reservations[].Instances[].[InstanceId,PrivateIpAddress]'`)",
-	"INTERFACE":         "the network device (`ip link`)",
-	"ISSUER":            "the issuer of the certificate",
-	"KEY_ID":            "the KMS key (`aws kms list-aliases`)",
-	"KEY_ARN":           "the KMS key (`aws kms list-keys`)",
-	"NAT_GATEWAY_ID":    "one of the VPC (`aws ec2 describe-nat-gateways --query '*[].[NatGatewayId,VpcId]'`)",
-	"NEW_TASK_ID":       "the task that replaces this one (`aws ecs list-tasks --cluster CLUSTER`)",
-	"OTHER_ROLE_NAME":   "another role that ssm.amazonaws.com may assume (`aws iam list-roles --query '*[].RoleName'`)",
-	"ROUTE_TABLE_ID":    "that of the subnet (`aws ec2 describe-route-tables --query '*[].[RouteTableId,VpcId]'`)",
-	"RULE_NAME":         "the name that the command before prints",
-	"YOUR_ARN":          "your own role or user (`aws sts get-caller-identity`)",
-	"LOG_GROUP_NAME":    "the log group (`aws logs describe-log-groups`)",
+	"GATEWAY":           "the router of the subnet: in a VPC its first address (`ip -4 route show default`)",
+	"HOST_NAME":         "the name of the host (`hostname`)",
+	"IMAGE":             "the container image (`docker ps --format '{{.Image}}'`)",
+	"INSTANCE_ID":       "the instance (`aws ec2 describe-instances --region REGION --query 'Reservations[].Instances[].[InstanceId,PrivateIpAddress]' --output text`)",
+	"INTERFACE":         "the network device (`ip -br link`)",
+	"ISSUER":            "the issuer of the certificate (`ssm-doctor check -v --no-redact`)",
+	"KEY":               "the file of your public SSH key",
+	"KEY_ARN":           "the KMS key (`aws kms list-keys --region REGION --query 'Keys[].KeyArn' --output text`)",
+	"KEY_ID":            "the KMS key of Session Manager's preferences (" + preference("kmsKeyId") + ")",
+	"LOG_GROUP_NAME":    "the log group of Session Manager's preferences (" + preference("cloudWatchLogGroupName") + ")",
 	"MOUNT":             "the mount point (`df`)",
-	"NEW_SIZE_GIB":      "yours to choose, above the size that the same command prints",
-	"NO_PROXY_LIST":     "the exceptions in use",
-	"NODE_ID":           "the node (`aws ssm describe-instance-information --region REGION --query 'InstanceInformationList[].[InstanceId,IPAddress]'`)",
-	"PACKAGE":           "the package that was downloaded",
-	"POLICY_ARN":        "the policy (`aws iam list-attached-role-policies --role-name ROLE_NAME`)",
-	"POLICY_ID":         "the policy (`aws organizations list-policies-for-target --target-id ACCOUNT_ID --filter SERVICE_CONTROL_POLICY --query 'Policies[].[Id,Name]'`)",
+	"NAT_GATEWAY_ID":    "one of the VPC (`aws ec2 describe-nat-gateways --region REGION --filter Name=vpc-id,Values=VPC_ID Name=state,Values=available --query 'NatGateways[].NatGatewayId' --output text`)",
+	"NEW_SIZE_GIB":      "yours to choose, above what it is now (`aws ec2 describe-volumes --region REGION --volume-ids VOLUME_ID --query 'Volumes[].Size' --output text`)",
+	"NODE_ID":           "the node (`aws ssm describe-instance-information --region REGION --query 'InstanceInformationList[].[InstanceId,IPAddress]' --output text`)",
+	"NO_PROXY_LIST":     "the exceptions in use (`systemctl show amazon-ssm-agent -p Environment`)",
+	"OTHER_ROLE_NAME":   "another role that ssm.amazonaws.com may assume (" + rolesOfSSM + ")",
+	"PATH":              "the path of the file (`ssm-doctor check -v --no-redact`)",
+	"POLICY_ARN":        "the policy (`aws iam list-attached-role-policies --role-name ROLE_NAME --query 'AttachedPolicies[].PolicyArn' --output text`)",
+	"POLICY_ID":         "the id that the first step prints",
 	"POLICY_NAME":       "the name that the command before prints",
 	"PORT":              "the port of the proxy",
 	"PROFILE_NAME":      "one whose role has AmazonSSMManagedInstanceCore (`for r in $(aws iam list-entities-for-policy --policy-arn arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore --query 'PolicyRoles[].RoleName' --output text); do aws iam list-instance-profiles-for-role --role-name $r --query 'InstanceProfiles[].InstanceProfileName' --output text; done`)",
-	"PROXY_URL":         "the URL of the proxy with a login in it: user, colon, password and @ before its host",
 	"PROXY":             "the host name of the proxy, such as proxy.example",
+	"PROXY_URL":         "the URL of the proxy with a login in it: user, colon, password and @ before its host",
 	"REGION":            "the Region of the node, such as eu-central-1 (`aws configure get region` prints yours)",
-	"RESOLVER":          "a DNS server",
-	"RESOURCE_ARN":      "what was refused",
-	"RESOURCE_NAME":     "the name of the resource",
-	"ROLE_NAME":         "the role of the node (`aws ec2 describe-iam-instance-profile-associations --region REGION` names its profile; of a task: `aws ecs describe-task-definition --query taskDefinition.taskRoleArn`)",
-	"SECURITY_GROUP_ID": "that of this instance (`aws ec2 describe-instances --region REGION --instance-ids INSTANCE_ID --query 'Reservations[].Instances[].SecurityGroups'`)",
-	"SERVICE_ROLE_NAME": "a role that ssm.amazonaws.com may assume (`aws iam list-roles --path-prefix /service-role/ --query '*[].RoleName'`)",
-	"SUBNET_ID":         "that of this instance (`aws ec2 describe-instances --region REGION --instance-ids INSTANCE_ID --query 'Reservations[].Instances[].[SubnetId,VpcId]'`)",
-	"USER_NAME":         "the user that sessions run as",
-	"VERSION":           "the release",
-	"VOLUME_ID":         "that of this instance (`aws ec2 describe-volumes --region REGION --filters Name=attachment.instance-id,Values=INSTANCE_ID --query 'Volumes[].[VolumeId,Size]'`)",
-	"VPC_CIDR":          "`aws ec2 describe-vpcs` lists them",
-	"VPC_ID":            "that of this instance (`aws ec2 describe-instances --region REGION --instance-ids INSTANCE_ID --query 'Reservations[].Instances[].[SubnetId,VpcId]'`)",
-	"SERVICE":           "the service of the task (`aws ecs list-services --cluster CLUSTER`)",
-	"CONNECTION":        "that of the device (`nmcli -g GENERAL.CONNECTION device show`)",
-	"KEY":               "the file of your public SSH key",
-	"CALLER_ROLE":       "the role of who starts the session (`aws sts get-caller-identity`)",
+	"RESOLVER":          "a DNS server (`grep nameserver /etc/resolv.conf`)",
+	"RESOURCE_ARN":      "what was refused (`ssm-doctor permissions`)",
+	"ROLE_NAME":         "the role of the node (`aws iam get-instance-profile --instance-profile-name $(aws ec2 describe-iam-instance-profile-associations --region REGION --filters Name=instance-id,Values=INSTANCE_ID --query 'IamInstanceProfileAssociations[].IamInstanceProfile.Arn' --output text | sed 's#.*/##') --query 'InstanceProfile.Roles[].RoleName' --output text`)",
+	"ROUTE_TABLE_ID":    "that of the subnet, or the main one (`aws ec2 describe-route-tables --region REGION --filters Name=vpc-id,Values=VPC_ID --query \"(RouteTables[?Associations[?SubnetId=='SUBNET_ID']] || RouteTables[?Associations[?Main]])[].RouteTableId\" --output text`)",
+	"RULE_NAME":         "the name that the command before prints",
+	"SECURITY_GROUP_ID": "that of this instance (" + ofInstance("SecurityGroups[].GroupId") + ")",
+	"SERVICE":           "what the endpoint is for, such as ssmmessages",
+	"SERVICE_ROLE_NAME": "a role that ssm.amazonaws.com may assume (" + rolesOfSSM + ")",
+	"SUBNET_ID":         "that of this instance (" + ofInstance("SubnetId") + ")",
+	"TASK_ID":           "this task (`aws ecs list-tasks --region REGION --cluster CLUSTER --query taskArns --output text`)",
+	"TASK_FAMILY":       "the task definition (`aws ecs list-task-definition-families --region REGION --query families --output text`)",
+	"USER_NAME":         "the user that Session Manager's preferences name (" + preference("runAsDefaultUser") + ")",
+	"VERSION":           "the release (`curl -s https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/VERSION`)",
+	"VOLUME_ID":         "that of the file system; the instance has, with device and size (`aws ec2 describe-volumes --region REGION --filters Name=attachment.instance-id,Values=INSTANCE_ID --query 'Volumes[].[VolumeId,Attachments[0].Device,Size]' --output text`)",
+	"VPC_CIDR":          "that of the VPC (`aws ec2 describe-vpcs --region REGION --vpc-ids VPC_ID --query 'Vpcs[].CidrBlock' --output text`)",
+	"VPC_ID":            "that of this instance (" + ofInstance("VpcId") + ")",
+	"YOUR_ARN":          "your own role or user (`aws sts get-caller-identity --query Arn --output text`)",
 	"YOUR-CA":           "the certificate of your inspection CA",
 }
 
-// ofHybrid are those of a node that works by a hybrid registration.
-var ofHybrid = map[string]string{
-	"ROLE_NAME":         "the service role of the node (`aws ssm describe-instance-information --region REGION --filters Key=InstanceIds,Values=NODE_ID --query 'InstanceInformationList[].IamRole' --output text`)",
-	"SERVICE_ROLE_NAME": "the service role of the node (`aws ssm describe-instance-information --region REGION --filters Key=InstanceIds,Values=NODE_ID --query 'InstanceInformationList[].IamRole' --output text`)",
+// rolesOfSSM lists the roles that Systems Manager may assume.
+const rolesOfSSM = "`aws iam list-roles --query \"Roles[?contains(to_string(@),'ssm.amazonaws.com')].RoleName\" --output text`"
+
+// preference prints one of the preferences of Session Manager.
+func preference(key string) string {
+	return "`aws ssm get-document --region REGION --name SSM-SessionManagerRunShell --query Content --output text | grep -o '\"" + key + "\"[^,]*'`"
+}
+
+// ofInstance prints something of the instance.
+func ofInstance(what string) string {
+	return "`aws ec2 describe-instances --region REGION --instance-ids INSTANCE_ID --query 'Reservations[].Instances[]." + what + "' --output text`"
+}
+
+// nodeRole prints the service role of a hybrid node.
+const nodeRole = "the service role of the node (`aws ssm describe-instance-information --region REGION --filters Key=InstanceIds,Values=NODE_ID --query 'InstanceInformationList[].IamRole' --output text`)"
+
+// otherwise is what goes in the place of a word on a node that has its role from elsewhere
+// than from an instance profile.
+func otherwise(r *Report, word string) string {
+	switch {
+	case strings.HasPrefix(r.Node.ID, "mi-") && (word == "ROLE_NAME" || word == "SERVICE_ROLE_NAME"):
+		return nodeRole
+	case r.Node.Kind == "ecs" && word == "ROLE_NAME":
+		return "the task role (`aws ecs describe-task-definition --region REGION --task-definition $(aws ecs describe-tasks --region REGION --cluster CLUSTER --tasks TASK_ID --query 'tasks[].taskDefinitionArn' --output text) --query taskDefinition.taskRoleArn --output text`)"
+	case r.Credentials.Source == facts.SourceDHMC && word == "ROLE_NAME":
+		return "the role of Default Host Management (`aws ssm get-service-setting --region REGION --setting-id /ssm/managed-instance/default-ec2-instance-management-role --query ServiceSetting.SettingValue --output text`)"
+	}
+	return ""
 }
 
 // goesFor is what goes in the place of a word.
 func goesFor(r *Report, word string) string {
-	if s := ofHybrid[word]; s != "" && strings.HasPrefix(r.Node.ID, "mi-") {
+	if s := otherwise(r, word); s != "" {
 		return s
 	}
 	return blanks[word]
@@ -87,50 +113,82 @@ func goesFor(r *Report, word string) string {
 func blanksIn(fix []Step) []string {
 	var out []string
 	for _, s := range fix {
-		for _, m := range reBlank.FindAllStringSubmatch(s.Command.String(), -1) {
-			if _, known := blanks[m[1]]; known && !slices.Contains(out, m[1]) {
-				out = append(out, m[1])
-			}
+		out = addBlanks(out, s.Command.String())
+	}
+	return out
+}
+
+func addBlanks(list []string, command string) []string {
+	for _, m := range reBlank.FindAllStringSubmatch(command, -1) {
+		if _, known := blanks[m[1]]; known && !slices.Contains(list, m[1]) {
+			list = append(list, m[1])
+		}
+	}
+	return list
+}
+
+// knownHere are the values of words that a report holds.
+func knownHere(r *Report) map[string]string {
+	out := map[string]string{}
+	if r.Redacted {
+		return out
+	}
+	for w, value := range map[string]string{"ROLE_NAME": r.Credentials.Role, "REGION": r.Node.Region, "ACCOUNT_ID": r.Node.Account, "INSTANCE_ID": instanceOf(r), "NODE_ID": r.Node.ID} {
+		if causes.Safe(value) {
+			out[w] = value
 		}
 	}
 	return out
 }
 
-// blankNote says what goes in place of the words in capitals; empty: there are none.
+// blankNote says what goes in place of the words in capitals, of the commands that say so
+// too; empty: there are none. Those commands are filled in as far as this host knows.
 func blankNote(r *Report, fix []Step) string {
-	var parts []string
+	var said, parts []string
+	known := knownHere(r)
 	words := blanksIn(fix)
-	for i, w := range words {
-		if slices.ContainsFunc(words[:i], func(o string) bool { return goesFor(r, o) == goesFor(r, w) }) {
-			continue // said with the other
-		}
-		same := w
-		for _, o := range words[i+1:] {
-			if goesFor(r, o) == goesFor(r, w) {
-				same += ", " + o
+	for i := 0; i < len(words); i++ {
+		says := strings.Split(goesFor(r, words[i]), "`")
+		for k := 1; k < len(says); k += 2 { // between two marks is a command
+			for w, value := range known {
+				says[k] = replaceWord(says[k], w, value)
 			}
+			says[k] = strings.ReplaceAll(says[k], " --region REGION", "")
+			words = addBlanks(words, says[k])
 		}
-		parts = append(parts, same+": "+goesFor(r, w))
+		text := strings.Join(says, "`")
+		if causes.Safe(r.Node.Partition) {
+			text = strings.ReplaceAll(text, "arn:aws:", "arn:"+r.Node.Partition+":")
+		}
+		if n := slices.Index(said, text); n >= 0 {
+			_, rest, _ := strings.Cut(parts[n], ": ")
+			names, _, _ := strings.Cut(parts[n], ": ")
+			parts[n] = names + ", " + words[i] + ": " + rest
+			continue
+		}
+		said, parts = append(said, text), append(parts, words[i]+": "+text)
 	}
 	note := strings.Join(parts, "; ")
-	if !r.Redacted { // the commands that look values up are filled in as far as this host knows
-		for _, k := range []struct{ option, word, value string }{
-			{"--role-name ", "ROLE_NAME", r.Credentials.Role}, {"--region ", "REGION", r.Node.Region}, {"--target-id ", "ACCOUNT_ID", r.Node.Account},
-			{"Values=", "INSTANCE_ID", instanceOf(r)}, {"--instance-ids ", "INSTANCE_ID", instanceOf(r)}, {"Values=", "NODE_ID", r.Node.ID},
-		} {
-			if causes.Safe(k.value) {
-				note = strings.ReplaceAll(note, k.option+k.word, k.option+k.value)
-			}
-		}
-	}
-	note = strings.ReplaceAll(note, " --region REGION", "")
-	if causes.Safe(r.Node.Partition) {
-		note = strings.ReplaceAll(note, "arn:aws:", "arn:"+r.Node.Partition+":")
-	}
 	if r.Redacted && standsIn(fix) {
 		note += ". Names were left out; `--no-redact` fills in those of this host"
 	}
 	return note
+}
+
+// replaceWord puts a value in the place of a word, and not of one that it is a part of.
+func replaceWord(s, word, value string) string {
+	out := ""
+	for {
+		before, after, found := strings.Cut(s, word)
+		if !found {
+			return out + s
+		}
+		with := value
+		if before != "" && isWordByte(before[len(before)-1]) || after != "" && isWordByte(after[0]) {
+			with = word
+		}
+		out, s = out+before+with, after
+	}
 }
 
 // instanceOf is the EC2 instance that a report is about; empty: it is none, or not known.

@@ -5,7 +5,7 @@ var StaleBus = linux.asRoot("Remove the stale socket directory of the message bu
 
 // NewTask is for the agent of ECS Exec, whose state ends with its task.
 var NewTask = []Step{
-	operator("Redeploy: each new task begins with an empty {data}, unless a volume is mounted there, which must not be shared by tasks", "aws ecs update-service --region {region} --cluster {cluster} --service SERVICE --force-new-deployment"),
+	operator("Redeploy: each new task begins with an empty {data}, unless a volume is mounted there, which must not be shared by tasks", taskService+"\naws ecs update-service --region {region} --cluster {cluster} --service \"${service#service:}\" --force-new-deployment"),
 }
 
 var agentCauses = []Cause{

@@ -103,7 +103,7 @@ func words3(s string) map[string]bool {
 }
 
 // keywords of shells, before which or between which a command stands.
-var keywords = words3("do then else { } fi done if ! && & sudo")
+var keywords = words3("do then else { } fi done if while ! && & sudo")
 
 const agentService = "amazon-ssm-agent"
 

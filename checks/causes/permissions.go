@@ -1,7 +1,10 @@
 package causes
 
-// listSCPs asks for the service control policies of the account itself and for its parent.
-const listSCPs = "aws organizations list-policies-for-target --target-id {account} --filter SERVICE_CONTROL_POLICY; aws organizations list-parents --child-id {account}"
+// ListSCPs prints id and text of the control policies over the account, from it up to the
+// root of the organization, which has no parent.
+const ListSCPs = `at={account}; while [ "$at" ]; do for p in $(aws organizations list-policies-for-target --target-id $at --filter {policytype} --query 'Policies[].Id' --output text); do ` +
+	`aws organizations describe-policy --policy-id $p --query 'Policy.[PolicySummary.Id,Content]' --output text | tr '\n' ' '; echo; done; ` +
+	`at=$(aws organizations list-parents --child-id $at --query 'Parents[].Id' --output text 2>/dev/null); done`
 
 var permissionsCauses = []Cause{
 	Cause{
@@ -39,7 +42,7 @@ var permissionsCauses = []Cause{
 		ID: "iam-explicit-deny", Group: "permissions", Severity: Critical, Title: "a policy denies the action",
 		Meaning: "A service control policy (SCP), resource control policy, permissions boundary, session policy or a Deny statement refuses an action that the node needs. Attaching more policies to the role does not help.",
 		Fix: []Step{
-			operator("Find the SCP or RCP from the organization's management account, and exempt the node roles or the action there. Most service control policies are attached to a parent OU: run the same command for each parent, up to the root", listSCPs),
+			operator("Look at the SCPs over the account, from the organization's management account, and exempt the node roles or the action in the one that denies it: this prints id and text of each, up to the root", ListSCPs),
 			operator("See the role's permissions boundary and its policies: either may hold the Deny", "aws iam get-role --role-name {role} --query Role.PermissionsBoundary; aws iam list-attached-role-policies --role-name {role}; aws iam list-role-policies --role-name {role}"),
 			operator("Simulate the call: it names the statement of the role or its boundary that denies it, unless it is an SCP", "aws iam simulate-principal-policy --policy-source-arn \"$(aws iam get-role --role-name {role} --query Role.Arn --output text)\" --action-names {action}"),
 			restartRefused, verify,

@@ -61,7 +61,9 @@ var placeholders = map[string]string{
 	"subnet":      "SUBNET_ID",
 	"sg":          "SECURITY_GROUP_ID",
 	"cidr":        "VPC_CIDR",
-	"cluster":     "CLUSTER",  // of ECS
+	"cluster":     "CLUSTER", // of ECS
+	"task":        "TASK_ID",
+	"family":      "TASK_FAMILY",
 	"service":     "SERVICE",  // ssm, ssmmessages
 	"endpoint":    "ENDPOINT", // host name
 	"address":     "ADDRESS",
@@ -71,6 +73,7 @@ var placeholders = map[string]string{
 	"resource":    "RESOURCE_ARN",
 	"policy":      "POLICY_ARN",
 	"policyid":    "POLICY_ID", // of the organization, p-...
+	"policytype":  "SERVICE_CONTROL_POLICY",
 	"proxy":       "http://PROXY:PORT",
 	"noproxy":     "NO_PROXY_LIST,169.254.169.254,fd00:ec2::254", // the list in use and the metadata addresses
 	"resolver":    "RESOLVER",

@@ -6,7 +6,7 @@ import "strings"
 // one role exempted from a Deny, which takes jq; nothing is replaced.
 var (
 	// FindSCP is for a refusal that does not name the policy.
-	FindSCP = operator("Find the policy, from the organization's management account. An SCP or RCP is mostly attached to a parent OU: run the same command for each parent, up to the root; its id is the POLICY_ID below", listSCPs)
+	FindSCP = operator("Find the policy, from the organization's management account: this prints id and text of each one over the account, up to the root. The id of the one that denies {action} is the POLICY_ID below", ListSCPs)
 
 	// SCPDenies is for an explicit deny in a service or resource control policy.
 	SCPDenies = steps(
@@ -74,7 +74,7 @@ const addsChannel = "Add a statement to it that allows what it lacks: {lacks}. A
 
 func scpLacks(says, add string) []Step {
 	return steps(
-		operator("Show the SCPs of the account and its parent, as an administrator of the organization: at every level above the account, a service control policy has to allow {action}. Run the first command for the parent too", listSCPs),
+		operator("Find the policy, from the organization's management account: this prints id and text of each one over the account, up to the root. At every level one has to allow {action}; the id of the one that lacks it is the POLICY_ID below", ListSCPs),
 		operator("Save the policy that allows the rest", "aws organizations describe-policy --policy-id {policyid} --query Policy.Content --output text | "+inOneLine),
 		operator(says, add),
 		operator("Apply the changed policy", "aws organizations update-policy --policy-id {policyid} --content file://changed.json"),

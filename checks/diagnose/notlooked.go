@@ -74,7 +74,6 @@ func notLooked(n *node.Node, a Answer) []NotLooked {
 	}
 	add("policies and trust of the role", "they can be read only with IAM permissions the node should not have",
 		"aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument && aws iam list-attached-role-policies --role-name {role}")
-	add("service control policies", "they are visible only in the organization's management account; most are attached to a parent OU, so run the same command for each parent up to the root",
-		"aws organizations list-policies-for-target --target-id {account} --filter SERVICE_CONTROL_POLICY; aws organizations list-parents --child-id {account}")
+	add("service control policies", "they are visible only in the organization's management account; most are attached to a parent OU", causes.ListSCPs)
 	return out
 }

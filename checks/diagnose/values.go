@@ -20,7 +20,7 @@ func values(n *node.Node) causes.Values {
 	v := causes.Values{
 		"goos": f.Host.GOOS, "manager": f.Agent.Manager.Value, "arch": f.Host.Arch,
 		"node": n.Identity.ID, "region": regionOf(n), "account": n.Identity.Account, "partition": n.Identity.Partition,
-		"role": n.RoleInUse(), "domain": f.Network.Domain, "config": f.Agent.ConfigPath, "cluster": f.ECS.Task.Value.Cluster,
+		"role": n.RoleInUse(), "domain": f.Network.Domain, "config": f.Agent.ConfigPath, "cluster": f.ECS.Task.Value.Cluster, "task": f.ECS.Task.Value.TaskARN, "family": f.ECS.Task.Value.Family,
 	}
 	if id, ok := f.IMDS.InstanceID.Get(); ok {
 		v["instance"] = id

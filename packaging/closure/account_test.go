@@ -728,11 +728,17 @@ func (a *account) json(op string, in object) (object, error) {
 	case "organizations:ListPoliciesForTarget":
 		var out []object
 		ids, _ := a.scps()
+		if str(in, "TargetId") != "r-lab1" {
+			ids = nil
+		}
 		for _, id := range ids {
 			out = append(out, object{"Id": id, "Arn": "arn:aws:organizations::444455556666:policy/o-lab1234567/service_control_policy/" + id, "Name": id, "Type": "SERVICE_CONTROL_POLICY"})
 		}
 		return object{"Policies": out}, nil
 	case "organizations:ListParents":
+		if str(in, "ChildId") == "r-lab1" {
+			return nil, fail("ChildNotFoundException", "a root has no parent")
+		}
 		return object{"Parents": []object{{"Id": "r-lab1", "Type": "ROOT"}}}, nil
 	case "organizations:DescribePolicy", "organizations:UpdatePolicy":
 		_, at := a.scps()
