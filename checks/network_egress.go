@@ -424,7 +424,7 @@ func switchSteps(n *node.Node) []causes.Step {
 	}
 	return []causes.Step{
 		{Text: says, Command: edit, Where: causes.OnHost, Root: true, GOOS: "linux darwin"},
-		{Text: says, Command: "if (-not (Test-Path {config})) { '{}' | Set-Content {config} }; $c = Get-Content {config} -Raw | ConvertFrom-Json; if (-not $c.Agent) { $c | Add-Member Agent ([pscustomobject]@{}) }; $c.Agent | Add-Member UseDualStackEndpoint $true -Force; $c | ConvertTo-Json -Depth 9 | Set-Content {config}", Where: causes.OnHost, Root: true, GOOS: "windows"},
+		{Text: says, Command: "if (-not (Test-Path {config})) { '{}' | Set-Content {config} }; try { $c = Get-Content {config} -Raw | ConvertFrom-Json; if (-not $c.Agent) { $c | Add-Member Agent ([pscustomobject]@{}) }; $c.Agent | Add-Member UseDualStackEndpoint $true -Force; $c | ConvertTo-Json -Depth 9 | Set-Content {config} } catch { throw }", Where: causes.OnHost, Root: true, GOOS: "windows"},
 		{Text: "Policies that name IPv4 addresses (aws:SourceIp) need those of IPv6 too; see what this host will come from", Command: "ip -6 -br addr show scope global", Where: causes.OnHost, GOOS: "linux"},
 	}
 }

@@ -97,7 +97,9 @@ func (v *View) completeShadow(role string) []report.Step {
 // openEndpointPolicy adds the actions to the policy of an endpoint that it was seen to deny.
 func (v *View) openEndpointPolicy(endpoint string, actions []string) []report.Step {
 	return then(step("Allow what the policy of "+endpoint+" denies of what a node calls there: one statement more, the rest stays. AWS CloudShell has jq",
-		"aws ec2 describe-vpc-endpoints --region %[1]s --vpc-endpoint-ids %[2]s --query 'VpcEndpoints[0].PolicyDocument' --output text | jq -c '.Statement |= ([.] | flatten + [{\"Effect\": \"Allow\", \"Principal\": {\"AWS\": \"arn:%[3]s:iam::%[4]s:root\"}, \"Action\": [%[5]s], \"Resource\": \"*\"}])' > endpoint.json\naws ec2 modify-vpc-endpoint --region %[1]s --vpc-endpoint-id %[2]s --policy-document file://endpoint.json", v.File.Region, endpoint, v.Partition, v.Account, words(causes.ActionList(actions))))
+		"aws ec2 describe-vpc-endpoints --region %[1]s --vpc-endpoint-ids %[2]s --query 'VpcEndpoints[0].PolicyDocument' --output text | "+
+			causes.Draft(`jq -c '.Statement |= ([.] | flatten + [{"Effect": "Allow", "Principal": {"AWS": "arn:%[3]s:iam::%[4]s:root"}, "Action": [%[5]s], "Resource": "*"}])'`, "endpoint.json", "%[2]s has no policy to add to")+
+			"\naws ec2 modify-vpc-endpoint --region %[1]s --vpc-endpoint-id %[2]s --policy-document file://endpoint.json", v.File.Region, endpoint, v.Partition, v.Account, words(causes.ActionList(actions))))
 }
 
 // changePolicy is for a deny, or a layer that allows too little: the steps that the

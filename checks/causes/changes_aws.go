@@ -14,9 +14,6 @@ func jqChanges(args []string, to string, _ []string) ([]Change, bool) {
 		return nil, true
 	}
 	s := strings.Join(args, " ")
-	if strings.Contains(to, "/") { // of the agent's configuration
-		return []Change{{FileEdited, strings.TrimSuffix(to, ".new"), s}}, true
-	}
 	how := ""
 	switch {
 	case strings.Contains(s, "ArnNotLike"):

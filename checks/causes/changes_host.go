@@ -126,8 +126,10 @@ func moveChanges(args []string, _ string, _ []string) ([]Change, bool) {
 }
 
 func removeChanges(args []string, to string, services []string) ([]Change, bool) {
-	if slices.ContainsFunc(args, func(a string) bool { return path.Base(a) == "your-ca.pem" }) {
-		return nil, true // one that holds no certificate, beside its writing
+	if slices.ContainsFunc(args, func(a string) bool {
+		return path.Base(a) == "your-ca.pem" || strings.HasSuffix(a, ".json.new") || path.Base(a) == a && strings.HasSuffix(a, ".json")
+	}) {
+		return nil, true // one that came to nothing, beside its writing
 	}
 	return onOperand(FileRemoved, 0, -1)(args, to, services)
 }
@@ -169,7 +171,7 @@ func sedWrites(ops []string, to string) ([]Change, bool) {
 	program := strings.Join(ops, " ")
 	switch {
 	case strings.Contains(to, "/"):
-		return []Change{{FileEdited, to, program}}, true
+		return []Change{{FileEdited, strings.TrimSuffix(to, ".new"), program}}, true
 	case to == "preferences.json":
 		return []Change{{PreferenceSet, between(program, `("`, `"`), strings.Trim(between(program, `)#\1`, "#"), `"`)}}, true
 	case strings.Contains(program, `"Effect": "Allow"`):

@@ -3,13 +3,15 @@ package causes
 import "strings"
 
 // EditConfig edits the agent's configuration by programs of sed that see it as one line, and
-// leaves a copy. Any sed knows them, also that of macOS and those before GNU's 4.2.2.
+// leaves a copy. Where none of them finds its place, or the copy cannot be written, the
+// configuration stays and that is said. Any sed knows them, also that of macOS and those
+// before GNU's 4.2.2.
 func EditConfig(programs ...string) string {
-	out := "cp -p {config} {config}.bak && tr '\\n' ' ' < {config}.bak | sed -E"
+	out := "tr '\\n' ' ' < {config} | sed -E"
 	for _, p := range programs {
 		out += " -e '" + p + "'"
 	}
-	return out + " > {config}"
+	return out + " -e t -e d > {config}.new && test -s {config}.new && cp -p {config} {config}.bak && mv {config}.new {config} || { echo 'nothing was changed' >&2; false; }"
 }
 
 // WithoutKeys sets keys of the agent's configuration back, such as Agent.Region, and leaves
@@ -142,7 +144,7 @@ var identityCauses = []Cause{
 			unix.onHost("Check where a Region is set", "grep -ni region {config} {data}/registration"),
 			windows.onHost("Check where a Region is set", "Select-String -Path {config},(Join-Path {data} registration) -Pattern region"),
 			unix.asRoot("Remove the Region from the configuration; the agent then uses that of the metadata or of its registration", WithoutKeys("Agent.Region", "Mgs.Region")),
-			windows.asRoot("Remove the Region from the configuration; the agent then uses that of the metadata or of its registration", "$c = Get-Content {config} -Raw | ConvertFrom-Json; foreach ($s in $c.Agent, $c.Mgs) { if ($s) { $s.PSObject.Properties.Remove('Region') } }; $c | ConvertTo-Json -Depth 9 | Set-Content {config}"),
+			windows.asRoot("Remove the Region from the configuration; the agent then uses that of the metadata or of its registration", "try { $c = Get-Content {config} -Raw | ConvertFrom-Json; foreach ($s in $c.Agent, $c.Mgs) { if ($s) { $s.PSObject.Properties.Remove('Region') } }; $c | ConvertTo-Json -Depth 9 | Set-Content {config} } catch { throw }"),
 			restart, verify,
 		},
 		Ways: [][]Step{RegisterInRegion},

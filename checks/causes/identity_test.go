@@ -19,9 +19,7 @@ func TestWithoutKeys(t *testing.T) {
 		{"{\n  \"agent\": {\n    \"SelfUpdate\": true,\n    \"region\" : \"x\"\n  }\n}\n", `{"agent":{"SelfUpdate":true,"region":""}}`},
 		{`{"identity":{"CustomIdentities":[{"Region":"x"}],"consumptionOrder":["EC2"]}}`, `{"identity":{"CustomIdentities":[{"Region":"x"}],"consumptionOrder":["OnPrem","EC2"]}}`},
 		{"{\"Identity\":{\"ConsumptionOrder\":\n null}}", `{"Identity":{"ConsumptionOrder":["OnPrem","EC2"]}}`},
-		{`{"Mgs":{"Region":"x"},"Os":null}`, `{"Mgs":{"Region":"x"},"Os":null}`},
 		{`{"agent":{"UseDualStackEndpoint": true,"Region":""}}`, `{"agent":{"UseDualStackEndpoint":false,"Region":""}}`},
-		{`{}`, `{}`},
 	} {
 		command := WithoutKeys("Agent.Region", "Identity.ConsumptionOrder", "Agent.UseDualStackEndpoint")
 		got := editedBy(t, command, c[0])

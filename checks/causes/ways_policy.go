@@ -39,7 +39,7 @@ var (
 		operator("Simulate the call: it names the policy of {role} that denies {action}",
 			"aws iam simulate-principal-policy --policy-source-arn \"$(aws iam get-role --role-name {role} --query Role.Arn --output text)\" --action-names {action} --query 'EvaluationResults[].MatchedStatements[].[SourcePolicyType,SourcePolicyId]' --output text"),
 		operator("Exempt {role} in the Deny statement of its inline policy; AWS CloudShell has jq",
-			`aws iam get-role-policy --role-name {role} --policy-name POLICY_NAME --query PolicyDocument --output json | jq -c '`+exempt+`' > changed.json`+"\n"+
+			`aws iam get-role-policy --role-name {role} --policy-name POLICY_NAME --query PolicyDocument --output json | `+Draft(exemptBy, "changed.json", noDeny)+"\n"+
 				"aws iam put-role-policy --role-name {role} --policy-name POLICY_NAME --policy-document file://changed.json"),
 		or(operator)("Or in that of a managed policy, which other roles may have as well; detach it from this role if it is not meant for it", "aws iam detach-role-policy --role-name {role} --policy-arn {policy}"),
 		restartRefused, verify)
@@ -89,22 +89,26 @@ func boundaryLacks(says, add string) []Step {
 }
 
 // addStatement adds one to the policy that was saved, whether it has a list of them, an empty
-// one or one statement alone. Of anything else it makes nothing, and says so: AWS takes no
-// policy without text. channel are those for the message channel, which are added to a policy
-// that names no action of it.
+// one or one statement alone. channel are those for the message channel, which are added to a
+// policy that names no action of it.
 func addStatement(statement string, channel ...string) string {
 	const key = `("Statement"[[:space:]]*:[[:space:]]*)`
 	list := []string{`s/` + key + `(\{.*\})([[:space:]]*(,[^{}]*)?\}[[:space:]]*)$/\1[\2]\3/`}
 	for _, c := range channel {
 		list = append(list, `/"ssmmessages:/!s/`+key+`\[/\1[`+c+`, /`)
 	}
-	return editOrSay("policy.json has no Statement to add to", append(list, `s/`+key+`\[/\1[`+statement+`, /`), `s/\},[[:space:]]*\]/}]/`) + " policy.json > changed.json"
+	return Draft(editLine(append(list, `s/`+key+`\[/\1[`+statement+`, /`), `s/\},[[:space:]]*\]/}]/`)+" policy.json", "changed.json", "policy.json has no Statement to add to")
 }
 
-// editOrSay edits a text of one line by programs of sed. Where the last does not find its
-// place, nothing is written, and what is wrong is said. then are for what was edited. Any sed
-// knows them.
-func editOrSay(wrong string, programs []string, then ...string) string {
+// Draft writes what a command makes into a file, which the next command puts in force. Where
+// it makes nothing there is no file, what is wrong is said, and the next command fails.
+func Draft(command, file, wrong string) string {
+	return command + " > " + file + " && test -s " + file + " || { rm " + file + "; echo '" + wrong + "' >&2; false; }"
+}
+
+// editLine edits a text of one line by programs of sed. Where the last does not find its
+// place nothing is left of it. then are for what was edited. Any sed knows them.
+func editLine(programs []string, then ...string) string {
 	out := "sed -E"
 	for i, p := range programs {
 		if i > 0 && i == len(programs)-1 {
@@ -112,20 +116,24 @@ func editOrSay(wrong string, programs []string, then ...string) string {
 		}
 		out += " -e '" + p + "'"
 	}
-	out += " -e tb -e 's/.*/" + wrong + "/w /dev/stderr' -e d -e :b"
+	out += " -e tb -e d -e :b"
 	for _, p := range then {
 		out += " -e '" + p + "'"
 	}
 	return out
 }
 
+// exemptIn takes the role out of the policy that was saved.
+var exemptIn = Draft(exemptBy+" policy.json", "changed.json", noDeny)
+
 const (
 	// exempt takes the role out of each statement that denies the action, by its name, by a
 	// pattern or because NotAction does not hold it; it fails where there is none.
 	exempt = `def covers: [.] | flatten | any(ascii_downcase | gsub("[?]"; ".") | gsub("[*]"; ".*") | . as $p | "{action}" | ascii_downcase | test("^" + $p + "$")); ` +
 		`. as $old | .Statement |= ([.] | flatten | map(if .Effect == "Deny" and ((.Action // [] | covers) or (.NotAction and (.NotAction | covers | not))) then .Condition.ArnNotLike["aws:PrincipalArn"] |= ([. // []] | flatten + ["arn:{partition}:iam::{account}:role/{role}", "arn:{partition}:iam::{account}:role/*/{role}"] | unique) else . end)) | ` +
-		`if .Statement == ([$old.Statement] | flatten) then error("no statement here denies {action}") else . end`
-	exemptIn     = `jq -c '` + exempt + `' policy.json > changed.json`
+		`if .Statement == ([$old.Statement] | flatten) then empty else . end`
+	exemptBy     = `jq -c '` + exempt + `'`
+	noDeny       = "no statement here denies {action}"
 	inOneLine    = `tr '\n' ' ' > policy.json`
 	boundaryText = boundaryOf + "\n" + `version=$(aws iam get-policy --policy-arn "$arn" --query Policy.DefaultVersionId --output text)`
 	boundaryOf   = `arn=$(aws iam get-role --role-name {role} --query Role.PermissionsBoundary.PermissionsBoundaryArn --output text)`

@@ -36,7 +36,7 @@ func TestPolicyFilters(t *testing.T) {
 		{"none denies it", exempt, `{"Statement":[{"Effect":"Deny","Action":"ec2:*","Resource":"*"}]}`, ""},
 	} {
 		got, err := run(c.filter, c.in)
-		if (err != nil) != (c.out == "") || c.out != "" && !sameJSON(got, c.out) {
+		if err != nil || c.out == "" && got != "" || c.out != "" && !sameJSON(got, c.out) {
 			t.Errorf("%s: %v\n%s", c.name, err, got)
 		}
 	}
@@ -87,7 +87,7 @@ func TestAddChannel(t *testing.T) {
 	} {
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", inOneLine+" && "+addStatement(more, channel)+" && cat changed.json")
 		cmd.Stdin, cmd.Dir = strings.NewReader(in), t.TempDir()
-		if got, err := cmd.Output(); err != nil || want == "" && len(got) > 0 || want != "" && !sameJSON(string(got), want) {
+		if got, err := cmd.Output(); (err != nil) != (want == "") || len(got) > 0 && !sameJSON(string(got), want) {
 			t.Errorf("%s: %v\n%s", in, err, got)
 		}
 	}
@@ -132,9 +132,9 @@ func TestSetPreference(t *testing.T) {
 			t.Errorf("%s: %v", c.key, changes)
 		}
 		_, edit, _ := strings.Cut(command, "| ")
-		edit, _, _ = strings.Cut(edit, " > ")
-		cmd := exec.CommandContext(t.Context(), "sh", "-c", edit)
-		cmd.Stdin = strings.NewReader(in)
+		edit, _, _ = strings.Cut(edit, "\n")
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", "{ "+edit+"; } && cat preferences.json")
+		cmd.Stdin, cmd.Dir = strings.NewReader(in), t.TempDir()
 		var said strings.Builder
 		cmd.Stderr = &said
 		got, err := cmd.Output()

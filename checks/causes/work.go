@@ -27,7 +27,7 @@ var TrySession = trySession
 // setPreference changes one of the preferences of Session Manager, and leaves the others.
 func setPreference(key, value string) string {
 	return "aws ssm get-document --region {region} --name SSM-SessionManagerRunShell --document-format JSON --query Content --output text | tr '\\n' ' ' | " +
-		editOrSay("the preferences hold no "+key, []string{"s#(\"" + key + `"[[:space:]]*:[[:space:]]*)("[^"]*"|true|false|null)#\1` + value + "#"}) + " > preferences.json\n" +
+		Draft(editLine([]string{"s#(\"" + key + `"[[:space:]]*:[[:space:]]*)("[^"]*"|true|false|null)#\1` + value + "#"}), "preferences.json", "the preferences hold no "+key) + "\n" +
 		"aws ssm update-document --region {region} --name SSM-SessionManagerRunShell --document-version '$LATEST' --content file://preferences.json"
 }
 

@@ -184,7 +184,7 @@ func TestRemedyFitsTheHost(t *testing.T) {
 		{"the list of the users", "proxy-not-applied-to-agent", proxies("", ".corp.example"), `"no_proxy=.corp.example,169.254.169.254,fd00:ec2::254"`, "NO_PROXY"},
 
 		{"the gateway is asked for", "route-wrong-interface", func(*facts.Facts) {}, " via GATEWAY dev eth1", "PATH"},
-		{"the configuration is not cut", "region-mismatch", func(*facts.Facts) {}, `cp -p /etc/amazon/ssm/amazon-ssm-agent.json /etc/amazon/ssm/amazon-ssm-agent.json.bak && tr '\n' ' ' <`, "jq|/d'|sed -E -z"},
+		{"the configuration is not cut", "region-mismatch", func(*facts.Facts) {}, `tr '\n' ' ' < /etc/amazon/ssm/amazon-ssm-agent.json |`, "jq|/d'|sed -E -z"},
 		{"the configuration is not cut on macOS", "region-mismatch", func(f *facts.Facts) { f.Host.GOOS = "darwin" }, `json.bak | sed -E -e 's/("[Aa]`, "jq|-register"},
 		{"dual stack", "ipv6-no-endpoint", func(*facts.Facts) {}, "describe-subnets", "assign-private-ip-addresses"},
 		{"the drop-in's directory", "dns-resolution-failed", func(*facts.Facts) {}, "mkdir -p /etc/systemd/resolved.conf.d\n", "operator"},
