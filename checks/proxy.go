@@ -80,9 +80,9 @@ func judgeProxy(n *node.Node, p facts.ProxyProbe) Finding {
 	case facts.Untrusted:
 		return judgeProxyCertificate(n, p, where, saw)
 	case facts.WantsLogin:
-		return saw(blocks("proxy-refuses", Proven, "the proxy %s asks for a login (407), and %s holds none or a wrong one", where, variable)).fix(loginSteps(n)...)
+		return refuses(n, saw(blocks("proxy-refuses", Proven, "the proxy %s asks for a login (407), and %s holds none or a wrong one", where, variable)), loginSteps(n))
 	case facts.Forbidden:
-		return saw(blocks("proxy-refuses", Proven, "the proxy %s refuses to connect to the Systems Manager endpoint (HTTP %d)", where, p.Status)).fix(allowSteps(n)...)
+		return refuses(n, saw(blocks("proxy-refuses", Proven, "the proxy %s refuses to connect to the Systems Manager endpoint (HTTP %d)", where, p.Status)), allowSteps(n))
 	case facts.NoName:
 		if fd, ok := blameRouteToResolver(n, "the name of the proxy", firstOf(n.Facts.Host.Resolver.Value.Servers), p.Lookup, p.Error); ok {
 			return saw(fd)
@@ -93,10 +93,10 @@ func judgeProxy(n *node.Node, p facts.ProxyProbe) Finding {
 	case facts.Silent:
 		return otherProxy(n, saw(stops(n, "proxy-unreachable", Likely, "the proxy %s accepts connections, and does not answer a CONNECT in time: it hangs, or takes longer than a second", where)))
 	case facts.Reset:
-		return saw(stops(n, "proxy-refuses", Likely, "the proxy %s closes connections without an answer to CONNECT", where)).fix(allowSteps(n)...)
+		return refuses(n, saw(stops(n, "proxy-refuses", Likely, "the proxy %s closes connections without an answer to CONNECT", where)), allowSteps(n))
 	}
 	if p.Status >= 400 {
-		return saw(blocks("proxy-refuses", Likely, "the proxy %s answers CONNECT with HTTP %d", where, p.Status)).fix(allowSteps(n)...)
+		return refuses(n, saw(blocks("proxy-refuses", Likely, "the proxy %s answers CONNECT with HTTP %d", where, p.Status)), allowSteps(n))
 	}
 	return unknown("proxy %s: %s", where, text.Or(p.Error, string(p.Outcome))).failing(Blocks)
 }
@@ -192,9 +192,40 @@ func allowSteps(n *node.Node) []causes.Step {
 
 // loginSteps are for a proxy that asks for a login.
 func loginSteps(n *node.Node) []causes.Step {
+	return append(append(causes.LogInToProxy(), orAllow(n)), causes.Reload...)
+}
+
+// orAllow leaves a refusal of the proxy to who runs it.
+func orAllow(n *node.Node) causes.Step {
 	ask := allowSteps(n)[0]
 	ask.Text, ask.Alternative = "Or "+strings.ToLower(ask.Text[:1])+ask.Text[1:], true
-	return append(append(causes.LogInToProxy(), ask), causes.Reload...)
+	return ask
+}
+
+// refuses is the finding of a proxy that lets no endpoint through. Where this host reaches all
+// of them without it, as by VPC endpoints, the agent does not need it for them; what Windows
+// itself sets has exceptions of its own.
+func refuses(n *node.Node, fd Finding, steps []causes.Step) Finding {
+	fd, direct := sawDirect(n, fd)
+	p, known := n.Facts.Agent.ServiceProxy.Get()
+	if direct != node.Yes || !known || p.By != "" && p.By != facts.ByService {
+		return fd.fix(steps...)
+	}
+	list := strings.FieldsFunc(p.No, func(r rune) bool { return r == ',' || r == ' ' })
+	if !causes.Safe(strings.Join(list, ",")) {
+		list = []string{"NO_PROXY_LIST"}
+	}
+	add := []string{"169.254.169.254", "fd00:ec2::254"}
+	for _, d := range n.Facts.Network.Direct.Value {
+		add = append(add, d.Host)
+	}
+	for _, name := range add {
+		if !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	return fd.add("; this host reaches the endpoints without it").with("noproxy", strings.Join(list, ",")).
+		fix(append(slices.Clone(causes.PastProxy), orAllow(n))...).fix(causes.Reload...)
 }
 
 // otherProxy is the remedy of a proxy that cannot be reached, where the one of users can.

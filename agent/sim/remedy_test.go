@@ -165,6 +165,7 @@ var held = map[string]holder{
 	"proxy-gone":                  {"who runs the proxy", "bring it back, or tell which one is in use now", proxyBack},
 	"proxy-refuses":               proxyAdmin,
 	"proxy-forbids":               proxyAdmin,
+	"proxy-forbids-what-vpc-has":  proxyAdmin,
 	"proxy-forbids-channel":       proxyAdmin,
 	"proxy-forbids-sessions":      proxyAdmin,
 	"proxy-forbids-channel-alone": proxyAdmin,

@@ -12,6 +12,20 @@ var (
 var onPremOnly = "[ -s {config} ] || echo '{}' > {config}\n" + EditConfig(
 	`/"`+AnyCase("ConsumptionOrder")+`"/!s/\{/{"Identity": {"ConsumptionOrder": []},/`, `s/(\{"Identity": \{"ConsumptionOrder": \[\]\}),([[:space:]]*\})/\1\2/`, orderOfIdentities(`"OnPrem"`))
 
+// exceptFromProxy adds what {noproxy} holds to the exceptions of the agent's service, and
+// leaves its other variables.
+func exceptFromProxy(says string) []Step {
+	return []Step{
+		linux.asRoot(says, DropIn(`[Service]\nEnvironment="no_proxy={noproxy}"\n`, "zz-no-proxy.conf")),
+		proxyMac,
+		windows.asRoot(says+", and keep its other variables",
+			`$k = 'HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent'; $e = @((Get-ItemProperty $k).Environment | Where-Object { $_ -and $_ -notmatch '^no_proxy=' }); Set-ItemProperty $k -Name Environment -Type MultiString -Value ($e + 'no_proxy={noproxy}')`),
+	}
+}
+
+// PastProxy lets the agent reach names without the proxy that refuses them.
+var PastProxy = exceptFromProxy("Let the agent reach these names without the proxy, as this host can: add them to no_proxy of its service")
+
 var imdsCauses = []Cause{
 	Cause{
 		ID: "imds-disabled", Group: "imds", Severity: Critical, Title: "instance metadata disabled",
@@ -64,15 +78,8 @@ var imdsCauses = []Cause{
 	Cause{
 		ID: "imds-via-proxy", Group: "imds", Severity: Critical, Title: "metadata requests go to a proxy",
 		Meaning: "The agent's service has an http_proxy and its no_proxy does not list 169.254.169.254, so metadata requests go to the proxy instead of the instance.",
-		Fix: []Step{
-			linux.asRoot("Add the metadata addresses to no_proxy of the service",
-				DropIn(`[Service]\nEnvironment="no_proxy={noproxy}"\n`, "zz-no-proxy.conf")),
-			proxyMac,
-			windows.asRoot("Add the metadata addresses to no_proxy of the service, and keep its other variables",
-				`$k = 'HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent'; $e = @((Get-ItemProperty $k).Environment | Where-Object { $_ -and $_ -notmatch '^no_proxy=' }); Set-ItemProperty $k -Name Environment -Type MultiString -Value ($e + 'no_proxy={noproxy}')`),
-			reload, restartMac, restartWindows, verify,
-		},
-		Docs: []string{docProxy},
+		Fix:     steps(exceptFromProxy("Add the metadata addresses to no_proxy of the service"), Reload),
+		Docs:    []string{docProxy},
 	},
 	Cause{
 		ID: "imds-impostor", Group: "imds", Severity: Critical, Title: "something else answers for metadata",
