@@ -20,11 +20,10 @@ var blanks = map[string]string{
 	"ACTIVATION_CODE":   "printed by create-activation",
 	"ACTIVATION_ID":     "printed by create-activation",
 	"ADDRESS":           "the IP address (`ssm-doctor check -v --no-redact`)",
-	"BUCKET_NAME":       "the S3 bucket of the command, or of Session Manager's preferences (" + preference("s3BucketName") + ")",
+	"BUCKET_NAME":       "the S3 bucket of the command, or of Session Manager's preferences (" + preference + "s3BucketName" + ofPreference + ")",
 	"CALLER_ROLE":       "the role of who starts the session (`aws sts get-caller-identity --query Arn --output text`)",
 	"CLUSTER":           "the ECS cluster (`aws ecs list-clusters --region REGION --query clusterArns --output text`)",
 	"CONNECTION":        "that of the device (`nmcli -g GENERAL.CONNECTION device show INTERFACE`)",
-	"EC2_ROLE_NAME":     "a role that ec2.amazonaws.com may assume (`aws iam list-roles --query \"Roles[?contains(to_string(@),'ec2.amazonaws.com')].RoleName\" --output text`)",
 	"ENDPOINT":          "a name such as ssm.REGION.amazonaws.com",
 	"GATEWAY":           "the router of the subnet: in a VPC its first address (`ip -4 route show default`)",
 	"HOST_NAME":         "the name of the host (`hostname`)",
@@ -34,8 +33,8 @@ var blanks = map[string]string{
 	"ISSUER":            "the issuer of the certificate (`ssm-doctor check -v --no-redact`)",
 	"KEY":               "the file of your public SSH key",
 	"KEY_ARN":           "the KMS key (`aws kms list-keys --region REGION --query 'Keys[].KeyArn' --output text`)",
-	"KEY_ID":            "the KMS key of Session Manager's preferences (" + preference("kmsKeyId") + ")",
-	"LOG_GROUP_NAME":    "the log group of Session Manager's preferences (" + preference("cloudWatchLogGroupName") + ")",
+	"KEY_ID":            "the KMS key of Session Manager's preferences (" + preference + "kmsKeyId" + ofPreference + ")",
+	"LOG_GROUP_NAME":    "the log group of Session Manager's preferences (" + preference + "cloudWatchLogGroupName" + ofPreference + ")",
 	"MOUNT":             "the mount point (`df`)",
 	"NAT_GATEWAY_ID":    "one of the VPC (`aws ec2 describe-nat-gateways --region REGION --filter Name=vpc-id,Values=VPC_ID Name=state,Values=available --query 'NatGateways[].NatGatewayId' --output text`)",
 	"NEW_SIZE_GIB":      "yours to choose, above what it is now (`aws ec2 describe-volumes --region REGION --volume-ids VOLUME_ID --query 'Volumes[].Size' --output text`)",
@@ -56,17 +55,17 @@ var blanks = map[string]string{
 	"ROLE_NAME":         "the role of the node (`aws iam get-instance-profile --instance-profile-name $(aws ec2 describe-iam-instance-profile-associations --region REGION --filters Name=instance-id,Values=INSTANCE_ID --query 'IamInstanceProfileAssociations[].IamInstanceProfile.Arn' --output text | sed 's#.*/##') --query 'InstanceProfile.Roles[].RoleName' --output text`)",
 	"ROUTE_TABLE_ID":    "that of the subnet, or the main one (`aws ec2 describe-route-tables --region REGION --filters Name=vpc-id,Values=VPC_ID --query \"(RouteTables[?Associations[?SubnetId=='SUBNET_ID']] || RouteTables[?Associations[?Main]])[].RouteTableId\" --output text`)",
 	"RULE_NAME":         "the name that the command before prints",
-	"SECURITY_GROUP_ID": "that of this instance (" + ofInstance("SecurityGroups[].GroupId") + ")",
+	"SECURITY_GROUP_ID": "that of this instance (" + instances + "SecurityGroups[].GroupId" + asText + ")",
 	"SERVICE":           "what the endpoint is for, such as ssmmessages",
 	"SERVICE_ROLE_NAME": "a role that ssm.amazonaws.com may assume (" + rolesOfSSM + ")",
-	"SUBNET_ID":         "that of this instance (" + ofInstance("SubnetId") + ")",
+	"SUBNET_ID":         "that of this instance (" + instances + "SubnetId" + asText + ")",
 	"TASK_ID":           "this task (`aws ecs list-tasks --region REGION --cluster CLUSTER --query taskArns --output text`)",
 	"TASK_FAMILY":       "the task definition (`aws ecs list-task-definition-families --region REGION --query families --output text`)",
-	"USER_NAME":         "the user that Session Manager's preferences name (" + preference("runAsDefaultUser") + ")",
+	"USER_NAME":         "the user that Session Manager's preferences name (" + preference + "runAsDefaultUser" + ofPreference + ")",
 	"VERSION":           "the release (`curl -s https://s3.REGION.amazonaws.com/amazon-ssm-REGION/latest/VERSION`)",
 	"VOLUME_ID":         "that of the file system; the instance has, with device and size (`aws ec2 describe-volumes --region REGION --filters Name=attachment.instance-id,Values=INSTANCE_ID --query 'Volumes[].[VolumeId,Attachments[0].Device,Size]' --output text`)",
 	"VPC_CIDR":          "that of the VPC (`aws ec2 describe-vpcs --region REGION --vpc-ids VPC_ID --query 'Vpcs[].CidrBlock' --output text`)",
-	"VPC_ID":            "that of this instance (" + ofInstance("VpcId") + ")",
+	"VPC_ID":            "that of this instance (" + instances + "VpcId" + asText + ")",
 	"YOUR_ARN":          "your own role or user (`aws sts get-caller-identity --query Arn --output text`)",
 	"YOUR-CA":           "the certificate of your inspection CA",
 }
@@ -74,15 +73,14 @@ var blanks = map[string]string{
 // rolesOfSSM lists the roles that Systems Manager may assume.
 const rolesOfSSM = "`aws iam list-roles --query \"Roles[?contains(to_string(@),'ssm.amazonaws.com')].RoleName\" --output text`"
 
-// preference prints one of the preferences of Session Manager.
-func preference(key string) string {
-	return "`aws ssm get-document --region REGION --name SSM-SessionManagerRunShell --query Content --output text | grep -o '\"" + key + "\"[^,]*'`"
-}
-
-// ofInstance prints something of the instance.
-func ofInstance(what string) string {
-	return "`aws ec2 describe-instances --region REGION --instance-ids INSTANCE_ID --query 'Reservations[].Instances[]." + what + "' --output text`"
-}
+// What stands before and behind the name of one of the preferences of Session Manager, in the
+// command that prints it, and of something of the instance.
+const (
+	preference   = "`aws ssm get-document --region REGION --name SSM-SessionManagerRunShell --query Content --output text | grep -o '\""
+	ofPreference = "\"[^,]*'`"
+	instances    = "`aws ec2 describe-instances --region REGION --instance-ids INSTANCE_ID --query 'Reservations[].Instances[]."
+	asText       = "' --output text`"
+)
 
 // nodeRole prints the service role of a hybrid node.
 const nodeRole = "the service role of the node (`aws ssm describe-instance-information --region REGION --filters Key=InstanceIds,Values=NODE_ID --query 'InstanceInformationList[].IamRole' --output text`)"
