@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"slices"
 	"time"
 
 	"ssm-doctor/checks/causes"
@@ -26,12 +27,18 @@ var AgentRegression = register(Check{
 			return skip("no update is on record")
 		}
 		accepted := n.Acceptance.Last
+		works := accepted.At.After(first.At) || n.Acceptance.Now == node.Yes
 		switch {
-		case versions.Unknown() && (accepted.At.After(first.At) || n.Acceptance.Now == node.Yes):
+		case versions.Unknown() && works:
 			return unread("versions that started", versions)
-		case n.Acceptance.Now == node.Yes && noChannelSince(n, first):
+		case works && !channelSeen(n) && n.Log.Read() != node.Yes:
+			return unreadLog(n) // the newer version may be accepted and have no channel
+		case n.Acceptance.Now == node.Yes && !channelSeen(n) && silentSince(n, first):
+			if channel := n.Facts.Agent.Channel; channel.Unknown() {
+				return unread("connections of the agent", channel)
+			}
 			return lostChannel(n, before, first)
-		case accepted.At.After(first.At), n.Acceptance.Now == node.Yes:
+		case works:
 			return pass("%s works; %s ran before", first.Version, before.Version)
 		case n.Log.Read() != node.Yes:
 			return unreadLog(n) // the newer version may have been accepted
@@ -60,15 +67,20 @@ var AgentRegression = register(Check{
 // channelDue is how long after its start an agent has said something of its channel.
 const channelDue = 15 * time.Minute
 
-// noChannelSince reports whether the log of the version before tells of a channel, and
-// that of the running one, which was read from its start on, says nothing of any.
-func noChannelSince(n *node.Node, first facts.VersionStart) bool {
+// channelSeen reports whether a connection is the agent's for certain.
+func channelSeen(n *node.Node) bool {
+	return slices.ContainsFunc(n.Facts.Agent.Channel.Some(), func(s facts.Socket) bool { return !s.Unsure })
+}
+
+// silentSince reports whether the log of the version before tells of a channel, and
+// that of the running one, which was read from its start on, says nothing of any. Whether
+// there is one, the connections tell.
+func silentSince(n *node.Node, first facts.VersionStart) bool {
 	start := n.Log.Last(facts.SigStart)
 	status := n.Log.Latest(facts.SigChannelUp, facts.SigChannelMGS)
 	said := n.Log.Latest(facts.SigChannelUp, facts.SigChannelMGS, facts.SigChannelMDS, facts.SigChannelLost, facts.SigChannelToken, facts.SigChannelFailed, facts.SigWebSocketFailed, facts.SigMDSPolls, facts.SigMDSFailed)
-	sockets, known := n.Facts.Agent.Channel.Get()
-	return n.Log.Read() == node.Yes && start.Yes() && !start.Last.Before(first.At.Add(-time.Minute)) && n.Age(start.Last) > channelDue &&
-		status.Yes() && said.Last.Before(first.At.Add(-time.Minute)) && known && len(sockets) == 0
+	return start.Yes() && !start.Last.Before(first.At.Add(-time.Minute)) && n.Age(start.Last) > channelDue &&
+		status.Yes() && said.Last.Before(first.At.Add(-time.Minute))
 }
 
 // lostChannel is the finding of a release that reports itself and opens no channel, where

@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -30,6 +31,18 @@ func regressionFails(f *facts.Facts) {
 	f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc")
 	u := &f.Agent.Units.Value[0]
 	u.Active, u.Sub, u.ExitStatus, u.Restarts = "activating", "auto-restart", 2, 12
+}
+
+// regressionSilent is an agent whose heartbeats are accepted and whose log, read from its
+// start, tells of no channel, where the version before had one; with these connections.
+func regressionSilent(channel facts.Seen[[]facts.Socket]) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		regressionUpdate(24 * time.Hour)(f)
+		f.Log.Matches.Value = slices.DeleteFunc(slices.Clone(f.Log.Matches.Value), func(m facts.Match) bool { return m.ID == facts.SigChannelMGS })
+		log(f, facts.SigChannelUp, 2*time.Hour, "SSM Connection channel status is set to ssmmessages")
+		log(f, facts.SigStart, time.Hour, "amazon-ssm-agent - v3.3.2476.0")
+		f.Agent.Channel = channel
+	}
 }
 
 func TestAgentRegression(t *testing.T) {
@@ -77,6 +90,13 @@ func TestAgentRegression(t *testing.T) {
 		{name: "no trouble since", fault: all(regressionUpdate(day), neverAccepted, func(f *facts.Facts) {
 			log(f, facts.SigPanic, 2*time.Hour, "Core Agent crashed with message runtime error")
 		}), want: is(Unknown, "nothing tells whether either worked")},
+
+		{name: "silent since, no connection", fault: regressionSilent(facts.Known([]facts.Socket{}, "file:/proc/net/tcp")),
+			want: want{status: Fail, effect: Ends, cause: "agent-version-regression", confidence: Likely, says: "has opened no message channel since it replaced 3.3.1957.0"}},
+		{name: "silent since, a connection", fault: regressionSilent(facts.Known([]facts.Socket{{Remote: "52.119.181.21:443"}}, "file:/proc/net/tcp")), want: is(Pass, "3.3.2476.0 works")},
+		{name: "silent since, connections that may be the agent's", fault: regressionSilent(facts.Partly([]facts.Socket{{Remote: "52.119.181.21:443", Unsure: true}}, "permission denied", "file:/proc/net/tcp")),
+			want: is(Unknown, "connections of the agent: permission denied")},
+		{name: "silent since, connections unread", fault: regressionSilent(facts.Unknown[[]facts.Socket]("permission denied", "")), want: is(Unknown, "connections of the agent: permission denied")},
 
 		{name: "history known in part", fault: all(regressionUpdate(day), regressionCrashes, part), want: named("since it replaced 3.3.1957.0", "")},
 		{name: "history known in part, works", fault: all(regressionUpdate(day), part), want: is(Unknown, "versions that started: permission denied")},

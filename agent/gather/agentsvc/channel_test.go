@@ -70,3 +70,35 @@ func TestChannelWithoutPtrace(t *testing.T) {
 		})
 	}
 }
+
+// brief is a file system whose first look at the connections shows one more than the later ones.
+type brief struct {
+	hiding
+	name  string
+	looks *int
+}
+
+func (b brief) Open(name string) (fs.File, error) {
+	if strings.TrimPrefix(name, "/") == "proc/net/tcp" {
+		if *b.looks++; *b.looks > 1 {
+			name = b.name
+		}
+	}
+	return b.FileSystem.Open(name)
+}
+
+// TestOwnBriefConnection: what this program opened and closed between its looks at its own
+// sockets is not taken for a connection of the agent.
+func TestOwnBriefConnection(t *testing.T) {
+	t.Parallel()
+	const head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+	looks := 0
+	env := gathertest.New(t, map[string]string{
+		"proc/net/tcp": head + "   0: 0A00000A:BB82 15B57734:01BB 01 00000000:00000000 00:00000000 00000000     0        0 43 1 0 20 4 30 10 -1\n",
+		"later":        head, "proc/12/fd/7": "-> socket:[41]", "proc/self/fd/5": "-> socket:[44]",
+	}, func(e *gather.Env) { e.FS = brief{hiding{e.FS, []string{"proc/12/fd"}}, "later", &looks} })
+	got := Channel(t.Context(), env, facts.Known(facts.Processes{Worker: []facts.Process{{PID: 12, Owner: facts.Known(0, "")}}}, ""))
+	if list, known := got.Get(); !known || len(list) != 0 || looks != 2 {
+		t.Errorf("after %d looks: %v %v %s", looks, got.State, list, got.Why)
+	}
+}

@@ -369,6 +369,12 @@ func Channel(ctx context.Context, env *gather.Env, ps facts.Seen[facts.Processes
 	unread = cmp.Or(err, unread)
 	if denied != nil && unread == nil {
 		unread = sockets(env.FS, "self", mine)
+		// What this program opened and closed between the two looks is gone by now.
+		still, err := connections(env.FS, 443, nil)
+		tables = slices.DeleteFunc(tables, func(s socket) bool {
+			return !slices.ContainsFunc(still, func(o socket) bool { return o.inode == s.inode })
+		})
+		unread = cmp.Or(err, unread)
 	}
 	unsure := false
 	for _, s := range tables {
