@@ -392,6 +392,10 @@ func TestDistanceInLab(t *testing.T) {
 						t.Errorf("%s: %s", r.name, w)
 					}
 				}
+				if r.most > 0 && a.best() > r.most+load { // one pause of this machine makes a network slow in the program's eyes
+					a = h.times(1, r.roundTrip, r.loss, r.faults)
+					t.Logf("%-33s %v, once more", r.name, a)
+				}
 				if r.most > 0 && a.best() > r.most+load {
 					t.Errorf("%s: it takes %v, at most %v", r.name, a.best(), r.most)
 				}
