@@ -22,6 +22,11 @@ var loneFaults = []fault{
 		s.Agent.Config = `{"Agent": {"ServiceDomain": "internal.example"}}`
 		broken(s, "dial tcp: lookup ssm.{region}.internal.example: no such host")
 	}, nil},
+	{"proxy-forbids-what-vpc-has", "proxy-refuses", "critical", "profile", func(s *sim.Scenario) {
+		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Connect: 403})
+		s.Endpoints = all(sim.Endpoint{Private: true})
+		broken(s, "Forbidden")
+	}, nil},
 	{"order-without-hybrid", "agent-config-invalid", "critical", "hybrid", func(s *sim.Scenario) {
 		sim.NoIdentity(s, "failed to get identity instance id. Error: RequestError: send request failed")
 		s.Agent.Config = `{"Identity": {"ConsumptionOrder": ["EC2"]}}`

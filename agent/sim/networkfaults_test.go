@@ -65,11 +65,6 @@ var networkFaults = []fault{
 		s.Agent.Environment["no_proxy"] += ",ssm.eu-central-1.amazonaws.com"
 		s.Endpoints = map[string]sim.Endpoint{"ssm": {}, "*": {TCP: "timeout"}}
 	}, nil},
-	{"proxy-forbids-what-vpc-has", "proxy-refuses", "critical", "profile", func(s *sim.Scenario) {
-		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Connect: 403})
-		s.Endpoints = all(sim.Endpoint{Private: true})
-		broken(s, "Forbidden")
-	}, nil},
 	{"proxy-password", "proxy-refuses", "critical", "profile", func(s *sim.Scenario) {
 		throughProxy(s, "http://svc:hunter2secret@proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Connect: 407})
 		broken(s, "Proxy Authentication Required")
