@@ -211,20 +211,11 @@ func refuses(n *node.Node, fd Finding, steps []causes.Step) Finding {
 	if direct != node.Yes || !known || p.By != "" && p.By != facts.ByService {
 		return fd.fix(steps...)
 	}
-	list := strings.FieldsFunc(p.No, func(r rune) bool { return r == ',' || r == ' ' })
-	if !causes.Safe(strings.Join(list, ",")) {
-		list = []string{"NO_PROXY_LIST"}
-	}
-	add := []string{"169.254.169.254", "fd00:ec2::254"}
+	var names []string
 	for _, d := range n.Facts.Network.Direct.Value {
-		add = append(add, d.Host)
+		names = append(names, d.Host)
 	}
-	for _, name := range add {
-		if !slices.Contains(list, name) {
-			list = append(list, name)
-		}
-	}
-	return fd.add("; this host reaches the endpoints without it").with("noproxy", strings.Join(list, ",")).
+	return fd.add("; this host reaches the endpoints without it").with("beside", strings.Join(names, ",")).
 		fix(append(slices.Clone(causes.PastProxy), orAllow(n))...).fix(causes.Reload...)
 }
 

@@ -1,9 +1,11 @@
 package checks
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/factstest"
 	"ssm-doctor/checks/node"
@@ -137,6 +139,32 @@ func directly(list ...facts.Outcome) func(*facts.Facts) {
 		for i, o := range list {
 			f.Network.Direct.Value = append(f.Network.Direct.Value, facts.DirectProbe{Host: []string{"ssm.eu-central-1.amazonaws.com", "ssmmessages.eu-central-1.amazonaws.com"}[i], Outcome: o})
 		}
+	}
+}
+
+// TestPastProxySteps: a proxy that refuses what the host reaches without it is left out for
+// these names; where one of them is not reached, nothing but the proxy is named.
+func TestPastProxySteps(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		direct []facts.Outcome
+		past   bool
+	}{
+		{"all are reached", []facts.Outcome{facts.OK, facts.OK}, true},
+		{"one is not", []facts.Outcome{facts.OK, facts.Timeout}, false},
+		{"none was tried", nil, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := factstest.Healthy(t, "profile")
+			netAll(proxyEnds(facts.Forbidden, 403, ""), directly(tt.direct...))(f)
+			fd := Proxy.Judge(node.Of(f))
+			past := slices.ContainsFunc(fd.Fix, func(s causes.Step) bool { return strings.Contains(s.Command, "no_proxy={noproxy},{beside}") })
+			if fd.Cause != "proxy-refuses" || past != tt.past || tt.past != (fd.Values["beside"] == "ssm.eu-central-1.amazonaws.com,ssmmessages.eu-central-1.amazonaws.com") {
+				t.Errorf("%s, past the proxy %v, beside %q", fd.Cause, past, fd.Values["beside"])
+			}
+		})
 	}
 }
 

@@ -159,8 +159,7 @@ func blankNote(r *Report, fix []Step) string {
 			text = strings.ReplaceAll(text, "arn:aws:", "arn:"+r.Node.Partition+":")
 		}
 		if n := slices.Index(said, text); n >= 0 {
-			_, rest, _ := strings.Cut(parts[n], ": ")
-			names, _, _ := strings.Cut(parts[n], ": ")
+			names, rest, _ := strings.Cut(parts[n], ": ")
 			parts[n] = names + ", " + words[i] + ": " + rest
 			continue
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 // loneFaults are faults that others hide, so that no rule says what a host with
-// two of them gets.
+// two of them gets, or whose pairs are those of another fault of the list.
 var loneFaults = []fault{
 	{"stopped-long-after-denial", "agent-service-stopped", "critical", "profile", func(s *sim.Scenario) {
 		ends(s, sim.Unit{Active: "inactive", Since: sim.Duration(3 * time.Hour)})

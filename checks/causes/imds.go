@@ -12,19 +12,19 @@ var (
 var onPremOnly = "[ -s {config} ] || echo '{}' > {config}\n" + EditConfig(
 	`/"`+AnyCase("ConsumptionOrder")+`"/!s/\{/{"Identity": {"ConsumptionOrder": []},/`, `s/(\{"Identity": \{"ConsumptionOrder": \[\]\}),([[:space:]]*\})/\1\2/`, orderOfIdentities(`"OnPrem"`))
 
-// exceptFromProxy adds what {noproxy} holds to the exceptions of the agent's service, and
-// leaves its other variables.
-func exceptFromProxy(says string) []Step {
+// exceptFromProxy gives the agent's service these exceptions from its proxy, and leaves its
+// other variables.
+func exceptFromProxy(says, names string) []Step {
 	return []Step{
-		linux.asRoot(says, DropIn(`[Service]\nEnvironment="no_proxy={noproxy}"\n`, "zz-no-proxy.conf")),
+		linux.asRoot(says, DropIn(`[Service]\nEnvironment="no_proxy=`+names+`"\n`, "zz-no-proxy.conf")),
 		proxyMac,
 		windows.asRoot(says+", and keep its other variables",
-			`$k = 'HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent'; $e = @((Get-ItemProperty $k).Environment | Where-Object { $_ -and $_ -notmatch '^no_proxy=' }); Set-ItemProperty $k -Name Environment -Type MultiString -Value ($e + 'no_proxy={noproxy}')`),
+			`$k = 'HKLM:\SYSTEM\CurrentControlSet\Services\AmazonSSMAgent'; $e = @((Get-ItemProperty $k).Environment | Where-Object { $_ -and $_ -notmatch '^no_proxy=' }); Set-ItemProperty $k -Name Environment -Type MultiString -Value ($e + 'no_proxy=`+names+`')`),
 	}
 }
 
 // PastProxy lets the agent reach names without the proxy that refuses them.
-var PastProxy = exceptFromProxy("Let the agent reach these names without the proxy, as this host can: add them to no_proxy of its service")
+var PastProxy = exceptFromProxy("Let the agent reach these names without the proxy, as this host can: add them to no_proxy of its service", "{noproxy},{beside}")
 
 var imdsCauses = []Cause{
 	Cause{
@@ -78,7 +78,7 @@ var imdsCauses = []Cause{
 	Cause{
 		ID: "imds-via-proxy", Group: "imds", Severity: Critical, Title: "metadata requests go to a proxy",
 		Meaning: "The agent's service has an http_proxy and its no_proxy does not list 169.254.169.254, so metadata requests go to the proxy instead of the instance.",
-		Fix:     steps(exceptFromProxy("Add the metadata addresses to no_proxy of the service"), Reload),
+		Fix:     steps(exceptFromProxy("Add the metadata addresses to no_proxy of the service", "{noproxy}"), Reload),
 		Docs:    []string{docProxy},
 	},
 	Cause{

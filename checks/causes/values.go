@@ -76,6 +76,7 @@ var placeholders = map[string]string{
 	"policytype":  "SERVICE_CONTROL_POLICY",
 	"proxy":       "http://PROXY:PORT",
 	"noproxy":     "NO_PROXY_LIST,169.254.169.254,fd00:ec2::254", // the list in use and the metadata addresses
+	"beside":      "ENDPOINT",                                    // names that are reached without the proxy
 	"resolver":    "RESOLVER",
 	"gateway":     "GATEWAY",
 	"interface":   "INTERFACE",
