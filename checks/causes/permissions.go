@@ -4,7 +4,7 @@ package causes
 // root of the organization, which has no parent.
 const ListSCPs = `at={account}; while [ "$at" ]; do for p in $(aws organizations list-policies-for-target --target-id $at --filter {policytype} --query 'Policies[].Id' --output text); do ` +
 	`aws organizations describe-policy --policy-id $p --query 'Policy.[PolicySummary.Id,Content]' --output text | tr '\n' ' '; echo; done; ` +
-	`at=$(aws organizations list-parents --child-id $at --query 'Parents[].Id' --output text 2>/dev/null); done`
+	`[ "${at#r-}" = $at ] && at=$(aws organizations list-parents --child-id $at --query 'Parents[].Id' --output text) || at=; done`
 
 var permissionsCauses = []Cause{
 	Cause{
