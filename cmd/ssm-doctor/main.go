@@ -39,6 +39,7 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 	getenv   func(string) string
+	alone    bool // nobody else is in this process, whose collector may be set
 }
 
 // exitError ends the program with a code. err, when set, is printed first.
@@ -74,7 +75,7 @@ func program() int {
 	}
 	daemon.Trim() // code that only the start needed: to make the tables of a package touches 64 kB of it
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, alone: true}
 	code := a.run(ctx, stop, os.Args[1:])
 	stop()
 	return code

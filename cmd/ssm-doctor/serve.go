@@ -158,7 +158,7 @@ func (s *serve) run(ctx context.Context) error {
 		return usagef("%w", err)
 	}
 	s.log = log
-	if s.a.getenv("GOMEMLIMIT") == "" {
+	if s.a.alone && s.a.getenv("GOMEMLIMIT") == "" {
 		collectUsually()
 		debug.SetMemoryLimit(memoryLimit)
 	}
