@@ -1,10 +1,13 @@
 package sim_test
 
 import (
+	"runtime/debug"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-// A host that is closed leaves nothing running.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)  // hosts are short-lived, and thousands are made
+	goleak.VerifyTestMain(m) // a host that is closed leaves nothing running
+}
