@@ -332,7 +332,8 @@ func (b *breaker) cut(w string, quoted, document bool) (at int, how wordBreak) {
 	if room < 8 || room >= len(w) {
 		return 0, nowhere
 	}
-	quote, text, member, good, goodIn := byte(0), false, 0, 0, byte(0)
+	quote, text, member := byte(0), false, 0
+	good, goodIn, safe, safeIn := 0, byte(0), 0, byte(0)
 	if quoted {
 		quote = '\''
 	}
@@ -350,21 +351,24 @@ func (b *breaker) cut(w string, quoted, document bool) (at int, how wordBreak) {
 		case quote == '\'' && !text && c == ',':
 			member = i + 1
 		}
-		if strings.IndexByte(" /,:=", c) >= 0 && i >= room-splitSearch && i+1 < room {
+		if i > 0 && i+1 < room && w[i] < 0x80 && w[i+1] < 0x80 {
+			safe, safeIn = i+1, quote
+		}
+		if strings.IndexByte(" /,:=", c) >= 0 && i >= room-splitSearch && i+2 < room {
 			good, goodIn = i+1, quote
 		}
 	}
 	switch {
 	case document && member > 0:
 		return member, betweenMembers
-	case !b.sh.splits || w[room-1] == b.sh.escape || w[room-1] >= 0x80 || w[room] >= 0x80:
+	case !b.sh.splits || quoted: // or the last member
 		return 0, nowhere
-	case quoted:
-		return 0, nowhere // the last member
-	case good > 0 && good < room-1:
+	case good > 0:
 		at, quote = good, goodIn
+	case safe > 0:
+		at, quote = safe, safeIn
 	default:
-		at = room - 1
+		return 0, nowhere
 	}
 	if quote == '\'' {
 		return at, inQuotes

@@ -60,6 +60,29 @@ func TestCommandsAreBroken(t *testing.T) {
 	}
 }
 
+// TestLongWordsFit: wherever a line ends in a program of sed, no line is too wide, and the
+// command stays what it is.
+func TestLongWordsFit(t *testing.T) {
+	t.Parallel()
+	for width := 60; width <= 100; width++ {
+		for _, command := range []string{
+			`sed -E -e 's/(\{"Identity": \{"ConsumptionOrder": \[\]\}),([[:space:]]*\})/\1\2/' -e 's/\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\//' file`,
+			`grep \[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[\[ file`,
+		} {
+			s := &screen{r: &Report{Node: Node{GOOS: "linux"}}, s: Style{Width: width}}
+			lines := s.command(Step{Command: text.Plain(command), Where: "this-host"})
+			if got := spaced(asPasted(lines)); got != command {
+				t.Errorf("%d: pasted, it is\n%s\nand not\n%s", width, got, command)
+			}
+			for _, l := range lines {
+				if cells(l) > width {
+					t.Errorf("%d cells of %d: %s", cells(l), width, l)
+				}
+			}
+		}
+	}
+}
+
 // TestCauseScreens: every remedy of the catalogue fits one screen beside a long reason
 // and much evidence; its commands mean the same as before they were broken; words to
 // replace are explained, and nothing else is.
