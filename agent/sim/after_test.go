@@ -133,7 +133,7 @@ func hiddenIn(s Scenario) map[string]bool {
 		out["crash"] = out["crash"] || u.Result == "core-dump"
 		out["timeout"] = out["timeout"] || u.Result == "timeout"
 		out["user"] = out["user"] || u.Exit == 217
-		out["program"] = out["program"] || u.Exec != "" && path.Base(u.Exec) != "amazon-ssm-agent"
+		out["other program"] = out["other program"] || u.Exec != "" && path.Base(u.Exec) != "amazon-ssm-agent"
 	}
 	return out
 }
@@ -726,39 +726,93 @@ func (a *aftermath) replacePolicy(which, edit string) {
 // since is how long ago the agent was started, when the host is judged again.
 const since = 12 * time.Minute
 
-// cannotRun says what keeps the agent's programs from running; empty: nothing.
+// cannotRun says what keeps the agent's programs from running, as far as a start gets;
+// empty: nothing.
 func (a *aftermath) cannotRun() string {
-	for _, f := range []string{"memory", "limit", "release", "bus", "library", "crash", "apparmor", "labels", "program", "dependency"} { // not those of a unit
-		if a.hidden[f] {
-			return f
-		}
-	}
 	w := &world{Scenario: a.Scenario}
+	file := func(name string) (File, bool) { f, ok := a.Files[name]; return f, ok }
+	program, changed := file("/usr/bin/amazon-ssm-agent")
+	folder, played := file("/" + w.dirs().data)
+	user, dropIn := "", false
 	for _, u := range a.Agent.Units {
 		if u.User != "" && u.User != "root" {
-			return "user"
+			user = u.User
 		}
-		if a.hidden["timeout"] && u.DropIn != "" {
-			return "timeout"
-		}
+		dropIn = dropIn || u.DropIn != ""
 	}
-	for name, f := range a.Files {
-		switch {
-		case strings.HasPrefix(name, "/usr/bin/amazon-ssm-agent") && (f.Absent || f.Content == "" || f.Mode&0o111 == 0):
-			return "program"
-		case name == "/"+w.dirs().data && (f.Mode&0o700 != 0o700 || f.UID != 0):
-			return "state directory"
+	for _, x := range []struct {
+		why  string
+		does bool
+	}{
+		{"no agent", a.Agent.Version == ""},
+		{"setup", a.GOOS == "windows" && a.Host.ImageState != "" && a.Host.ImageState != "IMAGE_STATE_COMPLETE"},
+		{"dependency", a.hidden["dependency"]},
+		{"user", user != "" && a.hidden["user"]},
+		{"program", changed && (program.Absent || program.Content == "" || program.Mode&0o111 == 0)},
+		{"apparmor", a.hidden["apparmor"]},
+		{"labels", a.hidden["labels"]},
+		{"other program", a.hidden["other program"]},
+		{"library", a.hidden["library"]},
+		{"timeout", a.hidden["timeout"] && dropIn},
+		{"memory", a.hidden["memory"]},
+		{"limit", a.hidden["limit"]},
+		{"crash", a.hidden["crash"]},
+		{"configuration", a.Agent.Config != "" && !json.Valid([]byte(a.Agent.Config))},
+		{"state directory", user != "" || played && (folder.Mode&0o700 != 0o700 || folder.UID != 0)},
+		{"bus", a.hidden["bus"]},
+		{"release", a.hidden["release"]},
+	} {
+		if x.does {
+			return x.why
 		}
-	}
-	switch {
-	case a.Agent.Version == "":
-		return "no agent"
-	case a.Agent.Config != "" && !json.Valid([]byte(a.Agent.Config)):
-		return "configuration"
-	case a.GOOS == "windows" && a.Host.ImageState != "" && a.Host.ImageState != "IMAGE_STATE_COMPLETE":
-		return "setup"
 	}
 	return ""
+}
+
+// endings are how a start ends that something keeps from going on: what systemd says of the
+// unit, and the agent in its log. What the kernel says stands in the log of the system.
+var endings = map[string]struct {
+	unit Unit
+	line string
+}{
+	"dependency":      {Unit{Active: "inactive", Result: "success"}, ""},
+	"user":            {Unit{Active: "activating", Result: "exit-code", Ended: "exited", Exit: 217, Restarts: 20}, ""},
+	"program":         {Unit{Active: "failed", Exit: 203}, ""},
+	"apparmor":        {Unit{Active: "failed", Exit: 203}, ""},
+	"labels":          {Unit{Active: "failed", Exit: 203}, ""},
+	"other program":   {Unit{Active: "activating", Restarts: 30}, ""},
+	"library":         {Unit{Active: "activating", Exit: 127, Restarts: 7}, ""},
+	"timeout":         {Unit{Active: "failed", Result: "timeout", Ended: "killed", Exit: 15}, ""},
+	"memory":          {Unit{Active: "activating", Result: "oom-kill", Ended: "killed", Exit: 9, Restarts: 9}, ""},
+	"limit":           {Unit{Active: "activating", Result: "oom-kill", Ended: "killed", Exit: 9, Restarts: 9}, ""},
+	"crash":           {Unit{Active: "failed", Result: "core-dump", Ended: "dumped", Exit: 11}, ""},
+	"configuration":   {Unit{Active: "activating", Restarts: 9}, "ERROR Error occurred when starting amazon-ssm-agent: app config could not be loaded - invalid character '}' looking for beginning of object key string"},
+	"state directory": {Unit{Active: "failed", Exit: 1}, "WARN Failed to load instance info from vault. Failed to set permission for vault folder or its content. chown /var/lib/amazon/ssm/Vault: operation not permitted"},
+	"bus":             {Unit{Active: "activating", Restarts: 20}, "ERROR Error occurred when starting amazon-ssm-agent: failed to start message bus, failed to start health channel: failed to listen on the channel: ipc:///var/lib/amazon/ssm/ipc/health, address in use"},
+	"release":         {Unit{Active: "activating", Restarts: 5}, "ERROR [amazon-ssm-agent] Core Agent crashed with message: runtime error: invalid memory address or nil pointer dereference"},
+}
+
+// ends is a start that something keeps from going on.
+func (a *aftermath) ends(why string) {
+	e, played := endings[why]
+	if !played { // nothing was started
+		return
+	}
+	a.Log = earlier(a.Log, since)
+	a.Agent.Core, a.Agent.Worker, a.Agent.Channel, a.Agent.Source, a.Agent.Identity = false, false, nil, "", ""
+	ago := since
+	if e.unit.Active == "activating" {
+		ago = 30 * time.Second
+	}
+	if e.line != "" {
+		a.Log = append(a.Log, at(ago+time.Second, e.line)...)
+	}
+	a.Agent.Starts = []Duration{Duration(ago + time.Second)}
+	for k, u := range a.Agent.Units {
+		n := e.unit
+		n.Since, n.Enabled, n.Wanted, n.User, n.Exec, n.DropIn, n.Restart = Duration(ago), u.Enabled, u.Wanted, u.User, u.Exec, u.DropIn, u.Restart
+		a.Agent.Units[k] = n
+	}
 }
 
 // live is the life of an agent that was started in this world.
@@ -780,8 +834,12 @@ func (a *aftermath) live() error {
 	if a.version != "" {
 		a.Agent.Version = a.version
 	}
-	if set("ExecStart") != "" {
-		delete(a.hidden, "program")
+	if exec := set("ExecStart"); exec != "" {
+		for k, u := range a.Agent.Units {
+			u.Exec = exec
+			a.Agent.Units[k] = u
+		}
+		delete(a.hidden, "other program")
 	}
 	if e := a.filled(set("Environment")); e != "" {
 		env := map[string]string{}
@@ -805,7 +863,8 @@ func (a *aftermath) live() error {
 		}
 	}
 	if why := a.cannotRun(); why != "" {
-		return nil // it ends as before
+		a.ends(why)
+		return nil
 	}
 	for name, f := range a.Files { // drop-ins of files apply from now on
 		if strings.Contains(name, ".service.d/") && len(a.loaded) == 0 {

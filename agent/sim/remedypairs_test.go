@@ -12,8 +12,6 @@ var unproven = map[string]string{
 	"program-empty":                       "whether the first is over, only an agent that starts could show",
 	"oom-kill-that-only-the-kernel-tells": "the agent does not get as far again as the log says of the first fault",
 	"config":                              "the agent does not get as far again as the log says of the first fault",
-	"upgrade":                             "that the agent fell back to ec2messages is taken for a lack of rights too",
-	"proxy-forbids-sessions":              "the same",
 	"activation":                          "nothing says in which order the agent would look for an identity",
 }
 
