@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"slices"
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
@@ -61,7 +62,20 @@ func damagedVault(n *node.Node, vault string) (Finding, bool) {
 	for _, d := range damage {
 		fd = fd.saw("read "+d.Path, d.Kind+": "+d.What, "file:"+d.Path)
 	}
+	if n.Identity.OnEC2 == node.Yes && n.Identity.Hybrid == node.No {
+		fd = fd.fix(freshVault(n)...)
+	}
 	return vaultFault(n, fd.logged(n.Log.Current(facts.SigVaultManifest), n.Log.Current(facts.SigVaultMissing)), vault), true
+}
+
+// freshVault are the steps that let the agent of an instance make its vault again, for which
+// it needs no activation.
+func freshVault(n *node.Node) []causes.Step {
+	steps := append(slices.Clone(causes.MoveVault), causes.Restart[0])
+	if n.Facts.IMDS.Profile.Absent() {
+		steps = append(steps, causes.Step{Text: "If the agent then logs InstanceAlreadyRegistered, its key is lost for good: attach an instance profile, which needs none", Command: causes.AttachProfile[0].Command, Where: causes.OperatorCLI})
+	}
+	return append(steps, causes.Again)
 }
 
 // lostKey finds an instance that the service knows while its key is gone.

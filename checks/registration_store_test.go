@@ -1,10 +1,13 @@
 package checks
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/factstest"
+	"ssm-doctor/checks/node"
 )
 
 // storeDamaged is a vault with something that the agent cannot use.
@@ -123,4 +126,27 @@ func TestRegistrationStore(t *testing.T) {
 	}
 	judge(t, RegistrationStore, table)
 	judgeUnread(t, RegistrationStore, table)
+}
+
+// TestFreshVault: an instance needs no activation; a host that is none cannot do without.
+func TestFreshVault(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		kind, has, not string
+	}{
+		{"profile", "mv {data}/Vault", "activation"},
+		{"dhmc", "associate-iam-instance-profile", "activation"},
+		{"hybrid", "", ""}, // the catalogue's
+	} {
+		f := factstest.Healthy(t, tt.kind)
+		neverAccepted(f)
+		storeDamaged(f)
+		var all strings.Builder
+		for _, s := range RegistrationStore.Eval(node.Of(f)).Fix {
+			all.WriteString(s.Command + "\n")
+		}
+		if s := all.String(); (s == "") != (tt.has == "") || !strings.Contains(s, tt.has) || tt.not != "" && strings.Contains(s, tt.not) {
+			t.Errorf("%s: %s", tt.kind, s)
+		}
+	}
 }

@@ -165,11 +165,12 @@ var registerAgain = []Step{
 // replaceVault replaces a registration whose vault is damaged: the agent reads its
 // manifest before it clears or writes anything.
 // Source: amazon-ssm-agent 3.3, agent/managedInstances/vault/fsvault.
-var replaceVault = []Step{
-	registerAgain[0],
+var replaceVault = []Step{registerAgain[0], MoveVault[0], MoveVault[1], registerAgain[3], restart, verify}
+
+// MoveVault takes a vault away that the agent cannot use.
+var MoveVault = []Step{
 	unix.asRoot("Move the damaged vault away; the agent makes a new one", "mv {data}/Vault {data}/Vault.damaged"),
 	windows.asRoot("Move the damaged vault away; the agent makes a new one", "Move-Item (Join-Path {data} Vault) (Join-Path {data} Vault.damaged)"),
-	registerAgain[3], restart, verify,
 }
 
 // Steps of a lack of memory, of which a finding leaves out what its host does not need.
