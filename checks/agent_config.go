@@ -26,8 +26,12 @@ var AgentConfig = register(Check{
 		case !known:
 			return judgeNoConfig(n, path)
 		case c.ParseError != "":
-			return configInvalid(n, path, Proven, "parse "+path, c.ParseError, "%s cannot be parsed: %s", path, c.ParseError).
+			fd := configInvalid(n, path, Proven, "parse "+path, c.ParseError, "%s cannot be parsed: %s", path, c.ParseError).
 				logged(n.Log.Last(facts.SigConfigUnusable))
+			if c.Folder && n.Facts.Live() {
+				return fd.fix(moveFolder...)
+			}
+			return fd
 		}
 		for _, o := range []struct{ key, value string }{
 			{"Agent.Region", c.Region}, {"Mgs.Region", c.MgsRegion},
@@ -56,6 +60,13 @@ var AgentConfig = register(Check{
 		return order
 	},
 })
+
+// moveFolder takes a folder away that stands in the place of the configuration.
+var moveFolder = []causes.Step{
+	{Text: "Move the folder away: without a file the agent uses its defaults", Command: "mv {config} {config}.moved", Where: causes.OnHost, Root: true, GOOS: "linux darwin"},
+	{Text: "Move the folder away: without a file the agent uses its defaults", Command: "Rename-Item {config} amazon-ssm-agent.json.moved", Where: causes.OnHost, Root: true, GOOS: "windows"},
+	causes.Restart[0], causes.Again,
+}
 
 // warnNewerKeys names documented keys that this release of the agent ignores.
 func warnNewerKeys(n *node.Node) Finding {

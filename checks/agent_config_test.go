@@ -102,6 +102,8 @@ func TestAgentConfig(t *testing.T) {
 		{name: "not JSON since the start", fault: parseError, want: named("cannot be parsed", "")},
 		{name: "not JSON, log unread", fault: configAll(parseError, unreadLogOf), want: blocked(named("cannot be parsed", ""))},
 
+		{name: "a folder", fault: configAll(neverAccepted, configIs(facts.Config{ParseError: "it is a folder, not a file", Folder: true}), unusable(time.Minute)), want: blocked(named(configPath+" cannot be parsed: it is a folder, not a file", "agent log: app config could not be loaded"))},
+
 		{name: "a Region that is none", fault: configIs(facts.Config{Region: "Frankfurt"}), want: named(configPath+` sets Agent.Region to "Frankfurt", which is not a Region`, "Agent.Region in "+configPath+`: "Frankfurt"`)},
 		{name: "a Region of the channel that is none", fault: configIs(facts.Config{MgsRegion: "eu central 1"}), want: named(`sets Mgs.Region to "eu central 1"`, "")},
 		{name: "a Region", fault: configIs(facts.Config{Region: "eu-central-1"}), want: is(Pass, "parses")},
@@ -182,6 +184,31 @@ func TestAgentConfigOrderFix(t *testing.T) {
 		s := fix[i]
 		if s.GOOS != system || !s.Root || s.Where != causes.OnHost || !strings.Contains(strings.ToLower(s.Command), "onsumptionorder") && !strings.Contains(s.Command, causes.AnyCase("ConsumptionOrder")) || !strings.HasPrefix(s.Text, "Remove Identity.ConsumptionOrder from {config}") {
 			t.Errorf("step %+v", s)
+		}
+	}
+}
+
+// TestConfigIsFolder: there is nothing to correct in a folder.
+func TestConfigIsFolder(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		fault func(*facts.Facts)
+		first string // command of the first step
+	}{
+		{"folder", configIs(facts.Config{ParseError: "it is a folder, not a file", Folder: true}), "mv {config} {config}.moved"},
+		{"not JSON", configIs(facts.Config{ParseError: "invalid character"}), ""},
+		{"folder in an image", configAll(configIs(facts.Config{ParseError: "it is a folder, not a file", Folder: true}), func(f *facts.Facts) { f.Root = "/mnt/image" }), ""},
+	} {
+		f := factstest.Healthy(t, "profile")
+		neverAccepted(f)
+		tt.fault(f)
+		fd := AgentConfig.Eval(node.Of(f))
+		switch {
+		case fd.Cause != "agent-config-invalid":
+			t.Errorf("%s: %+v", tt.name, fd)
+		case tt.first == "" && len(fd.Fix) > 0, tt.first != "" && (len(fd.Fix) == 0 || fd.Fix[0].Command != tt.first):
+			t.Errorf("%s: %+v", tt.name, fd.Fix)
 		}
 	}
 }

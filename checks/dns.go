@@ -1,9 +1,10 @@
 package checks
 
 import (
-	"ssm-doctor/checks/causes"
+	"slices"
 	"strings"
 
+	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
@@ -44,6 +45,9 @@ var Dns = register(Check{
 // blameResolver names the resolver that gives no address for endpoints.
 func blameResolver(n *node.Node, bad []facts.Endpoint) Finding {
 	e := bad[0]
+	if fd, ok := blameNameSources(n, bad); ok {
+		return stopsAt(n, e, fd)
+	}
 	asked := e.DNS.Server
 	if r, ok := n.Facts.Host.Resolver.Get(); ok && asked == "" {
 		asked = strings.Join(r.Servers, ", ")
@@ -83,4 +87,24 @@ func blameResolver(n *node.Node, bad []facts.Endpoint) Finding {
 		fd = fd.fix(causes.NamesMissing...)
 	}
 	return stopsAt(n, e, fd)
+}
+
+// blameNameSources finds a nsswitch.conf by which no resolver is asked; false: it lets one be
+// asked, or was not read. The agent and this program look names up by the same rules: sources
+// that are not known count as DNS.
+// Source: Go, net/conf.go.
+func blameNameSources(n *node.Node, bad []facts.Endpoint) (Finding, bool) {
+	sources, ok := n.Facts.Host.NameSources.Get()
+	if !ok || slices.ContainsFunc(sources, func(s string) bool { return s != "files" && s != "myhostname" && !strings.HasPrefix(s, "mdns") }) {
+		return Finding{}, false
+	}
+	fd := blocks("dns-resolution-failed", Proven, "%s cannot be resolved: by /etc/nsswitch.conf names of hosts are looked up in %s only, and no resolver is asked", bad[0].Host, strings.Join(sources, ", ")).
+		saw("hosts in /etc/nsswitch.conf", strings.Join(sources, " "), n.Facts.Host.NameSources.From).with("endpoint", bad[0].Host)
+	for _, e := range bad {
+		if e.DNS.Outcome != facts.NXDomain { // somebody was asked
+			return Finding{}, false
+		}
+		fd = fd.saw("DNS "+e.Host, e.DNS.Outcome.With(e.DNS.Error), "")
+	}
+	return fd.fix(askDNS...), true
 }

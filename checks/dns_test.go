@@ -14,6 +14,11 @@ func dnsFails(d facts.DNS, services ...string) func(*facts.Facts) {
 	}, services...)
 }
 
+// nameSources gives the host a nsswitch.conf.
+func nameSources(list ...string) func(*facts.Facts) {
+	return func(f *facts.Facts) { f.Host.NameSources = facts.Known(list, "file:/etc/nsswitch.conf") }
+}
+
 func TestDns(t *testing.T) {
 	t.Parallel()
 	silent := facts.DNS{Server: "10.20.0.2:53", Outcome: facts.Timeout, Error: "i/o timeout"}
@@ -48,6 +53,17 @@ func TestDns(t *testing.T) {
 		{name: "other resolvers", fault: dnsFails(facts.DNS{Server: "10.0.0.2", Outcome: facts.Timeout, Views: []facts.View{{Server: "169.254.169.253", A: []string{"10.0.3.7"}, Outcome: facts.OK, Scope: "private"}}}),
 			want: named("", "DNS ssm.eu-central-1.amazonaws.com at 169.254.169.253: ok 10.0.3.7 (resolver:169.254.169.253)", "")},
 		{name: "not accepted", fault: netAll(neverAccepted, dnsFails(silent)), want: named("", "", "")},
+
+		{name: "no resolver is asked", fault: netAll(neverAccepted, nameSources("files"), dnsFails(facts.DNS{Outcome: facts.NXDomain, Error: "no such host"})), want: named("by /etc/nsswitch.conf names of hosts are looked up in files only, and no resolver is asked", "hosts in /etc/nsswitch.conf: files (file:/etc/nsswitch.conf)", "endpoint=ssm.eu-central-1.amazonaws.com")},
+		{name: "no resolver is asked, nor mDNS for these", fault: netAll(neverAccepted, nameSources("files", "mdns4_minimal", "myhostname"), dnsFails(facts.DNS{Outcome: facts.NXDomain})), want: named("looked up in files, mdns4_minimal, myhostname only", "", "")},
+		{name: "no resolver is asked, but one that is pinned", fault: netAll(neverAccepted, nameSources("files"), dnsFails(facts.DNS{Outcome: facts.NXDomain}, "ssm")), want: named("no resolver is asked", "", "")},
+		{name: "files only, but a resolver did not answer", fault: netAll(neverAccepted, nameSources("files"), dnsFails(silent)), want: named("the resolver 10.20.0.2:53 does not answer", "", "")},
+		{name: "files and DNS", fault: netAll(neverAccepted, nameSources("files", "dns"), dnsFails(facts.DNS{Outcome: facts.NXDomain})), want: named("says that there is no such host", "", "")},
+		{name: "a source that counts as DNS", fault: netAll(neverAccepted, nameSources("files", "resolve"), dnsFails(facts.DNS{Outcome: facts.NXDomain})), want: named("says that there is no such host", "", "")},
+		{name: "nsswitch.conf unread", fault: netAll(neverAccepted, func(f *facts.Facts) {
+			f.Host.NameSources = facts.Unknown[[]string]("permission denied", "")
+		}, dnsFails(facts.DNS{Outcome: facts.NXDomain})), want: named("says that there is no such host", "", "")},
+		{name: "files only, and all names are pinned", fault: nameSources("files"), want: is(Pass, "2 names resolve")},
 
 		{name: "proxied", fault: netProxied(facts.Connect{Outcome: facts.OK, Status: 200}), want: is(Skip, "the proxy resolves the names")},
 		{name: "one is proxied", fault: netProxied(facts.Connect{Outcome: facts.OK, Status: 200}, "ssmmessages"), want: is(Pass, "1 names resolve")},

@@ -16,9 +16,9 @@ const vpcResolver = "169.254.169.253"
 // dhcpcd.conf.
 func useVPCResolver(n *node.Node) []causes.Step {
 	r, ok := n.Facts.Host.Resolver.Get()
-	if n.Facts.Host.GOOS == "linux" && n.Facts.Host.Resolver.Absent() { // no such file, or a link that leads to none
+	if n.Facts.Host.GOOS == "linux" && n.Facts.Host.Resolver.Absent() { // no such file, a link that leads to none, or a folder
 		return []causes.Step{
-			linuxStep(true, "This host has no /etc/resolv.conf, or a link to a file that is not there, and the VPC resolver answers: write one", "mv -f /etc/resolv.conf /etc/resolv.conf.moved 2>/dev/null; echo nameserver "+vpcResolver+" > /etc/resolv.conf"),
+			linuxStep(true, "This host has no file /etc/resolv.conf (none, a link to one that is not there, or a folder in its place), and the VPC resolver answers: write one", "mv -f /etc/resolv.conf /etc/resolv.conf.moved 2>/dev/null; echo nameserver "+vpcResolver+" > /etc/resolv.conf"),
 			restartLinux, causes.Again,
 		}
 	}
@@ -67,4 +67,16 @@ systemctl restart systemd-resolved`),
 	steps := useVPCResolver(n)
 	steps[0].Text = "Let this host ask the VPC resolver first, which does not know names that only {resolver} has; a copy stays in /etc/resolv.conf.bak"
 	return slices.Insert(steps, 1, forward)
+}
+
+// addDNS adds dns to the sources of names in a file of the form of nsswitch.conf. The file of
+// a link is edited, not the link replaced.
+const addDNS = `sed -i.bak --follow-symlinks -E '/^[[:space:]]*hosts:/s/^([^#]*[^#[:space:]])/\1 dns/' `
+
+// askDNS lets names be looked up by DNS, where nsswitch.conf leaves that out.
+// Source: nsswitch.conf(5), authselect(8).
+var askDNS = []causes.Step{
+	linuxStep(true, "Let names of hosts be looked up by DNS too; a copy of the file stays beside it, with .bak at the end", addDNS+"/etc/nsswitch.conf"),
+	linuxStep(true, "Where authselect makes that file, add it to its own as well, so that it lasts", addDNS+"/etc/authselect/user-nsswitch.conf\nauthselect apply-changes"),
+	restartLinux, causes.Again,
 }

@@ -64,6 +64,15 @@ func Denied(fsys fs.FS, name string) error {
 	return nil
 }
 
+// IsFolder reports whether a file could not be read since a folder stands in its place.
+func IsFolder(fsys FileSystem, name string, err error) bool {
+	if !errors.Is(err, ErrNotAFile) {
+		return false
+	}
+	fi, err := fsys.Stat(Clean(name))
+	return err == nil && fi.IsDir()
+}
+
 // Missing reports whether an error means that the thing does not exist.
 func Missing(err error) bool { return errors.Is(err, fs.ErrNotExist) || isNotDir(err) }
 

@@ -317,6 +317,11 @@ func (a *aftermath) apply(c causes.Change) {
 					u.DropIn = ""
 				}
 			})
+		case c.On == "/etc/nsswitch.conf":
+			if f, ok := s.Files[c.On]; ok && strings.Contains(c.To, " dns/") {
+				f.Content = strings.TrimSuffix(f.Content, "\n") + " dns\n"
+				s.Files[c.On] = f
+			}
 		case c.On == "/"+d.config:
 			s.Agent.Config = editedConfig(s.Agent.Config, c.To)
 		case c.On == "/"+d.shared && strings.Contains(c.To, "default"):

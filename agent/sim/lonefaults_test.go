@@ -11,7 +11,7 @@ import (
 
 // loneFaults are faults that others hide, so that no rule says what a host with
 // two of them gets, or whose pairs are those of another fault of the list.
-var loneFaults = []fault{
+var loneFaults = append([]fault{
 	{"stopped-long-after-denial", "agent-service-stopped", "critical", "profile", func(s *sim.Scenario) {
 		ends(s, sim.Unit{Active: "inactive", Since: sim.Duration(3 * time.Hour)})
 		s.Log = nil
@@ -44,7 +44,7 @@ var loneFaults = []fault{
 	{"firewall-jump-for-others", "network-no-egress", "critical", "profile", firewall("-A OUTPUT -d 203.0.113.0/24 -j BLOCK\n-A BLOCK -j DROP"), nil},
 	{"firewall-range", "host-firewall-egress", "critical", "profile", firewall("-A OUTPUT -d 52.0.0.0/8 -o eth+ -p tcp -m tcp --dport 443 -j DROP"), nil},
 	{"firewall-second-jump", "host-firewall-egress", "critical", "profile", firewall("-A OUTPUT -d 203.0.113.0/24 -j BLOCK\n-A OUTPUT -o eth0 -j BLOCK\n-A BLOCK -j DROP"), nil},
-}
+}, hostsFaults...)
 
 // firewall is a host whose packets for the endpoints are lost, with a rule that
 // may or may not be the reason.

@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/endpoint"
 )
 
@@ -393,6 +394,9 @@ func (h *Host) lookup(ctx context.Context, server, network, host string) ([]neti
 	if from == "" {
 		from = w.Resolvers[0]
 	}
+	if w.asksNobody() {
+		return nil, &net.DNSError{Name: host, Err: "no such host", IsNotFound: true}
+	}
 	if lost := w.unanswered(from, host); lost != nil {
 		return nil, lost
 	}
@@ -433,6 +437,12 @@ func (h *Host) lookup(ctx context.Context, server, network, host string) ([]neti
 		return nil, fail
 	}
 	return out, nil
+}
+
+// asksNobody reports whether nsswitch.conf has names looked up in files only.
+func (w *world) asksNobody() bool {
+	sources := gather.NameSources([]byte(w.Files["/etc/nsswitch.conf"].Content))
+	return len(sources) > 0 && !slices.ContainsFunc(sources, func(s string) bool { return s != "files" })
 }
 
 // serve runs an HTTP server until Close.

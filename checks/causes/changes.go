@@ -251,6 +251,7 @@ func init() {
 			}
 			return nil, strings.HasPrefix(s, "-l") || strings.HasPrefix(s, "-s") || strings.HasPrefix(s, "-V")
 		},
+		"authselect": always(Change{FileEdited, "/etc/nsswitch.conf", "authselect"}),
 		"snap": byWord(map[string]reader{"list": nothing, "changes": nothing, "remove": always(Change{AgentRemoved, "snap", ""}), "install": always(Change{AgentInstalled, "", ""}),
 			"revert": always(Change{AgentInstalled, "", "before"}), "stop": always(Change{ServiceStopped, "", ""}), "restart": always(Change{ServiceRestarted, "", ""}),
 			"start": func(args []string, _ string, _ []string) ([]Change, bool) {

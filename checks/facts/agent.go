@@ -316,6 +316,8 @@ type Process struct {
 type Config struct {
 	// ParseError is set when the agent would refuse the file; the other fields are then empty.
 	ParseError string `json:"parse_error"`
+	// Folder: a folder stands in the place of the file.
+	Folder bool `json:"folder,omitempty"`
 
 	Region           string   `json:"agent_region"`
 	ServiceDomain    string   `json:"service_domain"`

@@ -24,7 +24,10 @@ type Host struct {
 	FApolicyd   Seen[string]       `json:"fapolicyd"` // state of the service; absent: not installed
 	Firewall    Seen[Firewall]     `json:"firewall"`  // absent: no tool to list rules with
 
-	Resolver    Seen[Resolver]    `json:"resolver"`
+	Resolver Seen[Resolver] `json:"resolver"`
+	// NameSources are where nsswitch.conf has names of hosts looked up, in order; absent: it
+	// does not say.
+	NameSources Seen[[]string]    `json:"name_sources,omitzero"`
 	Interfaces  Seen[[]Interface] `json:"interfaces"`
 	Links       Seen[[]Link]      `json:"links"`      // up or not
 	IMDSRoute   Seen[Route]       `json:"imds_route"` // kernel's route to 169.254.169.254

@@ -58,9 +58,13 @@ func (m *model) apply(c causes.Change) {
 	case causes.FileMoved, causes.FileRemoved:
 		m.fileGone(c)
 	case causes.FileEdited:
-		if strings.Contains(c.On, ".service.d/") {
+		switch {
+		case strings.Contains(c.On, ".service.d/"):
 			m.doubt(ofAgent, "whether the agent keeps running", c)
-		} else {
+		case c.On == "/etc/nsswitch.conf":
+			f.Host.NameSources = facts.Unknown[[]string](notDone, "")
+			m.way(c)
+		default:
 			m.elsewhere("what changes", c)
 		}
 	case causes.OwnerSet, causes.ModeSet, causes.FlagCleared:

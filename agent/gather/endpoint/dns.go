@@ -169,16 +169,8 @@ func pinned(env *gather.Env, host string) []netip.Addr {
 // hostsFileUsed reports whether nsswitch.conf lets names be looked up in the
 // hosts file; without a line for hosts they are.
 func hostsFileUsed(b []byte) bool {
-	used := true
-	gather.Lines(b, func(l []byte) bool {
-		s, _, _ := strings.Cut(string(l), "#")
-		v, ok := strings.CutPrefix(strings.TrimSpace(s), "hosts:")
-		if ok {
-			used = slices.Contains(strings.Fields(v), "files")
-		}
-		return !ok
-	})
-	return used
+	sources := gather.NameSources(b)
+	return len(sources) == 0 || slices.Contains(sources, "files")
 }
 
 func parseHosts(b []byte, host string) []netip.Addr {

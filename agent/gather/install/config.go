@@ -116,6 +116,19 @@ func ParseConfig(b []byte) facts.Config {
 	return c
 }
 
+// readConfig reads the agent's configuration. A folder in its place ends the agent, as a
+// file does that it cannot parse.
+func readConfig(fsys gather.FileSystem, name string) facts.Seen[facts.Config] {
+	b, err := gather.ReadFile(fsys, name, gather.MaxSmall)
+	switch {
+	case err == nil:
+		return facts.Known(ParseConfig(b), gather.FileURL(name))
+	case gather.IsFolder(fsys, name, err):
+		return facts.Known(facts.Config{ParseError: "it is a folder, not a file", Folder: true}, gather.FileURL(name))
+	}
+	return gather.Unseen[facts.Config](err, name)
+}
+
 // text makes a value of the configuration fit for a fact.
 func text(s string) string { return gather.OneLine(s, 300) }
 

@@ -50,12 +50,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 
 	config := ConfigFile(env)
 	a.ConfigPath = "/" + config
-	b, err := gather.ReadFile(env.FS, config, gather.MaxSmall)
-	if err != nil {
-		a.Config = gather.Unseen[facts.Config](err, config)
-	} else {
-		a.Config = facts.Known(ParseConfig(b), gather.FileURL(config))
-	}
+	a.Config = readConfig(env.FS, config)
 
 	agentsvc.GatherProxies(ctx, run, a)
 	run.SetConfig(a.Config)

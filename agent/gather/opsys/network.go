@@ -39,10 +39,30 @@ func parseResolv(b []byte) facts.Resolver {
 func resolver(fsys gather.FileSystem) facts.Seen[facts.Resolver] {
 	const name = "etc/resolv.conf"
 	b, err := gather.ReadFile(fsys, name, gather.MaxSmall)
-	if err != nil {
+	switch {
+	case gather.IsFolder(fsys, name, err):
+		return facts.Absent[facts.Resolver]("a folder stands in its place", gather.FileURL(name))
+	case err != nil:
 		return gather.Unseen[facts.Resolver](err, name)
 	}
 	return facts.Known(parseResolv(b), gather.FileURL(name))
+}
+
+// nameSources reads where nsswitch.conf has names of hosts looked up.
+func nameSources(env *gather.Env) facts.Seen[[]string] {
+	const name = "etc/nsswitch.conf"
+	if env.GOOS != "linux" {
+		return gather.NotAskable[[]string](gather.ErrUnsupported.Error(), "")
+	}
+	b, err := gather.ReadFile(env.FS, name, gather.MaxSmall)
+	if err != nil {
+		return gather.Unseen[[]string](err, name)
+	}
+	list := gather.NameSources(b)
+	if len(list) == 0 {
+		return facts.Absent[[]string]("no line for hosts", gather.FileURL(name))
+	}
+	return facts.Known(list, gather.FileURL(name))
 }
 
 // onLink reports whether a gateway lies in a network of one of the interfaces.

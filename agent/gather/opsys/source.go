@@ -59,7 +59,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 		h.Resolver = gather.NotAskable[facts.Resolver](gather.NotLive, "")
 		h.DefaultIPv4, h.DefaultIPv6, h.Defaults = gather.NotAskable[bool](gather.NotLive, ""), gather.NotAskable[bool](gather.NotLive, ""), gather.NotAskable[[]facts.Route](gather.NotLive, "")
 	default:
-		h.Resolver = resolver(env.FS)
+		h.Resolver, h.NameSources = resolver(env.FS), nameSources(env)
 		if env.GOOS == "darwin" && env.Live && env.Exec != nil {
 			h.Resolver, h.NTPSynchronized = macResolver(ctx, env, h.Resolver), macClock(ctx, env)
 		}

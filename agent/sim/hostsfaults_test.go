@@ -1,0 +1,21 @@
+package sim_test
+
+import "ssm-doctor/agent/sim"
+
+// hostsFaults are faults of the host's own files and of the settings of the agent's unit, beside
+// which no rule says what another fault gets.
+var hostsFaults = []fault{
+	{"names-in-files-only", "dns-resolution-failed", "critical", "profile", func(s *sim.Scenario) {
+		s.Files = map[string]sim.File{"/etc/nsswitch.conf": {Content: "passwd: files\nhosts: files\n"}}
+		broken(s, "dial tcp: lookup ssm.{region}.{domain}: no such host")
+	}, nil},
+	{"config-is-folder", "agent-config-invalid", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "activating", Restarts: 3}, "ERROR Error occurred when starting amazon-ssm-agent: app config could not be loaded - read /etc/amazon/ssm/amazon-ssm-agent.json: is a directory")
+		s.Files = map[string]sim.File{"/etc/amazon/ssm/amazon-ssm-agent.json": {Dir: true}}
+	}, nil},
+	{"vault-is-file-on-ec2", "registration-store-damaged", "critical", "dhmc", func(s *sim.Scenario) {
+		sim.Refused(s, "ERROR [Registrar] failed to register identity: unable to save registration information. failed to store instance info in vault. failed to create vault folder")
+		s.Agent.EC2 = false
+		s.Files = map[string]sim.File{"/var/lib/amazon/ssm/Vault": {Content: "x", Mode: 0o600}}
+	}, nil},
+}
