@@ -116,7 +116,7 @@ func channelFailure(n *node.Node) node.Entry {
 	if last.Yes() && n.Log.StartedAfter(last.Match) && n.Age(last.Last) >= n.Agent.HealthGap() {
 		return node.Entry{Found: node.No} // of an earlier process, and of no time since
 	}
-	refused := n.Channel.Fallback.Yes() && n.Channel.Fallback.First.After(last.Last)
+	refused := n.Channel.Refused.Yes() && n.Channel.Refused.First.After(last.Last)
 	if last.Yes() && (refused || node.SaysRefused(last.Text) && !n.Refusals.Outdated(last.Last)) {
 		return node.Entry{Found: node.No}
 	}
@@ -131,6 +131,9 @@ func blameChannel(n *node.Node, m node.Entry) Finding {
 	if n.Endpoints.Tried != node.Yes {
 		return unreadEndpoints(n).say("the agent fails to open its message channel, last %s, and whether its endpoint can be reached was not read: %s", n.Ago(m.Last), n.Endpoints.Unseen().Reason()).failing(Breaks).logged(m)
 	}
+	if _, refused := answeredUpgrade(n); refused == node.Yes || endpointStops(n) {
+		return unknown("the agent fails to open its message channel, last %s, and others say why: whether it opens after that is not known", n.Ago(m.Last)).logged(m)
+	}
 	fd := breaks("channel-down", Likely, "the agent fails to open its message channel, last %s: ", n.Ago(m.Last)).logged(m)
 	switch n.OnMessages() {
 	case node.Yes:
@@ -144,6 +147,17 @@ func blameChannel(n *node.Node, m node.Entry) Finding {
 		fd = fd.with("endpoint", e.Host)
 	}
 	return withKnownBad(n, fd, n.Agent.Version)
+}
+
+// endpointStops reports whether what this run met at the endpoint of the channel is reason
+// enough: it cannot be connected, or something in its place answers a websocket request.
+func endpointStops(n *node.Node) bool {
+	e := n.Endpoints.Of("ssmmessages")
+	if e == nil {
+		return false
+	}
+	w, asked := e.WebSocket.Get()
+	return !e.Connected() || asked && !w.AWS
 }
 
 // connections is a number of them.

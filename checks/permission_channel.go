@@ -15,6 +15,9 @@ import (
 // refusal without a name is about.
 const channelAction = "ssmmessages:CreateControlChannel"
 
+// openAction is the call that opens the channel's websocket.
+const openAction = "ssmmessages:OpenControlChannel"
+
 // dataAction is the first call of a session, and the one that a refusal of its data
 // channel without a name is about.
 const dataAction = "ssmmessages:CreateDataChannel"
@@ -72,8 +75,11 @@ var PermissionChannel = register(Check{
 		if ofSessions != nil {
 			sessions = append(sessions, denial(n, *ofSessions, "iam-missing-channel-action").as(Breaks).add("; sessions to this node do not open").halts("session-manager"))
 		}
-		if m := n.Channel.Fallback; m.Yes() {
+		if m := n.Channel.Refused; m.Yes() {
 			return fellBack(n, m).and(sessions...)
+		}
+		if fd, ok := upgradeRefused(n); ok {
+			return fd.and(sessions...)
 		}
 		if fd, ok := onlyHeartbeats(n); ok && fd.Cause != "" {
 			return fd.and(sessions...)
@@ -92,9 +98,8 @@ var PermissionChannel = register(Check{
 	},
 })
 
-// fellBack is the finding of an agent whose channel went over to ec2messages, which has
-// one reason: CreateControlChannel was refused, mostly without an entry that says so.
-// Source: amazon-ssm-agent 3.3, agent/messageservice/interactor/mgsinteractor.
+// fellBack is the finding of an agent whose channel went over to ec2messages with nothing
+// beside that says why: CreateControlChannel was refused.
 func fellBack(n *node.Node, m node.Entry) Finding {
 	r := node.Refusal{At: m.Last, From: "file:" + m.File, Match: m.ID}
 	r.Action, r.Text, r.Denied, r.Layer = channelAction, m.Text, true, iam.LayerUnknown
@@ -105,6 +110,22 @@ func fellBack(n *node.Node, m node.Entry) Finding {
 	fd := channelFinding(n, r, n.MessagesWork(m.Match)).sure(Likely).logged(m)
 	fd.Answered = r.Live
 	return fd
+}
+
+// upgradeRefused is the finding of an agent whose websocket request AWS answered with 403,
+// which is its verdict on OpenControlChannel: such an answer has no text that names an action.
+func upgradeRefused(n *node.Node) (Finding, bool) {
+	m, sure := answeredUpgrade(n)
+	switch sure {
+	case node.No:
+		return Finding{}, false
+	case node.Unknown:
+		return unknown("the agent's websocket request got 403, and who answered so is not known: see websocket").failing(Breaks).logged(m), true
+	}
+	r := node.Refusal{At: m.Last, From: "file:" + m.File, Match: m.ID}
+	r.Action, r.Text, r.Denied, r.Layer = openAction, m.Text, true, iam.LayerUnknown
+	return channelFinding(n, r, n.MessagesWork(m.Match)).sure(Likely).logged(m).
+		add("; AWS answered its websocket request with 403, and that of this run as it should"), true
 }
 
 // onlyHeartbeats is the finding of a role that may register the node and nothing else:

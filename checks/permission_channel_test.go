@@ -87,6 +87,23 @@ func TestPermissionChannel(t *testing.T) {
 			log(f, facts.SigChannelMDS, 10*time.Minute, "INFO SSM Connection channel status is set to ec2messages")
 			log(f, facts.SigChannelMGS, 9*time.Minute, "INFO SSM Connection channel status is set to ssmmessages")
 		}, want: is(Pass, "channel opened 2 h ago")},
+		{name: "went over to ec2messages beside a failure of another kind", fault: func(f *facts.Facts) {
+			f.Log.Matches.Value = nil
+			log(f, facts.SigChannelToken, 10*time.Minute, "ERROR Failed to get controlchannel token, error: CreateControlChannel failed with error: dial tcp: lookup ssmmessages: no such host")
+			log(f, facts.SigChannelMDS, 10*time.Minute, "INFO SSM Connection channel status is set to ec2messages")
+		}, want: is(Unknown, "no attempt to open a channel is on record")},
+		{name: "went over to ec2messages long after a failure of another kind", fault: func(f *facts.Facts) {
+			log(f, facts.SigChannelToken, time.Hour, "ERROR Failed to get controlchannel token, error: CreateControlChannel failed with error: i/o timeout")
+			log(f, facts.SigChannelMDS, 10*time.Minute, "INFO SSM Connection channel status is set to ec2messages")
+		}, want: breaks("may not call " + create)},
+		{name: "AWS answers the agent's upgrade request with 403", fault: func(f *facts.Facts) {
+			log(f, facts.SigWebSocketFailed, time.Minute, "WARN Failed to dial websocket, status: 403 Forbidden, err: websocket: bad handshake")
+			log(f, facts.SigChannelMDS, time.Minute, "INFO SSM Connection channel status is set to ec2messages")
+		}, want: breaks("may not call ssmmessages:OpenControlChannel")},
+		{name: "403 behind a proxy", fault: func(f *facts.Facts) {
+			f.Network.Endpoint("ssmmessages").Proxy.Used = true
+			log(f, facts.SigWebSocketFailed, time.Minute, "WARN Failed to dial websocket, status: 403 Forbidden, err: websocket: bad handshake")
+		}, want: is(Pass, "channel opened")},
 		{name: "of an earlier profile", fault: after(func(f *facts.Facts) { f.IMDS.Profile = facts.Absent[facts.Profile]("404", "") }), want: is(Unknown, "credentials of an earlier instance profile")},
 		{name: "refused under another entry", fault: permissionChannelRefused(facts.SigWebSocketFailed, "ssmmessages:OpenControlChannel", ""),
 			want: missing("may not call ssmmessages:OpenControlChannel: which policy refuses is not told"+neither, "action=ssmmessages:OpenControlChannel")},

@@ -498,3 +498,21 @@ func holderOf(n *node.Node, file string) (out facts.FileSystem) {
 	}
 	return out
 }
+
+// answeredUpgrade is the entry of a websocket request of the agent that lately got 403.
+// sure tells whether that is known to be AWS's own verdict: it answers such requests of this
+// run on a direct connection, so that nothing on the way does.
+func answeredUpgrade(n *node.Node) (m node.Entry, sure node.Answer) {
+	m = n.Log.CurrentChannel(facts.SigWebSocketFailed)
+	if !m.Yes() || !strings.Contains(m.Text, "403 Forbidden") || n.Age(m.Last) >= n.Agent.HealthGap() || n.Log.StartedAfter(m.Match) {
+		return m, node.No
+	}
+	e := n.Endpoints.Of("ssmmessages")
+	if e == nil || e.WebSocket.Unknown() || n.Endpoints.Proxied == node.Unknown {
+		return m, node.Unknown
+	}
+	if w, _ := e.WebSocket.Get(); !w.AWS || n.Endpoints.Proxied == node.Yes {
+		return m, node.No
+	}
+	return m, node.Yes
+}

@@ -15,9 +15,9 @@ type Channel struct {
 	// Lost is the latest loss of it after that. Tried is an attempt after the loss
 	// that did not open it: the agent wrote its status, and no channel with it.
 	Lost, Tried Entry
-	// Fallback is the entry that says that the agent uses ec2messages, since
-	// CreateControlChannel was refused; nothing since says otherwise.
-	Fallback Entry
+	// Fallback is the entry that says that the agent uses ec2messages; nothing since
+	// says otherwise. Refused is the same, unless another failure stands beside it.
+	Fallback, Refused Entry
 	// Connected: the agent holds a connection that answers to an address of
 	// ssmmessages that is none of another endpoint.
 	Connected Answer
@@ -27,6 +27,9 @@ func channelOf(n *Node) Channel {
 	c := Channel{Opened: notAhead(n, n.Log.Last(facts.SigChannelUp)), Fallback: n.Log.CurrentChannel(facts.SigChannelMDS), Connected: onChannel(n)}
 	none := n.Log.missing()
 	c.Lost, c.Tried = none, none
+	if c.Refused = c.Fallback; failedBeside(n, c.Fallback) {
+		c.Refused = none
+	}
 	if lost := notAhead(n, n.Log.Last(facts.SigChannelLost)); lost.Yes() && !c.Opened.Last.After(lost.Last) && !n.Log.StartedAfter(lost.Match) {
 		c.Lost = lost
 		if tried := notAhead(n, n.Log.Last(facts.SigChannelMGS)); tried.Yes() && tried.Last.After(lost.Last) {
@@ -34,6 +37,21 @@ func channelOf(n *Node) Channel {
 		}
 	}
 	return c
+}
+
+// besideWindow is how far the entry of the agent's status is from that of the failure
+// which set it: they are written in one go.
+const besideWindow = 5 * time.Second
+
+// failedBeside reports whether the agent went over to ec2messages beside a failure of its
+// channel that was no refusal. The first attempt after a start sets that status whatever
+// it fails with; one after a channel that was open sets it only when it is refused.
+// Source: amazon-ssm-agent 3.3, agent/ssmconnectionchannel and agent/session/controlchannel.
+func failedBeside(n *Node, status Entry) bool {
+	return status.Yes() && slices.ContainsFunc([]string{facts.SigWebSocketFailed, facts.SigChannelToken, facts.SigChannelFailed}, func(id string) bool {
+		e := n.Log.Last(id)
+		return e.Yes() && !SaysRefused(e.Text) && e.Last.Sub(status.Last).Abs() < besideWindow
+	})
 }
 
 // notAhead is an entry, if its time can be right.
