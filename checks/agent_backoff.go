@@ -6,6 +6,7 @@ import (
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/iam"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
 )
@@ -92,12 +93,28 @@ func judgeSleep(n *node.Node, failed node.Entry) Finding {
 			if r.Explicit { // perhaps of this action alone: what this run may read says nothing of it then
 				fd = fd.sure(Possible).add("; whether a policy still denies %s shows when it does", node.Heartbeat)
 			}
-			return remedied(fd).fix(causes.Step{Where: causes.OperatorCLI,
-				Text:    "If it is refused again, the permission is still missing or still denied: see what the role allows",
-				Command: "aws iam simulate-principal-policy --policy-source-arn arn:{partition}:iam::{account}:role/{role} --action-names " + node.Heartbeat}).with("role", n.RoleOf(r))
+			return remedied(fd).fix(ifRefusedAgain(r)).with("role", n.RoleOf(r))
 		}
 	}
 	return fd
+}
+
+// ifRefusedAgain is what to do where the heartbeat was refused and the wait turns out not to
+// be all: the grant where no policy gives it, a look where one denies it.
+func ifRefusedAgain(r node.Refusal) causes.Step {
+	s := causes.Step{Where: causes.OperatorCLI}
+	switch {
+	case r.Layer == iam.LayerEndpoint:
+		s.Text = "If it is refused again, the policy of the VPC endpoint still does not let it through: see what it allows"
+		s.Command = "aws ec2 describe-vpc-endpoints --region {region} --filters Name=vpc-id,Values={vpc} Name=service-name,Values=com.amazonaws.{region}.ssm --query 'VpcEndpoints[].PolicyDocument' --output text"
+	case !r.Explicit && (r.Layer == iam.LayerIdentity || r.Layer == iam.LayerUnknown):
+		s.Text = "If it is refused again, the role still lacks the permission: give it, and restart the agent once more"
+		s.Command = causes.Get("iam-missing-registration-action").Fix[0].Command
+	default:
+		s.Text = "If it is refused again, the permission is still missing or still denied: see what the role allows"
+		s.Command = "aws iam simulate-principal-policy --policy-source-arn arn:{partition}:iam::{account}:role/{role} --action-names " + node.Heartbeat
+	}
+	return s
 }
 
 // faultMayStand reports whether what failed last may fail again: no answer of this

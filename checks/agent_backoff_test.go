@@ -158,7 +158,21 @@ func TestAgentBackoffAfterRefusal(t *testing.T) {
 		t.Fatalf("%d steps: %+v", len(fix), fix)
 	}
 	last := fix[len(fix)-1]
-	if last.Where != causes.OperatorCLI || !strings.Contains(last.Command, "simulate-principal-policy") || !strings.HasSuffix(last.Command, "ssm:UpdateInstanceInformation") {
+	if last.Where != causes.OperatorCLI || !strings.HasPrefix(last.Text, "If ") || !strings.HasPrefix(last.Command, "aws iam attach-role-policy --role-name {role}") {
 		t.Errorf("last step %+v", last)
+	}
+	for layer, command := range map[string]string{
+		" with an explicit deny in an identity-based policy":                                "aws iam simulate-principal-policy",
+		" because no VPC endpoint policy allows the ssm:UpdateInstanceInformation action":   "aws ec2 describe-vpc-endpoints",
+		" because no permissions boundary allows the ssm:UpdateInstanceInformation action":  "aws iam simulate-principal-policy",
+		" because no identity-based policy allows the ssm:UpdateInstanceInformation action": "aws iam attach-role-policy",
+	} {
+		f := factstest.Healthy(t, "profile")
+		backoffAsleep(f)
+		refuse(f, facts.SigCredsFailed, 3*time.Minute, "AccessDeniedException", strings.Replace(backoffRefused, " because no identity-based policy allows the ssm:UpdateInstanceInformation action", layer, 1))
+		fix := AgentBackoff.Judge(node.Of(f)).Fix
+		if last := fix[len(fix)-1]; !strings.HasPrefix(last.Text, "If ") || !strings.HasPrefix(last.Command, command) {
+			t.Errorf("%s: last step %+v", layer, last)
+		}
 	}
 }
