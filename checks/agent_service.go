@@ -2,7 +2,9 @@ package checks
 
 import (
 	"fmt"
+	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,8 +32,11 @@ var AgentService = register(Check{
 	Profiles: []Profile{ProfileHost, ProfileImage},
 	Causes:   []string{"agent-service-stopped"},
 	Doc: "State of the agent's unit as its service manager reports it: running, stopped, disabled, masked, how it ended last, and whether the manager starts it again. " +
-		"Also whether a service that runs starts at the next boot. A service that keeps failing by itself is judged by agent-stable.",
+		"Also whether a service that runs starts at the next boot, and whether its processes are held: stopped by a signal or a debugger, or frozen. A service that keeps failing by itself is judged by agent-stable.",
 	Eval: func(n *node.Node) Finding {
+		if fd, ok := judgeHeld(n); ok {
+			return fd
+		}
 		switch u := n.Agent.Unit; {
 		case n.Agent.Installed == node.No:
 			return skip("no agent is installed")
@@ -46,6 +51,44 @@ var AgentService = register(Check{
 		}
 	},
 })
+
+// judgeHeld judges an agent whose processes exist and do not run on. Its service manager
+// calls such a service active, and its connections stand until the other side drops them.
+func judgeHeld(n *node.Node) (Finding, bool) {
+	p := n.Facts.Agent.Processes.Value
+	var ids, names []string
+	how := ""
+	var fd Finding
+	for _, x := range slices.Concat(p.Core, p.Worker) {
+		if x.Held == "" {
+			continue
+		}
+		how = x.Held
+		ids, names = append(ids, strconv.Itoa(x.PID)), append(names, path.Base(x.Exe))
+		fd = fd.saw(fmt.Sprintf("process %d %s", x.PID, path.Base(x.Exe)), map[string]string{
+			facts.HeldBySignal: "stopped (state T)", facts.HeldByDebugger: "stopped by a debugger (state t)", facts.HeldByFreezer: "its control group is frozen"}[x.Held], n.Facts.Agent.Processes.From)
+	}
+	if how == "" || !n.Facts.Live() {
+		return Finding{}, false
+	}
+	on := func(text, command string) causes.Step {
+		return causes.Step{Text: text, Command: command, Where: causes.OnHost, Root: true, GOOS: "linux"}
+	}
+	step, by := on("Let it run on", "kill -CONT "+strings.Join(ids, " ")), "a signal (SIGSTOP)"
+	switch how {
+	case facts.HeldByDebugger:
+		step, by = on("End the debugger that is attached to it, or restart the agent", "{restart}"), "a debugger"
+	case facts.HeldByFreezer:
+		step, by = on("Let it run on", "systemctl thaw {unit}"), "the freezer of its control group"
+	}
+	seen := fd.Evidence
+	fd = stops(n, "agent-service-stopped", Proven, "the agent is held by %s, and does nothing: %s", by, strings.Join(names, " and "))
+	fd.Evidence = seen
+	if u := n.Agent.Unit; u != nil {
+		fd = fd.with("unit", u.Name)
+	}
+	return fd.fix(step, causes.Again).standing(), true
+}
 
 // judgeUnit judges a service that does not run. One that was told not to run, or that
 // something else ended, stands for itself; one that only stopped may have stopped for a

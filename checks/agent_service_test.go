@@ -41,6 +41,24 @@ func serviceScript(manager, active, enabled string, runs bool) func(*facts.Facts
 	}
 }
 
+// serviceHeld holds the core of the agent.
+func serviceHeld(by string) func(*facts.Facts) {
+	return func(f *facts.Facts) { f.Agent.Processes.Value.Core[0].Held = by }
+}
+
+// TestHeldSteps: what holds the agent decides what lets it run on.
+func TestHeldSteps(t *testing.T) {
+	t.Parallel()
+	for by, command := range map[string]string{facts.HeldBySignal: "kill -CONT 4242", facts.HeldByDebugger: "{restart}", facts.HeldByFreezer: "systemctl thaw {unit}"} {
+		f := factstest.Healthy(t, "profile")
+		serviceHeld(by)(f)
+		f.Agent.Processes.Value.Core[0].PID = 4242
+		if fix := AgentService.Judge(node.Of(f)).Fix; len(fix) != 2 || fix[0].Command != command {
+			t.Errorf("%s: %+v", by, fix)
+		}
+	}
+}
+
 func TestAgentService(t *testing.T) {
 	t.Parallel()
 	all := func(faults ...func(*facts.Facts)) func(*facts.Facts) {
@@ -95,6 +113,10 @@ func TestAgentService(t *testing.T) {
 		{name: "hybrid", kind: "hybrid", want: is(Pass, "")},
 		{name: "windows", kind: "windows", want: is(Pass, "AmazonSSMAgent is active")},
 		{name: "task", kind: "task", want: is(Pass, "the agent runs without a service manager")},
+		{name: "stopped by a signal", fault: serviceHeld(facts.HeldBySignal), want: want{status: Warn, effect: Breaks, cause: "agent-service-stopped", confidence: Proven, says: "the agent is held by a signal (SIGSTOP), and does nothing: amazon-ssm-agent", saw: "stopped (state T)"}},
+		{name: "stopped by a signal, accepted no longer", fault: all(neverAccepted, serviceHeld(facts.HeldBySignal)), want: want{status: Fail, effect: Blocks, cause: "agent-service-stopped", confidence: Proven, says: "held by a signal"}},
+		{name: "in a debugger", fault: serviceHeld(facts.HeldByDebugger), want: want{status: Warn, effect: Breaks, cause: "agent-service-stopped", confidence: Proven, says: "held by a debugger"}},
+		{name: "frozen", fault: serviceHeld(facts.HeldByFreezer), want: want{status: Warn, effect: Breaks, cause: "agent-service-stopped", confidence: Proven, says: "held by the freezer of its control group"}},
 		{name: "nothing installed", fault: all(stop, func(f *facts.Facts) {
 			f.Agent.Installations = facts.Known([]facts.Installation{}, "package databases")
 		}), want: is(Skip, "no agent is installed")},

@@ -22,6 +22,7 @@ const (
 	ServiceStopped   Kind = "service-stopped"
 	ServiceRestarted Kind = "service-restarted"
 	ServiceEnabled   Kind = "service-enabled"
+	ProcessResumed   Kind = "process-resumed"
 	UnitLoaded       Kind = "units-loaded"
 	UnitSet          Kind = "unit-set"   // On: the drop-in, To: its lines
 	UnitUnset        Kind = "unit-unset" // On: the setting that is taken out
@@ -120,7 +121,7 @@ type Changed struct {
 var says = map[Kind]string{
 	AgentInstalled: "the agent's programs are installed", AgentRemoved: "the agent of %[1]s is removed", AgentHeld: "updates of the agent are held", PackagesSettled: "half-installed packages are settled",
 	PackageInstalled: "the package %[1]s is installed", KeyImported: "the key that signs the agent's packages is imported",
-	ServiceStarted: "the agent is started", ServiceStopped: "the agent is stopped", ServiceRestarted: "the agent is restarted, which interrupts commands and sessions", ServiceEnabled: "the agent starts at boot",
+	ServiceStarted: "the agent is started", ServiceStopped: "the agent is stopped", ServiceRestarted: "the agent is restarted, which interrupts commands and sessions", ServiceEnabled: "the agent starts at boot", ProcessResumed: "the agent runs on",
 	UnitLoaded: "systemd reads its units again", UnitSet: "the agent's service gets settings in %[1]s", UnitUnset: "the agent's service loses the setting %[1]s", OtherService: "the service %[1]s is changed",
 	RegistrationCleared: "the hybrid registration is removed from this host", RegistrationMade: "this host is registered as a hybrid node", ActivationCreated: "a hybrid activation is created", NodeDeregistered: "the node %[1]s is deregistered", SimilarityLowered: "the fingerprint may differ more: %[2]s percent must match",
 	FileMoved: "%[1]s is moved away", FileRemoved: "%[1]s is removed", FileWritten: "%[1]s is written", FileEdited: "%[1]s is edited", OwnerSet: "%[1]s belongs to %[2]s", ModeSet: "%[1]s gets the mode %[2]s", RightsGranted: "rights to %[1]s are granted", FlagCleared: "%[1]s may be changed again", LabelsSet: "SELinux labels are set back", ProfileRelaxed: "AppArmor only notes what %[1]s does against its profile", Mounted: "%[1]s is mounted %[2]s",

@@ -294,6 +294,7 @@ func init() {
 		"chown":      onOperand(OwnerSet, 1, 0),
 		"chmod":      onOperand(ModeSet, 1, 0),
 		"chattr":     flagChanges,
+		"kill":       always(Change{ProcessResumed, "", ""}),
 		"restorecon": onOperand(LabelsSet, 0, -1),
 		"sed":        sedChanges,
 		"sysctl":     sysctlChanges,

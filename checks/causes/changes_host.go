@@ -57,7 +57,7 @@ func systemctlChanges(args []string, _ string, _ []string) ([]Change, bool) {
 		return []Change{{UnitLoaded, "", ""}}, true
 	}
 	ours := slices.ContainsFunc(ops[1:], func(u string) bool { return strings.Contains(u, agentService) })
-	k := map[string]Kind{"restart": ServiceRestarted, "start": ServiceStarted, "stop": ServiceStopped, "enable": ServiceEnabled, "unmask": ServiceEnabled, "add-wants": ServiceEnabled, "edit": UnitSet}[ops[0]]
+	k := map[string]Kind{"restart": ServiceRestarted, "start": ServiceStarted, "stop": ServiceStopped, "enable": ServiceEnabled, "unmask": ServiceEnabled, "add-wants": ServiceEnabled, "thaw": ProcessResumed, "edit": UnitSet}[ops[0]]
 	switch {
 	case k != "" && !ours && len(ops) > 1:
 		switch {

@@ -309,7 +309,17 @@ type Process struct {
 	Deleted bool      `json:"deleted"` // the executable was replaced since
 	Owner   Seen[int] `json:"owner"`   // user id; absent where the system has none
 	Started time.Time `json:"started,omitzero"`
+	// Held is what keeps it from running on: a signal (SIGSTOP and its kin), a debugger, or
+	// the freezer of its control group; empty: nothing that was seen.
+	Held string `json:"held,omitempty"`
 }
+
+// What holds a process.
+const (
+	HeldBySignal   = "signal"
+	HeldByDebugger = "debugger"
+	HeldByFreezer  = "freezer"
+)
 
 // Config is amazon-ssm-agent.json as the agent reads it: keys without regard to
 // case, numbers out of range replaced. Only what matters to a diagnosis.

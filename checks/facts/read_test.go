@@ -43,8 +43,6 @@ var unread = map[string]string{
 	"LogFile.Error":        account,
 	"Log.Files":            account,
 	"LogFile.Read":         account,
-	"Process.Exe":          whoIsIt,
-	"Process.PID":          whoIsIt,
 	"Process.Owner":        whoIsIt,
 	"Unit.MainPID":         whoIsIt,
 	"Permission.PolicyARN": inVerdict,

@@ -32,6 +32,12 @@ func (m *model) apply(c causes.Change) {
 			return
 		}
 		m.started, m.stopped = true, false
+	case causes.ProcessResumed:
+		for _, list := range [][]facts.Process{f.Agent.Processes.Value.Core, f.Agent.Processes.Value.Worker} {
+			for i := range list {
+				list[i].Held = ""
+			}
+		}
 	case causes.ServiceEnabled:
 		m.units(func(u *facts.Unit) {
 			if u.Enabled == "masked" || u.Enabled == "disabled" {

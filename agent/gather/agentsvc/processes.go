@@ -144,12 +144,41 @@ func Processes(ctx context.Context, env *gather.Env) facts.Seen[facts.Processes]
 				p.Started = gather.SaneTime(boot.Add(t))
 			}
 		}
+		p.Held = held(env.FS, pid)
 		*list = append(*list, p)
 	}
 	for _, l := range []*[]facts.Process{&out.Core, &out.Worker} {
 		sorting.By(*l, func(a, b facts.Process) int { return cmp.Compare(a.PID, b.PID) })
 	}
 	return facts.Known(out, from)
+}
+
+// held tells what keeps a process from running on; empty: nothing that was seen.
+// Source: proc(5), state in /proc/PID/stat; the kernel's cgroup-v2.rst, cgroup.events.
+func held(fsys gather.FileSystem, pid string) string {
+	b, err := gather.ReadFile(fsys, "proc/"+pid+"/stat", gather.MaxSmall)
+	if err != nil {
+		return ""
+	}
+	switch f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:]); {
+	case len(f) == 0:
+		return ""
+	case string(f[0]) == "T":
+		return facts.HeldBySignal
+	case string(f[0]) == "t":
+		return facts.HeldByDebugger
+	}
+	groups, _ := gather.ReadFile(fsys, "proc/"+pid+"/cgroup", gather.MaxSmall)
+	_, group, ok := bytes.Cut(groups, []byte("0::/"))
+	if !ok {
+		return ""
+	}
+	group, _, _ = bytes.Cut(group, []byte("\n"))
+	events, _ := gather.ReadFile(fsys, path.Join("sys/fs/cgroup", path.Join("/", string(group)), "cgroup.events"), gather.MaxSmall)
+	if bytes.Contains(events, []byte("frozen 1")) {
+		return facts.HeldByFreezer
+	}
+	return ""
 }
 
 // startTicks reads a process's start since boot from /proc/PID/stat, in hundredths of a second there.
