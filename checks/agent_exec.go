@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -41,6 +42,7 @@ var AgentExec = register(Check{
 		if outlived(n, log) {
 			log = node.Entry{Found: node.No}
 		}
+		fd = addModes(n, fd)
 		if e := workerDenied(n); e.Yes() && fd.Summary.IsZero() {
 			fd = fd.say("an executable of the agent may not be executed: commands or sessions find no worker (%s)", often(n, e)).sure(Likely).as(Breaks).logged(e).halts("run-command", "session-manager")
 		}
@@ -65,6 +67,22 @@ var AgentExec = register(Check{
 		return withExecSteps(n, fd, e)
 	},
 })
+
+// addModes adds programs beside the core that nobody may execute, which the core starts
+// for each command and session.
+func addModes(n *node.Node, fd Finding) Finding {
+	in, ok := partsInUse(n)
+	if !ok || n.Facts.Host.GOOS != "linux" {
+		return fd
+	}
+	for _, x := range in.Parts {
+		if p, known := x.Program.Get(); known && !p.Runnable && p.Size > 0 {
+			fd = fd.say("%s may not be executed, its mode has no x: %s", x.Path, partWork[path.Base(x.Path)]).with("path", x.Path).
+				saw("program "+x.Path, "not executable by its mode", x.Program.From)
+		}
+	}
+	return fd
+}
 
 // deniedWords are how Linux and Windows say that a program may not be executed.
 var deniedWords = []string{"permission denied", "access is denied", "blocked by group policy", "contains a virus", "cannot verify the digital signature", "application control policy"}
@@ -162,7 +180,11 @@ func withExecSteps(n *node.Node, fd Finding, e node.Ending) Finding {
 			steps = append(steps, step("Restore the SELinux labels that the policy sets", "restorecon -Rv {agent} {data}"),
 				step("Check what is still denied; a local policy module can be made from it", "ausearch -m AVC,USER_AVC -ts recent"))
 		case strings.HasSuffix(ev.Seen, "by its mode"):
-			steps = append(steps, step("Give the programs back the mode of their package", "chmod 0755 {agent}"))
+			program, _ := strings.CutPrefix(ev.What, "program ")
+			if !causes.Safe(program) {
+				program = "{path}"
+			}
+			steps = append(steps, step("Give the program back the mode of its package", "chmod 0755 "+program))
 		case strings.HasPrefix(ev.What, "mount flags of "):
 			steps = append(steps, step("Allow execution on {mount}, now and in /etc/fstab, or move the agent's directory", "mount -o remount,exec {mount}; grep -n noexec /etc/fstab"))
 		case strings.Contains(ev.Seen, "apparmor="):

@@ -79,6 +79,19 @@ func execNoExec(place int, mount string) func(*facts.Facts) {
 	}
 }
 
+// TestModesOfParts: each program without its mode gets its own back.
+func TestModesOfParts(t *testing.T) {
+	t.Parallel()
+	f := factstest.Healthy(t, "profile")
+	packagingParts(func(p map[string]*facts.Seen[facts.Program]) {
+		p["ssm-session-worker"].Value.Runnable, p["ssm-document-worker"].Value.Runnable = false, false
+	})(f)
+	fix := AgentExec.Judge(node.Of(f)).Fix
+	if len(fix) != 3 || fix[0].Command != "chmod 0755 /usr/bin/ssm-document-worker" || fix[1].Command != "chmod 0755 /usr/bin/ssm-session-worker" {
+		t.Errorf("%+v", fix)
+	}
+}
+
 func TestAgentExec(t *testing.T) {
 	t.Parallel()
 	all := func(faults ...func(*facts.Facts)) func(*facts.Facts) {
@@ -113,6 +126,8 @@ func TestAgentExec(t *testing.T) {
 	table := []row{
 		{name: "a worker for commands", fault: worker, want: want{status: Warn, effect: Breaks, cause: cause, confidence: Likely, says: "commands or sessions find no worker (once, 60 min ago)", saw: "agent log: start process"}},
 		{name: "a worker that ran since", fault: all(worker, func(f *facts.Facts) { log(f, facts.SigDocRan, time.Minute, "INFO Running plugin") }), want: is(Pass, "the agent runs")},
+		{name: "a program for sessions without its mode", fault: packagingParts(func(p map[string]*facts.Seen[facts.Program]) { p["ssm-session-worker"].Value.Runnable = false }),
+			want: want{status: Warn, effect: Breaks, cause: cause, confidence: Proven, says: "/usr/bin/ssm-session-worker may not be executed, its mode has no x: sessions do not open", saw: "program /usr/bin/ssm-session-worker: not executable by its mode"}},
 		{name: "a worker that is missing", fault: func(f *facts.Facts) { log(f, facts.SigDocStart, time.Hour, "no such file or directory") }, want: is(Pass, "the agent runs")},
 		{name: "profile", want: is(Pass, "the agent runs")},
 		{name: "dhmc", kind: "dhmc", want: is(Pass, "")},

@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -18,7 +19,7 @@ var AgentPackaging = register(Check{
 	Profiles: []Profile{ProfileHost, ProfileImage},
 	Causes:   []string{"agent-packaging-conflict"},
 	Doc: "Two packagings (snap and deb), a half-configured package, a snap whose current link is broken, a unit that starts the wrong executable or whose link dangles, " +
-		"a program that is missing, empty, for another processor, or lacks its loader or a library. " +
+		"a program that is missing, empty, for another processor, or lacks its loader or a library, also one that the core starts only for commands or sessions. " +
 		"Two agents on one host share the state directory and fight over it.",
 	Eval: func(n *node.Node) Finding {
 		list, units := n.Facts.Agent.Installations, n.Facts.Agent.Units
@@ -40,13 +41,15 @@ var AgentPackaging = register(Check{
 				return unknown("Windows did not let the program be executed (%s): see agent-exec", n.Ending().How)
 			}
 		}
-		faults := append(append(packageFaults(list.Some()), unitFaults(n, units.Some())...), workerFaults(n)...)
+		faults := append(append(packageFaults(list.Some()), unitFaults(n, units.Some())...), append(partFaults(n), workerFaults(n)...)...)
 		if len(faults) == 0 {
 			switch {
 			case list.Unknown():
 				return unread("installations", list)
 			case units.Unknown():
 				return unread("service units", units)
+			case n.Facts.Host.Arch == "" && hasParts(n):
+				return unknown("the processor of this host is not known, which the agent's programs must be made for")
 			case lacksWorker(n) && n.Log.Current(facts.SigWorkerStart).Unread():
 				return unreadLog(n)
 			}
@@ -208,6 +211,50 @@ func programElsewhere(n *node.Node, exec string) string {
 		}
 	}
 	return ""
+}
+
+// partFaults are programs beside the core that are missing, or cannot be executed for what
+// they hold. That none of them is there shows nothing: see Installation.Parts. The worker
+// of messages is judged by its absence only where the core says so: see workerFaults.
+func partFaults(n *node.Node) []packagingFault {
+	in, ok := partsInUse(n)
+	if !ok {
+		return nil
+	}
+	var out []packagingFault
+	for _, x := range in.Parts {
+		p, known := x.Program.Get()
+		work := partWork[strings.TrimSuffix(path.Base(x.Path), ".exe")]
+		what := ""
+		switch {
+		case x.Program.Absent() && strings.HasSuffix(strings.TrimSuffix(x.Path, ".exe"), "-worker") && !strings.Contains(x.Path, "ssm-agent-worker"):
+			what = "does not exist"
+		case !known:
+		case p.Size == 0:
+			what = "is empty, as a package or an update that was cut off leaves it"
+		case n.Facts.Host.GOOS == "linux" && p.Format == "elf" && otherProcessor(p.Arch, n.Facts.Host.Arch):
+			what = "is made for " + p.Arch + ", and this host is " + n.Facts.Host.Arch
+		case p.Format == "other" && p.Runnable:
+			what = "is damaged: it is not an executable"
+		}
+		if what != "" {
+			out = append(out, packagingFault{"program", text.New("the agent's program %s %s: %s", x.Path, what, work),
+				[]Evidence{{What: "program " + x.Path, Seen: what, From: x.Program.From}}})
+		}
+	}
+	return out
+}
+
+func hasParts(n *node.Node) bool {
+	in, ok := partsInUse(n)
+	return ok && len(in.Parts) > 0
+}
+
+// otherProcessor reports whether programs for one processor do not run on another. A
+// 64-bit kernel runs those of its 32-bit kin.
+func otherProcessor(program, host string) bool {
+	kin := map[string]string{"386": "amd64", "arm": "arm64"}
+	return program != "" && host != "" && program != host && kin[program] != host
 }
 
 // missingWorker finds the worker that the core did not find.

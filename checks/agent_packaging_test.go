@@ -21,6 +21,23 @@ func workerMissing(f *facts.Facts) {
 	log(f, facts.SigWorkerStart, time.Minute, "ERROR failed to start worker ssm-agent-worker, fork/exec /usr/bin/ssm-agent-worker: no such file or directory")
 }
 
+// packagingParts is a whole package of whose programs some are changed, by name.
+func packagingParts(change func(map[string]*facts.Seen[facts.Program])) func(*facts.Facts) {
+	return func(f *facts.Facts) {
+		f.Host.Arch = "amd64"
+		f.Agent.Installations.Value = f.Agent.Installations.Value[:1]
+		in := &f.Agent.Installations.Value[0]
+		by := map[string]*facts.Seen[facts.Program]{}
+		for _, name := range []string{"ssm-agent-worker", "ssm-document-worker", "ssm-session-worker", "ssm-session-logger"} {
+			in.Parts = append(in.Parts, facts.Part{Path: "/usr/bin/" + name, Program: facts.Known(facts.Program{Size: 1 << 24, Runnable: true, Format: "elf", Arch: "amd64"}, "file:/usr/bin/"+name)})
+		}
+		for i, name := range []string{"ssm-agent-worker", "ssm-document-worker", "ssm-session-worker", "ssm-session-logger"} {
+			by[name] = &in.Parts[i].Program
+		}
+		change(by)
+	}
+}
+
 func TestAgentPackaging(t *testing.T) {
 	t.Parallel()
 	stopped := func(fault func(*facts.Facts)) func(*facts.Facts) {
@@ -52,6 +69,23 @@ func TestAgentPackaging(t *testing.T) {
 		{name: "task", kind: "task", want: want{status: Skip, says: "no installation found"}},
 		{name: "a copied executable beside the package", fault: add(facts.Installation{Kind: "binary", Dir: "/usr/local/bin"}), want: want{status: Pass, says: "installed as rpm and binary"}},
 
+		{name: "whole, with its parts", fault: packagingParts(func(map[string]*facts.Seen[facts.Program]) {}), want: want{status: Pass}},
+		{name: "no program for commands", fault: packagingParts(func(p map[string]*facts.Seen[facts.Program]) {
+			*p["ssm-document-worker"] = facts.Absent[facts.Program]("no such file", "file:/usr/bin/ssm-document-worker")
+		}), want: named(Warn, Breaks, "the agent's program /usr/bin/ssm-document-worker does not exist: commands and associations do not run", "program /usr/bin/ssm-document-worker: does not exist (file:/usr/bin/ssm-document-worker)")},
+		{name: "an empty program for sessions", fault: packagingParts(func(p map[string]*facts.Seen[facts.Program]) { p["ssm-session-worker"].Value.Size = 0 }),
+			want: named(Warn, Breaks, "/usr/bin/ssm-session-worker is empty, as a package or an update that was cut off leaves it: sessions do not open", "")},
+		{name: "a worker for another processor", fault: packagingParts(func(p map[string]*facts.Seen[facts.Program]) { p["ssm-agent-worker"].Value.Arch = "arm64" }),
+			want: named(Warn, Breaks, "/usr/bin/ssm-agent-worker is made for arm64, and this host is amd64", "")},
+		{name: "a worker for the 32-bit kin", fault: packagingParts(func(p map[string]*facts.Seen[facts.Program]) { p["ssm-agent-worker"].Value.Arch = "386" }), want: want{status: Pass}},
+		{name: "a damaged program", fault: packagingParts(func(p map[string]*facts.Seen[facts.Program]) { p["ssm-session-worker"].Value.Format = "other" }),
+			want: named(Warn, Breaks, "ssm-session-worker is damaged: it is not an executable: sessions do not open", "")},
+		{name: "a program that was not read", fault: packagingParts(func(p map[string]*facts.Seen[facts.Program]) {
+			*p["ssm-session-worker"] = facts.Unknown[facts.Program]("permission denied", "")
+		}), want: want{status: Pass}},
+		{name: "a release without a program for logs", fault: packagingParts(func(p map[string]*facts.Seen[facts.Program]) {
+			*p["ssm-session-logger"] = facts.Absent[facts.Program]("no such file", "")
+		}), want: want{status: Pass}},
 		{name: "no worker", fault: workerMissing, want: named(Warn, Breaks, "the agent's worker /usr/bin/ssm-agent-worker does not exist", "agent log: ERROR failed to start worker ssm-agent-worker, fork/exec /usr/bin/ssm-agent-worker: no such file or directory")},
 		{name: "no worker, but it runs since", fault: func(f *facts.Facts) {
 			had := f.Agent.Processes.Value.Worker

@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -515,4 +516,23 @@ func answeredUpgrade(n *node.Node) (m node.Entry, sure node.Answer) {
 		return m, node.No
 	}
 	return m, node.Yes
+}
+
+// partWork is what does not work without a program that the core starts.
+var partWork = map[string]string{
+	"ssm-agent-worker":    "neither commands nor sessions reach this node once the agent starts again",
+	"ssm-document-worker": "commands and associations do not run",
+	"ssm-session-worker":  "sessions do not open",
+	"ssm-session-logger":  "sessions cannot be logged",
+}
+
+// partsInUse is the installation whose core runs, or the only one.
+func partsInUse(n *node.Node) (facts.Installation, bool) {
+	list := n.Facts.Agent.Installations.Some()
+	for _, in := range list {
+		if u := n.Agent.Unit; len(list) == 1 || u != nil && path.Dir(u.Exec) == in.Dir {
+			return in, true
+		}
+	}
+	return facts.Installation{}, false
 }

@@ -142,8 +142,17 @@ type Installation struct {
 	Version Seen[string] `json:"version"`
 	Package string       `json:"package"` // package database's state, such as "install ok half-configured"
 	Broken  string       `json:"broken"`  // why the packaging is not whole; empty: it is
+	// Parts are the programs beside the core that it starts; none: there are none at all,
+	// or this packaging keeps them elsewhere.
+	Parts []Part `json:"parts,omitempty"`
 	// Other is another revision of a snap that is on this host and whole; empty: none.
 	Other string `json:"other_revision"`
+}
+
+// Part is a program that the core starts: for messages, for commands, for sessions.
+type Part struct {
+	Path    string        `json:"path"`
+	Program Seen[Program] `json:"program"`
 }
 
 // SnapNotCurrent is Broken of a snap that is there and switched off.

@@ -95,7 +95,7 @@ func launchdUnits(ctx context.Context, env *gather.Env) (manager facts.Seen[stri
 	}
 	withProgram := func() {
 		if u.Exec != "" {
-			u.Program = programOf(env.FS, u.Exec)
+			u.Program = ProgramOf(env.FS, u.Exec)
 		}
 	}
 	if withProgram(); !env.Live || env.Exec == nil {

@@ -22,7 +22,7 @@ func describe(fsys gather.FileSystem, u *facts.Unit) {
 	}
 	u.Overrides = overrides(fsys, u.Name)
 	if u.Exec != "" {
-		u.Program = programOf(fsys, u.Exec)
+		u.Program = ProgramOf(fsys, u.Exec)
 	}
 	u.OOMKills = oomKills(fsys, u.Name)
 }
@@ -110,8 +110,8 @@ func singleLine(b []byte, key string) bool {
 // every program that a linker makes, the name of its loader.
 const programHead = 4 << 10
 
-// programOf looks at the file that a service executes.
-func programOf(fsys gather.FileSystem, exec string) facts.Seen[facts.Program] {
+// ProgramOf looks at an executable file.
+func ProgramOf(fsys gather.FileSystem, exec string) facts.Seen[facts.Program] {
 	name := gather.Clean(exec)
 	from := gather.FileURL(name)
 	fi, err := fsys.Stat(name)

@@ -74,7 +74,7 @@ func describeWindows(env *gather.Env, u *facts.Unit) {
 		u.Program = facts.Unknown[facts.Program]("it is not on the system's drive", "file:"+u.Exec)
 		return
 	}
-	u.Program = programOf(env.FS, at)
+	u.Program = ProgramOf(env.FS, at)
 	u.Program.From = "file:" + u.Exec
 	if p := &u.Program.Value; u.Program.Known() { // Windows has no mode
 		p.Runnable = true

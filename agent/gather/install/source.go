@@ -63,7 +63,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	a.Around = around(env)
 	wg.Wait()
 	a.Manager, a.Units, a.Update, a.Channel = manager, units, update, channel
-	a.Installations = withUnits(env.Windows, installed, units)
+	a.Installations = withParts(env, withUnits(env.Windows, installed, units))
 	a.Notes = agentsvc.Notes(ctx, env, a.Units, a.Processes)
 	a.Units = agentsvc.WithTimes(a.Units, a.Notes)
 	a.Installed = installedVersion(a)
@@ -84,6 +84,35 @@ func folders(env *gather.Env) facts.Layout {
 }
 
 var versionInPath = pattern.New(`amazon-ssm-agent-(\d+\.\d+\.\d+\.\d+)`)
+
+// parts are the programs that the core starts.
+var parts = []string{"ssm-agent-worker", "ssm-document-worker", "ssm-session-worker", "ssm-session-logger"}
+
+// withParts looks at the programs beside the core of each installation.
+func withParts(env *gather.Env, list facts.Seen[[]facts.Installation]) facts.Seen[[]facts.Installation] {
+	suffix := ""
+	if env.GOOS == "windows" {
+		suffix = ".exe"
+	}
+	for i := range list.Value {
+		in := &list.Value[i]
+		if in.Dir == "" || in.Kind == "managed" || in.Kind == "bottlerocket" {
+			continue
+		}
+		some := false
+		var found []facts.Part
+		for _, name := range parts {
+			p := facts.Part{Path: path.Join(in.Dir, name+suffix)}
+			p.Program = agentsvc.ProgramOf(env.FS, p.Path)
+			some = some || p.Program.Known()
+			found = append(found, p)
+		}
+		if some {
+			in.Parts = found
+		}
+	}
+	return list
+}
 
 // withUnits adds the programs that the agent's units start at places where no package
 // has them, such as /nix/store.
