@@ -27,6 +27,7 @@ func packagingParts(change func(map[string]*facts.Seen[facts.Program])) func(*fa
 		f.Host.Arch = "amd64"
 		f.Agent.Installations.Value = f.Agent.Installations.Value[:1]
 		in := &f.Agent.Installations.Value[0]
+		in.Parts = nil
 		by := map[string]*facts.Seen[facts.Program]{}
 		for _, name := range []string{"ssm-agent-worker", "ssm-document-worker", "ssm-session-worker", "ssm-session-logger"} {
 			in.Parts = append(in.Parts, facts.Part{Path: "/usr/bin/" + name, Program: facts.Known(facts.Program{Size: 1 << 24, Runnable: true, Format: "elf", Arch: "amd64"}, "file:/usr/bin/"+name)})
