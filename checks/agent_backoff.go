@@ -53,6 +53,9 @@ func judgeSleep(n *node.Node, failed node.Entry) Finding {
 	if fd, stands := faultMayStand(n); stands {
 		return fd
 	}
+	if r, ok := n.QuotedBy(failed.Match); ok && !node.AnsweredByReads(r) {
+		return unansweredByReads(n, failed, r)
+	}
 	b, sleeping := n.Sleeping()
 	_, longest := n.RetryCap()
 	if failed.ID == facts.SigHibernate {
@@ -142,27 +145,11 @@ func faultMayStand(n *node.Node) (Finding, bool) {
 		return unknown("whether the fault is gone cannot be told without valid credentials of the instance profile"), true
 	}
 	// These come fresh from the metadata service, not from what the agent stored.
-	if id := n.Called(facts.SourceProfile); id != nil && id.Outcome == facts.CallRefused {
+	if id := n.Called(facts.SourceProfile); id != nil && id.Outcome == facts.CallRefused && id.Code != "RegionDisabledException" { // of sts, which the agent does not ask
 		return unknown("AWS refuses the credentials of the instance profile: %s", text.Or(id.Code, "no code")), true
 	}
-	if code := undecidedCode(n); code != "" {
+	if code := n.ReadsCode(); code != "" {
 		return unknown("this run's own reads with the instance profile are not answered either: %s", code), true
 	}
 	return Finding{}, false
-}
-
-// undecidedCode is the error code of this run's reads with the identity in use, when
-// all of them ended in one that says nothing of rights; empty otherwise.
-func undecidedCode(n *node.Node) string {
-	code := ""
-	for _, p := range n.Facts.Permissions.Actions.Some() {
-		if p.Identity != n.Credentials.Source {
-			continue
-		}
-		if p.Verdict != facts.Inconclusive || p.Code == "" {
-			return ""
-		}
-		code = p.Code
-	}
-	return code
 }

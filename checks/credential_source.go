@@ -40,6 +40,9 @@ var CredentialSource = register(Check{
 		case n.Agent.OlderThan(leastDHMC) == node.Yes:
 			return tooOldForDHMC(n)
 		}
+		if n.Facts.IMDS.Role.Absent() && n.Facts.IMDS.Role.Reason() == facts.EmptyRoleList && n.Acceptance.Now != node.Yes {
+			return emptyRoleList(n)
+		}
 		m := n.Log.CurrentCredentials(facts.SigDHMCOff, facts.SigDHMCFailed, facts.SigNotYetRegistered, facts.SigProfileFailed, facts.SigCredsFailed)
 		if m.Found == node.No {
 			m = n.Log.Current(facts.SigHibernate)
@@ -58,6 +61,11 @@ var CredentialSource = register(Check{
 		case n.Log.StartedAfter(m.Match):
 			return maybeNone(n, unknown("no instance profile is attached; the agent was started after its last refusal, and whether Default Host Management is on now shows once it has tried"))
 		}
+		if e := n.Log.CurrentCredentials(facts.SigInvalidInstance); e.Yes() {
+			if r, ok := n.QuotedBy(e.Match); ok && !m.Last.After(e.Last) { // that of Default Host Management
+				return unknownInstance(n, e, r)
+			}
+		}
 		fd := blocks("no-credential-source", Likely, "no credentials: no instance profile is attached and Default Host Management gives none")
 		if strings.Contains(m.Text, "not configured for account") {
 			fd = fd.say("no credentials: no instance profile is attached, and Default Host Management is off for this account and Region").sure(Proven)
@@ -69,6 +77,15 @@ var CredentialSource = register(Check{
 		return endsWithCredentials(n, fd)
 	},
 })
+
+// emptyRoleList is the finding of a metadata service that has a list of roles, and nothing in
+// it: the agent takes that for a failure, and does not try Default Host Management.
+func emptyRoleList(n *node.Node) Finding {
+	fd := blocks("no-credential-source", Likely, "no credentials: the list of roles of the metadata service is empty, as after a profile was taken off; then the agent does not try Default Host Management either").
+		saw("imds GET iam/security-credentials/", "200, empty", n.Facts.IMDS.Role.From).
+		logged(n.Log.CurrentCredentials(facts.SigDHMCSkipped, facts.SigCredsFailed)).fix(causes.AttachProfile...)
+	return endsWithCredentials(n, fd)
+}
 
 // tooOldForDHMC is the finding of an agent that only an instance profile can serve.
 func tooOldForDHMC(n *node.Node) Finding {

@@ -49,6 +49,10 @@ var InstanceProfileTrust = register(Check{
 			return pass("credentials of the role %s are given out", name)
 		case code == "" && ok:
 			return unknown("the metadata service gives no Code for the role %s", name)
+		case role.Absent() && role.Reason() == facts.EmptyRoleList:
+			return profileWithoutRole(n, p.Name)
+		case code == "" && asked(role):
+			return notGiven(n, name, p.Name)
 		case code == "":
 			return unread("credentials of the role", role)
 		case n.MayBeHybrid():
@@ -105,12 +109,53 @@ func unknownToAWS(n *node.Node, name, profile string) Finding {
 		return unknown("AWS refuses the credentials of the role %s (%s), and whether the node needs them is not known", name, id.Code)
 	}
 	fd := blocks("instance-profile-trust-broken", Likely, "AWS does not know the credentials that the metadata service gives out for the role %s (%s): the role was deleted, and perhaps made again under its name", name, id.Code).
-		saw("sts GetCallerIdentity with the credentials of the instance profile", id.Code, n.Facts.Permissions.Identities.From).with("role", n.Identity.Role, "profile", profile).
-		fix(causes.MakeRoleAgain).fix(causes.AttachProfileAgain...)
+		saw("sts GetCallerIdentity with the credentials of the instance profile", id.Code, n.Facts.Permissions.Identities.From).with("role", n.Identity.Role, "profile", profile)
+	ended := strings.HasPrefix(id.Code, "Expired") // of a role that it knows
+	if ended {
+		fd = fd.say("AWS takes the credentials that the metadata service gives out for the role %s to have ended (%s): EC2 does not renew them", name, id.Code)
+	} else {
+		fd = fd.fix(causes.MakeRoleAgain)
+	}
+	fd = fd.fix(causes.AttachProfileAgain...)
 	if m := n.Credentials.Held.Refused; m.Yes() {
 		fd = fd.logged(m)
 	}
+	if n.OptIn() && !ended {
+		fd = fd.sure(Possible).add("; or the account has not enabled the Region %s", n.Identity.Region).and(asFarAsUsed(n, regionMayBeOff(n, id.Code)))
+	}
 	return asFarAsUsed(n, fd)
+}
+
+// profileWithoutRole is the finding of a profile that is attached, and of which the metadata
+// service names no role. The agent takes that for a failure, and does not try Default Host
+// Management.
+func profileWithoutRole(n *node.Node, profile string) Finding {
+	if n.MayBeHybrid() {
+		return unknown("the instance profile gives no role, and whether the node needs one is not known")
+	}
+	fd := blocks("instance-profile-trust-broken", Likely, "the instance profile %s gives no credentials: the list of roles of the metadata service is empty, so that the profile holds no role, or is just being taken off", profile).
+		saw("imds GET iam/security-credentials/", "200, empty", n.Facts.IMDS.Role.From).with("profile", profile).
+		logged(n.Log.CurrentCredentials(facts.SigProfileFailed, facts.SigDHMCSkipped)).
+		fix(causes.FillProfile...).fix(causes.AttachProfileAgain...)
+	return asFarAsUsed(n, fd)
+}
+
+// asked reports whether the metadata service answered a question about the role, and not
+// with its credentials.
+func asked(role facts.Seen[facts.Role]) bool {
+	return role.Absent() || strings.HasPrefix(role.Reason(), "HTTP ") || strings.Contains(role.Reason(), "JSON")
+}
+
+// notGiven is the finding of a metadata service that names a role, and gives no credentials
+// of it that can be read, which a restart of the agent does not change.
+func notGiven(n *node.Node, name, profile string) Finding {
+	role := n.Facts.IMDS.Role
+	fd := unknown("the metadata service gives no usable credentials of the role %s: %s", name, role.Reason()).
+		saw("imds GET iam/security-credentials/"+name, role.Reason(), role.From)
+	if n.Credentials.OnProfile != node.Yes || n.Acceptance.Now == node.Yes && n.Credentials.Held.Valid(n.Now()) {
+		return fd
+	}
+	return fd.failing(Blocks).fix(causes.AskRoleAgain...).with("role", n.Identity.Role, "profile", profile)
 }
 
 // asFarAsUsed says what a profile without credentials does to a node, which may have others.

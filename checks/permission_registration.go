@@ -14,10 +14,13 @@ import (
 var PermissionRegistration = register(Check{
 	ID: "permission-registration", Group: "permissions", Title: "The heartbeat is allowed",
 	Station: AtPermissions,
-	Causes:  []string{"iam-missing-registration-action", "iam-explicit-deny", "vpce-policy-deny"},
+	Causes:  []string{"iam-missing-registration-action", "iam-explicit-deny", "vpce-policy-deny", "account-not-enabled"},
 	Doc: "ssm:UpdateInstanceInformation makes a host a managed node. It is never called by this program, since it changes what the service shows: its refusals are read from the agent's log, " +
-		"with the policy layer their text names, and from refusals of harmless reads that name a layer which would refuse it as well.",
+		"with the policy layer their text names, and from refusals of harmless reads that name a layer which would refuse it as well. An account that AWS refuses as such is told by the code of these answers.",
 	Eval: func(n *node.Node) Finding {
+		if fd, ok := accountRefused(n); ok {
+			return fd
+		}
 		if n.Acceptance.Now == node.Yes {
 			if fd, ok := refusedNext(n); ok {
 				return fd

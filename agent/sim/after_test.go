@@ -81,18 +81,19 @@ var reTakenOut = regexp.MustCompile(`\*(\w+)\[\[:space:\]\]\*=/d`)
 // aftermath is a host to which changes are made.
 type aftermath struct {
 	Scenario
-	drafts     map[string]string // text of policies in files of whoever mends, by how they are edited
-	hidden     map[string]bool   // what is wrong and shows in the agent's log or unit only
-	activation bool
-	version    string // installed, and not started yet
-	down       bool   // the agent was stopped
-	started    bool   // it was started since
-	newTask    bool
-	runAsOff   bool
-	session    bool // was tried
-	command    bool
-	pending    []string // lines of drop-ins that systemd has not read
-	loaded     []string // and that it has
+	drafts        map[string]string // text of policies in files of whoever mends, by how they are edited
+	hidden        map[string]bool   // what is wrong and shows in the agent's log or unit only
+	activation    bool
+	filledProfile bool   // it was given a role, which metadata names once the profile is attached again
+	version       string // installed, and not started yet
+	down          bool   // the agent was stopped
+	started       bool   // it was started since
+	newTask       bool
+	runAsOff      bool
+	session       bool // was tried
+	command       bool
+	pending       []string // lines of drop-ins that systemd has not read
+	loaded        []string // and that it has
 }
 
 // Hidden faults: what AWS or the kernel says of them stands in the log, and nothing else
@@ -462,6 +463,7 @@ func (a *aftermath) apply(c causes.Change) {
 		each(open("large-lost"))
 
 	case causes.ProfileAttached:
+		s.IMDS.NoRole = false
 		if s.IMDS.Profile == "" {
 			s.Principals["attached"] = &Principal{Kind: KindProfile, Name: "NodeRole", Policies: []Policy{"AmazonSSMManagedInstanceCore"}}
 			s.IMDS.Profile = "attached"
@@ -470,6 +472,9 @@ func (a *aftermath) apply(c causes.Change) {
 		if p := s.Principals[s.IMDS.Profile]; p != nil && p.Life < 0 {
 			p.Life = 0
 		}
+		s.IMDS.NoRole = s.IMDS.NoRole && !a.filledProfile
+	case causes.RegionEnabled:
+		s.RegionOff = s.RegionOff && c.On != s.Region
 	case causes.ManagementOn:
 		s.Principals[dhmc] = &Principal{Kind: KindDHMC, Name: "AWSSystemsManagerDefaultEC2InstanceManagementRole", Path: "/service-role/", Policies: []Policy{"AmazonSSMManagedEC2InstanceDefaultPolicy"}}
 	case causes.ProfileCreated: // beside the role that is put into it
@@ -477,6 +482,7 @@ func (a *aftermath) apply(c causes.Change) {
 		if p := role(); p != nil && p.Code == "AssumeRoleUnauthorizedAccess" {
 			p.Code, p.Message = "", ""
 		}
+		a.filledProfile = true
 	case causes.RoleCreated:
 		if a.hidden["role"] && s.Principals[dhmc] == nil && s.Kind == EC2 {
 			s.Principals[dhmc] = &Principal{Kind: KindDHMC, Name: c.On, Path: "/service-role/"}
@@ -1156,7 +1162,9 @@ func (l *starting) asks(who, service, action string) (net bool, answer string) {
 			word = "Signature not yet current: {signed} is still later than {limit} ({server} + 5 min.)"
 		}
 		return true, "InvalidSignatureException: " + word + requestID
-	case p.Revoked:
+	case l.AccountCode != "":
+		return true, l.AccountCode + ": " + accountRefused + requestID
+	case p.Revoked, l.RegionOff:
 		return true, "UnrecognizedClientException: The security token included in the request is invalid." + requestID
 	case life(p) < 0:
 		return true, "ExpiredTokenException: The security token included in the request is expired" + requestID

@@ -14,6 +14,9 @@ import (
 	"ssm-doctor/checks/iam"
 )
 
+// accountRefused is what AWS says of an account that it refuses.
+const accountRefused = "The AWS Access Key Id needs a subscription for the service"
+
 // maxRequest bounds the body of a request.
 const maxRequest = 1 << 20
 
@@ -206,7 +209,7 @@ func (c *call) authenticate(r *http.Request) *apiError {
 			who = name
 		}
 	}
-	if who == "" {
+	if who == "" || w.RegionOff {
 		code := map[string]string{"query": "InvalidClientTokenId", "ec2": "AuthFailure", "s3": "InvalidAccessKeyId"}[c.proto]
 		if code == "" {
 			code = "UnrecognizedClientException"
@@ -240,6 +243,10 @@ func (c *call) answer(r *http.Request) (any, *apiError) {
 	}
 	resource := c.resource(r)
 	c.entry.Resource = resource
+	if c.w.AccountCode != "" {
+		c.entry.Verdict = "fault"
+		return nil, &apiError{http.StatusForbidden, c.w.AccountCode, accountRefused}
+	}
 	for _, f := range c.w.Faults {
 		if f.Action == c.action() && strings.HasPrefix(resource, f.Resource) {
 			c.entry.Verdict = "fault"

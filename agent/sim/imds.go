@@ -77,6 +77,9 @@ func (h *Host) serveIMDS(w *world, rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	body, ok := children(w.metadata(), path)
+	if empty := "/latest/meta-data/iam/security-credentials"; w.IMDS.NoRole && path == empty {
+		body, ok = "", true
+	}
 	if !ok {
 		page(rec, http.StatusNotFound)
 		return
@@ -184,7 +187,9 @@ func (w *world) metadata() map[string]string {
 			arn = "arn:" + w.Partition() + ":iam::" + w.Account + ":instance-profile/" + p.Name
 		}
 		t[md+"/iam/info"] = text(map[string]any{"Code": "Success", "LastUpdated": stamp(now.Add(-10 * time.Minute)), "InstanceProfileArn": arn, "InstanceProfileId": "AIPA0A1B2C3D4E5F60718"})
-		t[md+"/iam/security-credentials/"+p.Name] = w.credentials(w.IMDS.Profile)
+		if !w.IMDS.NoRole {
+			t[md+"/iam/security-credentials/"+p.Name] = w.credentials(w.IMDS.Profile)
+		}
 	}
 	for name, p := range w.Principals {
 		if p.Kind == KindIdentity && w.IMDS.Identity {

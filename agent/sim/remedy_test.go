@@ -156,6 +156,7 @@ var held = map[string]holder{
 	"silent-after-tls":     filter,
 	"silent-after-connect": filter,
 	"upgrade":              filter,
+	"account-refused":      {"the administrator of the account", "settle what AWS asks of it", func(s *sim.Scenario) { s.AccountCode = "" }},
 	"no-cable":             {"who runs the virtual network or the cable", "connect the device", func(s *sim.Scenario) { s.Net.NoCarrier = false }},
 	"no-channel": {"AWS", "answer again", func(s *sim.Scenario) {
 		s.Log = slices.DeleteFunc(s.Log, func(l string) bool { return strings.Contains(l, "500 Internal Server Error") })

@@ -50,6 +50,10 @@ type Scenario struct {
 	Principals map[string]*Principal `json:"principals,omitempty"`
 	// SCP are service control policies beside the one that allows all.
 	SCP []Policy `json:"scp,omitempty"`
+	// RegionOff: the account has not enabled the Region, in which no keys of it are known.
+	RegionOff bool `json:"region_off,omitempty"`
+	// AccountCode is the error with which AWS refuses the account; empty: it does not.
+	AccountCode string `json:"account_code,omitempty"`
 	// PlainDenials: refusals name no policy, as services used to.
 	PlainDenials bool `json:"plain_denials,omitempty"`
 
@@ -208,6 +212,8 @@ type IMDS struct {
 	Profile string `json:"profile,omitempty"` // principal attached; empty: none
 	// ProfileARN and InfoCode override what iam/info says.
 	ProfileARN string `json:"profile_arn,omitempty"`
+	// NoRole: the attached profile holds no role, so that the list of roles is empty.
+	NoRole bool `json:"no_role,omitempty"`
 	// Identity: the identity role of the instance answers.
 	Identity bool     `json:"identity,omitempty"`
 	Impostor Impostor `json:"impostor,omitzero"`

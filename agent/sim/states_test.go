@@ -246,6 +246,32 @@ var refusalHistories = []history{
 		s.Endpoints = all(sim.Endpoint{Private: true})
 		sim.Refused(s, sim.ProfileFailed+strings.Replace(refusedNode, "no identity-based policy", "no VPC endpoint policy", 1), sim.DHMCOff, sim.NoneValid)
 	}},
+	{"unknown-instance", "unknown", "", "profile", func(s *sim.Scenario) { sim.Refused(s, sim.Skipped+"InvalidInstanceId: "+sim.RequestID) }},
+	{"unknown-instance-by-host-management", "unknown", "", "dhmc", func(s *sim.Scenario) {
+		const answer = "error calling RequestManagedInstanceRoleToken: InvalidInstanceId: Not existing InstanceId" + sim.RequestID
+		sim.Refused(s, sim.ProfileFailed+"EC2RoleRequestError: no EC2 instance role found", "ERROR EC2RoleProvider Failed to connect to Systems Manager with SSM role credentials. "+answer,
+			retrieve+"no valid credentials could be retrieved for ec2 identity. Default Host Management Err: "+answer)
+	}},
+	{"unknown-instance-while-managed", "unknown", "", "profile", func(s *sim.Scenario) {
+		before(s, time.Hour)
+		also(s, every5(50*time.Minute, time.Second, health, healthFailed+"InvalidInstanceId: {instance}"+sim.RequestID)...)
+	}},
+	{"call-refused-for-itself", "unknown", "", "profile", func(s *sim.Scenario) {
+		sim.Refused(s, sim.Skipped+"ValidationException: 1 validation error detected"+sim.RequestID)
+	}},
+	{"busy-and-not-any-more", "not-managed", "agent-backoff-wait", "profile", func(s *sim.Scenario) {
+		sim.Refused(s, sim.Skipped+"ThrottlingException: Rate exceeded"+sim.RequestID)
+	}},
+	{"account-accepted-again", "not-managed", "agent-backoff-wait", "profile", func(s *sim.Scenario) {
+		sim.Refused(s, sim.Skipped+"OptInRequired: You are not subscribed to this service"+sim.RequestID)
+	}},
+	{"account-refused-while-managed", "degraded", "account-not-enabled", "profile", func(s *sim.Scenario) { s.AccountCode = "SubscriptionRequiredException" }},
+	{"role-ended-by-aws", "not-managed", "instance-profile-trust-broken", "profile", func(s *sim.Scenario) {
+		for _, a := range []string{"ssm:GetDocument", "ssm:DescribeDocument", "ssm:ListInstanceAssociations", "sts:GetCallerIdentity"} {
+			s.Faults = append(s.Faults, sim.Fault{Action: a, Status: 400, Code: "ExpiredTokenException", Message: "The security token included in the request is expired"})
+		}
+		sim.Refused(s, sim.Skipped+expiredToken)
+	}},
 	{"heartbeat-refused-a-minute-ago", "not-managed", "iam-missing-registration-action", "profile", func(s *sim.Scenario) {
 		before(s, 20*time.Minute)
 		also(s, every5(16*time.Minute, time.Second, health, healthFailed+refusedNode)...)

@@ -91,7 +91,8 @@ const (
 	SubnetSet        Kind = "subnet-set"   // On: attribute
 	CloudRoute       Kind = "route-in-vpc" // On: destination
 	AssociationMade  Kind = "association-made"
-	TaskStarted      Kind = "task-started" // To: execute-command, where it is switched on
+	RegionEnabled    Kind = "region-enabled" // On: the Region
+	TaskStarted      Kind = "task-started"   // To: execute-command, where it is switched on
 	ContainerSet     Kind = "container-set"
 	KeyEnabled       Kind = "key-enabled" // On: the key
 	BucketEncrypted  Kind = "bucket-encrypted"
@@ -133,7 +134,7 @@ var says = map[Kind]string{
 	PolicyAttached: "the role %[1]s gets the policy %[2]s", PolicyDetached: "the role %[1]s loses the policy %[2]s", PolicyPut: "the role %[1]s may call %[2]s", BoundaryRemoved: "the role %[1]s has no permissions boundary any more", Drafted: "the text of the policy is written to %[1]s",
 	PolicyReplaced: "the policy (%[1]s) gets the text of %[2]s", NodeRoleSet: "the node %[1]s gets the role %[2]s", RoleTagged: "the role %[1]s gets a tag", MetadataOption: "the instance metadata option %[1]s becomes %[2]s", InstanceMoved: "the instance %[1]s is stopped and started again, and all that runs on it",
 	EndpointCreated: "a VPC endpoint for %[1]s is created", EndpointNamed: "private DNS of the VPC endpoint is turned on", GroupOpened: "a security group lets 443 in", GroupCreated: "a security group is created", SubnetSet: "the subnet gets %[1]s", CloudRoute: "the route table gets a route to %[1]s",
-	AssociationMade: "a State Manager association is created", TaskStarted: "new tasks are started", ContainerSet: "the container gets another setting", KeyEnabled: "the KMS key %[1]s is enabled", BucketEncrypted: "the bucket %[1]s is encrypted", LogsEncrypted: "the log group is encrypted",
+	AssociationMade: "a State Manager association is created", RegionEnabled: "the account may use the Region %[1]s", TaskStarted: "new tasks are started", ContainerSet: "the container gets another setting", KeyEnabled: "the KMS key %[1]s is enabled", BucketEncrypted: "the bucket %[1]s is encrypted", LogsEncrypted: "the log group is encrypted",
 	PreferenceSet: "the preference %[1]s of Session Manager becomes %[2]s",
 	SessionTried:  "a session is started, and shows in the agent's log", CommandTried: "a command is run, and shows in the agent's log", SerialOpened: "the serial console takes a key for a minute", SourceBuilt: "the agent is built from source", DownloadReplaced: "%[1]s is downloaded again",
 }

@@ -139,6 +139,8 @@ func awsChanges(args []string, to string, services []string) ([]Change, bool) {
 		return one(SessionTried, "", "")
 	case "ssm send-command":
 		return one(CommandTried, "", "")
+	case "account enable-region":
+		return one(RegionEnabled, option(args, "--region-name"), "")
 	case "ecs update-service":
 		how := ""
 		if slices.Contains(args, "--enable-execute-command") {

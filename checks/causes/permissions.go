@@ -8,6 +8,17 @@ const ListSCPs = `at={account}; while [ "$at" ]; do for p in $(aws organizations
 
 var permissionsCauses = []Cause{
 	Cause{
+		ID: "account-not-enabled", Group: "permissions", Severity: Critical, Title: "AWS account or Region not enabled",
+		Meaning: "AWS refuses the calls of this account, whatever its policies allow: it is suspended, closed or not verified yet, it is not signed up for the service, or the Region is one that it has not enabled.",
+		Fix: []Step{
+			operator("Ask the administrator of the account {account} to settle what AWS asks of it by mail, such as a payment or a verification, and AWS Support if nothing is asked. The management account of its organization sees its state",
+				"aws organizations describe-account --account-id {account} --query Account.Status --output text"),
+			asRoot("Once AWS accepts the account again, restart the agent (left alone, it waits up to {failedwait})", "{restart}"),
+			verify,
+		},
+		Docs: []string{"https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html", "https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/billing-get-answers.html"},
+	},
+	Cause{
 		ID: "iam-missing-registration-action", Group: "permissions", Severity: Critical, Title: "role may not register the node",
 		Meaning: "No identity policy of the role in use allows ssm:UpdateInstanceInformation, the heartbeat without which a host is not a managed node.",
 		Fix: []Step{

@@ -104,6 +104,17 @@ const serviceEvents = "aws health describe-events --region us-east-1 --filter se
 // ServiceEvents asks whether Systems Manager itself is in trouble.
 var ServiceEvents = operator("See whether the service has an open event in this Region; without one, too many calls of this account are the likely reason", serviceEvents)
 
+// ExplainCode looks up an answer of AWS that no cause is named for.
+var ExplainCode = onHost("See what this answer means, and which causes lead to it", "ssm-doctor explain {code}")
+
+// SeeInstance is for an instance that Systems Manager does not know.
+var SeeInstance = operator("See whether the instance runs in the account and Region that the agent signs for; it prints nothing, or an error, where it does not",
+	"aws ec2 describe-instances --region {region} --instance-ids {instance} --query 'Reservations[].[OwnerId,Instances[0].State.Name]' --output text")
+
+// EnableRegion is for a Region that an account does not have from the start.
+var EnableRegion = operator("If the first prints DISABLED, the account may not use the Region {region}: enable it, which takes from minutes to hours",
+	"aws account get-region-opt-status --region us-east-1 --region-name {region} --query RegionOptStatus --output text\naws account enable-region --region us-east-1 --region-name {region}")
+
 // DropIn writes lines, as printf takes them, into a drop-in of the agent's unit.
 func DropIn(lines, name string) string {
 	const dir = "/etc/systemd/system/{unit}.d"
@@ -123,6 +134,19 @@ var MakeRoleAgain = operator("If the role {role} was deleted and is not there ag
 	"aws iam create-role --role-name {role} --assume-role-policy-document '"+trustEC2+"'\n"+
 		"aws iam attach-role-policy --role-name {role} --policy-arn arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore\n"+
 		"aws iam add-role-to-instance-profile --instance-profile-name {profile} --role-name {role}")
+
+// FillProfile puts a role into an instance profile that holds none.
+var FillProfile = []Step{
+	operator("If the instance profile {profile} holds no role, for which this prints None, put one into it that has AmazonSSMManagedInstanceCore",
+		"aws iam get-instance-profile --instance-profile-name {profile} --query 'InstanceProfile.Roles[0].RoleName' --output text\naws iam add-role-to-instance-profile --instance-profile-name {profile} --role-name PROFILE_ROLE"),
+}
+
+// AskRoleAgain is for a metadata service that gives no credentials of a role that it names.
+// The agent asks it again by itself.
+var AskRoleAgain = []Step{
+	onHost("Ask the metadata service again: an error of its own passes, and the agent asks again by itself within {failedwait}", "ssm-doctor check --wait 5m"),
+	operator("If it stays so, attach the instance profile again: EC2 then gives out new credentials", associateAgain),
+}
 
 // AttachProfileAgain makes EC2 give out new credentials of the profile that is attached.
 var AttachProfileAgain = []Step{

@@ -82,6 +82,7 @@ var placeholders = map[string]string{
 	"interface":   "INTERFACE",
 	"path":        "PATH",
 	"mount":       "MOUNT",
+	"code":        "ERROR_CODE", // with which AWS answered
 	"version":     "VERSION",
 	"package":     "PACKAGE",
 	"issuer":      "ISSUER",

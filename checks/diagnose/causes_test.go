@@ -42,7 +42,7 @@ func unaccepted(f *facts.Facts) {
 	f.Agent.Channel = facts.Known([]facts.Socket{}, "")
 	var denied []facts.Permission
 	for _, p := range f.Permissions.Actions.Value {
-		if p.Verdict == facts.DeniedProven {
+		if p.Verdict == facts.DeniedProven || p.Code != "" {
 			denied = append(denied, p)
 		}
 	}
@@ -268,6 +268,11 @@ var causeCases = []struct {
 		f.Permissions.Actions = reads
 		logged(f, facts.SigDHMCOff, 2*time.Minute, "ERROR AccessDeniedException: Systems Manager's instance management role is not configured for account: 111122223333")
 		f.Log.Backoff = facts.Known(facts.Backoff{Since: f.CollectedAt.Add(-2 * time.Minute), Seconds: 1632, Until: f.CollectedAt.Add(25 * time.Minute)}, "")
+	}},
+	{"account-not-enabled", "profile", causes.Critical, false, func(f *facts.Facts) {
+		unaccepted(f)
+		f.Permissions.Actions = facts.Known([]facts.Permission{{Action: "ssm:GetDocument", Identity: facts.SourceProfile, Verdict: facts.Inconclusive, Code: "OptInRequired",
+			Message: "The AWS Access Key Id needs a subscription for the service", From: "ssm:GetDocument", At: f.CollectedAt}}, "")
 	}},
 	{"hybrid-not-registered", "hybrid", causes.Critical, false, func(f *facts.Facts) {
 		unaccepted(f)

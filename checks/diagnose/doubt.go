@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -32,6 +33,14 @@ func doubtOf(n *node.Node, found Findings, a Answer) *Doubt {
 	d := &Doubt{Tried: tried(n), Missing: missing(found, a)}
 	d.Again, d.Why = again(n)
 	v := values(n)
+	if code := text.Or(n.ReadsCode(), n.CodeOf(n.Acceptance.Failed)); code != "" {
+		v["code"] = code
+	}
+	for _, fd := range found {
+		if fd.Status == checks.Unknown && len(fd.Fix) > 0 {
+			maps.Copy(v, fd.Values)
+		}
+	}
 	for _, s := range safeSteps(n, found, a) {
 		if s.Applies(v) {
 			d.Fix = append(d.Fix, s.Fill(v))
@@ -113,6 +122,23 @@ func again(n *node.Node) (time.Time, text.Text) {
 	return n.Now().Add(gap), text.New("an agent that works sends a heartbeat every %d min; two of them are due by then", n.Agent.HealthMinutes)
 }
 
+// ofFindings are the steps of findings that could not be told, and know what helps.
+func ofFindings(found Findings, a Answer) []causes.Step {
+	var out []causes.Step
+	for _, c := range checks.All() {
+		fd, ok := found[c.ID]
+		if !ok || fd.Status != checks.Unknown || a.Follows[c.ID] != "" {
+			continue
+		}
+		for _, s := range fd.Fix {
+			if !slices.Contains(out, s) {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
 // safeSteps are what can be done without knowing more: nothing in them changes more
 // than a restart does.
 func safeSteps(n *node.Node, found Findings, a Answer) []causes.Step {
@@ -141,11 +167,17 @@ func safeSteps(n *node.Node, found Findings, a Answer) []causes.Step {
 	case slices.ContainsFunc(f.Sources, func(s facts.Source) bool { return s.Broken() }):
 		out = append(out, host("Look again with more time", "ssm-doctor check --timeout 60s"))
 	}
-	busy := node.IsServiceError(n.CodeOf(n.Acceptance.Failed))
-	if busy {
+	own := ofFindings(found, a)
+	out = append(out, own...)
+	answered := n.ReadsCode()
+	busy := node.IsServiceError(text.Or(answered, n.CodeOf(n.Acceptance.Failed)))
+	switch {
+	case busy:
 		out = append(out, causes.ServiceEvents)
+	case answered != "" && len(own) == 0: // which a restart would only meet again
+		out = append(out, causes.ExplainCode)
 	}
-	if a.Root == nil && n.Identity.InECS != node.Yes && !busy {
+	if a.Root == nil && n.Identity.InECS != node.Yes && !busy && answered == "" && len(own) == 0 {
 		switch n.Agent.Core {
 		case node.Yes:
 			out = append(out, causes.Step{Text: "Restart the agent: it tries everything again, and its log says what fails", Command: "{restart}", Where: causes.OnHost, Root: true})
@@ -164,7 +196,9 @@ func safeSteps(n *node.Node, found Findings, a Answer) []causes.Step {
 			out = append(out, host("If it is not, register it with a hybrid activation; this has the commands", "ssm-doctor explain hybrid-not-registered"))
 		}
 	}
-	out = append(out, host("Look again, and wait for what the agent does", "ssm-doctor check --wait 5m"))
+	if again := host("Look again, and wait for what the agent does", causes.Again.Command); !slices.ContainsFunc(out, func(s causes.Step) bool { return s.Command == again.Command }) {
+		out = append(out, again)
+	}
 	if id := n.Identity.ID; id != "" {
 		out = append(out, causes.Step{Text: "Or ask the service, which knows", Command: "aws ssm describe-instance-information --region {region} --filters Key=InstanceIds,Values={node}", Where: causes.OperatorCLI, Alternative: true})
 	}

@@ -73,6 +73,10 @@ type Profile struct {
 	Message string `json:"message"`
 }
 
+// EmptyRoleList is why no role is known where the metadata service answers the list of roles
+// with nothing in it.
+const EmptyRoleList = "the list of roles is empty"
+
 // Role is the state of role credentials in the metadata service.
 type Role struct {
 	Name    string    `json:"name"`

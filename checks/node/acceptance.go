@@ -73,25 +73,6 @@ func lastFailure(n *Node) facts.Match {
 	return last
 }
 
-// serviceErrors are the codes by which a service says that it could not answer now, which
-// says nothing of who asks.
-// Source: AWS General Reference, "Common errors"; Systems Manager API reference.
-var serviceErrors = []string{"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown",
-	"InternalServerError", "InternalServerException", "InternalFailure", "InternalError", "ServiceUnavailable", "ServiceUnavailableException", "ServiceException"}
-
-// IsServiceError reports whether an error code says that the service could not answer now.
-func IsServiceError(code string) bool { return slices.Contains(serviceErrors, code) }
-
-// CodeOf is the error code of AWS that the latest of an entry quotes; empty: none was seen.
-func (n *Node) CodeOf(m facts.Match) string {
-	for _, r := range n.Facts.Log.Refusals.Some() {
-		if r.Match == m.ID && r.At.Equal(m.Last) {
-			return r.Code
-		}
-	}
-	return ""
-}
-
 // refusedBefore is an entry at the latest time at which it quotes a refusal, and no service
 // error; the time is zero where none was seen.
 func (n *Node) refusedBefore(m facts.Match) facts.Match {

@@ -103,16 +103,6 @@ func sourceOfLog(n *Node) string {
 // it signed with the credentials it holds.
 var ofWorker = []string{facts.SigHealthFailed, facts.SigAssociations, facts.SigMDSFailed, facts.SigChannelToken, facts.SigChannelFailed, facts.SigWebSocketFailed}
 
-// refusesKeys are the codes with which AWS refuses credentials, whatever the call.
-// Source: AWS General Reference, "Common errors".
-var refusesKeys = []string{"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "ExpiredToken", "ExpiredTokenException", "SignatureDoesNotMatch"}
-
-// RefusesKey reports whether AWS says by this code that it does not take an access key or
-// its token, which neither a clock nor a proxy on the way explains.
-func RefusesKey(code string) bool {
-	return code != "SignatureDoesNotMatch" && slices.Contains(refusesKeys, code)
-}
-
 // heldRefused is the latest refusal of the credentials themselves since they were obtained.
 func heldRefused(n *Node, h Held) Entry {
 	out := n.Log.missing()

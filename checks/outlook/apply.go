@@ -187,6 +187,9 @@ func (m *model) apply(c causes.Change) {
 		f.IMDS.Role = facts.Unknown[facts.Role](notDone, "")
 		m.forgetRights()
 		m.once(ofIdentity, "whether the node gets credentials of the role", c)
+	case causes.RegionEnabled:
+		m.forgetRights()
+		m.once(ofIdentity, "whether the Region was not enabled, and AWS takes the credentials there now", c)
 	case causes.PolicyAttached:
 		if doc, ok := iam.Document(path.Base(c.To)); ok {
 			if p, err := iam.ParsePolicy(doc); err == nil {

@@ -109,7 +109,7 @@ var (
 // notCodes are words before a colon that are no error codes of AWS; the code
 // follows them.
 var notCodes = map[string]bool{
-	"Err": true, "Error": true, "RequestError": false, "Post": true, "Get": true, "User": true, "Credentials": true,
+	"Err": true, "Error": true, "RequestManagedInstanceRoleToken": true, "RegisterManagedInstance": true, "RequestError": false, "Post": true, "Get": true, "User": true, "Credentials": true,
 	// Of the second SDK, in agents from 3.3.5068 to before 3.3.5226:
 	// "operation error SSM: X, https response error StatusCode: 400, RequestID: x, api error CODE: text".
 	"SSM": true, "StatusCode": true, "RequestID": true, "HostID": true,

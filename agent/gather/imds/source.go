@@ -292,7 +292,7 @@ func readMetadata(ctx context.Context, run *gather.Run, i *facts.IMDS, hc *http.
 		case ok && name != "":
 			i.Role = facts.Unknown[facts.Role]("the entry in the list of roles is not the name of a role", role.From)
 		case ok:
-			i.Role = facts.Absent[facts.Role]("the list of roles is empty", role.From)
+			i.Role = facts.Absent[facts.Role](facts.EmptyRoleList, role.From)
 		default:
 			i.Role = gather.Likewise[facts.Role](role)
 		}
