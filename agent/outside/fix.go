@@ -64,21 +64,39 @@ func (v *View) giveCredentials(id string) []report.Step {
 	return then(step("Attach an instance profile whose role has AmazonSSMManagedInstanceCore", "aws ec2 associate-iam-instance-profile --region %s --instance-id %s --iam-instance-profile Name=PROFILE_NAME", region, id), on)
 }
 
+// associate puts a profile in the place of the one that an instance has.
+const associate = "association=$(aws ec2 describe-iam-instance-profile-associations --region %[1]s --filters Name=instance-id,Values=%[2]s --query 'IamInstanceProfileAssociations[0].AssociationId' --output text)\n" +
+	"aws ec2 replace-iam-instance-profile-association --region %[1]s --association-id \"$association\" --iam-instance-profile Name="
+
 func attachAnotherProfile(region, id string) []report.Step {
-	return then(step("Attach a profile that exists", "aws ec2 describe-iam-instance-profile-associations --region %s --filters Name=instance-id,Values=%s", region, id))
+	return then(step("Attach a profile that exists, and whose role has AmazonSSMManagedInstanceCore, in its place", associate+"PROFILE_NAME", region, id))
 }
 
 func putRoleInto(profile string) []report.Step {
 	return then(step("Put a role into the profile", "aws iam add-role-to-instance-profile --instance-profile-name %s --role-name ROLE_NAME", profile))
 }
 
-func makeRoleAgain() []report.Step {
-	return []report.Step{step("Make the role again, or use another", "aws iam list-roles --query 'Roles[].RoleName'")}
+// trusts are the trust policies of roles as permissions --trust names them.
+var trusts = map[string]string{iam.SourceProfile: "ec2", iam.SourceDHMC: "dhmc", iam.SourceHybrid: "hybrid"}
+
+// makeRoleAgain is for a role that is gone. A profile that held it gives no credentials of
+// one of the same name before it is attached again.
+func (v *View) makeRoleAgain(role, source string, i instance) []report.Step {
+	path, policy := "", words(v.core())
+	if source == iam.SourceDHMC {
+		path, policy = " --path /service-role/", words("arn:"+v.Partition+":iam::aws:policy/AmazonSSMManagedEC2InstanceDefaultPolicy")
+	}
+	steps := []report.Step{step("Make the role again, with what a managed node needs; what else it had is not known here",
+		"ssm-doctor permissions --trust %[1]s --region %[2]s --account %[3]s > trust.json\naws iam create-role --role-name %[4]s --assume-role-policy-document file://trust.json%[5]s\naws iam attach-role-policy --role-name %[4]s --policy-arn %[6]s",
+		trusts[source], v.File.Region, v.Account, role, words(path), policy)}
+	if source == iam.SourceProfile {
+		steps = append(steps, step("Attach the profile again, so that EC2 gives out credentials of the new role", associate+"%[3]s", v.File.Region, i.InstanceId, lastPart(i.IamInstanceProfile.Arn)))
+	}
+	return then(steps...)
 }
 
 func (v *View) trustService(role, source string) []report.Step {
-	kind := map[string]string{iam.SourceProfile: "ec2", iam.SourceDHMC: "dhmc", iam.SourceHybrid: "hybrid"}[source]
-	return then(step("Let the service assume the role", "ssm-doctor permissions --trust %s --region %s --account %s > trust.json\naws iam update-assume-role-policy --role-name %s --policy-document file://trust.json", kind, v.File.Region, v.Account, role))
+	return then(step("Let the service assume the role", "ssm-doctor permissions --trust %s --region %s --account %s > trust.json\naws iam update-assume-role-policy --role-name %s --policy-document file://trust.json", trusts[source], v.File.Region, v.Account, role))
 }
 
 func (v *View) core() string {

@@ -213,7 +213,7 @@ func (j *Judgement) rights(name, source, broken string, i instance) {
 	r := v.roles[name]
 	j.says("role of the node", "%s", v.arnOf(name)) // the form by which redaction learns the name
 	if v.noRole[name] {
-		j.name("credentials", broken, "the role "+name+" does not exist", "NoSuchEntity", "iam get-role", makeRoleAgain()...)
+		j.name("credentials", broken, "the role "+name+" does not exist", "NoSuchEntity", "iam get-role", v.makeRoleAgain(name, source, i)...)
 		return
 	}
 	if r != nil && r.trust != nil {
