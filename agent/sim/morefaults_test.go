@@ -86,4 +86,16 @@ var moreFaults = []fault{
 		sim.Refused(s, sim.ProfileFailed+"AccessDeniedException: "+appRole+"ssm:UpdateInstanceInformation on resource: arn:{partition}:ec2:{region}:{account}:instance/{instance} because no session policy allows the ssm:UpdateInstanceInformation action"+sim.RequestID,
 			sim.DHMCOff, sim.NoneValid)
 	}, nil},
+	{"account-refused", "account-not-enabled", "critical", "profile", func(s *sim.Scenario) {
+		s.AccountCode = "OptInRequired"
+		sim.Refused(s, sim.Skipped+"OptInRequired: The AWS Access Key Id needs a subscription for the service"+sim.RequestID)
+	}, nil},
+	{"profile-without-role", "instance-profile-trust-broken", "critical", "profile", func(s *sim.Scenario) {
+		s.IMDS.NoRole = true
+		sim.Refused(s, sim.Skipped+"EmptyEC2RoleList: empty EC2 Role list")
+	}, nil},
+	{"role-list-empty-without-profile", "no-credential-source", "critical", "profile", func(s *sim.Scenario) {
+		s.IMDS.Profile, s.IMDS.NoRole = "", true
+		sim.Refused(s, sim.Skipped+"EmptyEC2RoleList: empty EC2 Role list")
+	}, nil},
 }

@@ -9,18 +9,6 @@ import (
 const appRole = "User: arn:{partition}:sts::{account}:assumed-role/WebServerRole/{instance} is not authorized to perform: "
 
 var rightsFaults = []fault{
-	{"account-refused", "account-not-enabled", "critical", "profile", func(s *sim.Scenario) {
-		s.AccountCode = "OptInRequired"
-		sim.Refused(s, sim.Skipped+"OptInRequired: The AWS Access Key Id needs a subscription for the service"+sim.RequestID)
-	}, nil},
-	{"profile-without-role", "instance-profile-trust-broken", "critical", "profile", func(s *sim.Scenario) {
-		s.IMDS.NoRole = true
-		sim.Refused(s, sim.Skipped+"EmptyEC2RoleList: empty EC2 Role list")
-	}, nil},
-	{"role-list-empty-without-profile", "no-credential-source", "critical", "profile", func(s *sim.Scenario) {
-		s.IMDS.Profile, s.IMDS.NoRole = "", true
-		sim.Refused(s, sim.Skipped+"EmptyEC2RoleList: empty EC2 Role list")
-	}, nil},
 	{"untrusted-profile", "instance-profile-trust-broken", "critical", "profile", func(s *sim.Scenario) {
 		s.Principals["profile"].Code, s.Principals["profile"].Message = "AssumeRoleUnauthorizedAccess", "EC2 cannot assume the role WebServerRole."
 		sim.Refused(s, sim.ProfileFailed+"AssumeRoleUnauthorizedAccess: EC2 cannot assume the role WebServerRole.", sim.DHMCOff, sim.NoneValid)

@@ -60,7 +60,8 @@ const EmptyRoleList = "EmptyEC2RoleList"
 // it took, show what an error says of an earlier call to be over. Of an error about the call
 // itself, such as of an id that is not known, they say nothing.
 func AnsweredByReads(r facts.Refusal) bool {
-	return r.Code == "" || r.Denied || IsServiceError(r.Code) || slices.Contains(refusesKeys, r.Code) || slices.Contains(refusesRequest, r.Code) ||
+	// What is all capitals is no code, but a word before a colon.
+	return r.Code == strings.ToUpper(r.Code) || r.Denied || IsServiceError(r.Code) || slices.Contains(refusesKeys, r.Code) || slices.Contains(refusesRequest, r.Code) ||
 		slices.Contains(ofMetadata, r.Code) || RefusesAccount(r.Code, r.Text)
 }
 
