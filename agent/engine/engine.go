@@ -113,7 +113,7 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 			runtime.Gosched() // what it began goes on until its program runs
 		}
 	}
-	for i, s := range steps {
+	begin := func(i int, s step) {
 		wg.Go(func() {
 			defer close(ended[s.Name()])
 			for _, name := range s.after {
@@ -132,6 +132,17 @@ func Collect(ctx context.Context, env *gather.Env, o Options) *facts.Facts {
 				o.Progress(slices.Clone(waiting), done, len(steps))
 			}
 		})
+	}
+	for i, s := range steps {
+		if slices.Contains(first, s.Name()) {
+			begin(i, s)
+			runtime.Gosched() // until it waits
+		}
+	}
+	for i, s := range steps {
+		if !slices.Contains(first, s.Name()) {
+			begin(i, s)
+		}
 	}
 	if !o.Waves.SkipNetwork && o.Recorded == nil { // last: no source waits for it until one shakes hands
 		wg.Go(env.LoadRoots)

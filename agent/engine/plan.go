@@ -21,6 +21,10 @@ type step struct {
 	after []string
 }
 
+// first are the sources that begin before all others: they send a little and wait, which
+// is not to stand behind what reads files.
+var first = []string{imds.Source{}.Name()}
+
 // plan lists the sources. A new one is one line here.
 func plan(w Waves) []step {
 	steps := []step{
