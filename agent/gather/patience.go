@@ -8,8 +8,13 @@ import (
 	"time"
 )
 
-// ticks is in how many parts a time-out is counted.
-const ticks = 10
+const (
+	// ticks is in how many parts a time-out is counted.
+	ticks = 10
+	// shortest is how long a part is at least: each ends a little late, where other
+	// programs have the processor by a millisecond or two.
+	shortest = 5 * time.Millisecond
+)
 
 // patient is a context that ends after a time in which this process ran. A machine
 // without processor time for us, or one that slept, is no network that does not answer:
@@ -48,13 +53,14 @@ func (p *patient) end(err error) {
 // other end has confirmed all that was sent: it may only be slow to answer.
 func (r *Run) Patience(ctx context.Context, limit time.Duration, confirmed ...func() bool) (context.Context, context.CancelFunc) {
 	p := &patient{Context: ctx, done: make(chan struct{})}
-	part, left := limit/ticks, ticks
+	parts := int(max(1, min(ticks, limit/shortest)))
+	part, left := limit/time.Duration(parts), parts
 	more := true
 	tick := func() {
 		p.mu.Lock()
 		left--
 		if left == 0 && more && (r.Rough() || r.Limits.Unhurried && slices.ContainsFunc(confirmed, func(f func() bool) bool { return f() })) {
-			left, more = ticks*(slow-1), false
+			left, more = parts*(slow-1), false
 		}
 		if left > 0 && p.err == nil {
 			p.timer.Reset(part)
