@@ -1,7 +1,6 @@
 package main
 
 import (
-	"math"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -11,26 +10,26 @@ import (
 const (
 	// gcPercent trades a little time for memory: the hosts are small. GOGC wins.
 	gcPercent = 30
-	// firstCollection is how much memory a process takes before it is collected: what a run
-	// on a healthy host takes in all, less than what is allowed at the peak of one that reads
-	// a log full of errors. Without it, a quarter of a short run's processor time is spent on
-	// marking what is in use anyway. GOMEMLIMIT wins.
-	firstCollection = 13 << 20
+	// firstCollection is how much a process allocates before it is collected: more than a run
+	// on a healthy host does in all, which has nothing to give back then. A collection takes
+	// the processor from the programs that such a run waits for. GOGC wins.
+	firstCollection = 8 << 20
+	// atFirst is the percentage with which Go collects then. Source: defaultHeapMinimum in
+	// runtime/mgcpacer.go, which GOGC scales.
+	atFirst = 100 * firstCollection / (4 << 20)
+	// muchInUse is what is in use where collections are to be frequent from then on.
+	muchInUse = 3 << 20
 )
 
 var usual sync.Once
 
 // collectUsually collects garbage by gcPercent.
 func collectUsually() {
-	usual.Do(func() {
-		debug.SetGCPercent(gcPercent)
-		debug.SetMemoryLimit(math.MaxInt64)
-	})
+	usual.Do(func() { debug.SetGCPercent(gcPercent) })
 }
 
-// collectLate collects only when firstCollection is reached, for as long as little is in
-// use: what a run has taken by then it need not give back while it ends. From a collection
-// on that finds much in use, a limit would be collected for without an end.
+// collectLate collects first when firstCollection is allocated, and so again for as long as
+// little is in use.
 func collectLate(getenv func(string) string) {
 	switch {
 	case getenv("GOGC") != "":
@@ -38,21 +37,20 @@ func collectLate(getenv func(string) string) {
 	case getenv("GOMEMLIMIT") != "":
 		usual.Do(func() { debug.SetGCPercent(gcPercent) })
 	default:
-		debug.SetGCPercent(-1)
-		debug.SetMemoryLimit(firstCollection)
-		afterNext(firstCollection / 4)
+		debug.SetGCPercent(atFirst)
+		afterNext()
 	}
 }
 
 // afterNext looks, after the next collection and those that follow, how much is in use,
 // and collects usually once that is much.
-func afterNext(much uint64) {
+func afterNext() {
 	runtime.AddCleanup(new([64]byte), func(struct{}) { // the next collection finds it
 		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-		if metrics.Read(live); live[0].Value.Kind() != metrics.KindUint64 || live[0].Value.Uint64() > much {
+		if metrics.Read(live); live[0].Value.Kind() != metrics.KindUint64 || live[0].Value.Uint64() > muchInUse {
 			collectUsually()
 			return
 		}
-		afterNext(much)
+		afterNext()
 	}, struct{}{})
 }

@@ -67,11 +67,11 @@ func TestCollector(t *testing.T) {
 		percent     int
 		limit       int64
 	}{
-		{name: "nothing", most: 0, percent: -1, limit: firstCollection},
-		{name: "a usual run", env: []string{"DROPPED=4000000"}, most: 0, percent: -1, limit: firstCollection},
+		{name: "nothing", most: 0, percent: atFirst, limit: math.MaxInt64},
+		{name: "a usual run", env: []string{"DROPPED=7000000"}, most: 0, percent: atFirst, limit: math.MaxInt64},
 		// What is taken while a collection goes on counts as in use, so it may end either way.
 		{name: "a large run", env: []string{"DROPPED=80000000"}, least: 2, most: 200},
-		// In much that is in use, a limit alone would be collected for without an end.
+		// A large percentage of much that is in use would be far too much.
 		{name: "much in use", env: []string{"KEPT=60000000", "DROPPED=60000000"}, least: 2, most: 100, percent: gcPercent, limit: math.MaxInt64},
 		{name: "the daemon", env: []string{"SERVE=1", "DROPPED=4000000"}, least: 1, most: 20, percent: gcPercent, limit: math.MaxInt64},
 		{name: "GOGC", env: []string{"GOGC=200", "DROPPED=80000000"}, least: 1, most: 100, percent: 200, limit: math.MaxInt64},
