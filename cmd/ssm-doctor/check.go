@@ -78,18 +78,25 @@ func newCheckCmd(a *app) *cobra.Command {
 	fs.StringVar(&c.outside, "outside", "", "also judge what an operator's `file` says, written by outside")
 	fs.BoolVar(&c.plan, "plan", false, "also say what the steps would make of this node, and change nothing")
 	fs.StringVar(&c.textfile, "textfile", "", "also write metrics to this `file` for node_exporter")
-	for flag, values := range map[string][]string{"fail-on": {"not-managed", "warning", "never"}, "profile": {"node", "image"}, "output": formats(), "color": {"auto", "always", "never"},
-		"only": checkChoices(), "skip": checkChoices(), "feature": featureChoices(), "probe": awsapi.ProbeFamilies} {
+	for flag, values := range map[string][]string{"fail-on": {"not-managed", "warning", "never"}, "profile": {"node", "image"}, "color": {"auto", "always", "never"}, "probe": awsapi.ProbeFamilies} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, choices(values))
+	}
+	for flag, values := range map[string]func() []string{"output": formats, "only": checkChoices, "skip": checkChoices, "feature": featureChoices} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, choicesOf(values))
 	}
 	return cmd
 }
 
 // choices completes the value of a flag, the last one of a list with commas.
 func choices(values []string) cobra.CompletionFunc {
+	return choicesOf(func() []string { return values })
+}
+
+// choicesOf does the same of values that are made only when a shell asks for them.
+func choicesOf(values func() []string) cobra.CompletionFunc {
 	return func(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		i := strings.LastIndexByte(begun, ',') + 1
-		out := beginning(begun[i:], values)
+		out := beginning(begun[i:], values())
 		for j := range out {
 			out[j] = begun[:i] + out[j]
 		}

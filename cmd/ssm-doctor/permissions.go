@@ -89,9 +89,10 @@ func newPermissionsCmd(a *app) *cobra.Command {
 	fs.StringVar(&p.node.Directory, "directory", "", "directory `id` for domain-join")
 	fs.BoolVar(&p.node.Conditional, "conditional", false, "--minimal also grants what is needed in some situations only")
 	fs.StringVar(&p.failOn, "fail-on", "denied", "`when` the exit code is not 0: denied, never")
-	for flag, values := range map[string][]string{"output": report.PermissionFormats, "trust": iam.TrustKinds, "kind": {"ec2", "dhmc", "hybrid"}, "fail-on": {"denied", "never"}, "feature": featureChoices(), "probe": awsapi.ProbeFamilies, "partition": {"aws", "aws-cn", "aws-us-gov"}} {
+	for flag, values := range map[string][]string{"output": report.PermissionFormats, "trust": iam.TrustKinds, "kind": {"ec2", "dhmc", "hybrid"}, "fail-on": {"denied", "never"}, "probe": awsapi.ProbeFamilies, "partition": {"aws", "aws-cn", "aws-us-gov"}} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, choices(values))
 	}
+	_ = cmd.RegisterFlagCompletionFunc("feature", choicesOf(featureChoices))
 	return cmd
 }
 

@@ -54,7 +54,7 @@ func newServeCmd(a *app) *cobra.Command {
 	fs.StringVar(&demo, "demo", "", "examine the simulated host of this `name`; demo --list shows all")
 	fs.StringVar(&out, "outside", "", "add what a `file` of outside says to each report, for a day; it is read at start and on SIGHUP")
 	given := config.AddFlags(fs, configNames())
-	_ = cmd.RegisterFlagCompletionFunc("demo", choices(demoChoices()))
+	_ = cmd.RegisterFlagCompletionFunc("demo", choicesOf(demoChoices))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if !cmd.Flags().Changed("config.file") {
 			file = a.getenv(config.Env("config.file"))
