@@ -3,7 +3,6 @@ package main
 import (
 	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"sync"
 )
 
@@ -17,8 +16,6 @@ const (
 	// atFirst is the percentage with which Go collects then. Source: defaultHeapMinimum in
 	// runtime/mgcpacer.go, which GOGC scales.
 	atFirst = 100 * firstCollection / (4 << 20)
-	// muchInUse is what is in use where collections are to be frequent from then on.
-	muchInUse = 3 << 20
 )
 
 var usual sync.Once
@@ -28,8 +25,8 @@ func collectUsually() {
 	usual.Do(func() { debug.SetGCPercent(gcPercent) })
 }
 
-// collectLate collects first when firstCollection is allocated, and so again for as long as
-// little is in use.
+// collectLate collects first when firstCollection is allocated, and usually from then on:
+// who needs more than a healthy host does has the peak of its memory still before it.
 func collectLate(getenv func(string) string) {
 	switch {
 	case getenv("GOGC") != "":
@@ -38,19 +35,6 @@ func collectLate(getenv func(string) string) {
 		usual.Do(func() { debug.SetGCPercent(gcPercent) })
 	default:
 		debug.SetGCPercent(atFirst)
-		afterNext()
+		runtime.AddCleanup(new([64]byte), func(struct{}) { collectUsually() }, struct{}{}) // the next collection finds it
 	}
-}
-
-// afterNext looks, after the next collection and those that follow, how much is in use,
-// and collects usually once that is much.
-func afterNext() {
-	runtime.AddCleanup(new([64]byte), func(struct{}) { // the next collection finds it
-		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-		if metrics.Read(live); live[0].Value.Kind() != metrics.KindUint64 || live[0].Value.Uint64() > muchInUse {
-			collectUsually()
-			return
-		}
-		afterNext()
-	}, struct{}{})
 }
