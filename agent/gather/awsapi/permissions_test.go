@@ -41,6 +41,8 @@ type fakeAWS struct {
 	answers map[string]func(http.ResponseWriter)
 	foreign bool // answers without the headers of AWS
 
+	bySigner bool // refuses everybody, and says who signed
+
 	takes     time.Duration // every answer
 	now, most int           // requests under way
 }
@@ -69,6 +71,10 @@ func (s *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	if !s.foreign {
 		w.Header().Set("X-Amzn-Requestid", "0")
+	}
+	if _, signer, ok := strings.Cut(r.Header.Get("Authorization"), "Credential="); ok && s.bySigner {
+		id, _, _ := strings.Cut(signer, "/")
+		answer = jsonAnswer("ThrottlingException", "not now, "+id)
 	}
 	if answer != nil {
 		answer(w)
@@ -432,6 +438,56 @@ func TestSigner(t *testing.T) {
 		if !strings.Contains(r.auth, "Credential=ASIAEXAMPLEDHMC/") {
 			t.Errorf("signed with %s", r.auth)
 		}
+	}
+}
+
+// TestAskedAgain: what is asked before all is known does not count where other
+// credentials, or another node, turn out in the end. The service answers by who signs, so
+// that an early answer that is kept shows.
+func TestAskedAgain(t *testing.T) {
+	t.Parallel()
+	dhmc := facts.Known(facts.Runtime{IdentityType: "EC2", Source: "SSM", HasSource: true}, "")
+	for _, c := range []struct {
+		name   string
+		later  func(*facts.Facts) // what is learned while the early requests are under way
+		signer string
+		calls  int
+	}{
+		{"nothing new", func(*facts.Facts) {}, "ASIAEXAMPLEPROFILE", 1},
+		{"other credentials", func(f *facts.Facts) { f.Credentials.Runtime = dhmc }, "ASIAEXAMPLEDHMC", 2},
+		{"another node", func(f *facts.Facts) { f.IMDS.InstanceID = facts.Known("i-0fedcba9876543210", "imds") }, "ASIAEXAMPLEPROFILE", 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := &fakeAWS{bySigner: true}
+			run, f := awsEnv(t, s)
+			agent := make(chan struct{})
+			run.Sources(map[string]<-chan struct{}{"agent": agent})
+			run.SetConfig(facts.Absent[facts.Config]("no such file", ""))
+			f.IMDS.Profile = facts.Known(facts.Profile{Name: "NodeRole"}, "imds")
+			go func() {
+				defer close(agent)
+				for len(s.actions()) < len(defaultReads) {
+					time.Sleep(time.Millisecond)
+				}
+				c.later(f)
+			}()
+			got := look(t, run, f)
+			if len(got) != len(defaultReads) {
+				t.Errorf("%d verdicts, want %d", len(got), len(defaultReads))
+			}
+			for _, p := range got {
+				if !strings.Contains(p.Message, c.signer) {
+					t.Errorf("%s: the answer is of a request that %q signed, want %s", p.Action, p.Message, c.signer)
+				}
+				if n := f.Permissions.Calls[p.Action]; n != c.calls {
+					t.Errorf("%s: %d calls counted, want %d", p.Action, n, c.calls)
+				}
+			}
+			if len(s.got) != c.calls*len(defaultReads) {
+				t.Errorf("%d requests, want %d", len(s.got), c.calls*len(defaultReads))
+			}
+		})
 	}
 }
 
