@@ -149,17 +149,6 @@ func blameChannel(n *node.Node, m node.Entry) Finding {
 	return withKnownBad(n, fd, n.Agent.Version)
 }
 
-// endpointStops reports whether what this run met at the endpoint of the channel is reason
-// enough: it cannot be connected, or something in its place answers a websocket request.
-func endpointStops(n *node.Node) bool {
-	e := n.Endpoints.Of("ssmmessages")
-	if e == nil {
-		return false
-	}
-	w, asked := e.WebSocket.Get()
-	return !e.Connected() || asked && !w.AWS
-}
-
 // connections is a number of them.
 func connections(n int) text.Text {
 	if n == 1 {

@@ -75,8 +75,15 @@ var PermissionChannel = register(Check{
 		if ofSessions != nil {
 			sessions = append(sessions, denial(n, *ofSessions, "iam-missing-channel-action").as(Breaks).add("; sessions to this node do not open").halts("session-manager"))
 		}
-		if m := n.Channel.Refused; m.Yes() {
+		switch m := n.Channel.Refused; {
+		case m.Yes() && n.Endpoints.Tried == node.Yes && !channelCut(n):
 			return fellBack(n, m).and(sessions...)
+		case m.Yes() && len(sessions) > 0:
+			return sessions[0]
+		case m.Yes() && n.Endpoints.Tried != node.Yes:
+			return unreadEndpoints(n).logged(m)
+		case m.Yes():
+			return unknown("whether the node may call %s is not known: its channel cannot be opened as long as the endpoint of ssmmessages cannot be used", channelAction).logged(m)
 		}
 		if fd, ok := upgradeRefused(n); ok {
 			return fd.and(sessions...)
@@ -99,7 +106,7 @@ var PermissionChannel = register(Check{
 })
 
 // fellBack is the finding of an agent whose channel went over to ec2messages with nothing
-// beside that says why: CreateControlChannel was refused.
+// beside or on the way that says why: CreateControlChannel was refused.
 func fellBack(n *node.Node, m node.Entry) Finding {
 	r := node.Refusal{At: m.Last, From: "file:" + m.File, Match: m.ID}
 	r.Action, r.Text, r.Denied, r.Layer = channelAction, m.Text, true, iam.LayerUnknown

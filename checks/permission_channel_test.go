@@ -96,6 +96,15 @@ func TestPermissionChannel(t *testing.T) {
 			log(f, facts.SigChannelToken, time.Hour, "ERROR Failed to get controlchannel token, error: CreateControlChannel failed with error: i/o timeout")
 			log(f, facts.SigChannelMDS, 10*time.Minute, "INFO SSM Connection channel status is set to ec2messages")
 		}, want: breaks("may not call " + create)},
+		{name: "went over to ec2messages where no websocket gets through", fault: func(f *facts.Facts) {
+			f.Network.Endpoint("ssmmessages").WebSocket = facts.Known(facts.HTTP{Status: 403, Server: "squid"}, "")
+			log(f, facts.SigChannelMDS, 10*time.Minute, "INFO SSM Connection channel status is set to ec2messages")
+		}, want: is(Unknown, "as long as the endpoint of ssmmessages cannot be used")},
+		{name: "went over to ec2messages where only small packets get through", fault: func(f *facts.Facts) {
+			e := f.Network.Endpoint("ssmmessages")
+			e.TLS, e.HTTP = facts.Unknown[facts.TLS]("i/o timeout", ""), facts.Unknown[facts.HTTP]("i/o timeout", "")
+			log(f, facts.SigChannelMDS, 10*time.Minute, "INFO SSM Connection channel status is set to ec2messages")
+		}, want: is(Unknown, "as long as the endpoint of ssmmessages cannot be used")},
 		{name: "AWS answers the agent's upgrade request with 403", fault: func(f *facts.Facts) {
 			log(f, facts.SigWebSocketFailed, time.Minute, "WARN Failed to dial websocket, status: 403 Forbidden, err: websocket: bad handshake")
 			log(f, facts.SigChannelMDS, time.Minute, "INFO SSM Connection channel status is set to ec2messages")

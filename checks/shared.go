@@ -518,6 +518,24 @@ func answeredUpgrade(n *node.Node) (m node.Entry, sure node.Answer) {
 	return m, node.Yes
 }
 
+// endpointStops reports whether what this run met at the endpoint of the channel is reason
+// enough: it cannot be connected, or something in its place answers a websocket request.
+func endpointStops(n *node.Node) bool {
+	e := n.Endpoints.Of("ssmmessages")
+	if e == nil {
+		return false
+	}
+	w, asked := e.WebSocket.Get()
+	return !e.Connected() || asked && !w.AWS
+}
+
+// channelCut reports whether no channel can be opened over the endpoint of ssmmessages, as
+// far as this run tried it.
+func channelCut(n *node.Node) bool {
+	e := n.Endpoints.Of("ssmmessages")
+	return endpointStops(n) || e != nil && e.Tried() && !e.Usable()
+}
+
 // partWork is what does not work without a program that the core starts.
 var partWork = map[string]string{
 	"ssm-agent-worker":    "neither commands nor sessions reach this node once the agent starts again",
