@@ -93,7 +93,7 @@ func withPackagingSteps(n *node.Node, fd Finding, faults []packagingFault) Findi
 	for _, x := range faults {
 		is[x.kind] = true
 	}
-	if is["twice"] || !n.Facts.Live() || n.Facts.Host.GOOS != "linux" && !is["program"] {
+	if is["twice"] || !n.Facts.Live() && !is["program"] && !is["half"] || n.Facts.Host.GOOS != "linux" && !is["program"] {
 		return fd
 	}
 	step := func(text, command string) causes.Step {

@@ -112,7 +112,7 @@ func unknownToAWS(n *node.Node, name, profile string) Finding {
 		saw("sts GetCallerIdentity with the credentials of the instance profile", id.Code, n.Facts.Permissions.Identities.From).with("role", n.Identity.Role, "profile", profile)
 	ended := strings.HasPrefix(id.Code, "Expired") // of a role that it knows
 	if ended {
-		fd = fd.say("AWS takes the credentials that the metadata service gives out for the role %s to have ended (%s): EC2 does not renew them", name, id.Code)
+		fd = fd.say("for AWS the credentials that the metadata service gives out for the role %s have expired (%s): EC2 does not renew them", name, id.Code)
 	} else {
 		fd = fd.fix(causes.MakeRoleAgain)
 	}

@@ -73,7 +73,7 @@ func damagedVault(n *node.Node, vault string) (Finding, bool) {
 func freshVault(n *node.Node) []causes.Step {
 	steps := append(slices.Clone(causes.MoveVault), causes.Restart[0])
 	if n.Facts.IMDS.Profile.Absent() {
-		steps = append(steps, causes.Step{Text: "If the agent then logs InstanceAlreadyRegistered, its key is lost for good: attach an instance profile, which needs none", Command: causes.AttachProfile[0].Command, Where: causes.OperatorCLI})
+		steps = append(steps, causes.Step{Text: "If the agent then logs InstanceAlreadyRegistered, its key is lost: attach an instance profile, which needs none", Command: causes.AttachProfile[0].Command, Where: causes.OperatorCLI})
 	}
 	return append(steps, causes.Again)
 }

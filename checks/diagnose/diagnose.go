@@ -247,8 +247,11 @@ func named(host causes.Values, check string, fd checks.Finding, image bool) []Na
 		}
 	}
 	steps := fd.Fix
-	if len(steps) == 0 && image {
+	switch {
+	case image && len(steps) == 0:
 		steps = c.Image
+	case image:
+		steps = inImage(steps)
 	}
 	if len(steps) == 0 {
 		steps = c.Fix
@@ -267,6 +270,18 @@ func named(host causes.Values, check string, fd checks.Finding, image bool) []Na
 		}
 	}
 	return []Named{n}
+}
+
+// inImage are the steps of a finding as far as they are for an image, in which nothing is
+// started.
+func inImage(steps []causes.Step) []causes.Step {
+	out := slices.DeleteFunc(slices.Clone(steps), func(s causes.Step) bool {
+		return strings.Contains(s.Command, "{restart}") || s.Command == causes.Again.Command
+	})
+	if len(out) < len(steps) && !slices.Contains(out, causes.ImageAgain) {
+		out = append(out, causes.ImageAgain)
+	}
+	return out
 }
 
 // warnOfReach says at the first step that stops the agent what else that touches.

@@ -247,6 +247,7 @@ func TestImageRemedies(t *testing.T) {
 		{"agent-config-invalid", func(f *facts.Facts) { f.Agent.Config = facts.Known(facts.Config{ParseError: "invalid"}, "") }, "mv ROOT/etc/amazon/ssm/amazon-ssm-agent.json ROOT/etc/amazon/ssm/amazon-ssm-agent.json.wrong\n"},
 		{"agent-service-stopped", func(f *facts.Facts) { stopped(f, "inactive", "dead"); unit(f).Enabled = "disabled" }, "systemctl enable amazon-ssm-agent.service\n"},
 		{"agent-packaging-conflict", func(f *facts.Facts) { fault(t, "agent-packaging-conflict", f) }, "apt-get purge -y amazon-ssm-agent\n"},
+		{"agent-packaging-conflict", func(f *facts.Facts) { f.Agent.Installations.Value[0].Parts[0].Program.Value.Size = 0 }, "rpm -Uvh --force "},
 		{"agent-not-installed", func(f *facts.Facts) { fault(t, "agent-not-installed", f) }, "yum install -y"},
 	} {
 		for _, root := range []string{"/", "/mnt/image", "/mnt/a;reboot"} {

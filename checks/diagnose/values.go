@@ -242,7 +242,7 @@ func serviceCommands(n *node.Node, v causes.Values) {
 		v["trustca"], v["refreshca"] = "cp ~root/your-ca.pem /etc/pki/trust/anchors/ && update-ca-certificates", "zypper --non-interactive update ca-certificates ca-certificates-mozilla"
 		v["rebuildca"] = "zypper --non-interactive install --force ca-certificates ca-certificates-mozilla"
 	}
-	v["reinstall"], v["repair"] = v["install"], repairOnLinux(n, bucket, v["install"])
+	v["reinstall"], v["repair"] = v["install"], repairOnLinux(n, bucket, v["root"], v["install"])
 	for _, in := range f.Agent.Installations.Some() {
 		switch {
 		case in.Kind == "snap" && n.Has("snap") != node.No:
@@ -315,8 +315,9 @@ func rpmTool(n *node.Node) string {
 }
 
 // repairOnLinux is the command that puts the files of an installed package back, which
-// installing it does not do where its record says that it is there.
-func repairOnLinux(n *node.Node, bucket, install string) string {
+// installing it does not do where its record says that it is there; below root where that
+// is set.
+func repairOnLinux(n *node.Node, bucket, root, install string) string {
 	f := n.Facts
 	if f.Host.GOOS != "linux" && f.Host.GOOS != "" {
 		return install
@@ -324,7 +325,7 @@ func repairOnLinux(n *node.Node, bucket, install string) string {
 	for _, in := range f.Agent.Installations.Some() {
 		switch in.Kind {
 		case "snap":
-			if n.Has("snap") == node.No {
+			if n.Has("snap") == node.No || root != "" {
 				return install
 			}
 			switch {
@@ -335,9 +336,12 @@ func repairOnLinux(n *node.Node, bucket, install string) string {
 			}
 			return "snap remove amazon-ssm-agent && snap install amazon-ssm-agent --classic"
 		case "rpm":
-			return "rpm -Uvh --force " + rpmOf(n, bucket)
+			if root != "" {
+				root = "--root=" + root + " "
+			}
+			return "rpm -Uvh --force " + root + rpmOf(n, bucket)
 		case "deb":
-			return installDeb(n, bucket, "")
+			return installDeb(n, bucket, root)
 		}
 	}
 	return install
