@@ -249,7 +249,7 @@ func withNew(steps []causes.Step, more ...node.Step) []causes.Step {
 func addDenials(n *node.Node, fd Finding) (_, undecided Finding) {
 	se, _ := n.Facts.Host.SELinux.Get()
 	for _, d := range se.Denials.Some() {
-		if d.Permission != "execute" && d.Permission != "execute_no_trans" && d.Permission != "entrypoint" || isPast(n, d.At) {
+		if d.Permission != "execute" && d.Permission != "execute_no_trans" && d.Permission != "entrypoint" || isPast(n, d.At) || isOfEarlierStart(n, d.At) {
 			continue
 		}
 		what := text.New("SELinux denied execute on %s (label %s)", d.Path, d.Target)

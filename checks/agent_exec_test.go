@@ -150,6 +150,14 @@ func TestAgentExec(t *testing.T) {
 		}), want: is(Unknown, "program /usr/bin/amazon-ssm-agent: permission denied; the service manager could not execute it (exit status 203/EXEC)")},
 		{name: "AppArmor", fault: all(execFailed, execNote(`audit: apparmor="DENIED" operation="exec" name="/usr/bin/amazon-ssm-agent"`)), want: named(Proven, "AppArmor does not let the agent be executed", "log of the system: audit: apparmor", "")},
 		{name: "fapolicyd", fault: all(execFailed, execNote(`fapolicyd: dec=deny_audit perm=execute path=/usr/bin/amazon-ssm-agent`)), want: named(Proven, "fapolicyd does not let the agent be executed", "", "")},
+		{name: "AppArmor, and a start that ran since", fault: all(execStopped, execNote(`audit: apparmor="DENIED" operation="exec" name="/usr/bin/amazon-ssm-agent"`), func(f *facts.Facts) {
+			u := &f.Agent.Units.Value[0]
+			u.Result, u.Ended, u.ExitStatus, u.StoppedSince = "core-dump", "dumped", 11, f.CollectedAt.Add(-2*time.Minute)
+		}), want: want{status: Pass}},
+		{name: "SELinux, and masked since", fault: all(execStopped, execDenied("enforcing", "execute", 4*time.Minute), func(f *facts.Facts) {
+			u := &f.Agent.Units.Value[0]
+			u.Active, u.Result, u.Enabled = "inactive", "success", "masked"
+		}), want: want{status: Pass}},
 		{name: "AppArmor, long ago, and the agent runs", fault: execNote(`audit: apparmor="DENIED" operation="exec" name="/usr/bin/amazon-ssm-agent"`), want: is(Pass, "")},
 		{name: "Windows: taken for a virus", kind: "windows", fault: execWindows(225), want: named(Proven, "exit code 225 (VIRUS_INFECTED)): an antivirus product takes the program for a virus", "last end of AmazonSSMAgent: exit code 225 (VIRUS_INFECTED)", "")},
 		{name: "Windows: taken for a virus and removed", kind: "windows", fault: func(f *facts.Facts) {

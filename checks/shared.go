@@ -68,6 +68,23 @@ func isPast(n *node.Node, at time.Time) bool {
 	return ok && at.Before(boot)
 }
 
+// isOfEarlierStart reports whether something that kept the agent's program from being executed
+// happened before one that ran: as the manager says how its last start ended, and when. A
+// masked unit is not started at all.
+func isOfEarlierStart(n *node.Node, at time.Time) bool {
+	u := n.Agent.Unit
+	if u == nil || at.IsZero() {
+		return false
+	}
+	switch n.Ending().Class {
+	case node.EndCode, node.EndSignal, node.EndCrash, node.EndMemory, node.EndTimeout:
+		return !u.StoppedSince.IsZero() && at.Before(u.StoppedSince)
+	case node.EndClean, "":
+		return u.Enabled == "masked"
+	}
+	return false
+}
+
 // refusedBy is the entry that says who refused the agent's program while it does not run, or
 // that of its worker while only that does not. Logs of Windows hold a week: there it must
 // be of the last start, by how that ended, or by its time where Windows does not say.
@@ -75,7 +92,7 @@ func refusedBy(n *node.Node) (facts.SystemNote, bool) {
 	list := n.Facts.Agent.Notes.Some()
 	for i := len(list) - 1; i >= 0; i-- {
 		m, u := list[i], n.Agent.Unit
-		if m.Kind != facts.NoteRefused || isPast(n, m.At) {
+		if m.Kind != facts.NoteRefused || isPast(n, m.At) || m.By == "" && isOfEarlierStart(n, m.At) {
 			continue
 		}
 		switch class := n.Ending().Class; {
