@@ -10,7 +10,7 @@ import (
 )
 
 // loneFaults are faults that others hide, so that no rule says what a host with
-// two of them gets, or whose pairs are those of another fault of the list.
+// two of them gets.
 var loneFaults = append([]fault{
 	{"stopped-long-after-denial", "agent-service-stopped", "critical", "profile", func(s *sim.Scenario) {
 		ends(s, sim.Unit{Active: "inactive", Since: sim.Duration(3 * time.Hour)})
@@ -21,11 +21,6 @@ var loneFaults = append([]fault{
 	{"service-domain", "agent-config-invalid", "critical", "profile", func(s *sim.Scenario) {
 		s.Agent.Config = `{"Agent": {"ServiceDomain": "internal.example"}}`
 		broken(s, "dial tcp: lookup ssm.{region}.internal.example: no such host")
-	}, nil},
-	{"proxy-forbids-what-vpc-has", "proxy-refuses", "critical", "profile", func(s *sim.Scenario) {
-		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Connect: 403})
-		s.Endpoints = all(sim.Endpoint{Private: true})
-		broken(s, "Forbidden")
 	}, nil},
 	{"order-without-hybrid", "agent-config-invalid", "critical", "hybrid", func(s *sim.Scenario) {
 		sim.NoIdentity(s, "failed to get identity instance id. Error: RequestError: send request failed")

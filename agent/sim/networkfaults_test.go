@@ -53,6 +53,11 @@ var networkFaults = []fault{
 		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Connect: 403})
 		broken(s, "Forbidden")
 	}, nil},
+	{"proxy-forbids-what-vpc-has", "proxy-refuses", "critical", "profile", func(s *sim.Scenario) {
+		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Connect: 403})
+		s.Endpoints = all(sim.Endpoint{Private: true})
+		broken(s, "Forbidden")
+	}, nil},
 	{"proxy-forbids-channel", "proxy-refuses", "critical", "profile", func(s *sim.Scenario) {
 		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Forbids: []string{"ssmmessages", "ec2messages"}})
 	}, nil},
