@@ -2,11 +2,6 @@ package checks
 
 import "ssm-doctor/checks/node"
 
-// leastV2 is an agent that can use an IMDSv2 token; whether one before it can is not
-// known for sure. Source: Bottlerocket, pull request 709, which pins it for that; a
-// 2.3.1644.0 was seen to be accepted where tokens are required.
-const leastV2 = "2.3.842.0"
-
 // ImdsV2Agent is imds-v2-agent.
 var ImdsV2Agent = register(Check{
 	ID: "imds-v2-agent", Group: "imds", Title: "The agent speaks the metadata version that is required",
@@ -25,9 +20,9 @@ var ImdsV2Agent = register(Check{
 			return unknown("whether this is an EC2 instance is not known")
 		case v == "":
 			return unread("version", n.Facts.Agent.Installed)
-		case n.Agent.OlderThan(leastV2) == node.Unknown:
-			return unknown("the version %s cannot be compared with %s", v, leastV2)
-		case n.Agent.OlderThan(leastV2) == node.No:
+		case n.Agent.OlderThan(node.LeastV2) == node.Unknown:
+			return unknown("the version %s cannot be compared with %s", v, node.LeastV2)
+		case n.Agent.OlderThan(node.LeastV2) == node.No:
 			return pass("agent %s speaks IMDSv2", v)
 		case n.Acceptance.Now == node.Yes:
 			return pass("agent %s is accepted, so it can read metadata as they are", v)
@@ -46,7 +41,7 @@ var ImdsV2Agent = register(Check{
 		if n.Facts.Agent.Running.Known() {
 			from = n.Facts.Agent.Running.From
 		}
-		return withPackaging(n, stops(n, "imdsv2-required-old-agent", Likely, "agent %s most likely speaks only IMDSv1, but this instance requires IMDSv2 tokens; IMDSv2 needs %s", v, leastV2).
-			saw("agent version", v, from).saw("imds GET without token", "401", n.Facts.IMDS.Bare.From).with("version", leastV2))
+		return withPackaging(n, stops(n, "imdsv2-required-old-agent", Likely, "agent %s most likely speaks only IMDSv1, but this instance requires IMDSv2 tokens; IMDSv2 needs %s", v, node.LeastV2).
+			saw("agent version", v, from).saw("imds GET without token", "401", n.Facts.IMDS.Bare.From).with("version", node.LeastV2))
 	},
 })

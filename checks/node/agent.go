@@ -202,3 +202,8 @@ func olderThan(s, least string) Answer {
 	}
 	return No
 }
+
+// LeastV2 is an agent that can use an IMDSv2 token; whether one before it can is not
+// known for sure. Source: Bottlerocket, pull request 709, which pins it for that; a
+// 2.3.1644.0 was seen to be accepted where tokens are required.
+const LeastV2 = "2.3.842.0"

@@ -263,8 +263,12 @@ func (m *model) identityNow(n *node.Node) {
 	default:
 		m.ask(ofIdentity, "what the agent signs with")
 	}
-	if i.OnEC2 == node.Yes && i.Hybrid != node.Yes && !m.f.IMDS.InstanceID.Known() {
+	switch one, told := m.f.IMDS.V1Allowed.Get(); {
+	case i.OnEC2 != node.Yes || i.Hybrid == node.Yes:
+	case !m.f.IMDS.InstanceID.Known():
 		m.ask(ofMetadata, "whether the metadata service answers")
+	case told && !one && n.Agent.OlderThan(node.LeastV2) == node.Yes && m.before.Acceptance.Now != node.Yes:
+		m.ask(ofMetadata, "whether agent %s reads metadata with a token, which is required here", n.Agent.Version)
 	}
 }
 
