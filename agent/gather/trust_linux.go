@@ -1,6 +1,7 @@
 package gather
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -21,7 +22,7 @@ const maxStore = 2000
 // files of the folders. One that is not there is passed over; one that may not be read,
 // while this process is not root, leaves it unknown.
 func (env *Env) StoreOf(t Trust) (Store, error) {
-	s, seen := Store{Pool: x509.NewCertPool()}, map[string]bool{}
+	s, seen := Store{Pool: x509.NewCertPool()}, map[[sha256.Size]byte]bool{}
 	if t.Err != nil {
 		return s, t.Err
 	}
@@ -69,19 +70,20 @@ func (env *Env) StoreOf(t Trust) (Store, error) {
 	return s, nil
 }
 
-// add takes the certificates of a PEM text, each once.
-func (s *Store) add(text []byte, seen map[string]bool) {
+// add takes the certificates of a PEM text, each once. The pool keeps of each its bytes
+// alone: what is read from them takes several times the memory.
+func (s *Store) add(text []byte, seen map[[sha256.Size]byte]bool) {
 	for {
 		var block *pem.Block
 		if block, text = pem.Decode(text); block == nil {
 			return
 		}
-		if block.Type != "CERTIFICATE" || len(block.Headers) != 0 || seen[string(block.Bytes)] {
+		sum := sha256.Sum256(block.Bytes)
+		if block.Type != "CERTIFICATE" || len(block.Headers) != 0 || seen[sum] {
 			continue
 		}
-		if c, err := x509.ParseCertificate(block.Bytes); err == nil {
-			seen[string(block.Bytes)] = true
-			s.Pool.AddCert(c)
+		if s.Pool.AppendCertsFromPEM(pem.EncodeToMemory(block)) {
+			seen[sum] = true
 			s.N++
 		}
 	}

@@ -34,6 +34,7 @@ type Prober struct {
 	Roots func() (*x509.CertPool, error)
 
 	trust                gather.Trust     // of the service
+	trusted, hosts       onceStore        // what it trusts, and what the host does
 	own                  bool             // that is not this program's
 	service, unit, shell gather.ProxyVars // see gather.Run
 	others               others
@@ -47,11 +48,23 @@ func NewProber(run *gather.Run, f *facts.Facts) *Prober {
 	if p.trust = run.Trust(); p.trust != run.OwnTrust() {
 		p.own = true
 		p.Roots = sync.OnceValues(func() (*x509.CertPool, error) {
-			s, err := run.StoreOf(p.trust)
+			s, err := p.trusted.of(p.env, p.trust)
 			return s.Pool, err
 		})
 	}
 	return p
+}
+
+// onceStore is a store that is read once: the peers of a host are mostly distrusted together.
+type onceStore struct {
+	once  sync.Once
+	store gather.Store
+	err   error
+}
+
+func (o *onceStore) of(env *gather.Env, t gather.Trust) (gather.Store, error) {
+	o.once.Do(func() { o.store, o.err = env.StoreOf(t) })
+	return o.store, o.err
 }
 
 // endpoint fills in what can be seen of one endpoint and returns the clock's difference.

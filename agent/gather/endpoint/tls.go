@@ -131,10 +131,10 @@ func (p *Prober) shake(ctx context.Context, conn net.Conn, host string, trusted 
 
 // store is what the agent's service trusts, by which a certificate is not accepted.
 func (p *Prober) store(leaf *x509.Certificate, o x509.VerifyOptions) facts.Store {
-	s, err := p.env.StoreOf(p.trust)
+	s, err := p.trusted.of(p.env, p.trust)
 	out := facts.Store{Counted: err == nil, Variables: p.trust.Variables(), Certificates: s.N}
 	if err == nil && out.Variables != "" {
-		hosts, err := p.env.StoreOf(gather.Trust{})
+		hosts, err := p.hosts.of(p.env, gather.Trust{})
 		o.Roots = hosts.Pool
 		if _, no := leaf.Verify(o); err == nil {
 			out.Host = no == nil
