@@ -50,7 +50,8 @@ var AgentExec = register(Check{
 			fd = fd.say("an executable of the agent may not be executed").sure(Likely)
 		}
 		fd = addNoExec(n, fd.logged(log))
-		if o, ok := overrideBy(n, func(o facts.Override) bool { return o.Key == "NoExecPaths" && o.Value != "" }); ok && !fd.Summary.IsZero() && log.Yes() {
+		runnable := refused && u.Program.Value.Runnable
+		if o, ok := overrideBy(n, func(o facts.Override) bool { return keepsFromExec(n, o) }); ok && !fd.Summary.IsZero() && (log.Yes() || runnable) {
 			return withUnit(n, fd.add(": %s in %s", o.Key+"="+o.Value, o.File).saw(o.File, o.Key+"="+o.Value, "file:"+o.File)).fix(takeOut(o)...)
 		}
 		if fd.Summary.IsZero() {

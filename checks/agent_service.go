@@ -134,7 +134,11 @@ func judgeUnit(n *node.Node, u *facts.Unit) Finding {
 	case e.Class == node.EndSignal && u.ExitStatus == 9 && notes.Obstacle() == facts.NeedsRoot:
 		return unread("logs of the system", notes).add("; %s was %s, by somebody or for lack of memory", u.Name, e.How)
 	case e.Class == node.EndCondition:
-		return withEnd(overriding(named("%s does not start: %s (%s)", u.Name, e.How, e.Meaning), u, "Condition="), u, e).standing()
+		fd := named("%s does not start: %s (%s)", u.Name, e.How, e.Meaning)
+		if o, ok := onlyCondition(u); ok && u.Unmet && len(takeOut(o)) > 0 {
+			return fd.add(": %s in %s", o.Key+"="+o.Value, o.File).saw("drop-in of "+u.Name, o.Key+"="+o.Value, "file:"+o.File).fix(takeOut(o)...).standing()
+		}
+		return withEnd(fd, u, e).standing()
 	case e.Class == node.EndSignal && (e.Again != node.Yes || u.Active == "inactive"):
 		fd := named("%s was %s: %s", u.Name, e.How, e.Meaning)
 		if e.Again == node.No {

@@ -1,10 +1,19 @@
 package checks
 
 import (
+	"strings"
+
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 	"ssm-doctor/checks/text"
 )
+
+// lacksDescriptors reports whether it was the agent's own limit of open files that kept it from
+// a watch: the kernel gives the same error for both.
+func lacksDescriptors(n *node.Node, refused node.Entry, in facts.Inotify) bool {
+	return strings.Contains(refused.Text, "too many open files") && n.Log.Recent(facts.SigFiles).Yes() &&
+		in.MaxInstances > 0 && in.UsedInstances*2 < in.MaxInstances
+}
 
 // Inotify is inotify.
 var Inotify = register(Check{
@@ -21,7 +30,7 @@ var Inotify = register(Check{
 		instances := in.MaxInstances > 0 && in.UsedInstances >= in.MaxInstances-1
 		usage := text.New("%d of %d watches, %d of %d instances in use", in.UsedWatches, in.MaxWatches, in.UsedInstances, in.MaxInstances)
 		switch {
-		case watches, instances, refused.Yes() && !outlived(n, refused):
+		case watches, instances, refused.Yes() && !outlived(n, refused) && !lacksDescriptors(n, refused, in):
 			fd := breaks("inotify-exhausted", Likely, "inotify is exhausted: the agent cannot add a watch, though the disk has space").halts("run-command", "session-manager")
 			if watches || instances {
 				fd = fd.sure(Proven)

@@ -58,6 +58,40 @@ func isolates(o facts.Override) bool {
 	return false
 }
 
+// onlyCondition is the condition that drop-ins of a unit set; false: none, or several, of which
+// it is not told here which did not hold.
+func onlyCondition(u *facts.Unit) (only facts.Override, ok bool) {
+	for _, o := range u.Overrides {
+		if !strings.HasPrefix(o.Key, "Condition") || o.Value == "" {
+			continue
+		}
+		if ok {
+			return facts.Override{}, false
+		}
+		only, ok = o, true
+	}
+	return only, ok
+}
+
+// keepsFromExec reports whether a setting of a unit can keep its service from executing the
+// programs of the agent. Source: systemd.exec(5).
+func keepsFromExec(n *node.Node, o facts.Override) bool {
+	switch o.Key {
+	case "NoExecPaths":
+		return o.Value != ""
+	case "RootDirectory":
+		return o.Value != "" && path.Clean(o.Value) != "/"
+	case "InaccessiblePaths":
+		const programs = "/usr/bin"
+		return slices.ContainsFunc(strings.Fields(o.Value), func(p string) bool {
+			p = path.Clean("/" + strings.TrimLeft(p, "-+"))
+			agent := p == programs+"/amazon-ssm-agent" || strings.HasPrefix(p, programs+"/ssm-")
+			return agent || p == programs || p == "/usr" || n.Agent.Unit != nil && p == n.Agent.Unit.Exec
+		})
+	}
+	return false
+}
+
 // blameIsolation finds a drop-in that keeps the agent's service, and nothing else of this
 // host, from the network; false: there is none, or nothing shows it. An agent that does not
 // run shows nothing, and where a setting stands more than once, or addresses are allowed
