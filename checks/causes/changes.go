@@ -287,14 +287,19 @@ func init() {
 		"cat": func(args []string, to string, _ []string) ([]Change, bool) {
 			return written(strings.Join(args, " "), to)
 		},
-		"echo":       printed,
-		"printf":     printed,
-		"mv":         moveChanges,
-		"rm":         removeChanges,
-		"chown":      onOperand(OwnerSet, 1, 0),
-		"chmod":      onOperand(ModeSet, 1, 0),
-		"chattr":     flagChanges,
-		"kill":       always(Change{ProcessResumed, "", ""}),
+		"echo":   printed,
+		"printf": printed,
+		"mv":     moveChanges,
+		"rm":     removeChanges,
+		"chown":  onOperand(OwnerSet, 1, 0),
+		"chmod":  onOperand(ModeSet, 1, 0),
+		"chattr": flagChanges,
+		"kill": func(args []string, _ string, _ []string) ([]Change, bool) {
+			if len(args) < 2 || args[0] != "-CONT" {
+				return nil, false
+			}
+			return []Change{{ProcessResumed, "", ""}}, true
+		},
 		"restorecon": onOperand(LabelsSet, 0, -1),
 		"sed":        sedChanges,
 		"sysctl":     sysctlChanges,

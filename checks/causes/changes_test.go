@@ -108,6 +108,12 @@ func TestChangesOfBarePrograms(t *testing.T) {
 			ChangesOf(program+rest, OnHost)
 		}
 	}
+	if list, known := ChangesOf("kill -CONT 7 8", OnHost); !known || !slices.Equal(list, []Change{{ProcessResumed, "", ""}}) {
+		t.Errorf("let it run on: %v", list)
+	}
+	if list, known := ChangesOf("kill -9 7", OnHost); known {
+		t.Errorf("ended, not let run on: %v", list)
+	}
 	if list, known := ChangesOf("frobnicate --all", OnHost); known || list != nil {
 		t.Errorf("an unknown program: %v", list)
 	}

@@ -3,6 +3,7 @@ package agentsvc
 import (
 	"testing"
 
+	"ssm-doctor/agent/gather"
 	"ssm-doctor/agent/gather/gathertest"
 	"ssm-doctor/checks/facts"
 )
@@ -26,7 +27,9 @@ func TestHeld(t *testing.T) {
 		"frozen, both releases":  {map[string]string{"proc/7/stat": "7 (a) S 1 7", "proc/7/cgroup": "1:name=systemd:/x\n0::/system.slice/amazon-ssm-agent.service\n", unit: "frozen 1\n"}, facts.HeldByFreezer},
 		"a path out of the tree": {map[string]string{"proc/7/stat": "7 (a) S 1 7", "proc/7/cgroup": "0::/../../etc\n", "etc/cgroup.events": "frozen 1\n"}, ""},
 	} {
-		if got := held(gathertest.New(t, c.files).FS, "7"); got != c.want {
+		fsys := gathertest.New(t, c.files).FS
+		stat, _ := gather.ReadFile(fsys, "proc/7/stat", gather.MaxSmall)
+		if got := held(fsys, "7", stat); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}

@@ -139,12 +139,12 @@ func Processes(ctx context.Context, env *gather.Env) facts.Seen[facts.Processes]
 			out.Others = append(out.Others, o)
 			continue
 		}
-		if b, err := gather.ReadFile(env.FS, "proc/"+pid+"/stat", gather.MaxSmall); err == nil && !boot.IsZero() {
-			if t, ok := startTicks(b); ok {
+		if b, err := gather.ReadFile(env.FS, "proc/"+pid+"/stat", gather.MaxSmall); err == nil {
+			if t, ok := startTicks(b); ok && !boot.IsZero() {
 				p.Started = gather.SaneTime(boot.Add(t))
 			}
+			p.Held = held(env.FS, pid, b)
 		}
-		p.Held = held(env.FS, pid)
 		*list = append(*list, p)
 	}
 	for _, l := range []*[]facts.Process{&out.Core, &out.Worker} {
@@ -153,14 +153,10 @@ func Processes(ctx context.Context, env *gather.Env) facts.Seen[facts.Processes]
 	return facts.Known(out, from)
 }
 
-// held tells what keeps a process from running on; empty: nothing that was seen.
+// held tells, by its stat, what keeps a process from running on; empty: nothing that was seen.
 // Source: proc(5), state in /proc/PID/stat; the kernel's cgroup-v2.rst, cgroup.events.
-func held(fsys gather.FileSystem, pid string) string {
-	b, err := gather.ReadFile(fsys, "proc/"+pid+"/stat", gather.MaxSmall)
-	if err != nil {
-		return ""
-	}
-	switch f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:]); {
+func held(fsys gather.FileSystem, pid string, stat []byte) string {
+	switch f := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]); {
 	case len(f) == 0:
 		return ""
 	case string(f[0]) == "T":
