@@ -227,7 +227,7 @@ func partFaults(n *node.Node) []packagingFault {
 		work := partWork[strings.TrimSuffix(path.Base(x.Path), ".exe")]
 		what := ""
 		switch {
-		case x.Program.Absent() && strings.HasSuffix(strings.TrimSuffix(x.Path, ".exe"), "-worker") && !strings.Contains(x.Path, "ssm-agent-worker"):
+		case x.Program.Absent() && mustBeThere(n, x):
 			what = "does not exist"
 		case !known:
 		case p.Size == 0:
@@ -243,6 +243,17 @@ func partFaults(n *node.Node) []packagingFault {
 		}
 	}
 	return out
+}
+
+// mustBeThere reports whether every agent of this version has a program.
+func mustBeThere(n *node.Node, x facts.Part) bool {
+	switch strings.TrimSuffix(path.Base(x.Path), ".exe") {
+	case "ssm-document-worker":
+		return true
+	case "ssm-session-worker":
+		return n.Agent.OlderThan(leastSession) != node.Yes
+	}
+	return false
 }
 
 func hasParts(n *node.Node) bool {

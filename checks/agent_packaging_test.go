@@ -22,8 +22,11 @@ func workerMissing(f *facts.Facts) {
 }
 
 // packagingParts is a whole package of whose programs some are changed, by name.
-func packagingParts(change func(map[string]*facts.Seen[facts.Program])) func(*facts.Facts) {
+func packagingParts(change func(map[string]*facts.Seen[facts.Program]), version ...string) func(*facts.Facts) {
 	return func(f *facts.Facts) {
+		for _, v := range version {
+			f.Agent.Running, f.Agent.Installed = facts.Known(v, "file:/var/log/amazon/ssm/audits"), facts.Known(v, "rpm -q")
+		}
 		f.Host.Arch = "amd64"
 		f.Agent.Installations.Value = f.Agent.Installations.Value[:1]
 		in := &f.Agent.Installations.Value[0]
@@ -74,6 +77,12 @@ func TestAgentPackaging(t *testing.T) {
 		{name: "no program for commands", fault: packagingParts(func(p map[string]*facts.Seen[facts.Program]) {
 			*p["ssm-document-worker"] = facts.Absent[facts.Program]("no such file", "file:/usr/bin/ssm-document-worker")
 		}), want: named(Warn, Breaks, "the agent's program /usr/bin/ssm-document-worker does not exist: commands and associations do not run", "program /usr/bin/ssm-document-worker: does not exist (file:/usr/bin/ssm-document-worker)")},
+		{name: "no program for sessions, before there were any", fault: packagingParts(func(p map[string]*facts.Seen[facts.Program]) {
+			*p["ssm-session-worker"] = facts.Absent[facts.Program]("no such file", "file:/usr/bin/ssm-session-worker")
+		}, "2.3.50.0"), want: want{status: Pass}},
+		{name: "no program for sessions", fault: packagingParts(func(p map[string]*facts.Seen[facts.Program]) {
+			*p["ssm-session-worker"] = facts.Absent[facts.Program]("no such file", "file:/usr/bin/ssm-session-worker")
+		}), want: named(Warn, Breaks, "the agent's program /usr/bin/ssm-session-worker does not exist: sessions do not open", "")},
 		{name: "an empty program for sessions", fault: packagingParts(func(p map[string]*facts.Seen[facts.Program]) { p["ssm-session-worker"].Value.Size = 0 }),
 			want: named(Warn, Breaks, "/usr/bin/ssm-session-worker is empty, as a package or an update that was cut off leaves it: sessions do not open", "")},
 		{name: "a worker for another processor", fault: packagingParts(func(p map[string]*facts.Seen[facts.Program]) { p["ssm-agent-worker"].Value.Arch = "arm64" }),

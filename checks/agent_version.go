@@ -5,12 +5,9 @@ import (
 	"ssm-doctor/checks/text"
 )
 
-// Versions from which the agent has a feature. Source: AWS Systems Manager User
-// Guide, on prerequisites of Session Manager, and on ssm-cli get-diagnostics.
-const (
-	leastSession     = "2.3.68.0"
-	leastDiagnostics = "3.1.501.0" // released in 2021
-)
+// leastDiagnostics is the first agent with ssm-cli get-diagnostics, released in 2021.
+// Source: AWS Systems Manager User Guide.
+const leastDiagnostics = "3.1.501.0"
 
 // AgentVersion is agent-version.
 var AgentVersion = register(Check{

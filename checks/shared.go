@@ -2,7 +2,6 @@ package checks
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -515,59 +514,4 @@ func holderOf(n *node.Node, file string) (out facts.FileSystem) {
 		}
 	}
 	return out
-}
-
-// answeredUpgrade is the entry of a websocket request of the agent that lately got 403.
-// sure tells whether that is known to be AWS's own verdict: it answers such requests of this
-// run on a direct connection, so that nothing on the way does.
-func answeredUpgrade(n *node.Node) (m node.Entry, sure node.Answer) {
-	m = n.Log.CurrentChannel(facts.SigWebSocketFailed)
-	if !m.Yes() || !strings.Contains(m.Text, "403 Forbidden") || n.Age(m.Last) >= n.Agent.HealthGap() || n.Log.StartedAfter(m.Match) {
-		return m, node.No
-	}
-	e := n.Endpoints.Of("ssmmessages")
-	if e == nil || e.WebSocket.Unknown() || n.Endpoints.Proxied == node.Unknown {
-		return m, node.Unknown
-	}
-	if w, _ := e.WebSocket.Get(); !w.AWS || n.Endpoints.Proxied == node.Yes {
-		return m, node.No
-	}
-	return m, node.Yes
-}
-
-// endpointStops reports whether what this run met at the endpoint of the channel is reason
-// enough: it cannot be connected, or something in its place answers a websocket request.
-func endpointStops(n *node.Node) bool {
-	e := n.Endpoints.Of("ssmmessages")
-	if e == nil {
-		return false
-	}
-	w, asked := e.WebSocket.Get()
-	return !e.Connected() || asked && !w.AWS
-}
-
-// channelCut reports whether no channel can be opened over the endpoint of ssmmessages, as
-// far as this run tried it.
-func channelCut(n *node.Node) bool {
-	e := n.Endpoints.Of("ssmmessages")
-	return endpointStops(n) || e != nil && e.Tried() && !e.Usable()
-}
-
-// partWork is what does not work without a program that the core starts.
-var partWork = map[string]string{
-	"ssm-agent-worker":    "neither commands nor sessions reach this node once the agent starts again",
-	"ssm-document-worker": "commands and associations do not run",
-	"ssm-session-worker":  "sessions do not open",
-	"ssm-session-logger":  "sessions cannot be logged",
-}
-
-// partsInUse is the installation whose core runs, or the only one.
-func partsInUse(n *node.Node) (facts.Installation, bool) {
-	list := n.Facts.Agent.Installations.Some()
-	for _, in := range list {
-		if u := n.Agent.Unit; len(list) == 1 || u != nil && path.Dir(u.Exec) == in.Dir {
-			return in, true
-		}
-	}
-	return facts.Installation{}, false
 }
