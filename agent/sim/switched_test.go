@@ -64,7 +64,7 @@ func usesDHMC(name string) bool { return name == "healthy-dhmc" }
 // the one that is there is named.
 func TestSwitched(t *testing.T) {
 	t.Parallel()
-	for _, from := range situations {
+	for _, from := range some(situations) {
 		for _, to := range situations {
 			if from.name == to.name {
 				continue
