@@ -105,8 +105,9 @@ func removeRoute(n *node.Node, r facts.Route, to string) []causes.Step {
 		}
 		_, what, _ := strings.Cut(rule.Text, "from all ")
 		remove = linuxStep(true, "Remove the routing rule that discards them", fmt.Sprintf("%s priority %d %s", ip, rule.Priority, what))
-		if w := strings.Fields(what); len(w) > 1 {
-			r.Destination = w[1]
+		r.Destination = "default"
+		if _, to, ok := strings.Cut(" "+what, " to "); ok {
+			r.Destination, _, _ = strings.Cut(to, " ")
 		}
 	}
 	return []causes.Step{
@@ -119,7 +120,10 @@ func removeRoute(n *node.Node, r facts.Route, to string) []causes.Step {
 // kindPattern finds a route in the configuration of a host.
 func kindPattern(r facts.Route) string {
 	address, _, _ := strings.Cut(r.Destination, "/")
-	if r.Kind == "unicast" || address == "default" {
+	if address == "default" && r.Kind != "unicast" {
+		return r.Kind
+	}
+	if r.Kind == "unicast" {
 		return strings.ReplaceAll(address, ".", "[.]")
 	}
 	return r.Kind + "|" + strings.ReplaceAll(address, ".", "[.]")

@@ -40,8 +40,8 @@ type Env struct {
 	// SourceAddr is the local address that routing chooses for a destination; empty:
 	// no route. Nil: ask the kernel.
 	SourceAddr func(host string) string
-	// RouteTo asks the kernel for its route to an address; nil: not on this system.
-	RouteTo func(to netip.Addr) facts.Seen[facts.Route]
+	// RouteTo asks the kernel for its route to a port of an address; nil: not on this system.
+	RouteTo func(to netip.AddrPort) facts.Seen[facts.Route]
 	// DialSmall is Dial with segments of at most facts.SmallSegment bytes, both ways;
 	// nil: not on this system.
 	DialSmall func(ctx context.Context, address string) (net.Conn, error)

@@ -151,14 +151,15 @@ func kernelRules() facts.Seen[[]facts.RoutingRule] {
 	return facts.Known(out, fromNetlink)
 }
 
-// hostRoute asks the kernel for its route to an address.
-func hostRoute(to netip.Addr) facts.Seen[facts.Route] {
-	to = to.Unmap()
+// hostRoute asks the kernel for its route to a port of an address.
+func hostRoute(at netip.AddrPort) facts.Seen[facts.Route] {
+	at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+	to := at.Addr()
 	from := "rtnetlink:" + to.String()
 	// The kind and prefix of the matching entry; older kernels only tell the way.
-	r, err := askRoute(to, true)
+	r, err := askRoute(at, true)
 	if errors.Is(err, unix.EOPNOTSUPP) {
-		r, err = askRoute(to, false)
+		r, err = askRoute(at, false)
 	}
 	// What the kinds of a route without a way answer. Source: Linux,
 	// net/ipv4/fib_semantics.c, fib_props.
@@ -175,15 +176,18 @@ func hostRoute(to netip.Addr) facts.Seen[facts.Route] {
 	case err != nil:
 		return facts.Unknown[facts.Route](err.Error(), from)
 	default:
+		r.Port = int(at.Port())
 		return facts.Known(r, from)
 	}
-	if r, ok := findKind(to, kind); ok {
-		return facts.Known(r, from)
-	}
-	if kind == "throw" {
+	r, ok := findKind(to, kind)
+	switch {
+	case !ok && kind == "throw":
 		return facts.Absent[facts.Route]("no route", from)
+	case !ok:
+		r = facts.Route{Destination: netip.PrefixFrom(to, to.BitLen()).String(), Kind: kind}
 	}
-	return facts.Known(facts.Route{Destination: netip.PrefixFrom(to, to.BitLen()).String(), Kind: kind}, from)
+	r.Port = int(at.Port())
+	return facts.Known(r, from)
 }
 
 // findKind finds the entry of a kind that covers an address, which the kernel does
@@ -209,7 +213,7 @@ func findKind(to netip.Addr, kind string) (facts.Route, bool) {
 	return best, bits >= 0
 }
 
-func askRoute(to netip.Addr, entry bool) (facts.Route, error) {
+func askRoute(to netip.AddrPort, entry bool) (facts.Route, error) {
 	var found []netlink.Entry
 	err := ask(netlink.RouteRequest(to, entry), func(b []byte) (bool, error) {
 		list, _, err := netlink.Routes(b)

@@ -21,8 +21,8 @@ func TestKernelNetwork(t *testing.T) {
 	if rules := kernelRules(); len(rules.Value) == 0 && rules.Known() || rules.Known() && rules.Value[0].Text != "from all lookup local" {
 		t.Errorf("%+v", rules)
 	}
-	r := hostRoute(netip.MustParseAddr("127.0.0.1"))
-	if r.Value.Kind != "local" || r.Value.Interface != "lo" {
+	r := hostRoute(netip.MustParseAddrPort("127.0.0.1:443"))
+	if r.Value.Kind != "local" || r.Value.Interface != "lo" || r.Value.Port != 443 {
 		t.Errorf("%+v", r)
 	}
 }

@@ -223,7 +223,7 @@ func (h *Host) Env() *gather.Env {
 		Limits: gather.Limits{NotEC2: patience, IMDS: patience, Connect: patience, TLS: patience, HTTP: patience, DNS: patience, Exec: patience},
 	}
 	if w.GOOS == "linux" {
-		env.RouteTo = func(to netip.Addr) facts.Seen[facts.Route] { return h.world.Load().routeTo(to) }
+		env.RouteTo = func(to netip.AddrPort) facts.Seen[facts.Route] { return h.world.Load().routeTo(to.Addr()) }
 	}
 	return env
 }

@@ -290,6 +290,16 @@ type Route struct {
 	Table       int    `json:"table,omitempty"` // 0: not told
 	Metric      int    `json:"metric,omitempty"`
 	MTU         int    `json:"mtu,omitempty"` // 0: that of the device
+	// Port is that which was asked about: some rules are for a port alone. 0: none.
+	Port int `json:"port,omitempty"`
+}
+
+// ProtocolOf is the protocol by which the agent and this program use a port: tcp, udp.
+func ProtocolOf(port uint16) string {
+	if port == 53 || port == 123 {
+		return "udp"
+	}
+	return "tcp"
 }
 
 // ECS is what is visible of Amazon ECS from inside a container.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"ssm-doctor/checks/facts"
@@ -179,20 +180,26 @@ func (n *Node) ResolverPath(asked string) (facts.Path, bool) {
 	return facts.Path{}, false
 }
 
-// RuleOf is the rule that leads to a route's table, as "ip rule" writes it; empty for
-// the main table, and where it was not read.
+// RuleOf is the rule that leads to a route's table, as "ip rule" writes it: the first that
+// takes the agent's packets, or, where none of those that can be judged does, the first.
+// False for the main table, and where it was not read.
 func (n *Node) RuleOf(r facts.Route, to string) (facts.RoutingRule, bool) {
-	family := "inet"
-	if strings.Contains(to, ":") {
-		family = "inet6"
-	}
 	if r.Table == 0 || r.Table == facts.MainTable || r.Table == 255 {
 		return facts.RoutingRule{}, false
 	}
+	var rules []facts.RoutingRule
 	for _, x := range n.Facts.Host.Rules.Some() {
-		if x.Table == r.Table && x.Family == family {
+		if x.Table == r.Table && (x.Family == "inet6") == strings.Contains(to, ":") {
+			rules = append(rules, x)
+		}
+	}
+	for _, x := range rules {
+		if takes(x, r, to) {
 			return x, true
 		}
+	}
+	if len(rules) > 0 {
+		return rules[0], true
 	}
 	return facts.RoutingRule{}, false
 }
@@ -200,26 +207,57 @@ func (n *Node) RuleOf(r facts.Route, to string) (facts.RoutingRule, bool) {
 // NullRule is the rule by which the kernel discards packets to an address, where no route
 // of that kind does; false: none was read.
 func (n *Node) NullRule(r facts.Route, to string) (facts.RoutingRule, bool) {
-	address, err := netip.ParseAddr(to)
-	if err != nil || r.Kind == "unicast" || r.Kind == "" {
+	if r.Kind == "unicast" || r.Kind == "" {
 		return facts.RoutingRule{}, false
 	}
 	for _, x := range n.Facts.Host.Rules.Some() {
-		w := strings.Fields(x.Text)
-		if x.Table != 0 || x.Priority == 0 || (x.Family == "inet6") != address.Is6() || len(w) < 3 || w[0] != "from" || w[1] != "all" || w[len(w)-1] != r.Kind {
-			continue
-		}
-		if len(w) == 3 {
-			return x, true
-		}
-		if len(w) != 5 || w[2] != "to" {
-			continue // for some packets only
-		}
-		if p, err := netip.ParsePrefix(w[3]); err == nil && p.Contains(address) || w[3] == to {
+		if x.Table == 0 && x.Priority != 0 && strings.HasSuffix(x.Text, " "+r.Kind) && takes(x, r, to) {
 			return x, true
 		}
 	}
 	return facts.RoutingRule{}, false
+}
+
+// takes reports whether a rule takes packets of root to the port of an address that a
+// route was asked for. A rule with other conditions, such as a mark, cannot be judged.
+func takes(x facts.RoutingRule, r facts.Route, to string) bool {
+	address, err := netip.ParseAddr(to)
+	if err != nil || (x.Family == "inet6") != address.Is6() {
+		return false
+	}
+	w := strings.Fields(x.Text)
+	for i := 0; i+1 < len(w); i += 2 {
+		condition, value := w[i], w[i+1]
+		first, last, ok := strings.Cut(value, "-")
+		if !ok {
+			last = first
+		}
+		low, err1 := strconv.Atoi(first)
+		high, err2 := strconv.Atoi(last)
+		between := func(number int) bool { return err1 == nil && err2 == nil && low <= number && number <= high }
+		holds := false
+		switch condition {
+		case "from":
+			holds = value == "all"
+		case "to":
+			p, err := netip.ParsePrefix(value)
+			holds = err == nil && p.Contains(address) || value == to
+		case "iif":
+			holds = value == "lo" // what this host sends
+		case "ipproto":
+			holds = r.Port != 0 && value == facts.ProtocolOf(uint16(r.Port))
+		case "dport":
+			holds = r.Port != 0 && between(r.Port)
+		case "uidrange":
+			holds = between(0)
+		case "lookup", "suppress_prefixlength":
+			holds = true
+		}
+		if !holds {
+			return false
+		}
+	}
+	return true
 }
 
 // RouteText is a route as "ip route" writes it, with the rule that leads to it.

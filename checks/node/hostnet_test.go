@@ -36,3 +36,38 @@ func TestResolverPath(t *testing.T) {
 		}
 	}
 }
+
+func TestNullRule(t *testing.T) {
+	t.Parallel()
+	const ssm = "198.51.100.7"
+	for name, tt := range map[string]struct {
+		rules []string // of priorities from 1
+		port  int
+		want  int // priority; 0: none
+	}{
+		"all":                    {[]string{"from all blackhole"}, 443, 1},
+		"address":                {[]string{"from all to 198.51.100.0/24 blackhole"}, 443, 1},
+		"other address":          {[]string{"from all to 192.0.2.0/24 blackhole"}, 443, 0},
+		"port":                   {[]string{"from all dport 22 blackhole", "from all ipproto tcp dport 443 blackhole"}, 443, 2},
+		"ports":                  {[]string{"from all dport 400-500 blackhole"}, 443, 1},
+		"the other protocol":     {[]string{"from all ipproto udp dport 443 blackhole"}, 443, 0},
+		"queries":                {[]string{"from all ipproto udp dport 53 blackhole"}, 53, 1},
+		"a port, and none known": {[]string{"from all dport 443 blackhole"}, 0, 0},
+		"root":                   {[]string{"from all uidrange 1000-2000 blackhole", "from all uidrange 0-0 blackhole"}, 443, 2},
+		"of this host":           {[]string{"from all iif eth1 blackhole", "from all iif lo blackhole"}, 443, 2},
+		"a mark":                 {[]string{"from all fwmark 0x1 blackhole"}, 443, 0},
+		"turned round":           {[]string{"not from all to 192.0.2.0/24 blackhole"}, 443, 0},
+		"another kind":           {[]string{"from all prohibit"}, 443, 0},
+	} {
+		n := &Node{Facts: &facts.Facts{}}
+		var rules []facts.RoutingRule
+		for i, text := range tt.rules {
+			rules = append(rules, facts.RoutingRule{Priority: i + 1, Family: "inet", Text: text})
+		}
+		n.Facts.Host.Rules = facts.Known(rules, "")
+		got, ok := n.NullRule(facts.Route{Kind: "blackhole", Port: tt.port}, ssm)
+		if got.Priority != tt.want || ok != (tt.want != 0) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}

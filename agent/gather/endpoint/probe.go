@@ -277,7 +277,7 @@ func (p *Prober) way(ctx context.Context, e *facts.Endpoint, t facts.Attempt) fa
 	}
 	t.Interface = p.interfaceOf(t.Source)
 	if a, err := netip.ParseAddr(t.Address); err == nil && e.Need == facts.NeedCore && (t.Outcome != facts.OK || p.env.GOOS != "darwin") { // a Mac is asked by a program
-		t.Route = routing.To(ctx, p.env, a)
+		t.Route = routing.To(ctx, p.env, a, httpsPort)
 		if r, ok := t.Route.Get(); ok && r.Kind == "unicast" && r.Interface != "" {
 			t.Interface = r.Interface
 		}

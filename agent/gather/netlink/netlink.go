@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+
+	"ssm-doctor/checks/facts"
 )
 
 // order is that of integers in messages: the machine's own.
@@ -118,13 +120,13 @@ func RoutesRequest(six bool) []byte {
 	return request(getRoute, flagDump, body)
 }
 
-// RouteRequest asks for the route to an address. entry asks for the entry that
-// matches, which kernels before 4.13 do not tell.
-func RouteRequest(to netip.Addr, entry bool) []byte {
-	to = to.Unmap()
-	ip := to.AsSlice()
-	body := make([]byte, 12+4+len(ip))
-	body[0], body[1] = family(to.Is6()), byte(len(ip)*8)
+// RouteRequest asks for the route to a port of an address, by the protocol that the port
+// is known for. entry asks for the entry that matches, which kernels before 4.13 do not
+// tell. Kernels before 4.18, whose rules know no ports, pass over port and protocol.
+func RouteRequest(to netip.AddrPort, entry bool) []byte {
+	ip := to.Addr().Unmap().AsSlice()
+	body := make([]byte, 12+4+len(ip), 12+4+len(ip)+16)
+	body[0], body[1] = family(len(ip) == 16), byte(len(ip)*8)
 	flags := uint32(lookupTable)
 	if entry {
 		flags |= fibMatch
@@ -133,6 +135,10 @@ func RouteRequest(to netip.Addr, entry bool) []byte {
 	order.PutUint16(body[12:], uint16(4+len(ip)))
 	order.PutUint16(body[14:], attrDst)
 	copy(body[16:], ip)
+	body = order.AppendUint16(order.AppendUint16(body, 4+1), attrProto)
+	body = append(body, protocols[facts.ProtocolOf(to.Port())], 0, 0, 0)
+	body = order.AppendUint16(order.AppendUint16(body, 4+2), attrDport)
+	body = append(binary.BigEndian.AppendUint16(body, to.Port()), 0, 0)
 	return request(getRoute, 0, body)
 }
 

@@ -3,6 +3,7 @@ package netlink
 import (
 	"errors"
 	"net/netip"
+	"reflect"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -89,12 +90,17 @@ func TestRules(t *testing.T) {
 	b = append(b, reply(newRule, head(familyInet, 0, 32, 0, 1, 0), attr(ruleSrc, 10, 0, 13, 9), attr(rulePriority, word(10001)...), attr(ruleTable, word(10001)...))...)
 	b = append(b, reply(newRule, head(familyInet6, 0, 0, facts.MainTable, 1, 0), attr(rulePriority, word(32766)...), attr(ruleSuppress, word(0)...))...)
 	b = append(b, reply(newRule, head(familyInet, 8, 0, 0, 7, 0), attr(ruleDst, 10, 0, 0, 0))...)
+	ports := func(from, to uint16) []byte { return order.AppendUint16(order.AppendUint16(nil, from), to) }
+	b = append(b, reply(newRule, head(familyInet, 0, 0, 0, 6, 0), attr(ruleProto, 17), attr(ruleDport, ports(53, 53)...))...)
+	b = append(b, reply(newRule, head(familyInet, 0, 0, 77, 1, 0), attr(ruleProto, 132), attr(ruleSport, ports(1, 9)...), attr(ruleTable, word(77)...))...)
 	got, _, err := Rules(b)
 	want := []facts.RoutingRule{
 		{Priority: 32764, Family: "inet", Table: 51820, Text: "not from all fwmark 0xca6c lookup 51820"},
 		{Priority: 10001, Family: "inet", Table: 10001, Text: "from 10.0.13.9 lookup 10001"},
 		{Priority: 32766, Family: "inet6", Table: facts.MainTable, Text: "from all lookup main suppress_prefixlength 0"},
 		{Family: "inet", Text: "from all to 10.0.0.0/8 unreachable"},
+		{Family: "inet", Text: "from all ipproto udp dport 53 blackhole"},
+		{Family: "inet", Table: 77, Text: "from all ipproto 132 sport 1-9 lookup 77"},
 	}
 	if d := cmp.Diff(want, got); d != "" || err != nil {
 		t.Error(err, d)
@@ -104,13 +110,18 @@ func TestRules(t *testing.T) {
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	for _, to := range []string{"169.254.169.254", "fd00:ec2::254", "::ffff:10.0.0.1"} {
-		b := RouteRequest(netip.MustParseAddr(to), true)
+		b := RouteRequest(netip.AddrPortFrom(netip.MustParseAddr(to), 53), true)
 		if int(order.Uint32(b)) != len(b) || order.Uint16(b[4:]) != getRoute || order.Uint16(b[6:]) != flagRequest {
 			t.Errorf("%s: % x", to, b)
 		}
 		ip := netip.MustParseAddr(to).Unmap()
-		if got, _ := netip.AddrFromSlice(b[header+16:]); got != ip || int(b[header+1]) != ip.BitLen() {
+		if got, _ := netip.AddrFromSlice(b[header+16:][:ip.BitLen()/8]); got != ip || int(b[header+1]) != ip.BitLen() {
 			t.Errorf("%s: %s/%d", to, got, b[header+1])
+		}
+		asked := map[uint16][]byte{}
+		attributes(b[header+12:], func(kind uint16, val []byte) { asked[kind] = val })
+		if want := map[uint16][]byte{attrDst: ip.AsSlice(), attrProto: {17}, attrDport: {0, 53}}; !reflect.DeepEqual(asked, want) {
+			t.Errorf("%s: %v", to, asked)
 		}
 	}
 }

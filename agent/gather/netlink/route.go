@@ -18,12 +18,17 @@ const (
 	attrMetrics  = 8
 	attrTable    = 15
 	attrVia      = 18
+	attrProto    = 27
+	attrDport    = 29
 
 	metricMTU = 2
 )
 
 // routeKinds by number.
 var routeKinds = map[byte]string{1: "unicast", 2: "local", 6: "blackhole", 7: "unreachable", 8: "prohibit", 9: "throw"}
+
+// protocols by name, as rules have them.
+var protocols = map[string]byte{"icmp": 1, "tcp": 6, "udp": 17}
 
 // Entry is a route and the number of its device.
 type Entry struct {
@@ -165,11 +170,21 @@ func rule(b []byte) facts.RoutingRule {
 			}
 		case ruleProto:
 			if len(val) > 0 {
-				say("ipproto %d", val[0])
+				name := fmt.Sprint(val[0])
+				for p, n := range protocols {
+					if n == val[0] {
+						name = p
+					}
+				}
+				say("ipproto %s", name)
 			}
 		case ruleSport, ruleDport:
 			if len(val) >= 4 {
-				say("%s %d-%d", map[uint16]string{ruleSport: "sport", ruleDport: "dport"}[kind], order.Uint16(val), order.Uint16(val[2:]))
+				ports := fmt.Sprint(order.Uint16(val))
+				if to := order.Uint16(val[2:]); to != order.Uint16(val) {
+					ports += fmt.Sprintf("-%d", to)
+				}
+				say("%s %s", map[uint16]string{ruleSport: "sport", ruleDport: "dport"}[kind], ports)
 			}
 		}
 	})

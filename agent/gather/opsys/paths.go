@@ -39,20 +39,20 @@ func paths(ctx context.Context, env *gather.Env, r facts.Seen[facts.Resolver]) f
 		}
 	}
 	out := []facts.Path{}
-	add := func(of facts.PathOf, to netip.Addr) {
+	add := func(of facts.PathOf, to netip.Addr, port uint16) {
 		to = to.Unmap().WithZone("")
 		if len(out) >= maxPaths || env.GOOS == "darwin" && len(out) > 0 || slices.ContainsFunc(out, func(p facts.Path) bool { return p.To == to.String() }) {
 			return
 		}
-		out = append(out, facts.Path{To: to.String(), Of: of, Route: routing.To(ctx, env, to)})
+		out = append(out, facts.Path{To: to.String(), Of: of, Route: routing.To(ctx, env, to, port)})
 	}
 	for _, s := range servers {
 		if a, err := netip.ParseAddr(s); err == nil && !a.IsLoopback() && (a.Is4() || !a.IsLinkLocalUnicast()) {
-			add(facts.PathResolver, a)
+			add(facts.PathResolver, a, 53)
 		}
 	}
-	add(facts.PathMetadata6, metadata6)
-	add(facts.PathTime, timeService)
+	add(facts.PathMetadata6, metadata6, 80)
+	add(facts.PathTime, timeService, 123)
 	if r.Unknown() {
 		return facts.Partly(out, r.Reason(), r.From)
 	}

@@ -72,7 +72,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	if env.GOOS == "windows" && env.Windows == nil {
 		h.LaunchAgents, h.WMI = gather.NotAskable[[]facts.LaunchAgent](gather.NotLive, ""), gather.NotAskable[facts.Service](gather.NotLive, "")
 	}
-	h.IMDSRoute = routing.To(ctx, env, gather.IMDSIP)
+	h.IMDSRoute = routing.To(ctx, env, gather.IMDSIP, 80)
 	h.Paths = paths(ctx, env, h.Resolver)
 	h.NetworkTools, h.TimeServices = networkTools(env), timeServices(env)
 	if r, ok := h.IMDSRoute.Get(); ok {

@@ -64,8 +64,8 @@ func (r *Recording) Env() *gather.Env {
 		env.Kernel = func() gather.Kernel { return *r.Kernel }
 	}
 	if r.GOOS == "linux" {
-		env.RouteTo = func(to netip.Addr) facts.Seen[facts.Route] {
-			if s, ok := r.Routes[to.String()]; ok {
+		env.RouteTo = func(to netip.AddrPort) facts.Seen[facts.Route] {
+			if s, ok := r.Routes[to.Addr().String()]; ok {
 				return s
 			}
 			return facts.Unknown[facts.Route](errNotKept.Error(), "")

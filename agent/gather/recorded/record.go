@@ -90,11 +90,11 @@ func Record(host *gather.Env) (*gather.Env, *Recorder) {
 		}
 	}
 	if host.RouteTo != nil {
-		env.RouteTo = func(to netip.Addr) facts.Seen[facts.Route] {
+		env.RouteTo = func(to netip.AddrPort) facts.Seen[facts.Route] {
 			s := host.RouteTo(to)
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			r.routes[to.String()] = s
+			r.routes[to.Addr().String()] = s // of each address one port is asked about
 			return s
 		}
 	}

@@ -16,15 +16,15 @@ import (
 	"ssm-doctor/checks/sorting"
 )
 
-// To is the route of the running system to an address; absent: there is none. No
-// packet is sent.
-func To(ctx context.Context, env *gather.Env, to netip.Addr) facts.Seen[facts.Route] {
-	to = to.Unmap()
+// To is the route of the running system to a port of an address; absent: there is none.
+// No packet is sent.
+func To(ctx context.Context, env *gather.Env, at netip.Addr, port uint16) facts.Seen[facts.Route] {
+	to := at.Unmap()
 	switch {
 	case !env.Live:
 		return gather.NotAskable[facts.Route](gather.NotLive, "")
 	case env.RouteTo != nil:
-		return env.RouteTo(to)
+		return env.RouteTo(netip.AddrPortFrom(to, port))
 	case env.GOOS == "windows" && env.Windows != nil:
 		return windowsTo(env.Windows, to)
 	case env.GOOS == "darwin" && env.Exec != nil:

@@ -62,7 +62,7 @@ func TestWindows(t *testing.T) {
 		"10.0.9.1":  {Destination: "10.0.0.0/16", Interface: "wg0", Kind: "unicast"},
 		"52.94.1.1": {Destination: "default", Gateway: "10.0.0.1", Interface: "Ethernet", Kind: "unicast"},
 	} {
-		if got := To(t.Context(), env, netip.MustParseAddr(to)); got.Value != want {
+		if got := To(t.Context(), env, netip.MustParseAddr(to), 443); got.Value != want {
 			t.Errorf("%s: %+v", to, got)
 		}
 	}
@@ -70,7 +70,7 @@ func TestWindows(t *testing.T) {
 		t.Errorf("%d %+v", four, list)
 	}
 	rows.Value = rows.Value[1:2]
-	if got := To(t.Context(), env, netip.MustParseAddr("52.94.1.1")); !got.Absent() {
+	if got := To(t.Context(), env, netip.MustParseAddr("52.94.1.1"), 443); !got.Absent() {
 		t.Errorf("%+v", got)
 	}
 }
@@ -78,10 +78,10 @@ func TestWindows(t *testing.T) {
 func TestElsewhere(t *testing.T) {
 	t.Parallel()
 	to := netip.MustParseAddr("10.0.0.2")
-	if got := To(t.Context(), &gather.Env{}, to); !got.Unknown() || got.Code != facts.NotAskable {
+	if got := To(t.Context(), &gather.Env{}, to, 53); !got.Unknown() || got.Code != facts.NotAskable {
 		t.Errorf("an image: %+v", got)
 	}
-	if got := To(t.Context(), &gather.Env{Live: true, GOOS: "plan9"}, to); !got.Unknown() || got.Code != facts.NotAskable {
+	if got := To(t.Context(), &gather.Env{Live: true, GOOS: "plan9"}, to, 53); !got.Unknown() || got.Code != facts.NotAskable {
 		t.Errorf("another system: %+v", got)
 	}
 	if got := windowsTo(&gather.Windows{Routes: func() facts.Seen[[]gather.WindowsRoute] {
