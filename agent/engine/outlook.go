@@ -94,13 +94,14 @@ func leadsTo(f *facts.Facts, r *report.Report, steps []int, o Options) (report.W
 	w := report.Way{Steps: steps, Operator: operators(r, steps), State: report.Unknown, NotKnown: []text.Text{}}
 	var list []causes.Change
 	var cases []text.Text
-	effect, unknown := false, false
+	effect, unknown, starts := false, false, false
 	for _, i := range steps {
 		s := r.RootCause.Fix[i-1]
 		c, known := causes.ChangesOf(s.Command.String(), s.Where)
 		unknown = unknown || !known
 		for _, x := range c {
 			effect = effect || !x.Lasts() && x.Kind != causes.UnitLoaded
+			starts = starts || x.Kind == causes.ServiceStarted || x.Kind == causes.ServiceRestarted
 		}
 		if says := s.Text.String(); len(c) > 0 && causes.Conditional(says) {
 			says, _, _ = strings.Cut(says, ",")
@@ -115,7 +116,9 @@ func leadsTo(f *facts.Facts, r *report.Report, steps []int, o Options) (report.W
 	}
 	open := append(slices.Clone(cases), after.Open...)
 	for _, x := range r.Also { // that the agent runs in these facts is because the plan starts it
-		if x.Severity == string(causes.Critical) && x.ID != r.RootCause.ID && slices.Contains([]string{"host", "agent"}, x.Group) {
+		stops := x.Severity == string(causes.Critical) && slices.Contains([]string{"host", "agent"}, x.Group)
+		lacks := x.Severity == string(causes.Warning) && x.Group == "host" && starts // what one that runs does without
+		if (stops || lacks) && x.ID != r.RootCause.ID {
 			open = append(open, text.New("whether %s keeps the agent from running", x.ID))
 		}
 	}

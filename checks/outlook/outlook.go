@@ -152,7 +152,8 @@ func (m *model) finish() {
 // runs is the agent's start.
 func (m *model) runs() {
 	n := m.before
-	at := m.f.CollectedAt.Add(-startedAgo)
+	at := m.f.CollectedAt // what is on record is of before
+	m.f.CollectedAt = at.Add(startedAgo)
 	ended := n.Agent.Core != node.Yes && len(m.f.Agent.Notes.Some()) > 0
 	for i := range m.f.Agent.Units.Value {
 		u := &m.f.Agent.Units.Value[i]
