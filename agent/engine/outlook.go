@@ -174,15 +174,20 @@ func PlanPolicies(f *facts.Facts, verdicts map[string]iam.Verdict, o Options) (r
 
 // keepsAway reports whether the root cause of a report keeps the node away for certain: it
 // was seen, and is not one of the message channel alone, without which there are
-// heartbeats.
+// heartbeats, nor of the way to its endpoint where that to ssm is not seen to fail.
 func keepsAway(f *facts.Facts, r *report.Report) bool {
 	c := r.RootCause
 	if c.Severity != string(causes.Critical) || c.Confidence != string(checks.Proven) {
 		return false
 	}
 	ssm := f.Network.Endpoint("ssm")
-	return ssm == nil || !ssm.Usable() || !slices.ContainsFunc(r.Checks, func(k report.Check) bool {
-		return k.Cause == c.ID && slices.Contains([]checks.Station{checks.AtDNS, checks.AtTCP, checks.AtChannel}, checks.Get(k.ID).Station)
+	fails := ssm == nil || !ssm.Usable() && (ssm.Tried() || ssm.DNS.Outcome != "") // seen, not forgotten
+	return !slices.ContainsFunc(r.Checks, func(k report.Check) bool {
+		if k.Cause != c.ID {
+			return false
+		}
+		at := checks.Get(k.ID).Station
+		return at == checks.AtChannel || !fails && slices.Contains([]checks.Station{checks.AtDNS, checks.AtTCP, checks.AtTLS}, at)
 	})
 }
 
