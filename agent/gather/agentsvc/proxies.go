@@ -78,6 +78,21 @@ func GatherProxies(ctx context.Context, run *gather.Run, a *facts.Agent) {
 	run.SetProxies(service, unit, shell)
 }
 
+// ForgetEnvironment says what the environment of an agent is that does not run and has no
+// unit, as in a container: not known. No file of systemd tells what starts it.
+func ForgetEnvironment(env *gather.Env, a *facts.Agent) {
+	if env.GOOS != "linux" || !env.Live || len(a.Installations.Some()) == 0 || len(a.Units.Some()) > 0 || len(a.Processes.Value.Core) > 0 {
+		return
+	}
+	const why = "the agent does not run, and no unit says what it is started with"
+	if a.ServiceProxy.Absent() {
+		a.ServiceProxy = facts.Unknown[facts.Proxy](why, a.ServiceProxy.From)
+	}
+	if a.Metadata.Absent() {
+		a.Metadata = facts.Unknown[facts.MetadataEnv](why, a.Metadata.From)
+	}
+}
+
 // proxyFiles are the files that set the proxies of an environment.
 func proxyFiles(env *gather.Env, e Environment) ([]facts.ProxyFile, error) {
 	if e.From == fromProcess {

@@ -66,6 +66,7 @@ func (Source) Gather(ctx context.Context, run *gather.Run, f *facts.Facts) error
 	a.Installations = withParts(env, withUnits(env.Windows, installed, units))
 	a.Notes = agentsvc.Notes(ctx, env, a.Units, a.Processes)
 	a.Units = agentsvc.WithTimes(a.Units, a.Notes)
+	agentsvc.ForgetEnvironment(env, a)
 	a.Installed = installedVersion(a)
 	if a.Installations.Unknown() {
 		return errors.New(a.Installations.Reason())
