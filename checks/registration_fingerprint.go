@@ -12,7 +12,7 @@ import (
 var RegistrationFingerprint = register(Check{
 	ID: "registration-fingerprint", Group: "identity", Title: "The hybrid registration was made on this machine",
 	Station: AtAgent, Behind: AtCredentials,
-	Needs:  []*Check{RegistrationKnown},
+	Needs:  []*Check{RegistrationKnown, RegistrationStore},
 	Causes: []string{"registration-cloned-image", "fingerprint-mismatch", "wmi-stopped"},
 	Doc: "A hybrid registration is tied to the machine by a fingerprint. A changed machine id means that the registration came with a cloned disk or template; enough changed hardware hashes mean " +
 		"a drift past the similarity threshold. The agent overwrites its own evidence at the first mismatch, so afterwards only its log and the service's refusals tell. " +
@@ -117,6 +117,9 @@ func copiedRegistration(n *node.Node, refused node.Entry) (Finding, bool) {
 		saw("machine-id in InstanceFingerprint", "differs from this machine's", seen.From).logged(refused)
 	if n.Acceptance.Now == node.Yes && !refused.Yes() {
 		fd = fd.add("; the agent will be refused at its next start").as(Breaks)
+	}
+	if len(n.Facts.Registration.Damage.Some()) > 0 { // a vault that cannot be used is not cleared either
+		return clearedOnEC2(n, fd), true
 	}
 	return clearedOnEC2(n, fd.standing()), true
 }
