@@ -25,6 +25,8 @@ var Clock = register(Check{
 			return unread("boot time", n.Facts.Host.BootTime)
 		case !ok && refused.Yes() && n.Facts.Network.Skew.LookedAt() && n.ClockSetSince() != "":
 			return unread("server time", n.Facts.Network.Skew).add("; AWS refused the agent's requests for their time, and the clock was set since")
+		case !ok && refused.Yes() && n.Facts.Network.Skew.LookedAt() && n.Facts.Host.NTPSynchronized.Value && n.Log.StartedAfter(refused.Match):
+			return unread("server time", n.Facts.Network.Skew).add("; AWS refused the agent's requests for their time before its last start, and the clock is synchronized now")
 		case !ok && refused.Yes() && n.Facts.Network.Skew.LookedAt():
 			fd := stops(n, "clock-skew", Likely, "AWS refused the agent's requests because of their time: the clock or the time zone of this host is wrong, slow or fast").logged(refused)
 			fd.Answered = true
