@@ -110,7 +110,7 @@ func judgeOverrides(n *node.Node, path string, c facts.Config) Finding {
 		if e.Configured == "" || e.Configured == "default" || e.Need != facts.NeedCore {
 			continue
 		}
-		regional := strings.Contains(e.Host, ".amazonaws.")
+		regional := strings.Contains(e.Host, ".amazonaws.") || strings.HasSuffix(e.Host, ".api.aws")
 		const overrides = "%s overrides %s with %s, which %s"
 		what, elsewhere := text.Text{}, false
 		switch tls, _ := e.TLS.Get(); {
@@ -121,7 +121,7 @@ func judgeOverrides(n *node.Node, path string, c facts.Config) Finding {
 			continue // taking it out would change nothing, or the resolver knows no name of AWS
 		case e.DNS.Outcome == facts.NXDomain:
 			what = text.New("does not exist")
-		case tls.Kind == facts.WrongName:
+		case tls.Kind == facts.WrongName && !regional: // of AWS's own name, tls-trust says so
 			what = text.New("shows a certificate for another name")
 		default:
 			undecided = undecided || e.DNS.Outcome == "" && !e.Tried() || regional && region == ""
