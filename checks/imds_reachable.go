@@ -205,7 +205,7 @@ func blameRouteToMetadata(n *node.Node, token facts.Exchange, r facts.Route) (Fi
 		fd = blocks("imds-blocked-by-host", Proven, "%s on this host stops packets to %s", nullWord(r), imdsAddress).fix(removeRoute(n, r, imdsAddress)...)
 	case n.LeadsAstray(r) && !n.Carries(r.Interface):
 		fd = blocks("imds-route-wrong", Proven, "packets to %s leave by the %s, by its route %s, and so never reach the metadata service", imdsAddress, leadsTo(n, r), r.Destination).
-			fix(leadBack(n, r, imdsAddress)...).with("interface", r.Interface)
+			fix(leadBack(n, r, imdsAddress, withResolver(r)...)...).with("interface", r.Interface)
 	case seen.Absent() && token.Outcome == facts.NoRoute && n.Identity.OnEC2 == node.Yes:
 		fd = blocks("imds-route-wrong", Proven, "this host has no route to %s", imdsAddress)
 		if main, ok := n.MainRoute(false); ok {

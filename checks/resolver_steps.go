@@ -1,9 +1,11 @@
 package checks
 
 import (
+	"net/netip"
 	"slices"
 
 	"ssm-doctor/checks/causes"
+	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
 )
 
@@ -79,4 +81,13 @@ var askDNS = []causes.Step{
 	linuxStep(true, "Let names of hosts be looked up by DNS too; a copy of the file stays beside it, with .bak at the end", addDNS+"/etc/nsswitch.conf"),
 	linuxStep(true, "Where authselect makes that file, add it to its own as well, so that it lasts", addDNS+"/etc/authselect/user-nsswitch.conf\nauthselect apply-changes"),
 	restartLinux, causes.Again,
+}
+
+// withResolver is the resolver of the VPC, where a route takes its address too, and with it
+// its answers; empty: it does not.
+func withResolver(r facts.Route) []string {
+	if p, err := netip.ParsePrefix(r.Destination); err == nil && p.Contains(netip.MustParseAddr(vpcResolver)) {
+		return []string{vpcResolver}
+	}
+	return nil
 }

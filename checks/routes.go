@@ -150,12 +150,16 @@ func leadBack(n *node.Node, r facts.Route, to string, more ...string) []causes.S
 		ip = "ip -6"
 	}
 	class, _ := n.DeviceOf(r.Interface)
+	what := to
+	if slices.Contains(more, vpcResolver) {
+		what += " and the VPC resolver " + vpcResolver
+	}
 	switch {
 	case byRule && out && rule.Priority > 0:
 		command := fmt.Sprintf("%s rule add to %s lookup main priority %d", ip, to, rule.Priority-1)
-		steps = append(steps, linuxStep(true, "Let "+to+" leave by the host's own default route, ahead of rule "+fmt.Sprint(rule.Priority), forEach(command, to, more)))
+		steps = append(steps, linuxStep(true, "Let "+what+" leave by the host's own default route, ahead of rule "+fmt.Sprint(rule.Priority), forEach(command, to, more)))
 	case out && ok:
-		steps = append(steps, linuxStep(true, "Let "+to+" leave by "+main.Interface+", the host's own way out", forEach(replace, to, more)))
+		steps = append(steps, linuxStep(true, "Let "+what+" leave by "+main.Interface+", the host's own way out", forEach(replace, to, more)))
 	}
 	if class == node.Container && delOK && strings.HasPrefix(r.Destination, "169.254.") { // of others a bridge lives
 		or := linuxStep(true, "Or remove the route that takes it", del)
