@@ -277,6 +277,9 @@ func judgeOffEC2(n *node.Node, token facts.Exchange, asked bool) Finding {
 	if cloud, _ := n.Cloud(); cloud != "" {
 		return skip("not an EC2 instance: the metadata service of %s answers, as it should there", cloud)
 	}
+	if n.MayBe("EC2") == node.No {
+		return skip("not an EC2 instance, and %s keeps the agent from asking there", n.Facts.Agent.ConfigPath)
+	}
 	fd := stops(n, "imds-impostor", Proven, "this is not an EC2 instance, but something answers at %s: %s", imdsAddress, renderExchange(token)).
 		saw("imds PUT /latest/api/token", renderExchange(token), n.Facts.IMDS.Token.From)
 	// A registration is taken first; what answers then only costs time.
