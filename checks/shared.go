@@ -69,7 +69,7 @@ func isPast(n *node.Node, at time.Time) bool {
 
 // isOfEarlierStart reports whether something that kept the agent's program from being executed
 // happened before one that ran: as the manager says how its last start ended, and when. A
-// masked unit is not started at all.
+// masked unit is not started at all, nor is one whose dependency failed since.
 func isOfEarlierStart(n *node.Node, at time.Time) bool {
 	u := n.Agent.Unit
 	if u == nil || at.IsZero() {
@@ -79,7 +79,8 @@ func isOfEarlierStart(n *node.Node, at time.Time) bool {
 	case node.EndCode, node.EndSignal, node.EndCrash, node.EndMemory, node.EndTimeout:
 		return !u.StoppedSince.IsZero() && at.Before(u.StoppedSince)
 	case node.EndClean, "":
-		return u.Enabled == "masked"
+		d, ok := n.LatestNote(facts.NoteDependency)
+		return u.Enabled == "masked" || ok && u.Active == "inactive" && at.Before(d.At)
 	}
 	return false
 }
@@ -112,13 +113,29 @@ func refusedBy(n *node.Node) (facts.SystemNote, bool) {
 	return facts.SystemNote{}, false
 }
 
-// outlived reports whether the agent runs, and began some minutes ago and after an entry,
-// which then tells of an earlier start and of what has been mended since.
+// outlived reports whether an entry tells of an earlier start, and of what may have been mended
+// since: the agent that runs began after it, some minutes ago; or the last start came after it
+// and ended before the agent could say anything, which another fault tells.
 func outlived(n *node.Node, e node.Entry) bool {
 	const while = 5 * time.Minute
 	u := n.Agent.Unit
-	return e.Yes() && n.Agent.Core == node.Yes && u != nil && u.Active == "active" && e.Last.Before(u.StartedAt) && n.Age(u.StartedAt) >= while
+	switch {
+	case !e.Yes() || u == nil || !e.Last.Before(u.StartedAt):
+		return false
+	case n.Agent.Core == node.Yes:
+		return u.Active == "active" && n.Age(u.StartedAt) >= while
+	case n.Agent.Core == node.Unknown:
+		return false
+	}
+	switch n.Ending().Class {
+	case node.EndExec, node.EndMissing, node.EndSetup, node.EndMemory, node.EndTimeout:
+		return true
+	}
+	return false
 }
+
+// inUse reports whether an entry says that the address of the agent's message bus is taken.
+func inUse(e node.Entry) bool { return e.Yes() && strings.Contains(e.Text, "address in use") }
 
 // withPackaging adds how this agent is packaged, for the remedy.
 func withPackaging(n *node.Node, fd Finding) Finding {
