@@ -45,6 +45,9 @@ var AgentRegression = register(Check{
 		case n.Facts.Credentials.Runtime.Unknown():
 			return unread("runtime configuration", n.Facts.Credentials.Runtime)
 		}
+		if bus := n.Log.Last(facts.SigBusStart); inUse(bus) && !bus.Last.Before(first.At) && n.Log.Last(facts.SigPanic).Last.Before(first.At) {
+			return unknown("%s followed %s, and finds an address in use, as any release would", first.Version, before.Version)
+		}
 		ranLong := first.At.Sub(before.At) > time.Hour
 		what, trouble := troubleSince(n, first.At)
 		if len(trouble) == 0 || accepted.At.IsZero() && !ranLong {

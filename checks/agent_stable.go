@@ -72,11 +72,11 @@ var AgentStable = register(Check{
 		}
 		// An address in use and a crash follow from nothing else, unless an update came with them.
 		versions := n.Facts.Agent.Versions
-		fd.Stands = (crash.Yes() || bus.Yes() && strings.Contains(bus.Text, "address in use")) && !versions.Unknown() && len(versions.Some()) < 2
+		fd.Stands = (crash.Yes() || inUse(bus)) && !versions.Unknown() && len(versions.Some()) < 2
 		if crash.Yes() || !bus.Yes() {
 			fd = fd.logged(n.Log.Current(facts.SigStartFailed))
 		}
-		if bus.Yes() && strings.Contains(bus.Text, "address in use") {
+		if inUse(bus) {
 			usual := causes.Get(fd.Cause).Fix
 			if n.Identity.InECS == node.Yes { // a task has its own, unless a volume keeps it
 				return fd.fix(causes.NewTask...)
