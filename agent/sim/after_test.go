@@ -1352,7 +1352,7 @@ func (l *starting) accepted(who string, connected ...string) {
 			text = "ERROR [ssm-agent-worker] [MessageService] [MGSInteractor] Failed to get controlchannel token, error: CreateControlChannel failed with error: createControlChannel request failed: unexpected response from the service <AccessDeniedException>\n  <Message>" + strings.TrimSuffix(strings.TrimPrefix(answer, "AccessDeniedException: "), requestID) + "</Message>\n</AccessDeniedException>"
 		}
 		if _, older := l.asks(who, "ec2messages", "ec2messages:GetMessages"); older == "" {
-			lines = append(lines, at(10*time.Minute, "INFO [ssm-agent-worker] [MessageService] [MGSInteractor] SSM Connection channel status is set to ec2messages")...)
+			lines = append(lines, at(4*time.Minute, "INFO [ssm-agent-worker] [MessageService] [MGSInteractor] SSM Connection channel status is set to ec2messages")...) // at each attempt
 		} else {
 			lines = append(lines, at(9*time.Minute, "ERROR [ssm-agent-worker] [MessageService] [MDSInteractor] error when calling AWS APIs. error details - GetMessages Error: "+older)...)
 		}
