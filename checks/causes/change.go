@@ -57,7 +57,8 @@ const (
 	CAAdded        Kind = "ca-trusted"         // On: its file
 	TrustUpdated   Kind = "trust-store-updated"
 	ClockSet       Kind = "clock-set"
-	FirewallRule   Kind = "firewall-rule-added" // On: 443, or an address
+	FirewallRule   Kind = "firewall-rule-added" // On: 443, 53, or an address
+	AnswersLetIn   Kind = "answers-let-in"      // On: as before, To: table and chain
 	RouteRemoved   Kind = "route-removed"       // On: destination, To: what else the command names of it
 	RouteSet       Kind = "route-set"           // On: destination, To: device
 	RouteStopped   Kind = "route-made-unreachable"
@@ -128,7 +129,7 @@ var says = map[Kind]string{
 	FileMoved: "%[1]s is moved away", FileRemoved: "%[1]s is removed", FileWritten: "%[1]s is written", FileEdited: "%[1]s is edited", OwnerSet: "%[1]s belongs to %[2]s", ModeSet: "%[1]s gets the mode %[2]s", RightsGranted: "rights to %[1]s are granted", FlagCleared: "%[1]s may be changed again", LabelsSet: "SELinux labels are set back", ProfileRelaxed: "AppArmor only notes what %[1]s does against its profile", Mounted: "%[1]s is mounted %[2]s",
 	SpaceFreed: "disk space is freed", InodesFreed: "inodes are freed", VolumeGrown: "the volume grows", MemoryAdded: "memory is added", LimitSet: "the limit %[1]s becomes %[2]s", UserCreated: "the user %[1]s is created", ShutDown: "Windows is generalized and shut down",
 	HostsLine: "%[1]s is removed from the hosts file", ResolverSet: "this host asks the resolver %[2]s", CAAdded: "this host trusts the certificates of %[1]s", TrustUpdated: "the trust store is updated", ClockSet: "the clock is set, and kept right",
-	FirewallRule: "the firewall of this host lets root out to %[1]s", RouteRemoved: "the route to %[1]s is removed", RouteSet: "packets to %[1]s leave by %[2]s", RouteStopped: "packets to %[1]s are stopped", RoutingRule: "packets to %[1]s leave by the main routing table",
+	FirewallRule: "the firewall of this host lets root out to %[1]s", AnswersLetIn: "the firewall of this host lets answers of %[1]s in", RouteRemoved: "the route to %[1]s is removed", RouteSet: "packets to %[1]s leave by %[2]s", RouteStopped: "packets to %[1]s are stopped", RoutingRule: "packets to %[1]s leave by the main routing table",
 	LinkUp: "the device %[1]s is switched on", MTUSet: "the MTU of %[1]s becomes %[2]s", AddressAsked: "%[1]s asks for an address", TunnelChanged: "%[1]s leaves this network alone",
 	ProfileAttached: "the instance profile %[2]s is attached", ProfileAgain: "the instance profile %[2]s is attached again", ManagementOn: "Default Host Management is turned on for the account and Region", RoleCreated: "the role %[1]s is created", ProfileCreated: "the instance profile %[1]s is created", RoleInProfile: "the instance profile %[1]s gets the role %[2]s", TrustSet: "%[2]s may assume the role %[1]s",
 	PolicyAttached: "the role %[1]s gets the policy %[2]s", PolicyDetached: "the role %[1]s loses the policy %[2]s", PolicyPut: "the role %[1]s may call %[2]s", BoundaryRemoved: "the role %[1]s has no permissions boundary any more", Drafted: "the text of the policy is written to %[1]s",
@@ -156,6 +157,8 @@ func (c Change) Says() text.Text {
 	var out text.Text
 	rest := says[c.Kind]
 	switch {
+	case c.Kind == FirewallRule && c.On == "53":
+		rest = "the firewall of this host lets queries to its resolver out"
 	case c.To == "" && c.Kind == RouteSet:
 		rest = "packets to %[1]s leave by another gateway"
 	case c.To == "" && c.Kind == ResolverSet:

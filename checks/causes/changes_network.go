@@ -3,6 +3,8 @@ package causes
 import (
 	"slices"
 	"strings"
+
+	"ssm-doctor/checks/text"
 )
 
 // What programs of the network change.
@@ -57,13 +59,24 @@ func ipChanges(args []string, _ string, _ []string) ([]Change, bool) {
 	return nil, !slices.Contains(w, "del") && !slices.Contains(w, "add") && !slices.Contains(w, "set")
 }
 
+// firewallChanges are those of iptables and nft: what this host sends is let out, or the
+// answers that it gets are let in.
 func firewallChanges(args []string, _ string, _ []string) ([]Change, bool) {
 	s := strings.Join(args, " ")
-	switch {
-	case strings.Contains(s, "169.254.169.254") && (strings.Contains(s, "ACCEPT") || strings.Contains(s, "accept")):
-		return []Change{{FirewallRule, "169.254.169.254", ""}}, true
-	case strings.Contains(s, "dport 443") && (strings.Contains(s, "ACCEPT") || strings.Contains(s, "accept")):
-		return []Change{{FirewallRule, "443", ""}}, true
+	lets := strings.Contains(s, "ACCEPT") || strings.Contains(s, "accept")
+	for _, what := range []string{"169.254.169.254", "port 443", "port 53"} {
+		if !lets || !strings.Contains(s, what) {
+			continue
+		}
+		what = strings.TrimPrefix(what, "port ")
+		if !strings.Contains(s, "sport") && !strings.Contains(s, "saddr") && !slices.Contains(args, "-s") {
+			return []Change{{FirewallRule, what, ""}}, true
+		}
+		chain := text.Or(option(args, "-t"), "filter") + " " + option(args, "-I")
+		if len(args) > 4 && args[0] == "insert" { // nft insert rule inet filter input
+			chain = strings.Join(args[2:5], " ")
+		}
+		return []Change{{AnswersLetIn, what, chain}}, true
 	}
 	return nil, strings.HasPrefix(s, "-S") || strings.HasPrefix(s, "list") || strings.HasPrefix(s, "-L")
 }

@@ -38,6 +38,32 @@ func TestEveryStepSaysWhatItChanges(t *testing.T) {
 	}
 }
 
+// TestFirewallChanges: what is sent is let out, and what comes back is let in, in the chain
+// that is named.
+func TestFirewallChanges(t *testing.T) {
+	t.Parallel()
+	for command, want := range map[string]Change{
+		"iptables -I OUTPUT 1 -p tcp --dport 443 -m owner --uid-owner 0 -j ACCEPT":             {FirewallRule, "443", ""},
+		"iptables -I OUTPUT 1 -d 169.254.169.254 -m owner --uid-owner 0 -j ACCEPT":             {FirewallRule, "169.254.169.254", ""},
+		"iptables -I OUTPUT 1 -d 10.0.0.2 -p udp --dport 53 -j ACCEPT":                         {FirewallRule, "53", ""},
+		"iptables -I INPUT 1 -p tcp --sport 443 -m conntrack --ctstate ESTABLISHED -j ACCEPT":  {AnswersLetIn, "443", "filter INPUT"},
+		"iptables -t raw -I PREROUTING 1 -p tcp --sport 443 -j ACCEPT":                         {AnswersLetIn, "443", "raw PREROUTING"},
+		"iptables -I INPUT 1 -s 169.254.169.254 -m conntrack --ctstate ESTABLISHED -j ACCEPT":  {AnswersLetIn, "169.254.169.254", "filter INPUT"},
+		"nft insert rule inet f in ip saddr 10.0.0.2 udp sport 53 ct state established accept": {AnswersLetIn, "53", "inet f in"},
+		"nft insert rule inet f out ip daddr 10.0.0.2 udp dport 53 accept":                     {FirewallRule, "53", ""},
+		"nft insert rule inet filter output tcp dport 443 meta skuid 0 accept":                 {FirewallRule, "443", ""},
+	} {
+		if got, known := ChangesOf(command, OnHost); !known || !slices.Equal(got, []Change{want}) {
+			t.Errorf("%s: %v %v", command, got, known)
+		}
+	}
+	for _, command := range []string{"iptables -I INPUT 1 -p tcp --sport 443 -j DROP", "iptables -F"} {
+		if got, known := ChangesOf(command, OnHost); known {
+			t.Errorf("%s: %v", command, got)
+		}
+	}
+}
+
 // Whatever a command holds, it is read without failing, and its changes have words.
 func FuzzChangesOf(f *testing.F) {
 	for command := range commandsOf(fullValues()) {

@@ -149,7 +149,7 @@ func (m *model) apply(c causes.Change) {
 			return
 		}
 		m.way(c)
-	case causes.FirewallRule:
+	case causes.FirewallRule, causes.AnswersLetIn:
 		if strings.HasPrefix(c.On, "169.254") {
 			m.metadata(c)
 			return
@@ -384,7 +384,7 @@ func modeText(bits uint64) string {
 // givesBack are the changes of a way that take away what was put in it: behind them is what
 // the node was accepted by. What others lead to was never tried.
 var givesBack = map[causes.Kind]bool{
-	causes.HostsLine: true, causes.RouteRemoved: true, causes.RouteSet: true, causes.RoutingRule: true, causes.FirewallRule: true, causes.LinkUp: true, causes.AddressAsked: true,
+	causes.HostsLine: true, causes.RouteRemoved: true, causes.RouteSet: true, causes.RoutingRule: true, causes.FirewallRule: true, causes.AnswersLetIn: true, causes.LinkUp: true, causes.AddressAsked: true,
 	causes.TunnelChanged: true, causes.MTUSet: true, causes.LimitSet: true, causes.GroupOpened: true, causes.MetadataOption: true,
 }
 
