@@ -170,8 +170,12 @@ func explainNoToken(n *node.Node, token facts.Exchange) Finding {
 	if fw := host.Firewall.Some(); token.Status == 0 {
 		for _, r := range fw.Rules {
 			forbids := r.Action != "block" && !r.Policy || r.Action == "block" && token.Outcome == facts.NotPermitted // Windows says that it forbids it
-			if r.IMDS && forbids && (r.Hook == "" || token.Outcome == facts.Timeout) && node.RuleHits(r, imdsAddress, route.Interface) {
-				fd := put(blocks("imds-blocked-by-host", Proven, "a firewall rule on this host drops packets to %s: %s", imdsAddress, text.Cut(r.Text, 160)))
+			what := "packets to"
+			if r.Hook != "" { // which surely stops all that it is for
+				forbids, what = token.Outcome == facts.Timeout || token.Outcome == facts.ConnectTimeout, "the answers of"
+			}
+			if r.IMDS && forbids && node.RuleHits(r, imdsAddress, route.Interface) {
+				fd := put(blocks("imds-blocked-by-host", Proven, "a firewall rule on this host drops %s %s: %s", what, imdsAddress, text.Cut(r.Text, 160)))
 				if step, ok := disableRule(r); ok {
 					fd = fd.fix(step).fix(causes.Get(fd.Cause).Fix...)
 				}
