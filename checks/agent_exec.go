@@ -49,9 +49,9 @@ var AgentExec = register(Check{
 		if log.Yes() && fd.Summary.IsZero() {
 			fd = fd.say("an executable of the agent may not be executed").sure(Likely)
 		}
-		fd = addNoExec(n, fd.logged(log))
+		fd, own := addOwnNoExec(n, addNoExec(n, fd.logged(log)))
 		runnable := refused && u.Program.Value.Runnable
-		if o, ok := overrideBy(n, func(o facts.Override) bool { return keepsFromExec(n, o) }); ok && !fd.Summary.IsZero() && (log.Yes() || runnable) {
+		if o, ok := overrideBy(n, func(o facts.Override) bool { return keepsFromExec(n, o) }); ok && !fd.Summary.IsZero() && (log.Yes() || runnable || own) {
 			return withUnit(n, fd.add(": %s in %s", o.Key+"="+o.Value, o.File).saw(o.File, o.Key+"="+o.Value, "file:"+o.File)).fix(takeOut(o)...)
 		}
 		if fd.Summary.IsZero() {
@@ -60,6 +60,8 @@ var AgentExec = register(Check{
 			}
 		}
 		switch {
+		case own:
+			return withUnit(n, fd).fix(linuxStep(false, "See which setting of the service makes it so, and which file holds it; take it out there", "systemctl show {unit} -p NoExecPaths -p ExecPaths -p TemporaryFileSystem -p DropInPaths")).fix(causes.Reload...)
 		case fd.Summary.IsZero() && undecided.Status != "":
 			return undecided
 		case fd.Summary.IsZero():
@@ -299,6 +301,18 @@ func addNoExec(n *node.Node, fd Finding) Finding {
 	return fd
 }
 
+// addOwnNoExec adds a mount that the agent's unit gives the agent alone, from which nothing is
+// executed. Source: systemd.exec(5), NoExecPaths=.
+func addOwnNoExec(n *node.Node, fd Finding) (_ Finding, own bool) {
+	for _, s := range n.Facts.Agent.Sealed.Some() {
+		if s.NoExec && s.Dir == n.Layout().Data && fd.Summary.IsZero() {
+			return fd.as(Breaks).say("%s is mounted noexec for the agent's service alone: scripts and packages that the agent stores in %s cannot run", s.Mount, s.Dir).
+				saw("mounts of the agent", s.Mount+" noexec", n.Facts.Agent.Sealed.From), true
+		}
+	}
+	return fd, false
+}
+
 // passExec is the answer where nothing speaks for a fault: pass, if all that could was
 // read. An agent that runs was executed, whatever its service and SELinux say; its worker
 // was not where it is missing.
@@ -332,6 +346,12 @@ func passExec(n *node.Node, log node.Entry) Finding {
 	for _, fs := range list.Some() {
 		if programs, scripts := holdsPrograms(n, fs.Dir); (programs || scripts) && n.Facts.Host.GOOS == "linux" && fs.NoExec.Unknown() {
 			return unread("mount flags of "+fs.Dir, fs.NoExec)
+		}
+	}
+	units := n.Facts.Agent.Units
+	if sealed := n.Facts.Agent.Sealed; n.Agent.Core == node.Yes && sealed.Unknown() && sealed.Obstacle() != facts.NotAskable {
+		if _, ok := overrideBy(n, func(o facts.Override) bool { return o.Key == "NoExecPaths" && o.Value != "" }); ok || units.Unknown() && units.Obstacle() != facts.NotAskable {
+			return unread("mounts of the agent", sealed)
 		}
 	}
 	if n.Agent.Core == node.Yes {

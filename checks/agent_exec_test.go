@@ -92,6 +92,16 @@ func TestModesOfParts(t *testing.T) {
 	}
 }
 
+// ownMounts are mounts that the agent has as it runs.
+func ownMounts(list ...facts.SealedMount) func(*facts.Facts) {
+	return func(f *facts.Facts) { f.Agent.Sealed = facts.Known(list, "file:/proc/77/mountinfo") }
+}
+
+// noExecPaths is a drop-in that lets nothing be executed from a folder.
+func noExecPaths(f *facts.Facts) {
+	f.Agent.Units.Value[0].Overrides = []facts.Override{{Key: "NoExecPaths", Value: "/var/lib", File: "/etc/systemd/system/amazon-ssm-agent.service.d/50-local.conf", Single: true}}
+}
+
 func TestAgentExec(t *testing.T) {
 	t.Parallel()
 	all := func(faults ...func(*facts.Facts)) func(*facts.Facts) {
@@ -128,6 +138,11 @@ func TestAgentExec(t *testing.T) {
 		{name: "a worker that ran since", fault: all(worker, func(f *facts.Facts) { log(f, facts.SigDocRan, time.Minute, "INFO Running plugin") }), want: is(Pass, "the agent runs")},
 		{name: "a program for sessions without its mode", fault: packagingParts(func(p map[string]*facts.Seen[facts.Program]) { p["ssm-session-worker"].Value.Runnable = false }),
 			want: want{status: Warn, effect: Breaks, cause: cause, confidence: Proven, says: "/usr/bin/ssm-session-worker may not be executed, its mode has no x: sessions do not open", saw: "program /usr/bin/ssm-session-worker: not executable by its mode"}},
+		{name: "nothing is executed from the state, of the agent's own", fault: all(ownMounts(facts.SealedMount{Dir: "/var/lib/amazon/ssm", Mount: "/var/lib", NoExec: true}), noExecPaths), want: part("/var/lib is mounted noexec for the agent's service alone", "mounts of the agent: /var/lib noexec", "")},
+		{name: "the same of its log", fault: ownMounts(facts.SealedMount{Dir: "/var/log/amazon/ssm", Mount: "/var/log", NoExec: true}), want: is(Pass, "the agent runs")},
+		{name: "its own mounts, not read", fault: all(func(f *facts.Facts) {
+			f.Agent.Sealed = facts.Unknown[[]facts.SealedMount]("permission denied", "file:/proc")
+		}, noExecPaths), want: is(Unknown, "mounts of the agent")},
 		{name: "a worker that is missing", fault: func(f *facts.Facts) { log(f, facts.SigDocStart, time.Hour, "no such file or directory") }, want: is(Pass, "the agent runs")},
 		{name: "profile", want: is(Pass, "the agent runs")},
 		{name: "dhmc", kind: "dhmc", want: is(Pass, "")},

@@ -91,7 +91,7 @@ var unsealSteps = []causes.Step{
 // directory; empty: none was seen.
 func sealedAt(n *node.Node, dir string) string {
 	for _, s := range n.Facts.Agent.Sealed.Some() {
-		if s.Dir == dir {
+		if s.Dir == dir && !s.NoExec {
 			return s.Mount
 		}
 	}

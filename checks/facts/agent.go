@@ -280,10 +280,12 @@ type SystemNote struct {
 	By      string    `json:"by,omitempty"` // who refused, where it is not to be read from the text
 }
 
-// SealedMount is a read-only mount of a process.
+// SealedMount is a mount of a process that is read-only, or from which nothing is executed.
 type SealedMount struct {
 	Dir   string `json:"dir"`   // of the agent
 	Mount string `json:"mount"` // where it is mounted: above the directory, at it or below
+	// NoExec: it may be written, and nothing is executed from it.
+	NoExec bool `json:"noexec,omitempty"`
 }
 
 // Processes are the agent's processes.

@@ -35,18 +35,23 @@ func Sealed(env *gather.Env, processes facts.Seen[facts.Processes]) facts.Seen[[
 	return facts.Known(sealed(hostfile.ParseMounts(b), "/"+d.Data, "/"+d.Log, "/"+path.Dir(d.Config)), gather.FileURL(name))
 }
 
-// sealed are the read-only ones of a list of mounts that hold a directory or lie in it.
+// sealed are the mounts of a list that hold a directory or lie in it and are read-only, and
+// those that hold one and are noexec.
 func sealed(list []hostfile.Mount, dirs ...string) []facts.SealedMount {
 	out := []facts.SealedMount{}
 	for _, dir := range dirs {
 		within := slices.DeleteFunc(slices.Clone(list), func(m hostfile.Mount) bool { return !strings.HasPrefix(m.Point, dir+"/") })
-		if m, ok := hostfile.MountOf(list, dir); ok {
+		m, ok := hostfile.MountOf(list, dir)
+		if ok {
 			within = append([]hostfile.Mount{m}, within...)
 		}
 		for _, m := range within {
 			if (slices.Contains(m.Opts, "ro") || slices.Contains(m.Supers, "ro")) && len(out) < maxSealed {
 				out = append(out, facts.SealedMount{Dir: dir, Mount: gather.OneLine(m.Point, 300)})
 			}
+		}
+		if ok && slices.Contains(m.Opts, "noexec") && len(out) < maxSealed {
+			out = append(out, facts.SealedMount{Dir: dir, Mount: gather.OneLine(m.Point, 300), NoExec: true})
 		}
 	}
 	return out

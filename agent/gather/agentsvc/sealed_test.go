@@ -21,6 +21,7 @@ func TestSealed(t *testing.T) {
 			[]facts.SealedMount{{Dir: "/var/log/amazon/ssm", Mount: "/"}, {Dir: "/etc/amazon/ssm", Mount: "/"}}},
 		{"a folder", root + "31 30 259:1 /var/log /var/log ro,relatime - xfs /dev/nvme0n1p1 rw\n", []facts.SealedMount{{Dir: "/var/log/amazon/ssm", Mount: "/var/log"}}},
 		{"a folder within is hidden", root + "31 30 0:24 /systemd/inaccessible/dir /var/lib/amazon/ssm/Vault ro,nosuid,nodev,noexec - tmpfs tmpfs rw\n", []facts.SealedMount{{Dir: "/var/lib/amazon/ssm", Mount: "/var/lib/amazon/ssm/Vault"}}},
+		{"nothing is executed", root + "31 30 259:1 /var/lib /var/lib rw,noexec,relatime - xfs /dev/nvme0n1p1 rw\n", []facts.SealedMount{{Dir: "/var/lib/amazon/ssm", Mount: "/var/lib", NoExec: true}}},
 		{"elsewhere", root + "31 30 259:1 /usr /usr ro,relatime - xfs /dev/nvme0n1p1 rw\n32 30 259:1 /home /var/lib/amazon/ssm-other ro - xfs /dev/nvme0n1p1 rw\n", []facts.SealedMount{}},
 		{"of the file system", "30 1 259:1 / / rw,relatime shared:1 - xfs /dev/nvme0n1p1 ro\n31 30 0:30 / /var rw - tmpfs tmpfs rw\n", []facts.SealedMount{{Dir: "/etc/amazon/ssm", Mount: "/"}}},
 	} {
