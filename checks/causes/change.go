@@ -22,7 +22,7 @@ const (
 	ServiceStopped   Kind = "service-stopped"
 	ServiceRestarted Kind = "service-restarted"
 	ServiceEnabled   Kind = "service-enabled"
-	ProcessResumed   Kind = "process-resumed"
+	ProcessResumed   Kind = "process-resumed" // On: what held it, signal or freezer
 	UnitLoaded       Kind = "units-loaded"
 	UnitSet          Kind = "unit-set"   // On: the drop-in, To: its lines
 	UnitUnset        Kind = "unit-unset" // On: the setting that is taken out

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/pattern"
 )
 
@@ -298,7 +299,7 @@ func init() {
 			if len(args) < 2 || args[0] != "-CONT" {
 				return nil, false
 			}
-			return []Change{{ProcessResumed, "", ""}}, true
+			return []Change{{ProcessResumed, facts.HeldBySignal, ""}}, true
 		},
 		"restorecon": onOperand(LabelsSet, 0, -1),
 		"sed":        sedChanges,

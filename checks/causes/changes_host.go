@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/pattern"
 )
 
@@ -71,6 +72,8 @@ func systemctlChanges(args []string, _ string, _ []string) ([]Change, bool) {
 		return []Change{{UnitSet, "/etc/systemd/system/" + ops[len(ops)-1] + ".d/override.conf", ""}}, true
 	case k == ServiceEnabled && slices.Contains(args, "--now"):
 		return []Change{{ServiceEnabled, "", ""}, {ServiceStarted, "", ""}}, true
+	case k == ProcessResumed:
+		return []Change{{k, facts.HeldByFreezer, ""}}, true
 	case k != "":
 		return []Change{{k, "", ""}}, true
 	}

@@ -35,7 +35,9 @@ func (m *model) apply(c causes.Change) {
 	case causes.ProcessResumed:
 		for _, list := range [][]facts.Process{f.Agent.Processes.Value.Core, f.Agent.Processes.Value.Worker} {
 			for i := range list {
-				list[i].Held = ""
+				if list[i].Held == c.On {
+					list[i].Held = ""
+				}
 			}
 		}
 	case causes.ServiceEnabled:
