@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -42,6 +43,7 @@ func After(s Scenario, list []causes.Change) (Scenario, error) {
 			a.Agent.Channel = []string{e.Address[0] + ":443"}
 		}
 	}
+	a.read()
 	for _, c := range list {
 		a.apply(c)
 	}
@@ -92,8 +94,9 @@ type aftermath struct {
 	runAsOff      bool
 	session       bool // was tried
 	command       bool
-	pending       []string // lines of drop-ins that systemd has not read
-	loaded        []string // and that it has
+	pending       []string          // lines of drop-ins that systemd has not read
+	loaded        []string          // and that it has
+	inForce       map[string]string // drop-ins as systemd has read them, by packaging
 }
 
 // Hidden faults: what AWS or the kernel says of them stands in the log, and nothing else
@@ -141,6 +144,9 @@ func hiddenIn(s Scenario) map[string]bool {
 
 func (a *aftermath) apply(c causes.Change) {
 	s := &a.Scenario
+	if a.flagged(c) {
+		return
+	}
 	role := func() *Principal {
 		for _, p := range s.Principals {
 			if p.Name == c.On || c.On == "ROLE_NAME" && p.Kind == KindTask { // which the reader looks up
@@ -237,8 +243,11 @@ func (a *aftermath) apply(c causes.Change) {
 				u.Enabled = "enabled"
 			}
 		})
+	case causes.ProcessResumed:
+		a.resume(c.On)
 	case causes.UnitLoaded:
 		a.loaded, a.pending = append(a.loaded, a.pending...), nil
+		a.read()
 	case causes.UnitSet:
 		a.pending = append(a.pending, strings.Split(c.To, `\n`)...)
 	case causes.OtherService, causes.AssociationMade, causes.AgentHeld, causes.TunnelChanged, causes.NodeDeregistered, causes.SerialOpened, causes.GroupCreated:
@@ -287,10 +296,11 @@ func (a *aftermath) apply(c causes.Change) {
 			}
 		case strings.HasSuffix(c.On, "/ipc"):
 			delete(a.hidden, "bus")
-		case strings.HasSuffix(c.On, "/Vault"):
+		case strings.HasSuffix(c.On, "/Vault"), c.On != "" && strings.HasPrefix("/"+d.data+"/Vault", c.On+"/") && !s.Files[c.On].stands(): // or the folder that it is in
 			s.Agent.Hybrid, s.Agent.EC2 = false, false
 		case strings.HasSuffix(c.On, ".service.d/50-local.conf"):
 			unit(func(u *Unit) {
+				u.Started = cmp.Or(u.Started, u.DropIn)
 				if strings.Contains(u.DropIn, "User=") {
 					u.User = ""
 				}
@@ -308,6 +318,7 @@ func (a *aftermath) apply(c causes.Change) {
 		switch {
 		case strings.HasSuffix(c.On, ".service.d/50-local.conf"): // settings taken out by sed
 			unit(func(u *Unit) {
+				u.Started = cmp.Or(u.Started, u.DropIn)
 				for _, m := range reTakenOut.FindAllStringSubmatch(c.To, -1) {
 					u.DropIn = regexp.MustCompile(`(?m)^\s*`+m[1]+`\s*=.*\n?`).ReplaceAllString(u.DropIn, "")
 					if m[1] == "User" {
@@ -339,6 +350,11 @@ func (a *aftermath) apply(c causes.Change) {
 			} else if _, err := fmt.Sscanf(c.To, "%o", &f.Mode); err != nil {
 				return
 			}
+			s.Files[c.On] = f
+		}
+	case causes.FlagCleared:
+		if f, ok := s.Files[c.On]; ok {
+			f.Flag = ""
 			s.Files[c.On] = f
 		}
 	case causes.LabelsSet:
@@ -417,12 +433,21 @@ func (a *aftermath) apply(c causes.Change) {
 		if !strings.Contains(strings.ToLower(s.Host.Rules), "drop") && !strings.Contains(strings.ToLower(s.Host.Rules), "reject") {
 			return
 		}
+		if c.On == "53" {
+			s.Host.Rules = letThrough(s.Host.Rules, c.On)
+			return
+		}
+		if port := map[bool]string{true: "443", false: "80"}[c.On == "443"]; stopped(s.Host.Rules, packet{"tcp", "sport " + port, ""}, "input", "prerouting") {
+			return // it lets out what went out already
+		}
 		if c.On == "443" {
 			each(open("timeout", "refuse", "not-permitted"))
 		} else if s.IMDS.Mode == "absent" || s.IMDS.Mode == "not-permitted" || s.IMDS.Mode == "refuse" {
 			s.IMDS.Mode = "required"
 		}
 		s.Host.Rules = letThrough(s.Host.Rules, c.On)
+	case causes.AnswersLetIn:
+		s.Host.Rules = letIn(s.Host.Rules, c.To, answerOf(c.On))
 	case causes.RouteRemoved:
 		to := strings.TrimSuffix(c.On, "/32")
 		s.Net.Routes = slices.DeleteFunc(s.Net.Routes, func(r Route) bool { return strings.TrimSuffix(r.To, "/32") == to })
@@ -638,23 +663,6 @@ func editedConfig(old, edit string) string {
 	return string(b)
 }
 
-// letThrough puts a rule for root ahead of the rules of a firewall.
-func letThrough(rules, to string) string {
-	match := map[string][2]string{"443": {"-p tcp -m tcp --dport 443", "tcp dport 443"}}[to]
-	if to != "443" {
-		match = [2]string{"-d " + to + "/32", "ip daddr " + to}
-	}
-	if i := strings.Index(rules, "-A OUTPUT"); i >= 0 {
-		return rules[:i] + "-A OUTPUT " + match[0] + " -m owner --uid-owner 0 -j ACCEPT\n" + rules[i:]
-	}
-	if i := strings.Index(rules, "policy "); i >= 0 {
-		if end := strings.IndexByte(rules[i:], '\n'); end >= 0 {
-			return rules[:i+end+1] + "\t\t" + match[1] + " meta skuid 0 accept\n" + rules[i+end+1:]
-		}
-	}
-	return rules
-}
-
 func allows(p Policy, action string) bool {
 	d, err := p.parse()
 	return err == nil && iam.Evaluate(iam.Layers{Identity: []*iam.Policy{d}}, iam.Request{Action: action, Resource: "*", Complete: true}).Verdict == iam.Allow
@@ -769,7 +777,9 @@ func (a *aftermath) cannotRun() string {
 		{"limit", a.hidden["limit"]},
 		{"crash", a.hidden["crash"]},
 		{"configuration", a.Agent.Config != "" && !json.Valid([]byte(a.Agent.Config))},
-		{"state directory", user != "" || played && (folder.Mode&0o700 != 0o700 || folder.UID != 0)},
+		{"obstacle", a.obstacle() != ""},
+		{"sealed", a.setting("ProtectSystem=strict") && !a.writesTo("/"+w.dirs().data)},
+		{"state directory", user != "" || played && folder.Dir && (folder.Mode&0o700 != 0o700 || folder.UID != 0)},
 		{"bus", a.hidden["bus"]},
 		{"release", a.hidden["release"]},
 	} {
@@ -799,6 +809,8 @@ var endings = map[string]struct {
 	"crash":           {Unit{Active: "failed", Result: "core-dump", Ended: "dumped", Exit: 11}, ""},
 	"configuration":   {Unit{Active: "activating", Restarts: 9}, "ERROR Error occurred when starting amazon-ssm-agent: app config could not be loaded - invalid character '}' looking for beginning of object key string"},
 	"state directory": {Unit{Active: "failed", Exit: 1}, "WARN Failed to load instance info from vault. Failed to set permission for vault folder or its content. chown /var/lib/amazon/ssm/Vault: operation not permitted"},
+	"obstacle":        {Unit{Active: "activating", Exit: 1, Restarts: 9}, noFolder},
+	"sealed":          {Unit{Active: "activating", Exit: 1, Restarts: 9}, noFolder + "mkdir /var/lib/amazon/ssm/ipc/: read-only file system"},
 	"bus":             {Unit{Active: "activating", Restarts: 20}, "ERROR Error occurred when starting amazon-ssm-agent: failed to start message bus, failed to start health channel: failed to listen on the channel: ipc:///var/lib/amazon/ssm/ipc/health, address in use"},
 	"release":         {Unit{Active: "activating", Restarts: 5}, "ERROR [amazon-ssm-agent] Core Agent crashed with message: runtime error: invalid memory address or nil pointer dereference"},
 }
@@ -814,6 +826,9 @@ func (a *aftermath) ends(why string) {
 	ago := since
 	if e.unit.Active == "activating" {
 		ago = 30 * time.Second
+	}
+	if e.line == noFolder {
+		e.line += a.obstacle()
 	}
 	if e.line != "" {
 		a.Log = append(a.Log, at(ago+time.Second, e.line)...)
@@ -862,9 +877,11 @@ func (a *aftermath) live() error {
 		}
 		a.Agent.Environment = env
 	}
-	if name := set("UnsetEnvironment"); name != "" {
+	if names := set("UnsetEnvironment"); names != "" {
 		env := maps.Clone(a.Agent.Environment)
-		delete(env, name)
+		for name := range strings.FieldsSeq(names) {
+			delete(env, name)
+		}
 		a.Agent.Environment = env
 	}
 	if u := set("User"); u != "" {
@@ -893,9 +910,17 @@ func (a *aftermath) live() error {
 	units := map[string]Unit{}
 	for _, k := range kinds {
 		u := a.Agent.Units[k]
-		units[k] = Unit{Enabled: u.Enabled, Wanted: u.Wanted, Since: Duration(since)}
+		units[k] = Unit{Enabled: u.Enabled, Wanted: u.Wanted, Since: Duration(since), DropIn: u.DropIn}
 	}
-	a.Agent.Units, a.Agent.Starts, a.Agent.Core, a.Agent.Worker = units, nil, true, false
+	for _, l := range a.loaded { // which else the world would not show
+		if strings.HasPrefix(l, "ReadWritePaths=") {
+			for k, u := range units {
+				u.DropIn += l + "\n"
+				units[k] = u
+			}
+		}
+	}
+	a.Agent.Units, a.Agent.Starts, a.Agent.Core, a.Agent.Worker, a.Agent.Held = units, nil, true, false, ""
 	a.Agent.Age, a.Agent.Stuck, a.Agent.Channel, a.Agent.Source, a.Agent.Identity = 0, false, nil, "", ""
 	a.Host.OpenFiles = 0
 	if set("LimitNOFILE") != "" {
@@ -1022,6 +1047,9 @@ func (l *starting) metadata() string {
 	if l.proxy("http", "169.254.169.254") != "" {
 		return "failed to get identity instance id. Error: EC2MetadataError: failed to get IMDSv2 token and fallback to IMDSv1 is disabled\n\tstatus code: 403"
 	}
+	if why := l.isolated(); why != "" {
+		return token + "dial tcp 169.254.169.254:80: " + why
+	}
 	c, err := l.h.dial(context.Background(), "tcp", imdsAddr, netip.Addr{})
 	if err != nil {
 		return token + plain(err)
@@ -1049,6 +1077,9 @@ func plain(err error) string {
 // reach says why the agent cannot talk to a service; empty: it can.
 func (l *starting) reach(service string) string {
 	host := l.HostName(service)
+	if why := l.isolated(); why != "" {
+		return "dial tcp: lookup " + host + " on 10.0.0.2:53: dial udp 10.0.0.2:53: " + why
+	}
 	dual := strings.Contains(l.Agent.Config, `"UseDualStackEndpoint": true`) && atLeast(l.Agent.Version, "3.3.3270")
 	var addresses []string
 	if f, ok := l.Files["/etc/hosts"]; ok {
@@ -1134,7 +1165,8 @@ func (e Endpoint) addressOr(other string) string {
 // talk says what is wrong with TLS, clock and HTTP of an endpoint that is connected.
 func (l *starting) talk(e Endpoint) string {
 	switch {
-	case e.TLS == "untrusted":
+	case e.TLS == "untrusted", l.Agent.Environment["SSL_CERT_FILE"] != "" && l.Agent.Environment["SSL_CERT_DIR"] != "":
+		// with one of them alone Go reads the other kind where it lies in this system; none of these worlds has the authorities of AWS in a store of the service's own
 		return "tls: failed to verify certificate: x509: certificate signed by unknown authority"
 	case e.TLS == "expired":
 		return "tls: failed to verify certificate: x509: certificate has expired or is not yet valid"

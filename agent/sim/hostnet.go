@@ -177,6 +177,12 @@ func (w *world) unanswered(server, host string) *net.DNSError {
 	}
 	lost := w.lost(to)
 	switch {
+	case lost == nil && w.queriesStopped(server): // the kernel tells who sends
+		return &net.DNSError{Name: host, Server: server + ":53", Err: "write udp " + w.Address + ":40000->" + server + ":53: write: operation not permitted"}
+	case lost == nil && w.answersStopped("udp", server, "53"):
+		lost = os.ErrDeadlineExceeded
+	}
+	switch {
 	case lost == nil:
 		return nil
 	case errors.Is(lost, os.ErrDeadlineExceeded):

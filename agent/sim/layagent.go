@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/asn1"
 	"encoding/base64"
@@ -178,13 +179,15 @@ func (w *world) layAgent(t *tree) {
 		}
 		core := w.pid(kind)
 		w.process(t, core, 1, uid, u.Exec, began, w.Agent.Environment)
-		if t.mountinfo != "" { // no drop-in gives it others
-			t.file(fmt.Sprintf("proc/%d/mountinfo", core), t.mountinfo, 0o444)
+		if t.mountinfo != "" {
+			t.file(fmt.Sprintf("proc/%d/mountinfo", core), sealedMounts(t.mountinfo, cmp.Or(u.Started, u.DropIn)), 0o444)
 		}
+		w.hold(t, core)
 		if !w.Agent.Worker || u.Exec != "/"+w.installDir(kind)+"/amazon-ssm-agent" {
 			continue
 		}
 		w.process(t, core+1, core, uid, strings.TrimSuffix(u.Exec, "amazon-ssm-agent")+"ssm-agent-worker", began.Add(time.Second), w.Agent.Environment)
+		w.hold(t, core+1)
 		w.channel(t, core+1, uid)
 	}
 }

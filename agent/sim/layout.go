@@ -46,7 +46,8 @@ func (w *world) layFile(t *tree, name string, f File) {
 	case f.Link != "":
 		t.symlink(name, f.Link)
 	case f.Dir:
-		t.dir(name, mode).uid = f.UID
+		n := t.dir(name, mode)
+		n.uid, n.flag = f.UID, f.Flag
 	case f.FIFO:
 		t.put(name, &node{mode: fs.ModeNamedPipe | 0o600})
 	default:
@@ -54,7 +55,7 @@ func (w *world) layFile(t *tree, name string, f File) {
 			mode = 0o644
 		}
 		n := t.file(name, f.Content, mode)
-		n.at, n.uid = at, f.UID
+		n.at, n.uid, n.flag = at, f.UID, f.Flag
 	}
 }
 

@@ -39,7 +39,7 @@ var loneFaults = append([]fault{
 	{"firewall-jump-for-others", "network-no-egress", "critical", "profile", firewall("-A OUTPUT -d 203.0.113.0/24 -j BLOCK\n-A BLOCK -j DROP"), nil},
 	{"firewall-range", "host-firewall-egress", "critical", "profile", firewall("-A OUTPUT -d 52.0.0.0/8 -o eth+ -p tcp -m tcp --dport 443 -j DROP"), nil},
 	{"firewall-second-jump", "host-firewall-egress", "critical", "profile", firewall("-A OUTPUT -d 203.0.113.0/24 -j BLOCK\n-A OUTPUT -o eth0 -j BLOCK\n-A BLOCK -j DROP"), nil},
-}, hostsFaults...)
+}, append(hostsFaults, obstacleFaults...)...)
 
 // firewall is a host whose packets for the endpoints are lost, with a rule that
 // may or may not be the reason.

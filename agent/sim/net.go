@@ -222,6 +222,9 @@ func (h *Host) dial(ctx context.Context, network, address string, local netip.Ad
 		}
 		f.tcp = ""
 	}
+	if f.tcp != "not-permitted" && w.answersStopped("tcp", ap.Addr().String(), strconv.Itoa(int(ap.Port()))) {
+		return fail(os.ErrDeadlineExceeded)
+	}
 	switch f.tcp {
 	case "":
 	case "refuse":

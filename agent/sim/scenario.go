@@ -149,6 +149,8 @@ type Agent struct {
 	// Running: the processes. Core without worker waits for credentials.
 	Core   bool `json:"core,omitempty"`
 	Worker bool `json:"worker,omitempty"`
+	// Held is what keeps the processes from running on: signal, freezer.
+	Held string `json:"held,omitempty"`
 	// Starts of the core, before now; empty: one, when the unit began.
 	Starts []Duration `json:"starts,omitempty"`
 
@@ -199,6 +201,8 @@ type Unit struct {
 	Restart string `json:"restart,omitempty"` // always when empty
 	// DropIn is the text of a drop-in besides that of the environment.
 	DropIn string `json:"drop_in,omitempty"`
+	// Started is the drop-in with which its process was started, where it is changed since.
+	Started string `json:"started,omitempty"`
 	// Wanted are other units that start it.
 	Wanted string `json:"wanted,omitempty"`
 }
@@ -341,6 +345,8 @@ type File struct {
 	FIFO    bool     `json:"fifo,omitempty"`
 	Age     Duration `json:"age,omitempty"` // of its content
 	UID     int      `json:"uid,omitempty"`
+	// Flag is that of facts which keeps everybody from changing it; a folder takes no new files.
+	Flag string `json:"flag,omitempty"`
 }
 
 // clone is a copy that shares nothing.

@@ -23,6 +23,7 @@ type node struct {
 	kids map[string]*node
 	at   time.Time
 	uid  int
+	flag string
 }
 
 // tree is a file system in memory; names are relative to its root. It is not
@@ -171,6 +172,15 @@ func (v view) Open(name string) (fs.File, error) {
 		return nil, v.fail("open", name, fs.ErrPermission)
 	}
 	return &openFile{Reader: bytes.NewReader(n.data), n: n}, nil
+}
+
+// Flag is what gather.FlagOf asks for.
+func (v view) Flag(name string) string {
+	n, err := v.find("statx", name, true)
+	if err != nil {
+		return ""
+	}
+	return n.flag
 }
 
 // Stat follows links.
