@@ -117,7 +117,7 @@ visudo -c`),
 		trySession, verify)
 	SessionKeyDisabled = steps(
 		operator("Enable the key", enableKey),
-		or(operator)("Or name another key, or none, in the preferences", preferences.Command),
+		or(operator)("Or let sessions do without it (kmsKeyId of the preferences becomes empty); they stay encrypted by TLS", setPreference("kmsKeyId", `""`)),
 		trySession, verify)
 	SessionKeyPending = steps(
 		operator("The key waits for its deletion: take that back, and enable it", "aws kms cancel-key-deletion --region {region} --key-id {key}\n"+enableKey),
@@ -131,13 +131,12 @@ visudo -c`),
 		or(operator)("Or name another key, or none, in the preferences", preferences.Command),
 		trySession, verify)
 	SessionLogsEncryption = steps(
-		operator("Session logs must be encrypted by the preferences, and where they go is not: encrypt the log group", "aws logs associate-kms-key --region {region} --log-group-name {loggroup} --kms-key-id KEY_ARN"),
-		or(operator)("Or encrypt the bucket", encryptBucket),
-		or(operator)("Or do not require it: cloudWatchEncryptionEnabled and s3EncryptionEnabled in the preferences", preferences.Command),
+		operator("Session logs must be encrypted by the preferences: encrypt the log group that they go to", "aws logs associate-kms-key --region {region} --log-group-name {loggroup} --kms-key-id KEY_ARN"),
+		or(operator)("Or do not require it, in the preferences", setPreference("cloudWatchEncryptionEnabled", "false")),
 		trySession, verify)
 	SessionBucketEncryption = steps(
 		operator("Session logs must be encrypted by the preferences: encrypt the bucket that they go to", encryptBucket),
-		or(operator)("Or do not require it: s3EncryptionEnabled in the preferences", preferences.Command),
+		or(operator)("Or do not require it, in the preferences", setPreference("s3EncryptionEnabled", "false")),
 		trySession, verify)
 	SessionLogGroup = steps(
 		preferences,
