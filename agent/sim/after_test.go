@@ -277,7 +277,6 @@ func (a *aftermath) apply(c causes.Change) {
 		for _, f := range []string{"unknown to the service", "drifted", "activation", "region"} {
 			delete(a.hidden, f)
 		}
-	case causes.SimilarityLowered: // the fingerprint was replaced already
 	case causes.ProfileRelaxed:
 		delete(a.hidden, "apparmor")
 		a.past("apparmor")

@@ -32,7 +32,6 @@ const (
 	RegistrationMade    Kind = "registration-made"
 	ActivationCreated   Kind = "activation-created"
 	NodeDeregistered    Kind = "node-deregistered"
-	SimilarityLowered   Kind = "similarity-lowered" // To: percent
 
 	FileMoved      Kind = "file-moved-away"          // On: path
 	FileRemoved    Kind = "file-removed"             // On: path
@@ -125,7 +124,7 @@ var says = map[Kind]string{
 	PackageInstalled: "the package %[1]s is installed", KeyImported: "the key that signs the agent's packages is imported",
 	ServiceStarted: "the agent is started", ServiceStopped: "the agent is stopped", ServiceRestarted: "the agent is restarted, which interrupts commands and sessions", ServiceEnabled: "the agent starts at boot", ProcessResumed: "the agent runs on",
 	UnitLoaded: "systemd reads its units again", UnitSet: "the agent's service gets settings in %[1]s", UnitUnset: "the agent's service loses the setting %[1]s", OtherService: "the service %[1]s is changed",
-	RegistrationCleared: "the hybrid registration is removed from this host", RegistrationMade: "this host is registered as a hybrid node", ActivationCreated: "a hybrid activation is created", NodeDeregistered: "the node %[1]s is deregistered", SimilarityLowered: "the fingerprint may differ more: %[2]s percent must match",
+	RegistrationCleared: "the hybrid registration is removed from this host", RegistrationMade: "this host is registered as a hybrid node", ActivationCreated: "a hybrid activation is created", NodeDeregistered: "the node %[1]s is deregistered",
 	FileMoved: "%[1]s is moved away", FileRemoved: "%[1]s is removed", FileWritten: "%[1]s is written", FileEdited: "%[1]s is edited", OwnerSet: "%[1]s belongs to %[2]s", ModeSet: "%[1]s gets the mode %[2]s", RightsGranted: "rights to %[1]s are granted", FlagCleared: "%[1]s may be changed again", LabelsSet: "SELinux labels are set back", ProfileRelaxed: "AppArmor only notes what %[1]s does against its profile", Mounted: "%[1]s is mounted %[2]s",
 	SpaceFreed: "disk space is freed", InodesFreed: "inodes are freed", VolumeGrown: "the volume grows", MemoryAdded: "memory is added", LimitSet: "the limit %[1]s becomes %[2]s", UserCreated: "the user %[1]s is created", ShutDown: "Windows is generalized and shut down",
 	HostsLine: "%[1]s is removed from the hosts file", ResolverSet: "this host asks the resolver %[2]s", CAAdded: "this host trusts the certificates of %[1]s", TrustUpdated: "the trust store is updated", ClockSet: "the clock is set, and kept right",

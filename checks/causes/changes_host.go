@@ -88,8 +88,6 @@ func agentChanges(args []string, _ string, _ []string) ([]Change, bool) {
 		return []Change{{RegistrationCleared, "", ""}}, true
 	case slices.Contains(args, "-register"):
 		return []Change{{RegistrationMade, "", option(args, "-region")}}, true
-	case slices.Contains(args, "-similarityThreshold"):
-		return []Change{{SimilarityLowered, "", option(args, "-similarityThreshold")}}, true
 	case slices.Contains(args, "-version"):
 		return nil, true
 	}
