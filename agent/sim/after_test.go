@@ -105,7 +105,7 @@ var hiddenFaults = []struct{ name, says string }{
 	{"unknown to the service", "InvalidInstanceId"}, {"drifted", "configuration has changed more"}, {"drifted", "MachineFingerprintDoesNotMatch"},
 	{"role", "Unable to assume role"}, {"activation", "ActivationExpired"}, {"region", "Registration failed due to error registering the instance with AWS SSM. RequestError"},
 	{"bus", "address in use"}, {"release", "Core Agent crashed"}, {"service", "500 Internal Server Error"}, {"reboot", "requested reboot"},
-	{"key", "kms:Decrypt"}, {"session key", "Fetching data key failed"}, {"document worker", "error: fork/exec /usr/bin/ssm-document-worker: no such file"},
+	{"key", "kms:Decrypt"}, {"session key", "Fetching data key failed"}, {"log group", "on the selected CloudWatch Logs log group"}, {"bucket", "on the selected Amazon S3 bucket"}, {"document worker", "error: fork/exec /usr/bin/ssm-document-worker: no such file"},
 }
 
 func hiddenIn(s Scenario) map[string]bool {
@@ -599,7 +599,14 @@ func (a *aftermath) apply(c causes.Change) {
 		}
 	case causes.KeyEnabled:
 		delete(a.hidden, "session key")
+	case causes.LogsEncrypted:
+		delete(a.hidden, "log group")
+	case causes.BucketEncrypted:
+		delete(a.hidden, "bucket")
 	case causes.PreferenceSet:
+		if of := map[string]string{"cloudWatchEncryptionEnabled": "log group", "s3EncryptionEnabled": "bucket"}[c.On]; c.To == "false" {
+			delete(a.hidden, of)
+		}
 		if c.On == "kmsKeyId" {
 			delete(a.hidden, "session key")
 		}
@@ -1432,6 +1439,8 @@ func (a *aftermath) work() {
 			a.Log = append(a.Log, at(30*time.Second, last("RunAs user"))...)
 		case a.hidden["key"], a.hidden["session key"]:
 			a.Log = append(a.Log, at(30*time.Second, last("data key"))...)
+		case a.hidden["log group"], a.hidden["bucket"]:
+			a.Log = append(a.Log, at(30*time.Second, last("encryption is not set up"))...)
 		default:
 			a.Log = append(a.Log, at(30*time.Second, "INFO [ssm-session-worker] [ana-0a1b2c3d] [DataBackend] [pluginName=Standard_Stream] Plugin Standard_Stream started")...)
 			if says := last("transcript"); a.Host.NoScript {

@@ -54,6 +54,9 @@ func inputChain(rule string) string {
 	return "table inet f {\n\tchain in {\n\t\ttype filter hook input priority 0; policy accept;\n\t\t" + rule + "\n\t}\n}\n"
 }
 
+// sessionError is how the worker of a session begins an entry.
+const sessionError = "ERROR [ssm-session-worker] [ana-0a1b2c3d] [DataBackend] [pluginName=Standard_Stream] "
+
 const (
 	noFolder  = "stat /var/lib/amazon/ssm/ipc/: not a directory"
 	lostQuery = "dial tcp: lookup ssm.{region}.{domain} on 10.0.0.2:53: read udp 10.0.12.34:40000->10.0.0.2:53: i/o timeout"
@@ -88,6 +91,16 @@ var obstacleFaults = []fault{
 
 	{"held-by-signal", "agent-service-stopped", "critical", "profile", held40(facts.HeldBySignal), nil},
 	{"held-by-freezer", "agent-service-stopped", "critical", "hybrid", held40(facts.HeldByFreezer), nil},
+
+	{"key-disabled", "session-failing", "warning", "hybrid", func(s *sim.Scenario) {
+		stays(s, sessionError+"Encountered error while initiating handshake. Fetching data key failed: Unable to retrieve data key, Error when decrypting data key DisabledException: arn:{partition}:kms:{region}:{account}:key/0a1b2c3d is disabled.")
+	}, nil},
+	{"log-group-unencrypted", "session-failing", "warning", "profile", func(s *sim.Scenario) {
+		stays(s, sessionError+"Validation failed, err: We couldn't start the session because encryption is not set up on the selected CloudWatch Logs log group. Either encrypt the log group or choose an option to enable logging without encryption.")
+	}, nil},
+	{"bucket-unencrypted", "session-failing", "warning", "profile", func(s *sim.Scenario) {
+		stays(s, sessionError+"Validation failed, err: We couldn't start the session because encryption is not set up on the selected Amazon S3 bucket. Either encrypt the bucket or choose an option to enable logging without encryption.")
+	}, nil},
 
 	{"answers-dropped", "host-firewall-egress", "critical", "profile", filtered("iptables", table("filter", ":INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -p tcp -m tcp --sport 443 -j DROP\n"), timeout), nil},
 	{"answers-dropped-early", "host-firewall-egress", "critical", "profile", filtered("iptables", table("raw", ":PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -m tcp --sport 443 -j DROP\n"), timeout), nil},

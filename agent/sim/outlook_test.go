@@ -171,7 +171,8 @@ func TestPlanKeepsItsPromises(t *testing.T) {
 			t.Errorf("of %d ways that lead to a managed node only %d are promised", promised+silent, promised)
 		}
 	})
-	for _, f := range some(faults()) {
+	all := append(faults(), loneFaults...)
+	for _, f := range some(all) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			s := bases[f.base]()
@@ -196,7 +197,7 @@ func TestPlanKeepsItsPromises(t *testing.T) {
 		})
 	}
 	for _, f := range some(repairables(t)) {
-		if slices.ContainsFunc(faults(), func(x fault) bool { return x.name == f.name }) {
+		if slices.ContainsFunc(all, func(x fault) bool { return x.name == f.name }) {
 			continue // above
 		}
 		t.Run(f.name, func(t *testing.T) {
