@@ -26,6 +26,8 @@ func TestShown(t *testing.T) {
 		"Signature expired: 20261126T222145Z is now earlier than 20261126T223345Z (20261126T223845Z - 5 min.)":                                                                   "",
 		"RequestId: eefbffae-424b-95eb-57c8-e1439ca34632 Error: status code: 400":                                                                                                "",
 		"the instance management role is not configured for account: 111122223333":                                                                                               "",
+		"error details - SubscriptionRequiredException: You are not subscribed to this service status code: 400":                                                                 "",
+		"PendingVerification: Your account is currently being verified":                                                                                                          "",
 		"RunAs user jane.doe does not exist":                                                                                                                                     "",
 		`Encoded authorization failure message: 4GIOHlTkIaWHQD0Q0m6XSnuMMCm-abcdefghijkl0123456789ABCDEFGHIJ`:                                                                    "",
 		"failed to listen on the channel: ipc:///var/lib/amazon/ssm/ipc/health, address in use":                                                                                  "",
@@ -76,6 +78,13 @@ func TestSecretsAreNotShown(t *testing.T) {
 		if got := Shown(line); strings.Contains(strings.ToLower(got), "access") || strings.Contains(got, "token") || strings.Contains(got, "Welcome") {
 			if got != "Password = access denied" { // words of ours
 				t.Errorf("%s: %s", line, got)
+			}
+		}
+	}
+	for _, word := range []string{"subscription", "subscribed", "recognized", "your", "being", "records", "YourRecords"} { // in the place of a secret a word is one
+		for _, form := range []string{"password=%", "password: %", "--password %", `{"secret":"%"}`, "api_key=%", "https://%@proxy.corp:3128", "https://user:%@proxy.corp"} {
+			if got := Shown(strings.ReplaceAll(form, "%", word)); strings.Contains(got, word) {
+				t.Errorf("%s: %s", form, got)
 			}
 		}
 	}
