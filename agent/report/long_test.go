@@ -51,7 +51,7 @@ func TestEachWordIsSaid(t *testing.T) {
 		t.Error(note)
 	}
 	note = blankNote(&Report{}, []Step{{Command: text.Plain("aws iam get-role --role-name ROLE_NAME")}})
-	if !strings.Contains(note, "INSTANCE_ID: the instance") { // which the command for the role takes
+	if !strings.Contains(note, "INSTANCE_ID: one of the instances") { // which the command for the role takes
 		t.Error(note)
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 // powerShellTexts are all commands for Windows that are printed, by what they are: those
 // of remedies as they are and as they are broken into lines, with nothing and with much
-// known of the host; scripts; and examples of the documentation.
+// known of the host; look-ups; scripts; and examples of the documentation.
 func powerShellTexts(t *testing.T) map[string]string {
 	t.Helper()
 	texts := map[string]string{}
@@ -39,6 +39,11 @@ func powerShellTexts(t *testing.T) map[string]string {
 				texts[c.ID+", "+name+": "+f.Command.String()] = f.Command.String()
 				texts[c.ID+", "+name+", broken: "+f.Command.String()] = strings.Join(broken.command(Step{Command: f.Command, Where: f.Where}), "\n")
 			}
+		}
+	}
+	for key, command := range lookUps(func(command string) bool { return true }) {
+		if strings.HasPrefix(key, "windows ") {
+			texts["look-up of "+key] = command
 		}
 	}
 	block := regexp.MustCompile("(?s)```powershell\n(.*?)\n```")

@@ -47,6 +47,8 @@ type Cloud struct {
 	Throttled int
 	// Refused are operations that the caller may not use ("iam:GetRole").
 	Refused []string
+	// Played are answers of operations that are not played here, by their names.
+	Played map[string]func(Object) Object
 
 	mu      sync.Mutex
 	journal []string
@@ -153,6 +155,9 @@ var handlers = map[string]handler{
 	"ec2:DescribeNetworkAcls":             {"NetworkAcls", "NextToken", "MaxResults", 5, 1000, 1000, (*Cloud).networkACLs},
 	"ec2:DescribeVpcs":                    {"Vpcs", "NextToken", "MaxResults", 5, 1000, 1000, (*Cloud).vpcs},
 	"iam:GetInstanceProfile":              {operation: (*Cloud).instanceProfile},
+	"iam:ListRoles":                       {"Roles", "Marker", "MaxItems", 1, 1000, 100, (*Cloud).roles},
+	"iam:ListEntitiesForPolicy":           {"PolicyRoles", "Marker", "MaxItems", 1, 1000, 100, (*Cloud).entities},
+	"iam:ListInstanceProfilesForRole":     {"InstanceProfiles", "Marker", "MaxItems", 1, 1000, 100, (*Cloud).profilesOf},
 	"iam:GetRole":                         {operation: (*Cloud).role},
 	"iam:GetPolicy":                       {operation: (*Cloud).policy},
 	"iam:GetPolicyVersion":                {operation: (*Cloud).policyVersion},
@@ -171,6 +176,9 @@ var handlers = map[string]handler{
 func (c *Cloud) Do(service, operation string, in Object) (Object, *Error) {
 	name := service + ":" + operation
 	h, ok := handlers[name]
+	if play := c.Played[name]; play != nil {
+		h, ok = handler{operation: func(_ *Cloud, in Object) (Object, *Error) { return play(in), nil }}, true
+	}
 	if !ok {
 		return nil, &Error{map[string]string{"ec2": "InvalidAction", "iam": "InvalidAction", "sts": "InvalidAction"}[service], "the operation " + operation + " is not played", 400}
 	}

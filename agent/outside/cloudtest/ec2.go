@@ -40,6 +40,11 @@ func (c *Cloud) instances(in Object) (Object, *Error) {
 	if e != nil {
 		return nil, e
 	}
+	if ids, ok := in["InstanceIds"].([]any); ok {
+		for _, id := range ids {
+			f["instance-id"] = append(f["instance-id"], text(id))
+		}
+	}
 	reservations := []any{}
 next:
 	for n, i := range c.Instances {

@@ -45,6 +45,39 @@ func (c *Cloud) role(in Object) (Object, *Error) {
 	return Object{"Role": out}, nil
 }
 
+func (c *Cloud) roles(Object) (Object, *Error) {
+	out := []any{}
+	for _, name := range slices.Sorted(maps.Keys(c.Roles)) {
+		out = append(out, c.roleObject(name))
+	}
+	return Object{"Roles": out}, nil
+}
+
+func (c *Cloud) entities(in Object) (Object, *Error) {
+	out := []any{}
+	for _, name := range slices.Sorted(maps.Keys(c.Roles)) {
+		if slices.Contains(c.Roles[name].Attached, text(in["PolicyArn"])) {
+			out = append(out, Object{"RoleName": name, "RoleId": "AROAIOSFODNN7EXAMPLE"})
+		}
+	}
+	return Object{"PolicyRoles": out, "PolicyGroups": []any{}, "PolicyUsers": []any{}}, nil
+}
+
+func (c *Cloud) profilesOf(in Object) (Object, *Error) {
+	name := text(in["RoleName"])
+	if _, ok := c.Roles[name]; !ok {
+		return nil, noSuch("The role with name", name)
+	}
+	out := []any{}
+	for _, profile := range slices.Sorted(maps.Keys(c.Profiles)) {
+		if slices.Contains(c.Profiles[profile], name) {
+			x, _ := c.instanceProfile(Object{"InstanceProfileName": profile})
+			out = append(out, x["InstanceProfile"])
+		}
+	}
+	return Object{"InstanceProfiles": out}, nil
+}
+
 func lastPart(s string) string { return s[strings.LastIndexByte(s, '/')+1:] }
 
 func (c *Cloud) attachedPolicies(in Object) (Object, *Error) {

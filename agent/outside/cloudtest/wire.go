@@ -60,7 +60,7 @@ var reModel = regexp.MustCompile(`Loading JSON file: (\S+[/\\]service-2\.json(?:
 // LoadModels reads the models of an AWS CLI, wherever its installation keeps them.
 func LoadModels(ctx context.Context, program string) (Models, error) {
 	out := Models{}
-	for service, operation := range map[string]string{"ec2": "describe-vpcs", "iam": "list-roles", "ssm": "list-documents", "sts": "get-caller-identity", "organizations": "list-roots"} {
+	for service, operation := range map[string]string{"ec2": "describe-vpcs", "iam": "list-roles", "ssm": "list-documents", "sts": "get-caller-identity", "organizations": "list-roots", "ecs": "list-clusters", "kms": "list-keys"} {
 		c := exec.CommandContext(ctx, program, service, operation, "--generate-cli-skeleton", "--debug", "--region", "eu-central-1")
 		c.Env = environment()
 		said, err := c.CombinedOutput()
