@@ -174,13 +174,29 @@ func urlOf(scheme, name string, port int) string {
 	return fmt.Sprintf("%s://%s:%d", scheme, name, port)
 }
 
-// allowSteps are for a proxy whose rules do not let an endpoint through: the names that this
-// agent needs are for its administrator.
+// refusedNames are those of the endpoints that this node needs to which the proxy does not
+// connect; all of them, where that was not asked of each.
+func refusedNames(n *node.Node) []string {
+	var all, refused []string
+	for _, e := range n.Endpoints.Core {
+		all = append(all, e.Host)
+		if e.Proxy.Used && e.Proxy.Outcome != facts.OK {
+			refused = append(refused, e.Host)
+		}
+	}
+	if len(refused) == 0 {
+		return all
+	}
+	return refused
+}
+
+// allowSteps are for a proxy whose rules do not let an endpoint through: the names that it
+// refuses are for its administrator.
 func allowSteps(n *node.Node) []causes.Step {
 	names := ""
-	for _, e := range n.Endpoints.Core {
-		if causes.Safe(e.Host) {
-			names += " " + e.Host
+	for _, host := range refusedNames(n) {
+		if causes.Safe(host) {
+			names += " " + host
 		}
 	}
 	fix := slices.Clone(causes.AskForConnect)
@@ -202,26 +218,27 @@ func orAllow(n *node.Node) causes.Step {
 	return ask
 }
 
-// refuses is the finding of a proxy that lets no endpoint through. Where this host reaches all
-// of them without it, as by VPC endpoints, the agent does not need it for them; what Windows
-// itself sets has exceptions of its own.
+// refuses is the finding of a proxy that does not let the agent through. Where this host
+// reaches what is refused without it, as by VPC endpoints, the agent does not need it for
+// that; what Windows itself sets has exceptions of its own.
 func refuses(n *node.Node, fd Finding, steps []causes.Step) Finding {
-	fd, direct := sawDirect(n, fd)
+	names := refusedNames(n)
+	fd, direct := sawDirect(n, fd, names)
 	p, known := n.Facts.Agent.ServiceProxy.Get()
 	if direct != node.Yes || !known || p.By != "" && p.By != facts.ByService {
 		return fd.fix(steps...)
 	}
-	var names []string
-	for _, d := range n.Facts.Network.Direct.Value {
-		names = append(names, d.Host)
+	reaches := "the endpoints"
+	if len(names) < len(n.Endpoints.Core) {
+		reaches = strings.Join(names, ", ")
 	}
-	return fd.add("; this host reaches the endpoints without it").with("beside", strings.Join(names, ",")).
+	return fd.add("; this host reaches %s without it", reaches).with("beside", strings.Join(names, ",")).
 		fix(append(slices.Clone(causes.PastProxy), orAllow(n))...).fix(causes.Reload...)
 }
 
 // otherProxy is the remedy of a proxy that cannot be reached, where the one of users can.
 func otherProxy(n *node.Node, fd Finding) Finding {
-	fd, direct := sawDirect(n, fd)
+	fd, direct := sawDirect(n, fd, nil)
 	switch {
 	case direct == node.Yes && n.Facts.Host.GOOS == "linux" && n.Facts.Agent.Manager.Value == "systemd":
 		return fd.add("; the endpoints can be reached without it").fix(causes.WithoutProxy(n.Facts.Agent.ProxyFiles.Some())...).fix(causes.Reload...)
@@ -236,19 +253,26 @@ func otherProxy(n *node.Node, fd Finding) Finding {
 		fix(causes.Get("proxy-not-applied-to-agent").Fix...)
 }
 
-// sawDirect shows how the endpoints that the node needs fare without the proxy, and says
-// whether all can be reached.
-func sawDirect(n *node.Node, fd Finding) (Finding, node.Answer) {
+// sawDirect shows how endpoints that the node needs fare without the proxy, all or those of
+// these names, and says whether each of them can be reached.
+func sawDirect(n *node.Node, fd Finding, names []string) (Finding, node.Answer) {
 	direct, ok := n.Facts.Network.Direct.Get()
 	if !ok || len(direct) == 0 {
 		return fd, node.Unknown
 	}
-	all := node.Yes
+	all, tried := node.Yes, 0
 	for _, d := range direct {
+		if names != nil && !slices.Contains(names, d.Host) {
+			continue
+		}
+		tried++
 		fd = fd.saw(d.Host+" without the proxy", d.Outcome.With(d.Error), n.Facts.Network.Direct.From)
 		if d.Outcome != facts.OK {
 			all = node.No
 		}
+	}
+	if tried < len(names) {
+		return fd, node.Unknown
 	}
 	return fd, all
 }
@@ -279,13 +303,6 @@ func blameTunnel(n *node.Node) (Finding, bool) {
 				return by, true
 			}
 			fd = blocks(cause, sure, "the agent's proxy does not connect to %s: %s", e.Host, seen).with("endpoint", e.Host)
-			switch {
-			case cause != "proxy-refuses":
-			case e.Proxy.Status == 407:
-				fd = fd.fix(loginSteps(n)...)
-			default:
-				fd = fd.fix(allowSteps(n)...)
-			}
 			if p, ok := n.Facts.Agent.ServiceProxy.Get(); ok {
 				fd = fd.saw("proxy of the service", p.HTTPS, p.From).with("proxy", p.HTTPS)
 			}
@@ -294,6 +311,13 @@ func blameTunnel(n *node.Node) (Finding, bool) {
 	}
 	if first == nil {
 		return fd, false
+	}
+	if fd.Cause == "proxy-refuses" {
+		steps := allowSteps(n)
+		if first.Proxy.Status == 407 {
+			steps = loginSteps(n)
+		}
+		fd = refuses(n, fd, steps)
 	}
 	if other := n.Endpoints.Of("ec2messages"); other != nil && other.Connected() {
 		fd = stopsAt(n, *first, fd)

@@ -142,27 +142,43 @@ func directly(list ...facts.Outcome) func(*facts.Facts) {
 	}
 }
 
-// TestPastProxySteps: a proxy that refuses what the host reaches without it is left out for
-// these names; where one of them is not reached, nothing but the proxy is named.
+// TestPastProxySteps: what a proxy refuses and the host reaches without it is taken from the
+// proxy, and nothing else; where one of that is not reached, nothing but the proxy is named,
+// with the names that it refuses.
 func TestPastProxySteps(t *testing.T) {
 	t.Parallel()
+	const ssm, channel = "ssm.eu-central-1.amazonaws.com", "ssmmessages.eu-central-1.amazonaws.com"
+	forbids := func(service string) func(*facts.Facts) {
+		return netProxied(facts.Connect{Outcome: facts.Forbidden, Status: 403}, service)
+	}
+	channelOnly := func(o facts.Outcome) func(*facts.Facts) {
+		return func(f *facts.Facts) {
+			f.Network.Direct = facts.Known([]facts.DirectProbe{{Host: channel, Outcome: o}}, "connect")
+		}
+	}
 	for _, tt := range []struct {
 		name   string
-		direct []facts.Outcome
-		past   bool
+		fault  func(*facts.Facts)
+		beside string // names that pass the proxy by
+		ask    string // and those that its administrator is told
 	}{
-		{"all are reached", []facts.Outcome{facts.OK, facts.OK}, true},
-		{"one is not", []facts.Outcome{facts.OK, facts.Timeout}, false},
-		{"none was tried", nil, false},
+		{"all are reached", netAll(proxyEnds(facts.Forbidden, 403, ""), directly(facts.OK, facts.OK)), ssm + "," + channel, ssm + " " + channel},
+		{"one is not", netAll(proxyEnds(facts.Forbidden, 403, ""), directly(facts.OK, facts.Timeout)), "", ssm + " " + channel},
+		{"none was tried", netAll(proxyEnds(facts.Forbidden, 403, ""), directly()), "", ssm + " " + channel},
+		{"the channel alone is refused, and reached", netAll(proxyEnds(facts.OK, 200, ""), forbids("ssmmessages"), channelOnly(facts.OK)), channel, channel},
+		{"the channel alone is refused, and not reached", netAll(proxyEnds(facts.OK, 200, ""), forbids("ssmmessages"), channelOnly(facts.Timeout)), "", channel},
+		{"the channel alone is refused, and was not tried", netAll(proxyEnds(facts.OK, 200, ""), forbids("ssmmessages")), "", channel},
+		{"ssm alone is refused, and reached", netAll(proxyEnds(facts.Forbidden, 403, ""), netProxied(facts.Connect{Outcome: facts.OK, Status: 200}, "ssmmessages"), directly(facts.OK, facts.Timeout)), ssm, ssm},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			f := factstest.Healthy(t, "profile")
-			netAll(proxyEnds(facts.Forbidden, 403, ""), directly(tt.direct...))(f)
+			tt.fault(f)
 			fd := Proxy.Judge(node.Of(f))
 			past := slices.ContainsFunc(fd.Fix, func(s causes.Step) bool { return strings.Contains(s.Command, "no_proxy={noproxy},{beside}") })
-			if fd.Cause != "proxy-refuses" || past != tt.past || tt.past != (fd.Values["beside"] == "ssm.eu-central-1.amazonaws.com,ssmmessages.eu-central-1.amazonaws.com") {
-				t.Errorf("%s, past the proxy %v, beside %q", fd.Cause, past, fd.Values["beside"])
+			asks := slices.ContainsFunc(fd.Fix, func(s causes.Step) bool { return s.Command == "echo "+tt.ask })
+			if fd.Cause != "proxy-refuses" || past != (tt.beside != "") || fd.Values["beside"] != tt.beside || !asks {
+				t.Errorf("%s, past the proxy %v, beside %q, steps %+v", fd.Cause, past, fd.Values["beside"], fd.Fix)
 			}
 		})
 	}

@@ -58,6 +58,15 @@ var networkFaults = []fault{
 		s.Endpoints = all(sim.Endpoint{Private: true})
 		broken(s, "Forbidden")
 	}, nil},
+	{"proxy-forbids-channel-that-vpc-has", "proxy-refuses", "critical", "profile", func(s *sim.Scenario) {
+		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Forbids: []string{"ssmmessages", "ec2messages"}})
+		s.Endpoints["ssmmessages"] = sim.Endpoint{Private: true}
+	}, nil},
+	{"proxy-forbids-ssm-that-vpc-has", "proxy-refuses", "critical", "profile", func(s *sim.Scenario) {
+		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Forbids: []string{"ssm"}})
+		s.Endpoints["ssm"] = sim.Endpoint{Private: true}
+		broken(s, "Forbidden")
+	}, nil},
 	{"proxy-forbids-channel", "proxy-refuses", "critical", "profile", func(s *sim.Scenario) {
 		throughProxy(s, "http://proxy.corp.example:3128", sim.Proxy{Address: "10.0.4.8", Forbids: []string{"ssmmessages", "ec2messages"}})
 	}, nil},

@@ -15,7 +15,7 @@ type Network struct {
 	// or that of users.
 	ShellProxy Seen[ProxyProbe] `json:"shell_proxy"`
 	// Direct is how the endpoints that the node needs fare without the proxy of the service:
-	// asked only where that does not connect.
+	// asked only where that does not connect, and of those to which it does not.
 	Direct Seen[[]DirectProbe] `json:"direct"`
 	// Skew is server time minus host time in seconds, from the Date header of an AWS answer.
 	Skew Seen[float64] `json:"clock_skew_seconds"`

@@ -39,6 +39,23 @@ func (p *Prober) proxiesAndDirect(ctx context.Context, n *facts.Network, core st
 	n.Direct = facts.Known(want(), "connect")
 }
 
+// pastProxy tries those endpoints without the proxy to which it does not connect, where it
+// does to others.
+func (p *Prober) pastProxy(ctx context.Context, n *facts.Network) {
+	if n.Proxy.Value.Outcome != facts.OK {
+		return // all were tried
+	}
+	var hosts []string
+	for _, e := range n.Endpoints.Value {
+		if e.Need == facts.NeedCore && e.Proxy.Used && e.Proxy.Outcome != facts.OK {
+			hosts = append(hosts, e.Host)
+		}
+	}
+	if len(hosts) > 0 {
+		n.Direct = facts.Known(p.direct(ctx, hosts), "connect")
+	}
+}
+
 // direct tries endpoints without a proxy, all at once.
 func (p *Prober) direct(ctx context.Context, hosts []string) []facts.DirectProbe {
 	ctx, cancel := p.run.Patience(ctx, directFor)

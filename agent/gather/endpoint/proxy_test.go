@@ -143,17 +143,22 @@ func TestProxy(t *testing.T) {
 }
 
 // TestDirect: the endpoints are tried without the proxy of the service only where that does
-// not connect, at once, and in no more time than a dead proxy takes.
+// not connect to them, at once, and in no more time than a dead proxy takes.
 func TestDirect(t *testing.T) {
 	t.Parallel()
 	ca := gathertest.NewAuthority(t, "Test Root")
 	for _, c := range []struct {
 		name string
 		do   func(n *gathertest.Network)
-		want []facts.Outcome // of ssm and ssmmessages; none: not tried
+		want []facts.Outcome // of ssm and ssmmessages, or of that alone; none: not tried
 		took time.Duration
 	}{
 		{"a proxy that works", func(*gathertest.Network) {}, nil, 0},
+		{"a proxy that does not connect to one", func(n *gathertest.Network) { delete(n.Names["proxy"], gathertest.Regional("ssmmessages")) }, []facts.Outcome{facts.OK}, 0},
+		{"nor is there another way to it", func(n *gathertest.Network) {
+			delete(n.Names["proxy"], gathertest.Regional("ssmmessages"))
+			n.Silent[n.Names[""][gathertest.Regional("ssmmessages")][0]] = true
+		}, []facts.Outcome{facts.Timeout}, directFor},
 		{"a proxy that is gone", func(n *gathertest.Network) { delete(n.At, "10.0.0.9:3128") }, []facts.Outcome{facts.OK, facts.OK}, 0},
 		{"a proxy that is silent", func(n *gathertest.Network) { n.Silent["10.0.0.9"] = true }, []facts.Outcome{facts.OK, facts.OK}, time.Second},
 		{"no names", func(n *gathertest.Network) {
@@ -190,7 +195,7 @@ func TestDirect(t *testing.T) {
 					t.Fatalf("%+v", d)
 				}
 				for i, want := range c.want {
-					if d.Value[i].Outcome != want {
+					if d.Value[i].Outcome != want || len(c.want) == 1 && d.Value[i].Host != gathertest.Regional("ssmmessages") {
 						t.Errorf("%+v, want %s", d.Value[i], want)
 					}
 				}

@@ -117,6 +117,7 @@ func ask(ctx context.Context, run *gather.Run, f *facts.Facts, region string) (n
 	wg.Go(func() { p.proxiesAndDirect(ctx, &n, core, hosts) })
 	wg.Wait()
 	n.Endpoints = facts.Known(endpoints, "")
+	p.pastProxy(ctx, &n)
 	n.Skew = facts.Unknown[float64]("no endpoint answered with its time", "")
 	if i := slices.IndexFunc(skews, facts.Seen[float64].Known); i >= 0 {
 		n.Skew = skews[i]
