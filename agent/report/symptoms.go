@@ -27,8 +27,19 @@ func WriteSymptoms(w io.Writer, s symptoms.Answer) error {
 		para("", fmt.Sprintf("Line %d of %d tells that the node was accepted: what the log says before it is past.", s.Well, s.Lines))
 		b.WriteString("\n")
 	}
-	if len(s.Causes) == 0 {
-		para("", "Nothing in "+plural(s.Lines, "line")+" is known to this program as a sign of a fault.")
+	if s.Harmless > 0 {
+		para("", fmt.Sprintf("%d of %s: the agent writes that without a fault.", s.Harmless, plural(s.Lines, "line")))
+		b.WriteString("\n")
+	}
+	if len(s.Found) == 0 {
+		if s.Harmless < s.Lines {
+			nothing := "Nothing"
+			if s.Harmless > 0 {
+				nothing = "Nothing else"
+			}
+			para("", nothing+" in "+plural(s.Lines, "line")+" is known to this program as a sign of a fault.")
+		}
+		para("", "On the host, ssm-doctor check looks at everything, whatever was written.")
 		_, err := io.WriteString(w, b.String())
 		return err
 	}
@@ -40,6 +51,14 @@ func WriteSymptoms(w io.Writer, s symptoms.Answer) error {
 		}
 		para("  ", strings.Join(f.Words, " … ")+" ("+where+")")
 		para("    ", f.Means)
+		if len(f.Checks) > 0 {
+			para("    ", "on the host: ssm-doctor check "+strings.Join(f.Checks, " "))
+		}
+	}
+	if len(s.Causes) == 0 {
+		b.WriteString("\nNo cause is named by it. On the host, ssm-doctor check looks at everything.\n")
+		_, err := io.WriteString(w, b.String())
+		return err
 	}
 	b.WriteString("\nWhat can be behind it, the most likely first\n")
 	for _, id := range s.Causes[:min(len(s.Causes), causesShown)] {
@@ -58,11 +77,12 @@ func WriteSymptoms(w io.Writer, s symptoms.Answer) error {
 // WriteSymptomsJSON writes the same for programs.
 func WriteSymptomsJSON(w io.Writer, s symptoms.Answer) error {
 	type symptom struct {
-		Words []string `json:"words"`
-		Place string   `json:"place"`
-		Means string   `json:"means"`
-		Times int      `json:"times"`
-		Line  int      `json:"line"` // the last one with it, from 1
+		Words  []string `json:"words"`
+		Place  string   `json:"place"`
+		Means  string   `json:"means"`
+		Times  int      `json:"times"`
+		Line   int      `json:"line"`   // the last one with it, from 1
+		Checks []string `json:"checks"` // that look at it where it has no causes
 	}
 	type cause struct {
 		ID        string   `json:"id"`
@@ -71,12 +91,13 @@ func WriteSymptomsJSON(w io.Writer, s symptoms.Answer) error {
 	}
 	out := struct {
 		Lines      int       `json:"lines"`
+		Harmless   int       `json:"harmless_lines"`
 		AcceptedIn int       `json:"accepted_in_line,omitempty"`
 		Symptoms   []symptom `json:"symptoms"`
 		Causes     []cause   `json:"causes"`
-	}{s.Lines, s.Well, []symptom{}, []cause{}}
+	}{s.Lines, s.Harmless, s.Well, []symptom{}, []cause{}}
 	for _, f := range s.Found {
-		out.Symptoms = append(out.Symptoms, symptom{f.Words, f.Place, f.Means, f.Times, f.Line})
+		out.Symptoms = append(out.Symptoms, symptom{f.Words, f.Place, f.Means, f.Times, f.Line, append([]string{}, f.Checks...)})
 	}
 	for _, id := range s.Causes {
 		out.Causes = append(out.Causes, cause{id, causes.Get(id).Title, namedBy(id)})
@@ -100,7 +121,7 @@ func SymptomsMarkdown() string {
 	var b strings.Builder
 	b.WriteString("# Symptoms\n\nWhat is seen of a node that is not right, and what can be behind it, the most common first. `ssm-doctor explain WORDS` gives the same, and reads a log from standard input; on the host, `ssm-doctor check` tells which it is.\n\n")
 	b.WriteString("| seen | where | what it says | what can be behind it |\n|---|---|---|---|\n")
-	for _, y := range symptoms.Table {
+	for _, y := range symptoms.Table() {
 		links := make([]string, len(y.Causes))
 		for i, c := range y.Causes {
 			links[i] = "[" + c + "](causes/" + c + ".md)"

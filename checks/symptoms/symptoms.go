@@ -13,6 +13,7 @@ import (
 
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
+	"ssm-doctor/checks/pattern"
 	"ssm-doctor/checks/sorting"
 )
 
@@ -24,8 +25,11 @@ type Symptom struct {
 	Place string
 	// Means is a clause on what it says and what it leaves open.
 	Means string
-	// Causes are those that it is a sign of, the most common first.
+	// Causes are those that it is a sign of, the most common first; none where it says no
+	// more than which part of the agent is concerned, or that the node is not at fault.
 	Causes []string
+
+	plain []string // the words as plain makes them
 }
 
 // Places where symptoms are seen.
@@ -34,6 +38,7 @@ const (
 	Console = "console"
 	AnyLog  = "errors and logs"
 	Agent   = "log of the agent"
+	CLI     = "ssm-cli get-diagnostics"
 )
 
 // Found is a symptom that occurs in a text.
@@ -44,6 +49,8 @@ type Found struct {
 	Line int
 	// Broad: it names several causes, and the same line holds words that tell more.
 	Broad bool
+	// Checks are those that look at it, where it has no causes.
+	Checks []string
 
 	ofNode bool // of a line that says that the node is not accepted
 }
@@ -53,8 +60,9 @@ type Answer struct {
 	Found []Found
 	// Causes are ranked: those that the most telling symptoms name come first.
 	Causes []string
-	// Lines is how many lines were looked at.
-	Lines int
+	// Lines is how many lines were looked at, Harmless how many of them are known to say
+	// nothing of a fault.
+	Lines, Harmless int
 	// Well is the number of the last line that tells that the node was accepted, after
 	// which what was said of it before is past; 0: none does.
 	Well int
@@ -70,11 +78,16 @@ func Read(r io.Reader) (Answer, error) {
 	var a Answer
 	in := bufio.NewReaderSize(r, maxLine)
 	beat := 0 // line of a heartbeat after which none is known to have failed; 0: none
+	var row diagnosis
 	for {
 		line, err := in.ReadSlice('\n')
 		if len(line) > 0 {
 			a.Lines++
-			beat = a.take(strings.ToLower(string(line)), beat)
+			if text := plain(string(line)); row.read(text) {
+				a.found(row.symptoms())
+			} else {
+				beat = a.take(text, beat)
+			}
 		}
 		for errors.Is(err, bufio.ErrBufferFull) {
 			_, err = in.ReadSlice('\n')
@@ -104,7 +117,17 @@ func (a *Answer) take(line string, beat int) int {
 	case known && sig.Kind == facts.KindNode:
 		beat = 0
 	}
-	for _, y := range inLine(line, sig, known) {
+	list, harmless := inLine(line, sig, known)
+	a.found(list, harmless)
+	return beat
+}
+
+// found takes up the symptoms of one line.
+func (a *Answer) found(list []Found, harmless bool) {
+	if harmless {
+		a.Harmless++
+	}
+	for _, y := range list {
 		i := slices.IndexFunc(a.Found, func(f Found) bool { return f.name() == y.name() && f.ofNode == y.ofNode })
 		if i < 0 {
 			i = len(a.Found)
@@ -113,7 +136,6 @@ func (a *Answer) take(line string, beat int) int {
 		a.Found[i].Times++
 		a.Found[i].Line = a.Lines
 	}
-	return beat
 }
 
 // settle leaves out what was said of the node up to a line.
@@ -130,32 +152,88 @@ var ofNode = map[string]bool{facts.KindNode: true, facts.KindFailure: true, fact
 
 func (y Symptom) name() string { return y.Place + "\x00" + strings.Join(y.Words, "\x00") }
 
-// inLine are the symptoms of a line in small letters: those that its words name, and the
-// one that the agent writes it for.
-func inLine(line string, sig facts.Signature, known bool) []Found {
-	var out []Found
+// inLine are the symptoms of a line in small letters: those that its words name, the one
+// that the agent writes it for, and else the part of the agent that wrote it. Harmless: it is
+// known to say nothing of a fault.
+func inLine(line string, sig facts.Signature, known bool) (out []Found, harmless bool) {
+	switch {
+	case known && (sig.Kind == facts.KindNoise || sig.Kind == facts.KindSuccess):
+		return nil, true
 	// The fault of a caller's plug-in is information to the node, and what whoever pastes it asks for.
-	if known && (sig.Kind == facts.KindNoise || sig.Kind == facts.KindSuccess || sig.Kind == facts.KindInfo && sig.ID != facts.SigSessionClient) {
-		return nil
+	case known && sig.Kind == facts.KindInfo && len(ofSignature(sig.ID)) == 0 && sig.ID != facts.SigSessionClient:
+		return nil, false
 	}
-	for _, y := range Table {
-		if holds(line, y.Words) && !slices.ContainsFunc(out, func(o Found) bool { return o.covers(y) }) {
-			out = append(out, Found{Symptom: y, ofNode: known && ofNode[sig.Kind]})
+	logged := entry.MatchString(line)
+	l, ordinary := facts.Line{}, false
+	if !known {
+		if l, ordinary = lineOf(line, logged); ordinary && l.Kind == facts.KindNoise {
+			return nil, true
 		}
 	}
-	if list := OfSignature[sig.ID]; known && len(list) > 0 {
+	out = inWords(line, known && ofNode[sig.Kind])
+	if list := ofSignature(sig.ID); known && len(list) > 0 {
 		y := Symptom{Words: sig.Fragments, Place: Agent, Means: kindWords[sig.Kind], Causes: list}
 		if !slices.ContainsFunc(out, func(o Found) bool { return o.covers(y) }) {
-			out = append(out, Found{Symptom: y, Broad: len(out) > 0 && len(list) > 1, ofNode: ofNode[sig.Kind]})
+			out = append(out, Found{Symptom: y, Broad: len(out) > 0 && len(list) > 1, ofNode: ofNode[sig.Kind] || sig.Kind == facts.KindInfo})
+		}
+	}
+	if len(out) > 0 {
+		return out, false
+	}
+	if ordinary {
+		p := ofModule(l.Module)
+		return []Found{{Symptom: Symptom{Words: l.Fragments, Place: Agent, Means: "it follows from another fault, and concerns " + p.Means, Causes: p.Causes}, Broad: true, ofNode: isOfNode(p)}}, false
+	}
+	if p, tag := partOf(line); logged && tag != "" {
+		return []Found{{Symptom: Symptom{Words: []string{tag}, Place: Agent, Means: "an error that this program does not know; it concerns " + p.Means}, Checks: strings.Fields(p.Words[1]), ofNode: isOfNode(p)}}, false
+	}
+	return nil, false
+}
+
+// inWords are the symptoms that the words of a line in small letters name.
+func inWords(line string, node bool) []Found {
+	var out []Found
+	for _, y := range Table() {
+		if holds(line, y.plain) && !slices.ContainsFunc(out, func(o Found) bool { return o.covers(y) }) {
+			out = append(out, Found{Symptom: y, ofNode: node})
 		}
 	}
 	// Where the line names another layer than the role's policies, that is why.
-	if slices.ContainsFunc(out, func(f Found) bool { return slices.Contains(layers, f.Causes[0]) }) {
+	if slices.ContainsFunc(out, func(f Found) bool { return f.first(layers...) }) {
 		for i := range out {
-			out[i].Broad = out[i].Broad || strings.HasPrefix(out[i].Causes[0], "iam-missing-")
+			out[i].Broad = out[i].Broad || out[i].first("iam-missing-registration-action", "iam-missing-channel-action", "iam-missing-feature-action")
 		}
 	}
 	return out
+}
+
+// plain is text in small letters, with "isn't" as "is not" and straight quotes, so that one
+// row of a table is for all ways to write it.
+func plain(s string) string { return plainly.Replace(strings.ToLower(s)) }
+
+var plainly = strings.NewReplacer("n't", " not", "n’t", " not", "‘", "'", "’", "'", "“", `"`, "”", `"`, "│", "|")
+
+// first reports whether the first cause is one of some.
+func (y Symptom) first(of ...string) bool {
+	return len(y.Causes) > 0 && slices.Contains(of, y.Causes[0])
+}
+
+// entry is how a warning or an error begins in the agent's log.
+var entry = pattern.New(`(?:^|[0-9] )(?:error|warn|critical) \[|[0-9] (?:error|warn|critical) `)
+
+// fewWords is how short the words of a row of facts.Lines are that other programs may use
+// as well: such a row is for entries of the agent's log alone.
+const fewWords = 24
+
+// lineOf is the row of facts.Lines that a line has.
+func lineOf(line string, logged bool) (facts.Line, bool) {
+	words := lineWords()
+	for i, l := range facts.Lines() {
+		if (logged || len(strings.Join(l.Fragments, "")) >= fewWords) && holds(line, words[i]) {
+			return l, true
+		}
+	}
+	return facts.Line{}, false
 }
 
 // layers are the causes that a refusal names by the layer that refuses.
@@ -174,19 +252,21 @@ var kindWords = map[string]string{
 	facts.KindFeature: "a feature does not work", facts.KindBackoff: "the agent waits before it tries again",
 }
 
-// signatureOf is the first signature of the agent's log that a line in small letters has.
+// signatureOf is the first signature of the agent's log that a line has.
 func signatureOf(line string) (facts.Signature, bool) {
-	for _, s := range facts.Signatures {
-		if holds(line, s.Fragments) {
+	words := signatureWords()
+	for i, s := range facts.Signatures {
+		if holds(line, words[i]) {
 			return s, true
 		}
 	}
 	return facts.Signature{}, false
 }
 
+// holds reports whether a line has all words; both are as plain makes them.
 func holds(line string, words []string) bool {
 	for _, w := range words {
-		if !strings.Contains(line, strings.ToLower(w)) {
+		if !strings.Contains(line, w) {
 			return false
 		}
 	}
@@ -205,6 +285,9 @@ func rank(found []Found) []string {
 		last = max(last, f.Line)
 	}
 	for _, f := range found {
+		if len(f.Causes) == 0 {
+			continue
+		}
 		weight := 1 + 2/float64(len(f.Causes))
 		if f.Broad {
 			weight /= 3

@@ -5,14 +5,35 @@ import (
 	"strings"
 	"testing"
 
+	"ssm-doctor/checks"
 	"ssm-doctor/checks/causes"
 	"ssm-doctor/checks/facts"
 )
 
+// TestEveryRowOfTheTableIsRead: a row in another form would be passed over.
+func TestEveryRowOfTheTableIsRead(t *testing.T) {
+	t.Parallel()
+	rows := 0
+	for row := range strings.Lines(tableText) {
+		row = strings.TrimSuffix(row, "\n")
+		place, rest, _ := strings.Cut(row, " | ")
+		switch {
+		case strings.HasPrefix(row, "\t"):
+			rows++
+		case row == "" || row[0] == '#':
+		case placeOf[place] == "" || strings.Count(rest, " | ") != 1 || strings.TrimSpace(row) != row:
+			t.Errorf("%q is neither a group nor a row of one", row)
+		}
+	}
+	if n := len(table().words) + len(table().signature) + len(table().rows) + len(table().parts); n != rows || n < 350 {
+		t.Errorf("%d of %d rows were read", n, rows)
+	}
+}
+
 func TestTable(t *testing.T) {
 	t.Parallel()
-	for _, y := range Table {
-		if len(y.Words) == 0 || y.Means == "" || len(y.Causes) == 0 {
+	for _, y := range Table() {
+		if len(y.Words) == 0 || y.Means == "" || slices.Contains(y.Words, "") {
 			t.Errorf("%v lacks something", y)
 		}
 		a, err := Read(strings.NewReader(strings.Join(y.Words, " ")))
@@ -43,16 +64,17 @@ func TestEverySignatureLeadsSomewhere(t *testing.T) {
 		switch s.Kind {
 		case facts.KindNode, facts.KindFailure, facts.KindFeature, facts.KindBackoff:
 		default:
+			seen[s.ID] = s.Kind == facts.KindInfo
 			continue
 		}
 		seen[s.ID] = true
-		if len(OfSignature[s.ID]) == 0 && !slices.Contains(mute, s.ID) {
+		if len(ofSignature(s.ID)) == 0 && !slices.Contains(mute, s.ID) {
 			t.Errorf("%s leads to no cause", s.ID)
 		}
 	}
-	for id, list := range OfSignature {
+	for id, list := range table().signature {
 		if !seen[id] {
-			t.Errorf("no signature %s of a failure", id)
+			t.Errorf("no signature %s that tells of a fault", id)
 		}
 		for _, c := range list {
 			if causes.Get(c) == nil {
@@ -163,6 +185,96 @@ func TestPasted(t *testing.T) {
 		a, err := Read(strings.NewReader(line))
 		if err != nil || len(a.Causes) == 0 || a.Causes[0] != want {
 			t.Errorf("%s\n%v, want %s first", line, a.Causes, want)
+		}
+	}
+}
+
+// TestParts: each module of facts.Lines is a part of the agent.
+func TestParts(t *testing.T) {
+	t.Parallel()
+	for _, l := range facts.Lines() {
+		if l.Kind == facts.KindFollows && len(ofModule(l.Module).Causes) == 0 {
+			t.Errorf("%s leads nowhere", l.Module)
+		}
+	}
+	for _, p := range table().parts {
+		for id := range strings.FieldsSeq(p.Words[1]) {
+			if checks.Get(id) == nil {
+				t.Errorf("%s: no check %s", p.Words[0], id)
+			}
+		}
+	}
+	for _, y := range slices.Concat(table().parts, table().rows) {
+		for _, c := range y.Causes {
+			if causes.Get(c) == nil {
+				t.Errorf("%q: no cause %s", y.Words, c)
+			}
+		}
+	}
+}
+
+// TestKinds: what each program prints leads somewhere, in the forms in which it is printed,
+// and what tells of no fault names no cause.
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	const (
+		connectivity = "│ Connectivity to ssm endpoint     │ Failed  │ connection timed out for\n│                                  │         │ ssm.eu-central-1.amazonaws.com\n"
+		asJSON       = "  {\n   \"Check\": \"Connectivity to s3 endpoint\",\n   \"Status\": \"Failed\",\n   \"Note\": \"s3.eu-central-1.amazonaws.com is not reachable: dial tcp: i/o timeout\"\n  },\n"
+	)
+	for _, c := range []struct {
+		in       string
+		first    string // cause; empty: none
+		found    bool
+		harmless int
+	}{
+		// ssm-cli get-diagnostics.
+		{connectivity, "network-no-egress", true, 0},
+		{asJSON, "optional-endpoint-unreachable", true, 0},
+		{strings.ReplaceAll(asJSON, "Failed", "Success"), "", false, 1},
+		{"│ EC2 IMDS                         │ Success │ IMDS is accessible and has instance id i-0 in region eu-central-1 │", "", false, 1},
+		{"│ EC2 IMDS │ Failed  │ Failed to query IMDS: EC2MetadataError: failed to get IMDSv2 token │", "imds-disabled", true, 0},
+		{"│ AWS Credentials                  │ Skipped │ No credentials available                           │", "no-credential-source", true, 0},
+		{"│ Agent service │ Failed │ Agent is installed as a systemctl service but is not running │", "agent-service-stopped", true, 0},
+		{"│ Proxy configuration              │ Skipped │ No proxy configuration detected                    │", "", false, 1},
+		{"│ Hybrid instance registration     │ Skipped │ Instance does not have hybrid registration         │", "", true, 0},
+		{"│ Windows sysprep image state │ Failed │ Windows image state should be A but it is B │", "sysprep-incomplete", true, 0},
+		{"\"Check\": \"Something else\",\n\"Status\": \"Failed\",\n\"Note\": \"x\"", "", false, 0},
+		{"| a | failed | b |", "", false, 0},
+		// The agent's own lines: harmless, consequences, and such as nobody knows.
+		{"2026-11-22 10:00:00.0000 WARN [ssm-agent-worker] [MessageService] [MGSInteractor] Failed to close websocket: connection reset by peer", "", false, 1},
+		{"2026-11-22 10:00:00 ERROR [CredentialRefresher] Credentials are not available when they should be available", "no-credential-source", true, 0},
+		{"2026-11-22 10:00:00 ERROR [ssm-document-worker] [0a1b] something nobody has seen", "", true, 0},
+		{"2026-11-22 10:00:00 INFO [ssm-document-worker] [0a1b] something nobody has seen", "", false, 0},
+		{"ERROR: interactive session", "", false, 0}, // another program's
+		{"WARN [ssm-agent-worker] [MessageService] [MGSInteractor] Reach the retry limit 5 for receive messages. Error: websocket: close 1006 (abnormal closure): unexpected EOF", "channel-stale-connection", true, 0},
+		// Systems.
+		{"The Amazon SSM Agent service terminated unexpectedly. It has done this 1 time(s).", "agent-crash-loop", true, 0},
+		{"A timeout was reached (30000 milliseconds) while waiting for the AmazonSSMAgent service to connect.", "agent-service-stopped", true, 0},
+		{"Condition check resulted in amazon-ssm-agent being skipped.", "agent-service-stopped", true, 0},
+		{"amazon-ssm-agent.service - amazon-ssm-agent was skipped because of an unmet condition check (ConditionPathExists=/x).", "agent-service-stopped", true, 0},
+		{"E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 1234 (apt-get)", "agent-update-blocked", true, 0},
+		{"error: cannot refresh \"amazon-ssm-agent\": snap \"amazon-ssm-agent\" has running apps (amazon-ssm-agent)", "agent-update-blocked", true, 0},
+		{"/usr/bin/amazon-ssm-agent: error while loading shared libraries: libc.so.6: cannot open shared object file", "agent-packaging-conflict", true, 0},
+		{"fork/exec /usr/bin/ssm-document-worker: no such file or directory", "agent-packaging-conflict", true, 0},
+		{"useradd: cannot create directory /home/ssm-user", "session-failing", true, 0},
+		// Callers and consoles, however they are written.
+		{"The instance isn't connected", "agent-service-stopped", true, 0},
+		{"The instance isn’t connected", "agent-service-stopped", true, 0},
+		{"Default Host Management Configuration isn't enabled", "no-credential-source", true, 0},
+		{"An error occurred (IncorrectState) when calling the AssociateIamInstanceProfile operation: There is an existing association for instance i-0", "iam-missing-registration-action", true, 0},
+		{"Connection to destination port failed, check SSM Agent logs.", "", true, 0},
+		{"An error occurred (InvalidDocument) when calling the SendCommand operation: document doesn't exist", "client-side-problem", true, 0},
+	} {
+		a, err := Read(strings.NewReader(c.in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := ""
+		if len(a.Causes) > 0 {
+			first = a.Causes[0]
+		}
+		if first != c.first || (len(a.Found) > 0) != c.found || a.Harmless != c.harmless {
+			t.Errorf("%s\n%v %+v, %d harmless; want %q", c.in, a.Causes, a.Found, a.Harmless, c.first)
 		}
 	}
 }

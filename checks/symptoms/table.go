@@ -1,275 +1,112 @@
 package symptoms
 
-import "ssm-doctor/checks/facts"
+import (
+	_ "embed"
+	"strings"
+	"sync"
 
-const noSuchNode = "no managed node with that id is known in this account and Region, or it is not in a state for this"
-
-var (
-	notANode    = []string{"client-side-problem", "agent-not-installed", "no-credential-source", "network-no-egress", "registration-orphaned", "region-mismatch"}
-	unreachable = []string{"network-no-egress", "dns-resolution-failed", "vpce-sg-blocked", "proxy-not-applied-to-agent", "client-side-problem"}
+	"ssm-doctor/checks/facts"
 )
 
-// Table are the symptoms that words alone name, the more telling ones first. Sources:
-// AWS Systems Manager User Guide (troubleshooting of managed nodes, Session Manager and
-// Run Command), AWS Systems Manager API Reference (errors, statuses of commands), and
-// the reports of users.
-var Table = []Symptom{
-	// What a caller sees.
-	{[]string{"TargetNotConnected"}, Caller, "the service has no open channel to such a node in this account and Region",
-		[]string{"agent-service-stopped", "agent-not-installed", "no-credential-source", "iam-missing-channel-action", "network-no-egress", "channel-down", "websocket-blocked", "registration-orphaned", "client-side-problem"}},
-	{[]string{"is not connected"}, Caller, "the service has no open channel to such a node in this account and Region",
-		[]string{"agent-service-stopped", "agent-not-installed", "no-credential-source", "iam-missing-channel-action", "network-no-egress", "channel-down", "websocket-blocked", "client-side-problem"}},
-	{[]string{"InvalidInstanceId", "when calling the"}, Caller, noSuchNode, notANode},
-	{[]string{"failed on client"}, Caller, "the caller's own machine could not do its part of the handshake, such as asking KMS for a key: who opens the session needs kms:GenerateDataKey", []string{"client-side-problem"}},
-	{[]string{"KMSEncryption failed on client"}, Caller, "who opens the session may not use its key", []string{"client-side-problem"}},
-	{[]string{"createDataChannel", "AccessDenied"}, Agent, "the node may not open the channel of a session", []string{"iam-missing-channel-action"}},
-	{[]string{"InvalidInstanceId", "operation error SSM"}, Caller, noSuchNode, notANode},
-	{[]string{"InvalidInstanceIdException"}, Caller, noSuchNode, notANode},
-	{[]string{"InvalidInstanceId", "Errors::"}, Caller, noSuchNode, notANode},
-	{[]string{"InvalidInstanceId", "instance id is not valid"}, Caller, noSuchNode, notANode},
-	{[]string{"DoesNotExistException", "Session"}, Caller, "the session is over, or never was; the node need not be at fault", []string{"client-side-problem"}},
-	{[]string{"Unable to locate credentials"}, Caller, "the program that says so found no credentials of its own: the caller's, or those of a program on the node", []string{"client-side-problem", "no-credential-source", "imds-unreachable"}},
-	{[]string{"via aws_ssm"}, Caller, "Ansible got no session to the node", []string{"agent-service-stopped", "no-credential-source", "iam-missing-channel-action", "network-no-egress", "channel-down", "client-side-problem"}},
-	{[]string{"connect to host i-"}, Caller, "ssh took the id for a host name: no ProxyCommand of Session Manager is set for it", []string{"client-side-problem"}},
-	{[]string{"connect to host mi-"}, Caller, "ssh took the id for a host name: no ProxyCommand of Session Manager is set for it", []string{"client-side-problem"}},
-	{[]string{"Could not resolve hostname i-"}, Caller, "ssh took the id for a host name: no ProxyCommand of Session Manager is set for it", []string{"client-side-problem"}},
-	{[]string{"Could not resolve hostname mi-"}, Caller, "ssh took the id for a host name: no ProxyCommand of Session Manager is set for it", []string{"client-side-problem"}},
-	{[]string{"SSM Association", "unexpected state"}, Caller, "an association ran on the node and failed, or did not run", []string{"command-failing", "no-credential-source", "client-side-problem"}},
-	{[]string{"missing ssm service principal in trust policy"}, Caller, "the service role of an activation is missing, or does not trust ssm.amazonaws.com", []string{"hybrid-role-broken"}},
-	{[]string{"InvalidPlatform"}, Caller, "the document is for another operating system than the node's", []string{"client-side-problem", "command-failing"}},
-	{[]string{"Invalid Platform"}, Console, "the document is for another operating system than the node's", []string{"client-side-problem", "command-failing"}},
-	{[]string{"is not configured for use with AWS Systems Manager"}, Console, "the node was never accepted", []string{"no-credential-source", "iam-missing-registration-action", "agent-service-stopped", "network-no-egress"}},
-	{[]string{"have the required Systems Manager permissions"}, Console, "the role of the instance profile lacks what a node needs", []string{"iam-missing-registration-action", "iam-missing-channel-action"}},
-	{[]string{"not in a valid state for account"}, Caller, "no managed node with that id is known in this account and Region, or it is not in a state for this",
-		[]string{"no-credential-source", "agent-not-installed", "agent-service-stopped", "network-no-egress", "client-side-problem"}},
-	{[]string{"AccessDenied", "StartSession"}, Caller, "the caller may not open sessions; the node need not be at fault", []string{"client-side-problem"}},
-	{[]string{"AccessDenied", "SendCommand"}, Caller, "the caller may not send commands; the node need not be at fault", []string{"client-side-problem"}},
-	{[]string{"not authorized to perform: ssm:StartSession"}, Caller, "the caller may not open sessions; the node need not be at fault", []string{"client-side-problem"}},
-	{[]string{"not authorized to perform: ssm:SendCommand"}, Caller, "the caller may not send commands; the node need not be at fault", []string{"client-side-problem"}},
-	{[]string{"AccessDenied", "TerminateSession"}, Caller, "the caller may not end sessions; the node need not be at fault", []string{"client-side-problem"}},
-	{[]string{"Handshake timed out"}, Caller, "the plug-in on the caller's machine did not answer the node, mostly because it is old", []string{"client-side-problem", "session-failing"}},
-	{[]string{"execute command failed due to an internal error"}, Caller, "the agent of ECS Exec in the task has no channel", []string{"ecs-task-role-missing", "ecs-readonly-rootfs", "ecs-exec-not-enabled", "network-no-egress"}},
-	{[]string{"SessionManagerPlugin is not found"}, Caller, "the caller's machine lacks the Session Manager plug-in", []string{"client-side-problem"}},
-	{[]string{"Cannot perform start session"}, Caller, "the plug-in on the caller's machine got no session, or lost it on its own way to the endpoint of the messages", []string{"client-side-problem", "session-failing"}},
-	{[]string{"instance not connected"}, Caller, "the service has no open channel to such a node in this account and Region",
-		[]string{"agent-service-stopped", "agent-not-installed", "no-credential-source", "iam-missing-channel-action", "network-no-egress", "channel-down", "client-side-problem"}},
-	{[]string{"UnsupportedPlatformType"}, Caller, "the document is for another operating system than the node's", []string{"client-side-problem", "command-failing"}},
-	{[]string{"requires platform type"}, Caller, "the document is for another operating system than the node's", []string{"client-side-problem", "command-failing"}},
-	{[]string{"unsupported platform type"}, Caller, "the document is for another operating system than the node's", []string{"client-side-problem", "command-failing"}},
-	{[]string{"session-manager-plugin"}, Caller, "the plug-in on the caller's machine", []string{"client-side-problem"}},
-	{[]string{"Undeliverable"}, Caller, "a command could not be delivered: the node was not connected", []string{"agent-service-stopped", "channel-down", "iam-missing-channel-action", "network-no-egress"}},
-	{[]string{"DeliveryTimedOut"}, Caller, "a command was not taken in time: the node was not connected", []string{"agent-service-stopped", "channel-stale-connection", "channel-down", "iam-missing-channel-action", "network-no-egress"}},
-	{[]string{"Delivery Timed Out"}, Console, "a command was not taken in time: the node was not connected", []string{"agent-service-stopped", "channel-stale-connection", "channel-down", "iam-missing-channel-action", "network-no-egress"}},
-	{[]string{"ExecutionTimedOut"}, Caller, "the node took the command and its steps did not end in time", []string{"command-failing", "client-side-problem"}},
-	{[]string{"InvalidTarget"}, Caller, "the target is not a managed node, or not in a state for this", []string{"client-side-problem", "no-credential-source", "agent-service-stopped"}},
-	{[]string{"ConnectionLost"}, Caller, "the node was accepted once and has not been heard of since",
-		[]string{"agent-service-stopped", "credentials-stale", "network-no-egress", "iam-explicit-deny", "out-of-memory", "disk-full", "clock-skew"}},
-	{[]string{"Connection lost"}, Console, "the node was accepted once and has not been heard of since",
-		[]string{"agent-service-stopped", "credentials-stale", "network-no-egress", "iam-explicit-deny", "out-of-memory", "disk-full", "clock-skew"}},
-	{[]string{"SSM Agent is not online"}, Console, "the service has heard nothing from the node, or never did",
-		[]string{"agent-service-stopped", "agent-not-installed", "no-credential-source", "network-no-egress", "channel-down"}},
-	{[]string{"SSM Agent was unable to connect"}, Console, "the service has heard nothing from the node, or never did",
-		[]string{"no-credential-source", "network-no-egress", "vpce-sg-blocked", "agent-service-stopped"}},
-	{[]string{"We weren't able to connect to your instance"}, Console, "no session can be opened",
-		[]string{"agent-not-installed", "no-credential-source", "iam-missing-registration-action", "network-no-egress", "agent-service-stopped"}},
-	{[]string{"plugin with name", "not found", "step name"}, Caller, "the agent does not know a plug-in that the document names", []string{"command-failing", "agent-version-too-old"}},
-	{[]string{"Unable to start command", "user"}, Caller, "a session could not run as its user", []string{"session-failing"}},
-	{[]string{"Unable to start shell"}, Caller, "a session found no shell, or no user to run as", []string{"session-failing"}},
-	{[]string{"Invalid Operation", "RunAs"}, Caller, "the user that sessions run as is not on the node", []string{"session-failing"}},
-	{[]string{"encryption challenge"}, Caller, "the session's key could not be used on one side", []string{"kms-access-denied", "session-failing", "client-side-problem"}},
+//go:embed table.txt
+var tableText string
 
-	// What AWS answers, wherever it is quoted.
-	{[]string{"instance management role is not configured"}, AnyLog, "no instance profile gave credentials, and Default Host Management is off in this account and Region", []string{"no-credential-source"}},
-	{[]string{"explicit deny in a VPC endpoint policy"}, AnyLog, "the policy of the VPC endpoint denies the action", []string{"vpce-policy-deny"}},
-	{[]string{"explicit deny"}, AnyLog, "a policy names the action and denies it, so that more policies for the role do not help; the words behind it say which", []string{"iam-explicit-deny"}},
-	{[]string{"because no service control policy allows"}, AnyLog, "the service control policies of the organization lack the action", []string{"iam-explicit-deny"}},
-	{[]string{"because no resource control policy allows"}, AnyLog, "the resource control policies of the organization lack the action", []string{"iam-explicit-deny"}},
-	{[]string{"because no permissions boundary allows"}, AnyLog, "the permissions boundary of the role lacks the action", []string{"iam-explicit-deny"}},
-	{[]string{"because no session policy allows"}, AnyLog, "the session policy lacks the action", []string{"iam-explicit-deny"}},
-	{[]string{"because no VPC endpoint policy allows"}, AnyLog, "the policy of the VPC endpoint lacks the action", []string{"vpce-policy-deny"}},
-	{[]string{"not authorized to perform: ssmmessages:"}, AnyLog, "the role may not open the message channel", []string{"iam-missing-channel-action", "iam-explicit-deny", "ecs-task-role-missing"}},
-	{[]string{"not authorized to perform: ssm:UpdateInstanceInformation"}, AnyLog, "the role may not register the node", []string{"iam-missing-registration-action", "profile-shadows-dhmc", "iam-explicit-deny"}},
-	{[]string{"not authorized to perform: kms:"}, AnyLog, "the role may not use the key", []string{"kms-access-denied"}},
-	{[]string{"not authorized to perform: sts:AssumeRole"}, AnyLog, "the role does not trust who asks for it", []string{"instance-profile-trust-broken", "dhmc-role-broken", "hybrid-role-broken"}},
-	{[]string{"not authorized to perform"}, AnyLog, "a role lacks an action", []string{"iam-missing-registration-action", "iam-missing-feature-action", "iam-missing-channel-action", "iam-explicit-deny"}},
-	{[]string{"AccessDenied"}, AnyLog, "AWS refused a call for lack of rights; which call and which layer decide", []string{"iam-missing-registration-action", "iam-missing-channel-action", "no-credential-source", "iam-missing-feature-action", "iam-explicit-deny"}},
-	{[]string{"UnauthorizedRequest"}, AnyLog, "AWS refused a call for lack of rights; which call and which layer decide", []string{"iam-missing-registration-action", "iam-missing-channel-action"}},
-	{[]string{"InvalidInstanceId", "Not existing"}, AnyLog, "the service does not know the registration any more", []string{"registration-orphaned"}},
-	{[]string{"RegisterManagedInstance"}, AnyLog, "a registration with an activation was refused, or did not get through", []string{"activation-rejected", "region-mismatch", "network-no-egress", "hybrid-role-broken"}},
-	{[]string{"registration limit"}, AnyLog, "the activation is used up", []string{"activation-rejected"}},
-	{[]string{"RegistrationLimit"}, AnyLog, "the activation is used up", []string{"activation-rejected"}},
-	{[]string{"ipc", "address in use"}, AnyLog, "another agent, or what one left, holds the socket by which the agent's parts talk", []string{"agent-crash-loop", "agent-packaging-conflict"}},
-	{[]string{"failed to start message bus"}, AnyLog, "the agent's parts cannot talk to each other", []string{"agent-crash-loop", "agent-packaging-conflict"}},
-	{[]string{"ActivationExpired"}, AnyLog, "the activation is expired", []string{"activation-rejected"}},
-	{[]string{"InvalidActivation"}, AnyLog, "the activation is expired, used up, deleted, or of another Region", []string{"activation-rejected"}},
-	{[]string{"MachineFingerprintDoesNotMatch"}, AnyLog, "the hardware is not that of the registration", []string{"fingerprint-mismatch", "registration-cloned-image"}},
-	{[]string{"InvalidSignatureException", "Signature"}, AnyLog, "AWS refused a signature for its time, or its Region", []string{"clock-skew", "clock-late-at-boot", "region-mismatch"}},
-	{[]string{"Signature expired"}, AnyLog, "the host's clock is behind", []string{"clock-skew", "clock-late-at-boot"}},
-	{[]string{"Signature not yet current"}, AnyLog, "the host's clock is ahead", []string{"clock-skew", "clock-late-at-boot"}},
-	{[]string{"RequestExpired"}, AnyLog, "the host's clock is wrong", []string{"clock-skew"}},
-	{[]string{"should be scoped to a valid region"}, AnyLog, "the agent signs for another Region than that of the endpoint", []string{"region-mismatch"}},
-	{[]string{"AssumeRoleUnauthorizedAccess"}, AnyLog, "EC2 cannot assume the role of the instance profile", []string{"instance-profile-trust-broken"}},
-	{[]string{"Unable to assume role"}, AnyLog, "Systems Manager cannot assume the role it was given for this node", []string{"dhmc-role-broken", "hybrid-role-broken"}},
-	{[]string{"Not existing InstanceId"}, AnyLog, "the service does not know this registration", []string{"registration-orphaned", "region-mismatch"}},
-	{[]string{"ThrottlingException"}, AnyLog, "AWS asked for fewer calls; the agent waits and tries again", []string{"agent-backoff-wait"}},
-	{[]string{"needs a subscription for the service"}, AnyLog, "AWS refuses the account as such, or it has not enabled the Region", []string{"account-not-enabled"}},
-	{[]string{"OptInRequired"}, AnyLog, "AWS refuses the account as such, or it has not enabled the Region", []string{"account-not-enabled"}},
-	{[]string{"SubscriptionRequired"}, AnyLog, "AWS refuses the account as such, or it has not enabled the Region", []string{"account-not-enabled"}},
-	{[]string{"PendingVerification"}, AnyLog, "AWS has not verified the account yet", []string{"account-not-enabled"}},
-	{[]string{"account", "suspended"}, AnyLog, "AWS refuses the account as such", []string{"account-not-enabled"}},
-	{[]string{"account is currently blocked"}, AnyLog, "AWS refuses the account as such", []string{"account-not-enabled"}},
-	{[]string{"EmptyEC2RoleList"}, AnyLog, "the metadata service names no role: the instance profile holds none, or is just being taken off or put on", []string{"instance-profile-trust-broken", "no-credential-source"}},
-	{[]string{"IncompleteSignature"}, AnyLog, "a request came without its signature: something on the way changes its headers", []string{"network-no-egress", "tls-untrusted-ca", "proxy-refuses"}},
-	{[]string{"MissingAuthenticationToken"}, AnyLog, "a request came without its signature: something on the way changes its headers", []string{"network-no-egress", "tls-untrusted-ca", "proxy-refuses"}},
-	{[]string{"signature we calculated does not match"}, AnyLog, "a request came changed: something on the way rewrites it, or the secret key is another one's", []string{"tls-untrusted-ca", "shared-credentials-shadow", "credentials-stale"}},
-	{[]string{"UnknownOperationException"}, AnyLog, "what answers is not the service that was meant: an endpoint of another kind, or something on the way", []string{"agent-config-invalid", "dns-override-stale", "network-no-egress"}},
-	{[]string{"AuthFailure"}, AnyLog, "EC2 does not take the credentials, as where a Region is not enabled", []string{"account-not-enabled", "instance-profile-trust-broken", "credentials-stale"}},
-	{[]string{"RegionDisabledException"}, AnyLog, "STS is switched off in the Region for this account; the agent does not need it", []string{"account-not-enabled"}},
-	{[]string{"ServiceUnavailable"}, AnyLog, "the service could not answer; the agent tries again", []string{"agent-backoff-wait"}},
-	{[]string{"InternalServerError"}, AnyLog, "the service could not answer; the agent tries again", []string{"agent-backoff-wait", "channel-down"}},
-	{[]string{"ExpiredToken"}, AnyLog, "credentials are past their end", []string{"credentials-stale", "clock-skew"}},
-	{[]string{"UnrecognizedClientException"}, AnyLog, "AWS does not know the access key; in a Region that the account has not enabled it knows none", []string{"shared-credentials-shadow", "credentials-stale", "instance-profile-trust-broken", "region-mismatch", "account-not-enabled"}},
-	{[]string{"InvalidClientTokenId"}, AnyLog, "AWS does not know the access key; in a Region that the account has not enabled it knows none", []string{"shared-credentials-shadow", "credentials-stale", "instance-profile-trust-broken", "region-mismatch", "account-not-enabled"}},
+var placeOf = map[string]string{"caller": Caller, "console": Console, "any": AnyLog, "agent": Agent, "ssm-cli": CLI, "signature": Agent, "row": CLI, "part": Agent}
 
-	// What the network says.
-	{[]string{"Could not connect to the endpoint URL"}, AnyLog, "a program in Python, such as the AWS CLI, reached no endpoint: where it ran has no way there, or its Region has no such endpoint", unreachable},
-	{[]string{"timeout on endpoint URL"}, AnyLog, "a program in Python, such as the AWS CLI, got no answer of an endpoint where it ran", unreachable},
-	{[]string{"connection timed out for", "amazonaws"}, AnyLog, "ssm-cli got no connection to an endpoint", unreachable},
-	{[]string{"CERTIFICATE_VERIFY_FAILED"}, AnyLog, "somebody inspects TLS, or certificates of authorities are missing, where that program ran; Python and the agent use other stores", []string{"tls-untrusted-ca", "clock-skew"}},
-	{[]string{"SSL validation failed"}, AnyLog, "a certificate is not accepted where that program ran", []string{"tls-untrusted-ca"}},
-	{[]string{"unable to get local issuer certificate"}, AnyLog, "somebody inspects TLS, or certificates of authorities are missing", []string{"tls-untrusted-ca"}},
-	{[]string{"PKIX path building failed"}, AnyLog, "somebody inspects TLS, or certificates of authorities are missing, where that Java program ran", []string{"tls-untrusted-ca"}},
-	{[]string{"not yet valid", "is before"}, AnyLog, "the clock of this host is behind", []string{"clock-skew"}},
-	{[]string{"EC2MetadataError", "404"}, AnyLog, "the metadata service does not have what was asked for, mostly since no instance profile is attached", []string{"no-credential-source", "imds-impostor"}},
-	{[]string{"no valid providers in chain"}, AnyLog, "no source gave credentials", []string{"no-credential-source", "imds-unreachable", "imds-disabled", "registration-orphaned"}},
-	{[]string{"No credentials available"}, AnyLog, "ssm-cli found no credentials of the agent", []string{"no-credential-source", "agent-service-stopped"}},
-	{[]string{"failed to query instance id from IMDS"}, AnyLog, "ssm-cli got no answer of the metadata service", []string{"imds-unreachable", "imds-disabled", "imds-hop-limit"}},
-	{[]string{"instance id request timeout"}, AnyLog, "ssm-cli got no answer of the metadata service", []string{"imds-unreachable", "imds-hop-limit", "imds-blocked-by-host"}},
-	{[]string{"snap \"amazon-ssm-agent\" not found"}, AnyLog, "there is no such snap on this host, or its store cannot be reached", []string{"agent-not-installed", "agent-packaging-conflict"}},
-	{[]string{"failed to get IMDSv2 token"}, AnyLog, "the metadata service gave no token", []string{"imds-disabled", "imds-hop-limit", "imds-unreachable", "imds-blocked-by-host", "imds-route-wrong", "imds-via-proxy"}},
-	{[]string{"connection reset by peer"}, AnyLog, "something on the way, or AWS, cut the connection", []string{"network-no-egress", "websocket-blocked", "channel-stale-connection", "path-mtu-blackhole"}},
-	{[]string{"first record does not look like a TLS handshake"}, AnyLog, "what answers does not speak TLS, such as a proxy that is given with https://", []string{"proxy-scheme-mismatch", "tls-untrusted-ca"}},
-	{[]string{"169.254.169.254", "no route to host"}, AnyLog, "instance metadata cannot be reached", []string{"imds-route-wrong", "imds-not-ready-at-boot", "host-network-down", "imds-blocked-by-host"}},
-	{[]string{"169.254.169.254", "network is unreachable"}, AnyLog, "the host had no network for metadata", []string{"imds-not-ready-at-boot", "host-network-down", "imds-route-wrong"}},
-	{[]string{"169.254.169.254", "timeout"}, AnyLog, "instance metadata does not answer", []string{"imds-hop-limit", "imds-unreachable", "imds-blocked-by-host", "imds-route-wrong"}},
-	{[]string{"169.254.169.254", "deadline exceeded"}, AnyLog, "instance metadata does not answer", []string{"imds-hop-limit", "imds-unreachable", "imds-blocked-by-host", "imds-route-wrong"}},
-	{[]string{"EC2MetadataError", "401"}, AnyLog, "the instance demands tokens, which old agents do not send", []string{"imdsv2-required-old-agent"}},
-	{[]string{"EC2MetadataError", "403"}, AnyLog, "instance metadata is switched off, or something refuses it", []string{"imds-disabled", "imds-via-proxy", "imds-impostor"}},
-	{[]string{"no EC2 instance role found"}, AnyLog, "no instance profile is attached", []string{"no-credential-source"}},
-	{[]string{"dial tcp: lookup", "timeout"}, AnyLog, "the resolver does not answer", []string{"dns-resolution-failed", "route-wrong-interface", "host-network-down"}},
-	{[]string{"dial tcp: lookup", "connection refused"}, AnyLog, "nothing listens where the resolver should be", []string{"dns-resolution-failed"}},
-	{[]string{"no such host"}, AnyLog, "a name does not resolve", []string{"dns-resolution-failed", "region-mismatch", "agent-config-invalid"}},
-	{[]string{"server misbehaving"}, AnyLog, "the resolver fails", []string{"dns-resolution-failed"}},
-	{[]string{"proxyconnect tcp", "x509:"}, AnyLog, "the certificate of the proxy itself is not accepted", []string{"proxy-certificate-untrusted", "proxy-scheme-mismatch"}},
-	{[]string{"certificate signed by unknown authority"}, AnyLog, "somebody inspects TLS, or certificates of authorities are missing", []string{"tls-untrusted-ca"}},
-	{[]string{"certificate has expired or is not yet valid"}, AnyLog, "a certificate, or the clock, is wrong", []string{"clock-skew", "tls-untrusted-ca"}},
-	{[]string{"x509:"}, AnyLog, "a certificate is not accepted", []string{"tls-untrusted-ca", "dns-override-stale", "proxy-certificate-untrusted"}},
-	{[]string{"caused by:", "Forbidden"}, AnyLog, "a proxy refuses the connection", []string{"proxy-refuses", "network-no-egress"}},
-	{[]string{"Proxy Authentication Required"}, AnyLog, "the proxy wants a login", []string{"proxy-refuses"}},
-	{[]string{"proxyconnect tcp"}, AnyLog, "the proxy cannot be reached, or speaks something else", []string{"proxy-unreachable", "proxy-scheme-mismatch"}},
-	{[]string{"server gave HTTP response to HTTPS client"}, AnyLog, "the URL of the proxy has the wrong scheme", []string{"proxy-scheme-mismatch"}},
-	{[]string{"websocket: bad handshake"}, AnyLog, "the upgrade of the channel is refused on the way or by AWS", []string{"websocket-blocked", "iam-missing-channel-action", "proxy-refuses"}},
-	{[]string{"connection refused"}, AnyLog, "something answers and takes no connection", []string{"host-firewall-egress", "proxy-unreachable", "vpce-sg-blocked", "dns-override-stale"}},
-	{[]string{"operation not permitted"}, AnyLog, "this host itself refuses it", []string{"host-firewall-egress", "imds-blocked-by-host", "agent-exec-blocked"}},
-	{[]string{"network is unreachable"}, AnyLog, "the kernel has no route", []string{"host-network-down", "route-wrong-interface", "ipv6-no-endpoint"}},
-	{[]string{"no route to host"}, AnyLog, "the kernel, or a router, has no route", []string{"network-no-egress", "host-firewall-egress", "route-wrong-interface"}},
-	{[]string{"i/o timeout"}, AnyLog, "no answer came", []string{"network-no-egress", "vpce-sg-blocked", "route-wrong-interface", "host-network-down", "proxy-not-applied-to-agent", "dns-override-stale", "vpce-private-dns-off", "host-firewall-egress"}},
-	{[]string{"TLS handshake timeout"}, AnyLog, "the connection opens, and then nothing comes", []string{"path-mtu-blackhole", "network-no-egress"}},
-
-	// What the system says.
-	{[]string{"unexpected end of JSON input"}, AnyLog, "a file of the agent was written by half", []string{"credentials-file-damaged", "registration-store-damaged", "agent-config-invalid"}},
-	{[]string{"no space left on device"}, AnyLog, "no space, inodes or inotify watches are left", []string{"disk-full", "inode-exhausted", "inotify-exhausted"}},
-	{[]string{"read-only file system"}, AnyLog, "the agent cannot write", []string{"filesystem-readonly"}},
-	{[]string{"too many open files"}, AnyLog, "a limit of descriptors or of inotify is reached", []string{"descriptors-exhausted", "inotify-exhausted"}},
-	{[]string{"oom-kill"}, AnyLog, "the kernel or a limit of the service killed a process", []string{"out-of-memory"}},
-	{[]string{"Out of memory: Killed process", "ssm"}, AnyLog, "the kernel killed the agent", []string{"out-of-memory"}},
-	{[]string{"signal: killed"}, AnyLog, "something ended the process by force, mostly for lack of memory", []string{"out-of-memory", "agent-service-stopped"}},
-	{[]string{"status=9/KILL"}, AnyLog, "something ended the process by force, mostly for lack of memory", []string{"out-of-memory", "agent-service-stopped"}},
-	{[]string{"status=217/USER"}, AnyLog, "the service is told to run as a user that does not exist", []string{"agent-crash-loop", "state-dir-permissions"}},
-	{[]string{"did not respond to the start or control request"}, AnyLog, "Windows gave up waiting for the service to start", []string{"agent-service-stopped", "agent-crash-loop"}},
-	{[]string{"amazon-ssm-agent", "is masked"}, AnyLog, "the service may not be started", []string{"agent-service-stopped"}},
-	{[]string{"status=203/EXEC"}, AnyLog, "systemd could not execute the program", []string{"agent-exec-blocked", "agent-packaging-conflict", "agent-not-installed"}},
-	{[]string{"Unit amazon-ssm-agent.service could not be found"}, AnyLog, "there is no such unit; a snap has another", []string{"agent-not-installed", "agent-packaging-conflict"}},
-	{[]string{"amazon-ssm-agent", "Unit not found"}, AnyLog, "there is no such unit; a snap has another", []string{"agent-not-installed", "agent-packaging-conflict"}},
-	{[]string{"snap \"amazon-ssm-agent\" is not installed"}, AnyLog, "there is no such snap; a package may be installed instead", []string{"agent-not-installed", "agent-packaging-conflict"}},
-	{[]string{"apparmor=\"DENIED\"", "ssm-"}, AnyLog, "AppArmor kept one of the agent's programs from something", []string{"agent-exec-blocked"}},
-	{[]string{"avc:", "denied", "ssm-"}, AnyLog, "SELinux kept one of the agent's programs from something", []string{"agent-exec-blocked"}},
-	{[]string{"core manager can't be nil"}, AnyLog, "an old agent ended before it had started, mostly for lack of an identity or credentials", []string{"agent-crash-loop", "no-credential-source", "agent-version-too-old"}},
-	{[]string{"panic: runtime error"}, AnyLog, "a program crashed", []string{"agent-crash-loop", "agent-version-regression"}},
-	{[]string{"IMAGE_STATE_"}, AnyLog, "Windows setup is not finished unless the state is IMAGE_STATE_COMPLETE", []string{"sysprep-incomplete"}},
-	{[]string{"unable to build RSA signature"}, AnyLog, "the agent could not sign with what the metadata service gives the instance", []string{"imds-unreachable", "imds-blocked-by-host", "imds-disabled", "credentials-stale"}},
-	{[]string{"Unit amazon-ssm-agent.service not found"}, AnyLog, "there is no such unit; a snap has another", []string{"agent-not-installed", "agent-packaging-conflict"}},
-	{[]string{"Start request repeated too quickly"}, AnyLog, "systemd gave up after several starts", []string{"agent-crash-loop", "agent-config-invalid", "agent-exec-blocked"}},
-	{[]string{"execute-command", "not enabled"}, Caller, "the task was started without ECS Exec", []string{"ecs-exec-not-enabled"}},
-	{[]string{"execute command was not enabled"}, Caller, "the task was started without ECS Exec", []string{"ecs-exec-not-enabled"}},
-	{[]string{"NO_PUBKEY"}, AnyLog, "a package is signed with a key that this host does not have", []string{"agent-update-blocked"}},
-	{[]string{"GPG check FAILED"}, AnyLog, "a package is signed with a key that this host does not have", []string{"agent-update-blocked"}},
+// tables are what table.txt holds.
+type tables struct {
+	words     []Symptom           // that words alone name, the more telling ones first
+	signature map[string][]string // causes of which a line of the agent is a sign, by signature
+	rows      []Symptom           // of ssm-cli get-diagnostics
+	parts     []Symptom           // of the agent
 }
 
-// OfSignature are the causes that lines of the agent's log are signs of, by signature.
-var OfSignature = joined(map[string][]string{
-	facts.SigConfigUnusable:   {"agent-config-invalid"},
-	facts.SigBusStart:         {"state-dir-permissions", "disk-full", "filesystem-readonly"},
-	facts.SigStartFailed:      {"imds-unreachable", "registration-store-damaged", "state-dir-permissions", "agent-config-invalid"},
-	facts.SigNoIdentity:       {"imds-unreachable", "imds-not-ready-at-boot", "hybrid-not-registered", "imds-route-wrong", "imds-blocked-by-host", "registration-store-damaged", "imds-via-proxy"},
-	facts.SigIMDSFailed:       {"imds-unreachable", "imds-hop-limit", "imds-not-ready-at-boot", "imds-disabled"},
-	facts.SigRegionFailed:     {"imds-unreachable", "imdsv2-required-old-agent", "region-mismatch"},
-	facts.SigRegionInvalid:    {"region-mismatch", "agent-config-invalid"},
-	facts.SigRegisterFailed:   {"activation-rejected", "network-no-egress", "hybrid-not-registered"},
-	facts.SigVaultManifest:    {"registration-store-damaged"},
-	facts.SigVaultMissing:     {"registration-store-damaged"},
-	facts.SigVaultPermission:  {"state-dir-permissions", "filesystem-readonly"},
-	facts.SigNotRegistered:    {"no-credential-source", "registration-cloned-image", "iam-missing-registration-action"},
-	facts.SigProfileFailed:    {"iam-missing-registration-action", "no-credential-source", "instance-profile-trust-broken"},
-	facts.SigDHMCSkipped:      {"profile-shadows-dhmc", "iam-missing-registration-action", "network-no-egress"},
-	facts.SigDHMCOff:          {"no-credential-source"},
-	facts.SigDHMCFailed:       {"dhmc-role-broken", "no-credential-source"},
-	facts.SigNotYetRegistered: {"no-credential-source", "iam-missing-registration-action"},
-	facts.SigCredsFailed:      {"no-credential-source", "iam-missing-registration-action", "registration-orphaned", "hybrid-role-broken", "network-no-egress"},
-	facts.SigSleeping:         {"agent-backoff-wait"},
-	facts.SigHibernate:        {"agent-backoff-wait", "no-credential-source"},
-	facts.SigCredsWrite:       {"filesystem-readonly", "disk-full", "credentials-file-damaged"},
-	facts.SigCredsExpired:     {"credentials-stale", "clock-skew"},
-	facts.SigFingerprint:      {"fingerprint-mismatch", "registration-cloned-image"},
-	facts.SigFingerprintBad:   {"fingerprint-mismatch"},
-	facts.SigHardwareID:       {"registration-cloned-image", "fingerprint-mismatch"},
-	facts.SigHardwareDrift:    {"fingerprint-mismatch"},
-	facts.SigHardwareUnread:   {"wmi-stopped"},
-	facts.SigInvalidInstance:  {"registration-orphaned"},
-	facts.SigChannelToken:     {"iam-missing-channel-action", "network-no-egress", "vpce-service-missing"},
-	facts.SigWebSocketFailed:  {"websocket-blocked", "iam-missing-channel-action", "proxy-refuses"},
-	facts.SigChannelFailed:    {"channel-down", "iam-missing-channel-action", "network-no-egress"},
-	facts.SigMDSFailed:        {"iam-missing-channel-action", "network-no-egress"},
-	facts.SigBufferFull:       {"command-failing", "channel-down"},
-	facts.SigUpdateBusy:       {"agent-update-blocked"},
-	facts.SigHealthFailed:     {"iam-missing-registration-action", "network-no-egress", "credentials-stale"},
-	facts.SigAssociations:     {"iam-missing-feature-action", "iam-missing-registration-action"},
-	facts.SigInotify:          {"inotify-exhausted"},
-	facts.SigDownload:         {"iam-missing-feature-action", "optional-endpoint-unreachable"},
-	facts.SigKMS:              {"kms-access-denied"},
-	facts.SigWorkerStart:      {"agent-exec-blocked", "agent-packaging-conflict"},
-	facts.SigPanic:            {"agent-crash-loop", "agent-version-regression"},
-	facts.SigSysprep:          {"sysprep-incomplete"},
-	facts.SigNoSpace:          {"disk-full", "inode-exhausted"},
-	facts.SigReadOnly:         {"filesystem-readonly"},
-	facts.SigExecDenied:       {"agent-exec-blocked"},
-	facts.SigClock:            {"clock-skew", "clock-late-at-boot"},
-	facts.SigFiles:            {"descriptors-exhausted"},
-	facts.SigFilesSystem:      {"descriptors-exhausted"},
-	facts.SigStream:           {"session-failing", "agent-version-too-old"},
-}, map[string][]string{
-	"session-failing": {facts.SigRunAsMissing, facts.SigRunAsUnset, facts.SigRunAsNotRoot, facts.SigRunAsRoot, facts.SigUserNotMade, facts.SigUserUnreadable, facts.SigSudoers, facts.SigOnDomainControl,
-		facts.SigSessionStart, facts.SigSessionProfile, facts.SigSessionFile, facts.SigSessionKey, facts.SigSessionWorker, facts.SigDataChannel, facts.SigLogsUnencrypted, facts.SigLogsUnchecked, facts.SigLogGroup,
-		facts.SigSessionLogs, facts.SigSessionUpload, facts.SigTranscript},
-	"command-failing": {facts.SigDocWorker, facts.SigDocStart, facts.SigDocSchema, facts.SigDocPlatform, facts.SigPluginMissing, facts.SigInterpreter, facts.SigCommandFolder, facts.SigCommandUpload, facts.SigCommandLogs},
-})
-
-// joined adds the signatures that are signs of one cause alone.
-func joined(m, alone map[string][]string) map[string][]string {
-	for cause, signatures := range alone {
-		for _, id := range signatures {
-			m[id] = []string{cause}
+var table = sync.OnceValue(func() (t tables) {
+	t.signature = map[string][]string{}
+	kind, group := "", Symptom{}
+	for line := range strings.Lines(tableText) {
+		line = strings.TrimSuffix(line, "\n")
+		words, ok := strings.CutPrefix(line, "\t")
+		if !ok {
+			if cells := strings.SplitN(line, " | ", 3); len(cells) == 3 && line[0] != '#' {
+				kind, group = cells[0], Symptom{Place: placeOf[cells[0]], Causes: strings.Fields(cells[1]), Means: cells[2]}
+			}
+			continue
+		}
+		group.Words = strings.Split(words, " & ")
+		group.plain = plainAll(group.Words)
+		switch kind {
+		case "signature":
+			t.signature[words] = group.Causes
+		case "row":
+			t.rows = append(t.rows, group)
+		case "part":
+			t.parts = append(t.parts, group)
+		default:
+			t.words = append(t.words, group)
 		}
 	}
-	return m
+	return t
+})
+
+// Table are the symptoms that words alone name.
+func Table() []Symptom { return table().words }
+
+// ofSignature are the causes that lines of the agent's log are signs of, by signature.
+func ofSignature(id string) []string { return table().signature[id] }
+
+// ofModule is the part of the agent that is a module of facts.Lines.
+func ofModule(module string) Symptom {
+	for _, p := range table().parts {
+		if p.Words[0] == module {
+			return p
+		}
+	}
+	return Symptom{}
+}
+
+// partOf is the part of the agent that writes a line as plain makes it, and the tag that
+// tells it; empty: that is not known.
+func partOf(line string) (part Symptom, tag string) {
+	for _, p := range table().parts {
+		for i := 2; i < len(p.plain); i++ {
+			if strings.Contains(line, p.plain[i]) {
+				return p, p.Words[i]
+			}
+		}
+	}
+	return Symptom{}, ""
+}
+
+// isOfNode reports whether a part is one without which the node is not accepted.
+func isOfNode(part Symptom) bool {
+	switch part.Words[0] {
+	case "sessions", "commands", "associations", "updates":
+		return false
+	}
+	return true
+}
+
+// The words of the tables of the agent's lines, as plain makes them.
+var (
+	signatureWords = sync.OnceValue(func() (out [][]string) {
+		for _, s := range facts.Signatures {
+			out = append(out, plainAll(s.Fragments))
+		}
+		return out
+	})
+	lineWords = sync.OnceValue(func() (out [][]string) {
+		for _, l := range facts.Lines() {
+			out = append(out, plainAll(l.Fragments))
+		}
+		return out
+	})
+)
+
+func plainAll(words []string) []string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = plain(w)
+	}
+	return out
 }

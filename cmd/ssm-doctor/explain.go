@@ -58,7 +58,7 @@ func newExplainCmd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if len(answer.Causes) > 0 {
+			if len(answer.Found) > 0 || answer.Harmless > 0 {
 				return e.symptoms(answer)
 			}
 			if len(args) > 1 {
@@ -262,7 +262,7 @@ func listText(list []entry, markdown bool) string {
 // symptomWords are the symptoms of one word, such as TargetNotConnected.
 func symptomWords() []string {
 	var out []string
-	for _, s := range symptoms.Table {
+	for _, s := range symptoms.Table() {
 		if !strings.Contains(s.Words[0], " ") {
 			out = append(out, s.Words[0])
 		}
