@@ -39,6 +39,9 @@ const LogFile = "fix.log"
 type Done struct {
 	Action Action
 	Undo   string
+	// Begun reports whether something may be changed; of an action that failed before it
+	// changed anything it is false, and there is nothing to undo.
+	Begun bool
 }
 
 // Apply carries out one action. The way back is written to the log before anything is
@@ -57,11 +60,11 @@ func (h *Host) Apply(ctx context.Context, a Action) (Done, error) {
 			return d, err
 		}
 		d.Undo = a.Undoing()
-		return d, h.do(ctx, d, "systemctl", map[Kind]string{Unmask: "unmask", Enable: "enable", Start: "start"}[a.Kind], a.Unit)
+		return h.do(ctx, d, "systemctl", map[Kind]string{Unmask: "unmask", Enable: "enable", Start: "start"}[a.Kind], a.Unit)
 	case Restart:
-		return d, h.do(ctx, d, "systemctl", "restart", a.Unit)
+		return h.do(ctx, d, "systemctl", "restart", a.Unit)
 	case Reload:
-		return d, h.do(ctx, d, "systemctl", "daemon-reload")
+		return h.do(ctx, d, "systemctl", "daemon-reload")
 	case Hosts:
 		return h.hosts(a)
 	case Route:
@@ -88,12 +91,13 @@ func (h *Host) already(ctx context.Context, a Action) (bool, error) {
 }
 
 // do writes the log and runs a program.
-func (h *Host) do(ctx context.Context, d Done, program string, args ...string) error {
+func (h *Host) do(ctx context.Context, d Done, program string, args ...string) (Done, error) {
 	if err := h.note(d); err != nil {
-		return err
+		return Done{Action: d.Action}, err
 	}
+	d.Begun = true
 	_, err := h.Run(ctx, program, args...)
-	return h.ended(d.Action, err)
+	return d, h.ended(d.Action, err, "it may be done in part")
 }
 
 func (h *Host) hosts(a Action) (Done, error) {
@@ -111,11 +115,14 @@ func (h *Host) hosts(a Action) (Done, error) {
 	if err := keep(kept, old); err != nil {
 		return d, err
 	}
-	d.Undo = command("cp", kept, name) // which keeps owner, mode and label of what it writes to
-	if err := h.note(d); err != nil {
+	did := Done{Action: a, Undo: command("cp", kept, name), Begun: true} // cp keeps owner, mode and label of what it writes to
+	if err := h.note(did); err != nil {
 		return d, err
 	}
-	return d, h.ended(a, rewrite(name, old, next))
+	if err := rewrite(name, old, next); err != nil { // all of it or nothing
+		return d, h.ended(a, err, "nothing was changed")
+	}
+	return did, nil
 }
 
 func (h *Host) route(ctx context.Context, a Action) (Done, error) {
@@ -133,7 +140,7 @@ func (h *Host) route(ctx context.Context, a Action) (Done, error) {
 		return d, fmt.Errorf("route to %s: %w: the main table has none, another, or several", a.To, ErrChanged)
 	}
 	d.Undo = command(append([]string{"ip", family, "route", "add"}, words...)...)
-	return d, h.do(ctx, d, "ip", append([]string{family, "route", "del"}, words...)...)
+	return h.do(ctx, d, "ip", append([]string{family, "route", "del"}, words...)...)
 }
 
 // note writes what is about to be done, and its undoing, to the log.
@@ -145,11 +152,11 @@ func (h *Host) note(d Done) error {
 	return add(filepath.Join(h.State, LogFile), line)
 }
 
-// ended writes to the log that an action failed.
-func (h *Host) ended(a Action, err error) error {
+// ended writes to the log that an action failed, and what that leaves.
+func (h *Host) ended(a Action, err error, leaves string) error {
 	if err == nil {
 		return nil
 	}
 	err = fmt.Errorf("%s: %w", a.Says(), err)
-	return errors.Join(err, add(filepath.Join(h.State, LogFile), h.Now().UTC().Format(time.RFC3339)+"  failed; it may be done in part\n"))
+	return errors.Join(err, add(filepath.Join(h.State, LogFile), h.Now().UTC().Format(time.RFC3339)+"  failed; "+leaves+"\n"))
 }

@@ -224,6 +224,12 @@ func TestRefuses(t *testing.T) {
 			}
 			return errors.Join(os.Mkdir(h.State, 0o700), os.Chown(h.State, 65534, 65534))
 		}},
+		{"the log is a link", Action{Kind: Restart, Unit: unit}, func(t *testing.T, h *Host) error {
+			return errors.Join(os.Mkdir(h.State, 0o700), os.Symlink(filepath.Join(t.TempDir(), "x"), filepath.Join(h.State, LogFile)))
+		}},
+		{"the log is a link, and hosts are edited", edit, func(t *testing.T, h *Host) error {
+			return errors.Join(os.Mkdir(h.State, 0o700), os.Symlink(filepath.Join(t.TempDir(), "x"), filepath.Join(h.State, LogFile)))
+		}},
 		{"a kind that is none", Action{Kind: "reboot"}, nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -236,8 +242,12 @@ func TestRefuses(t *testing.T) {
 				}
 			}
 			files := tree(t, h.Root)
-			if _, err := h.Apply(t.Context(), row.action); err == nil {
+			d, err := h.Apply(t.Context(), row.action)
+			if err == nil {
 				t.Error("no error")
+			}
+			if d.Begun || d.Undo != "" {
+				t.Errorf("it is to be undone: %+v", d)
 			}
 			if s.active || s.enabled || len(s.routes) != 1 || !maps.Equal(tree(t, h.Root), files) {
 				t.Error("something was changed")
@@ -273,7 +283,10 @@ func TestFails(t *testing.T) {
 	t.Parallel()
 	s := &system{fails: "systemctl start"}
 	h := testHost(t, s)
-	_, err := h.Apply(t.Context(), Action{Kind: Start, Unit: unit})
+	d, err := h.Apply(t.Context(), Action{Kind: Start, Unit: unit})
+	if !d.Begun {
+		t.Error("it is said not to be begun")
+	}
 	if err == nil || !strings.Contains(err.Error(), "Job failed") {
 		t.Fatal(err)
 	}

@@ -321,6 +321,10 @@ var reWord = pattern.New(`^[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,63}$`)
 // states are words in a route that say how it is, and are none of its settings.
 var states = []string{"linkdown", "dead", "offload", "rt_offload", "trap", "rt_trap"}
 
+// unsaid are words in a route that ip prints and does not take back as they are: of several
+// ways, of one kept elsewhere, and of one that a router announced for a time.
+var unsaid = []string{"nexthop", "nhid", "expires"}
+
 // types are those of routes that ip prints before the destination.
 var types = []string{"blackhole", "unreachable", "prohibit", "throw"}
 
@@ -332,7 +336,7 @@ func routeWords(out []byte, a Action) []string {
 		return nil
 	}
 	w := slices.DeleteFunc(strings.Fields(s), func(x string) bool { return slices.Contains(states, x) })
-	if slices.ContainsFunc(w, func(x string) bool { return !reWord.MatchString(x) }) || slices.Contains(w, "nexthop") || len(w) > 30 {
+	if slices.ContainsFunc(w, func(x string) bool { return !reWord.MatchString(x) || slices.Contains(unsaid, x) }) || len(w) > 30 {
 		return nil
 	}
 	is, rest := Action{}, w

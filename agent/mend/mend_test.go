@@ -218,6 +218,8 @@ func TestRouteWords(t *testing.T) {
 		{"10.0.0.0/8", "dev a", "", ""},
 		{"10.0.0.0/8", "dev a", "10.0.0.0/8 dev -x\n", ""},
 		{"10.0.0.0/8", "dev a", "10.0.0.0/8 nexthop via 10.1.1.1 weight 1\n", ""},
+		{"10.0.0.0/8", "dev a", "10.0.0.0/8 nhid 12 via 10.1.1.1 dev a\n", ""},
+		{"fd00::/8", "dev a", "fd00::/8 dev a proto ra metric 1024 expires 1797sec pref medium\n", ""},
 	} {
 		to, bad := destination(row.to)
 		if bad {

@@ -126,10 +126,13 @@ func (c *fixFlags) run(ctx context.Context, a *app, f fixer) error {
 	}
 	done, failed := c.each(ctx, a, f, w.Do)
 	interrupted := ctx.Err() != nil
-	if len(done) == 0 && (failed == nil || interrupted) {
+	if len(done) == 0 {
 		fmt.Fprintln(a.out, "\nNothing was changed.")
-		if interrupted {
+		switch {
+		case interrupted:
 			return &exitError{code: exitInterrupted}
+		case failed != nil:
+			return &exitError{exitInternal, failed}
 		}
 		return verdictOf(r)
 	}
@@ -187,7 +190,7 @@ func (c *fixFlags) each(ctx context.Context, a *app, f fixer, list []mend.Action
 		}
 		d, err := f.host.Apply(ctx, x)
 		if err != nil {
-			if d.Undo != "" && !errors.Is(err, mend.ErrChanged) {
+			if d.Begun {
 				done = append(done, d) // it may be done in part
 			}
 			return done, err
@@ -227,7 +230,9 @@ func (a *app) fixTold(r *report.Report, w mend.Work, apply bool) {
 	for _, x := range w.Do {
 		if x.Step != step {
 			step = x.Step
-			out("\n%d %s", step, report.Printable(firstLine(stepText(r, step))))
+			// What follows a semicolon is of the command that is not run here, such as its copy.
+			says, _, _ := strings.Cut(firstLine(stepText(r, step)), ";")
+			out("\n%d %s", step, report.Printable(says))
 		}
 		out("  does   %s", report.Printable(x.Says()))
 		out("  costs  %s", report.Printable(x.Costs()))

@@ -103,6 +103,7 @@ func TestFix(t *testing.T) {
 		{"another system", "agent-stopped", "y\n", apply, func(f *fixer) { f.host = nil }, 0, 64, "", "this program changes nothing"},
 		{"yes alone", "agent-stopped", "", fixFlags{yes: "clock-skew"}, nil, 0, 64, "", "--yes is for --apply"},
 		{"facts of another host", "agent-stopped", "", fixFlags{apply: true, from: "x"}, nil, 0, 64, "", "it takes no --from"},
+		{"the log cannot be written", "agent-stopped", "y\ny\n", apply, func(f *fixer) { f.host.State += "/no/such/folder" }, 0, 70, "Nothing was changed.", "no such file"},
 		{"it fails", "agent-stopped", "y\ny\n", apply, func(f *fixer) {
 			f.host.Run = func(context.Context, string, ...string) ([]byte, error) { return nil, errors.New("no bus") }
 		}, 0, 70, "To undo", "no bus"},
