@@ -3,6 +3,7 @@ package checks
 import (
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"ssm-doctor/checks/causes"
@@ -23,9 +24,12 @@ var AgentPackaging = register(Check{
 		"Two agents on one host share the state directory and fight over it.",
 	Eval: func(n *node.Node) Finding {
 		list, units := n.Facts.Agent.Installations, n.Facts.Agent.Units
-		if len(list.Some()) == 0 {
-			if list.Unknown() {
+		if len(list.Some()) == 0 && len(goneFaults(n, nil)) == 0 {
+			switch {
+			case list.Unknown():
 				return unread("installations", list)
+			case n.Facts.Live() && n.Agent.Core == node.Yes && n.Facts.Agent.Processes.Unknown():
+				return unread("processes", n.Facts.Agent.Processes)
 			}
 			return skip("no installation found")
 		}
@@ -42,6 +46,7 @@ var AgentPackaging = register(Check{
 			}
 		}
 		faults := append(append(packageFaults(list.Some()), unitFaults(n, units.Some())...), append(partFaults(n), workerFaults(n)...)...)
+		faults = append(faults, goneFaults(n, faults)...)
 		if len(faults) == 0 {
 			switch {
 			case list.Unknown():
@@ -52,6 +57,8 @@ var AgentPackaging = register(Check{
 				return unknown("the processor of this host is not known, which the agent's programs must be made for")
 			case lacksWorker(n) && n.Log.Current(facts.SigWorkerStart).Unread():
 				return unreadLog(n)
+			case n.Facts.Live() && n.Agent.Core == node.Yes && n.Facts.Agent.Processes.Unknown():
+				return unread("processes", n.Facts.Agent.Processes)
 			}
 			return pass("installed as %s, and nothing of it is broken", strings.Join(kinds, " and "))
 		}
@@ -81,7 +88,7 @@ var AgentPackaging = register(Check{
 
 // packagingFault is one thing that is wrong with how the agent is installed.
 type packagingFault struct {
-	kind string // twice, half, program, snap, unit, link
+	kind string // twice, half, program, mount, snap, unit, link
 	what text.Text
 	seen []Evidence
 }
@@ -106,6 +113,9 @@ func withPackagingSteps(n *node.Node, fd Finding, faults []packagingFault) Findi
 	if is["snap"] {
 		steps = append(steps, step("Check which revisions are here; {repair} below makes one of them current, or installs the snap again", "snap list --all amazon-ssm-agent; snap changes amazon-ssm-agent"))
 	}
+	if is["mount"] {
+		steps = append(steps, step("Mount it again, or take away what is mounted over it", "mount -a; findmnt"))
+	}
 	if is["program"] || is["half"] || is["snap"] {
 		steps = append(steps, causes.RepairAgent)
 	}
@@ -115,6 +125,9 @@ func withPackagingSteps(n *node.Node, fd Finding, faults []packagingFault) Findi
 	}
 	if is["link"] {
 		steps = append(steps, step("Make the link that starts the service at boot again", "systemctl reenable {unit}"))
+	}
+	if n.Agent.Core == node.Yes && n.Acceptance.Now == node.Yes { // what is missing is missed at the next start only, or each time anew
+		return fd.fix(steps...).fix(causes.Again)
 	}
 	return fd.fix(steps...).fix(causes.Step{Text: "Start the agent", Command: "{restart}", Where: causes.OnHost, Root: true}).fix(causes.Again)
 }
@@ -214,8 +227,7 @@ func programElsewhere(n *node.Node, exec string) string {
 }
 
 // partFaults are programs beside the core that are missing, or cannot be executed for what
-// they hold. That none of them is there shows nothing: see Installation.Parts. The worker
-// of messages is judged by its absence only where the core says so: see workerFaults.
+// they hold. That none of them is there shows nothing: see Installation.Parts.
 func partFaults(n *node.Node) []packagingFault {
 	in, ok := partsInUse(n)
 	if !ok {
@@ -234,6 +246,8 @@ func partFaults(n *node.Node) []packagingFault {
 			what = "is empty, as a package or an update that was cut off leaves it"
 		case n.Facts.Host.GOOS == "linux" && p.Format == "elf" && otherProcessor(p.Arch, n.Facts.Host.Arch):
 			what = "is made for " + p.Arch + ", and this host is " + n.Facts.Host.Arch
+		case p.Format == "script" && work == partWork["ssm-agent-worker"] && lacksWorker(n):
+			what = "is a script and not the agent's, and no worker runs"
 		case p.Format == "other" && p.Runnable:
 			what = "is damaged: it is not an executable"
 		}
@@ -248,6 +262,8 @@ func partFaults(n *node.Node) []packagingFault {
 // mustBeThere reports whether every agent of this version has a program.
 func mustBeThere(n *node.Node, x facts.Part) bool {
 	switch strings.TrimSuffix(path.Base(x.Path), ".exe") {
+	case "ssm-agent-worker":
+		return n.Agent.Separate == node.Yes
 	case "ssm-document-worker":
 		return true
 	case "ssm-session-worker":
@@ -266,6 +282,33 @@ func hasParts(n *node.Node) bool {
 func otherProcessor(program, host string) bool {
 	kin := map[string]string{"386": "amd64", "arm": "arm64"}
 	return program != "" && host != "" && program != host && kin[program] != host
+}
+
+// goneFaults are programs that run and are at their place no more: the node works until the
+// agent is started again, which the next boot or update does. Those that other faults name
+// already are left out.
+func goneFaults(n *node.Node, others []packagingFault) []packagingFault {
+	var out []packagingFault
+	p := n.Facts.Agent.Processes.Some()
+	for _, way := range []struct {
+		kind, says string
+		deleted    bool
+	}{{"program", "deleted", true}, {"mount", "no longer there: a file system was unmounted, or another is mounted over it", false}} {
+		var paths []string
+		var seen []Evidence
+		for _, x := range slices.Concat(p.Core, p.Worker) {
+			named := slices.ContainsFunc(others, func(f packagingFault) bool { return strings.Contains(f.what.String(), x.Exe) })
+			if !x.Gone || x.Deleted != way.deleted || named {
+				continue
+			}
+			paths = append(paths, x.Exe)
+			seen = append(seen, Evidence{What: "process " + strconv.Itoa(x.PID), Seen: "runs " + x.Exe + ", where there is no file", From: n.Facts.Agent.Processes.From})
+		}
+		if len(paths) > 0 {
+			out = append(out, packagingFault{way.kind, text.New("the agent runs and cannot be started again: %s, %s", strings.Join(paths, " and "), way.says), seen})
+		}
+	}
+	return out
 }
 
 // missingWorker finds the worker that the core did not find.

@@ -96,6 +96,29 @@ func TestAgentPackaging(t *testing.T) {
 		{name: "a release without a program for logs", fault: packagingParts(func(p map[string]*facts.Seen[facts.Program]) {
 			*p["ssm-session-logger"] = facts.Absent[facts.Program]("no such file", "")
 		}), want: want{status: Pass}},
+		{name: "deleted while it runs, with its package", fault: func(f *facts.Facts) {
+			f.Agent.Installations = facts.Known([]facts.Installation{}, "")
+			f.Agent.Units = facts.Known([]facts.Unit{}, "systemctl show")
+			core := &f.Agent.Processes.Value.Core[0]
+			core.Exe, core.Deleted, core.Gone = "/usr/bin/amazon-ssm-agent", true, true
+		}, want: named(Warn, Breaks, "the agent runs and cannot be started again: /usr/bin/amazon-ssm-agent, deleted", "where there is no file (file:/proc)")},
+		{name: "the worker's program deleted while it runs", fault: func(f *facts.Facts) {
+			w := &f.Agent.Processes.Value.Worker[0]
+			w.Exe, w.Deleted, w.Gone = "/usr/bin/ssm-agent-worker", true, true
+		}, want: named(Warn, Breaks, "cannot be started again: /usr/bin/ssm-agent-worker, deleted", "")},
+		{name: "unmounted while it runs", fault: func(f *facts.Facts) { f.Agent.Processes.Value.Core[0].Gone = true }, want: named(Warn, Breaks, "no longer there: a file system was unmounted, or another is mounted over it", "")},
+		{name: "replaced while it runs, as an update does", fault: func(f *facts.Facts) { f.Agent.Processes.Value.Core[0].Deleted = true }, want: want{status: Pass}},
+		{name: "no program for messages", fault: packagingParts(func(p map[string]*facts.Seen[facts.Program]) {
+			*p["ssm-agent-worker"] = facts.Absent[facts.Program]("no such file", "file:/usr/bin/ssm-agent-worker")
+		}), want: named(Warn, Breaks, "/usr/bin/ssm-agent-worker does not exist: neither commands nor sessions reach this node once the agent starts again", "")},
+		{name: "no program for messages, before there was one", fault: packagingParts(func(p map[string]*facts.Seen[facts.Program]) {
+			*p["ssm-agent-worker"] = facts.Absent[facts.Program]("no such file", "file:/usr/bin/ssm-agent-worker")
+		}, "2.3.1644.0"), want: want{status: Pass}},
+		{name: "a script in the place of the worker, and none runs", fault: func(f *facts.Facts) {
+			packagingParts(func(p map[string]*facts.Seen[facts.Program]) { p["ssm-agent-worker"].Value.Format = "script" })(f)
+			f.Agent.Processes.Value.Worker = nil
+		}, want: named(Warn, Breaks, "/usr/bin/ssm-agent-worker is a script and not the agent's, and no worker runs", "")},
+		{name: "a script that starts the worker", fault: packagingParts(func(p map[string]*facts.Seen[facts.Program]) { p["ssm-agent-worker"].Value.Format = "script" }), want: want{status: Pass}},
 		{name: "no worker", fault: workerMissing, want: named(Warn, Breaks, "the agent's worker /usr/bin/ssm-agent-worker does not exist", "agent log: ERROR failed to start worker ssm-agent-worker, fork/exec /usr/bin/ssm-agent-worker: no such file or directory")},
 		{name: "no worker, but it runs since", fault: func(f *facts.Facts) {
 			had := f.Agent.Processes.Value.Worker

@@ -15,6 +15,9 @@ var AgentRunningVersion = register(Check{
 			return skip("the agent does not run")
 		}
 		for _, p := range a.Processes.Some().Core {
+			if p.Gone {
+				return skip("the agent's program is not there: see agent-packaging")
+			}
 			if p.Deleted {
 				return warns("the agent's executable was replaced since it started; restart it to run the new one")
 			}

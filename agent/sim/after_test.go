@@ -757,6 +757,7 @@ func (a *aftermath) cannotRun() string {
 	w := &world{Scenario: a.Scenario}
 	file := func(name string) (File, bool) { f, ok := a.Files[name]; return f, ok }
 	program, changed := file("/usr/bin/amazon-ssm-agent")
+	worker, _ := file("/usr/bin/ssm-agent-worker")
 	folder, played := file("/" + w.dirs().data)
 	user, dropIn := "", false
 	for _, u := range a.Agent.Units {
@@ -773,7 +774,7 @@ func (a *aftermath) cannotRun() string {
 		{"setup", a.GOOS == "windows" && a.Host.ImageState != "" && a.Host.ImageState != "IMAGE_STATE_COMPLETE"},
 		{"dependency", a.hidden["dependency"]},
 		{"user", user != "" && a.hidden["user"]},
-		{"program", changed && (program.Absent || program.Content == "" || program.Mode&0o111 == 0)},
+		{"program", changed && (program.Absent || program.Content == "" || program.Mode&0o111 == 0) || strings.HasPrefix(worker.Content, "#!")},
 		{"apparmor", a.hidden["apparmor"]},
 		{"labels", a.hidden["labels"]},
 		{"other program", a.hidden["other program"]},

@@ -5,6 +5,16 @@ import "ssm-doctor/agent/sim"
 // hostsFaults are faults of the host's own files and of the settings of the agent's unit, beside
 // which no rule says what another fault gets.
 var hostsFaults = []fault{
+	{"programs-deleted-while-running", "agent-packaging-conflict", "warning", "profile", func(s *sim.Scenario) {
+		s.Files = map[string]sim.File{"/usr/bin/amazon-ssm-agent": {Absent: true}, "/usr/bin/ssm-agent-worker": {Absent: true}}
+	}, nil},
+	{"worker-deleted-while-running", "agent-packaging-conflict", "warning", "hybrid", func(s *sim.Scenario) {
+		s.Files = map[string]sim.File{"/usr/bin/ssm-agent-worker": {Absent: true}}
+	}, nil},
+	{"script-in-place-of-worker", "agent-packaging-conflict", "warning", "profile", func(s *sim.Scenario) {
+		s.Agent.Worker = false
+		s.Files = map[string]sim.File{"/usr/bin/ssm-agent-worker": {Content: "#!/bin/sh\nexit 0\n", Mode: 0o755}}
+	}, nil},
 	{"names-in-files-only", "dns-resolution-failed", "critical", "profile", func(s *sim.Scenario) {
 		s.Files = map[string]sim.File{"/etc/nsswitch.conf": {Content: "passwd: files\nhosts: files\n"}}
 		broken(s, "dial tcp: lookup ssm.{region}.{domain}: no such host")

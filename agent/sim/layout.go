@@ -304,7 +304,11 @@ func (w *world) process(t *tree, pid, parent, uid int, exe string, began time.Ti
 	d := fmt.Sprintf("proc/%d/", pid)
 	comm := path.Base(exe)
 	comm = comm[:min(len(comm), 15)]
-	t.put(d+"exe", &node{link: exe, mode: fs.ModeSymlink | 0o777, uid: uid})
+	link := exe
+	if w.Files[exe].Absent {
+		link += " (deleted)"
+	}
+	t.put(d+"exe", &node{link: link, mode: fs.ModeSymlink | 0o777, uid: uid})
 	t.file(d+"comm", comm+"\n", 0o444)
 	t.file(d+"cmdline", exe+"\x00", 0o444)
 	t.file(d+"status", fmt.Sprintf("Name:\t%s\nPPid:\t%d\nUid:\t%[3]d\t%[3]d\t%[3]d\t%[3]d\n", comm, parent, uid), 0o444)

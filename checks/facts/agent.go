@@ -315,10 +315,13 @@ type OtherProcess struct {
 
 // Process is one process.
 type Process struct {
-	PID     int       `json:"pid"`
-	Exe     string    `json:"exe"`
-	Deleted bool      `json:"deleted"` // the executable was replaced since
-	Owner   Seen[int] `json:"owner"`   // user id; absent where the system has none
+	PID     int    `json:"pid"`
+	Exe     string `json:"exe"`
+	Deleted bool   `json:"deleted"` // the executable was replaced or removed since
+	// Gone: there is no file at the place of the executable: nothing replaced it, and what
+	// runs cannot be started again.
+	Gone    bool      `json:"gone,omitempty"`
+	Owner   Seen[int] `json:"owner"` // user id; absent where the system has none
 	Started time.Time `json:"started,omitzero"`
 	// Held is what keeps it from running on: a signal (SIGSTOP and its kin), a debugger, or
 	// the freezer of its control group; empty: nothing that was seen.

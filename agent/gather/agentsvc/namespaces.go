@@ -144,6 +144,20 @@ func (s surroundings) foreign(pid, exe string, owner facts.Seen[int]) (o facts.O
 	return o, false
 }
 
+// gone reports whether a process runs from a program that is at its place no more. The
+// program of one in a mount namespace of its own need not be at that place here, unless
+// the kernel says that it was deleted.
+func (s surroundings) gone(pid, exe string, deleted bool) bool {
+	if s.bottlerocket || !path.IsAbs(exe) {
+		return false
+	}
+	if mount := namespacesOf(s.fsys, pid).mount; !deleted && (mount == "" || mount != s.self.mount && mount != s.first.mount) {
+		return false
+	}
+	_, err := s.fsys.Stat(gather.Clean(exe))
+	return gather.Missing(err)
+}
+
 // sameGroup reports whether two processes have a control group in common, or one that
 // holds the other.
 func sameGroup(a, b []string) bool {

@@ -145,6 +145,7 @@ func Processes(ctx context.Context, env *gather.Env) facts.Seen[facts.Processes]
 			}
 			p.Held = held(env.FS, pid, b)
 		}
+		p.Gone = around().gone(pid, exe, deleted)
 		*list = append(*list, p)
 	}
 	for _, l := range []*[]facts.Process{&out.Core, &out.Worker} {

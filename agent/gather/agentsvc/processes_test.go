@@ -38,3 +38,34 @@ func TestOwnQuestionIsNoAgent(t *testing.T) {
 		t.Errorf("%d processes of the core, want 3", n)
 	}
 }
+
+// TestGone: a program that runs is gone where no file is at its place; one that was replaced
+// is not, and one in a mount namespace of its own only if the kernel says it was deleted.
+func TestGone(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		exe, mount, file string
+		want             bool
+	}{
+		"deleted":                            {"/usr/bin/amazon-ssm-agent (deleted)", "mnt:[1]", "", true},
+		"replaced":                           {"/usr/bin/amazon-ssm-agent (deleted)", "mnt:[1]", "usr/bin/amazon-ssm-agent", false},
+		"there":                              {"/usr/bin/amazon-ssm-agent", "mnt:[1]", "usr/bin/amazon-ssm-agent", false},
+		"unmounted lazily":                   {"/bin/amazon-ssm-agent", "mnt:[1]", "", true},
+		"in a namespace of its own":          {"/usr/bin/amazon-ssm-agent", "mnt:[9]", "", false},
+		"deleted, in a namespace":            {"/usr/bin/amazon-ssm-agent (deleted)", "mnt:[9]", "", true},
+		"whose namespace cannot be read":     {"/usr/bin/amazon-ssm-agent", "", "", false},
+		"of which only the name is readable": {"amazon-ssm-agent", "mnt:[1]", "", false},
+	} {
+		files := map[string]string{"proc/self/ns/mnt": "-> mnt:[1]", "proc/1/ns/mnt": "-> mnt:[1]", "proc/12/exe": "-> " + c.exe, "proc/12/cgroup": "0::/system.slice/amazon-ssm-agent.service\n"}
+		if c.mount != "" {
+			files["proc/12/ns/mnt"] = "-> " + c.mount
+		}
+		if c.file != "" {
+			files[c.file] = "x"
+		}
+		ps := Processes(t.Context(), gathertest.New(t, files)).Value
+		if len(ps.Core) != 1 || ps.Core[0].Gone != c.want {
+			t.Errorf("%s: %+v", name, ps.Core)
+		}
+	}
+}
