@@ -153,6 +153,10 @@ func judgeUnit(n *node.Node, u *facts.Unit) Finding {
 		return withEnd(overriding(named("%s is %s: %s (%s)", u.Name, word, e.How, e.Meaning), u, e.Meaning), u, e).standing()
 	case e.Class == node.EndCrash && (u.Active != "failed" || n.Facts.Agent.Manager.Value == "scm"), e.Class == node.EndExec, e.Class == node.EndMissing, e.Class == node.EndMemory:
 		return unknown("%s is %s: %s", u.Name, state, e.How) // others say why
+	case u.Active == "inactive" && endedAtStart(n).Yes():
+		return unknown("%s is stopped (%s): the agent ended its last start itself", u.Name, state) // agent-stable says why
+	case u.Active == "inactive" && (e.Class == node.EndClean || e.Class == "") && e.Again != node.No && n.Log.Read() != node.Yes:
+		return unreadLog(n).add("; %s is stopped, by somebody or since the agent could not start", u.Name)
 	case u.Active == "inactive" || u.Active == "deactivating":
 		fd := named("%s is stopped (%s)", u.Name, state)
 		if e.Again == node.No && !e.NotAgain.IsZero() {

@@ -31,7 +31,11 @@ var AgentStable = register(Check{
 		switch {
 		case n.Agent.Installed == node.No:
 			return skip("no agent is installed")
-		case n.Acceptance.Now == node.Yes:
+		}
+		if fd, ok := judgeWorkerEnds(n); ok {
+			return fd
+		}
+		if n.Acceptance.Now == node.Yes {
 			return pass("running and accepted")
 		}
 		bus, crash := n.Log.Current(facts.SigBusStart), n.Log.Current(facts.SigPanic)
@@ -55,6 +59,8 @@ var AgentStable = register(Check{
 			fd = fd.say("%s does not stay up: %s", n.Agent.UnitName(), state)
 		case starts >= loopStarts:
 			fd = fd.say("the agent started %d times in the last hour", starts)
+		case endedAtStart(n).Yes():
+			return judgeStart(n, endedAtStart(n))
 		case bus.Unread() || crash.Unread():
 			return unreadLog(n)
 		default:
@@ -99,6 +105,50 @@ var AgentStable = register(Check{
 		return withKnownBad(n, fd, n.Agent.Version)
 	},
 })
+
+// judgeWorkerEnds judges a worker that ends again and again while its core runs; false: none
+// is seen to.
+func judgeWorkerEnds(n *node.Node) (Finding, bool) {
+	e, often := workerEnded(n)
+	if !often {
+		return Finding{}, false
+	}
+	what := text.New("none runs")
+	if n.Agent.Worker == node.Yes {
+		what = text.New("%d times since %s", e.Count, n.ClockTime(e.First))
+	}
+	fd := stops(n, "agent-crash-loop", Likely, "the agent's worker ends again and again: the core started it at %s and at %s, %s; something ends it, or its program is damaged", n.ClockTime(e.Before), n.ClockTime(e.Last), what).logged(e)
+	if n.Acceptance.Now == node.Yes {
+		fd = fd.as(Breaks)
+	}
+	return fd.fix(append([]causes.Step{
+		linuxStep(true, "See what ends it: somebody's kill, a policy, or a fault of its own", "journalctl -k -n 50 --no-pager; tail -n 50 /var/log/amazon/ssm/errors.log"),
+	}, causes.Get(fd.Cause).Fix[1:]...)...), true
+}
+
+// judgeStart judges an agent that ended itself at its last start: starting it again meets the
+// same unless that is mended.
+func judgeStart(n *node.Node, e node.Entry) Finding {
+	const name = "AWS_EC2_METADATA_DISABLED"
+	if asked := n.Log.Last(facts.SigIMDSFailed); strings.Contains(asked.Text, "disabled via "+name) && !n.Log.StartedAfter(asked.Match) {
+		return stops(n, "agent-crash-loop", Likely, "%s=true was in the environment in which the agent was started last: it does not ask the metadata service, and ends", name).
+			logged(asked, e).fix(startWithout(n, name)...)
+	}
+	fd := stops(n, "agent-crash-loop", Likely, "the agent ended its last start: %s", textFrom(e.Text, "Error occurred when starting")).logged(e)
+	if u := n.Agent.Unit; u != nil {
+		fd = fd.with("unit", u.Name)
+	}
+	return fd
+}
+
+// startWithout are the steps that start the agent without a variable: as the service, where
+// that does not have it, and it was started otherwise.
+func startWithout(n *node.Node, name string) []causes.Step {
+	if m := n.Facts.Agent.Metadata; m.LookedAt() && !m.Unknown() && !m.Value.Disabled {
+		return []causes.Step{{Text: "Start the agent as its service, whose environment does not have the variable", Command: "{restart}", Where: causes.OnHost, Root: true}, causes.Again}
+	}
+	return withoutVariable(n, n.Facts.Agent.Metadata.Value, name)
+}
 
 // unitFailing reports whether the service manager shows that the agent does not stay
 // up, and the state that shows it.

@@ -42,6 +42,22 @@ func stableAll(faults ...func(*facts.Facts)) func(*facts.Facts) {
 	}
 }
 
+// workerStartedAgain puts starts of the worker on record, one a minute, the last a minute ago.
+func workerStartedAgain(f *facts.Facts, count int) {
+	log(f, facts.SigStart, time.Hour, "INFO amazon-ssm-agent - v3.3.3050.0")
+	log(f, facts.SigWorkerRestart, time.Minute, "INFO Worker ssm-agent-worker is not running, starting worker process")
+	for i := range f.Log.Matches.Value {
+		m := &f.Log.Matches.Value[i]
+		if m.ID != facts.SigWorkerRestart {
+			continue
+		}
+		m.Count, m.First, m.Before = count, m.Last.Add(-time.Duration(count-1)*time.Minute), time.Time{}
+		if count > 1 {
+			m.Before = m.Last.Add(-time.Minute)
+		}
+	}
+}
+
 func TestAgentStable(t *testing.T) {
 	t.Parallel()
 	unit := func(active, sub string, restarts int) func(*facts.Facts) {
@@ -69,6 +85,36 @@ func TestAgentStable(t *testing.T) {
 		{name: "windows", kind: "windows", want: is(Pass, "")},
 		{name: "task", kind: "task", want: is(Pass, "")},
 		{name: "not accepted", fault: neverAccepted, want: is(Pass, "no repeated starts")},
+		{name: "its worker ends again and again", fault: stableAll(neverAccepted, func(f *facts.Facts) {
+			f.Agent.Processes.Value.Worker = nil
+			workerStartedAgain(f, 2)
+		}), want: named("the agent's worker ends again and again: the core started it at", "agent log: INFO Worker ssm-agent-worker is not running")},
+		{name: "its worker ended once", fault: stableAll(neverAccepted, func(f *facts.Facts) {
+			f.Agent.Processes.Value.Worker = nil
+			workerStartedAgain(f, 1)
+		}), want: is(Pass, "no repeated starts")},
+		{name: "its worker ends again and again, and sends heartbeats between", fault: func(f *facts.Facts) { workerStartedAgain(f, 5) },
+			want: want{status: Warn, effect: Breaks, cause: "agent-crash-loop", confidence: Likely, says: "5 times since"}},
+		{name: "its worker was started by several cores", fault: func(f *facts.Facts) {
+			workerStartedAgain(f, 5)
+			log(f, facts.SigStart, 90*time.Second, "INFO amazon-ssm-agent - v3.3.3050.0")
+		}, want: is(Pass, "running and accepted")},
+		{name: "ended its last start", fault: stableAll(stableEnds, startFailed, func(f *facts.Facts) {
+			u := &f.Agent.Units.Value[0]
+			u.Active, u.Sub, u.ExitStatus, u.Restarts, u.StartedAt = "inactive", "dead", 0, 0, time.Time{}
+		}), want: named("the agent ended its last start: error occurred when starting amazon-ssm-agent: no identity", "agent log: error occurred when starting")},
+		{name: "ended its last start for a variable", fault: stableAll(stableEnds, func(f *facts.Facts) {
+			u := &f.Agent.Units.Value[0]
+			u.Active, u.Sub, u.ExitStatus, u.Restarts, u.StartedAt = "inactive", "dead", 0, 0, time.Time{}
+			log(f, facts.SigStart, time.Minute, "INFO amazon-ssm-agent - v3.3.3050.0")
+			log(f, facts.SigIMDSFailed, 50*time.Second, "ERROR [EC2Identity] Failed to get instance info from IMDS. caused by: RequestCanceled: EC2 IMDS access disabled via AWS_EC2_METADATA_DISABLED env var")
+			log(f, facts.SigNoIdentity, 49*time.Second, "ERROR Error occurred when starting amazon-ssm-agent: failed to get identity: failed to find agent identity")
+		}), want: named("AWS_EC2_METADATA_DISABLED=true was in the environment in which the agent was started last", "agent log: ERROR [EC2Identity]")},
+		{name: "ended a start before the last", fault: stableAll(stableEnds, startFailed, func(f *facts.Facts) {
+			u := &f.Agent.Units.Value[0]
+			u.Active, u.Sub, u.ExitStatus, u.Restarts, u.StartedAt = "inactive", "dead", 0, 0, time.Time{}
+			log(f, facts.SigStart, 10*time.Second, "INFO amazon-ssm-agent - v3.3.3050.0")
+		}), want: is(Pass, "no repeated starts")},
 		{name: "nothing installed", fault: stableAll(stableEnds, func(f *facts.Facts) {
 			f.Agent.Installations = facts.Known([]facts.Installation{}, "package databases")
 		}), want: is(Skip, "no agent is installed")},

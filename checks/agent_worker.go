@@ -30,6 +30,9 @@ var AgentWorker = register(Check{
 		if m := n.Log.Current(facts.SigWorkerStart); m.Yes() && !n.Log.StartedAfter(m.Match) {
 			return symptom("the core cannot start its worker: %s", textFrom(m.Text, "failed to start worker")).logged(m)
 		}
+		if e, _ := workerEnded(n); e.Yes() {
+			return symptom("the core started its worker %s, and it runs no more", n.Ago(e.Last)).logged(e)
+		}
 		return symptom("the core runs without its worker: the agent has had no usable credentials since its start")
 	},
 })

@@ -22,7 +22,11 @@ func TestAgentWorker(t *testing.T) {
 		{name: "hybrid", kind: "hybrid", want: want{status: Pass}},
 		{name: "windows", kind: "windows", want: want{status: Pass}},
 		{name: "task", kind: "task", want: want{status: Pass}},
-		{name: "no worker", fault: alone, want: want{status: Fail, effect: Blocks, says: "the core runs without its worker"}},
+		{name: "no worker", fault: alone, want: want{status: Fail, effect: Blocks, says: "the core started its worker 2 h ago, and it runs no more"}},
+		{name: "no worker was started", fault: func(f *facts.Facts) {
+			alone(f)
+			f.Log.Matches.Value = nil
+		}, want: want{status: Fail, effect: Blocks, says: "the core runs without its worker: the agent has had no usable credentials"}},
 		{name: "no worker, since it cannot be started", fault: func(f *facts.Facts) {
 			alone(f)
 			f.Log.Matches.Value = nil
@@ -31,7 +35,7 @@ func TestAgentWorker(t *testing.T) {
 		{name: "it could not be started once", fault: func(f *facts.Facts) {
 			alone(f)
 			log(f, facts.SigWorkerStart, 30*time.Hour, "ERROR failed to start worker ssm-agent-worker")
-		}, want: want{status: Fail, effect: Blocks, says: "the core runs without its worker"}},
+		}, want: want{status: Fail, effect: Blocks, says: "it runs no more"}},
 		{name: "nothing runs", fault: func(f *facts.Facts) { f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc") }, want: want{status: Skip, says: "does not run"}},
 		{name: "before 3.0", fault: version(facts.Known("2.3.1644.0", "rpm -q")), want: want{status: Skip, says: "before 3.0"}},
 		{name: "version not known", fault: version(facts.Unknown[string]("permission denied", "")), want: want{status: Unknown, says: "its version is not known"}},

@@ -2,6 +2,7 @@ package checks
 
 import (
 	"path"
+	"time"
 
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/node"
@@ -30,4 +31,35 @@ func partsInUse(n *node.Node) (facts.Installation, bool) {
 		}
 	}
 	return facts.Installation{}, false
+}
+
+// The core starts its worker again within a minute of its end, by default. A worker that
+// was started so often, and on average in less than workerRest, does not stay up.
+// Source: amazon-ssm-agent 3.3, core/workerprovider/longrunningprovider, and
+// LongRunningWorkerMonitorIntervalSeconds.
+const (
+	workerStarts = 4
+	workerRest   = 10 * time.Minute
+)
+
+// workerEnded is the core's latest start of its worker, where it can be seen that this worker
+// has ended since, or that it keeps ending; often tells the second.
+func workerEnded(n *node.Node) (e node.Entry, often bool) {
+	none := node.Entry{Found: node.No}
+	e = n.Log.Last(facts.SigWorkerRestart)
+	failed := n.Log.Last(facts.SigWorkerStart)
+	if !e.Yes() || n.Agent.Core != node.Yes || n.Agent.Separate != node.Yes || n.Log.StartedAfter(e.Match) || n.Age(e.Last) < 0 ||
+		failed.Yes() && !failed.Last.Before(e.Last) || n.Agent.Unit != nil && n.Agent.Unit.Active == "deactivating" {
+		return none, false
+	}
+	ofThisStart := func(t time.Time) bool { return !t.IsZero() && !n.Log.StartedAfter(facts.Match{Last: t}) }
+	switch n.Agent.Worker {
+	case node.No:
+		return e, ofThisStart(e.Before)
+	case node.Yes:
+		if ofThisStart(e.First) && e.Count >= workerStarts && n.Age(e.Last) < workerRest && e.Last.Sub(e.First) < time.Duration(e.Count)*workerRest {
+			return e, true
+		}
+	}
+	return none, false
 }
