@@ -232,7 +232,7 @@ var workCauses = []Cause{
 		ID: "descriptors-exhausted", Group: "agent", Severity: Warning, Title: "the agent has no file descriptors left",
 		Meaning: "The agent's processes hold as many open files as they may, or the whole system does. The agent cannot start workers or open files: commands and sessions fail, while heartbeats over open connections may go on.",
 		Fix: steps(
-			linux.asRoot("Check how many files the agent's processes hold, before a restart frees them", "for p in $(pgrep 'amazon-ssm|ssm-agent'); do echo \"$(cat /proc/$p/comm): $(ls /proc/$p/fd | wc -l) of $(awk '/Max open files/ {print $4}' /proc/$p/limits)\"; done"),
+			linux.asRoot("Check how many files the agent's processes hold, before a restart frees them", "for p in $(pgrep -f '^([^ ]*/)?(amazon-ssm-a|ssm-[a-z]+-)'); do echo \"$(cat /proc/$p/comm): $(ls /proc/$p/fd | wc -l) of $(awk '/Max open files/ {print $4}' /proc/$p/limits)\"; done"),
 			linux.asRoot("Raise its limit from the next start on: LimitNOFILE in a drop-in of its service", DropIn(`[Service]\nLimitNOFILE=65536\n`, "zz-files.conf")+"\nsystemctl daemon-reload"),
 			asRoot("Restart the agent, which frees them", "{restart}"),
 			asRoot("If they fill up again, update the agent: a release that never closes files has a bug", "{reinstall}"),
