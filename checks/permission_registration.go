@@ -96,7 +96,7 @@ func heartbeatRefused(n *node.Node) (Finding, bool) {
 		if asleep == node.Yes && !n.Facts.Permissions.Actions.LookedAt() {
 			return unread("this run's own reads", n.Facts.Permissions.Actions), true
 		}
-		if n.ReadsAllowed() && (!late || asleep == node.Yes) {
+		if n.ReadsAllowed() && (!late || asleep == node.Yes) && !againAfterStart(n, r) {
 			return unknown("%s was refused %s, but this run's reads are allowed: whether it still is shows at the agent's next attempt", node.Heartbeat, n.Ago(r.At)), true
 		}
 		if answered, all := n.ReadsDenied(); asleep == node.Yes && answered > 0 && all && len(n.Refusals.Live) > 0 && n.Refusals.Live[0].Layer != r.Layer {
@@ -105,6 +105,13 @@ func heartbeatRefused(n *node.Node) (Finding, bool) {
 		return asOfLastAttempt(n, denial(n, r, "iam-missing-registration-action")), true
 	}
 	return Finding{}, false
+}
+
+// againAfterStart reports whether an agent was refused before its last start and after it: what
+// this run may read then does not show that it no longer is, as where a policy allows only reads.
+func againAfterStart(n *node.Node, r node.Refusal) bool {
+	m := n.Log.Last(r.Match)
+	return m.Yes() && m.Last.Equal(r.At) && !m.Before.IsZero() && n.Log.StartedAfter(facts.Match{Last: m.Before}) && !n.Log.StartedAfter(m.Match)
 }
 
 // layerRefuses is the finding of an agent whose log says only that it was refused:

@@ -100,6 +100,16 @@ func TestPermissionRegistration(t *testing.T) {
 			permissionRegistrationRefused(20*time.Minute, scp)(f)
 			f.Log.Backoff = facts.Known(facts.Backoff{Since: f.CollectedAt.Add(-20 * time.Minute), Seconds: 2400, Until: f.CollectedAt.Add(20 * time.Minute)}, "file:/var/log/amazon/ssm")
 		}, want: is(Unknown, "whether it still is shows at the agent's next attempt")},
+		{name: "refused before its start and after it, and reads are allowed", fault: func(f *facts.Facts) {
+			permissionRegistrationRefused(20*time.Minute, none)(f)
+			f.Log.Backoff = facts.Known(facts.Backoff{Since: f.CollectedAt.Add(-20 * time.Minute), Seconds: 2400, Until: f.CollectedAt.Add(20 * time.Minute)}, "file:/var/log/amazon/ssm")
+			log(f, facts.SigStart, 21*time.Minute, "INFO amazon-ssm-agent - v3.3.3050.0")
+			for i := range f.Log.Matches.Value {
+				if m := &f.Log.Matches.Value[i]; m.Last.Equal(f.CollectedAt.Add(-20 * time.Minute)) {
+					m.Before = f.CollectedAt.Add(-30 * time.Minute)
+				}
+			}
+		}, want: missing(Likely, "the role WebServerRole may not call "+beat+": no identity-based policy allows it (as of the agent's last attempt)", "", "action="+beat)},
 		{name: "no policy allows it, asleep since, and reads are allowed now", fault: func(f *facts.Facts) {
 			permissionRegistrationRefused(3*time.Minute, none)(f)
 			f.Log.Backoff = facts.Known(facts.Backoff{Since: f.CollectedAt.Add(-3 * time.Minute), Seconds: 2400, Until: f.CollectedAt.Add(37 * time.Minute)}, "file:/var/log/amazon/ssm")
