@@ -68,7 +68,6 @@ func TestHostLookUps(t *testing.T) {
 		"df -P":                         "Filesystem     1024-blocks    Used Available Capacity Mounted on\n/dev/nvme0n1p1     8310764 1714288   6596476      21% /\ntmpfs               471104       0    471104       0% /dev/shm\n",
 		"docker ps --format {{.Image}}": "web:1.2\namazon/amazon-ecs-agent:latest\n",
 		"systemctl show amazon-ssm-agent -p Environment": "Environment=https_proxy=http://proxy.corp.example:3128 no_proxy=localhost,169.254.169.254 HOME=/root\n",
-		"nmcli -g GENERAL.CONNECTION device show eth0":   "System eth0\n",
 		"route -n get default":                           "   route to: default\ndestination: default\n       mask: default\n    gateway: 10.0.0.1\n  interface: en0\n",
 		"ifconfig -l":                                    "lo0 gif0 en0 en1\n",
 	} {
@@ -83,7 +82,6 @@ func TestHostLookUps(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"CONNECTION":       "System eth0",
 		"GATEWAY":          "10.0.0.1 eth0\n10.9.0.1 wlan0",
 		"IMAGE":            "web:1.2\namazon/amazon-ecs-agent:latest",
 		"INTERFACE":        "lo               UNKNOWN        00:00:00:00:00:00 <LOOPBACK,UP,LOWER_UP> \neth0             UP             0a:ff:c3:00:00:01 <BROADCAST,MULTICAST,UP,LOWER_UP> ",

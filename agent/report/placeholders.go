@@ -10,7 +10,7 @@ import (
 )
 
 // reBlank is a word of a command that a reader replaces.
-var reBlank = pattern.New(`(?:^|[^A-Za-z0-9_$%{-])([A-Z][A-Z0-9]*(?:[_-][A-Z0-9]+)+|REGION|ENDPOINT|ACTION|CLUSTER|ADDRESS|RESOLVER|GATEWAY|INTERFACE|IMAGE|PROXY|PORT|PACKAGE|VERSION|ISSUER|MOUNT|NAME|SERVICE|CONNECTION|PATH|KEY)\b`)
+var reBlank = pattern.New(`(?:^|[^A-Za-z0-9_$%{-])([A-Z][A-Z0-9]*(?:[_-][A-Z0-9]+)+|REGION|ENDPOINT|ACTION|CLUSTER|ADDRESS|RESOLVER|GATEWAY|INTERFACE|IMAGE|PROXY|PORT|PACKAGE|VERSION|ISSUER|MOUNT|NAME|SERVICE|PATH|KEY)\b`)
 
 // blanks are the words of commands that a reader replaces, with what goes there and the
 // command that prints it.
@@ -23,7 +23,6 @@ var blanks = map[string]string{
 	"BUCKET_NAME":       "the S3 bucket of the command, or of Session Manager's preferences (" + preference + "s3BucketName" + ofPreference + ")",
 	"CALLER_ROLE":       "the role of who starts the session, if it is one (`aws sts get-caller-identity --query Arn --output text | sed -n 's#.*:assumed-role/\\([^/]*\\)/.*#\\1#p'`)",
 	"CLUSTER":           "one of the ECS clusters (`aws ecs list-clusters --region REGION --query 'clusterArns[].[@]' --output text`)",
-	"CONNECTION":        "that of the device (`nmcli -g GENERAL.CONNECTION device show INTERFACE`)",
 	"ENDPOINT":          "a name such as ssm.REGION.amazonaws.com",
 	"ERROR_CODE":        "what AWS answered (`ssm-doctor check -v`)",
 	"GATEWAY":           "one of the routers, beside its device (`ip -4 route show default | sed -n 's/.* via \\([^ ]*\\) dev \\([^ ]*\\).*/\\1 \\2/p'`)",

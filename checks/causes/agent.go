@@ -72,7 +72,7 @@ var agentCauses = []Cause{
 		Meaning: "AWS builds and supports the SSM Agent only for the systems on its list, and this host runs another.",
 		Fix: []Step{
 			operator("Run the workload on an operating system that AWS supports; these images of Amazon Linux include the agent",
-				"aws ssm get-parameters-by-path --region {region} --path /aws/service/ami-amazon-linux-latest --query Parameters[].Name"),
+				"aws ssm get-parameters-by-path --region {region} --path /aws/service/ami-amazon-linux-latest --query 'Parameters[].Name' --output text"),
 			or(linux.onHost)("Or build the agent from its public source, which AWS does not support here: it needs git, make and Go", "git clone https://github.com/aws/amazon-ssm-agent && cd amazon-ssm-agent && make build-linux"),
 			onHost("Once an agent runs, check again", verify.Command),
 		},

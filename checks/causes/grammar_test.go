@@ -70,3 +70,18 @@ func TestKnownValuesAreFilledIn(t *testing.T) {
 		}
 	}
 }
+
+// No shell takes a part of a query for the name of a file, which zsh ends at: brackets, stars
+// and question marks of the AWS CLI's options are quoted.
+func TestQueriesAreQuoted(t *testing.T) {
+	t.Parallel()
+	bare := regexp.MustCompile(`--[a-z-]+ [^'" \n]*[][*?]`)
+	for command, s := range commandsOf(fullValues()) {
+		if m := bare.FindString(command); m != "" && s.Where == OperatorCLI {
+			t.Errorf("%s of %s", m, command)
+		}
+	}
+	if !bare.MatchString("aws x --query Names[].Name") || bare.MatchString("aws x --query 'Names[].Name'") {
+		t.Error("it finds none")
+	}
+}

@@ -145,7 +145,7 @@ var networkCauses = []Cause{
 		Fix: []Step{
 			linux.onHost("See which route is chosen and which others there are", "ip route get {address}; ip route show table all | grep default; ip rule"),
 			linux.asRoot("Send traffic for {address} through the interface that works. Its gateway is the address after via in its default route; leave via out if {address} is in the interface's own network", "ip route replace {address} via GATEWAY dev {interface}"),
-			linux.asRoot("Make it permanent, for example with a lower metric on the right interface", "nmcli connection modify CONNECTION ipv4.route-metric 50"),
+			linux.asRoot("Make it permanent, for example with a lower metric on the right interface", `nmcli connection modify "$(nmcli -g GENERAL.CONNECTION device show {interface})" ipv4.route-metric 50`),
 			mac.onHost("See which route is chosen and which others there are", "route -n get {address}; netstat -rn -f inet"),
 			mac.asRoot("Send traffic for {address} through the gateway of the interface that works", "route -n add -host {address} GATEWAY"),
 			windows.onHost("See which route is chosen and which others there are", "Find-NetRoute -RemoteIPAddress {address}; Get-NetRoute -DestinationPrefix 0.0.0.0/0 | Format-Table InterfaceAlias,NextHop,RouteMetric"),

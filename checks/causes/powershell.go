@@ -139,7 +139,10 @@ func target(args []string) string {
 			return args[i+1]
 		}
 	}
-	for _, a := range args {
+	for i, a := range args {
+		if a == "(Join-Path" && i+2 < len(args) {
+			return args[i+1] + `\` + strings.TrimRight(args[i+2], ")")
+		}
 		if !strings.HasPrefix(a, "-") {
 			return a
 		}
