@@ -21,7 +21,7 @@ var AgentExec = register(Check{
 	Causes:  []string{"agent-exec-blocked"},
 	Doc: "Whether the service manager could execute the agent (status 203/EXEC of systemd, what Windows and launchd say), the mode of the program, SELinux denials, what AppArmor and fapolicyd refused, " +
 		"noexec on file systems the agent executes from, and \"permission denied\" on exec in its log. Other security products are seen only through the service manager and the log. A program that is missing is judged by agent-packaging. " +
-		"Also whether a drop-in of the unit keeps an agent that has no connection from the network: PrivateNetwork, RestrictAddressFamilies, IPAddressDeny.",
+		"Also whether a drop-in of the unit keeps an agent that has no connection from the network (PrivateNetwork, RestrictAddressFamilies, IPAddressDeny), or can be what ends a service that does not stay up: a command before it, a file that it names, a limit, a filter, a folder that it may not write to.",
 	Eval: func(n *node.Node) Finding {
 		if n.Agent.Installed == node.No {
 			return skip("no agent is installed")
@@ -55,8 +55,10 @@ var AgentExec = register(Check{
 			return withUnit(n, fd.add(": %s in %s", o.Key+"="+o.Value, o.File).saw(o.File, o.Key+"="+o.Value, "file:"+o.File)).fix(takeOut(o)...)
 		}
 		if fd.Summary.IsZero() {
-			if by, ok := blameIsolation(n); ok {
-				return withUnit(n, by)
+			for _, blame := range []func(*node.Node) (Finding, bool){blameIsolation, blameSetting} {
+				if by, ok := blame(n); ok {
+					return withUnit(n, by)
+				}
 			}
 		}
 		switch {

@@ -153,7 +153,7 @@ func judgeUnit(n *node.Node, u *facts.Unit) Finding {
 		return withEnd(overriding(named("%s is %s: %s (%s)", u.Name, word, e.How, e.Meaning), u, e.Meaning), u, e).standing()
 	case e.Class == node.EndCrash && (u.Active != "failed" || n.Facts.Agent.Manager.Value == "scm"), e.Class == node.EndExec, e.Class == node.EndMissing, e.Class == node.EndMemory:
 		return unknown("%s is %s: %s", u.Name, state, e.How) // others say why
-	case u.Active == "inactive" && endedAtStart(n).Yes():
+	case u.Active == "inactive" && endedByItself(n).Yes():
 		return unknown("%s is stopped (%s): the agent ended its last start itself", u.Name, state) // agent-stable says why
 	case u.Active == "inactive" && (e.Class == node.EndClean || e.Class == "") && e.Again != node.No && n.Log.Read() != node.Yes:
 		return unreadLog(n).add("; %s is stopped, by somebody or since the agent could not start", u.Name)
@@ -196,7 +196,13 @@ func judgeDependency(n *node.Node, u *facts.Unit, named func(string, ...any) Fin
 	if !ok || u.Active != "inactive" || !u.StartedAt.IsZero() && d.At.Before(u.StartedAt) || isPast(n, d.At) {
 		return Finding{}, false
 	}
-	return named("%s did not start: a unit that it needs failed", u.Name).sawAt("log of the system", d.Text, d.From, d.At).standing().fix(
+	fd := named("%s did not start: a unit that it needs failed", u.Name).sawAt("log of the system", d.Text, d.From, d.At).standing()
+	if o, ok := onlyNeed(u); ok {
+		if out := takeOut(o); out != nil {
+			return fd.add("; %s in %s, which is not of its package, has it need one", o.Key+"="+o.Value, o.File).saw(o.File, o.Key+"="+o.Value, "file:"+o.File).fix(out...).fix(causes.Again), true
+		}
+	}
+	return fd.fix(
 		causes.Step{Text: "Check which unit that is, and mend it", Command: "systemctl list-dependencies {unit}; systemctl --failed", Where: causes.OnHost, GOOS: "linux"},
 		causes.Step{Text: "Then start the agent", Command: "{start}", Where: causes.OnHost, Root: true}).fix(causes.Again), true
 }

@@ -59,8 +59,8 @@ var AgentStable = register(Check{
 			fd = fd.say("%s does not stay up: %s", n.Agent.UnitName(), state)
 		case starts >= loopStarts:
 			fd = fd.say("the agent started %d times in the last hour", starts)
-		case endedAtStart(n).Yes():
-			return judgeStart(n, endedAtStart(n))
+		case endedByItself(n).Yes():
+			return judgeStart(n, endedByItself(n))
 		case bus.Unread() || crash.Unread():
 			return unreadLog(n)
 		default:
@@ -129,10 +129,9 @@ func judgeWorkerEnds(n *node.Node) (Finding, bool) {
 // judgeStart judges an agent that ended itself at its last start: starting it again meets the
 // same unless that is mended.
 func judgeStart(n *node.Node, e node.Entry) Finding {
-	const name = "AWS_EC2_METADATA_DISABLED"
-	if asked := n.Log.Last(facts.SigIMDSFailed); strings.Contains(asked.Text, "disabled via "+name) && !n.Log.StartedAfter(asked.Match) {
-		return stops(n, "agent-crash-loop", Likely, "%s=true was in the environment in which the agent was started last: it does not ask the metadata service, and ends", name).
-			logged(asked, e).fix(startWithout(n, name)...)
+	if asked := metadataSwitchedOff(n); asked.Yes() {
+		return stops(n, "agent-crash-loop", Likely, "%s=true was in the environment in which the agent was started last: it does not ask the metadata service, and ends", noMetadata).
+			logged(asked, e).fix(startWithout(n, noMetadata)...)
 	}
 	fd := stops(n, "agent-crash-loop", Likely, "the agent ended its last start: %s", textFrom(e.Text, "Error occurred when starting")).logged(e)
 	if u := n.Agent.Unit; u != nil {

@@ -72,7 +72,7 @@ func TestAgentStable(t *testing.T) {
 		log(f, facts.SigPanic, time.Minute, "ERROR [amazon-ssm-agent] Core Agent crashed with message runtime error: index out of range")
 	}
 	startFailed := func(f *facts.Facts) {
-		log(f, facts.SigStartFailed, time.Minute, "error occurred when starting amazon-ssm-agent: no identity")
+		log(f, facts.SigStartFailed, time.Minute, "error occurred when starting amazon-ssm-agent: no IPC folder")
 	}
 	named := func(says, saw string) want {
 		return want{status: Fail, effect: Blocks, cause: "agent-crash-loop", confidence: Likely, says: says, saw: saw}
@@ -102,7 +102,13 @@ func TestAgentStable(t *testing.T) {
 		{name: "ended its last start", fault: stableAll(stableEnds, startFailed, func(f *facts.Facts) {
 			u := &f.Agent.Units.Value[0]
 			u.Active, u.Sub, u.ExitStatus, u.Restarts, u.StartedAt = "inactive", "dead", 0, 0, time.Time{}
-		}), want: named("the agent ended its last start: error occurred when starting amazon-ssm-agent: no identity", "agent log: error occurred when starting")},
+		}), want: named("the agent ended its last start: error occurred when starting amazon-ssm-agent: no IPC folder", "agent log: error occurred when starting")},
+		{name: "ended its last start for lack of an identity", fault: stableAll(stableEnds, func(f *facts.Facts) {
+			log(f, facts.SigNoIdentity, time.Minute, "Error occurred when starting amazon-ssm-agent: failed to get identity: failed to find agent identity")
+		}, func(f *facts.Facts) {
+			u := &f.Agent.Units.Value[0]
+			u.Active, u.Sub, u.ExitStatus, u.Restarts, u.StartedAt = "inactive", "dead", 0, 0, time.Time{}
+		}), want: want{status: Pass}},
 		{name: "ended its last start for a variable", fault: stableAll(stableEnds, func(f *facts.Facts) {
 			u := &f.Agent.Units.Value[0]
 			u.Active, u.Sub, u.ExitStatus, u.Restarts, u.StartedAt = "inactive", "dead", 0, 0, time.Time{}
@@ -124,7 +130,7 @@ func TestAgentStable(t *testing.T) {
 		{name: "crashes", fault: crash, want: named("the agent crashes: Core Agent crashed with message runtime error: index out of range", "agent log: ERROR [amazon-ssm-agent] Core Agent crashed")},
 		{name: "crashes, and its bus fails", fault: stableAll(crash, stableBus), want: named("the agent crashes", "failed to start message bus")},
 		{name: "failed", fault: stableEnds, want: named("amazon-ssm-agent.service does not stay up: failed (failed), 5 restarts, last end: exit status 1", "state of amazon-ssm-agent.service: failed (failed), 5 restarts, last end: exit status 1 (systemd:amazon-ssm-agent.service)")},
-		{name: "failed, and the log says why", fault: stableAll(stableEnds, startFailed), want: named("does not stay up", "agent log: error occurred when starting amazon-ssm-agent: no identity")},
+		{name: "failed, and the log says why", fault: stableAll(stableEnds, startFailed), want: named("does not stay up", "agent log: error occurred when starting amazon-ssm-agent: no IPC folder")},
 		{name: "waits for its next start", fault: unit("activating", "auto-restart", 1), want: named("activating (auto-restart), 1 restarts", "")},
 		{name: "its first start", fault: unit("activating", "start", 0), want: is(Pass, "no repeated starts")},
 		{name: "restarted often, stopped", fault: unit("inactive", "dead", 6), want: named("inactive (dead), 6 restarts", "")},

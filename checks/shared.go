@@ -532,14 +532,3 @@ func holderOf(n *node.Node, file string) (out facts.FileSystem) {
 	}
 	return out
 }
-
-// endedAtStart is the entry with which an agent that does not run ended its last start.
-func endedAtStart(n *node.Node) node.Entry {
-	e := n.Log.Latest(facts.SigStartFailed, facts.SigNoIdentity, facts.SigBusStart, facts.SigConfigUnusable, facts.SigRegionFailed)
-	u := n.Agent.Unit
-	if !e.Yes() || !strings.Contains(strings.ToLower(e.Text), "occurred when starting") || n.Agent.Core != node.No || n.Log.StartedAfter(e.Match) || n.Acceptance.Last.At.After(e.Last) ||
-		u != nil && !u.StartedAt.IsZero() && u.StartedAt.After(e.Last.Add(time.Minute)) {
-		return node.Entry{Found: node.No}
-	}
-	return e
-}

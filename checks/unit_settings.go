@@ -3,6 +3,7 @@ package checks
 import (
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"ssm-doctor/checks/causes"
@@ -58,11 +59,25 @@ func isolates(o facts.Override) bool {
 	return false
 }
 
-// onlyCondition is the condition that drop-ins of a unit set; false: none, or several, of which
+// onlyCondition is the condition or assertion that drop-ins of a unit set; false: none, or several, of which
 // it is not told here which did not hold.
 func onlyCondition(u *facts.Unit) (only facts.Override, ok bool) {
 	for _, o := range u.Overrides {
-		if !strings.HasPrefix(o.Key, "Condition") || o.Value == "" {
+		if !strings.HasPrefix(o.Key, "Condition") && !strings.HasPrefix(o.Key, "Assert") || o.Value == "" {
+			continue
+		}
+		if ok {
+			return facts.Override{}, false
+		}
+		only, ok = o, true
+	}
+	return only, ok
+}
+
+// onlyNeed is the setting of a drop-in that has a unit need others; false: none, or several.
+func onlyNeed(u *facts.Unit) (only facts.Override, ok bool) {
+	for _, o := range u.Overrides {
+		if !slices.Contains([]string{"Requires", "Requisite", "BindsTo", "RequiresMountsFor"}, o.Key) || o.Value == "" {
 			continue
 		}
 		if ok {
@@ -122,6 +137,88 @@ func blameIsolation(n *node.Node) (Finding, bool) {
 		saw("connections of the agent to port 443", "none", text.Or(channel.From, n.Facts.Agent.Processes.From)).fix(out...).standing(), true
 }
 
+// tight are the values below which a limit of a unit ends an agent that starts: bytes,
+// processes or files. A limit of time ends it in any case.
+var tight = map[string]uint64{"LimitAS": 512 << 20, "LimitFSIZE": 16 << 20, "LimitNPROC": 32, "TasksMax": 32, "LimitNOFILE": 64, "LimitCPU": 1 << 32, "RuntimeMaxSec": 1 << 32}
+
+// number reads the number of a limit, with the letter of systemd behind it, such as 64M;
+// false: it is none, such as infinity.
+func number(value string) (uint64, bool) {
+	soft, _, _ := strings.Cut(value, ":")
+	digits := strings.TrimRight(soft, "KMGTkmgtins")
+	n, err := strconv.ParseUint(digits, 10, 40)
+	if unit := strings.TrimPrefix(soft, digits); err == nil && unit != "" {
+		n = min(n, 1<<20) << map[byte]uint{'K': 10, 'M': 20, 'G': 30, 'T': 40}[unit[0]]
+	}
+	return n, err == nil
+}
+
+// canEnd reports whether a setting of a drop-in can be why a service ended as it did:
+// before its program ran, or in its start. Source: systemd.service(5), systemd.exec(5).
+func canEnd(n *node.Node, o facts.Override, u *facts.Unit, e node.Ending) bool {
+	if u.Ended == "" && u.ExitStatus == 0 { // no main process was there
+		switch o.Key {
+		case "ExecStartPre":
+			return u.Result == "exit-code" || u.Result == "signal" || u.Result == "timeout"
+		case "ExecCondition":
+			return u.Result == "exec-condition" || u.Result == "exit-code"
+		case "EnvironmentFile", "LoadCredential":
+			return u.Result == "resources" && !strings.HasPrefix(o.Value, "-")
+		}
+		return false
+	}
+	if e.Class != node.EndCode && e.Class != node.EndClean && e.Class != node.EndSignal && e.Class != node.EndCrash && e.Class != node.EndTimeout {
+		return false // the end itself says which setting it was
+	}
+	if limit, ok := tight[o.Key]; ok {
+		v, ok := number(o.Value)
+		return ok && v < limit
+	}
+	switch o.Key {
+	case "SystemCallFilter", "CapabilityBoundingSet":
+		return o.Value != ""
+	case "ProtectSystem", "ReadOnlyPaths", "InaccessiblePaths":
+		by, sealed := sealedBy(n, n.Layout().Data)
+		return sealed && by == o
+	case "Type":
+		return u.Result == "timeout" || u.Result == "protocol"
+	case "IPAddressDeny":
+		if _, some := overrideBy(n, func(x facts.Override) bool { return x.Key == "IPAddressAllow" }); some {
+			return false
+		}
+	}
+	return isolates(o)
+}
+
+// blameSetting finds the drop-in settings that can be why the service ends at each start,
+// where its agent does not run; false: there is none, or none that is taken out in one way.
+func blameSetting(n *node.Node) (Finding, bool) {
+	u, e := n.Agent.Unit, n.Ending()
+	if u == nil || n.Facts.Agent.Manager.Value != "systemd" || n.Agent.Core != node.No || u.Sub != "auto-restart" && u.Active != "failed" {
+		return Finding{}, false
+	}
+	var found []facts.Override
+	for _, o := range u.Overrides {
+		if canEnd(n, o, u, e) {
+			found = append(found, o)
+		}
+	}
+	if len(found) != 1 {
+		return Finding{}, false
+	}
+	o := found[0]
+	out := takeOut(o)
+	if o.Key == "ProtectSystem" || o.Key == "ReadOnlyPaths" {
+		out = unseal(n, o)
+	}
+	if out == nil {
+		return Finding{}, false
+	}
+	fd := stops(n, "agent-exec-blocked", Likely, "the agent's service ends at its start, and %s in %s, which is not of its package, can be what ends it", o.Key+"="+o.Value, o.File).
+		saw(o.File, o.Key+"="+o.Value, "file:"+o.File)
+	return sawEnd(n, fd, u, e).fix(out...).standing(), true
+}
+
 // unseal are the steps for a setting that keeps the agent from writing to its folders: these
 // are excepted where that can be, and else it is taken out.
 func unseal(n *node.Node, o facts.Override) []causes.Step {
@@ -130,7 +227,7 @@ func unseal(n *node.Node, o facts.Override) []causes.Step {
 		return p == n.Layout().Data || p == n.Layout().Log || strings.HasPrefix(p, n.Layout().Data+"/") || strings.HasPrefix(p, n.Layout().Log+"/")
 	}) {
 		return append([]causes.Step{
-			linuxStep(true, "Let the service write to the folders of the agent's state, log and configuration; "+o.Key+"= stays for all else", causes.DropIn(`[Service]\nReadWritePaths=-{data} -{log} -`+path.Dir(n.Layout().Config)+`\n`, "zz-write.conf")),
+			linuxStep(true, "Let the service write to the folders of the agent's state, log and configuration; "+o.Key+"= stays for all else", "mkdir -p {data} {log}\n"+causes.DropIn(`[Service]\nReadWritePaths=-{data} -{log} -`+path.Dir(n.Layout().Config)+`\n`, "zz-write.conf")),
 		}, causes.Reload...)
 	}
 	return takeOut(o)

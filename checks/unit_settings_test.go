@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"strings"
 	"testing"
 
 	"ssm-doctor/checks/facts"
@@ -67,5 +68,70 @@ func TestLacksDescriptors(t *testing.T) {
 		if got := lacksDescriptors(n, node.Entry{Match: facts.Match{Text: tt.text}}, facts.Inotify{UsedInstances: tt.used, MaxInstances: 128}); got != tt.want {
 			t.Errorf("%s, %d: %v", tt.text, tt.used, got)
 		}
+	}
+}
+
+func TestBlameSetting(t *testing.T) {
+	t.Parallel()
+	set := func(key, value string) facts.Override {
+		return facts.Override{Key: key, Value: value, File: "/etc/systemd/system/amazon-ssm-agent.service.d/site.conf", Single: true}
+	}
+	before := facts.Unit{Result: "exit-code"}                              // ended before its program ran
+	ran := facts.Unit{Result: "exit-code", Ended: "exited", ExitStatus: 2} // its program ended
+	itself := facts.Unit{Result: "success", Ended: "exited"}               // the agent gave up its start
+	late := facts.Unit{Result: "timeout", Ended: "killed", ExitStatus: 15} // it was ended
+	nobody := facts.Unit{Result: "exit-code", Ended: "exited", ExitStatus: 217}
+	resources := facts.Unit{Result: "resources"}
+	for name, tt := range map[string]struct {
+		unit facts.Unit
+		list []facts.Override
+		want string // the key that is blamed
+	}{
+		"a command before":           {before, []facts.Override{set("ExecStartPre", "/bin/false"), set("LimitFSIZE", "0")}, "ExecStartPre"},
+		"a file that is not there":   {resources, []facts.Override{set("EnvironmentFile", "/etc/site.env")}, "EnvironmentFile"},
+		"a file that may be missing": {resources, []facts.Override{set("EnvironmentFile", "-/etc/site.env")}, ""},
+		"no size of files":           {itself, []facts.Override{set("LimitFSIZE", "0"), set("Restart", "always")}, "LimitFSIZE"},
+		"a size that is enough":      {itself, []facts.Override{set("LimitFSIZE", "1G")}, ""},
+		"no limit":                   {ran, []facts.Override{set("LimitAS", "infinity")}, ""},
+		"memory":                     {ran, []facts.Override{set("LimitAS", "64M")}, "LimitAS"},
+		"time":                       {late, []facts.Override{set("RuntimeMaxSec", "3s")}, "RuntimeMaxSec"},
+		"a protocol":                 {late, []facts.Override{set("Type", "notify"), set("TimeoutStartSec", "5")}, "Type"},
+		"calls":                      {itself, []facts.Override{set("SystemCallFilter", "~@network-io")}, "SystemCallFilter"},
+		"folders":                    {itself, []facts.Override{set("ProtectSystem", "strict")}, "ProtectSystem"},
+		"folders excepted":           {itself, []facts.Override{set("ProtectSystem", "strict"), set("ReadWritePaths", "/var/lib/amazon/ssm /var/log/amazon/ssm")}, ""},
+		"other folders":              {itself, []facts.Override{set("ReadOnlyPaths", "/home")}, ""},
+		"the network":                {itself, []facts.Override{set("PrivateNetwork", "yes")}, "PrivateNetwork"},
+		"addresses excepted":         {itself, []facts.Override{set("IPAddressDeny", "any"), set("IPAddressAllow", "169.254.169.254")}, ""},
+		"two that can be it":         {itself, []facts.Override{set("PrivateNetwork", "yes"), set("LimitFSIZE", "0")}, ""},
+		"the end says what it was":   {nobody, []facts.Override{set("SystemCallFilter", "@system-service")}, ""},
+		"nothing set":                {ran, nil, ""},
+	} {
+		for _, core := range []bool{false, true} {
+			f := factstest.Healthy(t, "profile")
+			u := tt.unit
+			u.Name, u.Active, u.Sub, u.Enabled, u.Load, u.Overrides = f.Agent.Units.Value[0].Name, "activating", "auto-restart", "enabled", "loaded", tt.list
+			f.Agent.Units = facts.Known([]facts.Unit{u}, "systemctl show")
+			if !core {
+				f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc")
+			}
+			got, ok := blameSetting(node.Of(f))
+			switch {
+			case ok != (tt.want != "" && !core):
+				t.Errorf("%s: %v %s", name, ok, got.Summary)
+			case ok && (!strings.Contains(got.Summary.String(), tt.want+"=") || len(got.Fix) == 0):
+				t.Errorf("%s: %s", name, got.Summary)
+			}
+		}
+	}
+}
+
+func TestOnlyNeed(t *testing.T) {
+	t.Parallel()
+	a, b := facts.Override{Key: "Requires", Value: "site.service"}, facts.Override{Key: "RequiresMountsFor", Value: "/data"}
+	if got, ok := onlyNeed(&facts.Unit{Overrides: []facts.Override{{Key: "User", Value: "root"}, a}}); !ok || got != a {
+		t.Errorf("%+v", got)
+	}
+	if got, ok := onlyNeed(&facts.Unit{Overrides: []facts.Override{a, b}}); ok {
+		t.Errorf("%+v", got)
 	}
 }

@@ -195,7 +195,7 @@ type Unit struct {
 	LoadError string `json:"load_error"`
 	// StartedBy are units that start this one when they start.
 	StartedBy []string `json:"started_by"`
-	// Unmet: a condition of the unit did not hold when it was to start.
+	// Unmet: a condition or an assertion of the unit did not hold when it was to start.
 	Unmet bool `json:"condition_unmet"`
 	// MemoryMax is the limit of the unit in bytes; 0: none.
 	MemoryMax uint64 `json:"memory_max"`

@@ -36,7 +36,6 @@ var unread = map[string]string{
 	"Config.KmsEndpoint":   bySource,
 	"Config.S3Endpoint":    bySource,
 	"Config.ShareProfile":  bySource,
-	"Line.Module":          "the page of log lines shows it",
 	"Releases.Since":       "the page of log lines shows it",
 	"LogFile.Bytes":        account,
 	"LogFile.Path":         account,

@@ -81,7 +81,7 @@ func endingOfSystemd(u *facts.Unit) Ending {
 		}
 	}
 	if u.Unmet && e.Class == "" {
-		e = Ending{Class: EndCondition, How: text.New("a condition of the unit did not hold"), Meaning: "a Condition line of the unit kept systemd from starting it",
+		e = Ending{Class: EndCondition, How: text.New("a condition of the unit did not hold"), Meaning: "a Condition or Assert line of the unit kept systemd from starting it",
 			Do: []Step{{"Check which condition did not hold", "systemctl status {unit}; systemctl cat {unit}", true}}}
 	}
 	e.Again, e.NotAgain = startsAgain(u, e)

@@ -66,7 +66,7 @@ var overridden = []string{
 	"ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateNetwork", "NoNewPrivileges", "ReadOnlyPaths", "ReadWritePaths", "InaccessiblePaths", "NoExecPaths", "BindPaths",
 	"SystemCallFilter", "CapabilityBoundingSet", "RestrictAddressFamilies", "IPAddressAllow", "IPAddressDeny", "AppArmorProfile", "SELinuxContext", "StandardOutput", "StandardError", "Slice",
 	"StateDirectory", "LogsDirectory", "RuntimeDirectory", "PAMName", "LoadCredential", "CPUAffinity",
-	"Requires", "Requisite", "BindsTo", "PartOf", "Conflicts", "StartLimitIntervalSec", "StartLimitBurst",
+	"Requires", "Requisite", "BindsTo", "PartOf", "Conflicts", "RequiresMountsFor", "EnvironmentFile", "LimitNPROC", "StartLimitIntervalSec", "StartLimitBurst",
 }
 
 // overrides are the settings of a unit's drop-ins that can keep it from running, at

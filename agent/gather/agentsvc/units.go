@@ -47,7 +47,7 @@ var unitDirs = []string{"etc/systemd/system", "run/systemd/system", "usr/local/l
 // unitProperties are what is asked of systemd; all are read-only.
 const unitProperties = "Id,LoadState,ActiveState,SubState,UnitFileState,Result,ExecMainStatus,NRestarts,MainPID,User,ExecStart,FragmentPath," +
 	"RestartPreventExitStatus,ActiveEnterTimestamp,InactiveEnterTimestamp,ExecMainStartTimestamp,ExecMainExitTimestamp," +
-	"ExecMainCode,Restart,LoadError,WantedBy,RequiredBy,UpheldBy,TriggeredBy,ConditionResult,ConditionTimestamp,MemoryMax,MemoryLimit,OOMPolicy"
+	"ExecMainCode,Restart,LoadError,WantedBy,RequiredBy,UpheldBy,TriggeredBy,ConditionResult,AssertResult,ConditionTimestamp,MemoryMax,MemoryLimit,OOMPolicy"
 
 // Units is what the service manager says of itself and of the agent's units. It is asked
 // once in a run.
@@ -232,8 +232,8 @@ func setProperty(u *facts.Unit, k, v string) {
 				u.StartedBy = append(u.StartedBy, gather.OneLine(w, 100))
 			}
 		}
-	case "ConditionResult":
-		u.Unmet = v == "no"
+	case "ConditionResult", "AssertResult":
+		u.Unmet = u.Unmet || v == "no"
 	case "ConditionTimestamp":
 		u.Unmet = u.Unmet && unitTime(v) != time.Time{} // never looked at is "no" too
 	case "MemoryMax", "MemoryLimit":
