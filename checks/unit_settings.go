@@ -206,6 +206,9 @@ func blameSetting(n *node.Node) (Finding, bool) {
 	if len(found) != 1 {
 		return Finding{}, false
 	}
+	if u.Active == "failed" && withoutSetting(u, e.Meaning) != "" {
+		return Finding{}, false // agent-service names it by its end
+	}
 	o := found[0]
 	out := takeOut(o)
 	if o.Key == "ProtectSystem" || o.Key == "ReadOnlyPaths" {

@@ -786,6 +786,8 @@ func (a *aftermath) cannotRun() string {
 		{"configuration", a.Agent.Config != "" && !json.Valid([]byte(a.Agent.Config))},
 		{"obstacle", a.obstacle() != ""},
 		{"sealed", a.setting("ProtectSystem=strict") && !a.writesTo("/"+w.dirs().data)},
+		{"command before", a.setting("ExecStartPre=")},
+		{"size of files", a.setting("LimitFSIZE=0")},
 		{"state directory", user != "" || played && folder.Dir && (folder.Mode&0o700 != 0o700 || folder.UID != 0)},
 		{"bus", a.hidden["bus"]},
 		{"release", a.hidden["release"]},
@@ -818,6 +820,8 @@ var endings = map[string]struct {
 	"state directory": {Unit{Active: "failed", Exit: 1}, "WARN Failed to load instance info from vault. Failed to set permission for vault folder or its content. chown /var/lib/amazon/ssm/Vault: operation not permitted"},
 	"obstacle":        {Unit{Active: "activating", Exit: 1, Restarts: 9}, noFolder},
 	"sealed":          {Unit{Active: "activating", Exit: 1, Restarts: 9}, noFolder + "mkdir /var/lib/amazon/ssm/ipc/: read-only file system"},
+	"command before":  {Unit{Active: "activating", Sub: "auto-restart", Result: "exit-code", Restarts: 2}, ""},
+	"size of files":   {Unit{Active: "activating", Sub: "auto-restart", Result: "success", Ended: "exited", Restarts: 2}, ""},
 	"bus":             {Unit{Active: "activating", Restarts: 20}, "ERROR Error occurred when starting amazon-ssm-agent: failed to start message bus, failed to start health channel: failed to listen on the channel: ipc:///var/lib/amazon/ssm/ipc/health, address in use"},
 	"release":         {Unit{Active: "activating", Restarts: 5}, "ERROR [amazon-ssm-agent] Core Agent crashed with message: runtime error: invalid memory address or nil pointer dereference"},
 }

@@ -81,6 +81,14 @@ var obstacleFaults = []fault{
 	{"unit-writes-nothing", "filesystem-readonly", "critical", "profile", func(s *sim.Scenario) {
 		stuck(s, "mkdir "+stateDir+"/ipc/: read-only file system", sim.Unit{DropIn: "[Service]\nProtectSystem=strict\n"})
 	}, nil},
+	{"unit-with-command-before", "agent-exec-blocked", "critical", "profile", func(s *sim.Scenario) {
+		ends(s, sim.Unit{Active: "activating", Sub: "auto-restart", Result: "exit-code", Restarts: 2, DropIn: "[Service]\nExecStartPre=/bin/false\n"})
+		s.Log = nil
+	}, nil},
+	{"unit-without-files", "agent-exec-blocked", "critical", "profile", func(s *sim.Scenario) { // nor a line of the log
+		ends(s, sim.Unit{Active: "activating", Sub: "auto-restart", Result: "success", Ended: "exited", Restarts: 2, DropIn: "[Service]\nLimitFSIZE=0\n"})
+		s.Log = nil
+	}, nil},
 	{"unit-executes-nothing", "agent-exec-blocked", "warning", "profile", func(s *sim.Scenario) {
 		unit(s, sim.Unit{DropIn: "[Service]\nNoExecPaths=/var/lib\n"})
 	}, nil},
