@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -37,6 +38,29 @@ func lookUps(of func(command string) bool) map[string]string {
 		}
 	}
 	return out
+}
+
+// TestLookUpsAtAPrompt: a shell at which somebody types takes ! and a word, unless it stands
+// in single quotes, for one of the commands before, and then runs nothing.
+func TestLookUpsAtAPrompt(t *testing.T) {
+	t.Parallel()
+	event := regexp.MustCompile(`![^ \t=(]`)
+	for key, command := range lookUps(func(string) bool { return true }) {
+		if strings.HasPrefix(key, "windows ") { // PowerShell has no such words
+			continue
+		}
+		double, single := false, false
+		for i, c := range command {
+			switch {
+			case c == '"' && !single:
+				double = !double
+			case c == '\'' && !double:
+				single = !single
+			case c == '!' && !single && event.MatchString(command[i:min(i+2, len(command))]):
+				t.Errorf("%s: a shell takes %q for a command before: %s", key, command[i:min(i+10, len(command))], command)
+			}
+		}
+	}
 }
 
 // TestHostLookUps runs the look-ups of a host with its shell, where the programs say what

@@ -70,7 +70,7 @@ var blanks = map[string]string{
 // Parts of the commands.
 const (
 	// rolesOfSSM are the roles that Systems Manager may assume, and that a node may be given.
-	rolesOfSSM = "of the roles that ssm.amazonaws.com may assume (`aws iam list-roles --query \"Roles[?contains(to_string(AssumeRolePolicyDocument),'ssm.amazonaws.com') && !contains(Path,'/aws-service-role/')].[RoleName]\" --output text`)"
+	rolesOfSSM = "of the roles that ssm.amazonaws.com may assume (`aws iam list-roles --query \"Roles[?contains(to_string(AssumeRolePolicyDocument),'ssm.amazonaws.com') && ! contains(Path,'/aws-service-role/')].[RoleName]\" --output text`)"
 	// rolesOfCore are those that have what a node needs.
 	rolesOfCore = "aws iam list-entities-for-policy --policy-arn arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore --query 'PolicyRoles[].RoleName' --output text"
 	// What stands before and behind the name of one of the preferences of Session Manager.
