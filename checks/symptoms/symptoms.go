@@ -164,13 +164,22 @@ func inLine(line string, sig facts.Signature, known bool) (out []Found, harmless
 		return nil, false
 	}
 	logged := entry.MatchString(line)
+	out = inWords(line, known && ofNode[sig.Kind])
 	l, ordinary := facts.Line{}, false
 	if !known {
-		if l, ordinary = lineOf(line, logged); ordinary && l.Kind == facts.KindNoise {
+		l, ordinary = lineOf(line, logged)
+	}
+	if ordinary && l.Kind == facts.KindNoise {
+		// The agent goes on without what failed; that it failed for a reason which has a
+		// name may be a fault all the same, unless it closes a connection that is cut already.
+		if strings.Contains(strings.ToLower(strings.Join(l.Fragments, " ")), "clos") {
 			return nil, true
 		}
+		for i := range out {
+			out[i].Broad = true
+		}
+		return out, len(out) == 0
 	}
-	out = inWords(line, known && ofNode[sig.Kind])
 	if list := ofSignature(sig.ID); known && len(list) > 0 {
 		y := Symptom{Words: sig.Fragments, Place: Agent, Means: kindWords[sig.Kind], Causes: list}
 		if !slices.ContainsFunc(out, func(o Found) bool { return o.covers(y) }) {

@@ -241,6 +241,10 @@ func TestKinds(t *testing.T) {
 		{"\"Check\": \"Something else\",\n\"Status\": \"Failed\",\n\"Note\": \"x\"", "", false, 0},
 		{"| a | failed | b |", "", false, 0},
 		// The agent's own lines: harmless, consequences, and such as nobody knows.
+		{"2026-11-22 10:00:00 WARN [amazon-ssm-agent] Failed to read system certificate pool: open /etc/ssl/cert.pem: no such file", "", false, 1},
+		// What the agent goes on without may fail for a reason that is a fault.
+		{"2026-11-22 10:00:00 ERROR [ssm-session-worker] unexpected error while sending message to MGS: AccessDeniedException: not authorized to perform: ssmmessages:OpenDataChannel", "iam-missing-channel-action", true, 0},
+		{"error: failed to remove directory x; TargetNotConnected", "agent-service-stopped", true, 0},
 		{"2026-11-22 10:00:00.0000 WARN [ssm-agent-worker] [MessageService] [MGSInteractor] Failed to close websocket: connection reset by peer", "", false, 1},
 		{"2026-11-22 10:00:00 ERROR [CredentialRefresher] Credentials are not available when they should be available", "no-credential-source", true, 0},
 		{"2026-11-22 10:00:00 ERROR [ssm-document-worker] [0a1b] something nobody has seen", "", true, 0},
