@@ -260,6 +260,10 @@ func TestKinds(t *testing.T) {
 		{"error: cannot refresh \"amazon-ssm-agent\": snap \"amazon-ssm-agent\" has running apps (amazon-ssm-agent)", "agent-update-blocked", true, 0},
 		{"/usr/bin/amazon-ssm-agent: error while loading shared libraries: libc.so.6: cannot open shared object file", "agent-packaging-conflict", true, 0},
 		{"fork/exec /usr/bin/ssm-document-worker: no such file or directory", "agent-packaging-conflict", true, 0},
+		{"ImageState    REG_SZ    IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE", "sysprep-incomplete", true, 0},
+		{"ImageState    REG_SZ    IMAGE_STATE_COMPLETE", "", false, 0},
+		{"error: cannot communicate with server: Post \"http://localhost/v2/snaps\": dial unix /run/snapd.socket: connect: no such file or directory", "agent-service-stopped", true, 0},
+		{"systemd[1]: snapd.socket: Deactivated successfully.", "", false, 0},
 		{"useradd: cannot create directory /home/ssm-user", "session-failing", true, 0},
 		// Callers and consoles, however they are written.
 		{"The instance isn't connected", "agent-service-stopped", true, 0},
