@@ -169,6 +169,9 @@ func inLine(line string, sig facts.Signature, known bool) (out []Found, harmless
 	if !known {
 		l, ordinary = lineOf(line, logged)
 	}
+	if ordinary && l.Kind == facts.KindNoise && !logged {
+		return out, false // another program can print the same
+	}
 	if ordinary && l.Kind == facts.KindNoise {
 		// The agent goes on without what failed; that it failed for a reason which has a
 		// name may be a fault all the same, unless it closes a connection that is cut already.
@@ -220,7 +223,7 @@ func inWords(line string, node bool) []Found {
 // row of a table is for all ways to write it.
 func plain(s string) string { return plainly.Replace(strings.ToLower(s)) }
 
-var plainly = strings.NewReplacer("n't", " not", "n’t", " not", "‘", "'", "’", "'", "“", `"`, "”", `"`, "│", "|")
+var plainly = strings.NewReplacer("can't", "cannot", "can’t", "cannot", "n't", " not", "n’t", " not", "‘", "'", "’", "'", "“", `"`, "”", `"`, "│", "|")
 
 // first reports whether the first cause is one of some.
 func (y Symptom) first(of ...string) bool {
