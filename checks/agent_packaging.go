@@ -28,7 +28,7 @@ var AgentPackaging = register(Check{
 			switch {
 			case list.Unknown():
 				return unread("installations", list)
-			case n.Facts.Live() && n.Agent.Core == node.Yes && n.Facts.Agent.Processes.Unknown():
+			case n.Facts.Live() && n.Agent.Core != node.No && n.Facts.Agent.Processes.Unknown():
 				return unread("processes", n.Facts.Agent.Processes)
 			}
 			return skip("no installation found")
@@ -57,7 +57,7 @@ var AgentPackaging = register(Check{
 				return unknown("the processor of this host is not known, which the agent's programs must be made for")
 			case lacksWorker(n) && n.Log.Current(facts.SigWorkerStart).Unread():
 				return unreadLog(n)
-			case n.Facts.Live() && n.Agent.Core == node.Yes && n.Facts.Agent.Processes.Unknown():
+			case n.Facts.Live() && n.Agent.Core != node.No && n.Facts.Agent.Processes.Unknown():
 				return unread("processes", n.Facts.Agent.Processes)
 			}
 			return pass("installed as %s, and nothing of it is broken", strings.Join(kinds, " and "))

@@ -199,7 +199,8 @@ func judgeDependency(n *node.Node, u *facts.Unit, named func(string, ...any) Fin
 	fd := named("%s did not start: a unit that it needs failed", u.Name).sawAt("log of the system", d.Text, d.From, d.At).standing()
 	if o, ok := onlyNeed(u); ok {
 		if out := takeOut(o); out != nil {
-			return fd.add("; %s in %s, which is not of its package, has it need one", o.Key+"="+o.Value, o.File).saw(o.File, o.Key+"="+o.Value, "file:"+o.File).fix(out...).fix(causes.Again), true
+			return fd.add("; %s in %s, which is not of its package, has it need one", o.Key+"="+o.Value, o.File).saw(o.File, o.Key+"="+o.Value, "file:"+o.File).fix(out...).
+				fix(causes.Step{Text: "Where the agent is meant to wait for that unit, mend it instead, and leave the setting", Command: "systemctl --failed", Where: causes.OnHost, GOOS: "linux"}, causes.Again), true
 		}
 	}
 	return fd.fix(

@@ -129,7 +129,7 @@ func judgeWorkerEnds(n *node.Node) (Finding, bool) {
 // judgeStart judges an agent that ended itself at its last start: starting it again meets the
 // same unless that is mended.
 func judgeStart(n *node.Node, e node.Entry) Finding {
-	if asked := metadataSwitchedOff(n); asked.Yes() {
+	if asked := metadataSwitchedOff(n); asked.Yes() && lacksWorld(e) {
 		return stops(n, "agent-crash-loop", Likely, "%s=true was in the environment in which the agent was started last: it does not ask the metadata service, and ends", noMetadata).
 			logged(asked, e).fix(startWithout(n, noMetadata)...)
 	}

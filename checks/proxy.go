@@ -180,7 +180,7 @@ func refusedNames(n *node.Node) []string {
 	var all, refused []string
 	for _, e := range n.Endpoints.Core {
 		all = append(all, e.Host)
-		if e.Proxy.Used && e.Proxy.Outcome != facts.OK {
+		if e.Proxy.Used && e.Proxy.Outcome != facts.OK && e.Proxy.Outcome != "" {
 			refused = append(refused, e.Host)
 		}
 	}

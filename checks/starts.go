@@ -23,10 +23,16 @@ func endedAtStart(n *node.Node) node.Entry {
 // What it lacked of the world around it, an identity or a Region, another start can have.
 func endedByItself(n *node.Node) node.Entry {
 	e := endedAtStart(n)
-	if lower := strings.ToLower(e.Text); (strings.Contains(lower, "identity") || strings.Contains(lower, "region")) && !metadataSwitchedOff(n).Yes() {
+	if lacksWorld(e) && !metadataSwitchedOff(n).Yes() {
 		return node.Entry{Found: node.No}
 	}
 	return e
+}
+
+// lacksWorld reports whether a start ended for lack of what the world around gives.
+func lacksWorld(e node.Entry) bool {
+	lower := strings.ToLower(e.Text)
+	return strings.Contains(lower, "identity") || strings.Contains(lower, "region")
 }
 
 // metadataSwitchedOff is the entry by which the agent was started last with metadata

@@ -138,8 +138,8 @@ func blameIsolation(n *node.Node) (Finding, bool) {
 }
 
 // tight are the values below which a limit of a unit ends an agent that starts: bytes,
-// processes or files. A limit of time ends it in any case.
-var tight = map[string]uint64{"LimitAS": 512 << 20, "LimitFSIZE": 16 << 20, "LimitNPROC": 32, "TasksMax": 32, "LimitNOFILE": 64, "LimitCPU": 1 << 32, "RuntimeMaxSec": 1 << 32}
+// processes or files.
+var tight = map[string]uint64{"LimitAS": 512 << 20, "LimitFSIZE": 16 << 20, "LimitNPROC": 32, "TasksMax": 32, "LimitNOFILE": 64}
 
 // number reads the number of a limit, with the letter of systemd behind it, such as 64M;
 // false: it is none, such as infinity.
@@ -174,7 +174,12 @@ func canEnd(n *node.Node, o facts.Override, u *facts.Unit, e node.Ending) bool {
 		v, ok := number(o.Value)
 		return ok && v < limit
 	}
+	const overtime = 24 // SIGXCPU
 	switch o.Key {
+	case "RuntimeMaxSec":
+		return u.Result == "timeout" && o.Value != "infinity"
+	case "LimitCPU":
+		return u.Ended == "killed" && u.ExitStatus == overtime
 	case "SystemCallFilter", "CapabilityBoundingSet":
 		return o.Value != ""
 	case "ProtectSystem", "ReadOnlyPaths", "InaccessiblePaths":
@@ -190,12 +195,21 @@ func canEnd(n *node.Node, o facts.Override, u *facts.Unit, e node.Ending) bool {
 	return isolates(o)
 }
 
+// mayNot reports whether a start ended since the kernel refused something.
+func mayNot(e node.Entry) bool {
+	lower := strings.ToLower(e.Text)
+	return slices.ContainsFunc([]string{"read-only file system", "file too large", "permission denied", "not permitted", "too many open files", "resource temporarily unavailable", "cannot allocate memory"}, func(w string) bool { return strings.Contains(lower, w) })
+}
+
 // blameSetting finds the drop-in settings that can be why the service ends at each start,
 // where its agent does not run; false: there is none, or none that is taken out in one way.
 func blameSetting(n *node.Node) (Finding, bool) {
 	u, e := n.Agent.Unit, n.Ending()
 	if u == nil || n.Facts.Agent.Manager.Value != "systemd" || n.Agent.Core != node.No || u.Sub != "auto-restart" && u.Active != "failed" {
 		return Finding{}, false
+	}
+	if start := endedAtStart(n); start.Yes() && !lacksWorld(start) && !mayNot(start) {
+		return Finding{}, false // it says another reason itself
 	}
 	var found []facts.Override
 	for _, o := range u.Overrides {

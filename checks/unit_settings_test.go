@@ -3,6 +3,7 @@ package checks
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"ssm-doctor/checks/facts"
 	"ssm-doctor/checks/factstest"
@@ -96,6 +97,9 @@ func TestBlameSetting(t *testing.T) {
 		"memory":                     {ran, []facts.Override{set("LimitAS", "64M")}, "LimitAS"},
 		"time":                       {late, []facts.Override{set("RuntimeMaxSec", "3s")}, "RuntimeMaxSec"},
 		"a protocol":                 {late, []facts.Override{set("Type", "notify"), set("TimeoutStartSec", "5")}, "Type"},
+		"time that is not over":      {ran, []facts.Override{set("RuntimeMaxSec", "86400")}, ""},
+		"time of the processor":      {facts.Unit{Result: "signal", Ended: "killed", ExitStatus: 24}, []facts.Override{set("LimitCPU", "5")}, "LimitCPU"},
+		"processor, and another end": {ran, []facts.Override{set("LimitCPU", "5")}, ""},
 		"calls":                      {itself, []facts.Override{set("SystemCallFilter", "~@network-io")}, "SystemCallFilter"},
 		"folders":                    {itself, []facts.Override{set("ProtectSystem", "strict")}, "ProtectSystem"},
 		"folders excepted":           {itself, []facts.Override{set("ProtectSystem", "strict"), set("ReadWritePaths", "/var/lib/amazon/ssm /var/log/amazon/ssm")}, ""},
@@ -121,6 +125,26 @@ func TestBlameSetting(t *testing.T) {
 			case ok && (!strings.Contains(got.Summary.String(), tt.want+"=") || len(got.Fix) == 0):
 				t.Errorf("%s: %s", name, got.Summary)
 			}
+		}
+	}
+}
+
+// TestBlameSettingHears: what the agent itself says of its end counts for more.
+func TestBlameSettingHears(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"app config could not be loaded - invalid character '}'":                    false,
+		"failed to start message bus, address in use":                               false,
+		"failed to create IPC folder, mkdir /var/lib/amazon: read-only file system": true,
+		"failed to get identity: failed to find agent identity":                     true,
+	} {
+		f := factstest.Healthy(t, "profile")
+		f.Agent.Units = facts.Known([]facts.Unit{{Name: f.Agent.Units.Value[0].Name, Active: "activating", Sub: "auto-restart", Enabled: "enabled", Load: "loaded", Result: "exit-code", Ended: "exited", ExitStatus: 1,
+			Overrides: []facts.Override{{Key: "SystemCallFilter", Value: "~@network-io", File: "/etc/systemd/system/a.service.d/site.conf", Single: true}}}}, "systemctl show")
+		f.Agent.Processes = facts.Known(facts.Processes{}, "file:/proc")
+		log(f, facts.SigStartFailed, time.Minute, "Error occurred when starting amazon-ssm-agent: "+text)
+		if got, ok := blameSetting(node.Of(f)); ok != want {
+			t.Errorf("%s: %v %s", text, ok, got.Summary)
 		}
 	}
 }

@@ -181,7 +181,7 @@ func keepsAway(f *facts.Facts, r *report.Report) bool {
 		return false
 	}
 	ssm := f.Network.Endpoint("ssm")
-	fails := ssm == nil || !ssm.Usable() && (ssm.Tried() || ssm.DNS.Outcome != "") // seen, not forgotten
+	fails := ssm != nil && !ssm.Usable() && (ssm.Tried() || ssm.DNS.Outcome != "") // seen, not forgotten
 	return !slices.ContainsFunc(r.Checks, func(k report.Check) bool {
 		if k.Cause != c.ID {
 			return false
