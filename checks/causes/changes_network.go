@@ -1,6 +1,7 @@
 package causes
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -21,6 +22,9 @@ func nmcliChanges(args []string, _ string, _ []string) ([]Change, bool) {
 	}
 	return nil, s == "device" || s == "connection show" || strings.HasPrefix(s, "device show") || strings.HasPrefix(s, "-g") || strings.HasPrefix(s, "-f")
 }
+
+// Everywhere is the destination of a rule that names none.
+const Everywhere = "0.0.0.0/0"
 
 // ipChanges are those of iproute2.
 func ipChanges(args []string, _ string, _ []string) ([]Change, bool) {
@@ -44,7 +48,7 @@ func ipChanges(args []string, _ string, _ []string) ([]Change, bool) {
 		}
 		return []Change{{RouteSet, w[2], device}}, true
 	case "rule del":
-		return []Change{{RouteRemoved, option(w, "to"), ""}}, true
+		return []Change{{RouteRemoved, cmp.Or(option(w, "to"), Everywhere), ""}}, true
 	case "rule add":
 		return []Change{{RoutingRule, option(w, "to"), ""}}, true
 	case "link set":
@@ -63,12 +67,12 @@ func ipChanges(args []string, _ string, _ []string) ([]Change, bool) {
 // answers that it gets are let in.
 func firewallChanges(args []string, _ string, _ []string) ([]Change, bool) {
 	s := strings.Join(args, " ")
-	lets := strings.Contains(s, "ACCEPT") || strings.Contains(s, "accept")
-	for _, what := range []string{"169.254.169.254", "port 443", "port 53"} {
-		if !lets || !strings.Contains(s, what) {
-			continue
-		}
-		what = strings.TrimPrefix(what, "port ")
+	lets := (strings.Contains(s, "ACCEPT") || strings.Contains(s, "accept")) && !slices.Contains(args, "-D") && !strings.HasPrefix(s, "delete")
+	what := cmp.Or(option(args, "--dport"), option(args, "--sport"), option(args, "dport"), option(args, "sport"))
+	if strings.Contains(s, "169.254.169.254") {
+		what = "169.254.169.254"
+	}
+	if lets && slices.Contains([]string{"169.254.169.254", "443", "53"}, what) {
 		if !strings.Contains(s, "sport") && !strings.Contains(s, "saddr") && !slices.Contains(args, "-s") {
 			return []Change{{FirewallRule, what, ""}}, true
 		}

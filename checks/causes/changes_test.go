@@ -40,6 +40,20 @@ func TestEveryStepSaysWhatItChanges(t *testing.T) {
 	}
 }
 
+// TestRuleChanges: a rule that names no destination is for all.
+func TestRuleChanges(t *testing.T) {
+	t.Parallel()
+	for command, want := range map[string]Change{
+		"ip rule del priority 100 to 169.254.169.254 prohibit":     {RouteRemoved, "169.254.169.254", ""},
+		"ip rule del priority 100 dport 443 ipproto tcp blackhole": {RouteRemoved, Everywhere, ""},
+		"ip rule add to 10.0.0.2 lookup main priority 5269":        {RoutingRule, "10.0.0.2", ""},
+	} {
+		if got, known := ChangesOf(command, OnHost); !known || !slices.Equal(got, []Change{want}) {
+			t.Errorf("%s: %v %v", command, got, known)
+		}
+	}
+}
+
 // TestFirewallChanges: what is sent is let out, and what comes back is let in, in the chain
 // that is named.
 func TestFirewallChanges(t *testing.T) {
@@ -59,7 +73,7 @@ func TestFirewallChanges(t *testing.T) {
 			t.Errorf("%s: %v %v", command, got, known)
 		}
 	}
-	for _, command := range []string{"iptables -I INPUT 1 -p tcp --sport 443 -j DROP", "iptables -F"} {
+	for _, command := range []string{"iptables -I INPUT 1 -p tcp --sport 443 -j DROP", "iptables -F", "iptables -D INPUT -p tcp --sport 443 -j ACCEPT", "iptables -I OUTPUT 1 -p tcp --dport 4430 -j ACCEPT"} {
 		if got, known := ChangesOf(command, OnHost); known {
 			t.Errorf("%s: %v", command, got)
 		}

@@ -150,6 +150,9 @@ func (m *model) apply(c causes.Change) {
 			f.Host.PersistentRoutes.Value = slices.DeleteFunc(f.Host.PersistentRoutes.Value, func(r facts.Route) bool { return c.Kind == causes.RouteRemoved && r.From == c.On })
 			return
 		}
+		if c.On == causes.Everywhere {
+			m.metadata(c)
+		}
 		m.way(c)
 	case causes.FirewallRule, causes.AnswersLetIn:
 		if strings.HasPrefix(c.On, "169.254") {
