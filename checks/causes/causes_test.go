@@ -122,7 +122,7 @@ func TestStepsFitTheirSystem(t *testing.T) {
 // code for Terraform is an alternative, and the CLI's steps are the CLI's.
 func TestRemediesHoldTogether(t *testing.T) {
 	t.Parallel()
-	cli := regexp.MustCompile(`^(aws |[a-z]+=\$\(aws |at=\{account\}; while .* aws |for s in .* do aws |session-manager-plugin |jq |sed )`)
+	cli := regexp.MustCompile(`^(aws |[a-z]+=\$\((echo \$[a-z]+ \| grep [^|]*\|\| )?aws |at=\{account\}; while .* aws |for s in .* do aws |session-manager-plugin |jq |sed )`)
 	for _, c := range All() {
 		for _, s := range slices.Concat(append(c.Ways, c.Fix)...) {
 			for line := range strings.Lines(s.Command) {

@@ -14,8 +14,8 @@ var noneCauses = []Cause{
 		Unseen:  "A node shows nothing of what a caller does, except a session that no plug-in took up. This cause remains when the node is healthy and somebody still cannot reach it.",
 		Fix: []Step{
 			operator("Call the node's own Region, without an endpoint override (AWS_ENDPOINT_URL, --endpoint-url)", "aws ssm describe-instance-information --region {region} --filters Key=InstanceIds,Values={node}"),
-			operator("Check which identity you use and whether it may start sessions", "aws sts get-caller-identity\n"+
-				"arn=$(aws iam get-user --query User.Arn --output text 2>/dev/null || aws iam get-role --role-name $(aws sts get-caller-identity --query Arn --output text | cut -d/ -f2) --query Role.Arn --output text)\n"+
+			operator("Check which identity you use and whether it may start sessions", "arn=$(aws sts get-caller-identity --query Arn --output text); echo $arn\n"+
+				"arn=$(echo $arn | grep -v :assumed-role/ || aws iam get-role --role-name $(echo $arn | cut -d/ -f2) --query Role.Arn --output text)\n"+
 				"aws iam simulate-principal-policy --policy-source-arn $arn --action-names ssm:StartSession ssm:SendCommand --query 'EvaluationResults[].[EvalActionName,EvalDecision]' --output text"),
 			operator("Check that the Session Manager plug-in is installed", "session-manager-plugin --version"),
 		},
