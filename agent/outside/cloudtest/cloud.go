@@ -48,7 +48,7 @@ type Cloud struct {
 	// Refused are operations that the caller may not use ("iam:GetRole").
 	Refused []string
 	// Played are answers of operations that are not played here, by their names.
-	Played map[string]func(Object) Object
+	Played map[string]func(Object) Object `json:"-"`
 
 	mu      sync.Mutex
 	journal []string
