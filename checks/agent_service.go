@@ -135,7 +135,7 @@ func judgeUnit(n *node.Node, u *facts.Unit) Finding {
 		return unread("logs of the system", notes).add("; %s was %s, by somebody or for lack of memory", u.Name, e.How)
 	case e.Class == node.EndCondition:
 		fd := named("%s does not start: %s (%s)", u.Name, e.How, e.Meaning)
-		if o, ok := onlyCondition(u); ok && u.Unmet && len(takeOut(o)) > 0 {
+		if o, ok := onlySetting(u, isCondition); ok && u.Unmet && len(takeOut(o)) > 0 {
 			return fd.add(": %s in %s", o.Key+"="+o.Value, o.File).saw("drop-in of "+u.Name, o.Key+"="+o.Value, "file:"+o.File).fix(takeOut(o)...).standing()
 		}
 		return withEnd(fd, u, e).standing()
@@ -197,7 +197,7 @@ func judgeDependency(n *node.Node, u *facts.Unit, named func(string, ...any) Fin
 		return Finding{}, false
 	}
 	fd := named("%s did not start: a unit that it needs failed", u.Name).sawAt("log of the system", d.Text, d.From, d.At).standing()
-	if o, ok := onlyNeed(u); ok {
+	if o, ok := onlySetting(u, isNeed); ok {
 		if out := takeOut(o); out != nil {
 			return fd.add("; %s in %s, which is not of its package, has it need one", o.Key+"="+o.Value, o.File).saw(o.File, o.Key+"="+o.Value, "file:"+o.File).fix(out...).
 				fix(causes.Step{Text: "Where the agent is meant to wait for that unit, mend it instead, and leave the setting", Command: "systemctl --failed", Where: causes.OnHost, GOOS: "linux"}, causes.Again), true

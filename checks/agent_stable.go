@@ -122,7 +122,7 @@ func judgeWorkerEnds(n *node.Node) (Finding, bool) {
 		fd = fd.as(Breaks)
 	}
 	return fd.fix(append([]causes.Step{
-		linuxStep(true, "See what ends it: somebody's kill, a policy, or a fault of its own", "journalctl -k -n 50 --no-pager; tail -n 50 /var/log/amazon/ssm/errors.log"),
+		linuxStep(true, "See what ends it: somebody's kill, a policy, or a fault of its own", "journalctl -k -n 50 --no-pager; tail -n 50 {log}/errors.log"),
 	}, causes.Get(fd.Cause).Fix[1:]...)...), true
 }
 

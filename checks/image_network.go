@@ -70,7 +70,7 @@ var ImageNetwork = register(Check{
 // metadata requests; false: nothing.
 func judgeImageProxy(n *node.Node) (Finding, bool) {
 	if m, ok := n.Facts.Agent.Metadata.Get(); ok && m.Disabled {
-		const name = "AWS_EC2_METADATA_DISABLED"
+		const name = noMetadata
 		return blocks("imds-disabled", Likely, "%s=true in the environment of the agent's service keeps agents of machines made from this image from asking the metadata service", name).
 			saw(name+" of the service", "true", m.From).fix(imageDropIn("Take the variable away: "+name, "zz-metadata.conf", "UnsetEnvironment="+name+`\nEnvironment="`+name+`="`, withoutVariable(n, m, name))...), true
 	}

@@ -81,7 +81,7 @@ func judgeMetadataVariables(n *node.Node, token facts.Exchange) (Finding, bool) 
 	var fd Finding
 	switch {
 	case m.Disabled:
-		const name = "AWS_EC2_METADATA_DISABLED"
+		const name = noMetadata
 		fd = blocks("imds-disabled", Proven, "%s=true in the environment of the agent's service keeps the agent from asking the metadata service, which itself may well answer", name).
 			saw(name+" of the service", "true", m.From).fix(withoutVariable(n, m, name)...)
 	case m.Endpoint != "" && !isMetadataAddress(m.Endpoint):

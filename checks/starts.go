@@ -44,4 +44,5 @@ func metadataSwitchedOff(n *node.Node) node.Entry {
 	return node.Entry{Found: node.No}
 }
 
+// noMetadata is the variable by which the SDK asks no metadata service.
 const noMetadata = "AWS_EC2_METADATA_DISABLED"

@@ -59,11 +59,11 @@ func isolates(o facts.Override) bool {
 	return false
 }
 
-// onlyCondition is the condition or assertion that drop-ins of a unit set; false: none, or several, of which
-// it is not told here which did not hold.
-func onlyCondition(u *facts.Unit) (only facts.Override, ok bool) {
+// onlySetting is the setting of a kind that drop-ins of a unit have; false: none, or several,
+// of which it is not told here which it is.
+func onlySetting(u *facts.Unit, is func(facts.Override) bool) (only facts.Override, ok bool) {
 	for _, o := range u.Overrides {
-		if !strings.HasPrefix(o.Key, "Condition") && !strings.HasPrefix(o.Key, "Assert") || o.Value == "" {
+		if !is(o) || o.Value == "" {
 			continue
 		}
 		if ok {
@@ -74,18 +74,14 @@ func onlyCondition(u *facts.Unit) (only facts.Override, ok bool) {
 	return only, ok
 }
 
-// onlyNeed is the setting of a drop-in that has a unit need others; false: none, or several.
-func onlyNeed(u *facts.Unit) (only facts.Override, ok bool) {
-	for _, o := range u.Overrides {
-		if !slices.Contains([]string{"Requires", "Requisite", "BindsTo", "RequiresMountsFor"}, o.Key) || o.Value == "" {
-			continue
-		}
-		if ok {
-			return facts.Override{}, false
-		}
-		only, ok = o, true
-	}
-	return only, ok
+// isCondition reports whether a setting is a condition or an assertion of a unit.
+func isCondition(o facts.Override) bool {
+	return strings.HasPrefix(o.Key, "Condition") || strings.HasPrefix(o.Key, "Assert")
+}
+
+// isNeed reports whether a setting has a unit need others.
+func isNeed(o facts.Override) bool {
+	return slices.Contains([]string{"Requires", "Requisite", "BindsTo", "RequiresMountsFor"}, o.Key)
 }
 
 // keepsFromExec reports whether a setting of a unit can keep its service from executing the
@@ -211,19 +207,10 @@ func blameSetting(n *node.Node) (Finding, bool) {
 	if start := endedAtStart(n); start.Yes() && !lacksWorld(start) && !mayNot(start) {
 		return Finding{}, false // it says another reason itself
 	}
-	var found []facts.Override
-	for _, o := range u.Overrides {
-		if canEnd(n, o, u, e) {
-			found = append(found, o)
-		}
-	}
-	if len(found) != 1 {
+	o, ok := onlySetting(u, func(o facts.Override) bool { return canEnd(n, o, u, e) })
+	if !ok || u.Active == "failed" && withoutSetting(u, e.Meaning) != "" { // agent-service names it by its end
 		return Finding{}, false
 	}
-	if u.Active == "failed" && withoutSetting(u, e.Meaning) != "" {
-		return Finding{}, false // agent-service names it by its end
-	}
-	o := found[0]
 	out := takeOut(o)
 	if o.Key == "ProtectSystem" || o.Key == "ReadOnlyPaths" {
 		out = unseal(n, o)

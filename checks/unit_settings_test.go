@@ -44,7 +44,7 @@ func TestOnlyCondition(t *testing.T) {
 		"reset":   {[]facts.Override{{Key: "ConditionHost"}, b}, "b"},
 		"none":    {nil, ""},
 	} {
-		if got, ok := onlyCondition(&facts.Unit{Overrides: tt.list}); got.Value != tt.want || ok != (tt.want != "") {
+		if got, ok := onlySetting(&facts.Unit{Overrides: tt.list}, isCondition); got.Value != tt.want || ok != (tt.want != "") {
 			t.Errorf("%s: %+v %v", name, got, ok)
 		}
 	}
@@ -149,13 +149,13 @@ func TestBlameSettingHears(t *testing.T) {
 	}
 }
 
-func TestOnlyNeed(t *testing.T) {
+func TestOnlyNeeds(t *testing.T) {
 	t.Parallel()
 	a, b := facts.Override{Key: "Requires", Value: "site.service"}, facts.Override{Key: "RequiresMountsFor", Value: "/data"}
-	if got, ok := onlyNeed(&facts.Unit{Overrides: []facts.Override{{Key: "User", Value: "root"}, a}}); !ok || got != a {
+	if got, ok := onlySetting(&facts.Unit{Overrides: []facts.Override{{Key: "User", Value: "root"}, a}}, isNeed); !ok || got != a {
 		t.Errorf("%+v", got)
 	}
-	if got, ok := onlyNeed(&facts.Unit{Overrides: []facts.Override{a, b}}); ok {
+	if got, ok := onlySetting(&facts.Unit{Overrides: []facts.Override{a, b}}, isNeed); ok {
 		t.Errorf("%+v", got)
 	}
 }
